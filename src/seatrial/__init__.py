@@ -1,0 +1,50 @@
+"""Sea trials for deployments: build the system, break it on purpose, check it, give everything back.
+
+The names below are the Python API. They are imported on first use, so that `import seatrial` and
+`seatrial --version` cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seatrial.app import load as load
+    from seatrial.app import plan as plan
+    from seatrial.app import run as run
+    from seatrial.registry import check as check
+    from seatrial.registry import fault as fault
+    from seatrial.registry import provider as provider
+    from seatrial.registry import reporter as reporter
+    from seatrial.registry import step as step
+    from seatrial.registry import system as system
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": "seatrial.app",
+    "plan": "seatrial.app",
+    "run": "seatrial.app",
+    "check": "seatrial.registry",
+    "fault": "seatrial.registry",
+    "provider": "seatrial.registry",
+    "reporter": "seatrial.registry",
+    "step": "seatrial.registry",
+    "system": "seatrial.registry",
+}
+
+__all__ = ["__version__", "check", "fault", "load", "plan", "provider", "reporter", "run", "step", "system"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the Python API when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seatrial' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
