@@ -1,0 +1,4 @@
+"""Built-in checks, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
+
+ALIASES: dict[str, str] = {}
+PARTS: tuple[str, ...] = ()

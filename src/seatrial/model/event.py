@@ -1,0 +1,43 @@
+"""The events of a run: the engine's only output, and all that a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Kinds and their data (all JSON values; durations in seconds):
+
+    run_started      version, argv, project, documents, options, pid, host
+    suite_planned    test_id, name, provider, deployment_id, description, document, line, parameters, nodes (count),
+                     steps: [{step, type, id, description, steps?: [...]}] (step: the path "1", "2.1", from 1)
+    suite_started    folder
+    step_started     step, type, id, description, attempt
+    step_finished    step, type, id, description, status (completed|failed|skipped), verdict (passed|failed|unknown, or
+                     empty when skipped), duration, error, category, evidence, attempts, outputs, allowed (a failure
+                     that does not decide), reason (why it was skipped)
+    check_observed   step, check, verdict, passed, seen, expected, why, category, attempts, duration, allowed_failure
+    node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed), why
+    fault            node, fault (crash|stop|restart|...), method, step
+    output           step, source, text (a tail), file (relative to the suite's folder: the whole)
+    log              level (debug|info|warning|error), text
+    resource         op (intended|made|given_back|kept|left), kind, name, owner
+    cleanup_started  why
+    cleanup_finished given_back (count), kept: [...], left: [{kind, name, owner, error}], duration
+    suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left (count)
+    run_finished     verdict, exit_code, duration, interrupted (signal name or empty), left (count)
+
+    Paths of repeated children carry the round: "3#2.1" is step 1 in round 2 of step 3.
+    """
+
+    kind: str
+    at: float
+    """Seconds since 1970, from the run's own clock."""
+    run: str
+    trial: str = ""
+    """The trial's id; empty for events of the whole run."""
+    data: Mapping[str, object] = field(default_factory=dict)

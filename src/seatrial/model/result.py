@@ -1,0 +1,100 @@
+"""What was seen: verdicts, observations and the results of steps, suites and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Passed; failed: the product did wrong; unknown: we could not tell. Unknown is never green."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """Where a step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Category(StrEnum):
+    """Who has to look at a failure."""
+
+    PRODUCT = "product"
+    TEST = "test"
+    INFRASTRUCTURE = "infrastructure"
+    TIMEOUT = "timeout"
+    UNSUPPORTED = "unsupported"
+    CLEAN_UP = "clean-up"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Failed outweighs unknown, unknown outweighs passed; of nothing: unknown, since nothing run is not a pass."""
+    seen = set(verdicts)
+    for verdict in (Verdict.FAILED, Verdict.UNKNOWN):
+        if verdict in seen:
+            return verdict
+    return Verdict.PASSED if seen else Verdict.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look of a check: what was seen, what was expected, and why that gives this verdict."""
+
+    verdict: Verdict
+    seen: object = None
+    expected: object = None
+    why: str = ""
+    category: str = ""
+    """Empty: product for failed, infrastructure for unknown."""
+
+
+def passed(seen: object = None, expected: object = None, why: str = "") -> Observation:
+    """A look that found what was expected."""
+    return Observation(verdict=Verdict.PASSED, seen=seen, expected=expected, why=why)
+
+
+def failed(seen: object = None, expected: object = None, why: str = "") -> Observation:
+    """A look that measured something else than was expected."""
+    return Observation(verdict=Verdict.FAILED, seen=seen, expected=expected, why=why)
+
+
+def unknown(why: str, expected: object = None, seen: object = None) -> Observation:
+    """A look that could not measure; the reason is a must."""
+    return Observation(verdict=Verdict.UNKNOWN, seen=seen, expected=expected, why=why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """A check after all its looks."""
+
+    check: str
+    observation: Observation
+    attempts: int
+    duration: float
+    """Seconds from the first look to the last."""
+    allowed_failure: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the last look."""
+        return self.observation.verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a step ended."""
+
+    verdict: Verdict
+    error: str = ""
+    category: str = ""
+    evidence: str = ""
+    outputs: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,39 @@
+"""Small values that documents are written in: durations, expressions, argument lists."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+Duration = NewType("Duration", float)
+"""Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
+
+Expression = NewType("Expression", str)
+"""A CEL expression."""
+
+Argv = tuple[str, ...] | str
+"""A command: a list of arguments, or one string for a shell."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def duration(value: object) -> Duration:
+    """Read a duration in seconds; ValueError says what is allowed."""
+    allowed = "a duration is a number of seconds or like 500ms, 10s, 5m, 1h, 1h30m"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is no duration; {allowed}")
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            seconds = float(text)
+        except ValueError:
+            parts = _PART.findall(text)
+            if not parts or "".join(number + unit for number, unit in parts) != text:
+                raise ValueError(f"{value!r} is no duration; {allowed}") from None
+            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    else:
+        seconds = float(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{value!r} is no duration; {allowed}, not negative and not endless")
+    return Duration(seconds)

@@ -1,0 +1,216 @@
+"""From a kind and a name to a class: built-ins are found by their module's name, a user's plugins by their file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seatrial.errors import UsageError, nearest
+
+KINDS = {
+    "step": "steps",
+    "check": "checks",
+    "provider": "providers",
+    "system": "systems",
+    "fault": "faults",
+    "reporter": "reports",
+}
+
+RESERVED = {"step": ("dispatch_workflow", "heal", "inject", "workload")}
+"""Names that documents may not use yet, and plugins may not take."""
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a decorator wrote on a class: the name it is registered by."""
+
+    kind: str
+    name: str
+    description: str = ""
+    allow_failure: bool = False
+
+
+def _marker(kind: str, name: str) -> Callable[[C], C]:
+    def mark(thing: C) -> C:
+        marks = (*thing.__dict__.get("__seatrial__", ()), Mark(kind, name, _first_line(thing)))
+        thing.__seatrial__ = marks  # type: ignore[attr-defined]
+        return thing
+
+    return mark
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def step(name: str) -> Callable[[C], C]:
+    """Register a step class."""
+    return _marker("step", name)
+
+
+def provider(name: str) -> Callable[[C], C]:
+    """Register a provider class."""
+    return _marker("provider", name)
+
+
+def system(name: str) -> Callable[[C], C]:
+    """Register a system class."""
+    return _marker("system", name)
+
+
+def fault(name: str) -> Callable[[C], C]:
+    """Register a fault class."""
+    return _marker("fault", name)
+
+
+def reporter(name: str) -> Callable[[C], C]:
+    """Register a reporter class."""
+    return _marker("reporter", name)
+
+
+def check(name: str, *, description: str = "", allow_failure: bool = False) -> Callable[[C], C]:
+    """Register a check: a class with `observe`, or a plain function `(context) -> bool`."""
+
+    def mark(thing: C) -> C:
+        if isinstance(thing, type):
+            return _marker("check", name)(thing)
+        mark_ = Mark("check", name, description or _first_line(thing), allow_failure)
+        wrapped = _check_of(thing, name)
+        wrapped.__seatrial__ = (mark_,)  # type: ignore[attr-defined]
+        thing.__seatrial_check__ = wrapped  # type: ignore[attr-defined]
+        return thing
+
+    return mark
+
+
+def _check_of(function: Any, name: str) -> type[Any]:
+    """A check class around a plain function; False is failed, an exception unknown."""
+    from seatrial.model.result import Observation, Verdict
+
+    async def observe(self: object, ctx: object) -> Observation:
+        answer = function(ctx)
+        if hasattr(answer, "__await__"):
+            answer = await answer
+        if isinstance(answer, Observation):
+            return answer
+        if not isinstance(answer, bool):
+            why = f"the check {name!r} returned {type(answer).__name__}, not a bool or an Observation"
+            return Observation(verdict=Verdict.UNKNOWN, seen=repr(answer), why=why)
+        return Observation(verdict=Verdict.PASSED if answer else Verdict.FAILED, seen=answer, expected=True)
+
+    doc = function.__doc__ or f"The function {name}."
+    made = make_dataclass(name, [], frozen=True, namespace={"observe": observe, "__doc__": doc})
+    made.__module__ = function.__module__
+    return made
+
+
+class Registry:
+    """Finds classes by kind and name. One instance per invocation; nothing is global."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], type[Any]] = {}
+        self._plugins: dict[tuple[str, str], Path] = {}
+
+    def names(self, kind: str) -> list[str]:
+        """All names of a kind, built-in or plugged in, without importing them."""
+        plugged = {name for known, name in self._plugins if known == kind}
+        return sorted({*_modules(kind), *_aliases(kind), *plugged})
+
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether `get` would find it, as far as that is known without an import."""
+        return (kind, name) in self._found or name in self.names(kind)
+
+    def get(self, kind: str, name: str) -> type[Any]:
+        """The class; UsageError with the nearest names when there is none."""
+        key = (kind, name)
+        if key in self._found:
+            return self._found[key]
+        module = _aliases(kind).get(name) or (name if name in _modules(kind) else "")
+        if not module:
+            raise UsageError(f"unknown {kind} {name!r}: {nearest(name, self.names(kind))}")
+        self._collect(importlib.import_module(f"seatrial.{KINDS[kind]}.{module}"), None)
+        if key not in self._found:
+            raise UsageError(f"the module seatrial.{KINDS[kind]}.{module} registers no {kind} {name!r}")
+        return self._found[key]
+
+    def mark(self, kind: str, name: str) -> Mark:
+        """What was said where the class was registered."""
+        marks: Iterable[Mark] = self.get(kind, name).__seatrial__
+        return next(mark for mark in marks if (mark.kind, mark.name) == (kind, name))
+
+    def load(self, file: Path) -> list[Mark]:
+        """Import a plugin file and take in all that it registers; UsageError when it cannot be imported."""
+        path = file.resolve()
+        name = f"seatrial_plugin_{path.stem}_{abs(hash(str(path))):x}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise UsageError(f"{file}: no such plugin file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise UsageError(f"{file}: the plugin cannot be imported: {type(error).__name__}: {error}") from error
+        return self._collect(module, path)
+
+    def plugin_of(self, kind: str, name: str) -> str:
+        """The plugin file that a name came from, empty for built-ins: the ledger records it."""
+        return str(self._plugins.get((kind, name), ""))
+
+    def _collect(self, module: object, path: Path | None) -> list[Mark]:
+        found = []
+        for thing in list(vars(module).values()):
+            cls = getattr(thing, "__seatrial_check__", thing)
+            if not isinstance(cls, type) or cls.__module__ != module.__name__:  # type: ignore[attr-defined]
+                continue
+            for mark in cls.__dict__.get("__seatrial__", ()):
+                if path is not None:
+                    self._admit(mark, path)
+                self._found[(mark.kind, mark.name)] = cls
+                found.append(mark)
+        return found
+
+    def _admit(self, mark: Mark, path: Path) -> None:
+        if mark.name in RESERVED.get(mark.kind, ()) or mark.name in _modules(mark.kind) or mark.name in _aliases(mark.kind):
+            raise UsageError(f"{path}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
+        held = self._plugins.get((mark.kind, mark.name))
+        if held is not None and held != path:
+            raise UsageError(f"{path}: the {mark.kind} {mark.name!r} is registered by {held} already")
+        self._plugins[(mark.kind, mark.name)] = path
+
+
+def _modules(kind: str) -> frozenset[str]:
+    if kind not in _MODULES:
+        folder = Path(__file__).parent / KINDS[kind]
+        names = (entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or (entry / "__init__.py").is_file())
+        hidden = _hidden(kind)
+        _MODULES[kind] = frozenset(n for n in names if not n.startswith("_") and n not in hidden)
+    return _MODULES[kind]
+
+
+_MODULES: dict[str, frozenset[str]] = {}
+"""A cache of what is on disk."""
+
+
+def _package(kind: str) -> object:
+    try:
+        return importlib.import_module(f"seatrial.{KINDS[kind]}")
+    except ModuleNotFoundError:
+        return None
+
+
+def _aliases(kind: str) -> Mapping[str, str]:
+    """Names that live in a module of another name: the package's `ALIASES`."""
+    return getattr(_package(kind), "ALIASES", {})
+
+
+def _hidden(kind: str) -> frozenset[str]:
+    """Modules of the package that register nothing: the package's `PARTS`."""
+    return frozenset(getattr(_package(kind), "PARTS", ()))
