@@ -1,0 +1,79 @@
+# One way to do each thing, the same on a laptop and in CI. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# More workers than this make the timing tests share a core; override on a bigger machine: make test WORKERS=8
+WORKERS ?= 2
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+BACKENDS := etcd-server postgresql
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check format bench backends dist pins clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with the pinned dependencies and this checkout (editable)
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Seatrial needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Name another one: make install PYTHON=python3.12")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --quiet -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
+	$(BIN)/seatrial demo
+
+test: $(STAMP) ## Run all tests, then the import contracts (back ends that are missing are skipped, see .ci/run)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/lint-imports --no-cache
+
+check: $(STAMP) ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## Put the code into shape and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## Measure against Chaos Toolkit, Robot Framework and pytest (BENCH_ARGS="--runs 3")
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+# The packages' own services are kept from starting, for the tests start their own: a policy of ours stands while apt
+# works, unless the machine has one. What is installed already is left as it is.
+backends: ## Install the Debian packages of the real back ends (needs root)
+	@test "$$(id -u)" = 0 || { echo "make backends installs Debian packages ($(BACKENDS)) and needs root: sudo make backends" >&2; exit 1; }
+	@command -v apt-get >/dev/null || { echo "make backends knows apt-get only; install by hand what brings etcd and PostgreSQL here" >&2; exit 1; }
+	@set -e; policy=/usr/sbin/policy-rc.d; \
+	if ! test -e $$policy; then \
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT HUP INT TERM; \
+		printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq; \
+	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS)
+
+dist: $(STAMP) ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m build --no-isolation
+
+# Resolve afresh in clean environments and write what came out; look at the difference before committing it.
+pins: ## Write requirements/*.txt anew from the newest releases pyproject.toml allows
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT HUP INT TERM; \
+	for set in runtime: dev:[dev]; do \
+		name=$${set%%:*}; extra=$${set#*:}; \
+		$(PYTHON) -m venv "$$folder/$$name"; \
+		"$$folder/$$name/bin/python" -m pip --disable-pip-version-check install --quiet ".$$extra"; \
+		{ sed '/^#/!d' requirements/$$name.txt; "$$folder/$$name/bin/python" -m pip --disable-pip-version-check freeze --exclude seatrial; } >"$$folder/$$name.txt"; \
+		cp "$$folder/$$name.txt" requirements/$$name.txt; \
+	done
+
+clean: ## Remove what these targets made (.venv, .bench, caches, dist); reports in .seatrial stay
+	rm -rf $(VENV) .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
