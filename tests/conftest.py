@@ -1,18 +1,18 @@
-"""What every test shares: real back ends are skipped with a reason where they are missing, and never where they are required."""
+"""What all tests share: a missing back end is skipped with a reason, a required one never is."""
 
 from __future__ import annotations
 
 import functools
-import glob
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 REQUIRED = "SEATRIAL_REQUIRE_BACKENDS"
 
-# How each back end is tried, and the Debian package that brings it.
+# Each back end's program, and the Debian package that brings it.
 PROGRAMS = {
     "etcd": ("etcd", "etcd-server"),
     "postgresql": ("postgres", "postgresql"),
@@ -21,10 +21,11 @@ PROGRAMS = {
 
 @functools.cache
 def missing(name: str) -> str | None:
-    """Say why the back end cannot be used here, or None when it can; tried by running it, not by looking for its file."""
+    """Say why the back end cannot be used here, or None when it can; tried by running it, not by finding its file."""
     program, package = PROGRAMS[name]
     # Debian keeps PostgreSQL's server programs off PATH, one folder per version.
-    found = shutil.which(program) or next(iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{program}"))), None)
+    beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    found = shutil.which(program) or next((str(path) for path in reversed(beside)), None)
     if found is None:
         return f"{program} is not installed: `make backends` installs the Debian package {package}"
     tried = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20, check=False)
