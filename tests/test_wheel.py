@@ -17,8 +17,9 @@ FOREIGN = ("PYTHON", "PYTEST", "SEATRIAL", "E2E_", "VIRTUAL_ENV", "COVERAGE")
 pytestmark = pytest.mark.wheel
 
 
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+def clean_environment(state: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return {**kept, "XDG_STATE_HOME": str(state)}
 
 
 def call(*argv: str | Path, cwd: Path, deadline: float) -> subprocess.CompletedProcess[str]:
@@ -26,7 +27,7 @@ def call(*argv: str | Path, cwd: Path, deadline: float) -> subprocess.CompletedP
     done = subprocess.run(
         [str(word) for word in argv],
         cwd=cwd,
-        env=clean_environment(),
+        env=clean_environment(cwd / "state"),
         capture_output=True,
         text=True,
         timeout=deadline,
