@@ -1,15 +1,15 @@
 """Sea trials for deployments: build the system, break it on purpose, check it, give everything back.
 
 The names below are the Python API. They are imported on first use, so that `import seatrial` and
-`seatrial --version` cost next to nothing.
+`seatrial --version` cost next to nothing; that is also why not even `typing` is imported here.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from seatrial.app import load as load
     from seatrial.app import plan as plan
     from seatrial.app import run as run
@@ -40,8 +40,10 @@ __all__ = ["__version__", "check", "fault", "load", "plan", "provider", "reporte
 def __getattr__(name: str) -> Any:
     """Import a name of the Python API when it is first asked for."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'seatrial' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'seatrial' has no attribute {name!r}; its API is {', '.join(sorted(_HOMES))}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
