@@ -1,0 +1,233 @@
+"""How the nodes agree: majority writes, majority reads, and repair of nodes that missed something.
+
+A write asks a majority for the version they hold, takes a greater one, syncs it here first (so that a version, once
+seen by anyone, is never given to a second value after a crash) and then has a majority sync it. A read takes the
+newest of a majority and makes sure a majority holds that before it answers, so two reads never go back in time.
+A write that was not acknowledged may still come to be seen: its outcome is unknown, as after any lost answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from seatrial.sample.http import Client, Refused, Unreachable
+from seatrial.sample.store import Record, Store
+
+PING_EVERY = 0.1
+PING_TIMEOUT = 0.3
+READ_TIMEOUT = 0.5
+WRITE_TIMEOUT = 1.0
+REPAIR_TIMEOUT = 2.0
+REPAIR_EVERY = 0.1
+VERSIONS_AT_ONCE = 5_000
+BYTES_AT_ONCE = 1024 * 1024
+
+Answer = TypeVar("Answer")
+
+
+class NoMajority(Exception):
+    """Fewer than a majority of the nodes did what was asked; the text says which did not, and why."""
+
+
+class Peer(Client):
+    """Another node, as the last ping saw it; `boot` and `mark` name its process and how many writes it had applied."""
+
+    up = False
+    boot = ""
+    mark = 0
+
+
+class Cluster:
+    """One node's part in the agreement."""
+
+    def __init__(self, name: str, peers: Sequence[Peer], store: Store, say: Callable[[str], None]) -> None:
+        self.name = name
+        self.peers = peers
+        self.size = len(peers) + 1
+        self.majority = self.size // 2 + 1
+        self._store = store
+        self._say = say
+        self._boot = os.urandom(8).hex()
+        self._issued = 0
+        self._late: set[asyncio.Task[Any]] = set()
+
+    @property
+    def held(self) -> int:
+        """How many records this node itself holds."""
+        return len(self._store.records)
+
+    def up(self) -> list[str]:
+        """The nodes up in this node's view, itself included, in the order of their names."""
+        return sorted([self.name, *(peer.name for peer in self.peers if peer.up)])
+
+    async def watch(self) -> None:
+        """Ping and repair until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for peer in self.peers:
+                    group.create_task(self._ping(peer))
+                    group.create_task(self._repair(peer))
+        finally:
+            for task in self._late:
+                task.cancel()
+            for peer in self.peers:
+                peer.close()
+
+    async def put(self, key: str, value: str) -> Record:
+        """Write; returns once a majority has synced it, raises NoMajority otherwise."""
+        seen = await self._newest(key)
+        self._issued = max(self._issued, self._store.highest, seen[0].counter if seen else 0) + 1
+        record = Record(key, self._issued, self.name, value)
+        await self._spread(record)
+        return record
+
+    async def get(self, key: str) -> Record | None:
+        """The newest record of the key that a majority knows, or None; raises NoMajority."""
+        seen = await self._newest(key)
+        if seen is None:
+            return None
+        record, holders = seen
+        if holders < self.majority:
+            await self._spread(record)
+        return record
+
+    async def keys(self) -> list[str]:
+        """Every key that a majority knows, sorted; raises NoMajority."""
+        calls = [peer.call("/replica/keys", {}, READ_TIMEOUT) for peer in self.peers]
+        answers = await self._from_majority({"keys": list(self._store.records)}, calls)
+        return sorted({key for answer in answers for key in answer["keys"]})
+
+    async def replica(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Answer a peer's call of `/replica/...`; raises Refused for a path that is none."""
+        match path:
+            case "/replica/ping":
+                return {"node": self.name, "boot": self._boot, "mark": len(self._store.order)}
+            case "/replica/read":
+                return {"record": self._store.records.get(content["key"])}
+            case "/replica/keys":
+                return {"keys": list(self._store.records)}
+            case "/replica/store":
+                await self._store.append([Record(*fields) for fields in content["records"]])
+                return {}
+            case "/replica/since":
+                return self._since(content["boot"], content["mark"])
+            case "/replica/fetch":
+                return {"records": list(self._fetch(content["keys"]))}
+        raise Refused(404, f"no route {path}")
+
+    async def _newest(self, key: str) -> tuple[Record, int] | None:
+        calls = [peer.call("/replica/read", {"key": key}, READ_TIMEOUT) for peer in self.peers]
+        answers = await self._from_majority({"record": self._store.records.get(key)}, calls)
+        found = [Record(*answer["record"]) for answer in answers if answer["record"] is not None]
+        if not found:
+            return None
+        newest = max(found, key=lambda record: record.version)
+        return newest, sum(record.version == newest.version for record in found)
+
+    async def _spread(self, record: Record) -> None:
+        try:
+            await self._store.append([record])
+        except OSError as error:
+            raise NoMajority(f"{self.name} cannot write its log: {error}") from error
+        calls = [peer.call("/replica/store", {"records": [record]}, WRITE_TIMEOUT) for peer in self.peers]
+        await self._from_majority({}, calls)
+
+    async def _from_majority(self, own: Answer, calls: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+        """This node's own answer and the first of the peers' that make a majority; the other calls run on."""
+        answers, reasons = [own], []
+        waiting = {asyncio.create_task(call) for call in calls}
+        for task in waiting:
+            self._late.add(task)
+            task.add_done_callback(self._let_go)
+        while len(answers) < self.majority and waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                failure = task.exception()
+                if failure is None:
+                    answers.append(task.result())
+                elif isinstance(failure, Unreachable):
+                    reasons.append(str(failure))
+                else:
+                    raise failure
+        if len(answers) < self.majority:
+            text = "; ".join(sorted(reasons))
+            raise NoMajority(f"{len(answers)} of {self.size} nodes answered, {self.majority} are needed: {text}")
+        return answers
+
+    def _let_go(self, task: asyncio.Task[Any]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # a late failure decides nothing; the ping and the repair see to that peer
+
+    async def _ping(self, peer: Peer) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            due = clock() + PING_EVERY
+            up = False
+            try:
+                answer = await peer.call("/replica/ping", {}, PING_TIMEOUT)
+                up = answer["node"] == peer.name  # another service may have taken over the address
+                reason = "" if up else f"{answer['node']!r} answers in its place"
+            except Unreachable as error:
+                reason = str(error)
+            else:
+                peer.boot, peer.mark = answer["boot"], answer["mark"]
+            if up != peer.up:
+                peer.up = up
+                self._say(f"peer {peer.name} is up" if up else f"peer {peer.name} is down: {reason}")
+            await asyncio.sleep(max(0.0, due - clock()))
+
+    async def _repair(self, peer: Peer) -> None:
+        boot, mark, said = "", 0, ""
+        while True:
+            if peer.up and (boot, mark) != (peer.boot, peer.mark):
+                try:
+                    boot, mark = await self._pull(peer, boot, mark)
+                    said = ""
+                except (Unreachable, OSError) as error:
+                    if str(error) != said:  # a lasting failure is said once
+                        said = str(error)
+                        self._say(f"repair from {peer.name} put off: {said}")
+            await asyncio.sleep(REPAIR_EVERY)
+
+    async def _pull(self, peer: Peer, boot: str, mark: int) -> tuple[str, int]:
+        """Take over what the peer applied after the mark and this node lacks; returns the new mark."""
+        news = await peer.call("/replica/since", {"boot": boot, "mark": mark}, REPAIR_TIMEOUT)
+        lacking = {
+            key: (counter, node)
+            for key, counter, node in news["versions"]
+            if (counter, node) > self._store.version(key)
+        }
+        taken = 0
+        while lacking:
+            answer = await peer.call("/replica/fetch", {"keys": list(lacking)}, REPAIR_TIMEOUT)
+            records = [Record(*fields) for fields in answer["records"]]
+            if not records:
+                raise Unreachable(f"{peer.name} lists {len(lacking)} records and does not give them")
+            await self._store.append(records)
+            taken += len(records)
+            for record in records:
+                lacking.pop(record.key, None)
+        if taken:
+            self._say(f"caught up {taken} records from {peer.name}")
+        return news["boot"], news["mark"]
+
+    def _since(self, boot: str, mark: int) -> dict[str, Any]:
+        start = mark if boot == self._boot else 0
+        keys = self._store.order[start : start + VERSIONS_AT_ONCE]
+        versions = [(key, *self._store.version(key)) for key in dict.fromkeys(keys)]
+        return {"boot": self._boot, "mark": start + len(keys), "versions": versions}
+
+    def _fetch(self, keys: Iterable[str]) -> Iterable[Record]:
+        size = 0
+        for key in keys:
+            record = self._store.records.get(key)
+            if record is None:
+                continue
+            yield record
+            size += len(key) + len(record.value)
+            if size > BYTES_AT_ONCE:
+                return
