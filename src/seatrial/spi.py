@@ -272,25 +272,45 @@ class Reporter(Protocol):
 class Context(Protocol):
     """All that a step or check is given. It is copied for each step, never changed."""
 
-    run_id: str
-    trial_id: str
-    deployment_id: str
-    suite: Suite
-    provider: Provider
-    system: System
-    random: random.Random
-    """Seeded by the trial's id."""
-    folder: Path
-    """The suite's own folder: results, test.log, artifacts/, state/."""
-    artifacts: Path
-    """`folder/artifacts`, made when it is first asked for."""
-    state: Path
-    """A folder for secrets and node state, given back at the end."""
-    deploy_dir: Path
-    """The working folder of the deployer: `$deployment_dir`."""
-    document_folder: Path
-    step: str
-    """The path of the running step, as in events."""
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def trial_id(self) -> str: ...
+    @property
+    def deployment_id(self) -> str: ...
+    @property
+    def suite(self) -> Suite: ...
+    @property
+    def provider(self) -> Provider: ...
+    @property
+    def system(self) -> System: ...
+    @property
+    def random(self) -> random.Random:
+        """Seeded by the trial's id."""
+
+    @property
+    def folder(self) -> Path:
+        """The suite's own folder: results, test.log, artifacts/, state/."""
+
+    @property
+    def artifacts(self) -> Path:
+        """`folder/artifacts`, made when it is first asked for."""
+
+    @property
+    def state(self) -> Path:
+        """A folder for secrets and node state, given back at the end."""
+
+    @property
+    def deploy_dir(self) -> Path:
+        """The working folder of the deployer: `$deployment_dir`."""
+
+    @property
+    def document_folder(self) -> Path:
+        """The folder of the suite's document."""
+
+    @property
+    def step(self) -> str:
+        """The path of the running step, as in events."""
 
     def __getitem__(self, name: str) -> object:
         """`deploy_dir`, `deployment_id`, `provider`, `parameters`, … for checks that are plain functions."""
@@ -311,7 +331,7 @@ class Context(Protocol):
         """From now on mask this text in everything that is written."""
 
     def log(self, text: str, level: str = "info") -> None: ...
-    def emit(self, kind: str, **data: object) -> None:
+    def emit(self, kind: str, /, **data: object) -> None:
         """An event; see model.event for kinds."""
 
     def output(self, source: str, text: str) -> None:

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Runs what was planned: one loop, one ledger, one journal, one sweep."""

@@ -1,0 +1,212 @@
+"""The sweep: one and the same code gives back what a run made, at its end, on Ctrl-C and after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Entry, Ledger
+from seatrial.errors import LeftBehind, SeatrialError
+from seatrial.model.resource import Resource
+from seatrial.registry import Registry
+from seatrial.spi import Owner, Provider
+
+PATIENCE = 60.0
+"""Seconds that one resource may take to be given back."""
+
+HURRY = 10.0
+"""The same after a second Ctrl-C."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did."""
+
+    given_back: int = 0
+    found: list[Resource] = field(default_factory=list)
+    """What the providers' own lists showed and the ledger did not know."""
+    left: list[tuple[Resource, str]] = field(default_factory=list)
+    """What could not be given back, and why."""
+
+    def add(self, other: Swept) -> None:
+        """Take in what another sweep did."""
+        self.given_back += other.given_back
+        self.found += other.found
+        self.left += other.left
+
+
+class Owners:
+    """Who gives what back: made from the registry by the names in the ledger."""
+
+    def __init__(self, registry: Registry, settings: Mapping[str, Mapping[str, Any]], leases: Leases) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._leases = leases
+
+    def of(self, entry: Entry) -> Owner:
+        """The owner of an entry; its plugin file is loaded when it came from one."""
+        kind, _, name = entry.resource.owner.partition(":")
+        if kind == "engine":
+            ours: dict[str, Owner] = {"lease": _Leased(self._leases), "path": _Path(), "process": _Process()}
+            return ours[name]
+        if entry.plugin and not self._registry.knows(kind, name):
+            self._registry.load(Path(entry.plugin))
+        if kind == "provider":
+            return self.provider(name)
+        return _SystemOwner(self._registry.get(kind, name))
+
+    def provider(self, name: str) -> Provider:
+        """A provider made from the project's settings alone."""
+        made: Provider = self._registry.get("provider", name)(self._settings.get(name, {}))
+        return made
+
+
+class _Leased:
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+
+    async def destroy(self, resource: Resource) -> None:
+        self._leases.release(resource.kind, resource.name, resource.trial)
+
+
+class _Path:
+    async def destroy(self, resource: Resource) -> None:
+        path, within = Path(str(resource.detail["path"])), Path(str(resource.detail["within"]))
+        if not path.resolve().is_relative_to(within.resolve()) or path.resolve() == within.resolve():
+            raise LeftBehind(f"{path} is not inside {within}: not removed")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+class _Process:
+    """A process group on this host, and what of it is left: only the very one that we started, never a reused pid."""
+
+    async def destroy(self, resource: Resource) -> None:
+        pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
+        tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
+        victims = [pid] if process_start(pid) == started else []
+        while victims:
+            for victim in victims:
+                try:
+                    os.killpg(victim, signal.SIGKILL) if victim == pid else os.kill(victim, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            while any(_running(victim) for victim in victims):
+                await asyncio.sleep(0.01)
+            victims = _tagged(tag)
+
+
+def process_start(pid: int) -> str:
+    """When a process was started, in ticks since boot; empty when there is no such process, or only its zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if stat[0] in "ZX" else stat[19]
+
+
+def _running(pid: int) -> bool:
+    return process_start(pid) != ""
+
+
+def _tagged(tag: bytes) -> list[int]:
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if tag in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and _running(int(entry)):
+                    found.append(int(entry))
+            except OSError:
+                continue
+    return found
+
+
+class _SystemOwner:
+    def __init__(self, system: type[Any]) -> None:
+        self._system = system
+
+    async def destroy(self, resource: Resource) -> None:
+        await object.__new__(self._system).give_back(resource)
+
+
+async def sweep(
+    ledger: Ledger,
+    entries: Iterable[Entry],
+    owners: Owners,
+    *,
+    say: Callable[..., None],
+    hurry: Callable[[], bool] = lambda: False,
+) -> Swept:
+    """Give entries back, the newest first; what belongs to one owner and is of one kind at the same time."""
+    swept = Swept()
+    newest_first = list(entries)[::-1]
+    for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
+        results = await asyncio.gather(*(_give_back(ledger, entry, owners, say, hurry) for entry in alike))
+        for entry, error in results:
+            if error:
+                swept.left.append((entry.resource, error))
+            else:
+                swept.given_back += 1
+    return swept
+
+
+async def _give_back(
+    ledger: Ledger, entry: Entry, owners: Owners, say: Callable[..., None], hurry: Callable[[], bool]
+) -> tuple[Entry, str]:
+    resource = entry.resource
+    patience = HURRY if hurry() else PATIENCE
+    error = ""
+    try:
+        async with asyncio.timeout(patience):
+            await owners.of(entry).destroy(resource)
+    except TimeoutError:
+        error = f"did not go within {patience:g} s"
+    except Exception as problem:  # one stubborn thing must not keep the others
+        error = f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
+    if not error:
+        try:
+            ledger.given_back(resource)
+        except OSError as problem:
+            # It is gone; only that it is could not be written. The next sweep finds it gone already.
+            say("log", level="error", text=f"the ledger cannot be written: {problem.strerror}")
+    what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
+    say("resource", op="left" if error else "given_back", **what, **({"error": error} if error else {}))
+    return entry, error
+
+
+async def sweep_found(
+    run: str, trials: Sequence[str], providers: Mapping[str, Provider], *, say: Callable[..., None]
+) -> Swept:
+    """Give back what the providers' own lists show of these trials: things that the ledger does not know."""
+    swept = Swept()
+    for name, provider in providers.items():
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = [one for one in await provider.find(run) if not one.trial or not trials or one.trial in trials]
+        except Exception as problem:
+            unread = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
+            swept.left.append((unread, f"its list could not be read: {type(problem).__name__}: {problem}"))
+            continue
+        for resource in found:
+            what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
+            say("log", level="warning", text=f"found {resource}, which the ledger did not know")
+            swept.found.append(resource)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await provider.destroy(resource)
+                swept.given_back += 1
+                say("resource", op="given_back", **what)
+            except Exception as problem:
+                swept.left.append((resource, f"{type(problem).__name__}: {problem}"))
+                say("resource", op="left", error=str(problem), **what)
+    return swept

@@ -1,0 +1,357 @@
+"""What a step or check is given: a small copy per step over what the trial shares."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from seatrial.engine import poll as polling
+from seatrial.engine.trial import Trial
+from seatrial.errors import CannotTell, LinkDown, LinkLost, NotSupported, SeatrialError, UsageError, nearest
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.model.result import CheckResult, Outcome
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
+from seatrial.spi import Link, Provider, System
+
+if TYPE_CHECKING:
+    from seatrial.engine.runner import Runner
+
+T = TypeVar("T")
+
+DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
+"""Seconds, where neither the suite nor the system nor the provider says."""
+
+TAIL = 4000
+"""Characters of a command's output that go into the event; the whole is in the suite's folder."""
+
+
+class TrialContext:
+    """See spi.Context; `runner` runs children and observes checks for it."""
+
+    __slots__ = ("_more", "_runner", "_trial", "step")
+
+    def __init__(self, trial: Trial, runner: Runner, step: str = "", more: Mapping[str, object] | None = None) -> None:
+        self._trial = trial
+        self._runner = runner
+        self.step = step
+        self._more: Mapping[str, object] = more or {}
+
+    def at(self, step: str, more: Mapping[str, object] | None = None) -> TrialContext:
+        """The context of another step."""
+        return TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
+
+    # What the trial is
+
+    @property
+    def run_id(self) -> str:
+        return self._trial.run.id
+
+    @property
+    def trial_id(self) -> str:
+        return self._trial.id
+
+    @property
+    def deployment_id(self) -> str:
+        return self._trial.deployment_id
+
+    @property
+    def suite(self) -> Suite:
+        return self._trial.suite
+
+    @property
+    def provider(self) -> Provider:
+        return self._trial.provider
+
+    @property
+    def system(self) -> System:
+        return self._trial.system
+
+    @property
+    def random(self) -> random.Random:
+        return self._trial.random
+
+    @property
+    def document_folder(self) -> Path:
+        return self._trial.suite.document_folder
+
+    @property
+    def folder(self) -> Path:
+        return _made(self._trial.folder)
+
+    @property
+    def artifacts(self) -> Path:
+        return _made(self._trial.folder / "artifacts")
+
+    @property
+    def deploy_dir(self) -> Path:
+        return _made(self._trial.folder / "deployment")
+
+    @property
+    def state(self) -> Path:
+        path = self._trial.folder / "state"
+        if not path.is_dir():
+            self._intend("path", path.name + "-" + self.trial_id, "engine:path", self._path_detail(path))
+            path.mkdir(parents=True, mode=0o700)
+        return path
+
+    def _path_detail(self, path: Path) -> dict[str, object]:
+        return {"path": str(path), "within": str(self._trial.run.folder)}
+
+    def __getitem__(self, name: str) -> object:
+        known: dict[str, Callable[[], object]] = {
+            "deploy_dir": lambda: str(self.deploy_dir),
+            "deployment_dir": lambda: str(self.deploy_dir),
+            "deployment_id": lambda: self.deployment_id,
+            "provider": lambda: self.suite.provider,
+            "parameters": lambda: self.suite.parameters,
+            "run_id": lambda: self.run_id,
+            "trial_id": lambda: self.trial_id,
+            "suite": lambda: self.suite.name,
+            "artifacts": lambda: str(self.artifacts),
+        }
+        if name not in known:
+            raise KeyError(f"{name!r}; {nearest(name, known)}")
+        return known[name]()
+
+    # Names and expressions
+
+    def environment(self) -> dict[str, str]:
+        identity = self._trial.identity()
+        return {**self._trial.run.environment, **identity, "SEATRIAL_DEPLOYMENT_DIR": str(self.deploy_dir)}
+
+    def names(self) -> Mapping[str, object]:
+        trial = self._trial
+        return {
+            "steps": {id: {"outputs": outputs} for id, outputs in trial.outputs.items()},
+            "vars": trial.variables,
+            "parameters": trial.suite.parameters,
+            "run": {"id": trial.run.id},
+            "trial": {"id": trial.id},
+            "suite": {
+                "name": trial.suite.name,
+                "provider": trial.suite.provider,
+                "deployment_id": trial.deployment_id,
+            },
+            "env": trial.run.environment,
+            "secrets": trial.run.secrets,
+            "nodes": trial.node_names,
+            "provider": trial.suite.provider,
+            "deploy_dir": str(trial.folder / "deployment"),
+            "deployment_dir": str(trial.folder / "deployment"),
+            **self._more,
+        }
+
+    def bind(self, value: T) -> T:
+        bound: T = self._trial.run.expressions.bind(value, self.names())
+        return bound
+
+    async def evaluate(self, expression: str, **more: object) -> object:
+        try:
+            return self._trial.run.expressions.evaluate(expression, {**self.names(), **more})
+        except SeatrialError:
+            raise
+        except Exception as error:
+            raise CannotTell(f"the expression {expression!r} cannot be evaluated: {error}") from error
+
+    def secret(self, value: str) -> None:
+        self._trial.run.journal.mask(value)
+
+    # What is said
+
+    def emit(self, kind: str, /, **data: object) -> None:
+        self._trial.emit(kind, **data)
+
+    def log(self, text: str, level: str = "info") -> None:
+        self._trial.emit("log", level=level, text=text, step=self.step)
+
+    def output(self, source: str, text: str) -> None:
+        if not text:
+            return
+        text = self._trial.run.journal.masked(text)
+        file = self.folder / "test.log"
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"==> step {self.step} {source}\n{text}" + ("" if text.endswith("\n") else "\n"))
+        tail = text if len(text) <= TAIL else f"… ({len(text) - TAIL} characters before)\n" + text[-TAIL:]
+        self._trial.emit("output", step=self.step, source=source, text=tail, file="test.log")
+
+    # Children, checks, waits
+
+    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
+        await self._runner.steps(self.at(self.step + label, more), children)
+
+    async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
+        return await self._runner.child(self.at(self.step + label), child)
+
+    def skip(self, children: Sequence[StepPlan], reason: str, *, label: str = "") -> None:
+        for child in children:
+            self._runner.skipped(self.at(self.step + label), child, reason)
+
+    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
+        return await self._runner.observe(self, checks, retry)
+
+    async def poll(
+        self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None
+    ) -> T:
+        return await polling.poll(look, deadline=deadline, what=what, chance=self.random, retry=retry)
+
+    # What is made and given back
+
+    def _intend(self, kind: str, name: str, owner: str, detail: Mapping[str, object], outlives: bool = False) -> Resource:
+        trial = self._trial
+        trial.made_something = True
+        resource = Resource(
+            kind=kind, name=name, owner=owner, run=trial.run.id, trial=trial.id, detail=detail, outlives_host=outlives
+        )
+        owner_kind, _, owner_name = owner.partition(":")
+        plugin = trial.run.registry.plugin_of(owner_kind, owner_name) if owner_kind != "engine" else ""
+        trial.run.ledger.intend(resource, plugin)
+        return resource
+
+    async def make(
+        self,
+        kind: str,
+        name: str,
+        create: Callable[[], Awaitable[T]],
+        *,
+        owner: str = "",
+        detail: Mapping[str, object] | None = None,
+        outlives_host: bool = False,
+    ) -> T:
+        owner = owner or f"system:{self.suite.system.kind}"
+        resource = self._intend(kind, name, owner, detail or {}, outlives_host)
+        self.emit("resource", op="intended", kind=kind, name=name, owner=owner)
+        made = await create()
+        self._trial.run.ledger.made(resource)
+        self.emit("resource", op="made", kind=kind, name=name, owner=owner)
+        return made
+
+    async def give_back(self, kind: str, name: str) -> None:
+        ledger = self._trial.run.ledger
+        for entry in ledger.out(self.trial_id):
+            if (entry.resource.kind, entry.resource.name) == (kind, name):
+                await self._trial.run.owners.of(entry).destroy(entry.resource)
+                ledger.given_back(entry.resource)
+                self.emit("resource", op="given_back", kind=kind, name=name, owner=entry.resource.owner)
+
+    async def create_node(self, spec: NodeSpec) -> Node:
+        self.emit("node", node=spec.name, state="creating")
+        name = f"{self.trial_id}-{spec.name}"
+        owner = f"provider:{self.suite.provider}"
+        provider = self.provider
+        detail = {"node": spec.name, **provider.foresee(spec, self)}
+        outlives = bool(getattr(provider, "outlives_host", False))
+        node = await self.make(
+            "node", name, lambda: provider.create(spec, self), owner=owner, detail=detail, outlives_host=outlives
+        )
+        self._trial.node_names[node.name] = {"name": node.name, "address": node.address, "ports": dict(node.ports)}
+        self.emit("node", node=spec.name, state="running", why="created")
+        return node
+
+    async def destroy_node(self, node: Node) -> None:
+        await self._forget_link(node)
+        await self.give_back("node", f"{self.trial_id}-{node.name}")
+        self.emit("node", node=node.name, state="destroyed")
+
+    async def lease_address(self) -> str:
+        leases = self._trial.run.leases
+        return await self._lease("address", lambda: leases.pick_address(self.random))
+
+    async def lease_port(self, address: str = "127.0.0.1") -> int:
+        leases = self._trial.run.leases
+        name = await self._lease("port", lambda: f"{address}:{leases.pick_port(address, self.random)}")
+        return int(name.rpartition(":")[2])
+
+    async def _lease(self, kind: str, pick: Callable[[], str]) -> str:
+        run = self._trial.run
+        while True:
+            name = pick()
+            resource = self._intend(kind, name, "engine:lease", {})
+            try:
+                run.leases.take(kind, name, run.holder(self.trial_id))
+            except SeatrialError:
+                run.ledger.given_back(resource)
+                continue
+            run.ledger.made(resource)
+            return name
+
+    # Nodes
+
+    async def nodes(self) -> Sequence[Node]:
+        nodes = await self.system.nodes(self)
+        for node in nodes:
+            known = {"name": node.name, "address": node.address, "ports": dict(node.ports)}
+            self._trial.node_names.setdefault(node.name, known)
+        return nodes
+
+    async def select(self, selector: str) -> Sequence[Node]:
+        nodes = list(await self.nodes())
+        if not nodes:
+            raise CannotTell(f"the selector {selector!r} has no nodes to choose from: the system has none now")
+        chosen: dict[str, Node] = {}
+        for word in (part.strip() for part in selector.split(",")):
+            for node in await self._matching(word, nodes):
+                chosen[node.name] = node
+        return [node for node in nodes if node.name in chosen]
+
+    async def _matching(self, word: str, nodes: list[Node]) -> Sequence[Node]:
+        by_name = {node.name: node for node in nodes}
+        if word in by_name:
+            return [by_name[word]]
+        if word in ("*", "all"):
+            return nodes
+        if word == "any":
+            return [self.random.choice(nodes)]
+        if word.startswith("random:") and word[7:].isdigit():
+            count = int(word[7:])
+            if not 1 <= count <= len(nodes):
+                raise CannotTell(f"the selector {word!r} asks for {count} of {len(nodes)} nodes")
+            return self.random.sample(nodes, count)
+        role = getattr(self.system, "role", None)
+        if role is not None and word:
+            found: Sequence[Node] = await role(self, word)
+            return found
+        raise UsageError(f"no node {word!r}: {nearest(word, [*by_name, '*', 'any', 'random:N'])}")
+
+    def link(self, node: Node) -> Link:
+        key = (node.name, tuple(sorted((k, str(v)) for k, v in node.ssh.items())))
+        if key not in self._trial.links:
+            self._trial.links[key] = self.provider.link(node)
+        return self._trial.links[key]
+
+    async def _forget_link(self, node: Node) -> None:
+        for key in [key for key in self._trial.links if key[0] == node.name]:
+            await self._trial.links.pop(key).close()
+
+    async def state_of(self, node: Node) -> PowerState:
+        state = await self.provider.state(node)
+        if state is not PowerState.RUNNING:
+            return state
+        try:
+            await self.link(node).run(["true"], timeout=10)
+        except (LinkDown, LinkLost, TimeoutError):
+            return PowerState.UNREACHABLE
+        return state
+
+    def deadline(self, what: str) -> float:
+        for said in (self.suite.deadlines, getattr(self.system, "deadlines", {}), self.provider.deadlines, DEADLINES):
+            if what in said:
+                return float(said[what])
+        raise NotSupported(f"no deadline is called {what!r}: {nearest(what, DEADLINES)}")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def close_links(trial: Trial) -> None:
+    """Let go of every connection of a trial."""
+    links = list(trial.links.values())
+    trial.links.clear()
+    await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
+
+

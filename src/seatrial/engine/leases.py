@@ -1,0 +1,123 @@
+"""Leases of ports, loopback addresses and exclusive environments, valid across runs and projects of one user.
+
+A lease is a file in the user's state folder that says who holds it. Ports and addresses are held by the file alone,
+since nodes that are kept outlive the run; an exclusive environment is held by a file lock too, which a crash lets go.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from seatrial.errors import LeaseTaken
+
+
+def state_folder() -> Path:
+    """`$XDG_STATE_HOME/seatrial`, else `~/.local/state/seatrial`."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(home) / "seatrial"
+
+
+class Leases:
+    """Takes and gives back leases in one folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or state_folder()) / "leases"
+        self._held: dict[Path, int] = {}
+
+    def pick_address(self, chance: random.Random) -> str:
+        """Name a loopback address that nobody leases: 127.64.0.0/10 without the ends of each /24."""
+        for _ in range(1000):
+            address = f"127.{chance.randrange(64, 128)}.{chance.randrange(256)}.{chance.randrange(2, 254)}"
+            if not self._file("address", address).exists():
+                return address
+        raise LeaseTaken("no free loopback address was found in 1,000 tries; `seatrial clean` gives stale leases back")
+
+    def pick_port(self, address: str, chance: random.Random) -> int:
+        """Name a port on an address that nobody leases and nothing listens on."""
+        for _ in range(1000):
+            port = chance.randrange(20000, 32000)
+            if not self._file("port", f"{address}:{port}").exists() and _free(address, port):
+                return port
+        raise LeaseTaken(f"no free port was found on {address} in 1,000 tries; is the address one of this machine?")
+
+    def take(self, kind: str, name: str, holder: Mapping[str, object]) -> None:
+        """Write the lease; LeaseTaken names the holder when somebody was faster."""
+        file = self._file(kind, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise LeaseTaken(f"{kind} {name} is held by {self.holder(kind, name)}") from None
+        with os.fdopen(fd, "w") as handle:
+            json.dump(dict(holder), handle)
+
+    def lock(self, name: str, holder: Mapping[str, object]) -> None:
+        """Take an exclusive environment; LeaseTaken names the holder."""
+        file = self._file("exclusive", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                raise LeaseTaken(f"the environment {name!r} is held by {self.holder('exclusive', name)}") from None
+            # Whoever let it go may have removed the file between our open and our lock.
+            if file.exists() and os.path.samestat(os.fstat(fd), file.stat()):
+                break
+            os.close(fd)
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps(dict(holder)).encode())
+        self._held[file] = fd
+
+    def release(self, kind: str, name: str, trial: str) -> None:
+        """Give a lease back; one that is already gone, or is another trial's by now, is left as it is."""
+        file = self._file(kind, name)
+        fd = self._held.pop(file, -1)
+        try:
+            if json.loads(file.read_text() or "{}").get("trial", trial) == trial:
+                file.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def holder(self, kind: str, name: str) -> str:
+        """Say who holds a lease, for people."""
+        try:
+            said = json.loads(self._file(kind, name).read_text() or "{}")
+        except (FileNotFoundError, ValueError):
+            return "somebody who is just coming or going"
+        return f"run {said.get('run', '?')} (process {said.get('pid', '?')}, project {said.get('project', '?')})"
+
+    def of_run(self, run: str) -> list[tuple[str, str, str]]:
+        """Every lease that says it is this run's: kind, name, trial."""
+        found = []
+        for file in self.folder.glob("*/*"):
+            try:
+                said = json.loads(file.read_text() or "{}")
+            except (FileNotFoundError, ValueError):
+                continue
+            if said.get("run") == run:
+                found.append((file.parent.name, file.name, str(said.get("trial", ""))))
+        return found
+
+    def _file(self, kind: str, name: str) -> Path:
+        return self.folder / kind / name.replace("/", "_")
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,144 @@
+"""The ledger: the crash-safe list of everything a run has made or is about to make.
+
+One file of JSON lines per run in `.seatrial/ledger/`, held by a file lock as long as the run lives, so that anybody
+can tell a living run from a dead one. When nothing is left it moves into the run's own folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from seatrial.model.resource import Resource
+
+Key = tuple[str, str, str]
+"""Owner, kind, name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A resource and where it stands: intended, made or kept."""
+
+    resource: Resource
+    op: str
+    plugin: str = ""
+    """The plugin file that its owner came from."""
+    until: float = 0.0
+    """For kept ones: seconds since 1970 after which it is given back all the same."""
+
+
+class Ledger:
+    """Appends records and knows what is still out."""
+
+    def __init__(self, file: Path, run: str) -> None:
+        self.file = file
+        self.run = run
+        self._entries: dict[Key, Entry] = {}
+        self._fd = -1
+
+    @classmethod
+    def open(cls, folder: Path, run: str) -> Ledger:
+        """Begin or take up a run's ledger and hold it; BlockingIOError when a living run holds it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ledger = cls(folder / f"{run}.jsonl", run)
+        ledger._fd = os.open(ledger.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(ledger._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(ledger._fd)
+            raise
+        ledger._replay()
+        return ledger
+
+    def intend(self, resource: Resource, plugin: str = "") -> None:
+        """Write that this is about to be made; synced when it can outlive the host."""
+        self._entries[_key(resource)] = Entry(resource=resource, op="intended", plugin=plugin)
+        self._append({"op": "intended", "plugin": plugin, **asdict(resource)}, sync=resource.outlives_host)
+
+    def made(self, resource: Resource) -> None:
+        """Write that it was made; its detail may have grown."""
+        entry = self._entries[_key(resource)]
+        self._entries[_key(resource)] = replace(entry, resource=resource, op="made")
+        self._append({"op": "made", **asdict(resource)}, sync=resource.outlives_host)
+
+    def kept(self, resource: Resource, until: float) -> None:
+        """Write that it stays on purpose until then."""
+        entry = self._entries[_key(resource)]
+        self._entries[_key(resource)] = replace(entry, op="kept", until=until)
+        self._append({"op": "kept", "until": until, **asdict(resource)}, sync=True)
+
+    def given_back(self, resource: Resource) -> None:
+        """Write that it is gone."""
+        self._entries.pop(_key(resource), None)
+        identity = {"owner": resource.owner, "kind": resource.kind, "name": resource.name}
+        self._append({"op": "given_back", **identity}, sync=resource.outlives_host)
+
+    def out(self, trial: str | None = None) -> list[Entry]:
+        """What is not given back yet, in the order in which it was intended."""
+        return [entry for entry in self._entries.values() if trial is None or entry.resource.trial == trial]
+
+    def close(self, archive: Path | None = None) -> None:
+        """Let go of it; when nothing is out it is moved to the archive (or removed)."""
+        if self._fd < 0:
+            return
+        if not self._entries:
+            if archive is not None and archive.parent.is_dir():
+                os.replace(self.file, archive)
+            else:
+                self.file.unlink(missing_ok=True)
+        os.close(self._fd)
+        self._fd = -1
+
+    def _append(self, record: dict[str, object], *, sync: bool) -> None:
+        rest = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        if sync:
+            os.fsync(self._fd)
+
+    def _replay(self) -> None:
+        """Read the records back. A crash can cut the last line: it is ended, so that the next one stands alone."""
+        data = self.file.read_bytes()
+        for entry_op, record in _records(data):
+            _apply(self._entries, entry_op, record)
+        if data and not data.endswith(b"\n"):
+            os.write(self._fd, b"\n")
+
+
+def _key(resource: Resource) -> Key:
+    return (resource.owner, resource.kind, resource.name)
+
+
+def _records(data: bytes) -> Iterator[tuple[str, dict[str, object]]]:
+    for line in data.split(b"\n"):
+        try:
+            record = json.loads(line)
+            yield record.pop("op"), record
+        except (ValueError, KeyError, AttributeError):
+            # Only a line that a crash cut short is no record, and what it would have said had not begun:
+            # the intent is whole before anything is made.
+            continue
+
+
+def _apply(entries: dict[Key, Entry], op: str, record: dict[str, object]) -> None:
+    key = (str(record["owner"]), str(record["kind"]), str(record["name"]))
+    if op == "given_back":
+        entries.pop(key, None)
+        return
+    plugin = str(record.pop("plugin", "")) or (entries[key].plugin if key in entries else "")
+    until = float(str(record.pop("until", 0.0)))
+    entries[key] = Entry(resource=Resource(**record), op=op, plugin=plugin, until=until)  # type: ignore[arg-type]
+
+
+def living(file: Path) -> bool:
+    """Whether a living run holds this ledger."""
+    with file.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

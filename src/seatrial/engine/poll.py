@@ -1,0 +1,62 @@
+"""Looking again and again: adaptively, so that a wait notices within 100 ms, or as a document's `retry` says."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from seatrial.errors import Overrun
+from seatrial.model.scenario import Retry
+
+T = TypeVar("T")
+
+SHORTEST, LONGEST = 0.01, 0.08
+"""Seconds between adaptive looks: it begins with the first and never gets longer than the second."""
+
+ONCE = Retry(max_attempts=1)
+
+
+def delays(retry: Retry, chance: random.Random) -> Iterator[float]:
+    """The pauses between attempts, one after another, for ever."""
+    delay = SHORTEST if retry.delay is None else retry.delay
+    while True:
+        yield delay * (1 - retry.jitter * chance.random())
+        if retry.delay is None:
+            delay = min(delay * 1.5, LONGEST)
+        elif retry.backoff == "exponential":
+            delay *= 2
+
+
+def more(retry: Retry, attempts: int, elapsed: float) -> bool:
+    """Whether another attempt may begin."""
+    if retry.max_attempts is not None and attempts >= retry.max_attempts:
+        return False
+    if retry.timeout is not None:
+        return elapsed < retry.timeout
+    return retry.max_attempts is not None
+
+
+async def poll(
+    look: Callable[[], Awaitable[T | None]],
+    *,
+    deadline: float,
+    what: str,
+    chance: random.Random,
+    retry: Retry | None = None,
+) -> T:
+    """Look until the answer is not None; Overrun naming `what` after `deadline` seconds, also when a look hangs."""
+    limit = asyncio.timeout(deadline)
+    try:
+        async with limit:
+            for pause in delays(retry or Retry(), chance):
+                answer = await look()
+                if answer is not None:
+                    return answer
+                await asyncio.sleep(pause)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Overrun(f"{what} did not come within {deadline:g} s") from error
+    raise AssertionError("delays never end")

@@ -1,0 +1,282 @@
+"""Runs the steps of one trial: the one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Mapping, Sequence
+
+from seatrial.engine.context import TrialContext
+from seatrial.engine.poll import ONCE, delays, more
+from seatrial.engine.trial import Trial
+from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
+from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+
+STEP_PASSED = Outcome(verdict=Verdict.PASSED)
+
+
+class Runner:
+    """Emit, run, stop at the first verdict that is not passed."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._emit = trial.emit
+        self._loop = asyncio.get_running_loop()
+
+    async def steps(self, parent: TrialContext, plans: Sequence[StepPlan]) -> None:
+        """Run steps in order; StepStopped at the first that did not pass and may decide, the rest are skipped."""
+        for index, plan in enumerate(plans):
+            outcome = await self.child(parent, plan)
+            if outcome.verdict is not Verdict.PASSED:
+                reason = f"step {_name(plan)} {'failed' if outcome.verdict is Verdict.FAILED else 'could not be judged'}"
+                for left in plans[index + 1 :]:
+                    self.skipped(parent, left, reason)
+                raise StepStopped(
+                    f"{_name(plan)}: {outcome.error}",
+                    failed=outcome.verdict is Verdict.FAILED,
+                    category=outcome.category,
+                    evidence=outcome.evidence,
+                )
+
+    def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None:
+        """Say that a step is not run."""
+        self._emit("step_finished", **_said(parent.step, plan), status="skipped", verdict="", duration=0.0, reason=reason)
+
+    async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
+        """Run one step to its end; a failure that it may have is not handed on."""
+        ctx = parent.at(_path(parent.step, plan))
+        said = _said(parent.step, plan)
+        start = self._loop.time()
+        attempts = 0
+        try:
+            if plan.condition and not await self._holds(ctx, plan.condition):
+                self.skipped(parent, plan, f"the condition {plan.condition!r} is not met")
+                return STEP_PASSED
+            self._emit("step_started", **said, attempt=1)
+            outcome, attempts = await self._attempts(ctx, plan)
+        except asyncio.CancelledError:
+            self._finished(said, Outcome(verdict=Verdict.UNKNOWN, error="interrupted"), start, attempts, False)
+            raise
+        except Exception as error:  # the condition could not be worked out
+            outcome = outcome_of(error)
+        outcome = _as_expected(plan, outcome)
+        if plan.id:
+            self._trial.outputs[plan.id] = dict(outcome.outputs)
+        self._finished(said, outcome, start, attempts, plan.allow_failure)
+        if plan.allow_failure:
+            return STEP_PASSED
+        return outcome
+
+    async def observe(
+        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
+    ) -> Sequence[CheckResult]:
+        """Observe checks at the same time."""
+        if len(plans) == 1:
+            return [await self._look(ctx, plans[0], plans[0].retry or retry or ONCE)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._look(ctx, plan, plan.retry or retry or ONCE)) for plan in plans]
+        return [task.result() for task in tasks]
+
+    async def _attempts(self, ctx: TrialContext, plan: StepPlan) -> tuple[Outcome, int]:
+        """Try until it passed or may not be tried again; the step's `timeout` is over all attempts."""
+        attempts = 0
+        start = self._loop.time()
+        outcome = Outcome(verdict=Verdict.UNKNOWN, error="not tried")
+        limit = asyncio.timeout(plan.timeout)
+        try:
+            async with limit:
+                for pause in delays(plan.retry or ONCE, ctx.random):
+                    attempts += 1
+                    outcome = await self._once(ctx, plan)
+                    good = (outcome.verdict is Verdict.FAILED) if plan.expect_failure else not outcome.error
+                    if good or not more(plan.retry or ONCE, attempts, self._loop.time() - start):
+                        break
+                    ctx.log(f"attempt {attempts} of {_name(plan)}: {outcome.error}; again in {pause:g} s", "debug")
+                    await asyncio.sleep(pause)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            last = f"; the last attempt said: {outcome.error}" if attempts > 1 else ""
+            return outcome_of(Overrun(f"did not end within {plan.timeout:g} s{last}", evidence=str(error))), attempts
+        return outcome, attempts
+
+    async def _once(self, ctx: TrialContext, plan: StepPlan) -> Outcome:
+        try:
+            if self._trial.run.journal.trouble:
+                raise CannotTell(self._trial.run.journal.trouble)
+            step = plan.step
+            if step is None:
+                step = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
+            outputs = dict(await step.run(ctx) or {})
+            if getattr(plan.factory, "into", "") == "vars":
+                self._trial.variables.update(outputs)
+            for name, expression in plan.outputs.items():
+                outputs[name] = await ctx.evaluate(expression, outputs=outputs)
+            return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
+        except Exception as error:  # every error has its verdict; nothing but a cancellation passes through
+            return outcome_of(error)
+
+    async def _holds(self, ctx: TrialContext, condition: str) -> bool:
+        value = await ctx.evaluate(condition)
+        if not isinstance(value, bool):
+            raise CannotTell(f"the condition {condition!r} gave {value!r}, neither true nor false")
+        return value
+
+    def _finished(
+        self, said: Mapping[str, object], outcome: Outcome, start: float, attempts: int, allowed: bool
+    ) -> None:
+        passed = outcome.verdict is Verdict.PASSED
+        data: dict[str, object] = {
+            **said,
+            "status": "completed" if passed else "failed",
+            "verdict": outcome.verdict,
+            "duration": round(self._loop.time() - start, 6),
+        }
+        if not passed:
+            data |= {"error": outcome.error, "category": outcome.category or Category.INFRASTRUCTURE}
+            data |= {"evidence": outcome.evidence, "allowed": allowed}
+        if attempts > 1:
+            data["attempts"] = attempts
+        if outcome.outputs:
+            data["outputs"] = _shown(outcome.outputs)
+        self._emit("step_finished", **data)
+
+    async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry) -> CheckResult:
+        start = self._loop.time()
+        attempts = 0
+        observation = unknown("never looked")
+        for pause in delays(retry, ctx.random):
+            attempts += 1
+            observation = await self._observation(ctx, plan)
+            if observation.verdict is Verdict.PASSED or not more(retry, attempts, self._loop.time() - start):
+                break
+            await asyncio.sleep(pause)
+        result = CheckResult(
+            check=plan.text,
+            observation=observation,
+            attempts=attempts,
+            duration=round(self._loop.time() - start, 6),
+            allowed_failure=plan.allow_failure,
+        )
+        self._emit("check_observed", step=ctx.step, **_check_data(result))
+        return result
+
+    async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
+        try:
+            check = plan.check
+            if check is None:
+                check = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
+            observation = await check.observe(ctx)
+        except Exception as error:  # a look that breaks has measured nothing
+            outcome = outcome_of(error)
+            return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
+        if not isinstance(observation, Observation):
+            return unknown(f"the check {plan.kind!r} returned {type(observation).__name__}, not an Observation")
+        return observation
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """The verdict of an exception: only StepFailed says that the product did wrong, everything else is unknown."""
+    if isinstance(error, BaseExceptionGroup):
+        inner = [outcome_of(one) for one in error.exceptions]
+        failed = [one for one in inner if one.verdict is Verdict.FAILED]
+        return (failed or inner)[0]
+    if isinstance(error, StepFailed):
+        return Outcome(
+            verdict=Verdict.FAILED, error=str(error), category=error.category, evidence=_evidence_of(error)
+        )
+    if isinstance(error, StepStopped):
+        verdict = Verdict.FAILED if error.failed else Verdict.UNKNOWN
+        return Outcome(verdict=verdict, error=str(error), category=error.category, evidence=error.evidence)
+    if isinstance(error, SeatrialError):
+        return Outcome(
+            verdict=Verdict.UNKNOWN, error=str(error), category=error.category, evidence=_evidence_of(error)
+        )
+    if isinstance(error, TimeoutError):
+        message = str(error) or "no answer in time"
+        return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.TIMEOUT, evidence=_evidence_of(error))
+    message = f"{type(error).__name__}: {error}"
+    return Outcome(
+        verdict=Verdict.UNKNOWN, error=message, category=Category.INFRASTRUCTURE, evidence=_trace(error)
+    )
+
+
+def _evidence_of(error: BaseException) -> str:
+    return str(getattr(error, "evidence", ""))
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error, limit=-6))[-3000:]
+
+
+def _as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
+    """A step that must fail passes when the product failed it; could-not-tell stays so."""
+    if not plan.expect_failure or outcome.verdict is Verdict.UNKNOWN:
+        return outcome
+    if outcome.verdict is Verdict.FAILED:
+        return Outcome(verdict=Verdict.PASSED, outputs={**outcome.outputs, "error": outcome.error})
+    return Outcome(verdict=Verdict.FAILED, error="passed, and was expected to fail", category=Category.TEST)
+
+
+def _path(parent: str, plan: StepPlan) -> str:
+    """Where a step stands: `3.1` is the first child of the third; children of `rollback` and `finally` say so."""
+    block, number = ("", 0, *plan.source.path)[-2:]
+    place = str(int(number) + 1)
+    if not parent:
+        return place
+    return f"{parent}.{block}{place}" if block in ("rollback", "finally") else f"{parent}.{place}"
+
+
+def _said(parent: str, plan: StepPlan) -> dict[str, object]:
+    said: dict[str, object] = {"step": _path(parent, plan), "type": plan.kind}
+    if plan.id:
+        said["id"] = plan.id
+    if plan.description:
+        said["description"] = plan.description
+    return said
+
+
+def _name(plan: StepPlan) -> str:
+    return f"{plan.kind} {plan.id!r}" if plan.id else plan.kind
+
+
+def _check_data(result: CheckResult) -> dict[str, object]:
+    observation = result.observation
+    category = observation.category
+    if not category and observation.verdict is not Verdict.PASSED:
+        category = Category.PRODUCT if observation.verdict is Verdict.FAILED else Category.INFRASTRUCTURE
+    return {
+        "check": result.check,
+        "verdict": observation.verdict,
+        "passed": observation.verdict is Verdict.PASSED,
+        "seen": observation.seen,
+        "expected": observation.expected,
+        "why": observation.why,
+        "category": category,
+        "attempts": result.attempts,
+        "duration": result.duration,
+        "allowed_failure": result.allowed_failure,
+    }
+
+
+def _shown(outputs: Mapping[str, object]) -> dict[str, object]:
+    """Outputs as they go into the journal: long texts cut."""
+    return {name: _cut(value) for name, value in outputs.items()}
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str) and len(value) > 2000:
+        return value[:2000] + f"… ({len(value) - 2000} more characters)"
+    return value
+
+
+def described(plans: Sequence[StepPlan], parent: str = "") -> list[dict[str, object]]:
+    """The tree of steps as `suite_planned` tells it."""
+    told = []
+    for plan in plans:
+        one = _said(parent, plan)
+        if plan.children:
+            one["steps"] = described(plan.children, str(one["step"]))
+        told.append(one)
+    return told

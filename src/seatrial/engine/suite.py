@@ -1,0 +1,264 @@
+"""Runs many suites: slots, budgets, and each trial from its first step to its sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from seatrial.engine.cleanup import Swept, sweep, sweep_found
+from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.ids import trial_id
+from seatrial.engine.notify import notify
+from seatrial.engine.runner import Runner, described, outcome_of
+from seatrial.engine.trial import Run, Trial
+from seatrial.errors import LeaseTaken, Overrun, StepStopped
+from seatrial.model.resource import Resource
+from seatrial.model.result import Category, Outcome, Verdict
+from seatrial.model.scenario import Budget, Plan, Suite
+
+T = TypeVar("T")
+
+DIAGNOSIS = 5.0
+"""Seconds for collecting evidence before anything is torn down."""
+
+SWEEP = 300.0
+"""Seconds for the whole sweep of one trial."""
+
+
+class Flotilla:
+    """The suites of one invocation and what is free for them."""
+
+    def __init__(self, run: Run, plan: Plan, *, fail_fast: bool = False) -> None:
+        self._run = run
+        self._budget = plan.budget
+        self._fail_fast = fail_fast
+        self._trials = [Trial(run, suite, trial_id(run.id, suite.test_id)) for suite in plan.suites]
+        self._running: set[Trial] = set()
+        self._changed = asyncio.Event()
+        self._stopped = ""
+        """Why nothing more is started."""
+        self.swept = Swept()
+
+    async def sail(self) -> None:
+        """Run all of them, largest first, as many at a time as fit."""
+        for trial in self._trials:
+            trial.emit("suite_planned", **_planned(trial))
+        waiting = []
+        for trial in self._trials:
+            if trial.suite.skip:
+                self._skip(trial, trial.suite.skip)
+            else:
+                waiting.append(trial)
+        # Largest first: what is hardest to place is placed while there is room. The sort keeps the documents' order.
+        waiting.sort(key=lambda trial: (trial.suite.nodes, trial.suite.memory_gb), reverse=True)
+        async with asyncio.TaskGroup() as group:
+            while waiting and not self._stopped:
+                self._changed.clear()
+                started = [trial for trial in waiting if self._fits(trial.suite) and self._start(group, trial)]
+                waiting = [trial for trial in waiting if trial not in self._running] if started else waiting
+                if waiting and not self._stopped:
+                    await self._changed.wait()
+        for trial in waiting:
+            self._skip(trial, self._stopped)
+
+    def _start(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
+        self._running.add(trial)
+        group.create_task(self._one(trial), name=trial.suite.test_id)
+        return True
+
+    def _fits(self, suite: Suite) -> bool:
+        return fits(suite, [trial.suite for trial in self._running], self._budget)
+
+    def _skip(self, trial: Trial, reason: str) -> None:
+        trial.emit("suite_finished", verdict="", status="skipped", reason=reason, duration=0.0, left=0)
+
+    async def _one(self, trial: Trial) -> None:
+        try:
+            verdict = await Voyage(trial, self.swept).sail()
+            if self._fail_fast and verdict is not Verdict.PASSED:
+                self._stopped = self._stopped or f"fail-fast: {trial.suite.test_id} {verdict}"
+        finally:
+            self._running.discard(trial)
+            self._changed.set()
+
+
+def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
+    """Whether a suite has room beside those that run; its own limits were checked when it was planned."""
+    if len(running) >= budget.parallel:
+        return False
+    if budget.nodes is not None and suite.nodes + sum(one.nodes for one in running) > budget.nodes:
+        return False
+    memory = suite.memory_gb + sum(one.memory_gb for one in running)
+    return budget.memory_gb is None or memory <= budget.memory_gb
+
+
+class Voyage:
+    """One trial: its steps, then its sweep, whatever happened."""
+
+    def __init__(self, trial: Trial, swept: Swept) -> None:
+        self._trial = trial
+        self._all_swept = swept
+        self._runner = Runner(trial)
+        self._ctx = TrialContext(trial, self._runner)
+
+    async def sail(self) -> Verdict:
+        """Run it to the end and say how it ended; a cancellation is handed on after the sweep."""
+        trial = self._trial
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        relative = trial.folder.relative_to(trial.run.folder)
+        trial.emit("suite_started", folder=str(relative))
+        outcome = Outcome(verdict=Verdict.UNKNOWN, error="interrupted", category=Category.INFRASTRUCTURE)
+        swept = Swept()
+        try:
+            outcome = await self._steps()
+            if outcome.verdict is not Verdict.PASSED and trial.made_something:
+                await self._diagnose()
+        finally:
+            swept = await shielded(self._give_back(outcome.verdict), SWEEP)
+            self._all_swept.add(swept)
+            duration = clock() - start
+            trial.emit("suite_finished", **_finished(outcome, swept, duration))
+            await shielded(notify(trial, outcome.verdict, duration), DIAGNOSIS * 2)
+        return outcome.verdict
+
+    async def _steps(self) -> Outcome:
+        suite = self._trial.suite
+        limit = asyncio.timeout(suite.timeout)
+        try:
+            async with limit:
+                await self._board()
+                await self._runner.steps(self._ctx, suite.steps)
+        except StepStopped as stop:
+            return outcome_of(stop)
+        except TimeoutError as error:
+            if not limit.expired():
+                return outcome_of(error)
+            return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s"))
+        except Exception as error:
+            return outcome_of(error)
+        if self._trial.run.journal.trouble:
+            trouble = self._trial.run.journal.trouble
+            return Outcome(verdict=Verdict.UNKNOWN, error=trouble, category=Category.INFRASTRUCTURE)
+        return Outcome(verdict=Verdict.PASSED)
+
+    async def _board(self) -> None:
+        """Take the exclusive environment, waiting for it as long as the suite said."""
+        suite, trial = self._trial.suite, self._trial
+        if not suite.exclusive:
+            return
+        run = trial.run
+        resource = Resource(kind="exclusive", name=suite.exclusive, owner="engine:lease", run=run.id, trial=trial.id)
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + suite.exclusive_wait
+        while True:
+            run.ledger.intend(resource)
+            try:
+                run.leases.lock(suite.exclusive, run.holder(trial.id))
+            except LeaseTaken:
+                run.ledger.given_back(resource)
+                if clock() >= give_up:
+                    raise
+                await asyncio.sleep(0.05)
+                continue
+            trial.made_something = True
+            run.ledger.made(resource)
+            return
+
+    async def _diagnose(self) -> None:
+        """Keep what the nodes can tell before they go."""
+        evidence = getattr(self._trial.system, "evidence", None)
+        if evidence is None:
+            return
+        try:
+            async with asyncio.timeout(DIAGNOSIS):
+                told: Mapping[str, str] = await evidence(self._ctx)
+        except Exception as error:  # what cannot be collected must not hide what failed
+            self._ctx.log(f"no evidence could be collected: {type(error).__name__}: {error}", "warning")
+            return
+        for node, text in told.items():
+            self._ctx.output(f"{node}.log", text)
+
+    async def _give_back(self, verdict: Verdict) -> Swept:
+        trial = self._trial
+        await close_links(trial)
+        if not trial.made_something:
+            return Swept()
+        run = trial.run
+        entries = run.ledger.out(trial.id)
+        if run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED):
+            return self._keep()
+        trial.emit("cleanup_started", why="the end of the suite")
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=lambda: run.hurried)
+        name = trial.suite.provider
+        swept.add(await sweep_found(run.id, [trial.id], {name: trial.provider}, say=trial.emit))
+        trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
+        return swept
+
+    def _keep(self) -> Swept:
+        trial, until = self._trial, time.time() + self._trial.run.keep_seconds
+        entries = trial.run.ledger.out(trial.id)
+        for entry in entries:
+            trial.run.ledger.kept(entry.resource, until)
+            trial.emit("resource", op="kept", kind=entry.resource.kind, name=entry.resource.name, until=until)
+        kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
+        trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
+        return Swept()
+
+
+async def shielded(work: Coroutine[Any, Any, T], deadline: float) -> T:
+    """Finish this work within a deadline whatever is cancelled around it; a cancellation comes through afterwards."""
+    task = asyncio.ensure_future(asyncio.wait_for(work, deadline))
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+            if task.cancelled():
+                break
+        except Exception:
+            break
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+def told(swept: Swept) -> dict[str, object]:
+    """A sweep as `cleanup_finished` tells it."""
+    left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in swept.left]
+    return {"given_back": swept.given_back, "found": [str(r) for r in swept.found], "kept": [], "left": left}
+
+
+def _planned(trial: Trial) -> dict[str, object]:
+    suite = trial.suite
+    return {
+        "test_id": suite.test_id,
+        "name": suite.name,
+        "provider": suite.provider,
+        "deployment_id": trial.deployment_id,
+        "description": suite.description,
+        "document": suite.source.file,
+        "parameters": dict(suite.parameters),
+        "nodes": suite.nodes,
+        "steps": described(suite.steps),
+    }
+
+
+def _finished(outcome: Outcome, swept: Swept, duration: float) -> dict[str, object]:
+    data: dict[str, object] = {
+        "verdict": outcome.verdict,
+        "status": "completed" if outcome.verdict is Verdict.PASSED else "failed",
+        "duration": round(duration, 6),
+        "left": len(swept.left),
+    }
+    if outcome.verdict is not Verdict.PASSED:
+        data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
+    elif swept.left:
+        data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} things were left behind"}
+    return data

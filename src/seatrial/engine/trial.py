@@ -1,0 +1,110 @@
+"""One suite being run: all that its steps share and that changes while they run."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from seatrial.engine.cleanup import Owners
+from seatrial.engine.ids import fitted
+from seatrial.engine.journal import Journal
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Ledger
+from seatrial.model.scenario import Suite
+from seatrial.registry import Registry
+from seatrial.spi import Link, Provider, System
+
+
+class Expressions(Protocol):
+    """How `${{ }}` and CEL are worked out; given by the application, since the engine does not read documents."""
+
+    def bind(self, value: Any, names: Mapping[str, object]) -> Any:
+        """Fill in every `${{ }}` in a structure."""
+
+    def evaluate(self, expression: str, names: Mapping[str, object]) -> object:
+        """The value of a CEL expression."""
+
+    def bind_fields(self, factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
+        """An instance of a step or check class with its templates filled in."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What all trials of one invocation share."""
+
+    id: str
+    folder: Path
+    project: Path
+    journal: Journal
+    ledger: Ledger
+    leases: Leases
+    owners: Owners
+    registry: Registry
+    expressions: Expressions
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name patterns of the project."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    keep: str = "never"
+    """never, failed or always."""
+    keep_seconds: float = 4 * 3600.0
+    hurried: bool = False
+    """A second Ctrl-C came: be quick about the clean-up."""
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def holder(self, trial: str) -> dict[str, object]:
+        """Who holds a lease."""
+        return {"run": self.id, "trial": trial, "pid": os.getpid(), "project": str(self.project)}
+
+
+class Trial:
+    """A suite, its provider and system, and what its steps have left so far."""
+
+    def __init__(self, run: Run, suite: Suite, id: str) -> None:
+        self.run = run
+        self.suite = suite
+        self.id = id
+        self.deployment_id = f"{suite.test_id}-{id}"
+        self.folder = run.folder / _folder_name(self.deployment_id)
+        self.random = random.Random(id)
+        self.provider: Provider = run.registry.get("provider", suite.provider)(suite.provider_settings)
+        self.system: System = suite.system.factory(suite.system.settings, suite.system.folder)
+        self.outputs: dict[str, dict[str, object]] = {}
+        """Outputs of steps by id."""
+        self.variables: dict[str, object] = dict(run.variables)
+        self.links: dict[tuple[str, object], Link] = {}
+        self.node_names: dict[str, object] = {}
+        """What expressions see of the nodes."""
+        self.made_something = False
+        self.log = b""
+
+    def emit(self, kind: str, /, **data: object) -> None:
+        """An event of this trial."""
+        self.run.journal.emit(kind, self.id, data)
+
+    def identity(self) -> dict[str, str]:
+        """The names that every process of the trial has in its environment."""
+        flow, patterns = self.suite.name, self.run.names
+        namespace = fitted(patterns.get("flow", "run-e2e-{flow}-{id}"), flow=flow, id=self.id)
+        controller = fitted(patterns.get("controller", "run-e2e-controller-{id}"), flow=flow, id=self.id)
+        given = self.run.environment
+        return {
+            "E2E_RUN_ID": self.id,
+            "E2E_TEST_NAMESPACE": namespace,
+            "E2E_CONTROLLER_NAMESPACE": controller,
+            "E2E_GITEA_API_URL": given.get("E2E_GITEA_API_URL", "http://localhost:13000/api/v1"),
+            "SEATRIAL_RUN_ID": self.run.id,
+            "SEATRIAL_TRIAL_ID": self.id,
+            "SEATRIAL_SUITE": self.suite.name,
+            "SEATRIAL_PROVIDER": self.suite.provider,
+            "SEATRIAL_DEPLOYMENT_ID": self.deployment_id,
+        }
+
+
+def _folder_name(text: str) -> str:
+    plain = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in text)
+    return plain if len(plain) <= 200 else plain[:120] + plain[-80:]
