@@ -1,0 +1,1 @@
+"""The local provider: nodes made of real processes on loopback."""

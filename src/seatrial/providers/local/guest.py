@@ -1,0 +1,193 @@
+"""The node's first process: it starts and stops services, answers SSH, reaps, and obeys the node's power commands."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from seatrial.providers.local import shims
+from seatrial.providers.local.services import Children, Services
+from seatrial.providers.local.sshd import Answer, Door, serve
+
+# How the guest ends, as exit codes that the box reads.
+SHUTDOWN, POWEROFF, REBOOT, CRASH, CUT = 0, 10, 11, 12, 13
+BROKEN = 20
+
+# What a node takes over from the environment of whoever made it; the rest is said in machine.json.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL")
+
+# An answer to the power command must reach its client before the node goes down.
+_GOODBYE = 0.02
+
+
+class Guest:
+    """One boot of one node."""
+
+    def __init__(
+        self, folder: Path, machine: Mapping[str, Any], boot_id: str, *, confined: bool, plain_pid: int
+    ) -> None:
+        self._folder = folder
+        self._machine = machine
+        self._boot_id = boot_id
+        self._confined = confined
+        self._booted = time.monotonic()
+        self.environment = self._make_environment(plain_pid)
+        self._children = Children()
+        self._services = Services(folder, self._children, self.environment)
+        self._going: asyncio.Future[int] | None = None
+
+    async def run(self, block: set[signal.Signals]) -> int:
+        """Boot, live, go down in order; how it ended as an exit code for the box."""
+        loop = asyncio.get_running_loop()
+        self._going = loop.create_future()
+        os.chdir(self._folder / "home")
+        self._obey_signals(loop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, block)
+        trigger = self._watch_sysrq(loop)
+        door = await serve(self._door())
+        asker = await self._answer_programs()
+        self._services.start_all()
+        ending = await self._going
+        asker.close()
+        await self._services.stop_all()
+        door.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE * 10):
+                await door.wait_closed()
+        loop.remove_reader(trigger)
+        return ending
+
+    def end(self, how: int) -> None:
+        """Begin to go down in order; a second command changes nothing."""
+        if self._going is not None and not self._going.done():
+            self._going.set_result(how)
+
+    async def command(self, words: Sequence[str]) -> Answer:
+        """`seatrial-init VERB`."""
+        match list(words):
+            case ["boot-id"]:
+                return Answer(out=f"{self._boot_id}\n")
+            case ["status"]:
+                return Answer(out=json.dumps(self._status()) + "\n")
+            case ["start", name]:
+                return self._start(name)
+            case ["stop", name]:
+                return await self._stop(name)
+            case ["reboot"]:
+                asyncio.get_running_loop().call_later(_GOODBYE, self.end, REBOOT)
+                return Answer(out="rebooting\n")
+            case ["poweroff"]:
+                asyncio.get_running_loop().call_later(_GOODBYE, self.end, POWEROFF)
+                return Answer(out="powering off\n")
+            case ["poweroff", "-f"]:
+                cut(CUT)
+            case ["crash"]:
+                cut(CRASH)
+        verbs = "boot-id, status, start NAME, stop NAME, reboot, poweroff [-f], crash"
+        return Answer(code=2, error=f"seatrial-init: {' '.join(words)!r} is not a command; allowed: {verbs}\n")
+
+    def _start(self, name: str) -> Answer:
+        try:
+            started = self._services.start(name)
+        except (OSError, ValueError) as error:
+            return Answer(code=1, error=f"seatrial-init: {error}\n")
+        return Answer(out="started\n" if started else "already running\n")
+
+    async def _stop(self, name: str) -> Answer:
+        try:
+            stopped = await self._services.stop(name)
+        except ValueError as error:
+            return Answer(code=1, error=f"seatrial-init: {error}\n")
+        return Answer(out="stopped\n" if stopped else "not running\n")
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "node": self._machine["name"],
+            "boot_id": self._boot_id,
+            "uptime": round(time.monotonic() - self._booted, 3),
+            "services": self._services.status(),
+        }
+
+    def _make_environment(self, pid: int) -> dict[str, str]:
+        env = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        env |= self._machine["env"]
+        env["PATH"] = f"{self._folder / 'sbin'}:{env.get('PATH', os.defpath)}"
+        env["HOME"] = str(self._folder / "home")
+        env["SEATRIAL_BOOT_ID"] = self._boot_id
+        env["SEATRIAL_INIT_PID"] = str(pid)
+        env["SEATRIAL_NODE_NAME"] = str(self._machine["name"])
+        env["SEATRIAL_NODE_ADDRESS"] = str(self._machine["address"])
+        return env
+
+    def _door(self) -> Door:
+        return Door(
+            folder=self._folder,
+            address=self._machine["address"],
+            port=self._machine["ssh_port"],
+            host_key=self._machine["host_key"],
+            authorized_keys=self._machine["authorized_keys"],
+            environment=self.environment,
+            confined=self._confined,
+            children=self._children,
+            init=self.command,
+        )
+
+    def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
+        orderly = {"shutdown": SHUTDOWN, "poweroff": POWEROFF, "reboot": REBOOT}
+        for word, how in orderly.items():
+            loop.add_signal_handler(signal.Signals[f"SIG{shims.SIGNALS[word]}"], self.end, how)
+        # A crash asks nobody: not the event loop, not what is buffered.
+        for word, how in {"crash": CRASH, "cut": CUT}.items():
+            signal.signal(signal.Signals[f"SIG{shims.SIGNALS[word]}"], lambda *_, how=how: cut(how))
+
+    def _watch_sysrq(self, loop: asyncio.AbstractEventLoop) -> int:
+        """Obey what is written to the node's SysRq file; both ends are held open, so that writers never block."""
+        path = self._folder / "run/sysrq"
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is not a FIFO")
+
+        def obey() -> None:
+            keys = os.read(descriptor, 64)
+            if keys[:1] in (b"b", b"c"):
+                cut(CRASH)
+            if keys[:1] == b"o":
+                cut(CUT)
+
+        loop.add_reader(descriptor, obey)
+        return descriptor
+
+    async def _answer_programs(self) -> asyncio.Server:
+        """Answer the program `seatrial-init` of scripts; over a short relative name, since socket paths are short."""
+        home = Path.cwd()
+        listener = socket.socket(socket.AF_UNIX)
+        os.chdir(self._folder / "run")
+        try:
+            Path("init.sock").unlink(missing_ok=True)
+            listener.bind("init.sock")
+            Path("init.sock").chmod(0o600)
+        finally:
+            os.chdir(home)
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError, ValueError):  # a program that goes away or talks nonsense
+                said = await self.command(json.loads(await reader.readline()))
+                reply = {"code": said.code, "out": said.out, "error": said.error}
+                writer.write(json.dumps(reply).encode() + b"\n")
+                await writer.drain()
+            writer.close()
+
+        return await asyncio.start_unix_server(answer, sock=listener)
+
+
+def cut(how: int) -> NoReturn:
+    """End at once, flushing nothing; the kernel or the box ends every other process of the node."""
+    os._exit(how)

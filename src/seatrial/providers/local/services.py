@@ -1,0 +1,210 @@
+"""A node's services and the waiting that an init owes to every process of its node."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+
+@dataclass(kw_only=True)
+class Child:
+    """A process that the init started; `ended` gets its exit code (negative: the signal that ended it)."""
+
+    pid: int
+    ended: asyncio.Future[int]
+    stdin: IO[bytes] | None = None
+    stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
+
+    def signal_group(self, number: int) -> None:
+        """Signal the whole process group; nothing happens when it is gone."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+class Children:
+    """Starts processes and waits for any process, as the first of a node must; asyncio's own waiting is not used."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> Child:
+        """Start a program in a session of its own. Raises OSError when it cannot be started."""
+        # Found in the node's PATH, where the node's own power programs come first, not in the init's.
+        started = subprocess.Popen(
+            list(argv), cwd=cwd, env=dict(env), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._running[started.pid] = (started, ended)
+        return Child(pid=started.pid, ended=ended, stdin=started.stdin, stdout=started.stdout, stderr=started.stderr)
+
+    def reap(self) -> None:
+        """Take every exit status there is, our own children's and those of orphans."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            started, ended = self._running.pop(pid, (None, None))
+            if started is not None and ended is not None:
+                started.returncode = os.waitstatus_to_exitcode(status)
+                ended.set_result(started.returncode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What FOLDER/services/NAME.json says."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = ""
+    stop_signal: str = "TERM"
+    stop_timeout: float = 5.0
+    log: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> "Definition":
+        """Read a service file. Raises OSError, ValueError."""
+        try:
+            data: dict[str, Any] = json.loads(path.read_text())
+            return cls(**(data | {"argv": tuple(data["argv"])}))
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path}: not a service file ({type(error).__name__}: {error})") from error
+
+    @property
+    def signal_number(self) -> int:
+        """The stop signal's number; ValueError when there is none of that name."""
+        name = self.stop_signal.removeprefix("SIG")
+        try:
+            return signal.Signals[f"SIG{name}"].value
+        except KeyError:
+            raise ValueError(f"unknown stop signal {self.stop_signal!r}; one like TERM, INT, QUIT is needed") from None
+
+
+@dataclass(kw_only=True)
+class Service:
+    """One service since the boot: its definition, its process, how it ended."""
+
+    definition: Definition
+    child: Child | None = None
+    error: str = ""
+    started: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self.child is not None and not self.child.ended.done()
+
+
+class Services:
+    """All services of one boot; none is restarted by itself."""
+
+    def __init__(self, folder: Path, children: Children, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._children = children
+        self._environment = environment
+        self._services: dict[str, Service] = {}
+        self._booted = time.monotonic()
+
+    def start_all(self) -> None:
+        """Start each service in the order of the names; one that cannot start keeps none of the others back."""
+        for path in sorted((self._folder / "services").glob("*.json")):
+            with suppress(OSError, ValueError):  # kept in its status and in its log
+                self.start(path.stem)
+
+    def start(self, name: str) -> bool:
+        """Start one, reading its file again; False when it runs already. Raises OSError, ValueError."""
+        held = self._services.get(name)
+        if held is not None and held.running:
+            return False
+        path = self._folder / "services" / f"{name}.json"
+        if "/" in name or not path.is_file():
+            raise ValueError(f"no service {name!r}; there is {', '.join(sorted(self._names())) or 'none'}")
+        service = self._services[name] = Service(definition=Definition(argv=()), started=time.monotonic())
+        try:
+            service.definition = definition = Definition.read(path)
+            _ = definition.signal_number
+            service.child = self._spawn(name, definition)
+        except (OSError, ValueError) as error:
+            service.error = f"{error}"
+            with self._log(name, service.definition).open("a") as log:
+                log.write(f"the service {name} could not be started: {error}\n")
+            raise
+        return True
+
+    async def stop(self, name: str) -> bool:
+        """Stop signal to its group, SIGKILL when its time is up; False when it did not run. Raises ValueError."""
+        service = self._services.get(name)
+        if service is None:
+            if name not in self._names():
+                raise ValueError(f"no service {name!r}; there is {', '.join(sorted(self._names())) or 'none'}")
+            return False
+        child = service.child
+        if child is None or child.ended.done():
+            return False
+        child.signal_group(service.definition.signal_number)
+        try:
+            async with asyncio.timeout(service.definition.stop_timeout):
+                await asyncio.shield(child.ended)
+        except TimeoutError:
+            pass
+        finally:
+            child.signal_group(signal.SIGKILL)
+        await child.ended
+        return True
+
+    async def stop_all(self) -> None:
+        """Stop what runs, last started first."""
+        for name in reversed(self._services):
+            await self.stop(name)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Per service: running, pid, exit_code, seconds from boot to its start, error."""
+        report: dict[str, dict[str, Any]] = {}
+        for name in sorted({*self._names(), *self._services}):
+            service = self._services.get(name)
+            child = service.child if service else None
+            report[name] = {
+                "running": service is not None and service.running,
+                "pid": child.pid if child else None,
+                "exit_code": child.ended.result() if child and child.ended.done() else None,
+                "since_boot": round(service.started - self._booted, 3) if service else None,
+                "error": service.error if service else "",
+            }
+        return report
+
+    def _names(self) -> set[str]:
+        return {path.stem for path in (self._folder / "services").glob("*.json")}
+
+    def _log(self, name: str, definition: Definition) -> Path:
+        path = Path(definition.log) if definition.log else self._folder / "log" / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _spawn(self, name: str, definition: Definition) -> Child:
+        env = {**self._environment, **definition.env}
+        # A service may put its own folders into PATH, never before the node's power programs.
+        sbin = str(self._folder / "sbin")
+        if not env.get("PATH", "").startswith(sbin + ":"):
+            env["PATH"] = f"{sbin}:{env.get('PATH', os.defpath)}"
+        cwd = definition.cwd or str(self._folder / "home")
+        with self._log(name, definition).open("ab") as log:
+            return self._children.spawn(definition.argv, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)

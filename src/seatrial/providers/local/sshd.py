@@ -1,0 +1,184 @@
+"""The node's SSH server: real commands, SFTP and scp in the node's own process tree."""
+
+import asyncio
+import shlex
+import signal
+import subprocess
+from asyncio.streams import FlowControlMixin
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from seatrial.providers.local import shims
+from seatrial.providers.local.services import Child, Children
+
+# How long output may still come once a command has ended and left a background process holding its pipes.
+_DRAIN = 1.0
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command of the init itself says."""
+
+    code: int = 0
+    out: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where and for whom the server answers, and what it runs commands with."""
+
+    folder: Path
+    address: str
+    port: int
+    host_key: str
+    authorized_keys: str
+    environment: Mapping[str, str]
+    confined: bool
+    children: Children
+    init: Callable[[Sequence[str]], Awaitable[Answer]]
+
+
+async def serve(door: Door) -> Any:
+    """Listen; the asyncssh acceptor, to be closed. Raises OSError when the address is taken."""
+    import asyncssh
+
+    async def handle(process: Any) -> None:
+        await _handle(door, process)
+
+    return await asyncssh.listen(
+        door.address,
+        door.port,
+        server_host_keys=[door.host_key],
+        authorized_client_keys=door.authorized_keys,
+        password_auth=False,
+        kbdint_auth=False,
+        host_based_auth=False,
+        gss_kex=False,
+        gss_auth=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        allow_pty=False,
+        process_factory=handle,
+        sftp_factory=asyncssh.SFTPServer,
+        allow_scp=True,
+        encoding=None,
+        login_timeout=30,
+        server_version="Seatrial",
+    )
+
+
+async def _handle(door: Door, process: Any) -> None:
+    """One session: a command of the init, or a command for the node's shell."""
+    command: str | None = process.command
+    words = _init_words(command or "")
+    if words:
+        answer = await door.init(words)
+        _finish(process, answer)
+        return
+    try:
+        argv = ["/bin/sh"]
+        if command is not None:
+            argv += ["-c", shims.reroute(command, door.folder, confined=door.confined)]
+        env = {**{str(k): str(v) for k, v in process.env.items()}, **door.environment}
+        pipe = subprocess.PIPE
+        child = door.children.spawn(argv, cwd=str(door.folder / "home"), env=env, stdin=pipe, stdout=pipe, stderr=pipe)
+    except (shims.Refused, OSError) as error:
+        _finish(process, Answer(code=126, error=f"seatrial: {error}\n"))
+        return
+    await _attend(process, child)
+
+
+def _init_words(command: str) -> list[str]:
+    """The words after `seatrial-init`, when the whole command line is one plain call of it."""
+    if not command.startswith("seatrial-init ") or any(mark in command for mark in ";|&<>$`\n(){}"):
+        return []
+    try:
+        return shlex.split(command)[1:]
+    except ValueError:
+        return []
+
+
+def _finish(process: Any, answer: Answer) -> None:
+    with suppress(OSError):  # the client may be gone
+        process.stdout.write(answer.out.encode())
+        process.stderr.write(answer.error.encode())
+        process.exit(answer.code)
+
+
+async def _attend(process: Any, child: Child) -> None:
+    """Carry the streams until the command ends or its client goes; then nothing of its group stays."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    feed = asyncio.create_task(_feed(process, child, child.stdin))
+    gone = asyncio.create_task(process.wait_closed())
+    pumps = [
+        asyncio.create_task(_pump(child.stdout, process.stdout)),
+        asyncio.create_task(_pump(child.stderr, process.stderr)),
+    ]
+    try:
+        await asyncio.wait({gone, child.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not child.ended.done():
+            child.signal_group(signal.SIGKILL)
+        code = await child.ended
+        await asyncio.wait(pumps, timeout=_DRAIN)
+        with suppress(OSError):
+            if code < 0:
+                process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+            else:
+                process.exit(code)
+    finally:
+        for task in (feed, gone, *pumps):
+            task.cancel()
+        await asyncio.gather(feed, gone, *pumps, return_exceptions=True)
+
+
+async def _pump(source: IO[bytes], sink: Any) -> None:
+    """Copy a pipe of the command to the client."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), source
+    )
+    try:
+        while data := await reader.read(_CHUNK):
+            sink.write(data)
+            await sink.drain()
+    except OSError:
+        pass  # the client is gone; `_attend` notices it
+    finally:
+        transport.close()
+
+
+async def _feed(process: Any, child: Child, sink: IO[bytes]) -> None:
+    """Copy what the client sends to the command's standard input, and pass its signals on."""
+    import asyncssh
+
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(FlowControlMixin, sink)
+    writer = asyncio.StreamWriter(transport, protocol, None, loop)
+    try:
+        while True:
+            try:
+                data = await process.stdin.read(_CHUNK)
+            except asyncssh.SignalReceived as received:
+                with suppress(KeyError):  # a signal this system does not know
+                    child.signal_group(signal.Signals[f"SIG{received.signal}"].value)
+                continue
+            except asyncssh.BreakReceived:
+                child.signal_group(signal.SIGINT)
+                continue
+            except asyncssh.TerminalSizeChanged:
+                continue
+            if not data:
+                return
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass  # the command closed its input, or the client is gone
+    finally:
+        transport.close()

@@ -1,0 +1,281 @@
+"""Finding, freezing and ending a whole node from outside, by nothing more than its folder or its tag."""
+
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+Process = tuple[int, int]
+"""A process id and its start time in clock ticks since boot, which together are never used twice in one boot."""
+
+_GONE_WITHIN = 5.0
+
+
+def started(pid: int) -> int | None:
+    """The start time of a process (field 22 of its stat), None when it is gone or a zombie."""
+    found = _stat(pid)
+    return None if found is None or found[0] in "ZX" else found[2]
+
+
+def alive(pid: int, starttime: int) -> bool:
+    """Whether exactly this process still runs."""
+    return started(pid) == starttime
+
+
+def host_boot() -> str:
+    """What tells one boot of this host from another."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """FOLDER/state.json, empty when the machine has not written one."""
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return state
+
+
+def box(state: Mapping[str, Any]) -> Process | None:
+    """The living box that a state tells of."""
+    pid, start = state.get("machine_pid"), state.get("machine_start")
+    if not isinstance(pid, int) or not isinstance(start, int) or state.get("host_boot_id") != host_boot():
+        return None
+    return (pid, start) if alive(pid, start) else None
+
+
+def find_tagged(run_id: str = "*") -> list[tuple[int, int, str]]:
+    """(pid, start time, SEATRIAL_NODE) of every process whose environment names this run; `*`: any run."""
+    found = []
+    for pid in _pids():
+        env = _environ(pid)
+        if env is None or b"SEATRIAL_NODE" not in env:
+            continue
+        values = dict(item.partition(b"=")[::2] for item in env.split(b"\0"))
+        node = values.get(b"SEATRIAL_NODE")
+        start = started(pid)
+        if node and start is not None and run_id in ("*", os.fsdecode(values.get(b"SEATRIAL_RUN_ID", b""))):
+            found.append((pid, start, os.fsdecode(node)))
+    return found
+
+
+def members(state: Mapping[str, Any], tag: str = "") -> set[Process]:
+    """Every living process of a node: box, guest, descendants, cgroup, and those with its tag."""
+    parents: dict[int, list[int]] = {}
+    starts: dict[int, int] = {}
+    tagged: set[int] = set()
+    own = _self_and_ancestors()
+    entry = f"SEATRIAL_NODE={tag}".encode()
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is None:
+            continue
+        parents.setdefault(stat[1], []).append(pid)
+        if stat[0] not in "ZX":
+            starts[pid] = stat[2]
+        if tag and entry in (_environ(pid) or b"").split(b"\0"):
+            tagged.add(pid)
+    roots = set(tagged)
+    holder = box(state)
+    if holder is not None:
+        roots.add(holder[0])
+    roots |= set(_cgroup_pids(state)) - own
+    found: set[int] = set()
+    queue = [pid for pid in roots if pid not in own]
+    while queue:
+        pid = queue.pop()
+        if pid not in found and pid not in own:
+            found.add(pid)
+            queue += parents.get(pid, [])
+    return {(pid, starts[pid]) for pid in found if pid in starts}
+
+
+def kill_tree(node: Path | Mapping[str, Any], tag: str = "") -> None:
+    """End a whole node with SIGKILL, at once; done already is fine. TimeoutError when a process does not end."""
+    state = read_state(node) if isinstance(node, Path) else node
+    deadline = time.monotonic() + _GONE_WITHIN
+    while True:
+        stopped = _freeze(state, tag)
+        if not stopped:
+            break
+        for process in stopped:
+            send(process, signal.SIGKILL)
+        left = _wait_gone(stopped, deadline)
+        if left:
+            raise TimeoutError(f"processes {sorted(pid for pid, _ in left)} did not end after SIGKILL")
+    remove_cgroup(state)
+
+
+def kill_orphans(state: Mapping[str, Any], keep: Iterable[int]) -> None:
+    """From the box: end every process of its node but those to keep; its own children are left to be waited for."""
+    mine = set(keep)
+    while True:
+        found = {process for process in members(state) if process[0] not in mine}
+        found |= {process for process in _descendants(os.getpid()) if process[0] not in mine}
+        if not found:
+            return
+        for process in found:
+            send(process, signal.SIGSTOP)
+        more = {process for process in _descendants(os.getpid()) if process[0] not in mine} - found
+        for process in found | more:
+            send(process, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def pause(node: Path | Mapping[str, Any], tag: str = "") -> None:
+    """Freeze every process of a node."""
+    _freeze(read_state(node) if isinstance(node, Path) else node, tag)
+
+
+def resume(node: Path | Mapping[str, Any], tag: str = "") -> None:
+    """Let every process of a node go on."""
+    state = read_state(node) if isinstance(node, Path) else node
+    for process in members(state, tag):
+        send(process, signal.SIGCONT)
+
+
+def paused(state: Mapping[str, Any]) -> bool:
+    """Whether the node's box is frozen."""
+    holder = box(state)
+    stat = _stat(holder[0]) if holder else None
+    return stat is not None and stat[0] == "T"
+
+
+def send(process: Process, number: int) -> bool:
+    """Signal exactly this process, never another that got its number; False when it is gone."""
+    pid, start = process
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a kernel without pidfd: the smallest window that there is
+        if not alive(pid, start):
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        return True
+    try:
+        if not alive(pid, start):
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _freeze(state: Mapping[str, Any], tag: str) -> set[Process]:
+    """Stop processes until none is found that still runs: a stopped one makes no more children."""
+    stopped: set[Process] = set()
+    while fresh := members(state, tag) - stopped:
+        for process in fresh:
+            send(process, signal.SIGSTOP)
+        stopped |= fresh
+    return stopped
+
+
+def _wait_gone(processes: set[Process], deadline: float) -> set[Process]:
+    """Wait for these to end; those that did not by the deadline (time.monotonic)."""
+    left = {process for process in processes if alive(*process)}
+    while left and (room := deadline - time.monotonic()) > 0:
+        pid, start = next(iter(left))
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            time.sleep(0.002)  # gone, or a kernel without pidfd: there is nothing to be woken by
+        else:
+            poller = select.poll()
+            poller.register(handle, select.POLLIN)
+            if alive(pid, start):
+                poller.poll(room * 1000)
+            os.close(handle)
+        left = {process for process in left if alive(*process)}
+    return left
+
+
+def _descendants(root: int) -> set[Process]:
+    parents: dict[int, list[tuple[int, int, str]]] = {}
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is not None:
+            parents.setdefault(stat[1], []).append((pid, stat[2], stat[0]))
+    found: set[Process] = set()
+    queue = [root]
+    while queue:
+        for pid, start, condition in parents.get(queue.pop(), []):
+            queue.append(pid)
+            if condition not in "ZX":
+                found.add((pid, start))
+    return found
+
+
+def remove_cgroup(state: Mapping[str, Any]) -> None:
+    """Take the node's cgroup away, once nothing is in it."""
+    folder = _cgroup(state)
+    if folder is None:
+        return
+    deadline = time.monotonic() + 1.0
+    while folder.exists():
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:  # the kernel takes a moment to see that the last process has gone
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _cgroup_pids(state: Mapping[str, Any]) -> list[int]:
+    folder = _cgroup(state)
+    if folder is None:
+        return []
+    try:
+        return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
+def _cgroup(state: Mapping[str, Any]) -> Path | None:
+    name = (state.get("confinement") or {}).get("cgroup", "")
+    # Nothing but a folder that a node made for itself may be emptied or removed.
+    return Path(name) if name and Path(name).name.startswith("seatrial-") else None
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  no Path for each process
+
+
+def _stat(pid: int) -> tuple[str, int, int] | None:
+    """(condition letter, parent, start time), None when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1]), int(fields[19])
+
+
+def _environ(pid: int) -> bytes | None:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # gone, or another user's
+        return None
+
+
+def _self_and_ancestors() -> set[int]:
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        stat = _stat(pid)
+        pid = stat[1] if stat else 0
+    return found
