@@ -168,7 +168,8 @@ def test_of_two_writes_of_a_key_the_later_wins_whichever_nodes_took_them(trio: T
     trio.start()
     trio.ready()
     for turn in range(30):
-        writer, reader = trio.nodes[turn % 3], trio.nodes[(turn + 1) % 3]
+        # Downwards by name, so that a node which did not ask for the others' versions would lose to them.
+        writer, reader = trio.nodes[2 - turn % 3], trio.nodes[turn % 3]
         assert writer.put("key", str(turn)) == 201
         assert reader.get("/records/key") == (200, str(turn).encode())
 
@@ -214,6 +215,21 @@ def test_without_a_majority_health_reads_and_writes_are_503_with_a_reason(trio: 
     trio.start(only=[n12])
     until("the majority is back", lambda: n13.health()[0] == 200)
     assert n13.get("/records/k") == (200, b"v")
+
+
+def test_a_value_is_only_shown_once_a_majority_holds_it(trio: Trio) -> None:
+    trio.start()
+    trio.ready()
+    n11, n12, n13 = trio.nodes
+    n12.kill()
+    n11.limit_files(4000)  # no room for the record
+    half_written = json.dumps({"records": [["k", 1, "n12", "v" * 5000]]}).encode()
+    assert n13.request("POST", "/replica/store", half_written)[0] == 200
+    # Were it shown, a later read by n11 and n12 would not find it.
+    assert n13.get("/records/k")[0] == 503
+    n11.limit_files(resource.RLIM_INFINITY)
+    until("it is shown", lambda: n13.get("/records/k")[0] == 200)
+    assert n11.holds() == {"k"}
 
 
 def test_nothing_acknowledged_is_lost_when_two_of_three_are_killed_amid_writes(trio: Trio) -> None:

@@ -4,6 +4,7 @@ A write asks a majority for the version they hold, takes a greater one, syncs it
 seen by anyone, is never given to a second value after a crash) and then has a majority sync it. A read takes the
 newest of a majority and makes sure a majority holds that before it answers, so two reads never go back in time.
 A write that was not acknowledged may still come to be seen: its outcome is unknown, as after any lost answer.
+All this rests on a node finding its log again: one whose folder was deleted has forgotten what it promised to keep.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ class Store:
             else:
                 raise LogDamaged(
                     f"{self.path}:{number}: damaged, and not at the end, so no crash did it; "
-                    f"move the file away and start again, and the peers will fill it"
+                    f"while all other nodes are up, move the file away and start again: they will fill a new one"
                 )
         if rest:
             self.cut = len(rest)
