@@ -1,0 +1,344 @@
+"""Results are a fold over events: rows are made once, when a suite is planned, and updated in place.
+
+The same fold serves a living run and a log that was cut off anywhere. What began and never ended is `unknown`, and
+what was planned and never ran stays `pending`: neither is ever a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seatrial.model.event import Event
+from seatrial.model.steptree import Row, StepTree
+
+SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
+"""The exit code of a run that a signal ended."""
+
+_WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
+
+
+class Fold:
+    """Takes events one by one and holds the results so far.
+
+    `live`: the events come from a run that is going on in this process. Otherwise the events are all there is, so that
+    a suite or step without an end was interrupted (`interrupted: true`, verdict unknown).
+    """
+
+    def __init__(self, *, live: bool = False) -> None:
+        self.live = live
+        self.totals: dict[str, int] = {"passed": 0, "failed": 0, "unknown": 0, "skipped": 0, "pending": 0}
+        self.run: Row = {
+            "run_id": "",
+            "success": False,
+            "verdict": "unknown",
+            "duration": 0.0,
+            "totals": self.totals,
+            "finished": False,
+            "exit_code": 3,
+            "interrupted": "",
+            "started_at": 0.0,
+            "version": "",
+            "host": "",
+            "project": "",
+            "documents": [],
+            "left_behind": [],
+            "kept": [],
+            "results": [],
+        }
+        self.suites: dict[str, Row] = {}
+        """The rows by the trial's id, in the order of planning."""
+        self.at = 0.0
+        """The time of the newest event, seconds since 1970."""
+        self._trees: dict[str, StepTree] = {}
+        self._buckets: dict[str, str] = {}
+        self._left: dict[str, dict[tuple[str, str], Row]] = {}
+        self._red = 0
+        self._said: Mapping[str, Any] = {}
+        self._handlers: dict[str, Callable[[Event, Mapping[str, Any]], None]] = {
+            "run_started": self._run_started,
+            "suite_planned": self._suite_planned,
+            "suite_started": self._suite_started,
+            "step_started": self._step_started,
+            "step_finished": self._step_finished,
+            "check_observed": self._check_observed,
+            "node": self._node,
+            "fault": self._fault,
+            "output": self._output,
+            "resource": self._resource,
+            "cleanup_finished": self._cleanup_finished,
+            "suite_finished": self._suite_finished,
+            "run_finished": self._run_finished,
+        }
+
+    def on(self, event: Event) -> None:
+        """Take one event."""
+        if event.at > self.at:
+            self.at = event.at
+        if not self.run["run_id"]:
+            self.run["run_id"] = event.run
+            self.run["started_at"] = event.at
+        handler = self._handlers.get(event.kind)
+        if handler is not None:
+            handler(event, event.data)
+
+    def close(self) -> None:
+        """Nothing to let go of: with this a fold stands among reporters."""
+
+    def closing(self, interrupted: str = "", *, trouble: bool = False) -> tuple[str, int]:
+        """The verdict and exit code that the run would have if it ended now; `trouble`: something of ours broke."""
+        verdict = self._worst(finished=True)
+        if trouble and verdict == "passed":
+            verdict = "unknown"
+        if interrupted in SIGNAL_CODES:
+            return verdict, SIGNAL_CODES[interrupted]
+        code = self._code(verdict, finished=True)
+        return verdict, 3 if trouble and code in (0, 4, 5) else code
+
+    def results(self) -> Row:
+        """The whole as in `results.json`; the rows are the fold's own and go on changing."""
+        run = self.run
+        for trial, row in self.suites.items():
+            if row["status"] == "running":
+                self._refresh(trial, row)
+        run["verdict"] = self.verdict()
+        run["exit_code"] = self.exit_code()
+        run["success"] = run["exit_code"] == 0
+        if not run["finished"]:
+            run["duration"] = max(0.0, round(self.at - run["started_at"], 6))
+        return run
+
+    def suite(self, trial: str) -> Row:
+        """One suite as in its own `result.json`."""
+        row = self.suites[trial]
+        if row["status"] == "running":
+            self._refresh(trial, row)
+        return row
+
+    def verdict(self) -> str:
+        """The worst of all suites; what did not run or did not end is unknown."""
+        mine = self._worst(finished=self.run["finished"])
+        # A run that knows of trouble of its own (a journal that could not be written) may only make it worse.
+        said = str(self._said.get("verdict", ""))
+        return said if _WEIGHT.get(said, 1) > _WEIGHT[mine] else mine
+
+    def exit_code(self) -> int:
+        """The exit code of SPEC 9: of several the signal, then 1, 3, 4."""
+        finished = self.run["finished"]
+        if finished and self.run["interrupted"] in SIGNAL_CODES:
+            return SIGNAL_CODES[self.run["interrupted"]]
+        code = self._code(self.verdict(), finished=finished)
+        said = int(self._said.get("exit_code") or 0)
+        return said if said and code in (0, 5) else code
+
+    def _worst(self, *, finished: bool) -> str:
+        totals = self.totals
+        if totals["failed"]:
+            return "failed"
+        if totals["unknown"] or totals["pending"] or not totals["passed"] or not finished:
+            return "unknown"
+        return "passed"
+
+    def _code(self, verdict: str, *, finished: bool) -> int:
+        if verdict == "failed":
+            return 1
+        if finished and self._all_skipped():
+            return 4 if self._red else 5
+        if verdict == "unknown":
+            return 3
+        return 4 if self._red else 0
+
+    def _all_skipped(self) -> bool:
+        return self.totals["skipped"] == len(self.suites)
+
+    # The run
+
+    def _run_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        run = self.run
+        run["run_id"] = event.run
+        run["started_at"] = event.at
+        for key in ("version", "host", "project", "documents"):
+            run[key] = data.get(key, run[key])
+        for row in self.suites.values():
+            row["provenance"].update(seatrial=run["version"], host=run["host"])
+
+    def _run_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        run = self.run
+        self._said = data
+        run["finished"] = True
+        run["interrupted"] = str(data.get("interrupted") or "")
+        run["duration"] = data.get("duration", round(event.at - run["started_at"], 6))
+        for trial, row in self.suites.items():
+            if row["status"] == "running":
+                self._refresh(trial, row)
+                self._trees[trial].end(self.at)
+                row["status"] = "failed"
+                row["verdict"] = row["verdict"] or "unknown"
+                row["interrupted"] = True
+                row["category"] = row["category"] or "infrastructure"
+                row["reason"] = row["reason"] or "the run ended before the suite did"
+                self._count(trial, row["verdict"])
+        if data.get("left") and not self._red:
+            self._leave("", {"kind": "unknown", "name": f"{data['left']} left, see the log", "owner": "", "error": ""})
+
+    # Suites
+
+    def _suite_planned(self, event: Event, data: Mapping[str, Any]) -> None:
+        trial = event.trial
+        row = self.suites[trial] = {
+            "deployment_id": data.get("deployment_id", ""),
+            "success": False,
+            "duration": 0.0,
+            "workflow_steps": [],
+            "verdict": "",
+            "status": "pending",
+            "category": "",
+            "error": "",
+            "evidence": "",
+            "reason": "",
+            "run_id": event.run,
+            "trial_id": trial,
+            "test_id": data.get("test_id", ""),
+            "name": data.get("name") or data.get("test_id") or trial,
+            "description": data.get("description", ""),
+            "started_at": 0.0,
+            "folder": "",
+            "nodes": {},
+            "faults": [],
+            "artifacts": [],
+            "left_behind": [],
+            "kept": [],
+            "provenance": {
+                "document": data.get("document", ""),
+                "line": data.get("line", 0),
+                "provider": data.get("provider", ""),
+                "parameters": data.get("parameters", {}),
+                "seatrial": self.run["version"],
+                "host": self.run["host"],
+            },
+        }
+        self.run["results"].append(row)
+        tree = self._trees[trial] = StepTree(data.get("steps") or (), live=self.live)
+        row["workflow_steps"] = tree.top
+        self._buckets[trial] = "pending"
+        self.totals["pending"] += 1
+
+    def _row(self, event: Event) -> Row:
+        """The suite's row; one is made when the log does not hold its planning."""
+        row = self.suites.get(event.trial)
+        if row is None:
+            self._suite_planned(event, {})
+            row = self.suites[event.trial]
+        return row
+
+    def _suite_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        row = self._row(event)
+        row["status"] = "running"
+        row["started_at"] = event.at
+        row["folder"] = data.get("folder", "")
+        row["verdict"] = "unknown"
+        if not self.live:
+            row["interrupted"] = True
+            self._count(event.trial, "unknown")
+
+    def _suite_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        row = self._row(event)
+        status = data.get("status") or "completed"
+        verdict = "" if status == "skipped" else str(data.get("verdict") or "unknown")
+        row.pop("interrupted", None)
+        row.update(status=status, verdict=verdict, duration=data.get("duration", 0.0))
+        for key in ("category", "error", "evidence", "reason"):
+            row[key] = data.get(key) or ""
+        self._trees[event.trial].end(event.at)
+        self._count(event.trial, "skipped" if status == "skipped" else verdict)
+        if data.get("left") and not row["left_behind"]:
+            name = f"{data['left']} left, see the log"
+            self._leave(event.trial, {"kind": "unknown", "name": name, "owner": "", "error": ""})
+        row["success"] = verdict == "passed" and not row["left_behind"]
+
+    def _count(self, trial: str, bucket: str) -> None:
+        if bucket not in self.totals:
+            bucket = "unknown"
+        self.totals[self._buckets[trial]] -= 1
+        self.totals[bucket] += 1
+        self._buckets[trial] = bucket
+
+    def _refresh(self, trial: str, row: Row) -> None:
+        """Bring the durations of what is running up to the newest event."""
+        row["duration"] = max(0.0, round(self.at - row["started_at"], 6))
+        self._trees[trial].refresh(self.at)
+
+    # Steps
+
+    def _step_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)
+        self._trees[event.trial].started(event.at, data)
+
+    def _step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        suite = self._row(event)
+        row = self._trees[event.trial].finished(event.at, data)
+        if row["verdict"] != "failed" or row["allowed_failure"] or "." in row["step"]:
+            return
+        # A step of the suite itself failed: whatever cuts the log from here on, the product did wrong.
+        if suite["status"] == "running" and suite["verdict"] != "failed":
+            suite.update(verdict="failed", category=row["category"], error=row["error"], evidence=row["evidence"])
+            if not self.live:
+                self._count(event.trial, "failed")
+
+    def _check_observed(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)
+        self._trees[event.trial].observed(data)
+
+    # Nodes, files and what is left
+
+    def _node(self, event: Event, data: Mapping[str, Any]) -> None:
+        if event.trial:
+            self._row(event)["nodes"][data.get("node", "")] = data.get("state", "")
+
+    def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
+        if event.trial:
+            self._row(event)["faults"].append({**data, "at": event.at})
+
+    def _output(self, event: Event, data: Mapping[str, Any]) -> None:
+        file = data.get("file")
+        if event.trial and file:
+            known = self._row(event)["artifacts"]
+            entry = {"step": data.get("step", ""), "source": data.get("source", ""), "file": file}
+            if entry not in known[-8:]:
+                known.append(entry)
+
+    def _resource(self, event: Event, data: Mapping[str, Any]) -> None:
+        op = data.get("op")
+        if op == "left":
+            self._leave(event.trial, data)
+        elif op == "given_back" and self._red:
+            # A later `clean` speaks for the whole run: it need not know whose thing it was.
+            key = (str(data.get("kind")), str(data.get("name")))
+            for trial, left in self._left.items():
+                if (not event.trial or event.trial == trial) and left.pop(key, None) is not None:
+                    self._show_left(trial)
+
+    def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._left.pop(event.trial, None)
+        self._show_left(event.trial)
+        for one in data.get("left") or ():
+            self._leave(event.trial, one)
+        home = self._row(event) if event.trial else self.run
+        home["kept"] = list(data.get("kept") or ())
+
+    def _leave(self, trial: str, data: Mapping[str, Any]) -> None:
+        entry = {name: data.get(name) or "" for name in ("kind", "name", "owner", "error")}
+        key = (str(entry["kind"]), str(entry["name"]))
+        owner = trial or next((one for one, left in self._left.items() if key in left), "")
+        self._left.setdefault(owner, {})[key] = entry
+        self._show_left(owner)
+
+    def _show_left(self, trial: str) -> None:
+        home = self.suites.get(trial) if trial else self.run
+        if home is None:
+            home = self.run
+        listed = list(self._left.get(trial, {}).values())
+        self._red += len(listed) - len(home["left_behind"])
+        home["left_behind"] = listed
+        if listed and home is not self.run:
+            home["success"] = False

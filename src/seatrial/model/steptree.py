@@ -1,0 +1,194 @@
+"""The rows of one suite's steps: made from its plan, updated in place by events, with rounds of repeated children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+"""An object of `results.json`: JSON values."""
+
+_TOLD = ("error", "category", "evidence", "reason")
+
+
+class StepTree:
+    """Steps by their paths; a path that was never planned gets a row where it belongs."""
+
+    def __init__(self, plans: Iterable[Mapping[str, Any]], *, live: bool) -> None:
+        self.live = live
+        self._rows: dict[str, Row] = {}
+        self._plans: dict[str, Sequence[Mapping[str, Any]]] = {}
+        self._rounds: set[str] = set()
+        self._open: dict[str, Row] = {}
+        self.top: list[Row] = self._planned(plans)
+
+    def started(self, at: float, data: Mapping[str, Any]) -> None:
+        """A step, or a new attempt of it, begins."""
+        row = self._row(data)
+        attempt = data.get("attempt") or 1
+        if row["status"] != "pending":
+            # A new attempt, of this step or of one above it: what the last one left is no result of this one.
+            row["validation_results"] = []
+            row.update(dict.fromkeys(_TOLD, ""))
+            _reset(row["steps"])
+        if attempt == 1:
+            row["started_at"] = at
+        row.update(status="running", verdict="unknown", attempts=attempt)
+        if not self.live:
+            row["interrupted"] = True
+        self._open[row["step"]] = row
+
+    def finished(self, at: float, data: Mapping[str, Any]) -> Row:
+        """A step is through; gives its row."""
+        row = self._row(data)
+        status = data.get("status") or "failed"
+        row["status"] = status
+        row["verdict"] = "" if status == "skipped" else str(data.get("verdict") or "unknown")
+        row["duration"] = data.get("duration", 0.0)
+        row["attempts"] = data.get("attempts") or row["attempts"]
+        row["outputs"] = data.get("outputs") or {}
+        row["allowed_failure"] = bool(data.get("allowed"))
+        for key in _TOLD:
+            row[key] = data.get(key) or ""
+        row.pop("interrupted", None)
+        self._open.pop(row["step"], None)
+        if row["steps"]:
+            self._end(row["steps"], at, "the step above ended before it")
+        return row
+
+    def observed(self, data: Mapping[str, Any]) -> None:
+        """A check has its result."""
+        verdict = str(data.get("verdict") or "unknown")
+        self._row(data)["validation_results"].append(
+            {
+                "check": data.get("check", ""),
+                "passed": verdict == "passed",
+                "verdict": verdict,
+                "attempts": data.get("attempts", 1),
+                "seen": data.get("seen"),
+                "expected": data.get("expected"),
+                "why": data.get("why", ""),
+                "category": data.get("category", ""),
+                "duration": data.get("duration", 0.0),
+                "allowed_failure": bool(data.get("allowed_failure")),
+            }
+        )
+
+    def refresh(self, at: float) -> None:
+        """Bring the durations of what is running up to this time."""
+        for row in self._open.values():
+            row["duration"] = max(0.0, round(at - row["started_at"], 6))
+
+    def end(self, at: float) -> None:
+        """Nothing of the suite runs any more."""
+        self._end(self.top, at, "the suite ended before it")
+
+    def _end(self, rows: list[Row], at: float, reason: str) -> None:
+        """What never began did not run; what has no end was cut off, and nobody can say how it would have ended."""
+        for row in rows:
+            if row["status"] == "pending":
+                row["status"] = "skipped"
+                row["reason"] = reason
+            elif row["status"] == "running":
+                row["duration"] = max(0.0, round(at - row["started_at"], 6))
+                row.update(status="failed", verdict="unknown", interrupted=True)
+                row["error"] = row["error"] or "it was cut off before it ended"
+                self._open.pop(row["step"], None)
+            if row["steps"]:
+                self._end(row["steps"], at, reason)
+
+    def _row(self, data: Mapping[str, Any]) -> Row:
+        path = str(data.get("step", ""))
+        row = self._rows.get(path)
+        if row is None:
+            row = self._unplanned(path)
+        if not row["step_type"]:
+            row["step_type"] = data.get("type", "")
+        if data.get("description"):
+            row["description"] = data["description"]
+        return row
+
+    def _unplanned(self, path: str) -> Row:
+        """A row for a path that no plan names: a child in a round, or one whose planning is not in the log."""
+        before, _, _ = path.rpartition(".")
+        parent, _, label = before.rpartition("#")
+        # "3#2.1" is a child of 3 in round 2; in "3#2.1.4" the text after the hash holds a dot: a child of "3#2.1".
+        in_round = "#" in before and "." not in label
+        owner = parent if in_round else before
+        siblings = self.top
+        if owner:
+            above = self._rows.get(owner)
+            siblings = (self._unplanned(owner) if above is None else above)["steps"]
+        if in_round and before not in self._rounds:
+            self._rounds.add(before)
+            self._begin_round(siblings, owner, before, label)
+            if path in self._rows:
+                return self._rows[path]
+        row = self._make({"step": path})
+        if in_round:
+            row["round"] = label
+        siblings.append(row)
+        return row
+
+    def _begin_round(self, siblings: list[Row], owner: str, prefix: str, label: str) -> None:
+        """The first sign of a round: the planned children get rows of its own, in place of the plan's."""
+        template = self._plans.get(owner, ())
+        planned = {str(plan["step"]) for plan in template}
+        siblings[:] = [row for row in siblings if row["step"] not in planned or row["status"] != "pending"]
+        for row in self._planned(_moved(template, owner, prefix)):
+            row["round"] = label
+            siblings.append(row)
+
+    def _planned(self, plans: Iterable[Mapping[str, Any]]) -> list[Row]:
+        """Pending rows of planned steps; the plans of steps that have children are kept for their rounds."""
+        made = []
+        for plan in plans:
+            row = self._make(plan)
+            children = plan.get("steps")
+            if children:
+                self._plans[row["step"]] = children
+                row["steps"] = self._planned(children)
+            made.append(row)
+        return made
+
+    def _make(self, plan: Mapping[str, Any]) -> Row:
+        row: Row = {
+            "step": str(plan.get("step", "")),
+            "step_type": plan.get("type", ""),
+            "id": plan.get("id", ""),
+            "description": plan.get("description", ""),
+            "status": "pending",
+            "verdict": "",
+            "duration": 0.0,
+            "started_at": 0.0,
+            "attempts": 0,
+            "error": "",
+            "category": "",
+            "evidence": "",
+            "reason": "",
+            "allowed_failure": False,
+            "outputs": {},
+            "validation_results": [],
+            "steps": [],
+        }
+        self._rows[row["step"]] = row
+        return row
+
+
+def _moved(plans: Iterable[Mapping[str, Any]], old: str, new: str) -> list[Row]:
+    """Planned steps with the beginning of their paths replaced: the children of one round."""
+    moved = []
+    for plan in plans:
+        one = {**plan, "step": new + str(plan["step"])[len(old) :]}
+        if plan.get("steps"):
+            one["steps"] = _moved(plan["steps"], old, new)
+        moved.append(one)
+    return moved
+
+
+def _reset(rows: list[Row]) -> None:
+    for row in rows:
+        row.update(status="pending", verdict="", duration=0.0, started_at=0.0, attempts=0, validation_results=[])
+        row.update(dict.fromkeys(_TOLD, ""))
+        row.pop("interrupted", None)
+        _reset(row["steps"])
