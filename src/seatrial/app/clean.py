@@ -1,0 +1,175 @@
+"""`clean`: gives back what dead runs left, by the same sweep that ends a living one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.app.project import Project, find
+from seatrial.app.report import write_results
+from seatrial.engine.cleanup import Owners, Swept, sweep, sweep_found
+from seatrial.engine.journal import Journal, read
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Entry, Ledger, living
+from seatrial.engine.suite import told
+from seatrial.model.fold import Fold
+from seatrial.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOptions:
+    """What a caller may ask of a clean-up."""
+
+    run: str = ""
+    """Only this run (an id or a unique prefix)."""
+    all: bool = False
+    """Kept things too, before their time is up."""
+    dry_run: bool = False
+    format: str = "plain"
+    project: Path | None = None
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """What a clean-up saw and did."""
+
+    given_back: list[str] = field(default_factory=list)
+    left: list[dict[str, str]] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
+    """What was left alone, and why."""
+
+
+def main(options: CleanOptions) -> int:
+    """Clean up and say what was seen; 0 when nothing remains that should not."""
+    cleaned = asyncio.run(clean(options))
+    if options.format == "json":
+        print(json.dumps({"given_back": cleaned.given_back, "left": cleaned.left, "left_alone": cleaned.alone}, indent=2))
+        return 4 if cleaned.left else 0
+    verb = "would give back" if options.dry_run else "gave back"
+    for line in cleaned.given_back:
+        print(f"{verb} {line}")
+    for line in cleaned.alone:
+        print(f"left alone: {line}")
+    for one in cleaned.left:
+        print(f"STILL THERE: {one['kind']} {one['name']} ({one['owner']}): {one['error']}")
+    if not cleaned.given_back and not cleaned.left:
+        print("nothing to give back")
+    return 4 if cleaned.left else 0
+
+
+async def clean(options: CleanOptions) -> Cleaned:
+    """Give back what the ledgers of dead runs and the providers' own lists show."""
+    project = find(options.project)
+    cleaned = Cleaned()
+    for file in sorted(project.ledger_folder.glob("*.jsonl")):
+        if options.run and not file.stem.startswith(options.run):
+            continue
+        await _clean_run(project, file, options, cleaned)
+    return cleaned
+
+
+async def _clean_run(project: Project, file: Path, options: CleanOptions, cleaned: Cleaned) -> None:
+    run = file.stem
+    try:
+        if living(file):
+            raise BlockingIOError
+        ledger = Ledger.open(project.ledger_folder, run)
+    except BlockingIOError:
+        cleaned.alone.append(f"run {run}: it is still going on")
+        return
+    except FileNotFoundError:
+        return  # another clean-up was faster
+    due, kept = _due(ledger.out(), options)
+    for entry in kept:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
+        cleaned.alone.append(f"{entry.resource}: kept until {when}; `seatrial clean --all` gives it back now")
+    if options.dry_run:
+        cleaned.given_back += [f"{entry.resource}" for entry in due]
+        ledger.close()
+        return
+    await _give_back(project, ledger, due, bool(kept), cleaned)
+
+
+def _due(entries: list[Entry], options: CleanOptions) -> tuple[list[Entry], list[Entry]]:
+    kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
+    return [entry for entry in entries if entry not in kept], kept
+
+
+async def _give_back(project: Project, ledger: Ledger, due: list[Entry], some_kept: bool, cleaned: Cleaned) -> None:
+    folder = project.folder_of(ledger.run)
+    registry = project.registry(())
+    leases = Leases()
+    owners = Owners(registry, project.providers, leases)
+    say, close = _speaker(folder, ledger.run, cleaned)
+    swept = await sweep(ledger, due, owners, say=say)
+    providers = _providers(registry, owners, due, folder)
+    if not some_kept:
+        swept.add(await sweep_found(ledger.run, [], providers, say=say))
+        for kind, name, trial in leases.of_run(ledger.run):
+            leases.release(kind, name, trial)
+            say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
+    cleaned.left += [
+        {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
+        for resource, error in swept.left
+    ]
+    close(swept)
+    ledger.close(folder / "ledger.jsonl" if folder else None)
+
+
+def _providers(registry: Registry, owners: Owners, due: list[Entry], folder: Path | None) -> dict[str, Any]:
+    """The providers that a run used: by its ledger, and by what its journal says was planned."""
+    names = {name for entry in due for kind, _, name in [entry.resource.owner.partition(":")] if kind == "provider"}
+    if folder is not None and (folder / "events.jsonl").is_file():
+        planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
+        names |= {str(event.data.get("provider")) for event in planned}
+    return {name: owners.provider(name) for name in sorted(names) if registry.knows("provider", name)}
+
+
+def _speaker(
+    folder: Path | None, run: str, cleaned: Cleaned
+) -> tuple[Callable[..., None], Callable[[Swept], None]]:
+    """Where a clean-up says what it does: for people, and in the dead run's own journal, which it brings to its end."""
+    journal: Journal | None = None
+    fold = Fold()
+    unfinished = False
+    if folder is not None and (folder / "events.jsonl").is_file():
+        events = read(folder / "events.jsonl")
+        for event in events:
+            fold.on(event)
+        unfinished = not any(event.kind == "run_finished" for event in events)
+        _end_last_line(folder / "events.jsonl")
+        journal = Journal(folder / "events.jsonl", run, [fold])
+
+    def say(kind: str, /, **data: object) -> None:
+        if kind == "resource" and data.get("op") == "given_back":
+            cleaned.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
+        if journal is not None:
+            journal.emit(kind, "", data)
+
+    def close(swept: Swept) -> None:
+        if journal is None or folder is None:
+            return
+        journal.emit("cleanup_finished", "", {**told(swept), "duration": 0.0})
+        if unfinished:
+            verdict, code = fold.closing()
+            data: dict[str, object] = {"verdict": verdict, "exit_code": code, "interrupted": "SIGKILL"}
+            duration = max(0.0, fold.at - float(fold.run["started_at"]))
+            journal.emit("run_finished", "", {**data, "duration": round(duration, 6), "left": len(swept.left)})
+        write_results(folder, fold)
+        journal.close()
+
+    return say, close
+
+
+def _end_last_line(file: Path) -> None:
+    """End a line that a crash cut, so that the next event stands alone."""
+    with file.open("rb+") as journal:
+        size = journal.seek(0, 2)
+        journal.seek(max(size - 1, 0))
+        if journal.read(1) not in (b"", b"\n"):
+            journal.write(b"\n")

@@ -1,0 +1,141 @@
+"""The project: the nearest folder upward with a `seatrial.toml`, its settings, and where its state is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import UsageError
+from seatrial.registry import Registry
+
+if TYPE_CHECKING:
+    from seatrial.loading.settings import Settings
+
+DEFAULT_NAMES = {"flow": "run-e2e-{flow}-{id}", "controller": "run-e2e-controller-{id}"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with its settings."""
+
+    folder: Path
+    settings: Settings
+
+    def with_flags(self, flags: Mapping[str, object]) -> Project:
+        """The same project, with settings from the command line over all others."""
+        return replace(self, settings=self.settings.with_flags(flags)) if flags else self
+
+    @property
+    def state(self) -> Path:
+        """`.seatrial/`."""
+        return self.folder / ".seatrial"
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where the ledgers of runs are that may still have something out."""
+        return self.state / "ledger"
+
+    @property
+    def runs(self) -> Path:
+        """Where runs keep what they saw."""
+        return self.state / "runs"
+
+    @property
+    def providers(self) -> Mapping[str, Mapping[str, Any]]:
+        """The settings of `[providers.NAME]`."""
+        providers: Mapping[str, Mapping[str, Any]] = self.settings.value("providers") or {}
+        return providers
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Name patterns, the project's over the defaults."""
+        return {**DEFAULT_NAMES, **(self.settings.value("names") or {})}
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The project's `[vars]`."""
+        variables: Mapping[str, object] = self.settings.value("vars") or {}
+        return variables
+
+    @property
+    def keep(self) -> str:
+        """never, failed or always."""
+        return str(self.settings.value("keep") or "never")
+
+    def registry(self, plugins: Sequence[Path]) -> Registry:
+        """A registry with the project's plugins and these."""
+        registry = Registry()
+        for file in [*(self.folder / one for one in self.settings.value("plugins") or ()), *plugins]:
+            registry.load(file)
+        return registry
+
+    def scenarios(self) -> list[Path]:
+        """The documents that `run` takes when it is given none; UsageError when the project names none."""
+        patterns = self.settings.value("scenarios") or ["scenarios"]
+        found: list[Path] = []
+        for pattern in [patterns] if isinstance(patterns, str) else patterns:
+            path = self.folder / pattern
+            if path.is_dir():
+                found += sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml", ".json"))
+            else:
+                found += [path] if path.is_file() else sorted(self.folder.glob(pattern))
+        if not found:
+            where = ", ".join(map(str, patterns)) if not isinstance(patterns, str) else patterns
+            raise UsageError(
+                f"no scenario was named, and the project {self.folder} has none in {where}; "
+                "name a file (`seatrial run FILE`) or begin with `seatrial init`"
+            )
+        return found
+
+    def new_run_folder(self, run_id: str, report_dir: Path | None) -> Path:
+        """Make the folder of a new run; one elsewhere is found again through a link."""
+        _ignored(self.state)
+        own = self.runs / run_id
+        if report_dir is None:
+            own.mkdir(parents=True)
+            return own
+        folder = report_dir.absolute()
+        if (folder / "events.jsonl").exists():
+            raise UsageError(f"{report_dir}: holds the report of another run already; name a fresh folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.runs.mkdir(parents=True, exist_ok=True)
+        own.symlink_to(folder)
+        return folder
+
+    def folder_of(self, run_id: str) -> Path | None:
+        """The folder of a run, when it is still there."""
+        folder = self.runs / run_id
+        return folder.resolve() if folder.is_dir() else None
+
+    def run_folder(self, wanted: str) -> Path:
+        """The folder of a run by its id, a unique prefix, `last`, or a path; UsageError when there is none."""
+        if os.sep in wanted or (Path(wanted) / "events.jsonl").is_file():
+            if not (Path(wanted) / "events.jsonl").is_file():
+                raise UsageError(f"{wanted}: no run's folder (there is no events.jsonl in it)")
+            return Path(wanted).resolve()
+        known = sorted(entry.name for entry in self.runs.glob("r*") if entry.is_dir())
+        matching = known[-1:] if wanted == "last" else [name for name in known if name.startswith(wanted)]
+        if len(matching) != 1:
+            what = "is no run" if not matching else "could be " + ", ".join(matching)
+            newest = ", ".join(known[-3:]) or "none"
+            raise UsageError(f"{wanted!r} {what} of the project {self.folder}; the newest runs: {newest}")
+        return (self.runs / matching[0]).resolve()
+
+
+def find(start: Path | None = None) -> Project:
+    """The project around a folder (the current one); without a `seatrial.toml` upward it is that folder itself."""
+    from seatrial.loading import settings
+
+    begin = (start or Path.cwd()).resolve()
+    folder = next((one for one in (begin, *begin.parents) if (one / "seatrial.toml").is_file()), begin)
+    return Project(folder=folder, settings=settings.load(folder, os.environ))
+
+
+def _ignored(state: Path) -> None:
+    """The state folder keeps itself out of version control."""
+    if not state.is_dir():
+        state.mkdir(parents=True, exist_ok=True)
+        (state / ".gitignore").write_text("*\n")

@@ -1,0 +1,311 @@
+"""`run` and `demo`: from documents to an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seatrial import __version__
+from seatrial.app.project import Project, find
+from seatrial.engine.cleanup import Owners
+from seatrial.engine.ids import new_run_id
+from seatrial.engine.journal import Journal
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Ledger
+from seatrial.engine.suite import Flotilla
+from seatrial.engine.trial import Run
+from seatrial.errors import NothingSelected, UsageError, nearest
+from seatrial.model.fold import Fold
+from seatrial.model.scenario import Plan
+from seatrial.registry import Registry
+from seatrial.spi import Reporter
+
+SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a caller may ask of a run; None: the project's settings decide."""
+
+    providers: tuple[str, ...] = ()
+    on: str = ""
+    tests: tuple[str, ...] = ()
+    parallel: int | None = None
+    fail_fast: bool = False
+    overrides: dict[str, object] = field(default_factory=dict)
+    keep: str | None = None
+    keep_seconds: float = 4 * 3600.0
+    report_dir: Path | None = None
+    format: str = "auto"
+    rerun: str = ""
+    shard: tuple[int, int] | None = None
+    plugins: tuple[Path, ...] = ()
+    max_nodes: int | None = None
+    max_memory_gb: float | None = None
+    debug: bool = False
+    color: bool | None = None
+    project: Path | None = None
+    reporters: tuple[Reporter, ...] = ()
+    """More reporters, made by the caller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run ended."""
+
+    run_id: str
+    folder: Path
+    exit_code: int
+    results: dict[str, Any]
+    """As in `results.json`."""
+
+    @property
+    def success(self) -> bool:
+        """Exit code 0: everything passed and nothing was left behind."""
+        return self.exit_code == 0
+
+
+def main(paths: Sequence[Path], options: RunOptions) -> int:
+    """Plan and run documents; the exit code of SPEC 9."""
+    return asyncio.run(run_documents(paths, options)).exit_code
+
+
+def demo(options: RunOptions) -> int:
+    """Run the scenario that comes with Seatrial."""
+    document = Path(__file__).parent.parent / "sample" / "demo.yaml"
+    return main([document], options)
+
+
+async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport:
+    """Plan and run documents."""
+    project = find(options.project)
+    registry = project.registry(options.plugins)
+    plan = plan_documents(paths, options, project=project, registry=registry)
+    if not plan.suites:
+        raise NothingSelected("no suite was selected; `seatrial list` shows what there is")
+    return await run_plan(plan, options, project=project, registry=registry)
+
+
+def plan_documents(
+    paths: Sequence[Path],
+    options: RunOptions,
+    *,
+    project: Project | None = None,
+    registry: Registry | None = None,
+) -> Plan:
+    """Read, check and select; nothing is started. DocumentError has every problem of every file."""
+    from seatrial.loading.compile import compile_documents
+
+    project = project or find(options.project)
+    registry = registry or project.registry(options.plugins)
+    settings = project.with_flags(_flags(options)).settings
+    plan: Plan = compile_documents(
+        [Path(path) for path in paths] or project.scenarios(),
+        registry,
+        settings,
+        providers=options.providers,
+        on=options.on,
+        overrides=options.overrides,
+    )
+    return selected(plan, options, project)
+
+
+def _flags(options: RunOptions) -> dict[str, object]:
+    flags = {
+        "parallel": options.parallel,
+        "keep": options.keep,
+        "max_concurrent_nodes": options.max_nodes,
+        "max_memory_gb": options.max_memory_gb,
+        "report_dir": str(options.report_dir) if options.report_dir else None,
+    }
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
+    """Only the suites that were asked for, in their order."""
+    suites = plan.suites
+    if options.tests:
+        known = {suite.test_id for suite in suites}
+        names = {suite.name for suite in suites}
+        for wanted in options.tests:
+            if wanted not in known | names:
+                raise UsageError(f"no suite is called {wanted!r}: {nearest(wanted, known)}")
+        suites = tuple(suite for suite in suites if suite.test_id in options.tests or suite.name in options.tests)
+    if options.rerun:
+        passed = _passed_in(project, options.rerun)
+        suites = tuple(suite for suite in suites if suite.test_id not in passed)
+    if options.shard:
+        index, count = options.shard
+        suites = suites[index - 1 :: count]
+    return replace(plan, suites=suites)
+
+
+def _passed_in(project: Project, run: str) -> set[str]:
+    import json
+
+    file = project.run_folder(run) / "results.json"
+    try:
+        rows = json.loads(file.read_text())["results"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{file}: cannot be read, so there is nothing to rerun: {error}") from error
+    return {row["test_id"] for row in rows if row.get("success")}
+
+
+async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
+    """Run a plan to its end; signals are taken in, and everything is given back before it returns."""
+    project = project.with_flags(_flags(options))
+    run_id = new_run_id()
+    folder = project.new_run_folder(run_id, options.report_dir)
+    fold = Fold(live=True)
+    reporters = [fold, *_reporters(registry, options, folder, fold, plan), *options.reporters]
+    ledger = Ledger.open(project.ledger_folder, run_id)
+    journal = Journal(folder / "events.jsonl", run_id, reporters)
+    leases = Leases()
+    run = Run(
+        id=run_id,
+        folder=folder,
+        project=project.folder,
+        journal=journal,
+        ledger=ledger,
+        leases=leases,
+        owners=Owners(registry, project.providers, leases),
+        registry=registry,
+        expressions=_expressions(),
+        names=project.names,
+        variables=project.variables,
+        secrets=_secrets(plan, journal),
+        keep=options.keep or project.keep,
+        keep_seconds=options.keep_seconds,
+    )
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    interrupted = ""
+    try:
+        journal.emit("run_started", "", _started(plan, project, options))
+        for warning in plan.warnings:
+            journal.emit("log", "", {"level": "warning", "text": warning})
+        flotilla = Flotilla(run, plan, fail_fast=options.fail_fast)
+        with _signals(run) as caught:
+            try:
+                await flotilla.sail()
+            except asyncio.CancelledError:
+                if not caught:
+                    raise
+                _uncancel()
+        interrupted = caught[0] if caught else ""
+    finally:
+        results = _finish(journal, fold, clock() - start, interrupted)
+        journal.close()
+        ledger.close(folder / "ledger.jsonl")
+    exit_code = results["exit_code"]
+    if journal.trouble and exit_code in (0, 4, 5):
+        # A report that could not be written after the last event: no reader may take it for a pass.
+        print(f"seatrial: {journal.trouble}", file=sys.stderr)
+        exit_code = 3
+    return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results)
+
+
+def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str) -> dict[str, Any]:
+    """Say how the run ended, as the fold of all that was said before has it."""
+    verdict, code = fold.closing(interrupted, trouble=bool(journal.trouble))
+    left = len(fold.run["left_behind"]) + sum(len(row["left_behind"]) for row in fold.suites.values())
+    data: dict[str, object] = {"verdict": verdict, "exit_code": code, "duration": round(duration, 6)}
+    journal.emit("run_finished", "", {**data, "interrupted": interrupted, "left": left})
+    return fold.results()
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+@contextmanager
+def _signals(run: Run) -> Any:
+    """The first signal cancels the run, which then gives everything back; a second one makes it hurry."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    caught: list[str] = []
+
+    def on_signal(name: str) -> None:
+        caught.append(name)
+        run.journal.emit("log", "", {"level": "warning", "text": f"{name}: giving everything back"})
+        if len(caught) == 1 and task is not None:
+            task.cancel()
+        else:
+            run.hurried = True
+
+    installed = []
+    for number, name in SIGNALS.items():
+        try:
+            loop.add_signal_handler(number, on_signal, name)
+            installed.append(number)
+        except (RuntimeError, ValueError, NotImplementedError):
+            break  # not the main thread: whoever runs us there takes the signals
+    try:
+        yield caught
+    finally:
+        for number in installed:
+            loop.remove_signal_handler(number)
+
+
+def _started(plan: Plan, project: Project, options: RunOptions) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "argv": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "project": str(project.folder),
+        "documents": list(plan.documents),
+        "options": {"parallel": plan.budget.parallel, "on": options.on, "fail_fast": options.fail_fast},
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+    }
+
+
+def _secrets(plan: Plan, journal: Journal) -> dict[str, str]:
+    """The secrets that the suites use, from the environment; their values are masked from here on."""
+    wanted = {name for suite in plan.suites for name in suite.secrets}
+    values = {name: os.environ[name] for name in wanted if name in os.environ}
+    for value in values.values():
+        journal.mask(value)
+    return values
+
+
+class _Expressions:
+    """The engine's door to the expressions of documents; what is behind it is imported when it is first used."""
+
+    def bind(self, value: Any, names: Any) -> Any:
+        from seatrial.loading.expressions import bind
+
+        return bind(value, names)
+
+    def evaluate(self, expression: str, names: Any) -> object:
+        from seatrial.loading.expressions import evaluate
+
+        return evaluate(expression, names)
+
+    def bind_fields(self, factory: type[Any], fields: Any, bind: Any) -> Any:
+        from seatrial.loading.fields import bind_fields
+
+        return bind_fields(factory, fields, bind)
+
+
+def _expressions() -> _Expressions:
+    return _Expressions()
+
+
+def _reporters(
+    registry: Registry, options: RunOptions, folder: Path, fold: Fold, plan: Plan
+) -> Iterable[Reporter]:
+    """The reporters that the options and the surroundings ask for."""
+    names = ["json"]
+    return [registry.get("reporter", name)(folder, {"fold": fold}) for name in names]
+
+
