@@ -1,4 +1,16 @@
-"""Built-in systems, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
+"""Built-in systems under test, `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
 
 ALIASES: dict[str, str] = {}
-PARTS: tuple[str, ...] = ()
+PARTS: tuple[str, ...] = (
+    "command_settings",
+    "inventory",
+    "link_service",
+    "probes",
+    "process_settings",
+    "records",
+    "roles",
+    "sample",
+    "templates",
+    "together",
+    "verbs",
+)

@@ -1,0 +1,67 @@
+"""A service on a node whose provider runs none for us: started and stopped by shell over the node's link."""
+
+from __future__ import annotations
+
+import shlex
+
+from seatrial.errors import CannotTell
+from seatrial.model.resource import Node, Service
+from seatrial.spi import Context, Finished
+
+# A process id alone may have gone to another process, at the latest after a reboot: its start time tells them apart.
+_STARTED = r"""started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+alive() { [ -s "$pid_file" ] && read -r pid at <"$pid_file" && [ -n "$at" ] && [ "$(started "$pid")" = "$at" ]; }
+"""
+
+
+def start_script(service: Service) -> str:
+    """Shell text that starts the service unless it runs; its process group is its own, its id in `<name>.pid`."""
+    env = " ".join(f"{name}={shlex.quote(value)}" for name, value in service.env.items())
+    command = f"env {env} {shlex.join(service.argv)}" if env else shlex.join(service.argv)
+    return f"""{_head(service)}
+alive && exit 0
+mkdir -p {shlex.quote(service.folder)} && cd {shlex.quote(service.folder)} || exit 1
+setsid nohup {command} >>"$log_file" 2>&1 </dev/null &
+echo "$! $(started $!)" >"$pid_file"
+"""
+
+
+def stop_script(service: Service) -> str:
+    """Shell text that sends the stop signal to the service's process group, and SIGKILL when its time is up."""
+    tenths = max(1, round(service.stop_timeout * 10))
+    return f"""{_head(service)}
+alive || exit 0
+kill -s {shlex.quote(service.stop_signal)} -- "-$pid" 2>/dev/null || kill -s {shlex.quote(service.stop_signal)} "$pid"
+left={tenths}
+while alive && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
+alive && {{ kill -s KILL -- "-$pid" 2>/dev/null || kill -s KILL "$pid"; }}
+rm -f "$pid_file"
+"""
+
+
+def _head(service: Service) -> str:
+    base = f"{service.folder}/{service.name}"
+    return f"pid_file={shlex.quote(base + '.pid')}; log_file={shlex.quote(base + '.log')}\n{_STARTED}"
+
+
+async def start(ctx: Context, node: Node, service: Service) -> None:
+    """Start it unless it runs; CannotTell when the node's shell could not do so."""
+    done = await ctx.link(node).run(start_script(service), timeout=30)
+    _require(done, f"the service {service.name} could not be started on {node.name}")
+
+
+async def stop(ctx: Context, node: Node, service: Service) -> None:
+    """Stop it in its orderly way."""
+    done = await ctx.link(node).run(stop_script(service), timeout=service.stop_timeout + 30)
+    _require(done, f"the service {service.name} could not be stopped on {node.name}")
+
+
+async def tail(ctx: Context, node: Node, service: Service) -> str:
+    """The last 64 KiB of what it wrote."""
+    done = await ctx.link(node).run(["tail", "-c", "65536", f"{service.folder}/{service.name}.log"], timeout=10)
+    return done.stdout if done.ok else f"no log: {done.stderr.strip()}"
+
+
+def _require(done: Finished, what: str) -> None:
+    if not done.ok:
+        raise CannotTell(f"{what}: {done.stderr.strip() or done.stdout.strip()}", evidence=done.stderr)

@@ -1,0 +1,162 @@
+"""Looking at one node: by HTTP, by a TCP connection, by a command on it. Not-ok and could-not-look are kept apart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
+from seatrial.model.cluster import OK, Measured, Reading
+from seatrial.model.resource import Node
+from seatrial.spi import Context
+from seatrial.systems.process_settings import Probe
+from seatrial.systems.templates import Roots, fill
+
+SHOWN = 200
+"""Characters of an answer that are shown as a reason."""
+
+
+class NoAnswer(Exception):
+    """The service did not answer: refused, reset, or too slow. That is a measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP; `json` is None when the body is none."""
+
+    status: int
+    body: str
+    json: object = None
+    is_json: bool = False
+
+
+class Caller:
+    """HTTP without a proxy, each request on a connection of its own: a kept one would say nothing about now."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+
+    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: str, timeout: float) -> Answer:
+        """The answer, whatever its status; NoAnswer when none comes within `timeout` seconds."""
+        import httpx
+
+        try:
+            async with asyncio.timeout(timeout):
+                got = await self._client(url).request(method, url, headers=dict(headers), content=body.encode() or None)
+        except (TimeoutError, httpx.TimeoutException):
+            raise NoAnswer(f"{url} did not answer within {timeout:g} s") from None
+        except httpx.TransportError as error:
+            raise NoAnswer(f"{url}: {str(error) or type(error).__name__}") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise CannotTell(f"{url!r} is no URL that can be asked: {error}") from None
+        try:
+            return Answer(got.status_code, got.text, json.loads(got.text), True)
+        except ValueError:
+            return Answer(got.status_code, got.text)
+
+    async def close(self) -> None:
+        """Let go of the clients."""
+        while self._clients:
+            await self._clients.popitem()[1].aclose()
+
+    def _client(self, url: str) -> Any:
+        import httpx
+
+        scheme = url.partition(":")[0].lower()
+        if scheme not in self._clients:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+            # Loading the certificates takes tens of milliseconds, so only those who speak TLS pay for it.
+            self._clients[scheme] = httpx.AsyncClient(
+                trust_env=False, timeout=None, limits=limits, verify=scheme == "https"
+            )
+        return self._clients[scheme]
+
+
+async def look(ctx: Context, caller: Caller, probe: Probe, node: Node, roots: Roots) -> Reading:
+    """One look at one node by this probe."""
+    try:
+        if probe.http:
+            return await _look_http(ctx, caller, probe, roots)
+        if probe.tcp:
+            return await _look_tcp(probe, node, roots, ctx)
+        return await _look_command(ctx, probe, node, roots)
+    except (LinkDown, LinkLost, LinkRefused) as error:
+        return Reading(Measured.UNKNOWN, f"the probe runs on the node, and its link failed: {error}")
+    except (SeatrialError, OSError) as error:
+        return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
+
+
+def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
+    """Whether an HTTP status is (one of) the wanted."""
+    return status in wanted if isinstance(wanted, tuple | list) else status == wanted
+
+
+async def _look_http(ctx: Context, caller: Caller, probe: Probe, roots: Roots) -> Reading:
+    url, headers, body = fill(ctx, (probe.http, dict(probe.headers), probe.body), roots)
+    try:
+        answer = await caller.send(probe.method, url, headers=headers, body=body, timeout=probe.timeout)
+    except NoAnswer as error:
+        return Reading(Measured.NOT_OK, str(error))
+    if not accepted(answer.status, probe.status):
+        return Reading(Measured.NOT_OK, f"{url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
+    if not probe.that:
+        return OK
+    if "json" in probe.that and not answer.is_json:
+        return Reading(Measured.NOT_OK, f"{url} answered no JSON: {answer.body[:SHOWN].strip()!r}")
+    return await _judged(ctx, probe.that, answer.body, json=answer.json, body=answer.body, status=answer.status)
+
+
+async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Reading:
+    port = port_of(node, fill(ctx, probe.tcp, roots))
+    try:
+        async with asyncio.timeout(probe.timeout):
+            _, writer = await asyncio.open_connection(node.address, port)
+    except TimeoutError:
+        return Reading(Measured.NOT_OK, f"{node.address}:{port} took no connection within {probe.timeout:g} s")
+    except OSError as error:
+        return Reading(Measured.NOT_OK, f"{node.address}:{port}: {error.strerror or error}")
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return OK
+
+
+def port_of(node: Node, port: str | int) -> int:
+    """The number of a port that is given by its number or its name on the node."""
+    if isinstance(port, int) or port.isdigit():
+        return int(port)
+    if port not in node.ports:
+        raise CannotTell(f"the node {node.name} has no port {port!r}; it has {', '.join(node.ports) or 'none'}")
+    return node.ports[port]
+
+
+async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading:
+    argv = fill(ctx, probe.command, roots)
+    try:
+        done = await ctx.link(node).run(argv, timeout=probe.timeout)
+    except TimeoutError:
+        return Reading(Measured.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
+    said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
+    if done.exit_code in (126, 127):
+        return Reading(Measured.UNKNOWN, f"{argv!r} cannot be run on {node.name}: {said}")
+    if not probe.that:
+        return OK if done.ok else Reading(Measured.NOT_OK, f"{argv!r} ended with {done.exit_code}: {said}")
+    try:
+        found: object = json.loads(done.stdout)
+    except ValueError:
+        found = None
+    names = {"json": found, "body": done.stdout, "status": done.exit_code, "exit_code": done.exit_code}
+    return await _judged(ctx, probe.that, done.stdout, **names)
+
+
+async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Reading:
+    value = await ctx.evaluate(that, **names)
+    if value is True:
+        return OK
+    if value is not False:
+        raise CannotTell(f"{that!r} gave {value!r}, not true or false")
+    return Reading(Measured.NOT_OK, f"not so: {that} (the answer: {shown[:SHOWN].strip()})")

@@ -1,0 +1,156 @@
+"""The keys of `system:` in a document for the system `processes`; strings may hold templates (see templates.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seatrial.model.values import Argv, Duration, Expression
+
+TWO, FIVE = Duration(2.0), Duration(5.0)
+NONE = Expression("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """The program that every node runs."""
+
+    command: Argv
+    env: Mapping[str, str] = field(default_factory=dict)
+    parameter_flags: Mapping[str, str] = field(default_factory=dict)
+    """Parameter to flag (`misbehave: --misbehave`): handed over only when the suite has the parameter."""
+    stop_signal: str = "TERM"
+    stop_timeout: Duration = FIVE
+    """From the stop signal to SIGKILL."""
+    folder: str = "${{ node.folder }}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One look at a node by exactly one of `http`, `tcp` or `command`."""
+
+    http: str = ""
+    """A URL."""
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    status: tuple[int, ...] | int = 200
+    """The HTTP status, or several, that count as well."""
+    tcp: str | int = ""
+    """The name or number of a port that has to take connections."""
+    command: Argv = ()
+    """A command on the node that has to end with 0."""
+    that: Expression = NONE
+    """CEL over `json`, `body` and `status` (`exit_code` for a command) that has to hold as well."""
+    timeout: Duration = TWO
+
+    def __post_init__(self) -> None:
+        if sum(1 for one in (self.http, self.tcp, self.command) if one) != 1:
+            raise ValueError("name exactly one of http (a URL), tcp (a port) and command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleSettings:
+    """How the nodes of a role are found: each node whose answer makes `that` true, or the node that `name` gives."""
+
+    http: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    status: tuple[int, ...] | int = 200
+    that: Expression = NONE
+    """CEL over `json`, `body`, `status`: true on a node that has the role."""
+    name: Expression = NONE
+    """CEL over the same that gives the name of the one node that has the role."""
+    timeout: Duration = TWO
+    wait: Duration = FIVE
+    """How long nobody may have the role (an election) before it cannot be told."""
+
+    def __post_init__(self) -> None:
+        if bool(self.that) == bool(self.name):
+            raise ValueError("name exactly one of `that` (true on a node with the role) and `name` (gives that node)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """An HTTP request on a record."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    status: tuple[int, ...] | int = (200, 201, 204)
+    """What acknowledges a write, or answers a read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteSettings:
+    """How one record is written: an HTTP request, or a command on the node that ends with 0 when it is acknowledged."""
+
+    http: Request | None = None
+    command: Argv = ()
+
+    def __post_init__(self) -> None:
+        if (self.http is None) == (not self.command):
+            raise ValueError("name exactly one of http and command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSettings:
+    """How one record is read back from a node."""
+
+    http: Request | None = None
+    command: Argv = ()
+    contains: str = "${{ record.value }}"
+    """The record is there when the answer (or the output) contains this."""
+    missing: tuple[int, ...] = (404, 410)
+    """HTTP statuses that say that the record is not there; any other unexpected one says that it cannot be read."""
+
+    def __post_init__(self) -> None:
+        if (self.http is None) == (not self.command):
+            raise ValueError("name exactly one of http and command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """How `data_integrity` writes its numbered records and reads them back."""
+
+    write: WriteSettings
+    read: ReadSettings
+    count: int = 5
+    """Records that are written before each outage."""
+    timeout: Duration = FIVE
+    """For one record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """One service per node of the provider, its health and the rule for the whole."""
+
+    service: ServiceSettings
+    health: Probe
+    proof: Probe | None = None
+    """A real request that has to succeed as well, so that a service that lies about its health is found out."""
+    nodes: tuple[str, ...] | int | None = None
+    """Names, or how many; else `n11`, `n12`, … by `parameters.cluster_size` (3 when there is none)."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Port name to number; 0: a free one is leased."""
+    peer: str = ""
+    """A template per node; all nodes' together, joined by commas, are `${{ cluster.peers }}`."""
+    rule: str = "majority"
+    """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still does its job."""
+    leader: RoleSettings | None = None
+    roles: Mapping[str, RoleSettings] = field(default_factory=dict)
+    """More words that select nodes by what they are now."""
+    admin: str = ""
+    """The URL of the admin UI on a node."""
+    data: DataSettings | None = None
+    states: Mapping[str, Expression] = field(default_factory=dict)
+    """More states: name to CEL over `members` (name to power, healthy, parts), `healthy`, `total`, `state`; the first
+    that holds is the state."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.nodes, int) and self.nodes < 1:
+            raise ValueError(f"nodes is {self.nodes}; at least 1 is needed")
+        if isinstance(self.nodes, tuple) and len(set(self.nodes)) != len(self.nodes):
+            raise ValueError("nodes names a node twice")

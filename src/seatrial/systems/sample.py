@@ -1,0 +1,46 @@
+"""The embedded sample as the settings of the system `processes`: what is tested where nothing else is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+_NODE = "http://${{ node.address }}:${{ node.ports.client }}"
+
+SAMPLE: Mapping[str, object] = {
+    "kind": "processes",
+    "ports": {"client": 0, "admin": 0},
+    "peer": "${{ node.name }}=" + _NODE,
+    "service": {
+        "command": [
+            sys.executable,
+            *("-m", "seatrial.sample.service"),
+            *("--name", "${{ node.name }}"),
+            *("--listen", "${{ node.address }}:${{ node.ports.client }}"),
+            *("--admin", "${{ node.address }}:${{ node.ports.admin }}"),
+            *("--peers", "${{ cluster.peers }}"),
+            *("--data", "${{ node.folder }}/data"),
+        ],
+        # A suite need not have the parameter: without it the sample behaves.
+        "parameter_flags": {"misbehave": "--misbehave"},
+        "stop_timeout": 3,
+    },
+    "health": {"http": _NODE + "/health", "timeout": 2},
+    # A read that a majority has to answer; the record need not be there.
+    "proof": {"http": _NODE + "/records/seatrial-proof", "status": [200, 404], "timeout": 2},
+    "rule": "majority",
+    "leader": {"http": _NODE + "/leader", "name": "json.leader"},
+    "admin": "http://${{ node.address }}:${{ node.ports.admin }}/",
+    "data": {
+        "write": {
+            "http": {
+                "method": "PUT",
+                "url": _NODE + "/records/${{ record.key }}",
+                "body": "${{ record.value }}",
+                "status": [201],
+            }
+        },
+        "read": {"http": {"url": _NODE + "/records/${{ record.key }}", "status": [200]}},
+    },
+}
+"""The mapping that a document would hold under `system:`; `kind` names the system's class."""
