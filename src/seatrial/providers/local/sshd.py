@@ -50,6 +50,14 @@ async def serve(door: Door) -> Any:
     async def handle(process: Any) -> None:
         await _handle(door, process)
 
+    class Files(asyncssh.SFTPServer):
+        """SFTP that says how it ended, as sshd does: OpenSSH's scp takes a session without a status for a failure."""
+
+        def exit(self) -> None:
+            if self.channel.get_subsystem() == "sftp":
+                with suppress(OSError):  # the client may be gone
+                    self.channel.exit(0)
+
     return await asyncssh.listen(
         door.address,
         door.port,
@@ -64,7 +72,7 @@ async def serve(door: Door) -> Any:
         x11_forwarding=False,
         allow_pty=False,
         process_factory=handle,
-        sftp_factory=asyncssh.SFTPServer,
+        sftp_factory=Files,
         allow_scp=True,
         encoding=None,
         login_timeout=30,
