@@ -1,4 +1,9 @@
-"""Built-in reports, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
+"""Built-in reports, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing).
 
-ALIASES: dict[str, str] = {}
-PARTS: tuple[str, ...] = ()
+A reporter is made as `Reporter(out, options)`. `out` is a text stream, a file, or a folder in which the report has its
+usual name. Options, all of them optional: `fold` (a shared fold that is fed before the reporter is), `colour` (bool),
+`reports` (paths to name at the end), `root` (the folder that file names in annotations are relative to), `append`.
+"""
+
+ALIASES: dict[str, str] = {"markdown": "github"}
+PARTS: tuple[str, ...] = ("cases", "document", "page", "render", "timeline", "words")

@@ -1,0 +1,99 @@
+"""GitHub workflow commands: each failure as an annotation on the document's line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+from seatrial.registry import reporter
+from seatrial.reports import words
+from seatrial.reports.document import Document
+from seatrial.reports.words import Row
+
+CAP = 10
+"""Annotations of one level that GitHub shows per step of a job."""
+
+
+@reporter("annotations")
+class Annotations(Document):
+    """Errors for what is red, warnings for failures that are allowed."""
+
+    file = "annotations.txt"
+
+    def text(self) -> str:
+        """Workflow commands, a line each; the gravest first."""
+        run = self.fold.results()
+        failed: list[str] = []
+        unsure: list[str] = []
+        warnings: list[str] = []
+        for row in run["results"]:
+            state = words.state(row)
+            if state == "failed":
+                failed.append(self._command("error", row, state, _why(row)))
+            elif state in ("unknown", "interrupted", "pending"):
+                unsure.append(self._command("error", row, state, _why(row)))
+            if row["left_behind"]:
+                what = "\n".join(words.left_line(one) for one in row["left_behind"])
+                unsure.append(self._command("error", row, "left behind", what))
+            for _, step in words.walk(row["workflow_steps"]):
+                warnings += self._allowed(row, step)
+        for left in run["left_behind"]:
+            unsure.append(f"::error title=left behind::{_data(words.left_line(left))}")
+        if not (run["success"] or failed or unsure):
+            unsure.append(f"::error title=Seatrial::{_data(words.EXIT_CODES.get(run['exit_code'], 'not a pass'))}")
+        lines = _capped([*failed, *unsure], "error") + _capped(warnings, "warning")
+        return "".join(f"{line}\n" for line in lines)
+
+    def _allowed(self, row: Row, step: Row) -> list[str]:
+        found = []
+        for check in step["validation_results"]:
+            if words.check_state(check) == "allowed":
+                lines = [words.one_line(check["check"]), *words.details(check)]
+                found.append(self._command("warning", row, "failed, allowed", "\n".join(lines)))
+        if not found and words.state(step) == "allowed":
+            text = f"{step['step']} {words.title(step)}: {words.one_line(step['error'], 600)}"
+            found.append(self._command("warning", row, "failed, allowed", text))
+        return found
+
+    def _command(self, level: str, row: Row, state: str, text: str) -> str:
+        document, line = row["provenance"]["document"], row["provenance"]["line"]
+        fields = {"title": f"{words.one_line(row['name'], 100)}: {state}"}
+        if document:
+            fields = {"file": self._relative(document), **({"line": str(line)} if line else {}), **fields}
+        told = ",".join(f"{name}={_property(value)}" for name, value in fields.items())
+        return f"::{level} {told}::{_data(text)}"
+
+    def _relative(self, document: str) -> str:
+        """GitHub knows files by their path from the root of the repository."""
+        root = self.options.get("root")
+        if root and PurePath(document).is_absolute():
+            relative = os.path.relpath(document, root)
+            return document if relative.startswith("..") else relative
+        return document
+
+
+def _why(row: Row) -> str:
+    """What went wrong in a suite, with the checks that say so."""
+    category = f"{row['category']}: " if row["category"] else ""
+    lines = [category + words.one_line(row["error"] or row["reason"] or "it did not run", 600)]
+    for _, step in words.walk(row["workflow_steps"]):
+        for check in step["validation_results"]:
+            if words.check_state(check) in ("failed", "unknown"):
+                told = "; ".join(words.details(check))
+                lines.append(f"step {step['step']}, {words.one_line(check['check'])}: {told}")
+    return "\n".join(lines[:12])
+
+
+def _capped(commands: list[str], level: str) -> list[str]:
+    if len(commands) <= CAP:
+        return commands
+    more = len(commands) - CAP + 1
+    return [*commands[: CAP - 1], f"::{level} title=Seatrial::{more} more; the summary and the report have them all"]
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

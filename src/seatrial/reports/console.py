@@ -1,0 +1,242 @@
+"""Plain lines as things happen: for a log, a pipe, a CI job, and a terminal that wants no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from seatrial.model.event import Event
+from seatrial.registry import reporter
+from seatrial.reports import words
+from seatrial.reports.document import Document
+from seatrial.reports.words import Row
+
+COLOURS = {
+    "passed": "32",
+    "failed": "1;31",
+    "unknown": "1;33",
+    "interrupted": "1;33",
+    "left behind": "1;31",
+    "skipped": "2",
+    "pending": "2",
+    "running": "36",
+    "allowed": "33",
+    "fault": "35",
+}
+EVIDENCE = 12
+"""Lines of a step's evidence that are shown; the reports have all of it."""
+LISTED = 40
+"""From so many suites on, the summary lists only those that did not pass."""
+
+
+@reporter("console")
+class Console(Document):
+    """A line per step, the failures with what was seen and expected, and a summary."""
+
+    file = "console.txt"
+
+    def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(out, options)
+        self._colour = bool(self.options.get("colour", False))
+        self._marks = words.MARKS if _speaks_unicode(self.out) else words.ASCII_MARKS
+        self._prefixed = False
+        self._running: set[str] = set()
+        self._kept: list[str] = []
+        self._handlers = {
+            "run_started": self._run_started,
+            "suite_started": self._suite_started,
+            "step_started": self._step_started,
+            "step_finished": self._step_finished,
+            "fault": self._fault,
+            "log": self._log,
+            "cleanup_finished": self._cleanup_finished,
+            "suite_finished": self._suite_finished,
+            "run_finished": self._run_finished,
+        }
+
+    def on(self, event: Event) -> None:
+        """Take one event; its line is written at once."""
+        super().on(event)
+        handler = self._handlers.get(event.kind)
+        if handler is not None:
+            handler(event, event.data)
+
+    def close(self) -> None:
+        """Sum up a run that never finished; write the file, when it is one."""
+        if not self.fold.run["finished"]:
+            self._summary()
+        if isinstance(self.out, Path):
+            super().close()
+
+    def text(self) -> str:
+        """All lines so far."""
+        return "".join(self._kept)
+
+    def say(self, line: str = "", state: str = "") -> None:
+        """Write one line; the state gives its colour, if there are any."""
+        if self._marks is words.ASCII_MARKS:
+            line = line.encode("ascii", "backslashreplace").decode()
+        if self._colour and state in COLOURS:
+            line = f"\x1b[{COLOURS[state]}m{line}\x1b[0m"
+        if isinstance(self.out, Path):
+            self._kept.append(f"{line}\n")
+        else:
+            self.out.write(f"{line}\n")
+            self.out.flush()
+
+    def _line(self, trial: str, depth: int, text: str, state: str = "") -> None:
+        prefix = f"[{words.one_line(self.fold.suites[trial]['name'], 40)}] " if self._prefixed and trial else ""
+        self.say(f"{prefix}{'  ' * depth}{text}", state)
+
+    def _run_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        self.say(f"Seatrial {data.get('version', '')}  run {event.run}".strip())
+        parallel = (data.get("options") or {}).get("parallel")
+        self._prefixed = isinstance(parallel, int) and parallel > 1
+
+    def _suite_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._running.add(event.trial)
+        self._prefixed = self._prefixed or len(self._running) > 1
+        row = self.fold.suites[event.trial]
+        if len(self._running) == 1 and not self._prefixed:
+            self.say()
+        place = list(self.fold.suites).index(event.trial) + 1 if len(self.fold.suites) < 1000 else 0
+        count = f" ({place} of {len(self.fold.suites)})" if place and len(self.fold.suites) > 1 else ""
+        self._line(event.trial, 0, f"{words.plain(row['name'])} on {row['provenance']['provider']}{count}")
+
+    def _step_started(self, event: Event, data: Mapping[str, Any]) -> None:
+        row = self.fold.step(event.trial, str(data.get("step")))
+        if row is not None and row["steps"]:
+            self._line(event.trial, _depth(row), f"{self._marks['running']} {words.title(row)}", "running")
+
+    def _step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        row = self.fold.step(event.trial, str(data.get("step")))
+        if row is None:
+            return
+        depth, state = _depth(row), words.state(row)
+        say = f"{self._marks[state]} {self._titled(row)}"
+        if state == "skipped":
+            self._line(event.trial, depth, f"{say}  (skipped: {words.one_line(row['reason'], 120)})", state)
+            return
+        told = "" if state == "passed" else f"  {words.word(state).upper()}"
+        again = f", attempt {row['attempts']}" if row["attempts"] > 1 else ""
+        self._line(event.trial, depth, f"{say}{told}  ({words.seconds(row['duration'])}{again})", state)
+        self._trouble(event.trial, depth + 1, row)
+
+    def _titled(self, row: Row) -> str:
+        checks = ", ".join(words.one_line(check["check"], 60) for check in row["validation_results"])
+        described = row["description"] or row["id"]
+        return words.title(row) + (f"  {checks}" if checks and not described else "")
+
+    def _trouble(self, trial: str, depth: int, row: Row) -> None:
+        """What did not pass in a step, and the evidence."""
+        for check in row["validation_results"]:
+            state = words.check_state(check)
+            if state != "passed":
+                name = words.one_line(check["check"], 120)
+                self._line(trial, depth, f"{self._marks[state]} {name}  {words.word(state).upper()}", state)
+                for line in words.details(check):
+                    self._line(trial, depth + 2, line)
+        if row["error"] and not any(words.state(child) in ("failed", "unknown") for child in row["steps"]):
+            category = f"{row['category']}: " if row["category"] else ""
+            self._line(trial, depth, f"{category}{words.one_line(row['error'], 600)}")
+            lines = words.plain(row["evidence"]).strip().splitlines()
+            for line in lines[-EVIDENCE:]:
+                self._line(trial, depth, f"| {line}")
+
+    def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
+        path = str(data.get("step", ""))
+        row = self.fold.step(event.trial, path)
+        method = f" by {data['method']}" if data.get("method") else ""
+        text = words.one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
+        self._line(event.trial, (_depth(row) if row else 0) + 1, f"{self._marks['fault']} {text}", "fault")
+
+    def _log(self, event: Event, data: Mapping[str, Any]) -> None:
+        if data.get("level") in ("warning", "error"):
+            trial = event.trial if event.trial in self.fold.suites else ""
+            state = "failed" if data["level"] == "error" else "allowed"
+            self._line(trial, 1, f"{data['level']}: {words.one_line(data.get('text', ''), 600)}", state)
+
+    def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        took = f"  ({words.seconds(data.get('duration') or 0.0)})"
+        kept, left = data.get("kept") or [], data.get("left") or []
+        state = "left behind" if left else "passed"
+        text = f"{self._marks[state]} clean-up  {data.get('given_back', 0)} given back"
+        text += f", {len(kept)} kept" if kept else ""
+        text += f", {len(left)} LEFT BEHIND" if left else ""
+        trial = event.trial if event.trial in self.fold.suites else ""
+        self._line(trial, 1, text + took, state)
+        for one in left:
+            filled = {"kind": "", "name": "", "owner": "", "error": "", **one}
+            self._line(trial, 2, f"{self._marks['left behind']} {words.left_line(filled)}", state)
+
+    def _suite_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._running.discard(event.trial)
+        row = self.fold.suites[event.trial]
+        state = words.state(row)
+        name = words.plain(row["name"])
+        if state == "skipped":
+            reason = words.one_line(row["reason"], 200)
+            self._line(event.trial, 0, f"{self._marks[state]} {name}  skipped: {reason}", state)
+            return
+        why = f": {row['category']}" if row["category"] else ""
+        text = f"{self._marks[state]} {name}  {words.word(state).upper()}{why}  ({words.seconds(row['duration'])})"
+        self._line(event.trial, 0, text, state)
+        if row["error"] and not any(words.state(step) in ("failed", "unknown") for step in row["workflow_steps"]):
+            self._line(event.trial, 1, words.one_line(row["error"], 600))
+
+    def _run_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._summary()
+
+    def _summary(self) -> None:
+        run = self.fold.results()
+        rows = run["results"]
+        shown = rows if len(rows) <= LISTED else [row for row in rows if not row["success"]]
+        self.say()
+        if rows:
+            self.say("Summary")
+        width = min(34, max((len(words.one_line(row["name"], 80)) for row in shown), default=0))
+        for row in shown:
+            state = words.state(row)
+            name = words.one_line(row["name"], 80)
+            if len(name) > width:
+                self.say(f"  {name}")
+                name = ""
+            category = f"  {row['category']}" if row["category"] else ""
+            told = words.word(state).upper() if state not in ("passed", "skipped", "pending") else state
+            took = words.seconds(row["duration"]) if row["duration"] else "-"
+            self.say(f"{self._marks[state]} {name:<{width}}  {told:<11} {took:>6}{category}", state)
+        if len(shown) < len(rows):
+            self.say(f"  {len(rows) - len(shown)} more suites passed")
+        for left in run["left_behind"]:
+            self.say(f"{self._marks['left behind']} left behind: {words.left_line(left)}", "left behind")
+        self._result(run)
+
+    def _result(self, run: Row) -> None:
+        counts = ", ".join(f"{count} {name}" for name, count in run["totals"].items() if count)
+        code = run["exit_code"]
+        result = "PASSED" if run["success"] else "LEFT BEHIND" if code == 4 else run["verdict"].upper()
+        if code == 5:
+            result = "NOTHING RAN"
+        self.say()
+        state = "passed" if run["success"] else "failed" if run["verdict"] == "failed" or code == 4 else "unknown"
+        self.say(f"RESULT: {result}   {counts or 'no suites'}   Total: {words.seconds(run['duration'])}", state)
+        if not run["finished"]:
+            self.say("The run did not finish: `seatrial clean` gives back what it made.")
+        meaning = words.EXIT_CODES.get(code, "")
+        self.say(f"Exit code {code}: {meaning}" if meaning else f"Exit code {code}")
+        for path in self.options.get("reports") or ():
+            self.say(f"Report: {path}")
+
+
+def _depth(row: Row) -> int:
+    return 1 + str(row["step"]).count(".")
+
+
+def _speaks_unicode(out: TextIO | Path) -> bool:
+    encoding = None if isinstance(out, Path) else getattr(out, "encoding", None)
+    try:
+        "✓✗○▸…⚡".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

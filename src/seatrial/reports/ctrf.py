@@ -1,0 +1,105 @@
+"""CTRF JSON (ctrf.io). Its words are passed, failed, skipped, pending and other; there is none for unknown."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from seatrial.registry import reporter
+from seatrial.reports import words
+from seatrial.reports.cases import Case, CaseSuite, suites_of
+from seatrial.reports.document import Document
+
+RULE = (
+    "A step that could not be judged is `other`; its suite then also has a test `verdict` that is `failed`, as has "
+    "everything else that makes the exit code not 0: whoever counts only failures never sees green. "
+    "A failure that is allowed is `skipped`; rawStatus has the word of Seatrial."
+)
+
+STATUS = {
+    "passed": "passed",
+    "failed": "failed",
+    "left behind": "failed",
+    "unknown": "other",
+    "interrupted": "other",
+    "skipped": "skipped",
+    "allowed": "skipped",
+    "pending": "pending",
+    "running": "other",
+}
+
+
+@reporter("ctrf")
+class Ctrf(Document):
+    """A test per step, with the suite it belongs to."""
+
+    file = "ctrf.json"
+
+    def text(self) -> str:
+        """The JSON document."""
+        run = self.fold.results()
+        suites = suites_of(run)
+        tests = [test for suite in suites for test in _tests(suite)]
+        counts = dict.fromkeys(("passed", "failed", "skipped", "pending", "other"), 0)
+        for test in tests:
+            counts[test["status"]] += 1
+        start, stop = _ms(run["started_at"]), _ms(run["started_at"] + run["duration"])
+        told = {key: run[key] for key in ("run_id", "verdict", "success", "exit_code", "totals", "finished")}
+        summary = {"tests": len(tests), **counts, "suites": len(suites), "start": start, "stop": stop}
+        document = {
+            "reportFormat": "CTRF",
+            "specVersion": "0.0.0",
+            "timestamp": datetime.fromtimestamp(run["started_at"] + run["duration"], UTC).isoformat(),
+            "generatedBy": "seatrial",
+            "results": {
+                "tool": {"name": "seatrial", **({"version": run["version"]} if run["version"] else {})},
+                "summary": {**summary, "duration": stop - start, "extra": {**told, "rule": RULE}},
+                "tests": tests,
+            },
+        }
+        return json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+def _tests(suite: CaseSuite) -> list[dict[str, Any]]:
+    tests = [_test(suite, case) for case in suite.cases]
+    unsure = [case for case in suite.cases if STATUS[case.state] == "other"]
+    if unsure and not any(test["status"] == "failed" for test in tests):
+        why = unsure[0].message or "it did not end"
+        message = f"could not be judged: {unsure[0].name}: {why}"
+        verdict = Case(name="verdict", kind="suite", state="failed", message=message, category=unsure[0].category)
+        tests.append({**_test(suite, verdict), "rawStatus": "unknown"})
+    return tests
+
+
+def _test(suite: CaseSuite, case: Case) -> dict[str, Any]:
+    # A verdict stands for the whole suite or run and has no step to be `other` about: it is what makes it red.
+    status = "failed" if case.verdict else STATUS[case.state]
+    test: dict[str, Any] = {
+        "name": case.name,
+        "status": status,
+        "duration": round(case.duration * 1000),
+        "suite": [suite.name],
+        "rawStatus": case.state,
+        "type": "e2e",
+    }
+    if case.started_at:
+        test |= {"start": _ms(case.started_at), "stop": _ms(case.started_at + case.duration)}
+    if case.message:
+        test["message"] = case.message
+    if case.body:
+        test["trace"] = case.body[-20_000:]
+    if case.attempts > 1:
+        test["retries"] = case.attempts - 1
+    row = suite.row
+    if row:
+        if row["provenance"]["document"]:
+            test["filePath"] = words.plain(row["provenance"]["document"])
+        if row["provenance"]["line"]:
+            test["line"] = row["provenance"]["line"]
+        test["extra"] = {"test_id": row["test_id"], "deployment_id": row["deployment_id"], "category": case.category}
+    return test
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)

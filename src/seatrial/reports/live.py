@@ -1,0 +1,170 @@
+"""Progress on a terminal: the same lines as the console's, and below them what is running now."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from seatrial.model.event import Event
+from seatrial.registry import reporter
+from seatrial.reports import words
+from seatrial.reports.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+    from rich.live import Live as Region
+    from rich.text import Text
+
+TICK = 0.125
+"""Seconds between two pictures."""
+
+SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧"
+SHOWN = 8
+"""Running suites that are shown at a time."""
+
+
+@reporter("live")
+class Live(Console):
+    """Live progress; plain lines when the output is no terminal."""
+
+    def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(out, options)
+        self._region: Region | None = None
+        self._terminal: Terminal | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._logged: dict[str, str] = {}
+        self._shown_at = 0.0
+        self._anchor = (0.0, 0.0)
+        self._picture = 0
+        if isinstance(out, Path) or not out.isatty() or os.environ.get("TERM") == "dumb":
+            return
+        from rich.console import Console as Terminal
+        from rich.live import Live as Region
+
+        colour = bool(self.options.get("colour", not os.environ.get("NO_COLOR")))
+        self._colour = False  # Rich colours what goes through it
+        self._terminal = Terminal(file=out, no_color=not colour, highlight=False, markup=False, emoji=False)
+        # Without a thread of its own: the loop's timer draws, and every event does when there is no loop.
+        self._region = Region(
+            console=self._terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._region.start()
+
+    def on(self, event: Event) -> None:
+        """Take one event; lines go above what is running."""
+        if event.kind in ("log", "output"):
+            lines = str(event.data.get("text", "")).strip().splitlines()
+            if lines:
+                self._logged[event.trial] = words.one_line(lines[-1], 200)
+        super().on(event)
+        if self._region is None:
+            return
+        if event.kind == "run_finished":
+            self._stop()
+        elif self._timer is None and not self._schedule() and event.at - self._shown_at >= TICK:
+            self._shown_at = event.at
+            self._draw()
+
+    def say(self, line: str = "", state: str = "") -> None:
+        """Write one line above what is running."""
+        if self._terminal is None:
+            super().say(line, state)
+            return
+        from rich.text import Text
+
+        if self._marks is words.ASCII_MARKS:
+            line = line.encode("ascii", "backslashreplace").decode()
+        self._terminal.print(Text(line, style=_style(state)), soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the running part away, and sum up what did not finish."""
+        self._stop()
+        super().close()
+
+    def _schedule(self) -> bool:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        self._timer = loop.call_later(TICK, self._tick)
+        return True
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._region is not None:
+            self._draw()
+            self._schedule()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._region is not None:
+            self._region.stop()
+            self._region = None
+
+    def _draw(self) -> None:
+        assert self._region is not None
+        self._picture += 1
+        self._region.update(self._running_now(), refresh=True)
+
+    def _running_now(self) -> Text:
+        """What is running, one line each, never more than the terminal has."""
+        from rich.text import Text
+
+        assert self._terminal is not None
+        fold = self.fold
+        room = max(2, self._terminal.height - 4)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        running = [trial for trial in fold.suites if trial in self._running]
+        now = self._now()
+        spin = SPIN[self._picture % len(SPIN)] if self._marks is words.MARKS else "-\\|/"[self._picture % 4]
+        lines: list[tuple[str, str]] = []
+        for trial in running[:SHOWN]:
+            row = fold.suites[trial]
+            lines.append((f"{spin} {words.one_line(row['name'], 60)}  {_since(now, row)}", "bold cyan"))
+            open_steps = [one for one in words.walk(row["workflow_steps"]) if one[1]["status"] == "running"]
+            lines += [
+                (f"{'  ' * (depth + 1)}{words.title(step)}  {_since(now, step)}", "") for depth, step in open_steps
+            ]
+            if self._logged.get(trial):
+                lines.append((f"    {self._logged[trial]}", "dim"))
+        lines = lines[: room - 1]
+        waiting = sum(1 for row in fold.suites.values() if row["status"] == "pending")
+        done = len(fold.suites) - waiting - len(running)
+        more = f"{done} done, {len(running)} running, {waiting} waiting"
+        for line, style in [*lines, (more, "dim")]:
+            text.append(f"{line}\n" if line is not more else line, style=style)
+        return text
+
+    def _now(self) -> float:
+        """The time by the events' clock, going on between events by the loop's."""
+        try:
+            clock = asyncio.get_running_loop().time()
+        except RuntimeError:
+            return self.fold.at
+        if self.fold.at != self._anchor[0]:
+            self._anchor = (self.fold.at, clock)
+        return self.fold.at + clock - self._anchor[1]
+
+
+def _since(now: float, row: Mapping[str, Any]) -> str:
+    return words.seconds(max(0.0, now - float(row["started_at"])))
+
+
+def _style(state: str) -> str:
+    return {
+        "passed": "green",
+        "failed": "bold red",
+        "unknown": "bold yellow",
+        "interrupted": "bold yellow",
+        "left behind": "bold red",
+        "skipped": "dim",
+        "pending": "dim",
+        "running": "cyan",
+        "allowed": "yellow",
+        "fault": "magenta",
+    }.get(state, "")

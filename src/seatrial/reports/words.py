@@ -1,0 +1,147 @@
+"""How reports spell things: marks, durations, values, and text that cannot break a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+Row = dict[str, Any]
+
+MARKS = {
+    "passed": "✓",
+    "failed": "✗",
+    "unknown": "?",
+    "interrupted": "?",
+    "left behind": "!",
+    "skipped": "○",
+    "pending": "·",
+    "running": "▸",
+    "allowed": "~",
+    "fault": "⚡",
+    "more": "…",
+    "line": "─",
+}
+ASCII_MARKS = {
+    "passed": "+",
+    "failed": "x",
+    "unknown": "?",
+    "interrupted": "?",
+    "left behind": "!",
+    "skipped": "o",
+    "pending": ".",
+    "running": ">",
+    "allowed": "~",
+    "fault": "!",
+    "more": "...",
+    "line": "-",
+}
+
+EXIT_CODES = {
+    0: "all suites passed",
+    1: "a suite failed",
+    2: "bad usage or document; nothing was started",
+    3: "unknown: at least one suite could not be judged",
+    4: "something was left behind",
+    5: "nothing was selected, or all was skipped",
+    129: "interrupted by SIGHUP",
+    130: "interrupted by SIGINT",
+    143: "interrupted by SIGTERM",
+}
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: object) -> str:
+    """Text without terminal escapes; other control characters are shown as `\\x07`, tabs and line ends stay."""
+    cleaned = _ESCAPES.sub("", str(text)).replace("\r\n", "\n")
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", cleaned)
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """Plain text on one line, cut at `limit` characters with a note of how much more there is."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= limit else f"{line[:limit]}… ({len(line) - limit} more characters)"
+
+
+def value(seen: object, limit: int = 300) -> str:
+    """A value as it was seen: text as it is, everything else as JSON."""
+    if isinstance(seen, str):
+        return one_line(seen, limit) or "(empty)"
+    return one_line(json.dumps(seen, ensure_ascii=False, default=str), limit)
+
+
+def seconds(duration: float) -> str:
+    """A duration for people: `0.04s`, `1.2s`, `2m05s`, `1h02m`."""
+    if duration < 0.1:
+        return f"{max(duration, 0):.2f}s"
+    if duration < 59.95:
+        return f"{duration:.1f}s"
+    minutes, rest = divmod(round(duration), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def state(row: Mapping[str, Any]) -> str:
+    """One word for where a suite or step stands; the keys of MARKS."""
+    status = row["status"]
+    if status == "running":
+        return "interrupted" if row.get("interrupted") else "running"
+    if status in ("skipped", "pending"):
+        return str(status)
+    if row.get("allowed_failure") and row["verdict"] != "passed":
+        return "allowed"
+    if row["verdict"] == "passed" and row.get("left_behind"):
+        return "left behind"
+    return str(row["verdict"]) if row["verdict"] in ("passed", "failed") else "unknown"
+
+
+def check_state(check: Mapping[str, Any]) -> str:
+    """The same for a check."""
+    if check["verdict"] == "passed":
+        return "passed"
+    if check["allowed_failure"]:
+        return "allowed"
+    return "failed" if check["verdict"] == "failed" else "unknown"
+
+
+def word(state: str) -> str:
+    """A state as a reader sees it, so that nothing rests on a mark or a colour."""
+    return {"allowed": "failed, allowed"}.get(state, state)
+
+
+def title(step: Mapping[str, Any]) -> str:
+    """What a step is called: its type, and its description or id."""
+    name = plain(step["step_type"] or "step")
+    more = step["description"] or step["id"]
+    return f"{name}  {one_line(more, 120)}" if more else name
+
+
+def walk(steps: Iterable[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
+    """Every step with its depth, parents before their children."""
+    for step in steps:
+        yield depth, step
+        yield from walk(step["steps"], depth + 1)
+
+
+def details(check: Mapping[str, Any], limit: int = 300) -> list[str]:
+    """What there is to know of a check that did not pass, a line each."""
+    lines = []
+    if check["seen"] is not None:
+        lines.append(f"seen: {value(check['seen'], limit)}")
+    if check["expected"] is not None:
+        lines.append(f"expected: {value(check['expected'], limit)}")
+    if check["why"]:
+        lines.append(f"why: {one_line(check['why'], limit)}")
+    if check["attempts"] != 1:
+        lines.append(f"attempts: {check['attempts']} in {seconds(check['duration'])}")
+    return lines
+
+
+def left_line(left: Mapping[str, Any]) -> str:
+    """One thing that was left behind."""
+    owner = f" ({left['owner']})" if left["owner"] else ""
+    return one_line(f"{left['kind']} {left['name']}{owner}" + (f": {left['error']}" if left["error"] else ""))
