@@ -74,32 +74,32 @@ class Project:
 
     def scenarios(self) -> list[Path]:
         """The documents that `run` takes when it is given none; UsageError when the project names none."""
-        patterns = self.settings.value("scenarios") or ["scenarios"]
+        patterns = list(self.settings.value("scenarios") or ("scenarios",))
         found: list[Path] = []
-        for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        for pattern in patterns:
             path = self.folder / pattern
             if path.is_dir():
                 found += sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml", ".json"))
             else:
                 found += [path] if path.is_file() else sorted(self.folder.glob(pattern))
         if not found:
-            where = ", ".join(map(str, patterns)) if not isinstance(patterns, str) else patterns
             raise UsageError(
-                f"no scenario was named, and the project {self.folder} has none in {where}; "
+                f"no scenario was named, and the project {self.folder} has none in {', '.join(patterns)}; "
                 "name a file (`seatrial run FILE`) or begin with `seatrial init`"
             )
         return found
 
-    def new_run_folder(self, run_id: str, report_dir: Path | None) -> Path:
-        """Make the folder of a new run; one elsewhere is found again through a link."""
+    def new_run_folder(self, run_id: str) -> Path:
+        """Make the folder of a new run; one elsewhere (`report_dir`) is found again through a link."""
         _ignored(self.state)
         own = self.runs / run_id
-        if report_dir is None:
+        wanted = self.settings.value("report_dir")
+        if not wanted:
             own.mkdir(parents=True)
             return own
-        folder = report_dir.absolute()
+        folder = Path(wanted).absolute()
         if (folder / "events.jsonl").exists():
-            raise UsageError(f"{report_dir}: holds the report of another run already; name a fresh folder")
+            raise UsageError(f"{wanted}: holds the report of another run already; name a fresh folder")
         folder.mkdir(parents=True, exist_ok=True)
         self.runs.mkdir(parents=True, exist_ok=True)
         own.symlink_to(folder)
@@ -127,11 +127,10 @@ class Project:
 
 def find(start: Path | None = None) -> Project:
     """The project around a folder (the current one); without a `seatrial.toml` upward it is that folder itself."""
-    from seatrial.loading import settings
+    from seatrial.loading.settings import load
 
-    begin = (start or Path.cwd()).resolve()
-    folder = next((one for one in (begin, *begin.parents) if (one / "seatrial.toml").is_file()), begin)
-    return Project(folder=folder, settings=settings.load(folder, os.environ))
+    settings = load(start or Path.cwd())
+    return Project(folder=settings.folder, settings=settings)
 
 
 def _ignored(state: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from seatrial import __version__
 from seatrial.app.project import Project, find
+from seatrial.app.reporting import reporters_of
 from seatrial.engine.cleanup import Owners
 from seatrial.engine.ids import new_run_id
 from seatrial.engine.journal import Journal
@@ -44,7 +45,8 @@ class RunOptions:
     keep: str | None = None
     keep_seconds: float = 4 * 3600.0
     report_dir: Path | None = None
-    format: str = "auto"
+    format: str = ""
+    """plain, live, json, github, auto (by where the output goes), or none; empty: as the project says, else auto."""
     rerun: str = ""
     shard: tuple[int, int] | None = None
     plugins: tuple[Path, ...] = ()
@@ -163,9 +165,9 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     """Run a plan to its end; signals are taken in, and everything is given back before it returns."""
     project = project.with_flags(_flags(options))
     run_id = new_run_id()
-    folder = project.new_run_folder(run_id, options.report_dir)
+    folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
-    reporters = [fold, *_reporters(registry, options, folder, fold, plan), *options.reporters]
+    reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
     ledger = Ledger.open(project.ledger_folder, run_id)
     journal = Journal(folder / "events.jsonl", run_id, reporters)
     leases = Leases()
@@ -229,7 +231,7 @@ def _uncancel() -> None:
 
 
 @contextmanager
-def _signals(run: Run) -> Any:
+def _signals(run: Run) -> Iterator[list[str]]:
     """The first signal cancels the run, which then gives everything back; a second one makes it hurry."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -299,13 +301,3 @@ class _Expressions:
 
 def _expressions() -> _Expressions:
     return _Expressions()
-
-
-def _reporters(
-    registry: Registry, options: RunOptions, folder: Path, fold: Fold, plan: Plan
-) -> Iterable[Reporter]:
-    """The reporters that the options and the surroundings ask for."""
-    names = ["json"]
-    return [registry.get("reporter", name)(folder, {"fold": fold}) for name in names]
-
-

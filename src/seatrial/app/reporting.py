@@ -1,0 +1,63 @@
+"""Which reporters a run has: by what was asked for, and by where its output goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.app.project import Project
+from seatrial.errors import UsageError, nearest
+from seatrial.model.fold import Fold
+from seatrial.registry import Registry
+from seatrial.spi import Reporter
+
+if TYPE_CHECKING:
+    from seatrial.app.run import RunOptions
+
+FORMATS = ("auto", "plain", "live", "json", "github", "none")
+FILES = ("junit", "ctrf", "html")
+"""Reports that every run writes at its end, beside `results.json`."""
+
+
+def reporters_of(
+    project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold
+) -> list[Reporter]:
+    """The reporters of a run, each fed after the shared fold."""
+    wanted = options.format or project.settings.value("format") or "auto"
+    colour = coloured(options.color)
+    names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
+    shared: dict[str, Any] = {"fold": fold, "root": project.folder, "colour": colour, "reports": [folder / "report.html"]}
+    made = [registry.get("reporter", name)(folder, shared) for name in ("json", *names)]
+    for name, out in _shown(wanted):
+        made.append(registry.get("reporter", name)(out, {**shared, "append": isinstance(out, Path)}))
+    return made
+
+
+def _shown(wanted: str) -> Iterator[tuple[str, Any]]:
+    """Reporter and target of a format."""
+    in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
+    if wanted not in FORMATS:
+        raise UsageError(f"no format {wanted!r}: {nearest(wanted, FORMATS)}")
+    if wanted == "none":
+        return
+    if wanted == "json":
+        yield "json", sys.stdout
+        return
+    if wanted == "live" or (wanted == "auto" and sys.stdout.isatty() and not in_actions and not os.environ.get("CI")):
+        yield "live", sys.stdout
+    else:
+        yield "console", sys.stdout
+    if wanted == "github" or (wanted == "auto" and in_actions):
+        yield "annotations", sys.stdout
+        if os.environ.get("GITHUB_STEP_SUMMARY"):
+            yield "github", Path(os.environ["GITHUB_STEP_SUMMARY"])
+
+
+def coloured(asked: bool | None) -> bool:
+    """Colours only on a terminal, and never against NO_COLOR."""
+    if asked is not None:
+        return asked
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
