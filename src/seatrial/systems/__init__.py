@@ -12,5 +12,6 @@ PARTS: tuple[str, ...] = (
     "sample",
     "templates",
     "together",
+    "told",
     "verbs",
 )

@@ -36,11 +36,13 @@ LINK_SECONDS = 5.0
 """How long a node's link may take to run `true`."""
 
 SIZE = "cluster_size"
-RULES = {
+RULES: Mapping[str, Callable[[int, int], bool]] = {
     "majority": majority,
     "all": lambda healthy, total: healthy == total,
     "any": lambda healthy, total: healthy > 0,
 }
+IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
+"""What every process of a trial has in its environment."""
 
 
 @system("processes")
@@ -171,24 +173,23 @@ class Processes:
         except Overrun as error:
             raise CannotTell(f"no node is {word} now: nobody was for {role.wait:g} s") from error
 
+    async def service_log(self, ctx: Context, node: Node) -> str:
+        """The last lines of what a node's service wrote; why there are none when they cannot be had."""
+        try:
+            if isinstance(ctx.provider, Services):
+                return await ctx.provider.service_log(node, SERVICE)
+            return await link_service.tail(ctx, node, self._service(ctx, node))
+        except (SeatrialError, OSError) as error:
+            return f"no log: {error}"
+
     async def evidence(self, ctx: Context) -> Mapping[str, str]:
         """The last lines of each node's service."""
         nodes = await self.nodes(ctx)
-
-        async def tail(node: Node) -> str:
-            try:
-                if isinstance(ctx.provider, Services):
-                    return await ctx.provider.service_log(node, SERVICE)
-                return await link_service.tail(ctx, node, self._service(ctx, node))
-            except (SeatrialError, OSError) as error:
-                return f"no log: {error}"
-
-        return {node.name: text for node, text in zip(nodes, await together(tail, nodes), strict=True)}
+        logs = await together(lambda node: self.service_log(ctx, node), nodes)
+        return {node.name: text for node, text in zip(nodes, logs, strict=True)}
 
     async def destroy(self, ctx: Context) -> None:
-        """Give the nodes back, and their services with them."""
-        nodes = await self.nodes(ctx)
-        await together(ctx.destroy_node, nodes)
+        """Nothing stands from now on: the engine gives the nodes back, and what runs on them goes with them."""
         await self._caller.close()
         self._nodes.clear()
         self._stage = "destroyed"
@@ -207,9 +208,7 @@ class Processes:
         settings, roots = self._settings.service, self._roots(node)
         command: Argv = fill(ctx, settings.command, roots)
         argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
-        identity = {
-            name: value for name, value in ctx.environment().items() if name in ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
-        }
+        identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
         return Service(
             name=SERVICE,
             argv=(*argv, *_flags(settings.parameter_flags, ctx.suite.parameters)),

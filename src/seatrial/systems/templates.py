@@ -1,4 +1,4 @@
-"""Templates that only a system can fill, `${{ node.… }}`, `${{ cluster.… }}`, `${{ record.… }}`; the rest is the context's."""
+"""Templates that a system fills itself: `${{ node.… }}`, `${{ cluster.… }}`, `${{ record.… }}`."""
 
 from __future__ import annotations
 

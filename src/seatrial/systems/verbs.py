@@ -1,0 +1,218 @@
+"""Running a deployer's command: its whole process group is ended when it takes too long, or when we are cancelled.
+
+Not links.process.run, because the program must not begin before the ledger knows its process: deployers make things
+that outlive us, and a clean-up after SIGKILL has to end the deployer first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.model.values import Argv
+
+GRACE = 2.0
+"""Seconds from SIGTERM to SIGKILL: deployers save their state in between."""
+
+LINGER = 0.25
+"""Seconds that output is still read after the program's end, when a daemon that it left holds the pipe."""
+
+TAIL = 4000
+"""Characters of output that go into an error's evidence."""
+
+# The program starts only when it is let: by then the ledger knows its process. When we die before, it ends by itself.
+_GATE = 'read -r _ && exec "$@" </dev/null'
+
+_LATER = re.compile(r"\$\{\{\s*(?:secrets|env)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+"""Templates that are never written down: the environment has their values when they are needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A command, ready to run; JSON values, so that the ledger can keep it."""
+
+    verb: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    timeout: float
+    accept: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a command that was accepted printed."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+Started = Callable[[int], Awaitable[None]]
+"""Called with the process id before the program begins."""
+
+
+def argv_of(command: Argv) -> tuple[str, ...]:
+    """The argument list of a command; a string goes to the shell."""
+    return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
+
+
+def flags_of(parameters: Mapping[str, object]) -> list[str]:
+    """Parameters as a deployer's flags: `cluster_size: 3` is `--cluster-size 3`, true the bare flag, false nothing."""
+    argv: list[str] = []
+    for name, value in parameters.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            argv.append(flag)
+        elif isinstance(value, Mapping):
+            raise CannotTell(f"the parameter {name!r} is a mapping and cannot be the flag {flag}")
+        elif value is not None and value is not False:
+            argv += [flag, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
+    return argv
+
+
+def held_back(value: str) -> tuple[str, dict[str, str]]:
+    """The text with its secrets and environment variables hidden behind marks, and the marks' templates."""
+    marks: dict[str, str] = {}
+
+    def hide(match: re.Match[str]) -> str:
+        mark = f"\x00{len(marks)}\x00"
+        marks[mark] = match[0]
+        return mark
+
+    return _LATER.sub(hide, value), marks
+
+
+def from_environment(value: str, environment: Mapping[str, str]) -> str:
+    """Fill in the secrets and environment variables of a text from the ledger; CannotTell when one is not set."""
+
+    def find(match: re.Match[str]) -> str:
+        if match[1] not in environment:
+            raise CannotTell(f"the environment variable {match[1]} is needed to give this back; set it and run clean")
+        return environment[match[1]]
+
+    return _LATER.sub(find, value)
+
+
+async def run(call: Call, started: Started | None = None) -> Said:
+    """Run it to its end. StepFailed when it ends badly, Overrun when it takes too long, ToolMissing when there is no
+    such program."""
+    _require_program(call)
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", _GATE, "sh", *call.argv),
+        cwd=call.cwd,
+        env=dict(call.env),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    printed: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+    try:
+        async with asyncio.timeout(call.timeout):
+            if started is not None:
+                await started(process.pid)
+            await _finish(process, printed)
+    except TimeoutError:
+        text = _text(printed[0]) + _text(printed[1])
+        raise Overrun(
+            f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s", evidence=text[-TAIL:]
+        ) from None
+    finally:
+        await _end(process)
+    return _accepted(call, process.returncode or 0, _text(printed[0]), _text(printed[1]))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the group if its leader still lives: in order, then by force."""
+    try:
+        if process.returncode is None:
+            _signal(process, signal.SIGTERM)
+            async with asyncio.timeout(GRACE):
+                await process.wait()
+    except TimeoutError:
+        pass  # the force below
+    finally:
+        if process.returncode is None:
+            _signal(process, signal.SIGKILL)
+            await asyncio.shield(process.wait())
+        _close(process)
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _accepted(call: Call, exit_code: int, stdout: str, stderr: str) -> Said:
+    if exit_code in call.accept:
+        return Said(exit_code=exit_code, stdout=stdout, stderr=stderr)
+    evidence = (stdout + stderr)[-TAIL:]
+    shown = " ".join(call.argv)
+    if exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
+        raise ToolMissing(f"{call.verb}: the shell found no such program: {stderr.strip()[-200:]}", evidence=evidence)
+    ended = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
+    last = (stderr.strip() or stdout.strip()).rpartition("\n")[2][:200]
+    raise StepFailed(f"{call.verb}: {shown} {ended}{last and ': ' + last}", evidence=evidence)
+
+
+async def _finish(process: asyncio.subprocess.Process, printed: Sequence[bytearray]) -> None:
+    """Let the program begin, take what it prints, and wait for its own end: a daemon it leaves may keep the pipes."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(b"\n")
+        await process.stdin.drain()
+    process.stdin.close()
+    reading = [
+        asyncio.ensure_future(_take(stream, into))
+        for stream, into in zip((process.stdout, process.stderr), printed, strict=True)
+    ]
+    try:
+        await process.wait()
+        await asyncio.wait(reading, timeout=LINGER)
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def _take(stream: asyncio.StreamReader | None, into: bytearray) -> None:
+    assert stream is not None
+    while chunk := await stream.read(65536):
+        into += chunk
+
+
+def _close(process: asyncio.subprocess.Process) -> None:
+    # The pipes stay open as long as a daemon of the product holds them; nobody reads on.
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+
+
+def _text(printed: bytearray) -> str:
+    return bytes(printed).decode("utf-8", "replace")
+
+
+def _require_program(call: Call) -> None:
+    program = call.argv[0]
+    if not Path(call.cwd).is_dir():
+        raise CannotTell(f"{call.verb}: the working folder {call.cwd} is not there")
+    where = str(Path(call.cwd) / program) if "/" in program else program
+    if shutil.which(where, path=call.env.get("PATH", os.defpath)) is None:
+        raise ToolMissing(f"{call.verb}: there is no program {program!r}; install it, or correct the command")
+
+
+def started_at(pid: int) -> str:
+    """When a process was started, in ticks since boot: with its id it names the very process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
