@@ -13,13 +13,13 @@ FOLDER = Path("/node")
 @pytest.mark.parametrize(
     "command, becomes",
     [
-        ("/sbin/reboot -f", "'/node/sbin/reboot' -f"),
-        ("sudo /usr/sbin/poweroff", "sudo '/node/sbin/poweroff'"),
-        ("sync;/bin/systemctl poweroff", "sync;'/node/sbin/systemctl' poweroff"),
-        ("//usr//sbin/./halt", "'/node/sbin/halt'"),
-        ("busybox reboot -f", "'/node/sbin/reboot' -f"),
-        ("echo b > /proc/sysrq-trigger", "echo b > '/node/run/sysrq'"),
-        ("echo b >/proc//sysrq-trigger", "echo b >'/node/run/sysrq'"),
+        ("/sbin/reboot -f", "/node/sbin/reboot -f"),
+        ("sudo /usr/sbin/poweroff", "sudo /node/sbin/poweroff"),
+        ("sync;/bin/systemctl poweroff", "sync;/node/sbin/systemctl poweroff"),
+        ("//usr//sbin/./halt", "/node/sbin/halt"),
+        ("busybox reboot -f", "/node/sbin/reboot -f"),
+        ("echo b > /proc/sysrq-trigger", "echo b > /node/run/sysrq"),
+        ("echo b >/proc//sysrq-trigger", "echo b >/node/run/sysrq"),
         ("echo 1 > /proc/sys/kernel/sysrq", "echo 1 > /dev/null"),
         ("cat /var/log/reboot /sbin/rebooted", "cat /var/log/reboot /sbin/rebooted"),
         ("ls /etc/init.d /sbin/init-script", "ls /etc/init.d /sbin/init-script"),
@@ -76,6 +76,14 @@ def test_a_delayed_shutdown_is_refused(make):
     assert machine.state["boots"] == 1
 
 
-def test_a_folder_that_a_script_cannot_carry_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="quote"):
-        shims.write(tmp_path / "it's", "r-t/n11")
+def test_a_folder_that_path_cannot_carry_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no ':'"):
+        shims.write(tmp_path / "a:b", "r-t/n11")
+
+
+def test_a_folder_with_quotes_and_spaces_is_carried(make):
+    machine = make("it's a node").power_on()
+    old = machine.state["boot_id"]
+    machine.tell("reboot")
+    machine.next_boot(old)
+    assert machine.ask("sh -c 'seatrial-init boot-id'") == machine.state["boot_id"]

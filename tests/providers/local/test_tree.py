@@ -119,9 +119,9 @@ def test_a_state_of_an_earlier_boot_of_the_host_means_no_process(make):
 
 def test_tagged_processes_are_found_by_their_run_alone(make):
     one, other = make("n11").power_on(), make("n12").power_on()
-    assert {node for _, _, node in tree.find_tagged(one.run_id)} == {one.tag}
-    assert {one.tag, other.tag} <= {node for _, _, node in tree.find_tagged()}
-    pid, start, _ = tree.find_tagged(one.run_id)[0]
+    assert {found.node for found in tree.find_tagged(one.run_id)} == {one.tag}
+    assert {one.tag, other.tag} <= {found.node for found in tree.find_tagged()}
+    pid, start = tree.find_tagged(one.run_id)[0][:2]
     assert tree.alive(pid, start)
     assert not tree.alive(pid, start + 1)
 

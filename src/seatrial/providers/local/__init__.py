@@ -1,1 +1,324 @@
-"""The local provider: nodes made of real processes on loopback."""
+"""The local provider: nodes that are machines made of real processes on loopback; no root is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing, UsageError, nearest
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.registry import provider
+from seatrial.spi import Context, Link, Powers, Readiness
+
+T = TypeVar("T")
+
+_SETTINGS = {"confinement": ("auto", "plain")}
+_LOOK_EVERY = 0.01
+_TAIL = 64 * 1024
+
+
+@provider("local")
+class Local:
+    """Each node is a supervised process tree with its own folder, loopback address, SSH server and services."""
+
+    powers = frozenset(Powers)
+    deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        for key, value in settings.items():
+            if key not in _SETTINGS:
+                raise UsageError(f"providers.local has no setting {key!r}: {nearest(key, _SETTINGS)}")
+            if value not in _SETTINGS[key]:
+                raise UsageError(f"providers.local.{key} is {value!r}; allowed: {', '.join(_SETTINGS[key])}")
+        self._plain = settings.get("confinement") == "plain"
+
+    # Making and giving back
+
+    def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
+        """The node's folder, the tag of its processes, and where its logs are kept."""
+        return {
+            "folder": str(ctx.state / "nodes" / spec.name),
+            "tag": f"{ctx.trial_id}/{spec.name}",
+            "logs": str(ctx.artifacts / "nodes" / spec.name),
+        }
+
+    async def create(self, spec: NodeSpec, ctx: Context) -> Node:
+        """Make a node and return when it is on and its SSH server listens."""
+        from seatrial.providers.local.making import Place, prepare, trial_key, user
+
+        detail = dict(self.foresee(spec, ctx))
+        place = Place(folder=Path(str(detail["folder"])), tag=str(detail["tag"]), logs=Path(str(detail["logs"])))
+        address = await ctx.lease_address()
+        port = await ctx.lease_port(address)
+        ports = {name: number or await ctx.lease_port(address) for name, number in spec.ports.items()}
+        key = trial_key(ctx.state)
+        known_host = prepare(place, spec.name, address, port, key, ctx.environment())
+        ssh = {"host": address, "port": port, "user": user(), "key": str(key), "known_host": known_host}
+        folder = str(place.folder / "data")
+        node = Node(name=spec.name, address=address, ports=ports, ssh=ssh, folder=folder, detail=detail)
+        await self.start(node)
+        return node
+
+    async def destroy(self, resource: Resource) -> None:
+        """End every process of the node and remove its folder; its logs stay among the artifacts."""
+        from seatrial.providers.local import tree
+
+        tag = str(resource.detail["tag"])
+        folder = Path(str(resource.detail["folder"] or os.devnull))
+        state = tree.read_state(folder)
+        tree.kill_tree(state, tag)
+        _reap(state.get("machine_pid"))
+        # Only a folder that says of itself that it is this node's is removed.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if json.loads((folder / "machine.json").read_text())["env"]["SEATRIAL_NODE"] == tag:
+                shutil.rmtree(folder)
+
+    async def find(self, run: str) -> Sequence[Resource]:
+        """The nodes that this run's processes on this host tell of."""
+        from seatrial.providers.local import tree
+
+        nodes: dict[str, tree.Tagged] = {}
+        for process in tree.find_tagged(run):
+            if process.folder:
+                nodes.setdefault(process.node, process)
+        return [_found(process) for process in nodes.values()]
+
+    @classmethod
+    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+        """Whether a node can be made here: one is, and is given back."""
+        from seatrial.providers.local.trying import try_one
+
+        return await try_one(cls(settings))
+
+    # Looking
+
+    def link(self, node: Node) -> Link:
+        """SSH to the node."""
+        from seatrial.links.ssh import SshLink
+
+        return SshLink(node)
+
+    async def state(self, node: Node) -> PowerState:
+        """By the box: running or paused while it lives, stopped otherwise."""
+        from seatrial.providers.local import tree
+
+        state = tree.read_state(_folder(node))
+        if tree.box(state) is None:
+            return PowerState.STOPPED
+        if tree.paused(state):
+            return PowerState.PAUSED
+        return PowerState.RUNNING if state["power"] == "on" else PowerState.STOPPED
+
+    async def boot_id(self, node: Node) -> str:
+        """A random id that the box gives to each boot."""
+        from seatrial.providers.local import tree
+
+        state = tree.read_state(_folder(node))
+        if not state.get("boot_id"):
+            raise CannotTell(f"the node {node.name} has never been switched on")
+        return str(state["boot_id"])
+
+    async def console(self, node: Node) -> str:
+        """What the box and the guest wrote."""
+        return _tail(Path(str(node.detail["logs"])) / "console.log")
+
+    # Power
+
+    async def start(self, node: Node) -> None:
+        """Switch it on and wait until SSH listens; one that is on stays as it is."""
+        from seatrial.providers.local import control, making, tree
+
+        folder, tag = _folder(node), str(node.detail["tag"])
+        state = tree.read_state(folder)
+        if tree.box(state) is not None:
+            return
+        tree.kill_tree(state, tag)  # what a killed box could not take with it
+        _reap(state.get("machine_pid"))
+        environment = making.box_environment(folder)
+        if self._plain:
+            environment["SEATRIAL_LOCAL_CONFINEMENT"] = "plain"
+        pid = control.switch_on(folder, environment)
+        await _until(lambda: _is_up(node, pid), self.deadlines["start"], f"the node {node.name} to boot")
+
+    async def stop(self, node: Node) -> None:
+        """Press the power button and wait until it is off; a frozen node is let go on first."""
+        from seatrial.providers.local import tree
+
+        folder = _folder(node)
+        state = tree.read_state(folder)
+        held = tree.box(state)
+        if held is None:
+            return
+        if tree.paused(state):
+            tree.resume(state, str(node.detail["tag"]))
+        tree.send(held, signal.SIGTERM)
+        await self._until_off(node)
+
+    async def crash(self, node: Node) -> None:
+        """SIGKILL of the whole tree, with no warning."""
+        from seatrial.providers.local import tree
+
+        state = tree.read_state(_folder(node))
+        tree.kill_tree(state, str(node.detail["tag"]))
+        _reap(state.get("machine_pid"))
+
+    async def guest_stop(self, node: Node) -> None:
+        """`poweroff` inside the node."""
+        await self._tell(node, "poweroff")
+        await self._until_off(node)
+
+    async def guest_reboot(self, node: Node) -> None:
+        """`reboot` inside the node."""
+        await self._tell(node, "reboot")
+
+    async def guest_crash(self, node: Node) -> str:
+        """SysRq `b`, which only the node's own init obeys; else `poweroff -f`."""
+        if await self._tell(node, "echo b > /proc/sysrq-trigger"):
+            return "rebooting"
+        await self._tell(node, "poweroff -f")
+        await self._until_off(node)
+        return "off"
+
+    async def pause(self, node: Node) -> None:
+        """Freeze every process of it."""
+        from seatrial.providers.local import tree
+
+        tree.pause(_folder(node), str(node.detail["tag"]))
+
+    async def resume(self, node: Node) -> None:
+        """Let every process of it go on."""
+        from seatrial.providers.local import tree
+
+        tree.resume(_folder(node), str(node.detail["tag"]))
+
+    # Services
+
+    async def install_service(self, node: Node, service: Service) -> None:
+        """Write it down for every boot from the next on."""
+        folder = _folder(node)
+        if service.folder:
+            Path(service.folder).mkdir(parents=True, exist_ok=True)
+        definition = {
+            "argv": list(service.argv),
+            "env": dict(service.env),
+            "cwd": service.folder,
+            "stop_signal": service.stop_signal,
+            "stop_timeout": service.stop_timeout,
+            "log": str(_log(node, service.name)),
+        }
+        fresh = folder / "services" / f"{service.name}.new"
+        fresh.write_text(json.dumps(definition))
+        fresh.replace(folder / "services" / f"{service.name}.json")
+
+    async def start_service(self, node: Node, name: str) -> None:
+        """Have the node's init start it; ToolMissing when its program is not there."""
+        answer = await self._ask(node, "start", name)
+        if "No such file" in answer["error"]:
+            raise ToolMissing(f"the service {name} of {node.name} cannot be started: {answer['error'].strip()}")
+        if answer["code"]:
+            raise CannotTell(f"the service {name} of {node.name} cannot be started: {answer['error'].strip()}")
+
+    async def stop_service(self, node: Node, name: str) -> None:
+        """Have the node's init stop it."""
+        answer = await self._ask(node, "stop", name)
+        if answer["code"]:
+            raise CannotTell(f"the service {name} of {node.name} cannot be stopped: {answer['error'].strip()}")
+
+    async def service_log(self, node: Node, name: str) -> str:
+        """The end of its log, which is also among the artifacts."""
+        return _tail(_log(node, name))
+
+    async def _ask(self, node: Node, *words: str) -> dict[str, Any]:
+        from seatrial.providers.local import control
+
+        try:
+            return await control.ask(_folder(node), *words)
+        except OSError as error:
+            raise LinkDown(f"the init of {node.name} does not answer: {error}") from error
+
+    async def _tell(self, node: Node, command: str) -> bool:
+        """Run a power command, which may take the connection with it; whether it was obeyed."""
+        link = self.link(node)
+        try:
+            return (await link.run(command, timeout=self.deadlines["stop"])).ok
+        except LinkLost:
+            return True
+        finally:
+            await link.close()
+
+    async def _until_off(self, node: Node) -> None:
+        from seatrial.providers.local import tree
+
+        folder = _folder(node)
+        await _until(
+            lambda: tree.box(tree.read_state(folder)) is None, self.deadlines["stop"], f"the node {node.name} to be off"
+        )
+        _reap(tree.read_state(folder).get("machine_pid"))
+
+
+def _folder(node: Node) -> Path:
+    return Path(str(node.detail["folder"]))
+
+
+def _log(node: Node, service: str) -> Path:
+    return Path(str(node.detail["logs"])) / f"{service}.log"
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            return file.read().decode(errors="backslashreplace")
+    except FileNotFoundError:
+        return ""
+
+
+def _found(process: Any) -> Resource:
+    trial, _, name = process.node.rpartition("/")
+    detail = {"node": name, "tag": process.node, "folder": process.folder}
+    return Resource(
+        kind="node", name=f"{trial}-{name}", owner="provider:local", run=process.run, trial=trial, detail=detail
+    )
+
+
+def _is_up(node: Node, pid: int) -> bool:
+    """Whether the box that has just been started has booted; CannotTell when it ended instead."""
+    from seatrial.providers.local import tree
+
+    folder = _folder(node)
+    state = tree.read_state(folder)
+    if tree.started(pid) is None:
+        _reap(pid)
+        said = state.get("error") if state.get("machine_pid") == pid else ""
+        wrote = _tail(folder / "box.log") + _tail(Path(str(node.detail["logs"])) / "console.log")
+        why = said or wrote.strip().rpartition("\n")[2] or "it said nothing"
+        raise CannotTell(f"the node {node.name} could not be switched on: {why}", evidence=wrote[-4000:])
+    if state.get("machine_pid") != pid or state["reason"] != "running":
+        return False
+    ready = folder / "run/ready"
+    return ready.exists() and ready.read_text() == state["boot_id"]
+
+
+async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look until it is so; CannotTell after so many seconds, for a machine of ours is slow then, not the product."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not look():  # noqa: ASYNC110  another process is waited for, which sets no Event of ours
+                await asyncio.sleep(_LOOK_EVERY)
+    except TimeoutError:
+        raise CannotTell(f"waited {seconds:g} s for {what}") from None
+
+
+def _reap(pid: object) -> None:
+    """Take the exit status of a box that was our child, so that no zombie stays."""
+    if isinstance(pid, int):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seatrial.providers.local import shims
+from seatrial.providers.local import control, shims
 from seatrial.providers.local.services import Children, Services
 from seatrial.providers.local.sshd import Answer, Door, serve
 
@@ -54,6 +54,7 @@ class Guest:
         door = await serve(self._door())
         asker = await self._answer_programs()
         self._services.start_all()
+        self._say_ready()
         ending = await self._going
         asker.close()
         await self._services.stop_all()
@@ -124,6 +125,7 @@ class Guest:
         env["SEATRIAL_INIT_PID"] = str(pid)
         env["SEATRIAL_NODE_NAME"] = str(self._machine["name"])
         env["SEATRIAL_NODE_ADDRESS"] = str(self._machine["address"])
+        env["SEATRIAL_NODE_FOLDER"] = str(self._folder)
         return env
 
     def _door(self) -> Door:
@@ -165,17 +167,20 @@ class Guest:
         loop.add_reader(descriptor, obey)
         return descriptor
 
+    def _say_ready(self) -> None:
+        """Tell the provider that this very boot listens: a port that answers could be anybody's."""
+        fresh = self._folder / "run/ready.new"
+        fresh.write_text(self._boot_id)
+        fresh.replace(self._folder / "run/ready")
+
     async def _answer_programs(self) -> asyncio.Server:
-        """Answer the program `seatrial-init` of scripts; over a short relative name, since socket paths are short."""
-        home = Path.cwd()
+        """Answer the program `seatrial-init` of scripts, and the provider."""
+        path = self._folder / "run/init.sock"
+        path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
-        os.chdir(self._folder / "run")
-        try:
-            Path("init.sock").unlink(missing_ok=True)
-            listener.bind("init.sock")
-            Path("init.sock").chmod(0o600)
-        finally:
-            os.chdir(home)
+        with control.short_name(path) as name:
+            listener.bind(name)
+        path.chmod(0o600)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with suppress(OSError, ValueError):  # a program that goes away or talks nonsense

@@ -240,7 +240,8 @@ def _tell(pipe: int, what: dict[str, object], *, last: bool = False) -> None:
 def main(arguments: list[str]) -> int:
     """Be the box of the machine in the folder that is named."""
     folder = Path(arguments[0]).resolve()
-    tags: dict[str, str] = json.loads((folder / "machine.json").read_text())["env"]
+    machine = json.loads((folder / "machine.json").read_text())
+    tags: dict[str, str] = {**machine["env"], "SEATRIAL_NODE_FOLDER": str(folder)}
     if any(os.environ.get(name) != value for name, value in tags.items()):
         # The tags must be in the environment that the kernel shows of this process: it is how a node is found.
         os.execve(sys.executable, [sys.executable, "-m", __spec__.name, str(folder)], {**os.environ, **tags})
@@ -252,7 +253,7 @@ def main(arguments: list[str]) -> int:
     except BlockingIOError:
         print(f"{folder}: this machine is switched on already", file=sys.stderr)  # noqa: T201
         return 3
-    console = os.open(folder / "console.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    console = os.open(machine.get("console", folder / "console.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for stream in (1, 2):
         os.dup2(console, stream)
     os.close(console)

@@ -1,6 +1,7 @@
 """The power programs a node sees first in its PATH: they signal the node's own init and nothing else."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ SIGNALS = {"shutdown": "TERM", "poweroff": "USR1", "reboot": "USR2", "crash": "H
 NAMES = ("reboot", "poweroff", "halt", "shutdown", "systemctl", "init", "telinit", "sysrq", "seatrial-init")
 
 _SCRIPT = r"""#!/bin/sh
-# Power commands of node @TAG@ reach this node's own init and nothing else.
+# Power commands of a local node reach that node's own init and nothing else.
 name=${0##*/}
 init=${SEATRIAL_INIT_PID:-1}
 tell() {
@@ -17,7 +18,7 @@ tell() {
   if tr '\000' '\n' < "/proc/$init/environ" 2>/dev/null | grep -qxF 'SEATRIAL_NODE=@TAG@'; then
     kill -s "$1" "$init"; exit $?
   fi
-  echo "$name: this is not a process of node @TAG@; nothing was done" >&2; exit 1
+  echo "$name: this is not a process of node" '@TAG@; nothing was done' >&2; exit 1
 }
 power() { # reboot|poweroff force
   case $1$2 in reboot) tell USR2;; reboot1) tell HUP;; poweroff) tell USR1;; *) tell QUIT;; esac
@@ -53,7 +54,7 @@ systemctl)
   esac
   [ -s '@FOLDER@/run/systemctl' ] && exec '@FOLDER@/run/systemctl' "$@"
   for folder in /bin /usr/bin; do
-    grep -qs 'Power commands of node' "$folder/systemctl" && continue
+    grep -qs 'Power commands of a local node' "$folder/systemctl" && continue
     [ -x "$folder/systemctl" ] && exec "$folder/systemctl" "$@"
   done
   echo "systemctl: not found" >&2; exit 127;;
@@ -82,14 +83,21 @@ sys.exit(answer["code"])
 """
 
 
+def require_carried(folder: Path) -> None:
+    """Raises ValueError for a folder that cannot stand in PATH."""
+    if ":" in str(folder) or "\n" in str(folder):
+        raise ValueError(f"a local node cannot live in {str(folder)!r}: a folder in PATH has no ':' and no line break")
+
+
 def write(folder: Path, tag: str) -> None:
-    """Put the node's power programs into FOLDER/sbin. Raises ValueError for a name that a script cannot carry."""
-    for text in (tag, str(folder), sys.executable):
-        if "'" in text or "\n" in text:
-            raise ValueError(f"{text!r} has a quote or a line break, which a node's folder and tag cannot have")
+    """Put the node's power programs into FOLDER/sbin. Raises ValueError for a folder that PATH cannot carry."""
+    require_carried(folder)
     sbin = folder / "sbin"
     sbin.mkdir(parents=True, exist_ok=True)
-    script = _SCRIPT.replace("@TAG@", tag).replace("@FOLDER@", str(folder)).replace("@PYTHON@", sys.executable)
+    values = {"@TAG@": tag, "@FOLDER@": str(folder), "@PYTHON@": sys.executable}
+    script = _SCRIPT
+    for word, value in values.items():
+        script = script.replace(word, value.replace("'", r"'\''"))  # each stands in single quotes
     for name in NAMES:
         path = sbin / name
         path.write_text(script)
@@ -122,14 +130,15 @@ def reroute(command: str, folder: Path, *, confined: bool) -> str:
     A confined node needs only the SysRq file, which a kernel without SysRq does not offer for covering.
     """
     trigger, switch = Path("/proc/sysrq-trigger"), Path("/proc/sys/kernel/sysrq")
+    own = shlex.quote(f"{folder}/run/sysrq")
     if not confined or not trigger.exists():
-        command = _TRIGGER.sub(f"'{folder}/run/sysrq'", command)
+        command = _TRIGGER.sub(lambda _: own, command)
     if not confined or not switch.exists():
         command = _SWITCH.sub("/dev/null", command)
     if confined:
         return command
-    command = _PROGRAM.sub(lambda found: f"'{folder}/sbin/{found[1]}'", command)
-    command = _APPLET.sub(lambda found: f"'{folder}/sbin/{found[1]}'", command)
+    command = _PROGRAM.sub(lambda found: shlex.quote(f"{folder}/sbin/{found[1]}"), command)
+    command = _APPLET.sub(lambda found: shlex.quote(f"{folder}/sbin/{found[1]}"), command)
     for pattern, why in _FORBIDDEN:
         if pattern.search(command):
             raise Refused(f"this command would reach past the node to the host ({why}); nothing was run")

@@ -8,10 +8,23 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Process = tuple[int, int]
 """A process id and its start time in clock ticks since boot, which together are never used twice in one boot."""
+
+
+class Tagged(NamedTuple):
+    """A process that says in its environment which node of which run it belongs to."""
+
+    pid: int
+    start: int
+    node: str
+    """`<trial>/<node>`."""
+    run: str
+    folder: str
+    """The node's folder; empty when the process was given another environment."""
+
 
 _GONE_WITHIN = 5.0
 
@@ -49,18 +62,18 @@ def box(state: Mapping[str, Any]) -> Process | None:
     return (pid, start) if alive(pid, start) else None
 
 
-def find_tagged(run_id: str = "*") -> list[tuple[int, int, str]]:
-    """(pid, start time, SEATRIAL_NODE) of every process whose environment names this run; `*`: any run."""
+def find_tagged(run: str = "*") -> list[Tagged]:
+    """Every process whose environment names a node of this run; `*`: of any run."""
     found = []
     for pid in _pids():
         env = _environ(pid)
-        if env is None or b"SEATRIAL_NODE" not in env:
+        if env is None or b"SEATRIAL_NODE=" not in env:
             continue
-        values = dict(item.partition(b"=")[::2] for item in env.split(b"\0"))
-        node = values.get(b"SEATRIAL_NODE")
-        start = started(pid)
-        if node and start is not None and run_id in ("*", os.fsdecode(values.get(b"SEATRIAL_RUN_ID", b""))):
-            found.append((pid, start, os.fsdecode(node)))
+        values = dict(item.partition("=")[::2] for item in os.fsdecode(env).split("\0"))
+        node, start = values.get("SEATRIAL_NODE"), started(pid)
+        its_run = values.get("SEATRIAL_RUN_ID", "")
+        if node and start is not None and run in ("*", its_run):
+            found.append(Tagged(pid, start, node, its_run, values.get("SEATRIAL_NODE_FOLDER", "")))
     return found
 
 

@@ -1,0 +1,63 @@
+"""Talking to a node's init from the host, and switching its box on."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_ANSWERS_WITHIN = 60.0
+
+
+@contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """A name of a socket file that fits into the 108 bytes which the kernel allows, however deep its folder."""
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+async def ask(folder: Path, *words: str) -> dict[str, Any]:
+    """What the init says to `seatrial-init WORDS`: code, out, error. Raises OSError when it does not answer."""
+    import asyncio
+
+    link = socket.socket(socket.AF_UNIX)
+    link.setblocking(False)
+    try:
+        with short_name(folder / "run/init.sock") as name:
+            link.connect(name)
+        reader, writer = await asyncio.open_unix_connection(sock=link)
+    except BaseException:
+        link.close()
+        raise
+    try:
+        writer.write(json.dumps(words).encode() + b"\n")
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            line = await reader.readline()
+    finally:
+        writer.close()
+    if not line:
+        raise ConnectionResetError("the node went down before its init answered")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def switch_on(folder: Path, environment: Mapping[str, str]) -> int:
+    """Start the box of the machine in a folder, in a session of its own; its process id."""
+    argv = [sys.executable, "-m", "seatrial.providers.local.machine", str(folder)]
+    console = os.open(folder / "box.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        # Not subprocess: a node that is kept outlives whoever switched it on, and no one is to wait for it.
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, console, 1),
+            (os.POSIX_SPAWN_DUP2, console, 2),
+        ]
+        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+    finally:
+        os.close(console)

@@ -1,0 +1,94 @@
+"""What a local node is made of before it is switched on: its folder, keys and machine.json."""
+
+import getpass
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import UsageError
+from seatrial.providers.local import shims
+
+# What the box takes over from the host's environment, beside the run's names: enough to run this very Python.
+_INHERITED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+    "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "SEATRIAL_LOCAL_CONFINEMENT",
+)  # fmt: skip
+_RUN_NAMES = ("E2E_", "SEATRIAL_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a node lives, and by what tag its processes are known."""
+
+    folder: Path
+    tag: str
+    logs: Path
+
+
+def trial_key(folder: Path) -> Path:
+    """The trial's private key (0600), made when it is first asked for; its public half is beside it as `.pub`."""
+    path = folder / "ssh_key"
+    if not path.exists():
+        _write_key_pair(path)
+    return path
+
+
+def prepare(place: Place, name: str, address: str, port: int, key: Path, environment: Mapping[str, str]) -> str:
+    """Make the folder of a node; its host key as a line of a known_hosts file. Raises OSError, UsageError."""
+    folder = place.folder
+    try:
+        shims.require_carried(folder)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    for inner in (folder, folder / "services", folder / "home", folder / "data"):
+        inner.mkdir(parents=True, exist_ok=True)
+    place.logs.mkdir(parents=True, exist_ok=True)
+    run = {name: value for name, value in environment.items() if name.startswith(_RUN_NAMES)}
+    machine: dict[str, Any] = {
+        "name": name,
+        "address": address,
+        "ssh_port": port,
+        "env": run | {"SEATRIAL_NODE": place.tag},
+        "host_key": str(folder / "host_key"),
+        "authorized_keys": str(folder / "authorized_keys"),
+        "console": str(place.logs / "console.log"),
+    }
+    # Before all else: it is by this file that destroy knows the folder as a node's own.
+    (folder / "machine.json").write_text(json.dumps(machine))
+    public = _write_key_pair(folder / "host_key")
+    (folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    return f"[{address}]:{port} {public}"
+
+
+def box_environment(folder: Path, host: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment that a box is started with."""
+    found = os.environ if host is None else host
+    env = {name: found[name] for name in _INHERITED if name in found}
+    tags: dict[str, str] = json.loads((folder / "machine.json").read_text())["env"]
+    return env | tags | {"SEATRIAL_NODE_FOLDER": str(folder)}
+
+
+def user() -> str:
+    """Whose name SSH is spoken with; the node's processes are this user's."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return "seatrial"
+
+
+def _write_key_pair(path: Path) -> str:
+    """Make an Ed25519 key at `path` (0600) with its public half at `path`.pub; the public line."""
+    import asyncssh
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    public = key.export_public_key().decode()
+    path.with_suffix(".pub").write_text(public)
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key.export_private_key())
+    fresh.replace(path)
+    return public.strip()
