@@ -115,6 +115,11 @@ class Fold:
             self._refresh(trial, row)
         return row
 
+    def step(self, trial: str, path: str) -> Row | None:
+        """The row of one step, by its path."""
+        tree = self._trees.get(trial)
+        return tree.rows.get(path) if tree is not None else None
+
     def verdict(self) -> str:
         """The worst of all suites; what did not run or did not end is unknown."""
         mine = self._worst(finished=self.run["finished"])

@@ -16,7 +16,7 @@ class StepTree:
 
     def __init__(self, plans: Iterable[Mapping[str, Any]], *, live: bool) -> None:
         self.live = live
-        self._rows: dict[str, Row] = {}
+        self.rows: dict[str, Row] = {}
         self._plans: dict[str, Sequence[Mapping[str, Any]]] = {}
         self._rounds: set[str] = set()
         self._open: dict[str, Row] = {}
@@ -99,7 +99,7 @@ class StepTree:
 
     def _row(self, data: Mapping[str, Any]) -> Row:
         path = str(data.get("step", ""))
-        row = self._rows.get(path)
+        row = self.rows.get(path)
         if row is None:
             row = self._unplanned(path)
         if not row["step_type"]:
@@ -117,13 +117,13 @@ class StepTree:
         owner = parent if in_round else before
         siblings = self.top
         if owner:
-            above = self._rows.get(owner)
+            above = self.rows.get(owner)
             siblings = (self._unplanned(owner) if above is None else above)["steps"]
         if in_round and before not in self._rounds:
             self._rounds.add(before)
             self._begin_round(siblings, owner, before, label)
-            if path in self._rows:
-                return self._rows[path]
+            if path in self.rows:
+                return self.rows[path]
         row = self._make({"step": path})
         if in_round:
             row["round"] = label
@@ -171,7 +171,7 @@ class StepTree:
             "validation_results": [],
             "steps": [],
         }
-        self._rows[row["step"]] = row
+        self.rows[row["step"]] = row
         return row
 
 

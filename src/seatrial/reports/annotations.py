@@ -37,8 +37,7 @@ class Annotations(Document):
                 unsure.append(self._command("error", row, "left behind", what))
             for _, step in words.walk(row["workflow_steps"]):
                 warnings += self._allowed(row, step)
-        for left in run["left_behind"]:
-            unsure.append(f"::error title=left behind::{_data(words.left_line(left))}")
+        unsure += [f"::error title=left behind::{_data(words.left_line(one))}" for one in run["left_behind"]]
         if not (run["success"] or failed or unsure):
             unsure.append(f"::error title=Seatrial::{_data(words.EXIT_CODES.get(run['exit_code'], 'not a pass'))}")
         lines = _capped([*failed, *unsure], "error") + _capped(warnings, "warning")
