@@ -47,7 +47,9 @@ class Findings:
     @property
     def works(self) -> bool:
         """The default provider works, and so does what every run needs of the machine."""
-        needed = [one for one in self.all if one.kind == "machine" or (one.kind == "provider" and one.name == self.default)]
+        needed = [
+            one for one in self.all if one.kind == "machine" or (one.kind == "provider" and one.name == self.default)
+        ]
         return all(one.ready for one in needed) and any(one.kind == "provider" for one in needed)
 
     def data(self) -> dict[str, Any]:
@@ -64,9 +66,8 @@ def examine(*, plugins: Sequence[Path] = (), deadline: float = 10.0, start: Path
     """Try everything; each provider has `deadline` seconds to answer."""
     project = find(start)
     registry = project.registry(plugins)
-    default = str(project.settings.value("provider") or DEFAULT_PROVIDER)
     found = asyncio.run(_providers(registry, project.providers, deadline))
-    return Findings(default=default, all=(*found, *_machine(project), *_optional()))
+    return Findings(default=DEFAULT_PROVIDER, all=(*found, *_machine(project), *_optional()))
 
 
 async def _providers(registry: Registry, settings: Mapping[str, Mapping[str, Any]], deadline: float) -> list[Finding]:
@@ -88,14 +89,16 @@ async def _readiness(registry: Registry, name: str, settings: Mapping[str, Any],
         return Readiness(False, f"it did not answer within {deadline:g} s", "seatrial doctor --deadline 60s")
     except SeatrialError as error:
         return Readiness(False, str(error))
-    except Exception as error:  # one broken provider must not hide the others
+    except Exception as error:  # noqa: BLE001  one broken provider must not hide the others
         return Readiness(False, f"trying it broke: {type(error).__name__}: {error}", "seatrial doctor --debug")
 
 
 def _machine(project: Project) -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     return [
-        Finding(kind="machine", name="python", ready=sys.version_info >= (3, 11), tried=f"{version} ({sys.executable})"),
+        Finding(
+            kind="machine", name="python", ready=sys.version_info >= (3, 11), tried=f"{version} ({sys.executable})"
+        ),
         _writable("project state", project.state),
         _writable("user state", state_folder()),
     ]
@@ -136,8 +139,8 @@ def _etcd() -> Finding:
 
 def _terminal() -> Finding:
     shown = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    tried = "live progress" if shown else "no terminal: plain lines"
-    return Finding(kind="optional", name="terminal", ready=shown, tried=tried)
+    tried = "live progress" if shown else "plain lines: standard output is no terminal"
+    return Finding(kind="optional", name="terminal", ready=True, tried=tried)
 
 
 def described(findings: Findings) -> str:

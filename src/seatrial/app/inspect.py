@@ -80,7 +80,9 @@ def _lines(run: Seen, verbose: bool) -> Iterator[str]:
     elif not results["finished"] and not run.living:
         state += " (it never came to its end: killed, or the machine went down)"
     yield f"run {results['run_id']}: {state}"
-    yield _fact("when", f"{_moment(results['started_at'])}, {results['duration']:.1f} s on {results['host'] or 'this host'}")
+    yield _fact(
+        "when", f"{_moment(results['started_at'])}, {results['duration']:.1f} s on {results['host'] or 'this host'}"
+    )
     yield _fact("documents", ", ".join(results["documents"]))
     yield _fact("report", str(run.folder))
     counts = ", ".join(f"{count} {word}" for word, count in results["totals"].items() if count)
@@ -89,11 +91,12 @@ def _lines(run: Seen, verbose: bool) -> Iterator[str]:
         yield _fact("exit code", str(results["exit_code"]))
     for suite in results["results"]:
         yield ""
-        yield from _suite(run.folder, suite, verbose)
+        yield from suite_lines(run.folder, suite, verbose=verbose)
     yield from _remains(run)
 
 
-def _suite(folder: Path, suite: Row, verbose: bool) -> Iterator[str]:
+def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[str]:
+    """One suite: how it ended, the steps that did not pass with what their checks saw, where its logs are."""
     how = suite["verdict"] if suite["status"] in ("completed", "failed") else suite["status"]
     category = f" ({suite['category']})" if suite["category"] else ""
     yield f"{MARKS.get(how, '…')} {suite['test_id'] or suite['name']}: {how}{category}, {suite['duration']:.1f} s"
@@ -128,7 +131,8 @@ def _step(row: Row) -> Iterator[str]:
     tries = f", {row['attempts']} attempts" if row["attempts"] > 1 else ""
     allowed = ", allowed" if row["allowed_failure"] else ""
     about = f" ({row['description']})" if row["description"] else ""
-    yield f"    {MARKS.get(how, '…')} step {row['step']} {row['step_type']}{about}: {how}{allowed}, {row['duration']:.1f} s{tries}"
+    name = f"step {row['step']} {row['step_type']}{about}"
+    yield f"    {MARKS.get(how, '…')} {name}: {how}{allowed}, {row['duration']:.1f} s{tries}"
     yield from _block("        ", row["error"] or row["reason"])
     yield from _block("        | ", row["evidence"])
     for check in row["validation_results"]:

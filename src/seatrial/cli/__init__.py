@@ -1,0 +1,67 @@
+"""The command line: `main` picks a command, imports its module alone, and turns what it raises into an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # not even `typing` is imported before the version is told
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "demo": ("running", "deploy a three-node service here, break it, watch it recover"),
+    "run": ("running", "run scenario documents"),
+    "list": ("planning", "list the suites that documents hold"),
+    "check": ("planning", "check documents and show the plan; starts nothing"),
+    "clean": ("aftermath", "give back what dead runs left behind"),
+    "report": ("aftermath", "write reports of a run that was: HTML, JUnit, CTRF, …"),
+    "inspect": ("aftermath", "show what a run saw, and what failed why"),
+    "doctor": ("setup", "say what can work on this machine, and what brings the rest"),
+    "init": ("setup", "begin a project: settings, a first scenario, its schema"),
+    "schema": ("setup", "print the JSON Schema of scenario documents"),
+    "completion": ("setup", "print the completion script of a shell"),
+}
+"""Each command: its module here, and what it is for."""
+
+EARLY = ("--debug", "--no-color")
+"""Options of every command that may stand before it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (SPEC 9)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words in (["--version"], ["-V"]):
+        from seatrial import __version__
+
+        sys.stdout.write(f"seatrial {__version__}\n")
+        return 0
+    from seatrial.cli.faults import guarded
+
+    as_json = words[:1] != ["report"] and ("--format=json" in words or ("--format", "json") in zip(words, words[1:]))
+    return guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
+
+
+def dispatch(words: list[str]) -> int:
+    """Find the command among the words, build its parser alone and run it."""
+    early = []
+    while words and words[0] in EARLY:
+        early.append(words.pop(0))
+    if not words or words[0] in ("-h", "--help", "help"):
+        from seatrial.cli.overview import overview
+
+        if words[1:] and words[0] == "help":
+            return dispatch([words[1], "--help"])
+        (sys.stdout if words else sys.stderr).write(overview())
+        return 0 if words else 2
+    name = words[0]
+    if name not in COMMANDS:
+        from seatrial.errors import UsageError, nearest
+
+        what = "option" if name.startswith("-") else "command"
+        known = nearest(name, [*EARLY, "--help", "--version"] if what == "option" else COMMANDS, what=f"{what}s")
+        raise UsageError(f"unknown {what} {name!r}; {known}\n    seatrial --help shows all of them")
+    from seatrial.cli.parser import parser_of
+
+    command, parser = parser_of(name)
+    arguments = parser.parse([*words[1:], *early])
+    return command.act(arguments)

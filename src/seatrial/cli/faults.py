@@ -1,0 +1,94 @@
+"""What a command raises, told to people: a message on standard error and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from seatrial.errors import DocumentError, NothingSelected, SeatrialError, UsageError
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""As a shell names the end by SIGPIPE."""
+
+
+def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> int:
+    """Run a command; whatever it raises becomes text on standard error and an exit code.
+
+    `as_json`: what kept it from starting is one JSON document on standard output as well.
+    """
+    _readable()
+    try:
+        code = work()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _pipe_closed()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except SeatrialError as error:
+        if as_json and isinstance(error, UsageError | NothingSelected):
+            _print_refusal(error)
+        _tell(error)
+        if debug:
+            _traceback()
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  the last door: a person gets a message, not a traceback
+        return _unexpected(error, debug=debug)
+
+
+def _tell(error: SeatrialError) -> None:
+    """The message; of wrong documents every problem as one block, then how many there are."""
+    if not isinstance(error, DocumentError):
+        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write("".join(f"    {line}\n" for line in error.evidence.splitlines()))
+        return
+    for problem in error.problems:
+        sys.stderr.write(f"error: {problem}\n")
+    count, files = len(error.problems), len({problem.file for problem in error.problems})
+    problems = "1 problem" if count == 1 else f"{count} problems"
+    where = "1 file" if files == 1 else f"{files} files"
+    sys.stderr.write(f"{problems} in {where}; nothing was started\n")
+
+
+def _print_refusal(error: SeatrialError) -> None:
+    import json
+    from dataclasses import asdict
+
+    problems = [asdict(problem) for problem in error.problems] if isinstance(error, DocumentError) else []
+    told = {"success": False, "exit_code": error.exit_code, "error": str(error), "problems": problems}
+    sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _unexpected(error: Exception, *, debug: bool) -> int:
+    told = str(error).strip() or "no message"
+    sys.stderr.write(f"error: {type(error).__name__}: {told}\n")
+    if debug:
+        _traceback()
+    else:
+        sys.stderr.write("    A mistake in Seatrial or a plugin, not in what was tested; --debug shows where.\n")
+    return SeatrialError.exit_code
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _pipe_closed() -> int:
+    """Whoever read our output has gone: say nothing, also not when the interpreter flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return PIPE_CLOSED
+
+
+def _readable() -> None:
+    """An output that cannot hold a mark such as ✓ gets an escape for it, not a traceback."""
+    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
+    if encoding != "utf8" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,223 @@
+"""`list` and `check`: what documents hold, and what would be done; nothing is started."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from seatrial.cli.parser import Arguments, Command, Parser, format_argument
+from seatrial.cli.running import options_of, selecting_arguments
+from seatrial.errors import NothingSelected
+
+if TYPE_CHECKING:
+    from seatrial.app.project import Project
+    from seatrial.model.scenario import Plan, StepPlan, Suite
+    from seatrial.registry import Registry
+
+
+def list_arguments(parser: Parser) -> None:
+    """All of `list`."""
+    selecting_arguments(parser)
+    format_argument(parser)
+
+
+def check_arguments(parser: Parser) -> None:
+    """All of `check`."""
+    selecting_arguments(parser)
+    format_argument(parser)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show settings and where each came from, steps, nodes and powers"
+    )
+
+
+def list_suites(arguments: Arguments) -> int:
+    """One line per suite."""
+    plan, _, _ = _plan(arguments)
+    if arguments.format == "json" and plan.suites:
+        _print_json([_suite_data(suite) for suite in plan.suites])
+        return 0
+    _warn(plan)
+    if not plan.suites:
+        raise NothingSelected("no suite was selected; `seatrial list` without options shows what there is")
+    rows = [_row(suite) for suite in plan.suites]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for row in rows:
+        line = "  ".join([*(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)), row[-1]])
+        sys.stdout.write(line.rstrip() + "\n")
+    return 0
+
+
+def _row(suite: Suite) -> tuple[str, str, str, str]:
+    about = f"skipped: {suite.skip}" if suite.skip else suite.description
+    return suite.test_id, _counted(suite.nodes, "node"), _counted(len(suite.steps), "step"), about
+
+
+def check(arguments: Arguments) -> int:
+    """Validate and plan; every problem of every file is told."""
+    plan, project, registry = _plan(arguments)
+    if arguments.format == "json" and plan.suites:
+        _print_json(_check_data(plan, project, registry))
+        return 0
+    _warn(plan)
+    if not plan.suites:
+        raise NothingSelected("no suite was selected; nothing else is wrong")
+    if arguments.verbose:
+        _print_settings(project)
+        for suite in plan.suites:
+            _print_suite(suite, registry)
+    steps = sum(sum(1 for _ in _all_steps(suite.steps)) for suite in plan.suites)
+    skipped = sum(1 for suite in plan.suites if suite.skip)
+    told = f", {skipped} would be skipped here" if skipped else ""
+    counts = _counted(len(plan.suites), "suite"), _counted(steps, "step"), _counted(len(plan.documents), "document")
+    held = "{} with {} in {}".format(*counts)
+    sys.stdout.write(f"{held}{told}: no problems found, nothing was started\n")
+    return 0
+
+
+def _plan(arguments: Arguments) -> tuple[Plan, Project, Registry]:
+    from seatrial.app.project import find
+    from seatrial.app.run import _flags, plan_documents
+
+    options = options_of(arguments)
+    project = find(options.project)
+    registry = project.registry(options.plugins)
+    plan = plan_documents(arguments.paths, options, project=project, registry=registry)
+    return plan, project.with_flags(_flags(options)), registry
+
+
+def _warn(plan: Plan) -> None:
+    for warning in plan.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"1 {word}" if count == 1 else f"{count} {word}s"
+
+
+def _all_steps(steps: Iterable[StepPlan]) -> Iterable[StepPlan]:
+    for step in steps:
+        yield step
+        yield from _all_steps(step.children)
+
+
+def powers_of(suite: Suite, registry: Registry) -> list[str]:
+    """What may be done to the nodes of a suite, by its provider and its system."""
+    from seatrial.spi import Powers
+
+    provider: frozenset[Powers] = getattr(registry.get("provider", suite.provider), "powers", frozenset())
+    system: frozenset[Powers] = suite.system.factory.powers(suite.system.settings)
+    powers = provider | system
+    if suite.power == "guest":
+        powers &= {Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH}
+    return sorted(map(str, powers))
+
+
+def _print_settings(project: Project) -> None:
+    sys.stdout.write(f"project {project.folder}\n")
+    for setting in project.settings:
+        shown = json.dumps(setting.value, default=str, ensure_ascii=False)
+        sys.stdout.write(f"  {setting.name:<22} {shown:<24} {setting.origin}\n")
+
+
+def _print_suite(suite: Suite, registry: Registry) -> None:
+    facts = {
+        "document": suite.source.file,
+        "about": suite.description,
+        "provider": suite.provider + (" (powers inside the guest only)" if suite.power == "guest" else ""),
+        "system": suite.system.kind,
+        "nodes": str(suite.nodes),
+        "parameters": ", ".join(f"{name}={value}" for name, value in suite.parameters.items()),
+        "powers": ", ".join(powers_of(suite, registry)),
+        "skipped": suite.skip,
+    }
+    sys.stdout.write(f"\n{suite.test_id}\n")
+    for name, text in facts.items():
+        if text:
+            sys.stdout.write(f"  {name:<11} {text}\n")
+    _print_steps(suite.steps, "")
+
+
+def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
+    for number, step in enumerate(steps, 1):
+        path = f"{above}{number}"
+        about = "  ".join(part for part in (step.kind, step.id and f"[{step.id}]", step.description) if part)
+        indent = "  " * (path.count(".") + 1)
+        condition = f"  if {step.condition}" if step.condition else ""
+        sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")
+        for one in step.fields.get("checks", ()) if step.kind == "validate" else ():
+            sys.stdout.write(f"{indent}      - {getattr(one, 'text', one)}\n")
+        _print_steps(step.children, f"{path}.")
+
+
+def _suite_data(suite: Suite) -> dict[str, Any]:
+    return {
+        "test_id": suite.test_id,
+        "name": suite.name,
+        "provider": suite.provider,
+        "description": suite.description,
+        "document": suite.source.file,
+        "nodes": suite.nodes,
+        "memory_gb": suite.memory_gb,
+        "parameters": dict(suite.parameters),
+        "skip": suite.skip,
+        "steps": _steps_data(suite.steps),
+    }
+
+
+def _steps_data(steps: Iterable[StepPlan]) -> list[dict[str, Any]]:
+    made = []
+    for step in steps:
+        data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
+        if step.kind == "validate":
+            data["checks"] = [getattr(one, "text", str(one)) for one in step.fields.get("checks", ())]
+        if step.children:
+            data["steps"] = _steps_data(step.children)
+        made.append(data)
+    return made
+
+
+def _check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, Any]:
+    return {
+        "success": True,
+        "exit_code": 0,
+        "problems": [],
+        "warnings": list(plan.warnings),
+        "documents": list(plan.documents),
+        "project": str(project.folder),
+        "budget": {
+            "parallel": plan.budget.parallel,
+            "nodes": plan.budget.nodes,
+            "memory_gb": plan.budget.memory_gb,
+        },
+        "suites": [{**_suite_data(suite), "powers": powers_of(suite, registry)} for suite in plan.suites],
+    }
+
+
+COMMANDS = {
+    "list": Command(
+        arguments=list_arguments,
+        act=list_suites,
+        examples=(
+            ("list", "the suites of the project's scenarios"),
+            ("list suites/ --provider local,libvirt", "those of two providers"),
+            ("list --format json", "as data, with steps and checks"),
+        ),
+    ),
+    "check": Command(
+        arguments=check_arguments,
+        act=check,
+        more="Every problem of every file is told at once, with file:line:column. Exit code 2 when there is one.",
+        examples=(
+            ("check", "the project's scenarios"),
+            ("check failover.yaml -v", "with steps, nodes, powers, and where settings came from"),
+            ("check a.yaml --on hetzner", "would it work on another provider?"),
+            ("check --format json", "for editors and CI"),
+        ),
+    ),
+}

@@ -1,0 +1,115 @@
+"""`init`, `doctor`, `schema` and `completion`: getting ready."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from seatrial.cli.parser import Arguments, Command, Parser, existing_file, format_argument, one_of, seconds
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def init_arguments(parser: Parser) -> None:
+    """All of `init`."""
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="where (default: here)")
+
+
+def init(arguments: Arguments) -> int:
+    """Write what is not there yet, and say how to go on."""
+    from seatrial.app.init import begin
+
+    sys.stdout.write(begin(arguments.folder))
+    return 0
+
+
+def doctor_arguments(parser: Parser) -> None:
+    """All of `doctor`."""
+    parser.add_argument(
+        "--deadline", type=seconds, default=10.0, metavar="TIME", help="for each question (default 10s)"
+    )
+    parser.add_argument(
+        "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
+    )
+    format_argument(parser)
+
+
+def doctor(arguments: Arguments) -> int:
+    """Try what can be tried."""
+    from seatrial.app.doctor import described, examine
+
+    findings = examine(plugins=tuple(arguments.plugin), deadline=arguments.deadline)
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(findings.data(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(described(findings))
+    return 0 if findings.works else 3
+
+
+def schema_arguments(parser: Parser) -> None:
+    """All of `schema`."""
+    parser.add_argument(
+        "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="with its steps, checks, …"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there (default: standard output)")
+
+
+def schema(arguments: Arguments) -> int:
+    """Print the JSON Schema of documents."""
+    from seatrial.app.init import schema_text
+
+    text = schema_text(tuple(arguments.plugin))
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{arguments.out}\n")
+    return 0
+
+
+def completion_arguments(parser: Parser) -> None:
+    """All of `completion`."""
+    parser.add_argument("shell", choices=SHELLS, type=one_of(SHELLS), metavar="SHELL", help="bash, zsh, fish or tcsh")
+
+
+def completion(arguments: Arguments) -> int:
+    """Print the script that teaches a shell our commands and options."""
+    from seatrial.cli.completion import script
+
+    sys.stdout.write(script(arguments.shell))
+    return 0
+
+
+COMMANDS = {
+    "init": Command(
+        arguments=init_arguments,
+        act=init,
+        more="Nothing that is there already is overwritten.",
+        examples=(("init", "here"), ("init trials && cd trials && seatrial run", "in a new folder, and run it")),
+    ),
+    "doctor": Command(
+        arguments=doctor_arguments,
+        act=doctor,
+        more="Exit code 0 when the default provider (local) works here.",
+        examples=(("doctor", "what works, what was tried, what brings the rest"), ("doctor --format json", "as data")),
+    ),
+    "schema": Command(
+        arguments=schema_arguments,
+        act=schema,
+        examples=(
+            ("schema --out seatrial.schema.json", "for editors: `# yaml-language-server: $schema=…`"),
+            ("schema --plugin my_steps.py", "with steps of your own"),
+        ),
+    ),
+    "completion": Command(
+        arguments=completion_arguments,
+        act=completion,
+        examples=(
+            ("completion bash >~/.local/share/bash-completion/completions/seatrial", "for new shells"),
+            ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
+            ("completion fish >~/.config/fish/completions/seatrial.fish", "at once"),
+        ),
+    ),
+}

@@ -1,0 +1,179 @@
+"""The pytest plugin: a scenario document is a test file, each of its suites a test.
+
+A suite runs while its test is set up, so that pytest itself tells the three verdicts apart: failed is a failure,
+unknown an error (pytest keeps that word for what happens around a test), and what was left behind an error at the end.
+Nothing of Seatrial is imported before the first document is collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from seatrial.app.project import Project
+    from seatrial.app.run import RunOptions, RunReport
+    from seatrial.model.scenario import Plan, Suite
+    from seatrial.registry import Registry
+
+ENDINGS = (".seatrial.yaml", ".seatrial.yml", ".seatrial.json")
+INTERRUPTED = (129, 130, 143)
+
+
+class SuiteFailed(Exception):
+    """The product did wrong."""
+
+
+class SuiteUnknown(Exception):
+    """It could not be told whether the product does right: the infrastructure or a tool broke."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Two options and one setting."""
+    group = parser.getgroup("seatrial", "scenario documents (seatrial)")
+    group.addoption("--seatrial-on", metavar="PROVIDER", default="", help="run all suites on this provider")
+    group.addoption("--seatrial-report-dir", metavar="DIR", default="", help="reports go to DIR/<test id>")
+    parser.addini(
+        "seatrial_scenarios",
+        type="linelist",
+        default=[],
+        help=f"patterns of scenario documents, from the root folder, besides {', '.join('*' + one for one in ENDINGS)}",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Take in scenario documents."""
+    if file_path.name.endswith(ENDINGS) or _named(file_path, parent.config):
+        scenarios: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+        return scenarios
+    return None
+
+
+def _named(file: Path, config: pytest.Config) -> bool:
+    patterns: list[str] = config.getini("seatrial_scenarios")
+    if not patterns or not file.is_relative_to(config.rootpath):
+        return False
+    path = file.relative_to(config.rootpath).as_posix()
+    return any(fnmatch(path, pattern) for pattern in patterns)
+
+
+class ScenarioFile(pytest.File):
+    """One document; it is read and checked when tests are collected."""
+
+    plan: Plan
+    project: Project
+    registry: Registry
+
+    def options(self, report_dir: Path | None = None) -> RunOptions:
+        """What pytest was asked for, as a run takes it."""
+        from seatrial.app.run import RunOptions
+
+        on = self.config.getoption("--seatrial-on")
+        return RunOptions(on=on, report_dir=report_dir, format="plain", color=False, project=self.path.parent)
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """A test for each suite; what is wrong in the document is an error of the collection."""
+        from seatrial.app.project import find
+        from seatrial.app.run import plan_documents
+        from seatrial.errors import SeatrialError
+
+        try:
+            self.project = find(self.path.parent)
+            self.registry = self.project.registry(())
+            self.plan = plan_documents([self.path], self.options(), project=self.project, registry=self.registry)
+        except SeatrialError as error:
+            raise self.CollectError(str(error)) from None
+        for suite in self.plan.suites:
+            yield SuiteItem.from_parent(self, name=suite.test_id, suite=suite)
+
+
+class SuiteItem(pytest.Item):
+    """One suite."""
+
+    def __init__(self, *, suite: Suite, **more: Any) -> None:
+        super().__init__(**more)
+        self.suite = suite
+        self.report: RunReport | None = None
+
+    def setup(self) -> None:
+        """Run the suite, to its sweep; raise when there is no verdict on the product."""
+        import asyncio
+        from dataclasses import replace
+
+        from seatrial.app.run import run_plan
+
+        document = self.parent
+        assert isinstance(document, ScenarioFile)
+        options = document.options(self._report_dir())
+        alone = replace(document.plan, suites=(self.suite,))
+        self.report = asyncio.run(run_plan(alone, options, project=document.project, registry=document.registry))
+        self.add_report_section("setup", "seatrial", f"report: {self.report.folder}")
+        if self.report.exit_code in INTERRUPTED:
+            raise KeyboardInterrupt
+        row = self._row
+        if row["status"] == "skipped":
+            pytest.skip(row["reason"])
+        if row["verdict"] not in ("passed", "failed"):
+            raise SuiteUnknown(self._told())
+        if row["verdict"] == "passed" and self.report.exit_code == 3:
+            raise SuiteUnknown(f"the suite passed, but the run could not be recorded; see {self.report.folder}")
+
+    def runtest(self) -> None:
+        """Fail with what the checks saw."""
+        if self._row["verdict"] == "failed":
+            raise SuiteFailed(self._told())
+
+    def teardown(self) -> None:
+        """Fail when something was left behind; that is no fault of the product."""
+        from seatrial.errors import LeftBehind
+
+        if self.report is None:
+            return
+        left = [*self.report.results["left_behind"], *self._row["left_behind"]]
+        if left:
+            things = "\n".join(f"    {one['kind']} {one['name']} ({one['owner']}): {one['error']}" for one in left)
+            raise LeftBehind(f"could not be given back:\n{things}\n    try: seatrial clean {self.report.run_id}")
+
+    @property
+    def _row(self) -> dict[str, Any]:
+        assert self.report is not None
+        row: dict[str, Any] = self.report.results["results"][0]
+        return row
+
+    def _told(self) -> str:
+        from seatrial.app.inspect import suite_lines
+        from seatrial.loading.document import line_of
+
+        assert self.report is not None
+        line, column = line_of(self.suite.source)
+        lines = suite_lines(self.report.folder, self._row)
+        return "\n".join([*lines, f"    defined at {self.suite.source.file}:{line}:{column}"])
+
+    def _report_dir(self) -> Path | None:
+        """A folder of its own for each suite, and for each time that it is run."""
+        given = self.config.getoption("--seatrial-report-dir")
+        if not given:
+            return None
+        wanted: Path = self.config.invocation_params.dir / given / self.name
+        count = 1
+        folder = wanted
+        while (folder / "events.jsonl").exists():
+            count += 1
+            folder = wanted.with_name(f"{wanted.name}-{count}")
+        return folder
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What was seen, without our own traceback; anything unexpected is shown in full."""
+        from seatrial.errors import SeatrialError
+
+        if isinstance(excinfo.value, SuiteFailed | SuiteUnknown | SeatrialError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it stands."""
+        return self.path, None, self.name
