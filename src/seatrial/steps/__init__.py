@@ -1,4 +1,20 @@
 """Built-in steps, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
 
-ALIASES: dict[str, str] = {}
-PARTS: tuple[str, ...] = ()
+ALIASES: dict[str, str] = {
+    "start_cluster": "cluster_power",
+    "start_node": "node_power",
+    "stop_cluster": "cluster_power",
+    "stop_node": "node_power",
+}
+PARTS: tuple[str, ...] = (
+    "cluster_power",
+    "graph",
+    "node_power",
+    "power",
+    "running",
+    "scripts",
+    "settle",
+    "shield",
+    "spawned",
+    "targets",
+)

@@ -1,0 +1,108 @@
+"""`stop_cluster` and `start_cluster`: the power of all nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seatrial.errors import CannotTell
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context, Powers
+from seatrial.steps.node_power import is_now, say_stopping, start, stop
+from seatrial.steps.power import by_guest, until_off, until_served
+from seatrial.steps.running import until_running
+from seatrial.steps.settle import GRACE, Deadline, limited
+from seatrial.steps.targets import each, told
+
+
+@step("stop_cluster")
+@dataclass(frozen=True, kw_only=True)
+class StopCluster:
+    """Power all nodes off in their orderly way; under `power: guest` each is shut down from inside."""
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.STOP})
+
+    def needs_powers_in_guest(self) -> frozenset[Powers]:
+        """The same for a suite that says `power: guest`."""
+        return frozenset({Powers.GUEST_STOP})
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when a node is not off within the deadline. Outputs: `nodes`, `node`."""
+        nodes = await _all(ctx)
+        await ctx.system.before_outage(ctx)
+        if by_guest(ctx) or not await self._at_once(ctx, nodes):
+            await each(nodes, lambda node: stop(ctx, node))
+        return told(nodes)
+
+    async def _at_once(self, ctx: Context, nodes: Sequence[Node]) -> bool:
+        """Have the system stop the whole by itself; False where it cannot."""
+        seconds = ctx.deadline("stop")
+        deadline = Deadline(seconds)
+        async with limited(seconds + GRACE, "the power-off of the cluster"):
+            if not await power_all(ctx, Powers.STOP):
+                return False
+
+        async def off(node: Node) -> None:
+            say_stopping(ctx, node)
+            await until_off(ctx, node, deadline.left())
+            ctx.emit("node", node=node.name, state="stopped", why="powered off")
+
+        await each(nodes, off)
+        return True
+
+
+@step("start_cluster")
+@dataclass(frozen=True, kw_only=True)
+class StartCluster:
+    """Power all nodes on; returns when the state is `running`."""
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.START})
+
+    def needs_powers_in_guest(self) -> frozenset[Powers]:
+        """Under `power: guest` a person powers on: nothing is asked of the provider."""
+        return frozenset()
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when the state is not `running` within the deadline. Outputs: `nodes`, `node`, `state`."""
+        nodes = await _all(ctx)
+        if by_guest(ctx):
+            await _refuse_unless_on(ctx, nodes)
+        seconds = ctx.deadline("start")
+        deadline = Deadline(seconds)
+        async with limited(seconds + GRACE, "the start of the cluster"):
+            if by_guest(ctx) or not await power_all(ctx, Powers.START):
+                await each(nodes, lambda node: start(ctx, node))
+            await each(nodes, lambda node: until_served(ctx, node, deadline.left()))
+        status = await until_running(ctx, deadline.left())
+        for node in nodes:
+            ctx.emit("node", node=node.name, state="running", why="started")
+        return told(nodes, state=status.state)
+
+
+async def power_all(ctx: Context, what: Powers) -> bool:
+    """Let the system do it to the whole by its own means (`power_all`), where it has any."""
+    own = getattr(ctx.system, "power_all", None)
+    return own is not None and bool(await own(ctx, what))
+
+
+async def _all(ctx: Context) -> list[Node]:
+    nodes = list(await ctx.nodes())
+    if not nodes:
+        raise CannotTell("the system has no nodes: deploy it first")
+    return nodes
+
+
+async def _refuse_unless_on(ctx: Context, nodes: list[Node]) -> None:
+    off = [node.name for node in nodes if not await is_now(ctx, node, PowerState.RUNNING)]
+    if off:
+        raise CannotTell(
+            f"a person must power on {', '.join(off)}: the suite says `power: guest`, and nothing inside a machine "
+            "that is off can start it"
+        )

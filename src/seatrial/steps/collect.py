@@ -1,0 +1,155 @@
+"""`collect`: files, logs and what commands say, from nodes into the run's artifacts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seatrial.errors import CannotTell, SeatrialError
+from seatrial.model.resource import Node
+from seatrial.model.scenario import Outputs
+from seatrial.model.values import Duration
+from seatrial.registry import step
+from seatrial.spi import Console, Context
+from seatrial.steps.running import service_logs
+from seatrial.steps.targets import SELECTOR, each
+
+MOST = 1000
+"""Files that one pattern may match on one node."""
+
+# Expands the pattern on the node without splitting it at blanks; folders give the files in them.
+_LIST = """IFS=; for f in $1; do
+if [ -d "$f" ]; then find "$f" -type f; elif [ -e "$f" ]; then printf '%s\\n' "$f"; fi
+done"""
+
+
+@step("collect")
+@dataclass(frozen=True, kw_only=True)
+class Collect:
+    """Gather files, logs and the output of commands from nodes into `artifacts/NODE/`."""
+
+    nodes: str | Sequence[str] = field(default="*", metadata={"doc": SELECTOR})
+    paths: str | Sequence[str] = field(
+        default=(), metadata={"doc": "Files, folders or patterns (`/var/log/*.log`) on the nodes."}
+    )
+    commands: Mapping[str, str] = field(
+        default_factory=dict, metadata={"doc": "File name to a command for the node's shell; what it prints is kept."}
+    )
+    logs: bool = field(default=False, metadata={"doc": "Also the service's log, and the console where there is one."})
+    optional: bool = field(
+        default=False, metadata={"doc": "What is missing, or a node that does not answer, is no error."}
+    )
+    command_timeout: Duration = field(default=Duration(60.0), metadata={"doc": "How long each command may take."})
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """There is something to gather, and no two commands share a file."""
+        if not (self.paths or self.commands or self.logs):
+            yield "", "nothing to collect: name one or more of `paths`, `commands` and `logs`"
+        if isinstance(self.commands, Mapping):
+            names = [safe(name) for name in self.commands]
+            if len(set(names)) < len(names):
+                yield "commands", "two of the names are the same once they are made safe as file names"
+
+    def node_names(self) -> Iterable[str]:
+        """The selectors to check."""
+        return (self._selector(),)
+
+    def _selector(self) -> str:
+        return self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
+
+    async def run(self, ctx: Context) -> Outputs:
+        """CannotTell when something is missing that is not optional. Outputs: `files` (paths relative to the
+        artifacts), `count`, `missing` (by node)."""
+        nodes = await ctx.select(self._selector())
+        files: list[str] = []
+        missing: dict[str, list[str]] = {}
+
+        async def one(node: Node) -> None:
+            gathered = _Gathered(ctx, node, self)
+            try:
+                await gathered.all()
+            except SeatrialError as error:
+                if not self.optional:
+                    raise
+                gathered.missing.append(str(error))
+            files.extend(gathered.files)
+            if gathered.missing:
+                missing[node.name] = gathered.missing
+
+        await each(nodes, one)
+        for name, told in missing.items():
+            ctx.log(f"not collected from {name}: {'; '.join(told)}", "warning")
+        return {"files": sorted(files), "count": len(files), "missing": missing}
+
+
+class _Gathered:
+    """What was gathered from one node."""
+
+    def __init__(self, ctx: Context, node: Node, plan: Collect) -> None:
+        self._ctx, self._node, self._plan = ctx, node, plan
+        self._link = ctx.link(node)
+        self.files: list[str] = []
+        self.missing: list[str] = []
+
+    async def all(self) -> None:
+        paths = (self._plan.paths,) if isinstance(self._plan.paths, str) else self._plan.paths
+        if self._plan.logs:
+            await self._logs()
+        for pattern in paths:
+            await self._paths(pattern)
+        for name, command in self._plan.commands.items():
+            await self._command(name, command)
+
+    def _place(self, *names: str) -> Path:
+        """Where a file goes; every part of its name is made safe, so that no name leads out of the artifacts."""
+        relative = Path(safe(self._node.name), *map(safe, names))
+        place = self._ctx.artifacts / relative
+        place.parent.mkdir(parents=True, exist_ok=True)
+        self.files.append(str(relative))
+        return place
+
+    def _miss(self, what: str) -> None:
+        if not self._plan.optional:
+            raise CannotTell(f"{what} on {self._node.name}; `optional: true` does without it")
+        self.missing.append(what)
+
+    async def _paths(self, pattern: str) -> None:
+        listed = await self._link.run(["sh", "-c", _LIST, "sh", pattern], timeout=self._plan.command_timeout)
+        found = listed.stdout.splitlines()
+        if not found:
+            self._miss(f"there is no {pattern}")
+        if len(found) > MOST:
+            raise CannotTell(f"{pattern} matches {len(found)} files on {self._node.name}; at most {MOST} are collected")
+        for remote in found:
+            place = self._place(*Path(remote.lstrip("/")).parts)
+            try:
+                await self._link.get(remote, place)
+            except FileNotFoundError:  # it was there when it was listed
+                self.files.pop()
+                self._miss(f"{remote} is gone")
+
+    async def _command(self, name: str, command: str) -> None:
+        done = await self._link.run(command, timeout=self._plan.command_timeout)
+        text = done.stdout + (f"\n--- standard error\n{done.stderr}" if done.stderr else "")
+        if not done.ok:
+            self._ctx.log(f"{command!r} ended with {done.exit_code} on {self._node.name}", "warning")
+            text += f"\n--- ended with {done.exit_code}\n"
+        self._place(name).write_text(text, encoding="utf-8", errors="backslashreplace")
+
+    async def _logs(self) -> None:
+        text = (await service_logs(self._ctx)).get(self._node.name, "")
+        if text:
+            self._place("service.log").write_text(text, encoding="utf-8", errors="backslashreplace")
+        else:
+            self._miss("nobody keeps the log of the service")
+        if isinstance(self._ctx.provider, Console):
+            console = await self._ctx.provider.console(self._node)
+            self._place("console.log").write_text(console, encoding="utf-8", errors="backslashreplace")
+
+
+def safe(name: str) -> str:
+    """One part of a file's name: no separators, never `.` or `..`, nothing that a shell or archive would mind."""
+    plain = re.sub(r"[^\w.\-=@+]", "_", name)[:200]
+    return plain if plain.strip(".") else "_" * max(len(plain), 1)

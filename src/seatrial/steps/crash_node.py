@@ -1,0 +1,101 @@
+"""`crash_node`: a node goes down with no warning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, StepFailed
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.model.result import Category
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context, Powers
+from seatrial.steps.node_power import is_now
+from seatrial.steps.power import answers, boot_of, crash_in_guest, cut, power_of, until_off
+from seatrial.steps.settle import GRACE, Deadline, NotYet, limited, settle
+from seatrial.steps.targets import Targets, each, told
+
+
+@step("crash_node")
+@dataclass(frozen=True, kw_only=True)
+class CrashNode(Targets):
+    """Crash nodes: nothing on them is asked, stopped or synced first."""
+
+    method: Literal["ssh", "destroy"] = field(
+        default="ssh",
+        metadata={
+            "doc": "`ssh`: crash the guest's kernel by SysRq (it reboots), else `poweroff -f` (it stays off); "
+            "`destroy`: hard power-off by the provider, it stays off until `start_node`."
+        },
+    )
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.CRASH if self.method == "destroy" else Powers.GUEST_CRASH})
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when a node is still there after the deadline. Outputs: `nodes`, `node`, `after` (`rebooting` or
+        `off`, of the first), `boot_id` (of the boot that the first lost), `crashed` (the same by node)."""
+        nodes = await ctx.select(self.target())
+        await ctx.system.before_outage(ctx)
+        crashed: dict[str, dict[str, str]] = {}
+
+        async def one(node: Node) -> None:
+            crashed[node.name] = await self._crash(ctx, node)
+
+        await each(nodes, one)
+        return told(nodes, **crashed[nodes[0].name], crashed=crashed)
+
+    async def _crash(self, ctx: Context, node: Node) -> dict[str, str]:
+        if await is_now(ctx, node, PowerState.STOPPED):
+            raise StepFailed(f"{node.name} is powered off already: there is nothing to crash", category=Category.TEST)
+        seconds = ctx.deadline("stop")
+        deadline = Deadline(seconds)
+        before = await _boot_if_known(ctx, node)
+        ctx.emit("fault", node=node.name, fault="crash", method=self.method, step=ctx.step)
+        told_to = "off"
+        async with limited(seconds + GRACE, f"the crash of {node.name}"):
+            if self.method == "destroy":
+                await cut(ctx, node)
+            else:
+                told_to = await crash_in_guest(ctx, node)
+        if told_to == "off":
+            await until_off(ctx, node, deadline.left())
+            after = "off"
+        else:
+            after = await _gone(ctx, node, before, deadline.left(), reboots=told_to == "rebooting")
+        ctx.emit("node", node=node.name, state="crashed", why=f"{self.method}: {after}")
+        return {"after": after, "boot_id": before}
+
+
+async def _boot_if_known(ctx: Context, node: Node) -> str:
+    """The boot id, or nothing: a node that does not answer can be crashed all the same."""
+    try:
+        return await boot_of(ctx, node)
+    except (CannotTell, TimeoutError):
+        return ""
+
+
+async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboots: bool) -> str:
+    """How the node is once it went down. A link that is gone is enough where it is known that the node reboots; else
+    it is a new boot id or the power that says which."""
+
+    async def look() -> str:
+        if await power_of(ctx, node) is PowerState.STOPPED:
+            return "off"
+        try:
+            now = await boot_of(ctx, node)
+            if now and before and now != before:
+                return "rebooting"
+            there = await answers(ctx, node)
+        except (LinkDown, LinkLost):
+            there = False
+        if there or not reboots:
+            raise NotYet(f"{node.name} {'still answers' if there else 'does not answer'}, and is powered on")
+        return "rebooting"
+
+    after = await settle(ctx, look, deadline=deadline, what=f"the crash of {node.name}")
+    await ctx.link(node).close()
+    return after

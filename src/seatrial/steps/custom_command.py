@@ -1,0 +1,185 @@
+"""`custom_command`: a program of the user's, on this host or on nodes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.links.process import TimedOut, words
+from seatrial.model.resource import Node
+from seatrial.model.result import Category
+from seatrial.model.scenario import Outputs
+from seatrial.model.values import Argv, Duration
+from seatrial.registry import step
+from seatrial.spi import Context, Finished
+from seatrial.steps.scripts import find, inside
+from seatrial.steps.spawned import spawn
+from seatrial.steps.targets import SELECTOR, each
+
+SHOWN = 20
+"""Lines of output that a failure shows."""
+
+KEPT = 65536
+"""Characters of each stream that go into the outputs, the last ones; the whole is in the suite's log."""
+
+ENDLESS = 7 * 86400.0
+"""Seconds for a command on a node when the step has no timeout: the link wants a number."""
+
+NOT_FOUND = 127
+"""How a shell ends when it does not find the program."""
+
+
+@step("custom_command")
+@dataclass(frozen=True, kw_only=True)
+class CustomCommand:
+    """Run a command in the document's folder (or on nodes), and judge it by its exit code."""
+
+    custom_command: Argv = field(default=(), metadata={"doc": "A list of arguments, or a string for `/bin/sh -c`."})
+    script: str = field(
+        default="",
+        metadata={
+            "doc": "A script and its arguments, in place of `custom_command`; looked for beside the document and in "
+            "`custom_commands/` upward."
+        },
+    )
+    on: str = field(default="", metadata={"doc": f"Run it on these nodes, over their links. {SELECTOR}"})
+    env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "More environment variables."})
+    cwd: str = field(default="", metadata={"doc": "A folder inside the document's folder to run in."})
+    stdin: str = field(default="", metadata={"doc": "Text for its standard input."})
+    expect_exit_code: int | tuple[int, ...] = field(
+        default=0, metadata={"doc": "The exit code, or the list of exit codes, with which the step passes."}
+    )
+    timeout: Duration | None = field(default=None, metadata={"doc": "How long one attempt may take."})
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """One command, and only what it can have."""
+        if bool(self.custom_command) == bool(self.script):
+            yield "script" if self.script else "", "name exactly one of `custom_command` and `script`"
+        if self.on and self.script:
+            yield "script", "a script is on this host, and `on` runs on nodes: use `custom_command` with a path there"
+        if self.on and self.cwd:
+            yield "cwd", "`cwd` is a folder of this host, and `on` runs on nodes: begin the command with `cd`"
+        if self.expect_exit_code == ():
+            yield "expect_exit_code", "the list is empty: no exit code could pass"
+        try:
+            if self.script and not shlex.split(self.script):
+                yield "script", "the script is empty"
+        except ValueError as error:
+            yield "script", f"cannot be split into a name and arguments: {error}"
+
+    def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
+        """What is wrong with the files it names, seen from the document's folder."""
+        try:
+            if self.script and "${{" not in self.script:
+                find(shlex.split(self.script)[0], folder)
+        except (CannotTell, ValueError, IndexError) as error:
+            yield "script", str(error)
+        try:
+            if self.cwd and "$" not in self.cwd:
+                inside(self.cwd, folder)
+        except CannotTell as error:
+            yield "cwd", str(error)
+
+    def node_names(self) -> Iterable[str]:
+        """The selectors to check."""
+        return (self.on,) if self.on else ()
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepFailed (test) on another exit code, ToolMissing, Overrun after `timeout`.
+
+        Outputs: `exit_code`, `stdout`, `stderr` (without the line end at their end), `json` (when stdout is JSON);
+        with `on` the same of the first node, and `nodes` (by node).
+        """
+        if self.on:
+            return await self._on_nodes(ctx)
+        try:
+            done = await spawn(
+                ctx, self._argv(ctx), cwd=self._folder(ctx), env=self.env, input=self.stdin, timeout=self.timeout
+            )
+        except TimedOut as error:
+            _keep(ctx, "", error.stdout, error.stderr)
+            raise Overrun(str(error), evidence=_last(error.stdout, error.stderr)) from error
+        return self._judged(ctx, done)
+
+    def _argv(self, ctx: Context) -> list[str]:
+        if not self.script:
+            return words(self.custom_command)
+        name, *arguments = shlex.split(self.script)
+        return [str(find(name, ctx.document_folder)), *arguments]
+
+    def _folder(self, ctx: Context) -> Path:
+        if not self.cwd:
+            return ctx.document_folder
+        # The deployer's own folder is the trial's, and so allowed as well.
+        if Path(self.cwd).is_absolute() and Path(self.cwd).is_relative_to(ctx.folder):
+            return inside(self.cwd, ctx.folder)
+        return inside(self.cwd, ctx.document_folder)
+
+    async def _on_nodes(self, ctx: Context) -> Outputs:
+        nodes = await ctx.select(self.on)
+        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        found: dict[str, Outputs] = {}
+
+        async def one(node: Node) -> None:
+            try:
+                done = await ctx.link(node).run(
+                    self.custom_command, timeout=self.timeout or ENDLESS, input=self.stdin, env={**ours, **self.env}
+                )
+            except TimeoutError as error:
+                raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
+            found[node.name] = self._judged(ctx, done, node.name)
+
+        await each(nodes, one)
+        return {**found[nodes[0].name], "nodes": found}
+
+    def _judged(self, ctx: Context, done: Finished, where: str = "") -> Outputs:
+        _keep(ctx, where, done.stdout, done.stderr)
+        expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
+        if done.exit_code not in expected:
+            text = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2][:200]
+            said = f": {text}" if text else ""
+            place = f" on {where}" if where else ""
+            evidence = _last(done.stdout, done.stderr)
+            if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
+                raise ToolMissing(f"the shell found no such program{place}{said}", evidence=evidence)
+            wanted = " or ".join(map(str, expected))
+            message = f"the command ended with {done.exit_code}{place}, expected {wanted}{said}"
+            raise StepFailed(message, category=Category.TEST, evidence=evidence)
+        outputs: dict[str, object] = {
+            "exit_code": done.exit_code,
+            "stdout": _short(done.stdout),
+            "stderr": _short(done.stderr),
+        }
+        parsed = _json(done.stdout)
+        return outputs if parsed is None else {**outputs, "json": parsed}
+
+
+def _keep(ctx: Context, where: str, stdout: str, stderr: str) -> None:
+    at = f"{where} " if where else ""
+    for source, text in (("stdout", stdout), ("stderr", stderr)):
+        if text:
+            ctx.output(at + source, text)
+
+
+def _last(stdout: str, stderr: str) -> str:
+    return "\n".join([*stdout.splitlines()[-SHOWN:], *stderr.splitlines()[-SHOWN:]])
+
+
+def _short(text: str) -> str:
+    return text.rstrip("\n")[-KEPT:]
+
+
+def _json(text: str) -> object | None:
+    """The value, when the text is one JSON value; a look at its first letter saves most texts from being parsed."""
+    begin = text.lstrip()[:1]
+    if not begin or begin not in '{["-0123456789tf':
+        return None
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return None
+    return value

@@ -1,0 +1,26 @@
+"""`destroy`: the system is taken away, and its nodes are given back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context
+from seatrial.steps.settle import GRACE, limited
+from seatrial.steps.targets import each, told
+
+
+@step("destroy")
+@dataclass(frozen=True, kw_only=True)
+class Destroy:
+    """Take the system away and give its nodes back."""
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when it is not gone within the deadline. Outputs: `nodes`, those that were given back."""
+        async with limited(ctx.deadline("destroy") + GRACE, "the end of the system"):
+            nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []
+            await ctx.system.destroy(ctx)
+            if nodes:
+                await each(nodes, ctx.destroy_node)
+        return told(nodes)

@@ -1,0 +1,91 @@
+"""`stop_node` and `start_node`: the power of single nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seatrial.errors import CannotTell
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context, Powers
+from seatrial.steps.power import power_of, switch_off, switch_on, until_off, until_up
+from seatrial.steps.settle import GRACE, Deadline, limited
+from seatrial.steps.targets import Targets, each, told
+
+
+@step("stop_node")
+@dataclass(frozen=True, kw_only=True)
+class StopNode(Targets):
+    """Power nodes off in their orderly way; returns when the power is off."""
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.STOP})
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when a node is not off within the deadline. Outputs: `nodes`, `node`."""
+        nodes = await ctx.select(self.target())
+        await ctx.system.before_outage(ctx)
+        await each(nodes, lambda node: stop(ctx, node))
+        return told(nodes)
+
+
+@step("start_node")
+@dataclass(frozen=True, kw_only=True)
+class StartNode(Targets):
+    """Power nodes on; returns when link and service of each answer, whatever the state of the whole."""
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.START})
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when a node is not up within the deadline. Outputs: `nodes`, `node`."""
+        nodes = await ctx.select(self.target())
+
+        async def up(node: Node) -> None:
+            deadline = Deadline(ctx.deadline("start"))
+            await start(ctx, node)
+            await until_up(ctx, node, deadline.left(), what=f"the start of {node.name}")
+            ctx.emit("node", node=node.name, state="running", why="started")
+
+        await each(nodes, up)
+        return told(nodes)
+
+
+async def stop(ctx: Context, node: Node) -> None:
+    """Power one node off, and wait; one that is off already stays so."""
+    if await is_now(ctx, node, PowerState.STOPPED):
+        return
+    seconds = ctx.deadline("stop")
+    deadline = Deadline(seconds)
+    say_stopping(ctx, node)
+    async with limited(seconds + GRACE, f"the power-off of {node.name}"):
+        await switch_off(ctx, node)
+    await until_off(ctx, node, deadline.left())
+    ctx.emit("node", node=node.name, state="stopped", why="powered off")
+
+
+def say_stopping(ctx: Context, node: Node) -> None:
+    """The events of a node that is asked to power off."""
+    ctx.emit("fault", node=node.name, fault="stop", method="power", step=ctx.step)
+    ctx.emit("node", node=node.name, state="stopping")
+
+
+async def start(ctx: Context, node: Node) -> None:
+    """Power one node on; one that runs already is left alone."""
+    if await is_now(ctx, node, PowerState.RUNNING):
+        return
+    ctx.emit("node", node=node.name, state="starting")
+    async with limited(ctx.deadline("start") + GRACE, f"the start of {node.name}"):
+        await switch_on(ctx, node)
+
+
+async def is_now(ctx: Context, node: Node, state: PowerState) -> bool:
+    """Whether there is nothing to do; False also when it cannot be told, since doing it twice does no harm."""
+    try:
+        return await power_of(ctx, node) is state
+    except CannotTell:
+        return False

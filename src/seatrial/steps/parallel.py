@@ -1,0 +1,102 @@
+"""`parallel`: child steps at the same time, each when what it needs has passed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from seatrial.errors import StepStopped
+from seatrial.model.result import Outcome, Verdict, worst
+from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.registry import step
+from seatrial.spi import Context
+from seatrial.steps import graph
+
+
+@step("parallel")
+@dataclass(frozen=True, kw_only=True)
+class Parallel:
+    """Run child steps at the same time; those with `needs: [id]` begin when these have passed."""
+
+    steps: tuple[StepPlan, ...] = field(metadata={"doc": "The child steps; each may take `needs: [id]`."})
+    fail_fast: bool = field(default=False, metadata={"doc": "Cancel the others at the first that did not pass."})
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """There is something to do, and the needs can be met."""
+        if not self.steps:
+            yield "steps", "at least one step is needed"
+        for problem in graph.broken(self.steps):
+            yield "steps", problem
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepStopped with the worst verdict of the children. Outputs: `passed` (how many)."""
+        outcomes = await _Together(ctx, self.steps, self.fail_fast).run()
+        bad = [(self.steps[at], one) for at, one in outcomes.items() if one.verdict is not Verdict.PASSED]
+        if not bad:
+            return {"passed": len(outcomes)}
+        verdict = worst(one.verdict for _, one in bad)
+        first = next(one for _, one in bad if one.verdict is verdict)
+        told = "; ".join(f"{graph.name(child)}: {one.error}" for child, one in bad)
+        count = f"{len(bad)} of {len(self.steps)} did not pass: "
+        raise StepStopped(
+            count + told,
+            failed=verdict is Verdict.FAILED,
+            category=first.category,
+            evidence="\n".join(one.evidence for _, one in bad if one.evidence),
+        )
+
+
+class _Together:
+    """One run of the children; a child is known by its place, since ids are optional."""
+
+    def __init__(self, ctx: Context, steps: tuple[StepPlan, ...], fail_fast: bool) -> None:
+        self._ctx = ctx
+        self._steps = steps
+        self._fail_fast = fail_fast
+        self._places = {child.id: at for at, child in enumerate(steps) if child.id}
+        self._ended = [asyncio.Event() for _ in steps]
+        self._begun: set[int] = set()
+        self._outcomes: dict[int, Outcome] = {}
+        """Of those that ran to their end; a skipped or cancelled one has none."""
+        self._stopped_by = ""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> Mapping[int, Outcome]:
+        """What became of those that ran, in the order of the document."""
+        async with asyncio.TaskGroup() as group:
+            self._tasks = [group.create_task(self._child(at)) for at in range(len(self._steps))]
+        return dict(sorted(self._outcomes.items()))
+
+    async def _child(self, at: int) -> None:
+        child = self._steps[at]
+        try:
+            for need in child.needs:
+                await self._ended[self._places[need]].wait()
+            reason = self._stopped_by or self._why_not(child)
+            if reason:
+                self._ctx.skip([child], reason)
+                return
+            self._begun.add(at)
+            outcome = await self._ctx.attempt(child)
+            self._outcomes[at] = outcome
+            if outcome.verdict is not Verdict.PASSED and self._fail_fast and not self._stopped_by:
+                self._stop(at)
+        finally:
+            self._ended[at].set()
+
+    def _why_not(self, child: StepPlan) -> str:
+        for need in child.needs:
+            outcome = self._outcomes.get(self._places[need])
+            if outcome is None:
+                return f"needs {need}, which did not run"
+            if outcome.verdict is not Verdict.PASSED:
+                how = "failed" if outcome.verdict is Verdict.FAILED else "could not be judged"
+                return f"needs {need}, which {how}"
+        return ""
+
+    def _stop(self, by: int) -> None:
+        """Cancel what runs; what waits for its needs is woken by their end, and is skipped."""
+        self._stopped_by = f"fail_fast: {graph.name(self._steps[by])} did not pass"
+        for at in self._begun - self._outcomes.keys():
+            self._tasks[at].cancel()

@@ -1,0 +1,197 @@
+"""Powers over a node: by the system itself where it has them, else by the provider; and waiting for what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from seatrial.errors import CannotTell, NotSupported
+from seatrial.model.cluster import Measured, PowerState
+from seatrial.model.resource import Node
+from seatrial.spi import Context, Guest, Power, Powers, Services
+from seatrial.steps.settle import NotYet, settle
+
+ANSWER = 5.0
+"""Seconds that a node's link may take to answer one look."""
+
+
+def by_guest(ctx: Context) -> bool:
+    """Whether the suite forbids the provider's own powers."""
+    return ctx.suite.power == "guest"
+
+
+async def switch_off(ctx: Context, node: Node) -> None:
+    """Orderly power-off: by the provider, or in the guest where the suite or the provider allows no other."""
+    what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx) else Powers.STOP
+    if await ctx.system.power(ctx, node, what):
+        return
+    if what is Powers.STOP:
+        await _power(ctx, what).stop(node)
+    else:
+        await _guest(ctx, what).guest_stop(node)
+
+
+def _only_in_guest(ctx: Context) -> bool:
+    return Powers.STOP not in _all_powers(ctx) and Powers.GUEST_STOP in _all_powers(ctx)
+
+
+def _all_powers(ctx: Context) -> frozenset[Powers]:
+    return ctx.provider.powers | ctx.system.powers(ctx.suite.system.settings)
+
+
+async def switch_on(ctx: Context, node: Node) -> None:
+    """Power on."""
+    if not await ctx.system.power(ctx, node, Powers.START):
+        await _power(ctx, Powers.START).start(node)
+
+
+async def cut(ctx: Context, node: Node) -> None:
+    """Hard power-off, with no warning."""
+    if not await ctx.system.power(ctx, node, Powers.CRASH):
+        await _power(ctx, Powers.CRASH).crash(node)
+
+
+async def reboot(ctx: Context, node: Node) -> None:
+    """Ask the guest to reboot."""
+    if not await ctx.system.power(ctx, node, Powers.GUEST_REBOOT):
+        await _guest(ctx, Powers.GUEST_REBOOT).guest_reboot(node)
+
+
+async def crash_in_guest(ctx: Context, node: Node) -> str:
+    """Crash the guest; `rebooting` or `off` as the guest was told, empty when the system did it and does not say."""
+    if await ctx.system.power(ctx, node, Powers.GUEST_CRASH):
+        return ""
+    return await _guest(ctx, Powers.GUEST_CRASH).guest_crash(node)
+
+
+async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> None:
+    """Power off in order and on again."""
+    if await ctx.system.power(ctx, node, Powers.GRACEFUL_RESTART):
+        return
+    power = _power(ctx, Powers.GRACEFUL_RESTART)
+    await power.stop(node)
+    await until_off(ctx, node, left())
+    await power.start(node)
+
+
+def _power(ctx: Context, what: Powers) -> Power:
+    if by_guest(ctx):
+        raise NotSupported(f"the suite says `power: guest`: the provider may not be asked to {what}")
+    if what in ctx.provider.powers and isinstance(ctx.provider, Power):
+        return ctx.provider
+    raise _missing(ctx, what)
+
+
+def _guest(ctx: Context, what: Powers) -> Guest:
+    if what in ctx.provider.powers and isinstance(ctx.provider, Guest):
+        return ctx.provider
+    raise _missing(ctx, what)
+
+
+def _missing(ctx: Context, what: Powers) -> NotSupported:
+    has = ", ".join(sorted(_all_powers(ctx))) or "none"
+    return NotSupported(
+        f"neither the system nor the provider {ctx.suite.provider} has the power: {what}; they have: {has}"
+    )
+
+
+# What became of it
+
+
+async def power_of(ctx: Context, node: Node) -> PowerState:
+    """The power state: of nodes that the provider made as the provider knows it, of others as the system does."""
+    if ctx.system.places_nodes:
+        return await ctx.provider.state(node)
+    own = getattr(ctx.system, "state", None)
+    if own is not None:
+        return PowerState(await own(ctx, node))
+    health = (await ctx.system.health(ctx, [node])).get(node.name)
+    return health.power if health is not None else PowerState.UNKNOWN
+
+
+async def boot_of(ctx: Context, node: Node) -> str:
+    """The boot id: the provider's word, or the kernel's own on a node that is not the provider's."""
+    if ctx.system.places_nodes:
+        return await ctx.provider.boot_id(node)
+    done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)
+    if not done.ok:
+        raise CannotTell(f"the boot id of {node.name} cannot be read: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+async def answers(ctx: Context, node: Node) -> bool:
+    """Whether the node's link answers now; a connection that hangs is let go, so that the next look makes a new one."""
+    try:
+        return (await ctx.link(node).run(["true"], timeout=ANSWER)).ok
+    except TimeoutError:
+        await ctx.link(node).close()
+        return False
+
+
+async def until_off(ctx: Context, node: Node, deadline: float) -> None:
+    """Return when the power is off."""
+
+    async def look() -> bool:
+        state = await power_of(ctx, node)
+        if state is PowerState.STOPPED:
+            return True
+        raise _unlike(node, state)
+
+    await settle(ctx, look, deadline=deadline, what=f"the power-off of {node.name}")
+    await ctx.link(node).close()
+
+
+async def until_up(
+    ctx: Context, node: Node, deadline: float, *, what: str, also: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Return when the node is powered on, its link answers and its service is up; the whole is not asked. `also` is
+    asked first whether it is the boot that is meant: it raises NotYet when not."""
+    ensured = False
+
+    async def look() -> bool:
+        nonlocal ensured
+        state = await power_of(ctx, node)
+        if state is not PowerState.RUNNING:
+            raise _unlike(node, state)
+        if also is not None:
+            await also()
+        if not await answers(ctx, node):
+            raise NotYet(f"the link of {node.name} does not answer")
+        if not ensured:
+            await ensure_service(ctx, node)
+            ensured = True
+        health = (await ctx.system.health(ctx, [node])).get(node.name)
+        service = health.parts.get("service") if health is not None else None
+        if service is None or service.ok:
+            return True
+        if service.measured is Measured.UNKNOWN:
+            raise CannotTell(f"the service of {node.name} could not be measured: {service.why}")
+        raise NotYet(f"the service of {node.name} is not up: {service.why}")
+
+    await settle(ctx, look, deadline=deadline, what=what)
+
+
+async def until_served(ctx: Context, node: Node, deadline: float) -> None:
+    """Have a service started that does not start with its node; returns at once where that is not needed."""
+    if isinstance(ctx.provider, Services) or not hasattr(ctx.system, "ensure_running"):
+        return
+
+    async def look() -> bool:
+        if not await answers(ctx, node):
+            raise NotYet(f"the link of {node.name} does not answer")
+        return True
+
+    await settle(ctx, look, deadline=deadline, what=f"the start of {node.name}")
+    await ensure_service(ctx, node)
+
+
+async def ensure_service(ctx: Context, node: Node) -> None:
+    """Let the system start its service after a boot, where it says that it has to (`ensure_running`)."""
+    ensure = getattr(ctx.system, "ensure_running", None)
+    if ensure is not None:
+        await ensure(ctx, node)
+
+
+def _unlike(node: Node, state: PowerState) -> Exception:
+    if state is PowerState.UNKNOWN:
+        return CannotTell(f"the power state of {node.name} could not be read")
+    return NotYet(f"{node.name} is {state}")

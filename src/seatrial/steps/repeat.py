@@ -1,0 +1,75 @@
+"""`repeat`: child steps again and again, for soak tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from seatrial.errors import CannotTell, Overrun, StepStopped
+from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.model.values import Duration, Expression
+from seatrial.registry import step
+from seatrial.spi import Context
+
+
+@step("repeat")
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """Run child steps in rounds; the first bound that is reached ends it, and a round that did not pass stops it."""
+
+    steps: tuple[StepPlan, ...] = field(metadata={"doc": "The steps of one round; expressions in them see `round`."})
+    times: int | None = field(default=None, metadata={"doc": "At most so many rounds."})
+    until: Expression = field(
+        default=Expression(""),
+        metadata={
+            "doc": "A CEL expression, asked after each round, that ends it; it fails when another bound ends it."
+        },
+    )
+    for_: Duration | None = field(default=None, metadata={"doc": "No new round is begun after this time."})
+    delay: Duration = field(default=Duration(0.0), metadata={"doc": "The pause between two rounds."})
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Rounds have an end, and there is something in them."""
+        if not self.steps:
+            yield "steps", "at least one step is needed"
+        if self.times is None and not self.until and self.for_ is None:
+            yield "", "it would never end: name one or more of `times`, `until` and `for`"
+        if isinstance(self.times, int) and self.times < 1:
+            yield "times", f"{self.times} rounds would do nothing; allowed: 1 or more"
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when `until` did not hold before another bound. Outputs: `rounds`, `duration` (seconds)."""
+        clock = asyncio.get_running_loop().time
+        start, round_ = clock(), 0
+        while True:
+            round_ += 1
+            await self._round(ctx, round_)
+            spent = clock() - start
+            if self.until and await self._holds(ctx, round_):
+                break
+            if self._over(round_, spent):
+                if self.until:
+                    raise Overrun(f"`{self.until}` did not come true in {round_} rounds, {spent:.3g} s")
+                break
+            # Also with no delay: rounds that never wait must not keep timeouts and Ctrl-C out.
+            await asyncio.sleep(self.delay if self.for_ is None else min(self.delay, self.for_ - spent))
+            if self.for_ is not None and clock() - start >= self.for_ and not self.until:
+                break
+        return {"rounds": round_, "duration": round(clock() - start, 6)}
+
+    async def _round(self, ctx: Context, number: int) -> None:
+        try:
+            await ctx.run(self.steps, label=f"#{number}", round=number)
+        except StepStopped as error:
+            text = f"round {number}: {error}"
+            raise StepStopped(text, failed=error.failed, category=error.category, evidence=error.evidence) from error
+
+    def _over(self, rounds: int, spent: float) -> bool:
+        return (self.times is not None and rounds >= self.times) or (self.for_ is not None and spent >= self.for_)
+
+    async def _holds(self, ctx: Context, number: int) -> bool:
+        value = await ctx.evaluate(self.until, round=number)
+        if not isinstance(value, bool):
+            raise CannotTell(f"`until: {self.until}` gave {value!r}, neither true nor false")
+        return value

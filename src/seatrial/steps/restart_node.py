@@ -1,0 +1,79 @@
+"""`restart_node`: a node goes down and comes back, and its boot id proves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seatrial.errors import CannotTell, Overrun, StepFailed
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.model.result import Category
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context, Powers
+from seatrial.steps.node_power import is_now
+from seatrial.steps.power import boot_of, power_cycle, reboot, until_up
+from seatrial.steps.settle import GRACE, Deadline, NotYet, limited
+from seatrial.steps.targets import Targets, each, told
+
+
+@step("restart_node")
+@dataclass(frozen=True, kw_only=True)
+class RestartNode(Targets):
+    """Restart nodes; passes only when each has a new boot id, and link and service answer again."""
+
+    method: Literal["ssh", "graceful"] = field(
+        default="ssh", metadata={"doc": "`ssh`: reboot inside the guest; `graceful`: power cycle by the provider."}
+    )
+
+    def needs_powers(self) -> frozenset[Powers]:
+        """Refused at plan time where this is missing."""
+        return frozenset({Powers.GRACEFUL_RESTART if self.method == "graceful" else Powers.GUEST_REBOOT})
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepFailed when a node did not go down, Overrun when it did not come back. Outputs: `nodes`, `node`,
+        `boot_id` (of the first), `boot_ids` (by node)."""
+        nodes = await ctx.select(self.target())
+        await ctx.system.before_outage(ctx)
+        boots: dict[str, str] = {}
+
+        async def one(node: Node) -> None:
+            boots[node.name] = await self._restart(ctx, node)
+
+        await each(nodes, one)
+        return told(nodes, boot_id=boots[nodes[0].name], boot_ids=boots)
+
+    async def _restart(self, ctx: Context, node: Node) -> str:
+        if await is_now(ctx, node, PowerState.STOPPED):
+            raise StepFailed(f"{node.name} is powered off: use start_node", category=Category.TEST)
+        seconds = ctx.deadline("restart")
+        deadline = Deadline(seconds)
+        before = now = await boot_of(ctx, node)
+        ctx.emit("fault", node=node.name, fault="restart", method=self.method, step=ctx.step)
+        ctx.emit("node", node=node.name, state="restarting")
+        async with limited(seconds + GRACE, f"the restart of {node.name}"):
+            await (power_cycle(ctx, node, deadline.left) if self.method == "graceful" else reboot(ctx, node))
+
+        async def booted_again() -> None:
+            nonlocal now
+            now = await boot_of(ctx, node)
+            if now == before:
+                raise NotYet(f"the boot id of {node.name} is still {before}")
+
+        try:
+            await until_up(ctx, node, deadline.left(), what=f"the restart of {node.name}", also=booted_again)
+        except Overrun as error:
+            if now != before or not await self._same_boot(ctx, node, before):
+                raise
+            text = f"{node.name} did not go down: {seconds:g} s after it was asked to restart its boot id is the same"
+            raise StepFailed(text, evidence=f"boot id: {before}") from error
+        ctx.emit("node", node=node.name, state="running", why="restarted")
+        return now
+
+    async def _same_boot(self, ctx: Context, node: Node, before: str) -> bool:
+        """Whether it is up in the boot that it was in; a node that went down and stayed so has no boot id to give."""
+        try:
+            return await is_now(ctx, node, PowerState.RUNNING) and await boot_of(ctx, node) == before
+        except (CannotTell, TimeoutError):
+            return False

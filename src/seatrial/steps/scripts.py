@@ -1,0 +1,53 @@
+"""Finding the file behind `script:`: beside the document, then in `custom_commands/` upward to the project's folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from seatrial.errors import CannotTell
+
+FOLDER = "custom_commands"
+
+
+def find(name: str, document_folder: Path) -> Path:
+    """The script's path; CannotTell when it is not there, may not be executed, or is outside the project."""
+    here = _plain(document_folder)
+    root = project_of(here)
+    looked = []
+    for folder in [here, *(up / FOLDER for up in (here, *here.parents) if up.is_relative_to(root))]:
+        path = _plain(folder / name)
+        if not path.is_relative_to(root):
+            raise CannotTell(
+                f"the script {name!r} is outside the project {root}: keep it beside the document, "
+                f"or in a folder {FOLDER}/ of the project"
+            )
+        if path.is_file():
+            if not os.access(path, os.X_OK):
+                raise CannotTell(f"the script {path} may not be executed: chmod +x it")
+            return path
+        looked.append(str(path))
+    raise CannotTell(f"there is no script {name!r}; looked for: {', '.join(looked)}")
+
+
+def project_of(folder: Path) -> Path:
+    """The nearest folder upward with a `seatrial.toml`, else the current one if it is above, else the repository."""
+    upward = (folder, *folder.parents)
+    for marker in ("seatrial.toml", "", ".git"):
+        for one in upward:
+            if (one / marker).exists() if marker else one == Path.cwd():
+                return one
+    return folder
+
+
+def inside(name: str, folder: Path) -> Path:
+    """A path relative to a folder, or absolute in it; CannotTell when it leads out of it."""
+    path = _plain(folder / name)
+    if not path.is_relative_to(_plain(folder)):
+        raise CannotTell(f"{name!r} leads out of {folder}")
+    return path
+
+
+def _plain(path: Path) -> Path:
+    """Absolute and without `..`; links stay as they are, since a project may well link to its own files."""
+    return Path(os.path.normpath(path.absolute()))

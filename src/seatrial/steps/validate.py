@@ -1,0 +1,88 @@
+"""`validate`: checks are observed, and decide."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.model.result import Category, CheckResult, Verdict
+from seatrial.model.scenario import CheckPlan, Outputs, Retry
+from seatrial.registry import step
+from seatrial.spi import Context
+
+
+@step("validate")
+@dataclass(frozen=True, kw_only=True)
+class Validate:
+    """Observe checks at the same time; passes when every one that may decide passed."""
+
+    checks: tuple[CheckPlan, ...] = field(metadata={"doc": "What to observe: names, or objects with `check`."})
+    allow_failures: tuple[str, ...] = field(
+        default=(),
+        metadata={"doc": "Checks that may fail without deciding; one that is not in `checks` is observed too."},
+    )
+    retry: Retry | None = field(
+        default=None, metadata={"doc": "How often each check looks until it passes; without it: once."}
+    )
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Nothing observed is not a pass."""
+        if not self.checks:
+            yield "checks", "at least one check is needed: nothing observed is not a pass"
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepFailed when a check that decides failed, CannotTell when one is unknown and none failed.
+
+        Outputs: `passed`, `failed`, `unknown` (how many, of those that decide), `seen` (by check, the last value).
+        """
+        results = await ctx.observe([self._plan(plan) for plan in self.checks], self.retry)
+        deciding = [one for one in results if not one.allowed_failure]
+        by_verdict = {verdict: [one for one in deciding if one.verdict is verdict] for verdict in Verdict}
+        failed, unknown = by_verdict[Verdict.FAILED], by_verdict[Verdict.UNKNOWN]
+        if failed:
+            category = failed[0].observation.category or Category.PRODUCT
+            raise StepFailed(_summary(failed), category=category, evidence=_evidence(results))
+        if unknown:
+            error = CannotTell(_summary(unknown), evidence=_evidence(results))
+            error.category = unknown[0].observation.category or error.category
+            raise error
+        counts: dict[str, object] = {verdict.value: len(found) for verdict, found in by_verdict.items()}
+        return {**counts, "seen": {one.check: one.observation.seen for one in results}}
+
+    def _plan(self, plan: CheckPlan) -> CheckPlan:
+        allowed = plan.text in self.allow_failures or plan.kind in self.allow_failures
+        return dataclasses.replace(plan, allow_failure=True) if allowed and not plan.allow_failure else plan
+
+
+def _summary(results: Sequence[CheckResult]) -> str:
+    return "; ".join(_line(result) for result in results)
+
+
+def _line(result: CheckResult) -> str:
+    """`cluster_status: expected 'running', seen 'degraded' (n12 is stopped)`."""
+    observation = result.observation
+    if result.verdict is Verdict.UNKNOWN:
+        return f"{result.check}: could not be measured: {observation.why or observation.seen!r}"
+    told = []
+    if observation.expected is not None:
+        told.append(f"expected {_short(observation.expected)}")
+    if observation.seen is not None:
+        told.append(f"seen {_short(observation.seen)}")
+    why = f" ({observation.why})" if observation.why and told else observation.why
+    return f"{result.check}: {', '.join(told)}{why}" if told or why else f"{result.check}: {result.verdict}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _evidence(results: Sequence[CheckResult]) -> str:
+    lines = []
+    for one in results:
+        looks = f"{one.attempts} look{'' if one.attempts == 1 else 's'} in {one.duration:.3g} s"
+        may = ", may fail" if one.allowed_failure else ""
+        lines.append(f"{one.verdict}: {_line(one) if one.verdict is not Verdict.PASSED else one.check} [{looks}{may}]")
+    return "\n".join(lines)

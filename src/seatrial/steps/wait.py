@@ -1,0 +1,49 @@
+"""`wait`: for a time, or until something holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from seatrial.errors import CannotTell
+from seatrial.model.scenario import Outputs
+from seatrial.model.values import Duration, Expression
+from seatrial.registry import step
+from seatrial.spi import Context
+from seatrial.steps.settle import NotYet, settle
+
+
+@step("wait")
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Wait for a duration, or until an expression holds."""
+
+    for_: Duration | None = field(default=None, metadata={"doc": "How long."})
+    until: Expression = field(default=Expression(""), metadata={"doc": "A CEL expression that has to become true."})
+    timeout: Duration = field(
+        default=Duration(300.0), metadata={"doc": "How long `until` may take to hold before the step fails."}
+    )
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Exactly one of the two."""
+        if (self.for_ is None) == (not self.until):
+            yield "until" if self.until else "", "name exactly one of `for` (a duration) and `until` (an expression)"
+
+    async def run(self, ctx: Context) -> Outputs | None:
+        """Overrun when `until` never held, CannotTell when at the end it could not be worked out."""
+        if self.for_ is not None:
+            if self.for_ > 0:
+                await asyncio.sleep(self.for_)
+            return None
+
+        async def look() -> bool:
+            value = await ctx.evaluate(self.until)
+            if not isinstance(value, bool):
+                raise CannotTell(f"it gave {value!r}, neither true nor false")
+            if not value:
+                raise NotYet("it is false")
+            return True
+
+        await settle(ctx, look, deadline=self.timeout, what=f"`{self.until}`")
+        return None
