@@ -102,9 +102,9 @@ class Local:
 
     def link(self, node: Node) -> Link:
         """SSH to the node."""
-        from seatrial.links.ssh import SshLink
+        from seatrial.links.ssh import SSHLink
 
-        return SshLink(node)
+        return SSHLink.to(node)
 
     async def state(self, node: Node) -> PowerState:
         """By the box: running or paused while it lives, stopped otherwise."""
