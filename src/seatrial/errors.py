@@ -3,6 +3,8 @@
     SeatrialError                  3  something of ours or of the infrastructure broke: unknown
     ├── UsageError                 2  the caller asked for what cannot be
     │   ├── DocumentError          2  wrong documents: all their problems at once
+    │   │   ├── PowersMissing      2  documents whose only fault is that they ask for missing powers (also NotSupported)
+    │   │   └── SuitesOverBudget   2  documents whose only fault is that suites can never fit (also OverBudget)
     │   ├── NotSupported           2  a power that the provider or system does not have (also a NotImplementedError)
     │   ├── OverBudget             2  a suite that can never fit
     │   └── ExtraMissing           2  an optional dependency that is not installed
@@ -76,6 +78,14 @@ class NotSupported(UsageError, NotImplementedError):
 
 class OverBudget(UsageError):
     """A suite is larger than the budget that it would have to fit in."""
+
+
+class PowersMissing(DocumentError, NotSupported):
+    """Documents that ask for powers that the provider or the system does not have, and nothing else is wrong."""
+
+
+class SuitesOverBudget(DocumentError, OverBudget):
+    """Documents with suites that can never fit, and nothing else is wrong."""
 
 
 class ExtraMissing(UsageError):

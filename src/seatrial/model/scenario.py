@@ -131,6 +131,10 @@ class Suite:
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    """What `${{ vars.x }}` is before the first `set` step."""
+    fallbacks: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Parameter to the values to fall back on, in their order, when its own cannot be had (`db_version` in a sut)."""
     steps: tuple[StepPlan, ...] = ()
     system: SystemPlan
     source: Source

@@ -1,0 +1,95 @@
+"""From documents to a plan: reads everything, and raises all that is wrong in one error."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import DocumentError, Problem, UsageError, nearest
+from seatrial.loading.compose import Shelf, drafts
+from seatrial.loading.fits import over_budget
+from seatrial.loading.problems import Problems
+from seatrial.loading.settings import Settings
+from seatrial.loading.suites import Shop, make
+from seatrial.model.scenario import Budget, Plan, Suite
+from seatrial.registry import Registry
+
+
+def compile_documents(
+    paths: Iterable[Path | str],
+    registry: Registry,
+    settings: Settings,
+    *,
+    providers: Collection[str] = (),
+    on: str = "",
+    overrides: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Plan:
+    """The suites of all documents.
+
+    `providers` selects suites by the provider they name, `on` runs them on another; `overrides` are `--set`:
+    `parameters.x`, `vars.x`, or plain `x` (a variable, and a parameter where the suite has it). `sample` is the system
+    of suites where neither they nor the project name one. DocumentError has every problem of every file; nothing is
+    started. UsageError: `on` or `providers` name a provider that there is not.
+    """
+    known = registry.names("provider")
+    for name in (*providers, *([on] if on else [])):
+        if name not in known:
+            raise UsageError(f"unknown provider {name!r}: {nearest(name, known)}")
+    problems = Problems()
+    shop = Shop(registry, settings, problems, frozenset(providers), on, overrides or {}, sample, environ)
+    if on:
+        shop.checked[("provider", on)] = registry.get("provider", on)
+    shelf = Shelf(problems, settings)
+    # Tens of thousands of small objects are made and all of them stay: looking for rubbish among them is in vain.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        suites, files = _suites(shop, shelf, [Path(path) for path in paths])
+    finally:
+        if collecting:
+            gc.enable()
+    plan = _plan(shop, suites, files)
+    problems.done()
+    return plan
+
+
+def _suites(shop: Shop, shelf: Shelf, paths: Sequence[Path]) -> tuple[list[Suite], list[str]]:
+    suites: list[Suite] = []
+    for path in paths:
+        document = shelf.open(path, str(path))
+        if document is None:
+            continue
+        try:
+            for draft in drafts(shelf, document, []):
+                suites += make(shop, draft)
+        except RecursionError:
+            shop.problems.take(DocumentError([Problem(str(path), 0, 0, "the document is nested too deeply")]))
+    return suites, list(shelf.taken.values())
+
+
+def _plan(shop: Shop, suites: Sequence[Suite], files: Sequence[str]) -> Plan:
+    limits = [limit for limit, _, _ in shop.limits]
+    of_project = shop.settings.value("max_concurrent_nodes")
+    nodes = min([*limits, *([of_project] if of_project is not None else [])], default=None)
+    budget = Budget(
+        nodes=nodes, memory_gb=shop.settings.value("max_memory_gb"), parallel=shop.settings.value("parallel")
+    )
+    first: dict[str, Suite] = {}
+    for suite in suites:
+        held = first.setdefault(suite.test_id, suite)
+        document = shop.homes[suite.source.file]
+        if held is not suite:
+            other = shop.homes[held.source.file]
+            where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
+            hint = "give one of them another name"
+            shop.problems.add(document, suite.source.path, f"the suite {suite.test_id!r} is there already: {where}", hint, key=True)
+        why = over_budget(suite, budget.nodes, budget.memory_gb)
+        if why:
+            hint = "make the suite smaller, or the budget larger (max_concurrent_nodes, max_memory_gb)"
+            shop.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")
+    return Plan(suites=tuple(suites), budget=budget, documents=tuple(files), warnings=tuple(shop.problems.warnings))

@@ -1,0 +1,120 @@
+"""What a suite is held against before it is planned: the nodes it names, the powers it needs, the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from seatrial.errors import UsageError, nearest
+from seatrial.loading.document import Document
+from seatrial.loading.levels import Merged
+from seatrial.loading.problems import Problems
+from seatrial.loading.workflow import Compiled
+from seatrial.model.scenario import Suite
+from seatrial.spi import Powers
+
+BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART})
+"""What `power: guest` forbids."""
+
+MEMORY = ("memory_gb", "libvirt_memory_gb")
+"""Parameters that say the memory of one node."""
+
+ANY_NODE = frozenset({"*", "any", "all"})
+
+
+def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Suite:
+    """The suite with what it counts for; `moot`: it runs on another provider, so the memory it asks for is not used."""
+    names = _names(suite, problems, merged)
+    size = suite.parameters.get("cluster_size")
+    given = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 1
+    nodes = len(names) or given
+    memory = 0.0
+    for name in MEMORY:
+        value = suite.parameters.get(name)
+        if value is None or moot:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            document, place = merged.where("parameters", name)
+            problems.add(document, place, f"{value!r} is no memory", "allowed: GB for each node, a number from 0")
+        else:
+            memory = max(memory, float(value) * nodes)
+    return replace(suite, nodes=nodes, memory_gb=memory)
+
+
+def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
+    try:
+        return tuple(suite.system.factory.node_names(suite.system.settings, suite.parameters))
+    except (UsageError, ValueError, TypeError) as error:
+        document, place = merged.where("parameters", "cluster_size")
+        problems.add(document, place, f"the nodes cannot be named: {error}")
+        return ()
+
+
+def hold(
+    suite: Suite, problems: Problems, merged: Merged, document: Document, compiled: Compiled, provider: type[Any]
+) -> None:
+    """Refuse node names that there are not, and powers that neither provider nor system has."""
+    names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
+    if names:
+        roles = roles_of(suite)
+        for selector, place in compiled.selectors:
+            for word in unknown_nodes(selector, names, roles):
+                hint = nearest(word, names | roles, what="nodes") + "; also *, any, random:N"
+                problems.add(document, place, f"there is no node {word!r}", hint)
+    if compiled.powers:
+        system = suite.system
+        held = frozenset(provider.powers) | frozenset(system.factory.powers(system.settings))
+        usable = held - BY_API if suite.power == "guest" else held
+        for kind, wanted, place in compiled.powers:
+            missing = sorted(frozenset(wanted) - usable)
+            if missing:
+                _missing(suite, problems, document, kind, missing, place, held=held)
+
+
+def _missing(
+    suite: Suite,
+    problems: Problems,
+    document: Document,
+    kind: str,
+    missing: Iterable[Powers],
+    place: tuple[str | int, ...],
+    *,
+    held: frozenset[Powers],
+) -> None:
+    words = ", ".join(missing)
+    if frozenset(missing) <= held:
+        message = f"the step {kind!r} needs the power {words!r}, which `power: guest` forbids"
+        hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
+    else:
+        message = f"the step {kind!r} needs the power {words!r}, which the provider {suite.provider!r} does not have"
+        hint = f"it has: {', '.join(sorted(held)) or 'none'}"
+    problems.add(document, place, message, hint, kind="power")
+
+
+def roles_of(suite: Suite) -> frozenset[str]:
+    """Words that select nodes by what they are at the moment; a system names them in its settings."""
+    settings = suite.system.settings
+    more = getattr(settings, "roles", ()) or ()
+    leader = {"leader"} if getattr(settings, "leader", True) is not None else set()
+    return frozenset({*map(str, more), *leader})
+
+
+def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -> list[str]:
+    """The words of a selector that select nothing."""
+    words = [word.strip() for word in selector.split(",")]
+    return [word for word in words if word not in names | roles | ANY_NODE and not _random(word)]
+
+
+def _random(word: str) -> bool:
+    name, _, count = word.partition(":")
+    return name == "random" and (not count or count.isdigit() and int(count) > 0)
+
+
+def over_budget(suite: Suite, nodes: int | None, memory_gb: float | None) -> str:
+    """Why a suite can never fit; empty: it can."""
+    if nodes is not None and suite.nodes > nodes:
+        return f"the suite {suite.name!r} has {suite.nodes} nodes; at most {nodes} may run at a time"
+    if memory_gb is not None and suite.memory_gb > memory_gb:
+        return f"the suite {suite.name!r} needs {suite.memory_gb:g} GB of memory; the budget is {memory_gb:g} GB"
+    return ""

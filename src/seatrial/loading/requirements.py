@@ -1,0 +1,107 @@
+"""What a suite requires of the machine that it is run from; a suite whose requirements are not met is skipped."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = {
+    "libvirt": ("virsh",),
+    "podman": ("podman",),
+    "docker": ("docker",),
+    "containers": ("podman", "docker"),
+    "kubernetes": ("kubectl",),
+    "kubectl": ("kubectl",),
+    "kind": ("kind",),
+    "helm": ("helm",),
+    "terraform": ("terraform",),
+    "tofu": ("tofu",),
+    "ansible": ("ansible-playbook",),
+    "kvm": (),
+}
+"""`<name>_available: true`, or `<name>: true`; any one of the programs will do."""
+
+PROVIDERS = {"libvirt": "libvirt", "kvm": "libvirt", "podman": "containers", "docker": "containers",
+             "containers": "containers", "kubernetes": "kubernetes", "kubectl": "kubernetes", "kind": "kubernetes"}  # fmt: skip
+"""Whose requirement it is: dropped when the suite is run on another provider by `--on`."""
+
+SIZES = ("min_memory_gb", "min_cpus")
+LISTS = ("commands", "env")
+KNOWN = (*SIZES, *LISTS, *(f"{name}_available" for name in PROGRAMS))
+
+
+def known(name: str) -> bool:
+    """Whether it is a requirement that can be looked at; others are taken as parameters."""
+    return name in SIZES or name in LISTS or name.removesuffix("_available") in PROGRAMS
+
+
+def wrong(name: str, value: object) -> str:
+    """What is wrong with the value of a requirement; empty: nothing."""
+    if name in SIZES:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        return "" if good else "it is a number from 0"
+    if name in LISTS:
+        good = isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+        return "" if good else "it is a list of names"
+    return "" if isinstance(value, bool) else "it is true or false"
+
+
+def foreign(name: str, provider: str, on: str) -> bool:
+    """Whether a requirement belongs to the provider that the suite names, and is moot on another."""
+    if not on or on == provider:
+        return False
+    return name in SIZES or PROVIDERS.get(name.removesuffix("_available"), on) != on
+
+
+def unmet(requirements: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Why the suite cannot run here; empty: it can."""
+    reasons = (_unmet(name, value, environ) for name, value in requirements.items())
+    return "; ".join(reason for reason in reasons if reason)
+
+
+def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:
+    if name == "min_memory_gb":
+        # A machine sold with 32 GB shows a little less.
+        return f"it needs {value:g} GB of memory, here are {_memory():.1f}" if _memory() < value * 0.95 else ""
+    if name == "min_cpus":
+        return f"it needs {value:g} CPUs, here are {_cpus()}" if _cpus() < value else ""
+    if name == "commands":
+        missing = [one for one in value if not _found(one)]
+        return f"these commands are not installed: {', '.join(missing)}" if missing else ""
+    if name == "env":
+        missing = [one for one in value if not environ.get(one)]
+        return f"these environment variables are not set: {', '.join(missing)}" if missing else ""
+    thing = name.removesuffix("_available")
+    if not value or _there(thing):
+        return ""
+    return f"{thing} is not available here ({' or '.join(PROGRAMS[thing]) or '/dev/kvm'} not found)"
+
+
+def _there(thing: str) -> bool:
+    if thing == "kvm":
+        return os.access("/dev/kvm", os.R_OK | os.W_OK)
+    return any(map(_found, PROGRAMS[thing]))
+
+
+@functools.cache
+def _found(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
+@functools.cache
+def _memory() -> float:
+    """GB (of 2^30 bytes) of this machine."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        total = next(line for line in lines if line.startswith("MemTotal:"))
+        return int(total.split()[1]) / 2**20
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

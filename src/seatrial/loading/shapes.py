@@ -1,0 +1,453 @@
+"""What a field may hold: from a Python type to a reader that checks and converts what a document says."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from seatrial.errors import UsageError, nearest
+from seatrial.loading.document import Place
+from seatrial.loading.expressions import strip, templated
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.model.values import Argv, Duration, Expression, duration
+
+Schema = dict[str, Any]
+
+
+class Site(Protocol):
+    """Where values are read: takes the problems, and compiles what a shape cannot know of."""
+
+    bound: bool
+    """Whether `${{ }}` is filled in already: then text that reads as a number is one."""
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        """Write down something wrong."""
+
+    def formula(self, text: str, place: Place) -> None:
+        """Check an expression."""
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        """Compile child steps."""
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        """Compile checks."""
+
+
+class Shape(Protocol):
+    """One kind of value."""
+
+    allowed: str
+    """What a document may say, for errors."""
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        """The value as the field holds it; problems go to the site."""
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        """The JSON Schema of it."""
+
+
+def shown(value: object) -> str:
+    """A value in an error: short, and in the words of a document."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…'"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """Text, a number, a truth value."""
+
+    wanted: tuple[type, ...]
+    allowed: str
+    json_type: str
+    convert: Callable[[Any], Any] | None = None
+    hint: str = ""
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if type(value) in self.wanted:
+            return self.convert(value) if self.convert else value
+        if site.bound and self.from_text(value) is not None:
+            return self.from_text(value)
+        if isinstance(value, str) and templated(value):
+            return value
+        site.problem(place, f"{shown(value)} is not {self.allowed}", self.hint)
+        return value
+
+    def from_text(self, value: object) -> Any:
+        if str in self.wanted:
+            return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if not isinstance(value, str):
+            return None
+        if bool in self.wanted:
+            return {"true": True, "false": False}.get(value.lower())
+        try:
+            return int(value) if float not in self.wanted else float(value)
+        except ValueError:
+            return None
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        if self.json_type == "string":
+            return {"type": "string"}
+        return {"anyOf": [{"type": self.json_type}, {"type": "string", "pattern": r"\$\{\{"}]}
+
+
+TEXT = Scalar((str,), "text", "string", hint="put it in quotes")
+WORDING = Scalar((str, int), "text or a whole number", "string", str, "put it in quotes")
+"""Text where a whole number is plainly meant as its digits: arguments, variables."""
+WHOLE = Scalar((int,), "a whole number", "integer")
+NUMBER = Scalar((float, int), "a number", "number", float)
+TRUTH = Scalar((bool,), "true or false", "boolean")
+
+
+class Anything:
+    """Any value."""
+
+    allowed = "anything"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        return value
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {}
+
+
+class Nothing:
+    """Null."""
+
+    allowed = "null"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if value is not None:
+            site.problem(place, f"{shown(value)} is not null")
+        return None
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "null"}
+
+
+class Span:
+    """A duration, in seconds."""
+
+    allowed = "a duration (a number of seconds, or like 500ms, 10s, 5m, 1h)"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, str) and templated(value):
+            return value
+        try:
+            return duration(value)
+        except ValueError as error:
+            site.problem(place, str(error))
+            return value
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": ["number", "string"], "description": self.allowed}
+
+
+class Formula:
+    """A CEL expression: kept as text, worked out when it is asked for."""
+
+    allowed = "an expression"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str):
+            site.problem(place, f"{shown(value)} is not an expression", "write a CEL expression as text")
+            return ""
+        text = strip(value)
+        if text:
+            site.formula(text, place)
+        return text
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": ["string", "boolean"]}
+
+
+class Command:
+    """A command: a list of arguments, or text for a shell."""
+
+    allowed = "a list of arguments, or text for a shell"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, str):
+            if not value.strip():
+                site.problem(place, "the command is empty")
+            return value
+        if not isinstance(value, list | tuple):
+            site.problem(place, f"{shown(value)} is no command", f"allowed: {self.allowed}")
+            return ()
+        if not value:
+            site.problem(place, "the command is empty", "its first item is the program")
+        return tuple(WORDING.read(one, (*place, at), site) for at, one in enumerate(value))
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}]}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    words: Mapping[Any, Any]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(map(str, self.words))
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, str | int | float) and value in self.words:
+            return self.words[value]
+        if not (isinstance(value, str) and templated(value)):
+            site.problem(place, f"{shown(value)} is not allowed", nearest(str(value), map(str, self.words)))
+        return value
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"anyOf": [{"enum": list(self.words)}, {"type": "string", "pattern": r"\$\{\{"}]}
+
+
+@dataclass(frozen=True)
+class Many:
+    """A list of one kind of value."""
+
+    item: Shape
+    make: Callable[[Any], Any] = tuple
+    length: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        return f"a list of: {self.item.allowed}"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, str) and templated(value):
+            return value
+        if not isinstance(value, list | tuple | set | frozenset):
+            site.problem(place, f"{shown(value)} is not a list", f"allowed: {self.allowed}; write it in brackets")
+            return self.make(())
+        if self.length is not None and len(value) != self.length:
+            site.problem(place, f"the list has {len(value)} items; it must have {self.length}")
+        return self.make(self.item.read(one, (*place, at), site) for at, one in enumerate(value))
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "array", "items": self.item.schema(refs)}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A mapping of names to one kind of value."""
+
+    item: Shape
+
+    @property
+    def allowed(self) -> str:
+        return f"a mapping of names to: {self.item.allowed}"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, str) and templated(value):
+            return value
+        if not isinstance(value, Mapping):
+            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
+            return {}
+        return {str(name): self.item.read(one, (*place, name), site) for name, one in value.items()}
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "object", "additionalProperties": self.item.schema(refs)}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Any of several shapes: the first that takes the value."""
+
+    shapes: tuple[Shape, ...]
+
+    @property
+    def allowed(self) -> str:
+        return ", or ".join(shape.allowed for shape in self.shapes)
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        deepest: list[Any] = []
+        for shape in self.shapes:
+            tried = _Trial(site)
+            made = shape.read(value, place, tried)
+            if not tried.problems:
+                tried.replay()
+                return made
+            # Something wrong further down says that the shape was meant: its own words help more than a list of all.
+            if all(len(one[0]) > len(place) or one[3] for one in tried.problems):
+                deepest = tried.problems
+        if len(self.shapes) == 2 and isinstance(self.shapes[1], Nothing):
+            return self.shapes[0].read(value, place, site)
+        for where, message, hint, key in deepest:
+            site.problem(where, message, hint, key=key)
+        if not deepest:
+            site.problem(place, f"{shown(value)} is not allowed here", f"allowed: {self.allowed}")
+        return value
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"anyOf": [shape.schema(refs) for shape in self.shapes]}
+
+
+class _Trial:
+    """Takes problems without reporting them."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.bound = site, site.bound
+        self.problems: list[tuple[Place, str, str, bool]] = []
+        self.formulas: list[tuple[str, Place]] = []
+
+    def replay(self) -> None:
+        """What was tried holds: its expressions are checked now."""
+        for text, place in self.formulas:
+            self.site.formula(text, place)
+
+    def formula(self, text: str, place: Place) -> None:
+        self.formulas.append((text, place))
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.problems.append((place, message, hint, key))
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        return self.site.steps(value, place)
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        return self.site.checks(value, place)
+
+
+class Children:
+    """Child steps."""
+
+    allowed = "a list of steps"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        return site.steps(value, place)
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "array", "items": {"$ref": "#/$defs/step"}}
+
+
+class Observed:
+    """Checks."""
+
+    allowed = "a list of checks"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        return site.checks(value, place)
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "array", "items": {"$ref": "#/$defs/check"}}
+
+
+class Again:
+    """How often something is tried again: a number of attempts, or a mapping."""
+
+    allowed = "a number of attempts, or {max_attempts, delay_seconds, backoff, jitter, timeout}"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        from seatrial.loading.retry import read_retry
+
+        return read_retry(value, place, site)
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"$ref": "#/$defs/retry"}
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A mapping that a frozen dataclass describes."""
+
+    factory: type[Any]
+
+    @property
+    def allowed(self) -> str:
+        return f"a mapping with {', '.join(self._keys())}"
+
+    def _keys(self) -> Collection[str]:
+        from seatrial.loading.fields import described
+
+        return described(self.factory).keys()
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        from seatrial.loading.fields import read_instance
+
+        if isinstance(value, self.factory) or (isinstance(value, str) and templated(value)):
+            return value
+        if not isinstance(value, Mapping):
+            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
+            return None
+        return read_instance(self.factory, value, place, site)
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return refs(self.factory)
+
+
+_PLAIN: dict[object, Shape] = {
+    str: TEXT,
+    int: WHOLE,
+    float: NUMBER,
+    bool: TRUTH,
+    object: Anything(),
+    Any: Anything(),
+    type(None): Nothing(),
+    None: Nothing(),
+    Duration: Span(),
+    Expression: Formula(),
+    StepPlan: Children(),
+    CheckPlan: Observed(),
+    Retry: Again(),
+}
+
+
+def shape_of(hint: Any) -> Shape:
+    """The shape of a type; UsageError for a type that documents cannot hold."""
+    if hint == Argv:
+        return Command()
+    known = _PLAIN.get(hint) if _hashable(hint) else None
+    if known is not None:
+        return known
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return shape_of(args[0])
+    if origin in (typing.Union, types.UnionType):
+        return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
+    if origin is typing.Literal:
+        return Choice({one: one for one in args})
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return Named(WORDING if args[1] is str else shape_of(args[1]))
+    if hint is tuple or hint is list:
+        return Many(Anything(), hint)
+    if origin in (tuple, list, set, frozenset, Sequence):
+        return _many(origin, args)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return Choice({one.value: one for one in hint})
+    if hint is dict or hint is Mapping:
+        return Named(Anything())
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return Nested(hint)
+    raise UsageError(f"a field of type {hint} cannot be written in a document")
+
+
+def _many(origin: Any, args: tuple[Any, ...]) -> Shape:
+    if args[0] in (StepPlan, CheckPlan):
+        return _PLAIN[args[0]]
+    make = tuple if origin is Sequence else origin
+    fixed = origin is tuple and args[-1] is not Ellipsis
+    return Many(shape_of(args[0]), make, len(args) if fixed else None)
+
+
+def _hashable(hint: object) -> bool:
+    try:
+        hash(hint)
+    except TypeError:
+        return False
+    return True

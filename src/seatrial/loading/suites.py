@@ -1,0 +1,220 @@
+"""From a draft to suites: merged settings, system, matrix, and what each suite is held against before it is planned."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.errors import UsageError
+from seatrial.loading import expressions, matrix
+from seatrial.loading.compose import Draft, split
+from seatrial.loading.document import Place
+from seatrial.loading.fits import hold, sized
+from seatrial.loading.levels import Level, LevelSite, Merged, merge, read_exclusive
+from seatrial.loading.problems import Located, Problems
+from seatrial.loading.requirements import foreign, unmet, wrong
+from seatrial.loading.settings import Settings
+from seatrial.loading.shapes import shown
+from seatrial.loading.system import plan_system
+from seatrial.loading.workflow import Kinds, Workflow
+from seatrial.model.scenario import Suite, SystemPlan
+from seatrial.registry import Registry
+
+@dataclass(slots=True)
+class Shop:
+    """What all suites of an invocation are made with."""
+
+    registry: Registry
+    settings: Settings
+    problems: Problems
+    providers: frozenset[str]
+    on: str
+    overrides: Mapping[str, Any]
+    sample: Mapping[str, Any] | None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    kinds: Kinds = field(init=False)
+    base: list[Level] = field(init=False)
+    limits: list[tuple[int, Located, Place]] = field(default_factory=list)
+    """What documents say of nodes at a time, and where."""
+    homes: dict[str, Located] = field(default_factory=dict)
+    """File to the document."""
+    systems: dict[str, SystemPlan | None] = field(default_factory=dict)
+    checked: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Provider names to their classes."""
+
+    def __post_init__(self) -> None:
+        self.kinds = Kinds(self.registry)
+        self.base = [_from_settings(self.settings, self.problems)]
+
+
+def _from_settings(settings: Settings, problems: Problems) -> Level:
+    """The outermost level: what the project says of all suites (node limits are not a suite's)."""
+    names = ("parameters", "deadlines", "vars", "system")
+    values = {name: settings.value(name) for name in names if settings.value(name)}
+    exclusive = settings.value("exclusive")
+    if exclusive:
+        located = _SettingsFile(settings)
+        values["exclusive"] = read_exclusive(exclusive, exclusive, ("exclusive",), LevelSite(problems, located))
+    return Level(_SettingsFile(settings), (), values)
+
+
+@dataclass(frozen=True, slots=True)
+class _SettingsFile:
+    """The settings as a document."""
+
+    settings: Settings
+
+    @property
+    def file(self) -> str:
+        return self.settings.file
+
+    @property
+    def locate(self) -> Any:
+        return self.settings.locate
+
+
+def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
+    """All suites of a draft (a matrix makes several); none when it was not selected or is wrong."""
+    merged = merge([*shop.base, *draft.levels])
+    merged.home = draft.home
+    shop.homes[draft.home[0].file] = draft.home[0]
+    own = merged.get("provider") or "local"
+    if shop.providers and own not in shop.providers:
+        return
+    provider = _provider(shop, own, merged) if not shop.on else shop.checked[("provider", shop.on)]
+    before = shop.problems.count
+    parameters, requirements = _parameters(shop, draft, merged, own)
+    variables = {**(merged.get("vars") or {}), **_plain_overrides(shop.overrides)}
+    system = plan_system(shop, merged)
+    fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
+    parameters |= {name: parameters[name][0] for name in fallbacks}
+    try:
+        rows = matrix.expand(parameters, merged.get("combinations") or "full")
+    except ValueError as error:
+        _at(shop, merged, "parameters", message=str(error))
+        rows = []
+    scope = expressions.Scope(
+        variables=set(variables), parameters=frozenset(parameters), environment=shop.environ
+    )
+    compiled = Workflow(shop.kinds, shop.problems, draft.document, scope).compile(draft.steps, draft.steps_place)
+    if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
+        _at(shop, merged, "name", message=f"{shown(draft.name)} is no name of a suite", hint="no slashes, at most 200 letters")
+    if system is None or provider is None:
+        return
+    moot = bool(shop.on) and shop.on != own
+    for row in rows:
+        suite = Suite(
+            test_id=f"{shop.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
+            name=draft.name + matrix.suffix(row, parameters),
+            provider=shop.on or own,
+            provider_settings=(shop.settings.value("providers") or {}).get(shop.on or own, {}),
+            description=merged.get("description") or "",
+            parameters={**parameters, **row},
+            requirements=requirements,
+            vars=variables,
+            fallbacks=fallbacks,
+            steps=compiled.steps,
+            system=system,
+            source=draft.home[0].source(draft.home[1]),
+            document_folder=draft.document.path.parent.resolve(),
+            power=merged.get("power") or "api",
+            timeout=merged.get("timeout"),
+            deadlines=merged.get("deadlines") or {},
+            exclusive=(merged.get("exclusive") or ("", 0.0))[0],
+            exclusive_wait=(merged.get("exclusive") or ("", 0.0))[1],
+            notifications=tuple(merged.get("notifications") or ()),
+            secrets=tuple(sorted(scope.secrets)),
+            skip=unmet(requirements, shop.environ),
+        )
+        suite = sized(suite, shop.problems, merged, moot=moot)
+        hold(suite, shop.problems, merged, draft.document, compiled, provider)
+        if shop.problems.count == before:
+            yield suite
+    if not moot and merged.get("max_concurrent_nodes") is not None:
+        shop.limits.append((merged.get("max_concurrent_nodes"), *merged.where("max_concurrent_nodes")))
+
+
+def _at(shop: Shop, merged: Merged, *path: str, message: str, hint: str = "", key: bool = False, kind: str = "") -> None:
+    document, place = merged.where(*path)
+    shop.problems.add(document, place, message, hint, key=key, kind=kind)
+
+
+def _provider(shop: Shop, name: str, merged: Merged) -> Any:
+    key = ("provider", name)
+    if key not in shop.checked:
+        try:
+            shop.checked[key] = shop.registry.get("provider", name)
+        except UsageError as error:
+            shop.checked[key] = error
+    found = shop.checked[key]
+    if isinstance(found, UsageError):
+        message, _, hint = str(found).partition(": ")
+        _at(shop, merged, "provider", message=message, hint=hint)
+        return None
+    return found
+
+
+def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    known, unknown = split(merged.get("requirements") or {})
+    for name in unknown:
+        document, place = merged.where("requirements", name)
+        shop.problems.warn(document, place, f"the requirement {name!r} is not known; it is taken as a parameter")
+    for name, value in known.items():
+        if why := wrong(name, value):
+            _at(shop, merged, "requirements", name, message=f"{shown(value)} is not what {name!r} takes", hint=why)
+    required = {name: value for name, value in known.items() if not wrong(name, value) and not foreign(name, own, shop.on)}
+    parameters = {**unknown, **(merged.get("parameters") or {})}
+    for name, value in shop.overrides.items():
+        if name.startswith("parameters."):
+            parameters[name.removeprefix("parameters.")] = _value(value)
+        elif name in parameters or name == "cluster_size":
+            parameters[name] = _value(value)
+    names = {"env": shop.environ, "suite": {"provider": shop.on or own}}
+    for name, value in parameters.items():
+        if isinstance(value, str | list | dict) and expressions.templated(value) and "${{" in str(value):
+            parameters[name] = _bound(shop, merged, name, value, names)
+    return parameters, required
+
+
+def _bound(shop: Shop, merged: Merged, name: str, value: Any, names: Mapping[str, object]) -> Any:
+    """Parameters are needed before anything runs, so they can only name the environment."""
+    document, place = merged.where("parameters", name)
+    wrong = [
+        path[0] for text in _texts(value) for one in expressions.expressions(text) for path in expressions.references(one)
+        if path[0] not in names
+    ]  # fmt: skip
+    if wrong:
+        hint = "parameters are settled before anything runs: they see env and suite.provider"
+        shop.problems.add(document, place, f"`{wrong[0]}` cannot be used in a parameter", hint)
+        return value
+    problems = [one for text in _texts(value) for one in expressions.check_template(text, expressions.Scope(environment=shop.environ))]
+    for message, hint in problems:
+        shop.problems.add(document, place, message, hint)
+    return value if problems else expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [text for one in inner for text in _texts(one)]
+
+
+def _plain_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name.removeprefix("vars."): value for name, value in overrides.items() if not name.startswith("parameters.")}
+    return {name: _value(value) for name, value in named.items()}
+
+
+def _value(value: Any) -> Any:
+    """A value from the command line: JSON where it is JSON, else text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
