@@ -1,0 +1,181 @@
+"""HTTP with a kept connection; what the other side did is told apart from our own mistakes.
+
+Nothing is read from the environment (no proxies, no `.netrc`), and TLS is set up only for https URLs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json as jsonlib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.links.tcp import judged
+
+if TYPE_CHECKING:
+    import httpx
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of a body that are read; a longer one is CannotTell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, with any status; header names are in lower case, of several equal ones all are joined by ", "."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    encoding: str = "utf-8"
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        try:
+            return self.body.decode(self.encoding, errors="replace")
+        except LookupError:  # The server named an encoding that does not exist.
+            return self.body.decode(errors="replace")
+
+    def json(self) -> Any:
+        """The body as JSON; ValueError when it is none."""
+        return jsonlib.loads(self.body)
+
+
+class Web:
+    """A client whose connections are used again; close it, or use it with `async with`."""
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[bool, bool, str], httpx.AsyncClient] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of all connections; they are made again when needed."""
+        clients = list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        limit: int = LIMIT,
+        verify: bool = True,
+        ca: str = "",
+        tls_name: str = "",
+        **content: Any,
+    ) -> Answer:
+        """Send one request and read the answer; redirects are answers. `content` is httpx's: content, data, files, json.
+
+        `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
+        `tls_name` the name that the certificate must have when it is not the URL's.
+        Raises LinkDown (nobody answers), LinkLost (it broke off, or spoke no HTTP), LinkRefused (its TLS certificate is
+        not good), TimeoutError (no whole answer in time), CannotTell (a bad URL, a body past `limit`: no verdict on
+        the other side).
+        """
+        import httpx
+
+        client = self._client(url, verify, ca)
+        if ":" in (port := url.partition("://")[2].partition("/")[0].rpartition("@")[2].rpartition("]")[2]):
+            number = port.rpartition(":")[2]
+            if number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+                raise CannotTell(f"no request was sent to {url!r}: a port is a number from 1 to 65535")
+        extensions = {"sni_hostname": tls_name} if tls_name else None
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                client.stream(method, url, headers=headers, extensions=extensions, **content) as response,
+            ):
+                return await _read(response, limit)
+        except TimeoutError:
+            raise TimeoutError(f"{url} did not answer within {timeout:g} s") from None
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+            raise CannotTell(f"no request was sent to {url!r}: {error}") from error
+        except httpx.ConnectError as error:
+            raise _not_connected(url, error) from error
+        except httpx.TransportError as error:
+            raise LinkLost(f"{url} broke off: {error or type(error).__name__}") from error
+        except httpx.DecodingError as error:
+            raise LinkLost(f"{url} sent a body that is not what its headers say: {error}") from error
+
+    def _client(self, url: str, verify: bool, ca: str) -> httpx.AsyncClient:
+        import httpx
+
+        secure = url[:6].lower() == "https:"
+        key = (secure, verify, ca)
+        if key not in self._clients:
+            context = _context(verify, ca) if secure else _NO_TLS
+            self._clients[key] = httpx.AsyncClient(
+                verify=context, trust_env=False, timeout=None, follow_redirects=False
+            )
+        return self._clients[key]
+
+
+async def request(method: str, url: str, **options: Any) -> Answer:
+    """One request on a connection of its own; options and errors as those of `Web.request`."""
+    async with Web() as web:
+        return await web.request(method, url, **options)
+
+
+async def _read(response: httpx.Response, limit: int) -> Answer:
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > limit:
+            raise CannotTell(f"{response.url} answers {response.status_code} with more than {limit} bytes")
+    headers: dict[str, str] = {}
+    for name, value in response.headers.multi_items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    encoding = response.charset_encoding or "utf-8"
+    return Answer(status=response.status_code, headers=headers, body=bytes(body), encoding=encoding)
+
+
+# httpx makes a context of its own when it is given none; for http it is never used, so it gets something that is cheap.
+_NO_TLS: Any = object()
+
+
+@functools.cache
+def _context(verify: bool, ca: str) -> ssl.SSLContext:
+    """Reading the system's certificates takes longer than a request does, so it is done once."""
+    if ca:
+        try:
+            return ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise CannotTell(f"the certificates in {ca} could not be read: {error}") from error
+    if verify:
+        import certifi
+
+        context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
+        return context
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _not_connected(url: str, error: Exception) -> CannotTell:
+    """The reason is at the bottom of what httpx, httpcore and anyio wrapped around it."""
+    cause: BaseException | None = error
+    deepest: OSError | None = None
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return LinkRefused(f"{url} shows a certificate that is not good: {cause.verify_message or cause}")
+        if isinstance(cause, ssl.SSLError):
+            return LinkLost(f"{url} does not speak TLS: {cause.reason or cause}")
+        if isinstance(cause, OSError) and (deepest is None or cause.errno is not None):
+            deepest = cause
+        cause = cause.__cause__ or cause.__context__
+    return judged(deepest, url) if deepest is not None else LinkDown(f"{url} does not answer: {error}")

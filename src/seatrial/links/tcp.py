@@ -1,0 +1,48 @@
+"""Whether something listens: one TCP connection, made and let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+
+from seatrial.errors import CannotTell, LinkDown
+
+DOWN = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT}
+"""What the other side, or its absence, answers; any other error is one of this machine."""
+
+
+async def reach(host: str, port: int, *, timeout: float = 5.0) -> None:
+    """Connect and close; LinkDown when nobody answers there, CannotTell when we could not even ask."""
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        raise LinkDown(f"{host}:{port} did not answer within {timeout:g} s") from None
+    except OSError as error:
+        raise judged(error, f"{host}:{port}") from error
+    writer.close()
+    with contextlib.suppress(OSError):  # It was open, whatever its end looks like.
+        await writer.wait_closed()
+
+
+def judged(error: OSError, where: str) -> CannotTell:
+    """LinkDown for what the peer did, CannotTell for what went wrong on this side."""
+    codes = {one.errno for one in _single(error)}
+    reason = "connection refused" if errno.ECONNREFUSED in codes else (error.strerror or str(error))
+    if codes and codes <= DOWN:
+        return LinkDown(f"{where} does not answer: {reason}")
+    if isinstance(error, socket.gaierror):
+        return CannotTell(f"the name of {where} could not be resolved: {reason}")
+    return CannotTell(f"{where} could not be asked: {reason}")
+
+
+def _single(error: OSError) -> list[OSError]:
+    """The errors of each address that was tried: asyncio wraps several into one that has no number."""
+    if error.errno is not None:
+        return [error]
+    text = str(error)
+    known = {number: OSError(number, text) for number in DOWN if f"[Errno {number}]" in text}
+    others = text.count("[Errno ") - sum(text.count(f"[Errno {number}]") for number in known)
+    return [error] if others or not known else list(known.values())

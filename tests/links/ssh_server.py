@@ -1,0 +1,116 @@
+"""SSH servers of the tests, in this process: one that runs commands, and one that can break off in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from seatrial.model.resource import Node
+
+
+@dataclass
+class Server:
+    """A node that answers on loopback."""
+
+    folder: Path
+    port: int = 0
+    logins: int = 0
+    running: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a command `hang` has begun."""
+    cut: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a command `hang` was ended from outside."""
+    host_key: Any = None
+    user_key: Any = None
+    _acceptor: Any = None
+    _open: set[Any] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.user_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.user_key.write_private_key(str(self.folder / "key"))
+
+    @property
+    def known_host(self) -> str:
+        """The line that a provider would have recorded."""
+        return self.host_key.export_public_key("openssh").decode().strip()
+
+    def node(self, **more: object) -> Node:
+        """The node's record."""
+        ssh: dict[str, object] = {"host": "127.0.0.1", "port": self.port, "user": "root"}
+        ssh |= {"key": str(self.folder / "key"), "known_host": self.known_host}
+        return Node(name="n11", ssh=ssh | more)
+
+    async def start(self) -> None:
+        """Listen, on the same port as the last time."""
+        server = self
+
+        class Door(asyncssh.SSHServer):
+            def connection_made(self, conn: Any) -> None:
+                self.conn = conn
+                server._open.add(conn)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                server._open.discard(self.conn)
+
+            def auth_completed(self) -> None:
+                server.logins += 1
+
+        public = self.user_key.export_public_key("openssh").decode()
+        self._acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            self.port,
+            server_factory=Door,
+            server_host_keys=[self.host_key],
+            authorized_client_keys=asyncssh.import_authorized_keys(public),
+            process_factory=self._handle,
+            sftp_factory=lambda chan: asyncssh.SFTPServer(chan, chroot=str(self.folder).encode()),
+            reuse_address=True,
+        )
+        self.port = self._acceptor.get_port()
+
+    async def crash(self) -> None:
+        """As when the machine is gone: every connection is reset, nothing listens."""
+        self._acceptor.close()
+        for connection in list(self._open):
+            connection.abort()
+        await self._acceptor.wait_closed()
+
+    async def _handle(self, process: Any) -> None:
+        if process.command == "hang":
+            self.running.set()
+            try:
+                await process.stdin.read()
+                await process.channel.wait_closed()
+            except (asyncssh.BreakReceived, asyncssh.SignalReceived, asyncssh.ConnectionLost, asyncio.CancelledError):
+                pass
+            finally:
+                self.cut.set()
+            return
+        if process.command == "die":
+            process.exit_with_signal("KILL")
+            return
+        stdin = (await process.stdin.read()).encode()
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", process.command, stdin=-1, stdout=-1, stderr=-1, cwd=self.folder
+        )
+        out, err = await child.communicate(stdin)
+        process.stdout.write(out.decode())
+        process.stderr.write(err.decode())
+        process.exit(child.returncode)
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """A server that is up, and down at the end."""
+    server = Server(folder)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.crash()

@@ -1,0 +1,91 @@
+"""A real HTTP server of the tests, on loopback, in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by path: see `do_GET`."""
+
+    protocol_version = "HTTP/1.1"
+    server: Any
+
+    def do_GET(self) -> None:
+        self.server.seen.append((self.client_address, self.path, dict(self.headers)))
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        path, _, rest = self.path.partition("?")
+        if path.startswith("/status/"):
+            self._send(int(path.rpartition("/")[2]), b"as asked", location="/ok")
+        elif path == "/json":
+            self._send(200, json.dumps({"items": [1, 2, 3], "name": "ship"}).encode(), kind="application/json")
+        elif path == "/echo":
+            said = {"method": self.command, "body": body.decode(), "type": self.headers.get("content-type", "")}
+            self._send(200, json.dumps(said).encode(), kind="application/json")
+        elif path == "/big":
+            self._send(200, b"x" * int(rest))
+        elif path == "/slow":
+            self.server.release.wait(10)
+            self.close_connection = True
+        elif path == "/broken":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+            self.close_connection = True
+        else:
+            self._send(200, b"hello from the ship")
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def _send(self, status: int, body: bytes, *, kind: str = "text/plain", **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """Knows what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: list[Any] = []
+        self.release = threading.Event()
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that hang up are part of the tests."""
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.server_port}"
+
+
+@contextlib.contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that is up, and down at the end."""
+    server = Server(tls)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
