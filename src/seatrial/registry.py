@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from seatrial.errors import UsageError, nearest
@@ -79,9 +80,10 @@ def check(name: str, *, description: str = "", allow_failure: bool = False) -> C
     """Register a check: a class with `observe`, or a plain function `(context) -> bool`."""
 
     def mark(thing: C) -> C:
-        if isinstance(thing, type):
-            return _marker("check", name)(thing)
         mark_ = Mark("check", name, description or _first_line(thing), allow_failure)
+        if isinstance(thing, type):
+            thing.__seatrial__ = (*thing.__dict__.get("__seatrial__", ()), mark_)
+            return thing
         wrapped = _check_of(thing, name)
         wrapped.__seatrial__ = (mark_,)  # type: ignore[attr-defined]
         thing.__seatrial_check__ = wrapped  # type: ignore[attr-defined]
@@ -120,8 +122,8 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """All names of a kind, built-in or plugged in, without importing them."""
-        plugged = {name for known, name in self._plugins if known == kind}
-        return sorted({*_modules(kind), *_aliases(kind), *plugged})
+        found = {name for known, name in self._found if known == kind}
+        return sorted({*_modules(kind), *_aliases(kind), *found})
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether `get` would find it, as far as that is known without an import."""
@@ -151,39 +153,59 @@ class Registry:
         name = f"seatrial_plugin_{path.stem}_{abs(hash(str(path))):x}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None or not path.is_file():
-            raise UsageError(f"{file}: no such plugin file")
+            raise UsageError(f"{file}: no such plugin file; a plugin is one Python file, its name ends in .py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a file that calls sys.exit(0) must not make us end green
+            del sys.modules[name]
             raise UsageError(f"{file}: the plugin cannot be imported: {type(error).__name__}: {error}") from error
         return self._collect(module, path)
+
+    def add(self, thing: object) -> list[Mark]:
+        """Take in one decorated class or function, without a plugin file: what is made of it, only this process can
+        give back. UsageError when it is not decorated, or its name is taken."""
+        cls = getattr(thing, "__seatrial_check__", thing)
+        marks: tuple[Mark, ...] = cls.__dict__.get("__seatrial__", ()) if isinstance(cls, type) else ()
+        if not isinstance(cls, type) or not marks:
+            raise UsageError(f"{thing!r} is not registered: decorate it with @step, @check, @provider, …")
+        for mark in marks:
+            self._refuse_taken(mark, cls.__module__)
+            self._found[(mark.kind, mark.name)] = cls
+        return list(marks)
 
     def plugin_of(self, kind: str, name: str) -> str:
         """The plugin file that a name came from, empty for built-ins: the ledger records it."""
         return str(self._plugins.get((kind, name), ""))
 
-    def _collect(self, module: object, path: Path | None) -> list[Mark]:
+    def _collect(self, module: ModuleType, path: Path | None) -> list[Mark]:
+        """Take in what a module (or a module of its package) defines; what it only imports belongs to others."""
+        here: dict[tuple[str, str], type[Any]] = {}
         found = []
         for thing in list(vars(module).values()):
             cls = getattr(thing, "__seatrial_check__", thing)
-            if not isinstance(cls, type) or cls.__module__ != module.__name__:  # type: ignore[attr-defined]
+            if not isinstance(cls, type) or not f"{cls.__module__}.".startswith(f"{module.__name__}."):
                 continue
             for mark in cls.__dict__.get("__seatrial__", ()):
+                key = (mark.kind, mark.name)
+                if here.setdefault(key, cls) is not cls:
+                    raise UsageError(f"{path or module.__name__}: registers the {mark.kind} {mark.name!r} twice")
                 if path is not None:
-                    self._admit(mark, path)
-                self._found[(mark.kind, mark.name)] = cls
+                    self._refuse_taken(mark, path)
                 found.append(mark)
+        # All or nothing: a file that was refused has registered nothing.
+        self._found.update(here)
+        if path is not None:
+            self._plugins.update(dict.fromkeys(here, path))
         return found
 
-    def _admit(self, mark: Mark, path: Path) -> None:
+    def _refuse_taken(self, mark: Mark, source: Path | str) -> None:
         if mark.name in RESERVED.get(mark.kind, ()) or mark.name in _modules(mark.kind) or mark.name in _aliases(mark.kind):
-            raise UsageError(f"{path}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
+            raise UsageError(f"{source}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
         held = self._plugins.get((mark.kind, mark.name))
-        if held is not None and held != path:
-            raise UsageError(f"{path}: the {mark.kind} {mark.name!r} is registered by {held} already")
-        self._plugins[(mark.kind, mark.name)] = path
+        if held is not None and held != source:
+            raise UsageError(f"{source}: the {mark.kind} {mark.name!r} is registered by {held} already")
 
 
 def _modules(kind: str) -> frozenset[str]:

@@ -1,0 +1,385 @@
+"""A provider and a system in memory that keep the promises of `seatrial.spi`, and misbehave when they are told to."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import LinkDown, LinkLost, NotSupported
+from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.model.result import Observation
+from seatrial.registry import provider, system
+from seatrial.spi import Context, Finished, Powers, Readiness, RecordsReport
+
+Meddling = Callable[[str, str], Awaitable[None]]
+"""Called with a moment (`before create`, `after destroy`, …) and a node's resource name; it may raise, wait, count."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FakeNode:
+    """A machine that is a few values."""
+
+    resource: Resource
+    address: str
+    ports: Mapping[str, int]
+    power: PowerState = PowerState.RUNNING
+    boots: int = 1
+    files: dict[str, str] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    sick: str = ""
+    """Why its service is not well; empty: it is."""
+    down: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it loses its power: commands that run then break off."""
+
+    def off(self) -> None:
+        """Lose the power."""
+        self.power = PowerState.STOPPED
+        self.running.clear()
+        self.down.set()
+
+    def boot(self) -> None:
+        """Come up anew, with every installed service."""
+        self.power = PowerState.RUNNING
+        self.boots += 1
+        self.running = set(self.services)
+        self.down = asyncio.Event()
+
+
+@dataclass(slots=True)
+class World:
+    """Where fake nodes live: shared by all instances of the provider that are given it in their settings."""
+
+    nodes: dict[str, FakeNode] = field(default_factory=dict)
+    """By the resource's name."""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    """Every moment and node's name, in order."""
+    meddle: Meddling | None = None
+    delay: float = 0.0
+    """Seconds that every power command takes."""
+
+    async def moment(self, when: str, what: str, name: str) -> None:
+        """Note it, and let the test have its say."""
+        self.calls.append((f"{when} {what}", name))
+        if self.meddle is not None:
+            await self.meddle(f"{when} {what}", name)
+
+    def count(self, moment: str) -> int:
+        """How often a moment came."""
+        return sum(1 for one, _ in self.calls if one == moment)
+
+
+class FakeLink:
+    """A way into a fake node, with the few programs that tests need."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+        self.closed = False
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run true, false, echo, cat, printenv, sleep or a service's name (`127` for others)."""
+        node = self._node()
+        argv = shlex.split(command) if isinstance(command, str) else list(command)
+        if argv and argv[0] == "sleep":
+            await self._sleep(node, float(argv[1]), timeout)
+            argv = ["true"]
+        code, text = self._answer(node, argv, input, env or {})
+        return Finished(exit_code=code, stdout=text if code == 0 else "", stderr="" if code == 0 else text)
+
+    async def put(self, local: Path, remote: str) -> None:
+        """Keep a file's text under this path."""
+        self._node().files[remote] = local.read_text()
+
+    async def get(self, remote: str, local: Path) -> None:
+        """Write a kept text to a file."""
+        files = self._node().files
+        if remote not in files:
+            raise FileNotFoundError(remote)
+        local.write_text(files[remote])
+
+    async def close(self) -> None:
+        """Say that it is closed; it goes on working, as links do."""
+        self.closed = True
+
+    def _node(self) -> FakeNode:
+        node = self._world.nodes.get(self._name)
+        if node is None or node.power is not PowerState.RUNNING:
+            raise LinkDown(f"{self._name} does not answer")
+        return node
+
+    async def _sleep(self, node: FakeNode, seconds: float, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(min(seconds, timeout)):
+                await node.down.wait()
+        except TimeoutError:
+            if timeout < seconds:
+                raise
+            return
+        raise LinkLost(f"{self._name} went away")
+
+    def _answer(self, node: FakeNode, argv: list[str], input: str, env: Mapping[str, str]) -> tuple[int, str]:
+        match argv:
+            case ["true"]:
+                return 0, ""
+            case ["false"]:
+                return 1, ""
+            case ["echo", *words]:
+                return 0, " ".join(words) + "\n"
+            case ["cat"]:
+                return 0, input
+            case ["cat", file] if file in node.files:
+                return 0, node.files[file]
+            case ["printenv", name]:
+                return (0, env[name] + "\n") if name in env else (1, "")
+        return 127, f"{' '.join(argv)}: not found\n"
+
+
+@provider("fake")
+class FakeProvider:
+    """Nodes in memory. Settings: `world` (a World), `powers` (those it has; all unless given), `deadlines`."""
+
+    powers = frozenset(Powers)
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        given = settings.get("world")
+        self.world: World = World() if given is None else given
+        self.powers = frozenset(settings.get("powers", Powers))
+        self.deadlines: Mapping[str, float] = settings.get("deadlines", {})
+
+    def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
+        """Nothing but the name is needed."""
+        return {}
+
+    async def create(self, spec: NodeSpec, ctx: Context) -> Node:
+        """Put a node into the world."""
+        name = f"{ctx.trial_id}-{spec.name}"
+        await self.world.moment("before", "create", name)
+        resource = Resource(
+            kind="node",
+            name=name,
+            owner="provider:fake",
+            run=ctx.run_id,
+            trial=ctx.trial_id,
+            detail={"node": spec.name},
+        )
+        ports = {port: number or 20000 + len(self.world.nodes) for port, number in spec.ports.items()}
+        address = f"127.64.0.{2 + len(self.world.nodes)}"
+        self.world.nodes[name] = FakeNode(resource=resource, address=address, ports=ports)
+        await self.world.moment("after", "create", name)
+        return Node(name=spec.name, address=address, ports=ports, detail={"resource": name})
+
+    async def destroy(self, resource: Resource) -> None:
+        """Take it out of the world; already gone is success."""
+        await self.world.moment("before", "destroy", resource.name)
+        node = self.world.nodes.pop(resource.name, None)
+        if node is not None:
+            node.off()
+        await self.world.moment("after", "destroy", resource.name)
+
+    async def find(self, run: str) -> Sequence[Resource]:
+        """What is in the world."""
+        await self.world.moment("before", "find", run)
+        return [node.resource for node in self.world.nodes.values() if run in ("*", node.resource.run)]
+
+    def link(self, node: Node) -> FakeLink:
+        """The way in."""
+        return FakeLink(self.world, str(node.detail["resource"]))
+
+    async def state(self, node: Node) -> PowerState:
+        """Its power; a node that is gone counts as stopped."""
+        known = self.world.nodes.get(str(node.detail["resource"]))
+        return PowerState.STOPPED if known is None else known.power
+
+    async def boot_id(self, node: Node) -> str:
+        """The count of its boots."""
+        return f"boot-{self._node(node).boots}"
+
+    async def stop(self, node: Node) -> None:
+        """Orderly power-off."""
+        await self._power(node, Powers.STOP, FakeNode.off)
+
+    async def start(self, node: Node) -> None:
+        """Power on; one that runs is left alone."""
+        await self._power(node, Powers.START, lambda n: n.boot() if n.power is PowerState.STOPPED else None)
+
+    async def crash(self, node: Node) -> None:
+        """Hard power-off."""
+        await self._power(node, Powers.CRASH, FakeNode.off)
+
+    async def guest_stop(self, node: Node) -> None:
+        """Orderly shutdown from inside."""
+        await self._power(node, Powers.GUEST_STOP, FakeNode.off)
+
+    async def guest_reboot(self, node: Node) -> None:
+        """Reboot from inside."""
+        await self._power(node, Powers.GUEST_REBOOT, _reboot)
+
+    async def guest_crash(self, node: Node) -> str:
+        """Crash the guest; it comes back."""
+        await self._power(node, Powers.GUEST_CRASH, _reboot)
+        return "rebooting"
+
+    async def pause(self, node: Node) -> None:
+        """Freeze it."""
+        await self._power(node, Powers.PAUSE, lambda n: setattr(n, "power", PowerState.PAUSED))
+
+    async def resume(self, node: Node) -> None:
+        """Let it go on."""
+        await self._power(node, Powers.PAUSE, lambda n: setattr(n, "power", PowerState.RUNNING))
+
+    async def install_service(self, node: Node, service: Service) -> None:
+        """Have every boot start it."""
+        self._node(node).services[service.name] = service
+
+    async def start_service(self, node: Node, name: str) -> None:
+        """Start it now."""
+        self._node(node).running.add(name)
+
+    async def stop_service(self, node: Node, name: str) -> None:
+        """Stop it."""
+        self._node(node).running.discard(name)
+
+    async def service_log(self, node: Node, name: str) -> str:
+        """Nothing was written."""
+        return ""
+
+    @classmethod
+    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+        """Memory is everywhere."""
+        return Readiness(True, "a node in memory")
+
+    async def _power(self, node: Node, power: Powers, change: Callable[[FakeNode], object]) -> None:
+        if power not in self.powers:
+            raise NotSupported(f"the provider 'fake' was told to have no {power}")
+        name = str(node.detail["resource"])
+        await self.world.moment("before", power, name)
+        if self.world.delay:
+            await asyncio.sleep(self.world.delay)
+        change(self._node(node))
+        await self.world.moment("after", power, name)
+
+    def _node(self, node: Node) -> FakeNode:
+        name = str(node.detail["resource"])
+        if name not in self.world.nodes:
+            raise LinkDown(f"{name} does not exist")
+        return self.world.nodes[name]
+
+
+def _reboot(node: FakeNode) -> None:
+    node.off()
+    node.boot()
+
+
+@system("fake")
+class FakeSystem:
+    """A cluster of fake nodes that is as healthy as the world says."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings:
+        """What a document could say of it."""
+
+        size: int = 3
+        deadlines: Mapping[str, float] = field(default_factory=dict)
+
+    places_nodes: ClassVar[bool] = True
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        self.settings = settings
+        self.deadlines: Mapping[str, float] = settings.deadlines
+        self._nodes: dict[str, Node] = {}
+        self._stage = "initialized"
+        self.outages = 0
+        """How often it was warned of an outage."""
+
+    @classmethod
+    def powers(cls, settings: Any) -> frozenset[Powers]:
+        """None of its own."""
+        return frozenset()
+
+    @classmethod
+    def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """n11, n12, …"""
+        return tuple(f"n{11 + index}" for index in range(settings.size))
+
+    async def init(self, ctx: Context) -> None:
+        """Nothing to prepare."""
+
+    async def deploy(self, ctx: Context) -> None:
+        """Make all nodes at the same time."""
+        names = self.node_names(self.settings, {})
+        async with asyncio.TaskGroup() as group:
+            made = [group.create_task(ctx.create_node(NodeSpec(name=name, ports={"client": 0}))) for name in names]
+        self._nodes = {task.result().name: task.result() for task in made}
+        self._stage = "deployed"
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """Those that were deployed."""
+        return list(self._nodes.values())
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """As the world says."""
+        told = {}
+        for node in nodes:
+            power = await ctx.state_of(node)
+            known = _world(ctx).nodes.get(str(node.detail["resource"]))
+            sick = known.sick if known is not None else "gone"
+            service = Reading(Measured.NOT_OK, sick) if sick or power is not PowerState.RUNNING else OK
+            link = OK if power is PowerState.RUNNING else Reading(Measured.NOT_OK, str(power))
+            told[node.name] = NodeHealth(power=power, parts={"ssh": link, "service": service})
+        return told
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The rule of the majority over the nodes' health."""
+        if self._stage != "deployed":
+            return ClusterStatus(state=self._stage)
+        return cluster_status(await self.health(ctx, list(self._nodes.values())))
+
+    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
+        """The provider shall."""
+        return False
+
+    async def before_outage(self, ctx: Context) -> None:
+        """Count it."""
+        self.outages += 1
+
+    async def records(self, ctx: Context) -> RecordsReport:
+        """Nothing was written."""
+        return RecordsReport(acknowledged=0, read_from=())
+
+    async def destroy(self, ctx: Context) -> None:
+        """Give the nodes back."""
+        for node in self._nodes.values():
+            await ctx.destroy_node(node)
+        self._nodes = {}
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """It makes nothing but nodes."""
+
+
+def _world(ctx: Context) -> World:
+    found = getattr(ctx.provider, "world", None)
+    if not isinstance(found, World):
+        raise NotSupported("the fake system runs on the fake provider alone")
+    return found
+
+
+async def well(ctx: Any) -> Observation:
+    """A look that passes when the cluster runs."""
+    from seatrial.model.result import failed, passed
+
+    status = await ctx.system.status(ctx)
+    return (passed if status.state == "running" else failed)(status.state, "running", status.why)

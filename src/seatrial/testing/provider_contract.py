@@ -1,0 +1,393 @@
+"""What every provider must keep, as a suite that runs on any of them.
+
+A plugin's author writes, in a test module:
+
+    @pytest.mark.parametrize("promise", ProviderContract.promises())
+    def test_my_provider_keeps(promise, tmp_path):
+        ProviderContract("mine", registry=my_registry).keep(promise, tmp_path)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import LinkDown, LinkLost, LinkRefused, NotSupported
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.registry import Registry
+from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider
+from seatrial.testing.building import flow
+from seatrial.testing.rehearsal import Rehearsal, fake_registry
+
+DEADLINE = 60.0
+"""Seconds for one thing to come about, unless the contract is given another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Harbour:
+    """What a promise is tried with: a trial's context, its provider, and the seconds that one thing may take."""
+
+    ctx: Context
+    provider: Provider
+    rehearsal: Rehearsal
+    deadline: float
+
+    async def node(self, name: str = "n11") -> Node:
+        """A node that answers."""
+        node = await self.ctx.create_node(NodeSpec(name=name, ports={"client": 0}))
+        await self.answers(node)
+        return node
+
+    async def answers(self, node: Node) -> None:
+        """Wait until a command runs on it."""
+
+        async def look() -> bool | None:
+            try:
+                return (await self.ctx.link(node).run(["true"], timeout=10)).ok or None
+            except (LinkDown, LinkLost, TimeoutError):
+                return None
+
+        await self.ctx.poll(look, deadline=self.deadline, what=f"an answer of {node.name}")
+
+    async def silent(self, node: Node) -> None:
+        """Fail unless a command on it finds nobody there; it must not be refused, nor answer."""
+        try:
+            await self.ctx.link(node).run(["true"], timeout=5)
+        except (LinkDown, LinkLost, TimeoutError):
+            return
+        raise AssertionError(f"{node.name} has no power, and its link still answers")
+
+    async def becomes(self, node: Node, state: PowerState) -> None:
+        """Wait until its power state is so."""
+
+        async def look() -> bool | None:
+            return await self.provider.state(node) is state or None
+
+        await self.ctx.poll(look, deadline=self.deadline, what=f"the state {state} of {node.name}")
+
+    async def boots_anew(self, node: Node, old: str) -> None:
+        """Wait until it has another boot id than this one, and answers."""
+
+        async def look() -> bool | None:
+            return await self.provider.boot_id(node) != old or None
+
+        await self.ctx.poll(look, deadline=self.deadline, what=f"a new boot of {node.name}")
+        await self.answers(node)
+
+    async def found(self) -> set[str]:
+        """The names of the nodes that the provider's own list shows for this run."""
+        listed = await self.provider.find(self.ctx.run_id)
+        strangers = [one for one in listed if one.run != self.ctx.run_id or one.trial != self.ctx.trial_id]
+        assert not strangers, f"find({self.ctx.run_id!r}) listed what carries another's id, or no trial's: {strangers}"
+        return {one.name for one in listed if one.kind == "node"}
+
+    def record(self, node: Node) -> Resource:
+        """The ledger's record of a node."""
+        for entry in self.rehearsal.ledger.out(self.ctx.trial_id):
+            if entry.resource.kind == "node" and entry.resource.detail.get("node") == node.name:
+                return entry.resource
+        raise AssertionError(f"the ledger knows no node {node.name}")
+
+    @property
+    def power(self) -> Power:
+        """The provider, as one with powers by its API."""
+        assert isinstance(self.provider, Power), "the provider lacks the methods of Power"
+        return self.provider
+
+    @property
+    def guest(self) -> Guest:
+        """The provider, as one with powers from inside the node."""
+        assert isinstance(self.provider, Guest), "the provider lacks the methods of Guest"
+        return self.provider
+
+    @property
+    def pause(self) -> Pause:
+        """The provider, as one that can freeze nodes."""
+        assert isinstance(self.provider, Pause), "the provider lacks the methods of Pause"
+        return self.provider
+
+    def owner(self) -> Provider:
+        """The provider as `clean` makes it, from the ledger and the project's settings alone."""
+        return self.rehearsal.owner(self.ctx.suite.provider)
+
+
+class ProviderContract:
+    """The promises of a provider; each is a method that takes a Harbour and raises when it is broken.
+
+    A promise that needs a power the provider does not declare is kept when that power is refused.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        registry: Registry | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._name = provider
+        self._settings = dict(settings or {})
+        self._registry = registry or fake_registry()
+        self._deadline = deadline
+
+    @classmethod
+    def promises(cls) -> list[str]:
+        """The names of all promises, for parametrizing a test."""
+        own = inspect.getmembers(cls, inspect.iscoroutinefunction)
+        return sorted(name for name, _ in own if not name.startswith("_"))
+
+    def keep(self, promise: str, folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
+        """Try one promise on a run of its own in this folder; AssertionError (or what it met) when it is broken."""
+        run(self._kept(promise, folder))
+
+    async def _kept(self, promise: str, folder: Path) -> None:
+        suite = flow(provider=self._name)
+        rehearsal = Rehearsal(folder, suite, providers={self._name: self._settings}, registry=self._registry)
+        async with rehearsal.trial() as ctx:
+            harbour = Harbour(ctx, ctx.provider, rehearsal, self._deadline)
+            async with asyncio.timeout(self._deadline * 4):
+                await getattr(self, promise)(harbour)
+        left = await ctx.provider.find(ctx.run_id)
+        assert not left, f"after the sweep the provider still lists {left}"
+
+    # Making and giving back
+
+    async def a_new_node_runs_and_has_an_address(self, harbour: Harbour) -> None:
+        """create returns a node that is powered on."""
+        node = await harbour.node()
+        assert node.name == "n11"
+        assert node.address
+        assert await harbour.provider.state(node) is PowerState.RUNNING
+
+    async def asked_ports_are_given(self, harbour: Harbour) -> None:
+        """A port 0 in the specification is a leased one on the node."""
+        node = await harbour.node()
+        assert node.ports["client"] > 0
+
+    async def a_node_is_listed_until_it_is_destroyed(self, harbour: Harbour) -> None:
+        """find shows what exists of the run, asked with no ledger, and by a provider that has made nothing itself."""
+        assert await harbour.found() == set()
+        node = await harbour.node()
+        name = harbour.record(node).name
+        assert await harbour.found() == {name}
+        assert name in {one.name for one in await harbour.owner().find(harbour.ctx.run_id)}
+        assert name in {one.name for one in await harbour.owner().find("*")}
+        await harbour.ctx.destroy_node(node)
+        assert await harbour.found() == set()
+
+    async def another_run_sees_nothing(self, harbour: Harbour) -> None:
+        """find shows only the run it is asked for."""
+        await harbour.node()
+        assert not await harbour.provider.find("r0000000000000000000000z")
+
+    async def two_nodes_are_apart(self, harbour: Harbour) -> None:
+        """What happens to one does not happen to the other."""
+        one, two = await asyncio.gather(harbour.node("n11"), harbour.node("n12"))
+        assert (one.address, one.ports["client"]) != (two.address, two.ports["client"])
+        assert await harbour.found() == {harbour.record(one).name, harbour.record(two).name}
+        await harbour.ctx.destroy_node(one)
+        await harbour.answers(two)
+
+    async def destroy_twice_is_success(self, harbour: Harbour) -> None:
+        """Already gone is success; also for a provider made from the settings alone."""
+        node = await harbour.node()
+        record = harbour.record(node)
+        await harbour.owner().destroy(record)
+        await harbour.owner().destroy(record)
+        await harbour.provider.destroy(record)
+        assert await harbour.found() == set()
+
+    async def what_was_only_intended_is_given_back(self, harbour: Harbour) -> None:
+        """destroy of a node whose create never began is success."""
+        spec = NodeSpec(name="n19", ports={"client": 0})
+        detail = {"node": spec.name, **harbour.provider.foresee(spec, harbour.ctx)}
+        name = f"{harbour.ctx.trial_id}-{spec.name}"
+        never = Resource(
+            kind="node",
+            name=name,
+            owner=f"provider:{harbour.ctx.suite.provider}",
+            run=harbour.ctx.run_id,
+            trial=harbour.ctx.trial_id,
+            detail=detail,
+        )
+        await harbour.owner().destroy(never)
+
+    async def a_create_that_is_cut_off_leaves_nothing(self, harbour: Harbour) -> None:
+        """destroy by the intent alone gives back what a cancelled create left half made."""
+        for pause in (0.0, 0.05, 0.3):
+            task = asyncio.ensure_future(harbour.ctx.create_node(NodeSpec(name="n11", ports={"client": 0})))
+            await asyncio.wait([task], timeout=pause)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            for entry in harbour.rehearsal.ledger.out(harbour.ctx.trial_id):
+                if entry.resource.kind == "node":
+                    await harbour.ctx.give_back("node", entry.resource.name)
+            assert await harbour.found() == set(), f"cut off after {pause} s"
+
+    async def a_node_without_power_is_destroyed_too(self, harbour: Harbour) -> None:
+        """destroy needs no running node."""
+        node = await harbour.node()
+        if Powers.CRASH in harbour.provider.powers:
+            await harbour.power.crash(node)
+        await harbour.ctx.destroy_node(node)
+        assert await harbour.found() == set()
+
+    # The way in
+
+    async def a_link_runs_commands(self, harbour: Harbour) -> None:
+        """Output, exit code, input and environment come through; a list is not read by a shell."""
+        link = harbour.ctx.link(await harbour.node())
+        assert (await link.run(["echo", "a  b", "$HOME"])).stdout == "a  b $HOME\n"
+        assert (await link.run("echo hello")).stdout == "hello\n"
+        assert not (await link.run(["false"])).ok
+        assert (await link.run(["cat"], input="in\n")).stdout == "in\n"
+        assert (await link.run(["printenv", "SEATRIAL_TRY"], env={"SEATRIAL_TRY": "x y"})).stdout == "x y\n"
+
+    async def a_command_that_takes_too_long_is_a_timeout(self, harbour: Harbour) -> None:
+        """TimeoutError, and the link still works."""
+        link = harbour.ctx.link(await harbour.node())
+        await _raises(TimeoutError, link.run(["sleep", "30"], timeout=0.3))
+        assert (await link.run(["true"])).ok
+
+    async def a_link_copies_files_both_ways(self, harbour: Harbour) -> None:
+        """What is put can be got, byte for byte; what is not there is FileNotFoundError."""
+        node = await harbour.node()
+        link, folder = harbour.ctx.link(node), harbour.ctx.artifacts
+        sent, back = folder / "sent", folder / "back"
+        sent.write_text("naïve\nlines\n")
+        remote = f"{node.folder or '/tmp'}/seatrial-contract-{harbour.ctx.trial_id}"
+        await link.put(sent, remote)
+        await link.get(remote, back)
+        assert back.read_text() == sent.read_text()
+        await link.run(["rm", "-f", remote])
+        await _raises(FileNotFoundError, link.get(f"{remote}-none", back))
+
+    async def a_link_works_again_after_it_was_closed(self, harbour: Harbour) -> None:
+        """close lets go of the connection only."""
+        link = harbour.ctx.link(await harbour.node())
+        await link.close()
+        await link.close()
+        assert (await link.run(["true"])).ok
+
+    # Powers
+
+    async def a_stopped_node_is_silent_until_it_is_started(self, harbour: Harbour) -> None:
+        """stop returns with the power off, start with it on; the boot id is another one."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.STOP, Power, "stop"):
+            return
+        boot = await harbour.provider.boot_id(node)
+        await harbour.power.stop(node)
+        assert await harbour.provider.state(node) is PowerState.STOPPED
+        await harbour.silent(node)
+        assert await harbour.found() == {harbour.record(node).name}, "a stopped node is still listed"
+        await harbour.power.start(node)
+        assert await harbour.provider.state(node) is PowerState.RUNNING
+        await harbour.boots_anew(node, boot)
+
+    async def a_crashed_node_stays_off_until_it_is_started(self, harbour: Harbour) -> None:
+        """crash is a power-off with no warning."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.CRASH, Power, "crash"):
+            return
+        boot = await harbour.provider.boot_id(node)
+        await harbour.power.crash(node)
+        assert await harbour.provider.state(node) is PowerState.STOPPED
+        await harbour.silent(node)
+        if Powers.START in harbour.provider.powers:
+            await harbour.power.start(node)
+            await harbour.boots_anew(node, boot)
+
+    async def power_commands_can_be_repeated(self, harbour: Harbour) -> None:
+        """Stopping what is off and starting what runs is success, and no second boot."""
+        node = await harbour.node()
+        if not {Powers.STOP, Powers.START} <= harbour.provider.powers:
+            return
+        boot = await harbour.provider.boot_id(node)
+        await harbour.power.start(node)
+        assert await harbour.provider.boot_id(node) == boot
+        await harbour.power.stop(node)
+        await harbour.power.stop(node)
+        assert await harbour.provider.state(node) is PowerState.STOPPED
+
+    async def a_boot_id_stays_while_a_node_runs(self, harbour: Harbour) -> None:
+        """Two questions within one boot have one answer."""
+        node = await harbour.node()
+        assert await harbour.provider.boot_id(node) == await harbour.provider.boot_id(node) != ""
+
+    async def a_reboot_in_the_guest_is_a_new_boot(self, harbour: Harbour) -> None:
+        """guest_reboot changes the boot id and nothing else."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.GUEST_REBOOT, Guest, "guest_reboot"):
+            return
+        boot = await harbour.provider.boot_id(node)
+        await harbour.guest.guest_reboot(node)
+        await harbour.boots_anew(node, boot)
+        assert await harbour.found() == {harbour.record(node).name}
+
+    async def a_shutdown_in_the_guest_switches_the_power_off(self, harbour: Harbour) -> None:
+        """guest_stop returns when the power is off."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.GUEST_STOP, Guest, "guest_stop"):
+            return
+        await harbour.guest.guest_stop(node)
+        assert await harbour.provider.state(node) is PowerState.STOPPED
+
+    async def a_crash_in_the_guest_does_what_it_says(self, harbour: Harbour) -> None:
+        """`rebooting`: a new boot comes by itself; `off`: the power is off."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.GUEST_CRASH, Guest, "guest_crash"):
+            return
+        boot = await harbour.provider.boot_id(node)
+        how = await harbour.guest.guest_crash(node)
+        assert how in ("rebooting", "off"), how
+        if how == "rebooting":
+            await harbour.boots_anew(node, boot)
+        else:
+            await harbour.becomes(node, PowerState.STOPPED)
+
+    async def a_paused_node_goes_on_where_it_was(self, harbour: Harbour) -> None:
+        """pause freezes it, resume lets it go on in the same boot."""
+        node = await harbour.node()
+        if not await self._has(harbour, node, Powers.PAUSE, Pause, "pause"):
+            return
+        boot = await harbour.provider.boot_id(node)
+        await harbour.pause.pause(node)
+        assert await harbour.provider.state(node) is PowerState.PAUSED
+        await harbour.silent(node)
+        await harbour.pause.resume(node)
+        await harbour.answers(node)
+        assert await harbour.provider.boot_id(node) == boot
+
+    async def readiness_says_what_was_tried(self, harbour: Harbour) -> None:
+        """It is ready, for it made nodes here; and it says how it knows."""
+        readiness = await type(harbour.provider).readiness(self._settings)
+        assert readiness.ready, readiness
+        assert readiness.tried
+
+    async def _has(self, harbour: Harbour, node: Node, power: Powers, protocol: type[Any], method: str) -> bool:
+        """Whether the power is declared; one that is not must be refused, and change nothing."""
+        if power in harbour.provider.powers:
+            missing = f"it declares {power!r} and has no {method}"
+            assert isinstance(harbour.provider, protocol), missing
+            return True
+        act: Callable[[Node], Awaitable[object]] | None = getattr(harbour.provider, method, None)
+        if act is not None:
+            await _raises(NotSupported, act(node))
+        assert await harbour.provider.state(node) is PowerState.RUNNING
+        return False
+
+
+async def _raises(expected: type[BaseException], work: Awaitable[object]) -> None:
+    try:
+        answer = await work
+    except expected:
+        return
+    except LinkRefused as error:
+        raise AssertionError(f"expected {expected.__name__}, and the link was refused: {error}") from error
+    raise AssertionError(f"expected {expected.__name__}, and got {answer!r}")
