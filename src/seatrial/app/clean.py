@@ -48,7 +48,9 @@ def main(options: CleanOptions) -> int:
     """Clean up and say what was seen; 0 when nothing remains that should not."""
     cleaned = asyncio.run(clean(options))
     if options.format == "json":
-        print(json.dumps({"given_back": cleaned.given_back, "left": cleaned.left, "left_alone": cleaned.alone}, indent=2))
+        print(
+            json.dumps({"given_back": cleaned.given_back, "left": cleaned.left, "left_alone": cleaned.alone}, indent=2)
+        )
         return 4 if cleaned.left else 0
     verb = "would give back" if options.dry_run else "gave back"
     for line in cleaned.given_back:
@@ -130,9 +132,7 @@ def _providers(registry: Registry, owners: Owners, due: list[Entry], folder: Pat
     return {name: owners.provider(name) for name in sorted(names) if registry.knows("provider", name)}
 
 
-def _speaker(
-    folder: Path | None, run: str, cleaned: Cleaned
-) -> tuple[Callable[..., None], Callable[[Swept], None]]:
+def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Swept], None]]:
     """Where a clean-up says what it does: for people, and in the dead run's own journal, which it brings to its end."""
     journal: Journal | None = None
     fold = Fold()

@@ -105,7 +105,7 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
     shown = [row for row in _flat(suite["workflow_steps"]) if verbose or _wrong(row)]
     for row in shown:
         yield from _step(row)
-    if suite["error"] and not any(row["error"] == suite["error"] for row in shown):
+    if suite["error"] and not any(row["error"] and row["error"] in suite["error"] for row in shown):
         yield from _block("    ", suite["error"])
         yield from _block("      | ", suite["evidence"])
     for node, state in suite["nodes"].items() if how != "passed" else ():

@@ -63,5 +63,3 @@ def write_results(folder: Path, fold: Fold) -> None:
     from seatrial.reports.json import write_all
 
     write_all(folder, fold)
-
-

@@ -22,14 +22,17 @@ FILES = ("junit", "ctrf", "html")
 """Reports that every run writes at its end, beside `results.json`."""
 
 
-def reporters_of(
-    project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold
-) -> list[Reporter]:
+def reporters_of(project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold) -> list[Reporter]:
     """The reporters of a run, each fed after the shared fold."""
     wanted = options.format or project.settings.value("format") or "auto"
     colour = coloured(options.color)
     names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
-    shared: dict[str, Any] = {"fold": fold, "root": project.folder, "colour": colour, "reports": [folder / "report.html"]}
+    shared: dict[str, Any] = {
+        "fold": fold,
+        "root": project.folder,
+        "colour": colour,
+        "reports": [folder / "report.html"],
+    }
     made = [registry.get("reporter", name)(folder, shared) for name in ("json", *names)]
     for name, out in _shown(wanted):
         made.append(registry.get("reporter", name)(out, {**shared, "append": isinstance(out, Path)}))

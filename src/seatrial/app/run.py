@@ -105,6 +105,7 @@ def plan_documents(
 ) -> Plan:
     """Read, check and select; nothing is started. DocumentError has every problem of every file."""
     from seatrial.loading.compile import compile_documents
+    from seatrial.systems.sample import SAMPLE
 
     project = project or find(options.project)
     registry = registry or project.registry(options.plugins)
@@ -116,6 +117,7 @@ def plan_documents(
         providers=options.providers,
         on=options.on,
         overrides=options.overrides,
+        sample=SAMPLE,
     )
     return selected(plan, options, project)
 
@@ -168,6 +170,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
     reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
+    dead = await give_back_of_the_dead(project)
     ledger = Ledger.open(project.ledger_folder, run_id)
     journal = Journal(folder / "events.jsonl", run_id, reporters)
     leases = Leases()
@@ -192,7 +195,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     interrupted = ""
     try:
         journal.emit("run_started", "", _started(plan, project, options))
-        for warning in plan.warnings:
+        for warning in (*plan.warnings, *dead):
             journal.emit("log", "", {"level": "warning", "text": warning})
         flotilla = Flotilla(run, plan, fail_fast=options.fail_fast)
         with _signals(run) as caught:
@@ -213,6 +216,17 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         print(f"seatrial: {journal.trouble}", file=sys.stderr)
         exit_code = 3
     return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results)
+
+
+async def give_back_of_the_dead(project: Project) -> list[str]:
+    """What killed runs of this project left is given back before a new one begins; says what that was."""
+    if not any(project.ledger_folder.glob("*.jsonl")):
+        return []
+    from seatrial.app.clean import CleanOptions, clean
+
+    cleaned = await clean(CleanOptions(project=project.folder))
+    left = [f"{one['kind']} {one['name']} of an earlier run is still there: {one['error']}" for one in cleaned.left]
+    return [*(f"gave back {one} of an earlier run" for one in cleaned.given_back), *left]
 
 
 def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -97,10 +98,8 @@ class _Process:
         victims = [pid] if process_start(pid) == started else []
         while victims:
             for victim in victims:
-                try:
+                with suppress(ProcessLookupError):
                     os.killpg(victim, signal.SIGKILL) if victim == pid else os.kill(victim, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             while any(_running(victim) for victim in victims):
                 await asyncio.sleep(0.01)
             victims = _tagged(tag)

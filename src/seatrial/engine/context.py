@@ -200,7 +200,9 @@ class TrialContext:
 
     # What is made and given back
 
-    def _intend(self, kind: str, name: str, owner: str, detail: Mapping[str, object], outlives: bool = False) -> Resource:
+    def _intend(
+        self, kind: str, name: str, owner: str, detail: Mapping[str, object], outlives: bool = False
+    ) -> Resource:
         trial = self._trial
         trial.made_something = True
         resource = Resource(
@@ -353,5 +355,3 @@ async def close_links(trial: Trial) -> None:
     links = list(trial.links.values())
     trial.links.clear()
     await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
-
-

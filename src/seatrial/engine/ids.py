@@ -33,7 +33,7 @@ def trial_id(run_id: str, test_id: str) -> str:
 
 
 def fitted(pattern: str, *, flow: str, id: str) -> str:
-    """Fill a name pattern such as `run-e2e-{flow}-{id}`; the flow is cut so that the id stays whole within 63 characters."""
+    """Fill a name pattern such as `run-e2e-{flow}-{id}`; the flow is cut, the id stays whole, 63 characters."""
     room = 63 - len(pattern.format(flow="", id=id))
     plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in flow.lower())
     return pattern.format(flow=plain[: max(room, 0)].strip("-") or "x", id=id)

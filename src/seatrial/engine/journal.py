@@ -18,7 +18,7 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=s
 
 
 class Journal:
-    """Writes events and hands them on. A journal that cannot be written is remembered, and no verdict is green after it."""
+    """Writes events and hands them on. That one could not be written is remembered: no verdict is green after it."""
 
     def __init__(self, file: Path, run: str, reporters: Sequence[Reporter]) -> None:
         self.run = run

@@ -29,7 +29,9 @@ class Runner:
         for index, plan in enumerate(plans):
             outcome = await self.child(parent, plan)
             if outcome.verdict is not Verdict.PASSED:
-                reason = f"step {_name(plan)} {'failed' if outcome.verdict is Verdict.FAILED else 'could not be judged'}"
+                reason = (
+                    f"step {_name(plan)} {'failed' if outcome.verdict is Verdict.FAILED else 'could not be judged'}"
+                )
                 for left in plans[index + 1 :]:
                     self.skipped(parent, left, reason)
                 raise StepStopped(
@@ -41,7 +43,9 @@ class Runner:
 
     def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None:
         """Say that a step is not run."""
-        self._emit("step_finished", **_said(parent.step, plan), status="skipped", verdict="", duration=0.0, reason=reason)
+        self._emit(
+            "step_finished", **_said(parent.step, plan), status="skipped", verdict="", duration=0.0, reason=reason
+        )
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
         """Run one step to its end; a failure that it may have is not handed on."""
@@ -183,23 +187,17 @@ def outcome_of(error: BaseException) -> Outcome:
         failed = [one for one in inner if one.verdict is Verdict.FAILED]
         return (failed or inner)[0]
     if isinstance(error, StepFailed):
-        return Outcome(
-            verdict=Verdict.FAILED, error=str(error), category=error.category, evidence=_evidence_of(error)
-        )
+        return Outcome(verdict=Verdict.FAILED, error=str(error), category=error.category, evidence=_evidence_of(error))
     if isinstance(error, StepStopped):
         verdict = Verdict.FAILED if error.failed else Verdict.UNKNOWN
         return Outcome(verdict=verdict, error=str(error), category=error.category, evidence=error.evidence)
     if isinstance(error, SeatrialError):
-        return Outcome(
-            verdict=Verdict.UNKNOWN, error=str(error), category=error.category, evidence=_evidence_of(error)
-        )
+        return Outcome(verdict=Verdict.UNKNOWN, error=str(error), category=error.category, evidence=_evidence_of(error))
     if isinstance(error, TimeoutError):
         message = str(error) or "no answer in time"
         return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.TIMEOUT, evidence=_evidence_of(error))
     message = f"{type(error).__name__}: {error}"
-    return Outcome(
-        verdict=Verdict.UNKNOWN, error=message, category=Category.INFRASTRUCTURE, evidence=_trace(error)
-    )
+    return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.INFRASTRUCTURE, evidence=_trace(error))
 
 
 def _evidence_of(error: BaseException) -> str:
@@ -238,7 +236,7 @@ def _said(parent: str, plan: StepPlan) -> dict[str, object]:
 
 
 def _name(plan: StepPlan) -> str:
-    return f"{plan.kind} {plan.id!r}" if plan.id else plan.kind
+    return f"{plan.kind} {plan.id!r}" if plan.id not in ("", plan.kind) else plan.kind
 
 
 def _check_data(result: CheckResult) -> dict[str, object]:

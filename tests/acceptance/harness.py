@@ -1,0 +1,107 @@
+"""Runs the real command in a project of its own, and looks for what it may have left on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """A project in a folder of its own, with a state folder of its own for leases."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SEATRIAL_", "E2E_", "GITHUB_"))}
+        return {**kept, "XDG_STATE_HOME": str(self.folder / "xdg"), "NO_COLOR": "1"}
+
+    def write(self, name: str, document: Document) -> Path:
+        path = self.folder / name
+        path.write_text(json.dumps(document))
+        return path
+
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "seatrial", *map(str, arguments)]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environment, **options}
+        return subprocess.Popen(command, cwd=self.folder, text=True, start_new_session=True, **options)
+
+    def seatrial(self, *arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def runs(self) -> list[Path]:
+        return sorted((self.folder / ".seatrial" / "runs").glob("r*"))
+
+    def results(self) -> dict[str, Any]:
+        """The results.json of the newest run."""
+        results: dict[str, Any] = json.loads((self.runs()[-1] / "results.json").read_text())
+        return results
+
+    def events(self) -> list[dict[str, Any]]:
+        """What of the newest run's journal is whole."""
+        lines = (self.runs()[-1] / "events.jsonl").read_text().split("\n")
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def left(self) -> list[str]:
+        """What a run of this project left: processes, leases, ledgers, state folders of trials."""
+        found = [f"process {pid}: {what}" for pid, what in processes_of(self.folder)]
+        found += [f"lease {p.relative_to(self.folder)}" for p in (self.folder / "xdg").rglob("*") if p.is_file()]
+        found += [f"ledger {p.name}" for p in (self.folder / ".seatrial" / "ledger").glob("*")]
+        found += [f"state {p}" for p in self.folder.glob(".seatrial/runs/*/*/state")]
+        return found
+
+
+def processes_of(folder: Path) -> list[tuple[int, str]]:
+    """Every process that has this folder's state home in its environment: a run's own, and all that it started."""
+    mark = f"XDG_STATE_HOME={folder / 'xdg'}".encode()
+    also = str(folder).encode()
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            environ = Path(f"/proc/{entry}/environ").read_bytes()
+            command = Path(f"/proc/{entry}/cmdline").read_bytes()
+            dead = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        except OSError:
+            continue
+        if not dead and (mark in environ.split(b"\0") or also in environ or also in command):
+            found.append((int(entry), command.replace(b"\0", b" ").decode(errors="replace")[:120]))
+    return found
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Wait for a condition, with a deadline."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"{what} did not come within {seconds} s"
+        time.sleep(0.01)
+
+
+def suite(*steps: Document | str, provider: str = "local", **more: Any) -> Document:
+    """A document with one suite called `trial`."""
+    workflow = [{"step": one} if isinstance(one, str) else one for one in steps]
+    return {"test_suites": {"trial": {"provider": provider, "workflow": workflow, **more}}}
+
+
+def validate(*checks: Any, **more: Any) -> Document:
+    """A validate step."""
+    return {"step": "validate", "checks": list(checks), **more}
+
+
+def only(rows: Sequence[Any]) -> Any:
+    """The one element."""
+    assert len(rows) == 1, rows
+    return rows[0]

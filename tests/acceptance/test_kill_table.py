@@ -1,0 +1,188 @@
+"""The kill table: wherever Seatrial is stopped, nothing is left after `clean`, and the results are true."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.harness import Document, Harbour, only, suite, until, validate
+
+import seatrial
+
+DEMO = Path(seatrial.__file__).parent / "sample" / "demo.yaml"
+
+KILLER = '''
+import os, signal
+from seatrial import reporter
+
+@reporter("killer")
+class Killer:
+    """Kills the process at the N-th event, which is in the journal by then."""
+    def __init__(self, out, options):
+        self.left = int(os.environ["KILL_AT"])
+    def on(self, event):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), getattr(signal, os.environ.get("KILL_WITH", "SIGKILL")))
+    def close(self):
+        pass
+'''
+
+CHUNKS = 16
+
+
+def run_to(harbour: Harbour, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
+    """Run the demo and have it killed at an event; the exit code (0: it ended before that event)."""
+    (harbour.folder / "killer.py").write_text(KILLER)
+    environment = {**harbour.environment, "KILL_AT": str(event), "KILL_WITH": what}
+    return harbour.seatrial("run", document, "--plugin", "killer.py", "--format", "none", env=environment).returncode
+
+
+def assert_results_are_true(harbour: Harbour) -> dict[str, Any]:
+    """Every step that the journal saw end has that end in the results; nothing else is told as done."""
+    results, events = harbour.results(), harbour.events()
+    ended = {
+        (event["trial"], event["data"]["step"]): event["data"]["verdict"]
+        for event in events
+        if event["kind"] == "step_finished"
+    }
+    assert results["run_id"] == events[0]["run"]
+    assert not results["success"]
+    assert results["verdict"] != "passed"
+    for row in results["results"]:
+        for step in row["workflow_steps"]:
+            told = ended.get((row["trial_id"], step["step"]))
+            if told is None:
+                assert step["status"] in ("pending", "running", "failed", "skipped"), step
+                assert step.get("verdict") != "passed"
+            else:
+                assert step["verdict"] == told
+    return results
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_killed_at_any_event_and_cleaned_nothing_is_left(chunk: int, tmp_path: Path) -> None:
+    event = chunk + 1
+    while True:
+        folder = tmp_path / f"at-{event}"
+        folder.mkdir()
+        harbour = Harbour(folder)
+        code = run_to(harbour, event)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        cleaned = harbour.seatrial("clean")
+        assert cleaned.returncode == 0, f"event {event}: {cleaned.stdout}{cleaned.stderr}"
+        assert harbour.left() == [], f"event {event}"
+        if (harbour.runs()[-1] / "events.jsonl").stat().st_size:
+            results = assert_results_are_true(harbour)
+            assert results["finished"]
+        again = harbour.seatrial("clean")
+        assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
+        event += CHUNKS
+    assert event > CHUNKS, "no run was killed at all"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("event", [3, 12, 25, 45])
+def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour: Harbour) -> None:
+    code = run_to(harbour, event, name)
+    assert code == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
+    assert harbour.left() == []
+    results = assert_results_are_true(harbour)
+    assert results["interrupted"] == name
+    assert results["left_behind"] == []
+
+
+def test_a_second_interrupt_is_faster_and_still_clean(harbour: Harbour) -> None:
+    process = harbour.start("run", DEMO, "--format", "plain")
+    until(lambda: harbour.runs() and any(e["kind"] == "fault" for e in harbour.events()), "the first fault")
+    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert harbour.left() == []
+
+
+def test_the_next_run_gives_back_what_a_killed_one_left(harbour: Harbour) -> None:
+    assert run_to(harbour, 25) == -signal.SIGKILL
+    assert harbour.left() != []
+    document = harbour.write("quiet.json", suite({"step": "wait", "for": 0}))
+    done = harbour.seatrial("run", document)
+    assert done.returncode == 0, done.stderr
+    assert harbour.left() == []
+
+
+def test_clean_leaves_a_living_run_alone(harbour: Harbour) -> None:
+    document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
+    process = harbour.start("run", document, "--format", "none")
+    try:
+        until(lambda: harbour.runs() and any(e["data"].get("type") == "wait" for e in harbour.events()), "the wait")
+        cleaned = harbour.seatrial("clean")
+        assert cleaned.returncode == 0
+        assert "still going on" in cleaned.stdout
+        assert process.poll() is None
+        assert len(harbour.left()) > 3
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert harbour.left() == []
+
+
+PROVIDERS = '''
+import asyncio
+from seatrial import provider
+from seatrial.providers.local import Local
+
+@provider("raises_afterwards")
+class RaisesAfterwards(Local):
+    """Makes the node, and then says that it could not."""
+    async def create(self, spec, ctx):
+        await super().create(spec, ctx)
+        raise RuntimeError("the API answered 500 after it had made the node")
+
+@provider("never_answers")
+class NeverAnswers(Local):
+    """Makes the node, and then never answers."""
+    async def create(self, spec, ctx):
+        await super().create(spec, ctx)
+        await asyncio.Event().wait()
+'''
+
+
+def on_provider(harbour: Harbour, name: str) -> Document:
+    (harbour.folder / "providers.py").write_text(PROVIDERS)
+    harbour.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": 3}))
+    harbour.seatrial("run", "trial.json", "--plugin", "providers.py", "--on", name, "--format", "none")
+    row: Document = only(harbour.results()["results"])
+    return row
+
+
+def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(harbour: Harbour) -> None:
+    row = on_provider(harbour, "raises_afterwards")
+    assert (row["verdict"], row["category"]) == ("unknown", "infrastructure")
+    assert "500" in row["error"]
+    assert harbour.left() == []
+
+
+def test_a_provider_that_never_answers_leaves_nothing(harbour: Harbour) -> None:
+    row = on_provider(harbour, "never_answers")
+    assert row["verdict"] != "passed"
+    assert harbour.left() == []
+
+
+def test_a_killed_run_on_a_plugin_provider_is_cleaned_by_the_plugin(harbour: Harbour) -> None:
+    (harbour.folder / "providers.py").write_text(PROVIDERS)
+    harbour.write("trial.json", suite("init", "deploy", deadlines={"deploy": 60}))
+    process = harbour.start(
+        "run", "trial.json", "--plugin", "providers.py", "--on", "never_answers", "--format", "none"
+    )
+    until(lambda: len([one for one in harbour.left() if "machine" in one]) >= 3, "three nodes")
+    process.kill()
+    process.communicate()
+    cleaned = harbour.seatrial("clean")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert harbour.left() == []
