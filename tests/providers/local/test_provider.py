@@ -208,7 +208,7 @@ def test_powers_in_the_guest(trial, settings):
 
 async def soon(look, within=10):
     async with asyncio.timeout(within):
-        while not await look():  # noqa: ASYNC110  another process is waited for
+        while not await look():
             await asyncio.sleep(0.01)
 
 

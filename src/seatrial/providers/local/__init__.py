@@ -104,7 +104,7 @@ class Local:
         """SSH to the node."""
         from seatrial.links.ssh import SSHLink
 
-        return SSHLink.to(node)
+        return SSHLink(node)
 
     async def state(self, node: Node) -> PowerState:
         """By the box: running or paused while it lives, stopped otherwise."""
@@ -311,7 +311,7 @@ async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
     """Look until it is so; CannotTell after so many seconds, for a machine of ours is slow then, not the product."""
     try:
         async with asyncio.timeout(seconds):
-            while not look():  # noqa: ASYNC110  another process is waited for, which sets no Event of ours
+            while not look():
                 await asyncio.sleep(_LOOK_EVERY)
     except TimeoutError:
         raise CannotTell(f"waited {seconds:g} s for {what}") from None

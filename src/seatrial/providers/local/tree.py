@@ -143,8 +143,13 @@ def kill_orphans(state: Mapping[str, Any], keep: Iterable[int]) -> None:
 
 
 def pause(node: Path | Mapping[str, Any], tag: str = "") -> None:
-    """Freeze every process of a node."""
-    _freeze(read_state(node) if isinstance(node, Path) else node, tag)
+    """Freeze every process of a node, and return when each stands still. TimeoutError when one does not."""
+    stopped = _freeze(read_state(node) if isinstance(node, Path) else node, tag)
+    deadline = time.monotonic() + _GONE_WITHIN
+    while moving := [pid for pid, start in stopped if alive(pid, start) and not _stands_still(pid)]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {sorted(moving)} did not stand still after SIGSTOP")
+        time.sleep(0.001)  # it is stopped when it is next scheduled, of which nobody is told
 
 
 def resume(node: Path | Mapping[str, Any], tag: str = "") -> None:
@@ -157,8 +162,7 @@ def resume(node: Path | Mapping[str, Any], tag: str = "") -> None:
 def paused(state: Mapping[str, Any]) -> bool:
     """Whether the node's box is frozen."""
     holder = box(state)
-    stat = _stat(holder[0]) if holder else None
-    return stat is not None and stat[0] == "T"
+    return holder is not None and _stands_still(holder[0])
 
 
 def send(process: Process, number: int) -> bool:
@@ -183,6 +187,11 @@ def send(process: Process, number: int) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _stands_still(pid: int) -> bool:
+    stat = _stat(pid)
+    return stat is None or stat[0] == "T"
 
 
 def _freeze(state: Mapping[str, Any], tag: str) -> set[Process]:
@@ -264,7 +273,7 @@ def _cgroup(state: Mapping[str, Any]) -> Path | None:
 
 
 def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  no Path for each process
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _stat(pid: int) -> tuple[str, int, int] | None:
