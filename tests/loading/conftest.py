@@ -30,7 +30,9 @@ def registry() -> Registry:
 def plan_of(tmp_path: Path, registry: Registry) -> Planner:
     """Write files into a project, and plan the first (or those named by `paths`)."""
 
-    def plan(files: Mapping[str, Any] | str, *, paths: list[str] | None = None, environ: Any = None, **more: Any) -> Plan:
+    def plan(
+        files: Mapping[str, Any] | str, *, paths: list[str] | None = None, environ: Any = None, **more: Any
+    ) -> Plan:
         given = {"suite.yaml": files} if isinstance(files, str) else files
         for name, content in given.items():
             path = tmp_path / name

@@ -13,6 +13,8 @@ from seatrial.model.values import Argv, Duration, Expression
 from seatrial.registry import check, provider, step, system
 from seatrial.spi import Powers
 
+ONE = Duration(1.0)
+
 
 class Runs:
     async def run(self, ctx: Any) -> None:
@@ -79,7 +81,7 @@ class Inner:
 class Everything(Runs):
     """Every type of field."""
 
-    for_: Duration = Duration(1.0)
+    for_: Duration = ONE
     count: int = 0
     share: float = 0.0
     yes: bool = False

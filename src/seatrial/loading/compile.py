@@ -87,7 +87,9 @@ def _plan(shop: Shop, suites: Sequence[Suite], files: Sequence[str]) -> Plan:
             other = shop.homes[held.source.file]
             where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
             hint = "give one of them another name"
-            shop.problems.add(document, suite.source.path, f"the suite {suite.test_id!r} is there already: {where}", hint, key=True)
+            shop.problems.add(
+                document, suite.source.path, f"the suite {suite.test_id!r} is there already: {where}", hint, key=True
+            )
         why = over_budget(suite, budget.nodes, budget.memory_gb)
         if why:
             hint = "make the suite smaller, or the budget larger (max_concurrent_nodes, max_memory_gb)"

@@ -53,7 +53,9 @@ class Shelf:
             try:
                 document = read(path, name=shown_as)
                 if not isinstance(document.data, dict):
-                    self.problems.add(document, (), f"{shown(document.data)} is no document", "it is a mapping: keys with values")
+                    self.problems.add(
+                        document, (), f"{shown(document.data)} is no document", "it is a mapping: keys with values"
+                    )
                     self.read_already[real] = None
                 else:
                     self.read_already[real] = document
@@ -106,7 +108,9 @@ def drafts(shelf: Shelf, document: Document, outer: list[Level], above: tuple[Pa
     included = data.get("include") or []
     included = [included] if isinstance(included, str) else included
     if not isinstance(included, list):
-        shelf.problems.add(document, ("include",), f"{shown(included)} is no list of files", "write their paths in brackets")
+        shelf.problems.add(
+            document, ("include",), f"{shown(included)} is no list of files", "write their paths in brackets"
+        )
         included = []
     for at, name in enumerate(included):
         found += 1
@@ -117,7 +121,9 @@ def drafts(shelf: Shelf, document: Document, outer: list[Level], above: tuple[Pa
         where = Path(os.path.realpath(more.path))
         if where in (*above, real):
             way = " -> ".join([*(one.name for one in (*above, real)), where.name])
-            shelf.problems.add(document, place, f"the documents include each other in a loop: {way}", "take one `include` out")
+            shelf.problems.add(
+                document, place, f"the documents include each other in a loop: {way}", "take one `include` out"
+            )
             continue
         yield from drafts(shelf, more, levels, (*above, real))
     suites = data.get("test_suites")
@@ -147,7 +153,9 @@ def _named(shelf: Shelf, document: Document, suites: Mapping[str, Any], levels: 
         level = read_level(shelf.problems, document, raw, place, besides=("workflow", "steps"))
         steps = next((key for key in ("workflow", "steps") if key in raw), "")
         if not steps:
-            shelf.problems.add(document, place, f"the suite {name!r} has no `workflow`", "write its steps under `workflow:`")
+            shelf.problems.add(
+                document, place, f"the suite {name!r} has no `workflow`", "write its steps under `workflow:`"
+            )
             continue
         if "workflow" in raw and "steps" in raw:
             shelf.problems.add(document, (*place, "steps"), "`workflow` and `steps` say the same", "keep one", key=True)
@@ -180,7 +188,13 @@ def _composed(shelf: Shelf, document: Document, suites: list[Any], levels: list[
         name = level.values.get("name") or f"{sut.path.stem}_{workflow.path.stem}"
         of_sut, fixed = _sut(shelf, sut)
         yield Draft(
-            name, [*levels, of_sut, of_workflow, level], workflow.data[steps], workflow, (steps,), (document, place), fixed
+            name,
+            [*levels, of_sut, of_workflow, level],
+            workflow.data[steps],
+            workflow,
+            (steps,),
+            (document, place),
+            fixed,
         )
 
 
@@ -200,7 +214,9 @@ def _sut(shelf: Shelf, sut: Document) -> tuple[Level, tuple[str, ...]]:
     # Versions in a sut file are fallbacks: the first that there is, not one suite for each.
     fixed = ("db_version",) if isinstance(more.get("db_version"), list) else ()
     if fixed and (not more["db_version"] or not all(isinstance(one, str) for one in more["db_version"])):
-        shelf.problems.add(sut, ("db_version",), "`db_version` is a version or a list of versions, as text", "put them in quotes")
+        shelf.problems.add(
+            sut, ("db_version",), "`db_version` is a version or a list of versions, as text", "put them in quotes"
+        )
     return Level(sut, (), values), fixed
 
 

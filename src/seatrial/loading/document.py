@@ -39,6 +39,11 @@ class Document:
     data: Any
     text: str
     _marks: Mapping[Place, Mark] | None = field(default=None, repr=False)
+    folder: Path = field(init=False)
+    """Where its relative paths begin, without symbolic links."""
+
+    def __post_init__(self) -> None:
+        self.folder = self.path.resolve().parent
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
         """Line and column of a value (of its key, with `key`); of the nearest thing around it when it is not there."""
@@ -117,7 +122,7 @@ def read_bytes(path: Path, shown: str) -> bytes:
     """The bytes of a regular file of at most `LARGEST` bytes; DocumentError when it is not one."""
     try:
         # Not blocking: a FIFO that nobody writes to must not hold us.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             about = os.fstat(file.fileno())
             if stat.S_ISDIR(about.st_mode):
                 raise IsADirectoryError

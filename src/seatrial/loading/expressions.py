@@ -33,11 +33,14 @@ CHECK_NAMES = ("json", "status", "headers", "body", "seen")
 OURS = ("E2E_", "SEATRIAL_")
 """Environment variables of these names are set by the run itself."""
 
-_FUNCTIONS = frozenset(
-    "size contains startsWith endsWith matches int uint double string bytes type timestamp duration has dyn of none "
-    "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
-    "getMilliseconds".split()
-)
+_FUNCTIONS = frozenset({
+    "size", "contains", "startsWith", "endsWith", "matches", "has", "dyn", "of", "none",
+    "int", "uint", "double", "string", "bytes", "type", "timestamp", "duration",
+    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
+    "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+})  # fmt: skip
+"""What the CEL library has, found out by asking it."""
+
 _TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "optional"})
 _TEMPLATE = re.compile(r"""\$\{\{((?>'[^']*'|"[^"]*"|(?!\}\}).)*+)\}\}""", re.DOTALL)
 _SHORT = re.compile(r"\$(?:(deployment_dir|provider)\b|\{(deployment_dir|provider)\})")
@@ -77,9 +80,7 @@ class Scope:
 
     def inside(self, *extras: str) -> Scope:
         """A scope of its own for a branch: what becomes known there is not known outside until it is taken over."""
-        return replace(
-            self, steps=set(self.steps), variables=set(self.variables), extras=(*self.extras, *extras)
-        )
+        return replace(self, steps=set(self.steps), variables=set(self.variables), extras=(*self.extras, *extras))
 
     def with_names(self, *extras: str) -> Scope:
         """The same scope, with more names."""
@@ -174,7 +175,7 @@ def evaluate(expression: str, names: Mapping[str, object]) -> Any:
     path = plain_path(text)
     if path:
         return _follow(path, text, names)
-    wanted = {one[0] for one in references(text)}
+    wanted = {str(one[0]) for one in references(text)}
     values = {name: plain(names[name]) for name in wanted if name in names}
     try:
         return plain(_program(text).execute(values))
@@ -305,6 +306,8 @@ def _check_path(path: Path, scope: Scope) -> list[tuple[str, str]]:
         return [(f"{root} has no {name!r}", nearest(str(name), FIXED[root]))]
     if not isinstance(name, str):
         return []
+    if root == "steps" and len(path) > 2 and path[2] != "outputs":
+        return [(f"a step has no {path[2]!r}", f"write steps.{name}.outputs.NAME")]
     checker: Callable[[str, Scope], list[tuple[str, str]]] | None = _CHECKERS.get(root)
     return checker(name, scope) if checker else []
 

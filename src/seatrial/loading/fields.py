@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import MISSING, dataclass
@@ -33,9 +32,19 @@ class Field:
     """Holds CEL: the text is never filled in."""
 
 
-@functools.cache
+_DESCRIBED: dict[type[Any], Mapping[str, Field]] = {}
+"""A cache: what a class looks like does not change."""
+
+
 def described(factory: type[Any]) -> Mapping[str, Field]:
     """The keys of a class in their order; UsageError when a field's type cannot be written in a document."""
+    known = _DESCRIBED.get(factory)
+    if known is None:
+        known = _DESCRIBED[factory] = _describe(factory)
+    return known
+
+
+def _describe(factory: type[Any]) -> Mapping[str, Field]:
     if not dataclasses.is_dataclass(factory):
         raise UsageError(f"{factory.__module__}.{factory.__qualname__} must be a dataclass")
     try:

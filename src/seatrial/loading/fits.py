@@ -66,10 +66,16 @@ def hold(
         system = suite.system
         held = frozenset(provider.powers) | frozenset(system.factory.powers(system.settings))
         usable = held - BY_API if suite.power == "guest" else held
-        for kind, wanted, place in compiled.powers:
-            missing = sorted(frozenset(wanted) - usable)
+        for step, kind, place in compiled.powers:
+            missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
                 _missing(suite, problems, document, kind, missing, place, held=held)
+
+
+def _wanted(step: Any, power: str) -> frozenset[Powers]:
+    """A step may do with other powers where those of the API are forbidden."""
+    needs = getattr(step, "needs_powers_in_guest", step.needs_powers) if power == "guest" else step.needs_powers
+    return frozenset(needs() if callable(needs) else needs)
 
 
 def _missing(
@@ -108,7 +114,7 @@ def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -
 
 def _random(word: str) -> bool:
     name, _, count = word.partition(":")
-    return name == "random" and (not count or count.isdigit() and int(count) > 0)
+    return name == "random" and (not count or (count.isdigit() and int(count) > 0))
 
 
 def over_budget(suite: Suite, nodes: int | None, memory_gb: float | None) -> str:

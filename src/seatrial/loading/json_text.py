@@ -20,7 +20,7 @@ class _Oddity(Exception):
 def parse(text: str) -> Any:
     """The data of a JSON text; Flawed for syntax errors, duplicate keys, NaN, half characters."""
     if not text.strip():
-        raise Flawed(((1, 1), "the document is empty", "write at least {\"test_suites\": {…}}"))
+        raise Flawed(((1, 1), "the document is empty", 'write at least {"test_suites": {…}}'))
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:

@@ -186,7 +186,9 @@ def read_exclusive(made: Any, value: Any, place: Place, site: LevelSite) -> Any:
             site.problem((*place, key), f"unknown key {key!r} of exclusive", nearest(key, ("name", "wait")), key=True)
     name, wait = made.get("name"), 0.0
     if not isinstance(name, str) or not name:
-        site.problem(place, "`exclusive` needs the name of the environment", "write {name: …, wait: 10m}, or only the name")
+        site.problem(
+            place, "`exclusive` needs the name of the environment", "write {name: …, wait: 10m}, or only the name"
+        )
     try:
         wait = duration(made.get("wait", 0))
     except ValueError as error:

@@ -23,7 +23,9 @@ def expand(parameters: Mapping[str, Any], method: str, *, fixed: Sequence[str] =
             raise ValueError(f"the parameter {name!r} is an empty list: no suite can be made of it")
     sizes = [len(values) for values in axes.values()]
     if METHODS[method] == "full" and math.prod(sizes) > MOST:
-        raise ValueError(f"{math.prod(sizes):,} combinations are too many (at most {MOST:,}); try `combinations: pairwise`")
+        raise ValueError(
+            f"{math.prod(sizes):,} combinations are too many (at most {MOST:,}); try `combinations: pairwise`"
+        )
     makers = {"full": _full, "pairwise": pairwise, "each": _each}
     rows = makers[METHODS[method]](sizes)
     return [{name: values[at] for (name, values), at in zip(axes.items(), row, strict=True)} for row in rows]
@@ -82,4 +84,6 @@ def _clean(value: object) -> str:
     from seatrial.loading.expressions import as_text
 
     text = "null" if value is None else as_text(value)
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in text)[:60]
+    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in text)[
+        :60
+    ]

@@ -43,7 +43,9 @@ def read_retry(value: Any, place: Place, site: Site) -> Retry | None:
     delay, timeout = _seconds(value, delay_key, place, site), _seconds(value, "timeout", place, site)
     if attempts is None and timeout is None and value.get("max_attempts") is None and "timeout" not in value:
         site.problem(place, "a retry needs `max_attempts` or `timeout`", "else it would never end")
-    return Retry(max_attempts=attempts, delay=delay, backoff=str(backoff), jitter=_jitter(value, place, site), timeout=timeout)
+    return Retry(
+        max_attempts=attempts, delay=delay, backoff=str(backoff), jitter=_jitter(value, place, site), timeout=timeout
+    )
 
 
 def _seconds(value: Mapping[str, Any], key: str, place: Place, site: Site) -> float | None:

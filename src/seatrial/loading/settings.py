@@ -52,7 +52,9 @@ KEYS: Mapping[str, Key] = {
     "parallel": Key(WHOLE, 1, "suites at a time", 1),
     "max_concurrent_nodes": Key(WHOLE, None, "nodes of all suites at a time", 1),
     "max_memory_gb": Key(NUMBER, None, "memory of all suites at a time, in GB", 0),
-    "keep": Key(Choice({word: word for word in KEEP}), "never", "what is not given back at the end: " + ", ".join(KEEP)),
+    "keep": Key(
+        Choice({word: word for word in KEEP}), "never", "what is not given back at the end: " + ", ".join(KEEP)
+    ),
     "report_dir": Key(TEXT, None, "folder of the report"),
     "format": Key(TEXT, None, "how the run is shown"),
     "plugins": Key(_LIST, (), "Python files with steps, checks, providers, systems, reporters"),
@@ -60,14 +62,16 @@ KEYS: Mapping[str, Key] = {
     "parameters": Key(Named(Anything()), {}, "parameters of every suite"),
     "secrets": Key(_LIST, (), "environment variables that no output may show"),
     "exclusive": Key(EXCLUSIVE, None, "an environment that one trial uses at a time: a name, or {name, wait}"),
-    "names": Key(_TEXTS, {}, "patterns of names, such as flow = \"run-e2e-{flow}-{id}\""),
-    "labels": Key(_TEXTS, {}, "patterns of labels, such as \"example.org/e2e-run-id\" = \"{id}\""),
+    "names": Key(_TEXTS, {}, 'patterns of names, such as flow = "run-e2e-{flow}-{id}"'),
+    "labels": Key(_TEXTS, {}, 'patterns of labels, such as "example.org/e2e-run-id" = "{id}"'),
     "system": Key(Named(Anything()), None, "the system under test of suites that name none: kind and its settings"),
     "providers": Key(Named(Named(Anything())), {}, "settings of each provider"),
     "vars": Key(Named(Anything()), {}, "variables, `${{ vars.x }}`"),
 }
 
-_FROM_ENVIRONMENT = tuple(name for name, key in KEYS.items() if isinstance(key.shape, Scalar | Choice) or key.shape is _LIST)
+_FROM_ENVIRONMENT = tuple(
+    name for name, key in KEYS.items() if isinstance(key.shape, Scalar | Choice) or key.shape is _LIST
+)
 """The others are structures, which a variable cannot hold."""
 
 

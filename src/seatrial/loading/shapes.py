@@ -41,8 +41,9 @@ class Site(Protocol):
 class Shape(Protocol):
     """One kind of value."""
 
-    allowed: str
-    """What a document may say, for errors."""
+    @property
+    def allowed(self) -> str:
+        """What a document may say, for errors."""
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
         """The value as the field holds it; problems go to the site."""
@@ -193,7 +194,9 @@ class Command:
         return tuple(WORDING.read(one, (*place, at), site) for at, one in enumerate(value))
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}]}
+        return {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}]
+        }
 
 
 @dataclass(frozen=True)

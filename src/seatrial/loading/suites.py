@@ -23,6 +23,7 @@ from seatrial.loading.workflow import Kinds, Workflow
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.registry import Registry
 
+
 @dataclass(slots=True)
 class Shop:
     """What all suites of an invocation are made with."""
@@ -96,12 +97,17 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
     except ValueError as error:
         _at(shop, merged, "parameters", message=str(error))
         rows = []
-    scope = expressions.Scope(
-        variables=set(variables), parameters=frozenset(parameters), environment=shop.environ
-    )
-    compiled = Workflow(shop.kinds, shop.problems, draft.document, scope).compile(draft.steps, draft.steps_place)
+    scope = expressions.Scope(variables=set(variables), parameters=frozenset(parameters), environment=shop.environ)
+    workflow = Workflow(shop.kinds, shop.problems, draft.document, scope)
+    compiled = workflow.compile(draft.steps, draft.steps_place)
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
-        _at(shop, merged, "name", message=f"{shown(draft.name)} is no name of a suite", hint="no slashes, at most 200 letters")
+        _at(
+            shop,
+            merged,
+            "name",
+            message=f"{shown(draft.name)} is no name of a suite",
+            hint="no slashes, at most 200 letters",
+        )
     if system is None or provider is None:
         return
     moot = bool(shop.on) and shop.on != own
@@ -119,7 +125,7 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
             steps=compiled.steps,
             system=system,
             source=draft.home[0].source(draft.home[1]),
-            document_folder=draft.document.path.parent.resolve(),
+            document_folder=workflow.folder,
             power=merged.get("power") or "api",
             timeout=merged.get("timeout"),
             deadlines=merged.get("deadlines") or {},
@@ -137,7 +143,9 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
         shop.limits.append((merged.get("max_concurrent_nodes"), *merged.where("max_concurrent_nodes")))
 
 
-def _at(shop: Shop, merged: Merged, *path: str, message: str, hint: str = "", key: bool = False, kind: str = "") -> None:
+def _at(
+    shop: Shop, merged: Merged, *path: str, message: str, hint: str = "", key: bool = False, kind: str = ""
+) -> None:
     document, place = merged.where(*path)
     shop.problems.add(document, place, message, hint, key=key, kind=kind)
 
@@ -165,7 +173,9 @@ def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dic
     for name, value in known.items():
         if why := wrong(name, value):
             _at(shop, merged, "requirements", name, message=f"{shown(value)} is not what {name!r} takes", hint=why)
-    required = {name: value for name, value in known.items() if not wrong(name, value) and not foreign(name, own, shop.on)}
+    required = {
+        name: value for name, value in known.items() if not wrong(name, value) and not foreign(name, own, shop.on)
+    }
     parameters = {**unknown, **(merged.get("parameters") or {})}
     for name, value in shop.overrides.items():
         if name.startswith("parameters."):
@@ -190,7 +200,11 @@ def _bound(shop: Shop, merged: Merged, name: str, value: Any, names: Mapping[str
         hint = "parameters are settled before anything runs: they see env and suite.provider"
         shop.problems.add(document, place, f"`{wrong[0]}` cannot be used in a parameter", hint)
         return value
-    problems = [one for text in _texts(value) for one in expressions.check_template(text, expressions.Scope(environment=shop.environ))]
+    problems = [
+        one
+        for text in _texts(value)
+        for one in expressions.check_template(text, expressions.Scope(environment=shop.environ))
+    ]
     for message, hint in problems:
         shop.problems.add(document, place, message, hint)
     return value if problems else expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
@@ -204,7 +218,9 @@ def _texts(value: Any) -> list[str]:
 
 
 def _plain_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    named = {name.removeprefix("vars."): value for name, value in overrides.items() if not name.startswith("parameters.")}
+    named = {
+        name.removeprefix("vars."): value for name, value in overrides.items() if not name.startswith("parameters.")
+    }
     return {name: _value(value) for name, value in named.items()}
 
 
@@ -216,5 +232,3 @@ def _value(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-

@@ -28,9 +28,10 @@ def plan_system(shop: Shop, merged: Merged) -> SystemPlan | None:
         shop.problems.add(document, place, "no system under test is named", "write `system:` with its `kind`")
         return None
     raw = {"kind": raw} if isinstance(raw, str) else raw
-    key = json.dumps([document.file if merged.get("system") else "", list(place), raw], default=str, sort_keys=True)
+    written = bool(merged.get("system"))
+    key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
     if key not in shop.systems:
-        shop.systems[key] = _read_system(shop, merged, raw, bool(merged.get("system")))
+        shop.systems[key] = _read_system(shop, merged, raw, written)
     return shop.systems[key]
 
 
@@ -71,7 +72,9 @@ class _SystemSite:
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
-        self.shop.problems.add(document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key)
+        self.shop.problems.add(
+            document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key
+        )
 
     def _scope(self, more: str) -> expressions.Scope:
         names = tuple(getattr(self.factory, more, ()))

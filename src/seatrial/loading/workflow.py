@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.errors import NotSupported, UsageError, nearest
 from seatrial.loading import expressions
+from seatrial.loading.common_keys import READERS
 from seatrial.loading.document import Document, Place
 from seatrial.loading.fields import Field, build, described, read_fields
 from seatrial.loading.problems import Problems
-from seatrial.loading.retry import read_retry
 from seatrial.loading.shapes import shown
 from seatrial.loading.survey import Survey, survey
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import duration
 from seatrial.registry import RESERVED, Registry
 
 STEP_KEYS = (
@@ -30,7 +29,6 @@ CHILD_NAMES = {"repeat": ("round",), "group": ("error",)}
 """What the children of a control step see besides, unless its class says otherwise by `child_names`."""
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
 
 
@@ -45,7 +43,8 @@ class Kind:
     """Keys that every step (check) has and the class does not have itself."""
     branches: tuple[str, ...]
     node_keys: tuple[str, ...]
-    powers: Any
+    needs_powers: bool
+    checks_files: bool
     extras: tuple[str, ...]
     child_extras: tuple[str, ...]
     allow_failure: bool = False
@@ -86,7 +85,8 @@ class Kinds:
             common=frozenset(common) - (set(fields) - {"step", "check"}),
             branches=tuple(sorted((k for k, f in fields.items() if f.compiled and k != "checks"), key=_branch)),
             node_keys=() if hasattr(factory, "node_names") else tuple(key for key in _NODE_FIELDS if key in fields),
-            powers=getattr(factory, "needs_powers", None),
+            needs_powers=hasattr(factory, "needs_powers"),
+            checks_files=hasattr(factory, "check_files"),
             extras=tuple(getattr(factory, "expression_names", default)),
             child_extras=tuple(getattr(factory, "child_names", CHILD_NAMES.get(name, ()))),
             allow_failure=kind == "check" and self.registry.mark(kind, name).allow_failure,
@@ -104,8 +104,8 @@ class Compiled:
     steps: tuple[StepPlan, ...] = ()
     selectors: list[tuple[str, Place]] = field(default_factory=list)
     """Node selectors, and where they stand."""
-    powers: list[tuple[str, Iterable[Any], Place]] = field(default_factory=list)
-    """What was asked for: the step's kind and its needs."""
+    powers: list[tuple[Any, str, Place]] = field(default_factory=list)
+    """Ready steps that may need powers, with their kinds."""
 
 
 class Workflow:
@@ -119,6 +119,7 @@ class Workflow:
         self.survey = Survey()
         self.extras: tuple[str, ...] = ()
         self.parents: list[Kind] = []
+        self.folder = document.folder
 
     def compile(self, raw: object, place: Place) -> Compiled:
         """Compile a workflow: a list of at least one step."""
@@ -189,9 +190,9 @@ class Workflow:
         step = None
         if ready and self.problems.count == before:
             step = build(kind.factory, fields, place, self)
-            self._needs(kind, step, place)
+            self._look_further(kind, step, place)
         self._selectors(kind, fields, step, place)
-        if kind.name == "set" and isinstance(raw.get("values"), dict):
+        if getattr(kind.factory, "into", "") == "vars" and isinstance(raw.get("values"), dict):
             self.scope.variables |= set(raw["values"])
         if common["id"]:
             self.scope.steps.add(common["id"])
@@ -225,14 +226,16 @@ class Workflow:
         found: dict[str, Any] = {"id": self.survey.id_of(raw)}
         for key in kind.common & raw.keys():
             if key != "step":
-                _READERS[key](self, raw[key], (*place, key), found)
+                READERS[key](self, raw[key], (*place, key), found)
         if "needs" in raw and not (self.parents and self.parents[-1].name == "parallel"):
             self.problem((*place, "needs"), "`needs` is only for the steps of `parallel`", key=True)
         return found
 
     def _together(self, value: Sequence[Any], place: Place) -> tuple[StepPlan, ...]:
         outer = self.scope
-        ids = {raw["id"]: at for at, raw in enumerate(value) if isinstance(raw, dict) and isinstance(raw.get("id"), str)}
+        ids = {
+            raw["id"]: at for at, raw in enumerate(value) if isinstance(raw, dict) and isinstance(raw.get("id"), str)
+        }
         needs = {at: self._needed(raw, ids, (*place, at)) for at, raw in enumerate(value)}
         self._cycles(needs, value, place)
         made = []
@@ -334,7 +337,7 @@ class Workflow:
         found: dict[str, Any] = {}
         for key in kind.common & given.keys():
             if key != "check":
-                _READERS[key](self, given[key], (*place, key), found)
+                READERS[key](self, given[key], (*place, key), found)
         return found.get("retry"), found.get("allow_failure", False)
 
     def _allow(self, fields: dict[str, Any], place: Place) -> None:
@@ -372,13 +375,14 @@ class Workflow:
             for at, one in enumerate(value):
                 self.template(one, (*place, at))
 
-    def _needs(self, kind: Kind, step: Any, place: Place) -> None:
-        needs = kind.powers
-        if needs is None or step is None:
+    def _look_further(self, kind: Kind, step: Any, place: Place) -> None:
+        if step is None:
             return
-        wanted = step.needs_powers() if callable(needs) else needs
-        if wanted:
-            self.result.powers.append((kind.name, wanted, place))
+        if kind.needs_powers:
+            self.result.powers.append((step, kind.name, place))
+        if kind.checks_files:
+            for key, message in step.check_files(self.folder):
+                self.problem((*place, key) if key else place, message)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
         if made is not None and hasattr(made, "node_names"):
@@ -407,100 +411,3 @@ def _short(kind: Kind, given: Mapping[str, Any]) -> str:
         return str(given["name"])
     main = next((given[key] for key in kind.fields if isinstance(given.get(key), str | int | float)), None)
     return kind.name if main is None else f"{kind.name} {str(main)[:80]}"
-
-
-# One reader per common key
-
-Reader = Callable[[Workflow, Any, Place, dict[str, Any]], None]
-
-
-def _read_id(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        site.problem(place, f"{shown(value)} is no id", "an id is a letter, then letters, digits, _ and -")
-
-
-def _read_text(key: str) -> Reader:
-    def read(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-        if isinstance(value, str):
-            found[key] = value
-        elif value is not None:
-            site.problem(place, f"{shown(value)} is not text", "put it in quotes")
-
-    return read
-
-
-def _read_if(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-    if not isinstance(text, str):
-        site.problem(place, f"{shown(value)} is no condition", "write a CEL expression, true or false")
-        return
-    found["condition"] = expressions.strip(text)
-    for message, hint in expressions.check(text, site.scope):
-        site.problem(place, message, hint)
-
-
-def _read_timeout(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if value is None:
-        return
-    try:
-        found["timeout"] = duration(value)
-    except ValueError as error:
-        site.problem(place, str(error))
-        return
-    if found["timeout"] == 0:
-        site.problem(place, "a timeout of 0 leaves no time", "leave it out for none")
-
-
-def _read_retry(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    found["retry"] = read_retry(value, place, site)
-
-
-def _read_allow(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if isinstance(value, bool):
-        found["allow_failure"] = value
-    else:
-        site.problem(place, f"{shown(value)} is not allowed", "allowed: true, false")
-
-
-def _read_expect(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if value == "failure":
-        found["expect_failure"] = True
-    elif value != "success":
-        site.problem(place, f"{shown(value)} cannot be expected", nearest(str(value), ("failure", "success")))
-
-
-def _read_outputs(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if not isinstance(value, Mapping):
-        site.problem(place, f"{shown(value)} is not a mapping", "allowed: names, each with an expression")
-        return
-    scope = site.scope.with_names("outputs")
-    made = {}
-    for name, text in value.items():
-        if not isinstance(text, str):
-            site.problem((*place, name), f"{shown(text)} is no expression", "write one over `outputs`, as text")
-            continue
-        made[name] = expressions.strip(text)
-        for message, hint in expressions.check(text, scope):
-            site.problem((*place, name), message, hint)
-    found["outputs"] = made
-
-
-def _read_needs(site: Workflow, value: Any, place: Place, found: dict[str, Any]) -> None:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        site.problem(place, f"{shown(value)} is not a list of ids", "write ids of steps in brackets")
-        return
-    found["needs"] = tuple(value)
-
-
-_READERS: Mapping[str, Reader] = {
-    "id": _read_id,
-    "description": _read_text("description"),
-    "name": _read_text("name"),
-    "if": _read_if,
-    "timeout": _read_timeout,
-    "retry": _read_retry,
-    "allow_failure": _read_allow,
-    "expect": _read_expect,
-    "outputs": _read_outputs,
-    "needs": _read_needs,
-}

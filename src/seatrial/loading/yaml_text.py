@@ -9,6 +9,8 @@ from typing import Any
 
 from seatrial.loading.document import Flawed, Mark, Place, Position
 
+_QUOTE = "put it in quotes if it is meant as text"
+
 MOST_COPIES = 100_000
 """Nodes that aliases may stand for; past this it is a bomb."""
 
@@ -107,11 +109,11 @@ class _Builder:
                 value = float(text)
                 if value not in (float("inf"), float("-inf")):
                     return value
-                self.flaws.append((at, f"the number {text[:40]} is too large", "put it in quotes if it is meant as text"))
+                self.flaws.append((at, f"the number {text[:40]} is too large", _QUOTE))
         except ValueError:
-            self.flaws.append((at, f"the number {text[:40]}… has too many digits", "put it in quotes if it is meant as text"))
+            self.flaws.append((at, f"the number {text[:40]}… has too many digits", _QUOTE))
         if _ENDLESS.fullmatch(text):
-            self.flaws.append((at, f"{text} is no number that a result can hold", "put it in quotes if it is meant as text"))
+            self.flaws.append((at, f"{text} is no number that a result can hold", _QUOTE))
         return text
 
     def unknown_tag(self, tag: str, at: Position) -> None:
@@ -137,7 +139,9 @@ class _Builder:
         value, nodes = self.anchors[anchor]
         self.copies += nodes
         if self.copies > MOST_COPIES:
-            raise Flawed((at, f"the aliases stand for more than {MOST_COPIES:,} values", "write them out, or use parameters"))
+            raise Flawed(
+                (at, f"the aliases stand for more than {MOST_COPIES:,} values", "write them out, or use parameters")
+            )
         if self.stack and self.stack[-1].wants_key:
             self.key(value, f"*{anchor}", at)
         else:
