@@ -1,0 +1,161 @@
+"""What the states of a cluster mean: a truth table over what was measured."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatrial.model.cluster import (
+    OK,
+    Measured,
+    NodeHealth,
+    PowerState,
+    Reading,
+    cluster_status,
+    majority,
+    service_of,
+)
+
+BAD = Reading(Measured.NOT_OK, "no answer")
+DARK = Reading(Measured.UNKNOWN, "the probe is missing")
+
+
+def node(power: PowerState = PowerState.RUNNING, ssh: Reading = OK, service: Reading = OK) -> NodeHealth:
+    return NodeHealth(power=power, parts={"ssh": ssh, "service": service})
+
+
+UP = node()
+SICK = node(service=BAD)
+UNSEEN = node(service=DARK)
+NO_SSH = node(ssh=BAD)
+BLIND = node(ssh=DARK)
+OFF = NodeHealth(power=PowerState.STOPPED)
+GONE = NodeHealth(power=PowerState.UNREACHABLE)
+FROZEN = NodeHealth(power=PowerState.PAUSED)
+LOST = NodeHealth(power=PowerState.UNKNOWN, why="the provider does not answer")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "state"),
+    [
+        ([UP, UP, UP], "running"),
+        ([UP], "running"),
+        ([UP, UP, OFF], "degraded"),
+        ([UP, UP, SICK], "degraded"),
+        ([UP, UP, NO_SSH], "degraded"),
+        ([UP, UP, GONE], "degraded"),
+        ([UP, UP, FROZEN], "degraded"),
+        ([UP, OFF, OFF], "critical"),
+        ([UP, SICK, SICK], "critical"),
+        ([UP, OFF], "critical"),
+        ([SICK, SICK, SICK], "critical"),
+        ([SICK, OFF, OFF], "critical"),
+        ([GONE, GONE, GONE], "critical"),
+        ([OFF, OFF, OFF], "stopped"),
+        ([OFF], "stopped"),
+        ([OFF, OFF, GONE], "critical"),
+        # What could not be measured decides nothing, where it could still turn the state.
+        ([UP, UP, UNSEEN], ""),
+        ([UP, UP, BLIND], ""),
+        ([UP, UP, LOST], ""),
+        ([UP, UNSEEN, OFF], ""),
+        ([UNSEEN, UNSEEN, UNSEEN], ""),
+        ([LOST, LOST, LOST], ""),
+        # And does decide where every possible answer leads to the same state.
+        ([UP, OFF, OFF, OFF, UNSEEN], "critical"),
+        ([], ""),
+    ],
+)
+def test_the_state_is_the_first_that_holds(nodes: list[NodeHealth], state: str) -> None:
+    status = cluster_status({f"n{number}": one for number, one in enumerate(nodes, 11)})
+    assert status.state == state
+    assert status.why
+
+
+def test_a_service_that_answers_elsewhere_outweighs_silent_nodes() -> None:
+    nodes = {"n11": SICK, "n12": UP, "n13": UP}
+    assert cluster_status(nodes, service=OK).state == "degraded"
+    assert cluster_status(nodes, service=BAD).state == "critical"
+    assert cluster_status(nodes, service=DARK).state == ""
+
+
+def test_a_rule_of_its_own_decides_what_is_critical() -> None:
+    nodes = {"n11": UP, "n12": OFF, "n13": OFF}
+    assert cluster_status(nodes, rule=lambda healthy, total: healthy >= 1).state == "degraded"
+    assert (
+        cluster_status({"n11": UP, "n12": UP, "n13": OFF}, rule=lambda healthy, total: healthy == total).state
+        == "critical"
+    )
+
+
+def test_the_reason_names_the_sick_node_and_its_part() -> None:
+    why = cluster_status({"n11": UP, "n12": UP, "n13": SICK}).why
+    assert "n13" in why
+    assert "service: no answer" in why
+
+
+@pytest.mark.parametrize(
+    ("health", "measured"),
+    [
+        (UP, Measured.OK),
+        (SICK, Measured.NOT_OK),
+        (UNSEEN, Measured.UNKNOWN),
+        (node(ssh=DARK, service=BAD), Measured.NOT_OK),
+        (OFF, Measured.NOT_OK),
+        (GONE, Measured.NOT_OK),
+        (FROZEN, Measured.NOT_OK),
+        (LOST, Measured.UNKNOWN),
+        (NodeHealth(power=PowerState.RUNNING), Measured.UNKNOWN),
+        (NodeHealth(power=PowerState.UNKNOWN, parts={"service": BAD}), Measured.NOT_OK),
+        (NodeHealth(power=PowerState.UNKNOWN, parts={"service": OK}), Measured.UNKNOWN),
+    ],
+)
+def test_a_node_is_healthy_when_it_runs_and_every_part_is_ok(health: NodeHealth, measured: Measured) -> None:
+    assert health.healthy is measured
+
+
+@pytest.mark.parametrize(
+    ("nodes", "measured"),
+    [
+        ([UP, SICK], Measured.OK),
+        ([SICK, UNSEEN], Measured.UNKNOWN),
+        ([SICK, SICK], Measured.NOT_OK),
+        ([OFF, OFF], Measured.NOT_OK),
+        ([SICK, LOST], Measured.UNKNOWN),
+        ([], Measured.NOT_OK),
+    ],
+)
+def test_the_service_answers_when_any_node_of_it_does(nodes: list[NodeHealth], measured: Measured) -> None:
+    assert service_of({str(number): one for number, one in enumerate(nodes)}).measured is measured
+
+
+@pytest.mark.parametrize(
+    ("healthy", "total", "holds"), [(1, 1, True), (1, 2, False), (2, 3, True), (2, 4, False), (0, 0, False)]
+)
+def test_a_majority_is_more_than_half(healthy: int, total: int, holds: bool) -> None:
+    assert majority(healthy, total) is holds
+
+
+ANY = st.sampled_from([UP, SICK, UNSEEN, NO_SSH, BLIND, OFF, GONE, FROZEN, LOST])
+
+
+@given(st.lists(ANY, min_size=1, max_size=6))
+def test_running_is_only_said_of_a_cluster_that_was_measured_well_in_every_part(nodes: list[NodeHealth]) -> None:
+    status = cluster_status({f"n{number}": one for number, one in enumerate(nodes)})
+    assert (status.state == "running") is all(one is UP for one in nodes)
+    assert (status.state == "stopped") is all(one is OFF for one in nodes)
+
+
+@given(st.lists(ANY, min_size=1, max_size=5), st.data())
+def test_a_state_that_was_told_stands_whatever_the_unmeasured_parts_are(
+    nodes: list[NodeHealth], data: st.DataObject
+) -> None:
+    """Unknown is the honest answer exactly when knowing more could change the state."""
+    told = cluster_status({f"n{number}": one for number, one in enumerate(nodes)}).state
+    known = [data.draw(st.sampled_from(CAN_BE.get(id(one), [one]))) for one in nodes]
+    if told and not any(one is LOST for one in nodes):
+        assert cluster_status({f"n{number}": one for number, one in enumerate(known)}).state == told
+
+
+CAN_BE = {id(UNSEEN): [UP, SICK], id(BLIND): [UP, NO_SSH]}
