@@ -23,6 +23,9 @@ from seatrial.spi import Owner, Provider
 PATIENCE = 60.0
 """Seconds that one resource may take to be given back."""
 
+GROUND = ("engine:lease", "engine:path")
+"""Owners of what nodes and processes stand upon."""
+
 HURRY = 10.0
 """The same after a second Ctrl-C."""
 
@@ -148,7 +151,8 @@ async def sweep(
 ) -> Swept:
     """Give entries back, the newest first; what belongs to one owner and is of one kind at the same time."""
     swept = Swept()
-    newest_first = list(entries)[::-1]
+    # Newest first, and what others stand upon (addresses, ports, folders) after all that stands upon it.
+    newest_first = sorted(list(entries)[::-1], key=lambda entry: entry.resource.owner in GROUND)
     for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
         results = await asyncio.gather(*(_give_back(ledger, entry, owners, say, hurry) for entry in alike))
         for entry, error in results:
