@@ -52,10 +52,6 @@ class Collect:
             if len(set(names)) < len(names):
                 yield "commands", "two of the names are the same once they are made safe as file names"
 
-    def node_names(self) -> Iterable[str]:
-        """The selectors to check."""
-        return (self._selector(),)
-
     def _selector(self) -> str:
         return self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
 

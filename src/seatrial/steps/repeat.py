@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from seatrial.errors import CannotTell, Overrun, StepStopped
 from seatrial.model.scenario import Outputs, StepPlan
@@ -17,6 +18,10 @@ from seatrial.spi import Context
 @dataclass(frozen=True, kw_only=True)
 class Repeat:
     """Run child steps in rounds; the first bound that is reached ends it, and a round that did not pass stops it."""
+
+    child_names: ClassVar[tuple[str, ...]] = ("round",)
+    expression_names: ClassVar[tuple[str, ...]] = ("round",)
+    """What expressions in the children, and in `until`, see besides: the number of the round, from 1."""
 
     steps: tuple[StepPlan, ...] = field(metadata={"doc": "The steps of one round; expressions in them see `round`."})
     times: int | None = field(default=None, metadata={"doc": "At most so many rounds."})

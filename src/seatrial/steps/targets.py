@@ -29,10 +29,6 @@ class Targets:
         listed = self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
         return self.target_node or self.node or listed
 
-    def node_names(self) -> Iterable[str]:
-        """The selectors to check."""
-        return (self.target(),) if self.target() else ()
-
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """One and only one key names the nodes."""
         given = [key for key in ("target_node", "node", "nodes") if getattr(self, key)]

@@ -64,7 +64,7 @@ def _line(result: CheckResult) -> str:
     """`cluster_status: expected 'running', seen 'degraded' (n12 is stopped)`."""
     observation = result.observation
     if result.verdict is Verdict.UNKNOWN:
-        return f"{result.check}: could not be measured: {observation.why or observation.seen!r}"
+        return f"{result.check}: could not be measured: {observation.why or repr(observation.seen)}"
     told = []
     if observation.expected is not None:
         told.append(f"expected {_short(observation.expected)}")

@@ -1,0 +1,62 @@
+"""`crash_node`."""
+
+from pathlib import Path
+
+import pytest
+from tests.steps.fakes import FakeContext, within
+
+from seatrial.errors import Overrun, StepFailed
+from seatrial.model.cluster import PowerState
+from seatrial.spi import Powers
+from seatrial.steps.crash_node import CrashNode
+
+
+def test_a_crash_over_ssh_says_that_the_node_reboots(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    outputs = within(lambda: CrashNode(target_node="n11").run(ctx))
+    assert (outputs["node"], outputs["after"], outputs["boot_id"]) == ("n11", "rebooting", "boot-1")
+    assert ctx.told("fault") == [{"node": "n11", "fault": "crash", "method": "ssh", "step": "1"}]
+    assert ctx.told("node")[-1]["state"] == "crashed"
+    assert ctx.system.calls == ["before_outage"]
+    assert ctx.links["n11"].closed
+
+
+def test_a_crash_over_ssh_that_powers_off_waits_until_it_is_off(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.crash_leads_to = "off"
+    assert within(lambda: CrashNode(target_node="n11").run(ctx))["after"] == "off"
+    assert ctx.provider.machines["n11"].power is PowerState.STOPPED
+
+
+def test_destroy_cuts_the_power_and_the_node_stays_off(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    outputs = within(lambda: CrashNode(target_node="n11,n12", method="destroy").run(ctx))
+    assert sorted(ctx.provider.calls) == ["crash n11", "crash n12"]
+    assert outputs["crashed"]["n12"] == {"after": "off", "boot_id": "boot-1"}
+
+
+@pytest.mark.parametrize("method", ["ssh", "destroy"])
+def test_a_node_that_does_not_go_down_is_an_overrun(tmp_path: Path, method: str) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.stuck |= {"crash", "guest_crash"}
+    with pytest.raises(Overrun, match="n11"):
+        within(lambda: CrashNode(target_node="n11", method=method).run(ctx))  # type: ignore[arg-type]
+
+
+def test_a_node_that_is_off_cannot_be_crashed(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.machines["n11"].power = PowerState.STOPPED
+    with pytest.raises(StepFailed, match="nothing to crash") as caught:
+        within(lambda: CrashNode(target_node="n11").run(ctx))
+    assert caught.value.category == "test"
+
+
+def test_a_crash_by_the_system_is_told_by_what_becomes_of_the_node(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.system.own.add(Powers.GUEST_CRASH)  # the fake boots again at once
+    assert within(lambda: CrashNode(target_node="n11").run(ctx))["after"] == "rebooting"
+
+
+def test_each_method_needs_its_own_power() -> None:
+    assert CrashNode(node="n11").needs_powers() == {Powers.GUEST_CRASH}
+    assert CrashNode(node="n11", method="destroy").needs_powers() == {Powers.CRASH}
