@@ -156,7 +156,8 @@ def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[
             return
         journal.emit("cleanup_finished", "", {**told(swept), "duration": 0.0})
         if unfinished:
-            verdict, code = fold.closing()
+            # Whatever its suites had said: a run that was killed did not come to its end, and that is no pass.
+            verdict, code = fold.closing(trouble=True)
             data: dict[str, object] = {"verdict": verdict, "exit_code": code, "interrupted": "SIGKILL"}
             duration = max(0.0, fold.at - float(fold.run["started_at"]))
             journal.emit("run_finished", "", {**data, "duration": round(duration, 6), "left": len(swept.left)})
