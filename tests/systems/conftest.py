@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from seatrial.systems.processes import Processes
-from seatrial.systems.process_settings import ProcessSettings
 from tests.systems.fakes import FakeContext, Plain, settings
+
+from seatrial.systems.process_settings import ProcessSettings
+from seatrial.systems.processes import Processes
 
 Make = Callable[..., FakeContext]
 

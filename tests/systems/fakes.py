@@ -1,4 +1,4 @@
-"""A provider that runs services as plain processes of this host, and a context over it: what a system needs, no engine."""
+"""A provider that runs services as plain processes of this host, and a context over it: all that a system needs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def free_port() -> int:
 class Shell:
     """A link: the node's commands run on this host, as long as the node is powered on."""
 
-    def __init__(self, provider: Plain, node: Node) -> None:
+    def __init__(self, provider: Bare, node: Node) -> None:
         self._provider, self._node = provider, node
         self.refuse: Exception | None = None
 
-    async def run(self, command, *, timeout=60.0, input="", env=None) -> Finished:  # noqa: A002
+    async def run(self, command, *, timeout=60.0, input="", env=None) -> Finished:
         if self.refuse is not None:
             raise self.refuse
         if self._provider.powers_of[self._node.name] is not PowerState.RUNNING:
@@ -106,7 +106,7 @@ class Plain(Bare):
     async def start_service(self, node: Node, name: str) -> None:
         service = self.services[node.name]
         with (Path(node.folder) / "log").open("ab") as log:
-            self.running[node.name] = subprocess.Popen(
+            self.running[node.name] = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 service.argv,
                 cwd=service.folder,
                 env={**os.environ, **service.env},
@@ -166,9 +166,10 @@ class FakeContext:
         return {**os.environ, "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}
 
     def names(self) -> dict[str, object]:
-        parameters = self.suite.parameters
-        return {"parameters": parameters, "run": {"id": self.run_id}, "trial": {"id": self.trial_id}, "env": dict(os.environ),
-                "secrets": dict(os.environ), "deployment_dir": str(self.deploy_dir), "provider": "plain"}  # fmt: skip
+        host = dict(os.environ)
+        ids = {"run": {"id": self.run_id}, "trial": {"id": self.trial_id}, "provider": "plain"}
+        where = {"deployment_dir": str(self.deploy_dir)}
+        return {"parameters": self.suite.parameters, "env": host, "secrets": host, **ids, **where}
 
     def bind(self, value):
         return expressions.bind(value, self.names())
@@ -192,7 +193,8 @@ class FakeContext:
             raise Overrun(f"{what} did not come within {deadline} s") from None
 
     async def make(self, kind, name, create, *, owner="", detail=None, outlives_host=False):
-        resource = Resource(kind=kind, name=name, owner=owner, run=self.run_id, trial=self.trial_id, detail=detail or {})
+        trial, detail = self.trial_id, detail or {}
+        resource = Resource(kind=kind, name=name, owner=owner, run=self.run_id, trial=trial, detail=detail)
         self.resources[(kind, name)] = resource
         self.intended.append(resource)
         return await create()
@@ -238,6 +240,7 @@ def settings(factory: type[Any], mapping: Mapping[str, Any]) -> Any:
         def checks(self, value, place): ...
         def formula(self, text, place): ...
 
-    made = read_instance(factory, {key: value for key, value in mapping.items() if key != "kind"}, (), Site())
+    given = {key: value for key, value in mapping.items() if key != "kind"}
+    made = read_instance(factory, given, (), Site())
     assert not found, found
     return made

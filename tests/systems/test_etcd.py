@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.systems.test_processes import node, state_is
 
 from seatrial.model.cluster import Measured
-from tests.systems.test_processes import node, state_is
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "etcd" / "classic.yaml"
 

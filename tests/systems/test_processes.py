@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from typing import Any
 
 import pytest
+from tests.systems.fakes import Bare, FakeContext, settings, until
 
 from seatrial.errors import CannotTell, LinkRefused, UsageError
 from seatrial.model.cluster import Measured, PowerState
-from seatrial.systems.processes import Processes
 from seatrial.systems.process_settings import ProcessSettings
+from seatrial.systems.processes import Processes
 from seatrial.systems.sample import SAMPLE
-from tests.systems.fakes import Bare, FakeContext, settings, until
+
+LEADER: Any = SAMPLE["leader"]
 
 
 async def deployed(make, mapping=SAMPLE, **parameters) -> FakeContext:
@@ -25,16 +28,16 @@ async def deployed(make, mapping=SAMPLE, **parameters) -> FakeContext:
 
 
 async def state_is(ctx, state: str, within: float = 10.0) -> None:
-    async def look():
-        nonlocal status
-        status = await ctx.system.status(ctx)
-        return status.state == state
+    seen = []
 
-    status = None
+    async def look():
+        seen.append(await ctx.system.status(ctx))
+        return seen[-1].state == state
+
     try:
         await until(look, state, within)
     except AssertionError as error:
-        raise AssertionError(f"{error}; last: {status}") from None
+        raise AssertionError(f"{error}; last: {seen[-1]}") from None
 
 
 async def node(ctx, name):
@@ -159,7 +162,7 @@ def test_the_leader_and_the_admin_ui_are_found_and_the_leader_changes_when_it_cr
 
 def test_nobody_leads_a_cluster_that_is_down(make):
     async def scenario():
-        ctx = await deployed(make, {**SAMPLE, "leader": {**SAMPLE["leader"], "wait": 0.2}}, cluster_size=1)
+        ctx = await deployed(make, {**SAMPLE, "leader": dict(LEADER, wait=0.2)}, cluster_size=1)
         await ctx.provider.crash(await node(ctx, "n11"))
         with pytest.raises(CannotTell, match="no node is leader now"):
             await ctx.system.role(ctx, "leader")
@@ -204,7 +207,8 @@ def test_nodes_are_counted_by_cluster_size_unless_they_are_named():
 
 
 @pytest.mark.parametrize(
-    ("rule", "states"), [("all", ["critical"]), ("any", ["degraded", "degraded"]), ("healthy >= 2", ["degraded", "critical"])]
+    ("rule", "states"),
+    [("all", ["critical"]), ("any", ["degraded", "degraded"]), ("healthy >= 2", ["degraded", "critical"])],
 )
 def test_the_rule_for_the_whole_decides_what_is_critical(make, rule, states):
     async def scenario():
@@ -247,7 +251,8 @@ def test_a_tcp_probe_sees_whether_a_port_takes_connections(make):
 
 def test_an_unknown_name_in_a_template_is_named_with_what_is_known(make):
     async def scenario():
-        mapping = {"service": {"command": ["sleep", "${{ node.ports.clientt }}"]}, "health": {"tcp": 1}, "ports": {"client": 0}}
+        service = {"command": ["sleep", "${{ node.ports.clientt }}"]}
+        mapping = {"service": service, "health": {"tcp": 1}, "ports": {"client": 0}}
         ctx = make(mapping, cluster_size=1)
         with pytest.raises(UsageError, match="did you mean 'client'"):
             await ctx.system.deploy(ctx)
@@ -259,8 +264,8 @@ def test_without_services_of_the_provider_the_link_starts_stops_and_restarts_the
     from seatrial.systems import link_service
 
     async def scenario():
-        system = Processes(settings(ProcessSettings, SAMPLE), tmp_path)
-        ctx = FakeContext(tmp_path / "suite", system, Bare(tmp_path / "nodes"), cluster_size=1)
+        system: Any = Processes(settings(ProcessSettings, SAMPLE), tmp_path)
+        ctx: Any = FakeContext(tmp_path / "suite", system, Bare(tmp_path / "nodes"), cluster_size=1)
         await system.deploy(ctx)
         (one,) = await system.nodes(ctx)
         service = system._service(ctx, one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +26,9 @@ from seatrial.registry import system
 from seatrial.spi import Context, Powers, RecordsReport
 from seatrial.systems import inventory, told, verbs
 from seatrial.systems.command_settings import CommandSettings
-from seatrial.systems.templates import fill, node_root
+from seatrial.systems.probes import Caller
+from seatrial.systems.records import Records
+from seatrial.systems.templates import Roots, fill, node_root
 from seatrial.systems.together import together
 
 LOOK_SECONDS = 30.0
@@ -47,7 +50,7 @@ class Command:
 
     Settings: ClassVar[type[Any]] = CommandSettings
     places_nodes: ClassVar[bool] = False
-    template_names: ClassVar[tuple[str, ...]] = ("node",)
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
     """First words of templates in the settings that this system fills in itself."""
 
     def __init__(self, settings: CommandSettings, folder: Path) -> None:
@@ -56,6 +59,8 @@ class Command:
         self._stage = ""
         self._nodes: Sequence[Node] = ()
         self._calls = 0
+        self._caller = Caller()
+        self._records = Records(settings.data, self._caller, _roots) if settings.data else None
         self.deadlines = {_DEADLINE[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in _DEADLINE}
 
     @classmethod
@@ -142,17 +147,21 @@ class Command:
         return True
 
     async def before_outage(self, ctx: Context) -> None:
-        """Nothing: how to write records is not declared for a deployer."""
+        """Write the next few numbered records through the nodes that are healthy now."""
+        if self._records is not None and self._stage == "deployed":
+            await self._records.write(ctx, await self._healthy(ctx))
 
     async def records(self, ctx: Context) -> RecordsReport:
-        """CannotTell: nothing was written."""
-        raise CannotTell("the system command writes no records, so none can be read back")
+        """Read the acknowledged records back from every node that is healthy now."""
+        if self._records is None:
+            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
+        return await self._records.read(ctx, await self._healthy(ctx))
 
     async def admin_url(self, ctx: Context) -> Mapping[str, str]:
         """Node to the URL of its admin UI; empty when the system declares none."""
         if not self._settings.admin:
             return {}
-        return {node.name: fill(ctx, self._settings.admin, {"node": node_root(node)}) for node in await self.nodes(ctx)}
+        return {node.name: fill(ctx, self._settings.admin, _roots(node)) for node in await self.nodes(ctx)}
 
     async def destroy(self, ctx: Context) -> None:
         """Run `destroy` and take the deployment off the ledger."""
@@ -165,6 +174,7 @@ class Command:
         finally:
             if log.is_file():
                 ctx.output("destroy", log.read_text(encoding="utf-8", errors="replace"))
+        await self._caller.close()
         self._nodes = ()
         self._stage = "destroyed"
 
@@ -197,7 +207,7 @@ class Command:
         command: Argv = getattr(settings, verb)
         if not command:
             raise NotSupported(f"the deployer has no command for {verb!r}; name one in the system's settings")
-        roots = {"node": node_root(node)} if node else {}
+        roots = _roots(node) if node else {}
 
         def filled(text: str) -> str:
             if not later:
@@ -225,7 +235,7 @@ class Command:
     def _program(self, program: str) -> str:
         """A program with a path is looked for beside the document first."""
         beside = self._folder / program
-        return str(beside.resolve()) if "/" in program and beside.is_file() else program
+        return str(beside) if "/" in program and beside.is_file() else program
 
     def _cwd(self, ctx: Context) -> str:
         if not self._settings.cwd:
@@ -249,7 +259,7 @@ class Command:
             verb=call.verb,
             argv=call.argv,
             cwd=call.cwd,
-            env={**call.env, "SEATRIAL_STEP_TAG": name},
+            env={**call.env, "SEATRIAL_STEP_TAG": name, "SEATRIAL_PYTHON": sys.executable},
             timeout=call.timeout,
             accept=call.accept,
         )
@@ -282,6 +292,11 @@ class Command:
         return found
 
     # What it tells
+
+    async def _healthy(self, ctx: Context) -> list[Node]:
+        nodes = await self.nodes(ctx)
+        health = await self.health(ctx, nodes)
+        return [node for node in nodes if health[node.name].healthy is Measured.OK]
 
     async def _inventory(self, ctx: Context) -> Sequence[Node]:
         settings = self._settings.inventory
@@ -347,6 +362,10 @@ class Command:
         return (
             OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
         )
+
+
+def _roots(node: Node) -> Roots:
+    return {"node": node_root(node)}
 
 
 def _keep(log: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seatrial.model.values import Argv, Duration
+from seatrial.systems.process_settings import DataSettings
 
 NODE_VERBS = ("stop_node", "start_node", "crash_node", "restart_node")
 CLUSTER_VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy")
@@ -76,6 +77,8 @@ class CommandSettings:
     """The part of a node's health that is the service; where it is not told, all parts but `ssh` together are."""
     admin: str = ""
     """The URL of the admin UI on a node."""
+    data: DataSettings | None = None
+    """How `data_integrity` writes and reads its records; an inventory's `client_port` is `${{ node.ports.client }}`."""
 
     def __post_init__(self) -> None:
         for key, named in (("timeouts", self.timeouts), ("exit_codes", self.exit_codes)):

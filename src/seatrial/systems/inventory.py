@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 
 _RANGE = re.compile(r"\[(\d+):(\d+)\]")
-_OTHER = {"host": ("ansible_host", "ansible_ssh_host", "host", "address"), "port": ("ansible_port", "ansible_ssh_port"),
+_OTHER = {"host": ("ansible_host", "ansible_ssh_host", "host", "address"), "port": ("ansible_port", "ansible_ssh_port", "port"),
           "user": ("ansible_user", "ansible_ssh_user", "user"), "known_host": ("known_host",),
           "key": ("ansible_ssh_private_key_file", "ansible_private_key_file", "key")}  # fmt: skip
 """What a link needs, and the variables that may say it."""
