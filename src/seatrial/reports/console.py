@@ -207,7 +207,7 @@ class Console(Document):
             took = words.seconds(row["duration"]) if row["duration"] else "-"
             self.say(f"{self._marks[state]} {name:<{width}}  {told:<11} {took:>6}{category}", state)
         if len(shown) < len(rows):
-            self.say(f"  {len(rows) - len(shown)} more suites passed")
+            self.say(f"  {words.count(len(rows) - len(shown), 'more suite')} passed")
         for left in run["left_behind"]:
             self.say(f"{self._marks['left behind']} left behind: {words.left_line(left)}", "left behind")
         self._result(run)

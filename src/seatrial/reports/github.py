@@ -87,9 +87,9 @@ def _fitted(blocks: list[Block]) -> str:
         dropped += 1
     notes = []
     if cut:
-        notes.append(f"{cut} pieces of evidence were shortened")
+        notes.append(f"{words.count(cut, 'piece')} of evidence shortened")
     if dropped:
-        notes.append(f"{dropped} sections were left out")
+        notes.append(f"{words.count(dropped, 'section')} left out")
     if notes:
         blocks.append(
             Block(f"\n> This summary has a size limit: {' and '.join(notes)}. The full report has all of it.\n")

@@ -24,6 +24,10 @@ TEXTS = 6_000_000
 DETAILED = 200
 """From more suites on, those that passed are told without timeline and logs."""
 
+SIZE = 6_000_000
+"""Characters of the page from which suites are told without timeline, outputs and logs; from twice as many on, those
+that follow are told by their row in the table alone."""
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -70,7 +74,7 @@ class Html(Document):
         run = self.fold.results()
         rows = run["results"]
         share = min(64_000, max(2_000, TEXTS // max(1, len(rows))))
-        suites = "".join(self._suite(index, row, share, len(rows)) for index, row in enumerate(rows, 1))
+        suites = self._suites(rows, share)
         own = self._stories.get("")
         log = _logs(own, "", share, run["started_at"]) if own else ""
         title = escape(words.plain(f"{_result(run)}: Seatrial {run['run_id']}"))
@@ -84,10 +88,27 @@ class Html(Document):
             f"<script>{SCRIPT}</script></body></html>\n"
         )
 
-    def _suite(self, index: int, row: Row, share: int, count: int) -> str:
+    def _suites(self, rows: list[Row], share: int) -> str:
+        """All suites, in less and less detail as the page grows."""
+        parts: list[str] = []
+        size = bare = 0
+        for index, row in enumerate(rows, 1):
+            if size > 2 * SIZE:
+                name = escape(words.one_line(row["name"], 200))
+                part = f'<p id="s{index}" class=soft>{name}: see <code>{escape(words.plain(row["folder"]))}</code></p>'
+                bare += 1
+            else:
+                full = size < SIZE and (len(rows) <= DETAILED or words.state(row) != "passed")
+                part = self._suite(index, row, share, len(rows), full=full)
+            size += len(part)
+            parts.append(part)
+        if bare:
+            parts.append(f"<p>{bare} suites are not told in detail, so that this page can be opened.</p>")
+        return "".join(parts)
+
+    def _suite(self, index: int, row: Row, share: int, count: int, *, full: bool) -> str:
         state, anchor = words.state(row), f"s{index}"
         story = self._stories.get(row["trial_id"])
-        full = count <= DETAILED or state != "passed"
         opened = " open" if count <= 3 or (state not in ("passed", "skipped") and count <= 50) else ""
         name = escape(words.one_line(row["name"], 200))
         provider = escape(words.plain(row["provenance"]["provider"]))
@@ -187,7 +208,7 @@ def _overview(rows: list[Row]) -> str:
         '<button id="red" type="button" aria-pressed="false">Only what did not pass</button>'
         '<button id="all" type="button">Open or close all</button></div>'
     )
-    count = f"{len(rows)} {'suite' if len(rows) == 1 else 'suites'}"
+    count = words.count(len(rows), "suite")
     return (
         f'<h2>{count}</h2>{tools}<div class="card scroll"><table class="list">'
         "<thead><tr><th>Suite<th>Verdict<th>Why<th class=num>Time</tr></thead><tbody>"
@@ -314,7 +335,7 @@ def _logs(story: _Story, folder: str, room: int, start: float) -> str:
         return ""
     whole = f" · {_link(folder, 'test.log')}" if folder else ""
     shown = escape("\n".join(reversed(lines)))
-    return f"<details><summary>Log ({len(lines)} lines){whole}</summary><pre>{shown}</pre></details>"
+    return f"<details><summary>Log ({words.count(len(lines), 'line')}){whole}</summary><pre>{shown}</pre></details>"
 
 
 def _provenance(row: Row) -> str:

@@ -85,6 +85,11 @@ def seconds(duration: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def count(number: int, noun: str) -> str:
+    """`1 suite`, `2 suites`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def state(row: Mapping[str, Any]) -> str:
     """One word for where a suite or step stands; the keys of MARKS."""
     status = row["status"]
