@@ -55,7 +55,7 @@ def test_a_system_that_stops_the_whole_by_itself_is_asked_once(tmp_path: Path) -
             ctx.provider._off(node) if what is Powers.STOP else ctx.provider._on(node)
         return True
 
-    ctx.system.power_all = power_all  # type: ignore[attr-defined]
+    ctx.system.power_all = power_all
     within(lambda: StopCluster().run(ctx))
     within(lambda: StartCluster().run(ctx))
     assert asked == [Powers.STOP, Powers.START]
@@ -70,7 +70,7 @@ def test_a_service_that_does_not_start_with_its_node_is_started_by_the_system(tm
     async def ensure_running(ctx_: object, node: object) -> None:
         ensured.append(node)
 
-    ctx.system.ensure_running = ensure_running  # type: ignore[attr-defined]
+    ctx.system.ensure_running = ensure_running
     within(lambda: StartCluster().run(ctx))
     assert len(ensured) == 3
 

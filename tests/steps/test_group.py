@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.steps.fakes import FakeContext, Say, plan, within
@@ -55,7 +56,7 @@ def test_a_failing_finally_fails_a_group_that_passed(tmp_path: Path) -> None:
     assert caught.value.failed
 
 
-def cancelled(made: Group, ctx: FakeContext, said: list[str], *, when: str, times: int = 1) -> None:
+def cancelled(made: Group, ctx: Any, said: list[str], *, when: str, times: int = 1) -> None:
     async def cancel() -> None:
         task = asyncio.create_task(made.run(ctx))
         for word in [when, "last begins"][:times]:

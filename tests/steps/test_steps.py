@@ -36,12 +36,12 @@ def test_the_steps_of_the_specification_are_there_and_no_helper_module_is_taken_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_is_a_frozen_dataclass_whose_keys_are_explained(name: str) -> None:
-    cls = Registry().get("step", name)
+    cls = keys = Registry().get("step", name)
     assert cls.__dataclass_params__.frozen
     assert inspect.iscoroutinefunction(cls.run)
     assert issubclass(cls, Step)
     assert cls.__doc__
     assert not cls.__doc__.startswith(cls.__name__ + "(")
-    for one in dataclasses.fields(cls):
+    for one in dataclasses.fields(keys):
         assert one.kw_only, one.name
         assert one.metadata.get("doc"), one.name
