@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from seatrial.app.project import find
 from seatrial.errors import UsageError
-from seatrial.registry import Registry
 
 SCHEMA = "seatrial.schema.json"
 """At the top of the project: in `scenarios/` it would be taken for a document, and `.seatrial/` is not versioned."""
@@ -72,7 +72,7 @@ def begin(folder: Path) -> str:
         files: dict[str, Callable[[], str]] = {
             "seatrial.toml": lambda: SETTINGS,
             "scenarios/first.yaml": lambda: SCENARIO.format(schema=SCHEMA),
-            SCHEMA: schema_text,
+            SCHEMA: lambda: schema_text(start=folder),
         }
         lines = [_write(folder, name, text) for name, text in files.items()]
         lines.append(_ignore(folder / ".gitignore"))
@@ -109,11 +109,8 @@ def _ignore(file: Path) -> str:
     return f"{'added' if held else 'wrote':<7} {file}: {IGNORED}"
 
 
-def schema_text(plugins: Sequence[Path] = ()) -> str:
-    """The JSON Schema of documents, with the steps and checks of these plugins."""
-    from seatrial.loading.schema import json_schema
+def schema_text(plugins: Sequence[Path] = (), start: Path | None = None) -> str:
+    """The JSON Schema of documents, with the steps and checks of the project's plugins and of these."""
+    from seatrial.loading.schema import schema
 
-    registry = Registry()
-    for file in plugins:
-        registry.load(file)
-    return json.dumps(json_schema(registry), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema(find(start).registry(plugins)), indent=2, ensure_ascii=False) + "\n"

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from seatrial.cli.faults import guarded
 
-    as_json = words[:1] != ["report"] and ("--format=json" in words or ("--format", "json") in zip(words, words[1:]))
+    as_json = words[:1] != ["report"] and "--format json" in " ".join(words).replace("=", " ")
     return guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
 
 

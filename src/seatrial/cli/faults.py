@@ -20,7 +20,7 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
     """
     _readable()
     try:
-        code = work()
+        code = _ended(work)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -29,14 +29,23 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except SeatrialError as error:
-        if as_json and isinstance(error, UsageError | NothingSelected):
+        refused = isinstance(error, UsageError | NothingSelected)
+        if as_json and refused:
             _print_refusal(error)
         _tell(error)
-        if debug:
+        if debug and not refused:
             _traceback()
         return error.exit_code
     except Exception as error:  # noqa: BLE001  the last door: a person gets a message, not a traceback
         return _unexpected(error, debug=debug)
+
+
+def _ended(work: Callable[[], int]) -> int:
+    """The exit code of a command; argparse ends the process after `--help`, with output that is not flushed yet."""
+    try:
+        return work()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
 
 
 def _tell(error: SeatrialError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """As argparse has it, raised."""
         raise UsageError(f"{self.prog}: {message.removeprefix('argument ')}{self.hint}")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse swallows what goes wrong here; a pipe that was closed must be noticed as everywhere else.
+        (file or sys.stderr).write(message)
 
 
 def parser_of(name: str, build: Callable[..., Parser] = Parser) -> tuple[Command, Parser]:

@@ -146,7 +146,11 @@ def _print_suite(suite: Suite, registry: Registry) -> None:
 def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
     for number, step in enumerate(steps, 1):
         path = f"{above}{number}"
-        about = "  ".join(part for part in (step.kind, step.id and f"[{step.id}]", step.description) if part)
+        about = "  ".join(
+            part
+            for part in (step.kind, f"[{step.id}]" if step.id not in ("", step.kind) else "", step.description)
+            if part
+        )
         indent = "  " * (path.count(".") + 1)
         condition = f"  if {step.condition}" if step.condition else ""
         sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")

@@ -66,7 +66,7 @@ def reporting_arguments(parser: Parser) -> None:
     """How a run is shown, and what stays of it: the same for `run` and `demo`."""
     show = parser.add_argument_group("what is shown and kept")
     show.add_argument(
-        "--format", choices=FORMATS, type=one_of(FORMATS), default="", metavar="FORMAT",
+        "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
         help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)",
     )  # fmt: skip
     show.add_argument("--report-dir", type=Path, metavar="DIR", help="a fresh folder for the report")
@@ -129,8 +129,7 @@ def options_of(arguments: Arguments) -> RunOptions:
         )
         if name in given
     }
-    if "format" in given:
-        options["format"] = given["format"]
+    options["format"] = given.get("format") or ""
     if "provider" in given:
         options["providers"] = given["provider"]
         options["tests"] = tuple(given["run_test"])
