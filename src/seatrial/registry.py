@@ -82,10 +82,11 @@ def check(name: str, *, description: str = "", allow_failure: bool = False) -> C
     def mark(thing: C) -> C:
         mark_ = Mark("check", name, description or _first_line(thing), allow_failure)
         if isinstance(thing, type):
-            thing.__seatrial__ = (*thing.__dict__.get("__seatrial__", ()), mark_)
+            marks = (*thing.__dict__.get("__seatrial__", ()), mark_)
+            thing.__seatrial__ = marks  # type: ignore[attr-defined]
             return thing
         wrapped = _check_of(thing, name)
-        wrapped.__seatrial__ = (mark_,)  # type: ignore[attr-defined]
+        wrapped.__seatrial__ = (mark_,)
         thing.__seatrial_check__ = wrapped  # type: ignore[attr-defined]
         return thing
 
@@ -201,7 +202,7 @@ class Registry:
         return found
 
     def _refuse_taken(self, mark: Mark, source: Path | str) -> None:
-        if mark.name in RESERVED.get(mark.kind, ()) or mark.name in _modules(mark.kind) or mark.name in _aliases(mark.kind):
+        if mark.name in {*RESERVED.get(mark.kind, ()), *_modules(mark.kind), *_aliases(mark.kind)}:
             raise UsageError(f"{source}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
         held = self._plugins.get((mark.kind, mark.name))
         if held is not None and held != source:

@@ -98,11 +98,14 @@ class _Process:
     async def destroy(self, resource: Resource) -> None:
         pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
         tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
-        victims = [pid] if process_start(pid) == started else []
+        # Its children carry the tag: those that outlived it, or left its group, are found by that.
+        victims = [pid] if process_start(pid) == started else _tagged(tag)
         while victims:
             for victim in victims:
                 with suppress(ProcessLookupError):
-                    os.killpg(victim, signal.SIGKILL) if victim == pid else os.kill(victim, signal.SIGKILL)
+                    os.kill(victim, signal.SIGKILL)
+                    if victim == pid:
+                        os.killpg(victim, signal.SIGKILL)
             while any(_running(victim) for victim in victims):
                 await asyncio.sleep(0.01)
             victims = _tagged(tag)

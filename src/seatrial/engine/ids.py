@@ -6,6 +6,8 @@ import hashlib
 import secrets
 import time
 
+from seatrial.errors import UsageError
+
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no i, l, o, u."""
 
@@ -33,7 +35,17 @@ def trial_id(run_id: str, test_id: str) -> str:
 
 
 def fitted(pattern: str, *, flow: str, id: str) -> str:
-    """Fill a name pattern such as `run-e2e-{flow}-{id}`; the flow is cut, the id stays whole, 63 characters."""
-    room = 63 - len(pattern.format(flow="", id=id))
+    """Fill a name pattern such as `run-e2e-{flow}-{id}`; the flow is cut, the id stays whole, 63 characters.
+
+    UsageError when the pattern names something else, or leaves no room.
+    """
+    try:
+        room = 63 - len(pattern.format(flow="", id=id))
+    except (LookupError, ValueError) as error:
+        raise UsageError(f"the name pattern {pattern!r} cannot be filled in; allowed: {{flow}} and {{id}}") from error
+    flows = pattern.count("{flow}")
+    if room < flows:
+        raise UsageError(f"the name pattern {pattern!r} is too long: with an id it has to stay within 63 characters")
+    room //= max(flows, 1)
     plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in flow.lower())
-    return pattern.format(flow=plain[: max(room, 0)].strip("-") or "x", id=id)
+    return pattern.format(flow=plain[:room].strip("-") or "x", id=id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seatrial.model.event import Event
@@ -14,7 +15,24 @@ from seatrial.spi import Reporter
 
 MASK = "***"
 
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False)
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False, allow_nan=False
+)
+
+_OURS = {
+    "step",
+    "type",
+    "status",
+    "verdict",
+    "category",
+    "op",
+    "state",
+    "level",
+    "attempts",
+    "exit_code",
+    "interrupted",
+}
+"""Data of events that are words of our own: a secret that happens to be one of them must not break the results."""
 
 
 class Journal:
@@ -24,6 +42,8 @@ class Journal:
         self.run = run
         self.trouble = ""
         """Why events or reports could not be written; empty: they all were."""
+        self.broken = ""
+        """Why the journal itself cannot be written any more: no step is begun after that."""
         self._reporters = list(reporters)
         self._masks: list[str] = []
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -39,12 +59,8 @@ class Journal:
         """Hide this text, and its JSON and base64 spellings, in everything that is written from now on."""
         if len(secret) < 3:
             return
-        import base64
-
-        spellings = {secret, _encoder.encode(secret)[1:-1], base64.b64encode(secret.encode()).decode().rstrip("=")}
-        spellings |= {line for line in secret.splitlines() if len(line) >= 8}
         # The longest first: a secret may be a part of another.
-        self._masks = sorted({*self._masks, *spellings}, key=len, reverse=True)
+        self._masks = sorted({*self._masks, *_spellings(secret)}, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
         """The text with every secret hidden."""
@@ -55,18 +71,34 @@ class Journal:
     def emit(self, kind: str, trial: str, data: dict[str, object]) -> None:
         """Write an event, then tell the reporters."""
         at = round(self.now(), 6)
-        line = _encoder.encode({"kind": kind, "at": at, "run": self.run, "trial": trial, "data": data})
         if self._masks:
-            line = self.masked(line)
-            data = json.loads(line)["data"]
-        self._write(line)
+            data = {name: value if name in _OURS else self._hidden(value) for name, value in data.items()}
+        self._write(_line({"kind": kind, "at": at, "run": self.run, "trial": trial, "data": data}))
         event = Event(kind, at, self.run, trial, data)
+        complaints = []
         for reporter in tuple(self._reporters):
             try:
                 reporter.on(event)
             except Exception as error:  # a reporter of anybody's must not stop the trial; the run is not green after it
                 self._reporters.remove(reporter)
-                self.complain(f"the reporter {type(reporter).__name__} broke: {type(error).__name__}: {error}")
+                complaints.append(f"the reporter {type(reporter).__name__} broke: {type(error).__name__}: {error}")
+        # Only now: every reporter has the events in the order of the file.
+        for complaint in complaints:
+            self.complain(complaint)
+
+    def _hidden(self, value: object) -> object:
+        """A JSON value with every secret hidden, in keys and numbers too."""
+        if isinstance(value, str):
+            return self.masked(value)
+        if isinstance(value, Mapping):
+            return {self.masked(str(key)): self._hidden(one) for key, one in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._hidden(one) for one in value]
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return MASK if str(value) in self._masks else value
+        return self.masked(str(value))
 
     def complain(self, trouble: str) -> None:
         """Remember that something of ours broke: the run cannot be passed any more."""
@@ -79,19 +111,63 @@ class Journal:
         for reporter in self._reporters:
             try:
                 reporter.close()
-            except OSError as error:
-                self.trouble = self.trouble or f"a report could not be written: {error}"
+            except Exception as error:  # the others must be closed, and the file too
+                name = type(reporter).__name__
+                self.trouble = self.trouble or f"a report could not be written: {name}: {type(error).__name__}: {error}"
         os.close(self._file)
 
     def _write(self, line: str) -> None:
-        if self.trouble.startswith("the journal"):
+        if self.broken:
             return
         rest = line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
-            self.trouble = f"the journal cannot be written: {error.strerror}"
+            self.trouble = self.broken = f"the journal cannot be written: {error.strerror}"
+
+
+def _line(record: dict[str, object]) -> str:
+    try:
+        return _encoder.encode(record)
+    except (ValueError, TypeError, RecursionError):
+        # A plugin's value that JSON cannot say: told as well as it can be, rather than not at all.
+        return _encoder.encode(_sayable(record))
+
+
+def _sayable(value: object, depth: int = 0) -> object:
+    if depth > 20:
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(key): _sayable(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(one, depth + 1) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    try:
+        return str(value)
+    except Exception as error:
+        return f"a {type(value).__name__} that cannot be told: {type(error).__name__}"
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as it may appear in texts: plain, line by line, in JSON, in a URL, in base64 at any offset."""
+    import base64
+    from urllib.parse import quote, quote_plus
+
+    found = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
+    found |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    raw = secret.encode("utf-8", "surrogateescape")
+    for before in range(3):
+        # Only the characters that nothing but the secret's own bits decide.
+        whole = base64.b64encode(b"\0" * before + raw).decode()
+        core = whole[(0, 2, 3)[before] : (before + len(raw)) * 8 // 6]
+        if before == 0 or len(core) >= 8:
+            found |= {core, core.replace("+", "-").replace("/", "_")}
+    stripped = {secret.strip(), *(line.strip() for line in secret.splitlines() if len(line.strip()) >= 8)}
+    return {one for one in found | stripped if len(one) >= 3}
 
 
 def read(file: Path) -> list[Event]:

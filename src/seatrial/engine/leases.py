@@ -28,7 +28,8 @@ class Leases:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or state_folder()) / "leases"
-        self._held: dict[Path, int] = {}
+        self._held: dict[Path, tuple[int, str]] = {}
+        """Environments that this process holds: the locked descriptor and the trial."""
 
     def pick_address(self, chance: random.Random) -> str:
         """Name a loopback address that nobody leases: 127.64.0.0/10 without the ends of each /24."""
@@ -54,8 +55,13 @@ class Leases:
             fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             raise LeaseTaken(f"{kind} {name} is held by {self.holder(kind, name)}") from None
-        with os.fdopen(fd, "w") as handle:
-            json.dump(dict(holder), handle)
+        try:
+            os.write(fd, json.dumps(dict(holder)).encode())
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
 
     def lock(self, name: str, holder: Mapping[str, object]) -> None:
         """Take an exclusive environment; LeaseTaken names the holder."""
@@ -74,20 +80,36 @@ class Leases:
             os.close(fd)
         os.ftruncate(fd, 0)
         os.write(fd, json.dumps(dict(holder)).encode())
-        self._held[file] = fd
+        self._held[file] = (fd, str(holder.get("trial", "")))
 
     def release(self, kind: str, name: str, trial: str) -> None:
         """Give a lease back; one that is already gone, or is another trial's by now, is left as it is."""
         file = self._file(kind, name)
-        fd = self._held.pop(file, -1)
+        if kind == "exclusive":
+            self._unlock(file, trial)
+        elif _trial_in(file, trial) == trial:
+            file.unlink(missing_ok=True)
+
+    def _unlock(self, file: Path, trial: str) -> None:
+        """Give an environment back; while another holds its lock, in this process or elsewhere, it is not touched."""
+        fd, holder = self._held.get(file, (-1, trial))
+        if holder != trial:
+            return
+        if fd >= 0:
+            del self._held[file]
+        else:
+            try:
+                fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
         try:
-            if json.loads(file.read_text() or "{}").get("trial", trial) == trial:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), file.stat()) and _trial_in(file, trial) == trial:
                 file.unlink(missing_ok=True)
-        except FileNotFoundError:
+        except (BlockingIOError, FileNotFoundError):
             pass
         finally:
-            if fd >= 0:
-                os.close(fd)
+            os.close(fd)
 
     def holder(self, kind: str, name: str) -> str:
         """Say who holds a lease, for people."""
@@ -111,6 +133,16 @@ class Leases:
 
     def _file(self, kind: str, name: str) -> Path:
         return self.folder / kind / name.replace("/", "_")
+
+
+def _trial_in(file: Path, otherwise: str) -> str:
+    """The trial that a lease names; `otherwise` for one whose writing a crash cut short; empty when it is gone."""
+    try:
+        return str(json.loads(file.read_text() or "{}").get("trial", otherwise))
+    except FileNotFoundError:
+        return ""
+    except ValueError:
+        return otherwise
 
 
 def _free(address: str, port: int) -> bool:

@@ -6,17 +6,19 @@ can tell a living run from a dead one. When nothing is left it moves into the ru
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from seatrial.model.resource import Resource
 
-Key = tuple[str, str, str]
-"""Owner, kind, name."""
+Key = tuple[str, str, str, str]
+"""Owner, kind, name, trial: two trials of a run may wait for one and the same environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +41,20 @@ class Ledger:
         self.run = run
         self._entries: dict[Key, Entry] = {}
         self._fd = -1
+        self._torn = False
+        """Whether the file ends in a line that was cut off, by a crash or by a full disk."""
 
     @classmethod
     def open(cls, folder: Path, run: str) -> Ledger:
         """Begin or take up a run's ledger and hold it; BlockingIOError when a living run holds it."""
         folder.mkdir(parents=True, exist_ok=True)
         ledger = cls(folder / f"{run}.jsonl", run)
-        ledger._fd = os.open(ledger.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        ledger._fd = _held(ledger.file)
         try:
-            fcntl.flock(ledger._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            ledger._replay()
+        except BaseException:
             os.close(ledger._fd)
             raise
-        ledger._replay()
         return ledger
 
     def intend(self, resource: Resource, plugin: str = "") -> None:
@@ -74,7 +77,7 @@ class Ledger:
     def given_back(self, resource: Resource) -> None:
         """Write that it is gone."""
         self._entries.pop(_key(resource), None)
-        identity = {"owner": resource.owner, "kind": resource.kind, "name": resource.name}
+        identity = dict(zip(("owner", "kind", "name", "trial"), _key(resource), strict=True))
         self._append({"op": "given_back", **identity}, sync=resource.outlives_host)
 
     def out(self, trial: str | None = None) -> list[Entry]:
@@ -86,8 +89,8 @@ class Ledger:
         if self._fd < 0:
             return
         if not self._entries:
-            if archive is not None and archive.parent.is_dir():
-                os.replace(self.file, archive)
+            if archive is not None and archive.parent.is_dir() and os.fstat(self._fd).st_size:
+                _move(self.file, archive)
             else:
                 self.file.unlink(missing_ok=True)
         os.close(self._fd)
@@ -95,22 +98,61 @@ class Ledger:
 
     def _append(self, record: dict[str, object], *, sync: bool) -> None:
         rest = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        if self._torn:
+            # The line before was cut off: ended here, it cannot swallow this one.
+            rest = b"\n" + rest
         while rest:
             rest = rest[os.write(self._fd, rest) :]
+            self._torn = bool(rest)
         if sync:
             os.fsync(self._fd)
 
     def _replay(self) -> None:
-        """Read the records back. A crash can cut the last line: it is ended, so that the next one stands alone."""
+        """Read the records back. A crash can cut the last line: it is ended before the next one is written."""
         data = self.file.read_bytes()
         for entry_op, record in _records(data):
             _apply(self._entries, entry_op, record)
-        if data and not data.endswith(b"\n"):
-            os.write(self._fd, b"\n")
+        self._torn = bool(data) and not data.endswith(b"\n")
 
 
 def _key(resource: Resource) -> Key:
-    return (resource.owner, resource.kind, resource.name)
+    return (resource.owner, resource.kind, resource.name, resource.trial)
+
+
+def _held(file: Path) -> int:
+    """Open and lock a ledger, made when it is not there; BlockingIOError when a living run holds it."""
+    while True:
+        try:
+            fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            how = fcntl.LOCK_EX  # at most a clean-up is asking whose it is: that takes no time
+        except FileExistsError:
+            try:
+                fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            how = fcntl.LOCK_EX | fcntl.LOCK_NB
+        try:
+            fcntl.flock(fd, how)
+            # A clean-up may have taken the empty file away between our open and our lock: nobody would find ours then.
+            if os.path.samestat(os.fstat(fd), file.stat()):
+                return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _move(file: Path, archive: Path) -> None:
+    """Move the file, also to another file system: a report folder may be anywhere."""
+    try:
+        os.replace(file, archive)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(file, archive)
+        file.unlink()
 
 
 def _records(data: bytes) -> Iterator[tuple[str, dict[str, object]]]:
@@ -125,7 +167,7 @@ def _records(data: bytes) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _apply(entries: dict[Key, Entry], op: str, record: dict[str, object]) -> None:
-    key = (str(record["owner"]), str(record["kind"]), str(record["name"]))
+    key = (str(record["owner"]), str(record["kind"]), str(record["name"]), str(record.get("trial", "")))
     if op == "given_back":
         entries.pop(key, None)
         return

@@ -30,7 +30,7 @@ def delays(retry: Retry, chance: random.Random) -> Iterator[float]:
 
 
 def more(retry: Retry, attempts: int, elapsed: float) -> bool:
-    """Whether another attempt may begin."""
+    """Whether another attempt may begin `elapsed` seconds after the first one did."""
     if retry.max_attempts is not None and attempts >= retry.max_attempts:
         return False
     if retry.timeout is not None:
@@ -46,14 +46,23 @@ async def poll(
     chance: random.Random,
     retry: Retry | None = None,
 ) -> T:
-    """Look until the answer is not None; Overrun naming `what` after `deadline` seconds, also when a look hangs."""
+    """Look until the answer is not None; Overrun naming `what` after `deadline` seconds, also when a look hangs.
+
+    Limits of `retry`, where it has any, hold besides.
+    """
     limit = asyncio.timeout(deadline)
+    limited = retry if retry is not None and (retry.max_attempts, retry.timeout) != (None, None) else None
+    clock = asyncio.get_running_loop().time
+    start, looks = clock(), 0
     try:
         async with limit:
             for pause in delays(retry or Retry(), chance):
                 answer = await look()
+                looks += 1
                 if answer is not None:
                     return answer
+                if limited is not None and not more(limited, looks, clock() - start + pause):
+                    raise Overrun(f"{what} did not come in {looks} looks, {clock() - start:.3g} s")
                 await asyncio.sleep(pause)
     except TimeoutError as error:
         if not limit.expired():

@@ -87,14 +87,15 @@ class Runner:
         attempts = 0
         start = self._loop.time()
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="not tried")
+        retry = plan.retry or ONCE
+        wanted = Verdict.FAILED if plan.expect_failure else Verdict.PASSED
         limit = asyncio.timeout(plan.timeout)
         try:
             async with limit:
-                for pause in delays(plan.retry or ONCE, ctx.random):
+                for pause in delays(retry, ctx.random):
                     attempts += 1
                     outcome = await self._once(ctx, plan)
-                    good = (outcome.verdict is Verdict.FAILED) if plan.expect_failure else not outcome.error
-                    if good or not more(plan.retry or ONCE, attempts, self._loop.time() - start):
+                    if outcome.verdict is wanted or not more(retry, attempts, self._loop.time() - start + pause):
                         break
                     ctx.log(f"attempt {attempts} of {_name(plan)}: {outcome.error}; again in {pause:g} s", "debug")
                     await asyncio.sleep(pause)
@@ -106,19 +107,22 @@ class Runner:
         return outcome, attempts
 
     async def _once(self, ctx: TrialContext, plan: StepPlan) -> Outcome:
+        cancelled = _cancelled()
         try:
-            if self._trial.run.journal.trouble:
-                raise CannotTell(self._trial.run.journal.trouble)
+            if self._trial.run.journal.broken:
+                raise CannotTell(self._trial.run.journal.broken)
             step = plan.step
             if step is None:
                 step = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
             outputs = dict(await step.run(ctx) or {})
+            _hand_on_cancellation(cancelled)
             if getattr(plan.factory, "into", "") == "vars":
                 self._trial.variables.update(outputs)
             for name, expression in plan.outputs.items():
                 outputs[name] = await ctx.evaluate(expression, outputs=outputs)
             return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
-        except Exception as error:  # every error has its verdict; nothing but a cancellation passes through
+        except (Exception, SystemExit) as error:  # every error has its verdict; a cancellation passes through
+            _hand_on_cancellation(cancelled, error)
             return outcome_of(error)
 
     async def _holds(self, ctx: TrialContext, condition: str) -> bool:
@@ -153,7 +157,8 @@ class Runner:
         for pause in delays(retry, ctx.random):
             attempts += 1
             observation = await self._observation(ctx, plan)
-            if observation.verdict is Verdict.PASSED or not more(retry, attempts, self._loop.time() - start):
+            elapsed = self._loop.time() - start
+            if observation.verdict is Verdict.PASSED or not more(retry, attempts, elapsed + pause):
                 break
             await asyncio.sleep(pause)
         result = CheckResult(
@@ -167,17 +172,31 @@ class Runner:
         return result
 
     async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
+        cancelled = _cancelled()
         try:
             check = plan.check
             if check is None:
                 check = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
-        except Exception as error:  # a look that breaks has measured nothing
+        except (Exception, SystemExit) as error:  # a look that breaks has measured nothing
+            _hand_on_cancellation(cancelled, error)
             outcome = outcome_of(error)
             return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
         if not isinstance(observation, Observation):
             return unknown(f"the check {plan.kind!r} returned {type(observation).__name__}, not an Observation")
         return observation
+
+
+def _cancelled() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _hand_on_cancellation(before: int, error: BaseException | None = None) -> None:
+    """A step that swallowed its cancellation, or made an error of it, ends the trial all the same."""
+    if _cancelled() > before:
+        raise asyncio.CancelledError from error
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -13,7 +13,7 @@ from seatrial.engine.ids import trial_id
 from seatrial.engine.notify import notify
 from seatrial.engine.runner import Runner, described, outcome_of
 from seatrial.engine.trial import Run, Trial
-from seatrial.errors import LeaseTaken, Overrun, StepStopped
+from seatrial.errors import LeaseTaken, OverBudget, Overrun, StepStopped
 from seatrial.model.resource import Resource
 from seatrial.model.result import Category, Outcome, Verdict
 from seatrial.model.scenario import Budget, Plan, Suite
@@ -26,6 +26,9 @@ DIAGNOSIS = 5.0
 SWEEP = 300.0
 """Seconds for the whole sweep of one trial."""
 
+NOTICE = 10.0
+"""Seconds for telling whom a suite names."""
+
 
 class Flotilla:
     """The suites of one invocation and what is free for them."""
@@ -34,7 +37,8 @@ class Flotilla:
         self._run = run
         self._budget = plan.budget
         self._fail_fast = fail_fast
-        self._trials = [Trial(run, suite, trial_id(run.id, suite.test_id)) for suite in plan.suites]
+        _refuse_over_budget(plan)
+        self._trials = [Trial(run, suite, id) for suite, id in zip(plan.suites, _ids(run.id, plan.suites), strict=True)]
         self._running: set[Trial] = set()
         self._changed = asyncio.Event()
         self._stopped = ""
@@ -56,14 +60,16 @@ class Flotilla:
         async with asyncio.TaskGroup() as group:
             while waiting and not self._stopped:
                 self._changed.clear()
-                started = [trial for trial in waiting if self._fits(trial.suite) and self._start(group, trial)]
-                waiting = [trial for trial in waiting if trial not in self._running] if started else waiting
+                waiting = [trial for trial in waiting if not self._started(group, trial)]
                 if waiting and not self._stopped:
                     await self._changed.wait()
         for trial in waiting:
             self._skip(trial, self._stopped)
 
-    def _start(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
+    def _started(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
+        """Start it if there is room."""
+        if len(self._running) >= self._budget.parallel or not self._fits(trial.suite):
+            return False
         self._running.add(trial)
         group.create_task(self._one(trial), name=trial.suite.test_id)
         return True
@@ -82,6 +88,24 @@ class Flotilla:
         finally:
             self._running.discard(trial)
             self._changed.set()
+
+
+def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
+    """The ids of the trials; suites of one name in several documents get different ones."""
+    seen: dict[str, int] = {}
+    ids = []
+    for suite in suites:
+        count = seen[suite.test_id] = seen.get(suite.test_id, 0) + 1
+        ids.append(trial_id(run, suite.test_id if count == 1 else f"{suite.test_id}#{count}"))
+    return ids
+
+
+def _refuse_over_budget(plan: Plan) -> None:
+    """What can never fit would be waited for without end."""
+    never = [suite for suite in plan.suites if not suite.skip and not fits(suite, [], plan.budget)]
+    if never:
+        of = ", ".join(f"{suite.test_id} ({suite.nodes} nodes, {suite.memory_gb:g} GB)" for suite in never)
+        raise OverBudget(f"these suites can never fit into {plan.budget}: {of}")
 
 
 def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
@@ -111,18 +135,38 @@ class Voyage:
         relative = trial.folder.relative_to(trial.run.folder)
         trial.emit("suite_started", folder=str(relative))
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="interrupted", category=Category.INFRASTRUCTURE)
-        swept = Swept()
         try:
             outcome = await self._steps()
             if outcome.verdict is not Verdict.PASSED and trial.made_something:
                 await self._diagnose()
         finally:
-            swept = await shielded(self._give_back(outcome.verdict), SWEEP)
-            self._all_swept.add(swept)
-            duration = clock() - start
-            trial.emit("suite_finished", **_finished(outcome, swept, duration))
-            await shielded(notify(trial, outcome.verdict, duration), DIAGNOSIS * 2)
+            await shielded(self._end(outcome, start), SWEEP + NOTICE * 2)
         return outcome.verdict
+
+    async def _end(self, outcome: Outcome, start: float) -> None:
+        """Sweep, tell the end, notify: all of it whatever breaks on the way, for other trials may be under way."""
+        trial = self._trial
+        try:
+            swept = await asyncio.wait_for(self._give_back(outcome.verdict), SWEEP)
+        except Exception as error:
+            swept = self._unswept(error)
+        self._all_swept.add(swept)
+        duration = asyncio.get_running_loop().time() - start
+        trial.emit("suite_finished", **_finished(outcome, swept, duration))
+        try:
+            await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
+        except TimeoutError:
+            trial.emit("log", level="warning", text=f"the notifications were not through within {NOTICE:g} s")
+
+    def _unswept(self, error: Exception) -> Swept:
+        """What a sweep that broke off has left: all that is out still, and never nothing."""
+        trial = self._trial
+        why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
+        out = [entry.resource for entry in trial.run.ledger.out(trial.id)] or [whole]
+        swept = Swept(left=[(resource, why) for resource in out])
+        trial.emit("cleanup_finished", **told(swept), duration=0.0)
+        return swept
 
     async def _steps(self) -> Outcome:
         suite = self._trial.suite
@@ -139,9 +183,9 @@ class Voyage:
             return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s"))
         except Exception as error:
             return outcome_of(error)
-        if self._trial.run.journal.trouble:
-            trouble = self._trial.run.journal.trouble
-            return Outcome(verdict=Verdict.UNKNOWN, error=trouble, category=Category.INFRASTRUCTURE)
+        if self._trial.run.journal.broken:
+            broken = self._trial.run.journal.broken
+            return Outcome(verdict=Verdict.UNKNOWN, error=broken, category=Category.INFRASTRUCTURE)
         return Outcome(verdict=Verdict.PASSED)
 
     async def _board(self) -> None:
@@ -153,17 +197,16 @@ class Voyage:
         resource = Resource(kind="exclusive", name=suite.exclusive, owner="engine:lease", run=run.id, trial=trial.id)
         clock = asyncio.get_running_loop().time
         give_up = clock() + suite.exclusive_wait
+        run.ledger.intend(resource)
+        trial.made_something = True
         while True:
-            run.ledger.intend(resource)
             try:
                 run.leases.lock(suite.exclusive, run.holder(trial.id))
             except LeaseTaken:
-                run.ledger.given_back(resource)
                 if clock() >= give_up:
                     raise
                 await asyncio.sleep(0.05)
                 continue
-            trial.made_something = True
             run.ledger.made(resource)
             return
 
@@ -174,12 +217,11 @@ class Voyage:
             return
         try:
             async with asyncio.timeout(DIAGNOSIS):
-                told: Mapping[str, str] = await evidence(self._ctx)
+                logs: Mapping[str, str] = await evidence(self._ctx)
+            for node, text in logs.items():
+                self._ctx.output(f"{node}.log", text)
         except Exception as error:  # what cannot be collected must not hide what failed
             self._ctx.log(f"no evidence could be collected: {type(error).__name__}: {error}", "warning")
-            return
-        for node, text in told.items():
-            self._ctx.output(f"{node}.log", text)
 
     async def _give_back(self, verdict: Verdict) -> Swept:
         trial = self._trial
