@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,11 +147,11 @@ class Plain(Bare):
 class FakeContext:
     """As much of a context as a system uses."""
 
-    trial_id = "t0123456789abcdef"
     run_id = "r0123456789abcdef"
-    deployment_id = "local-workflow-fake-t0123456789abcdef"
 
     def __init__(self, folder: Path, system: Any, provider: Any, **parameters: object) -> None:
+        self.trial_id = f"t{uuid.uuid4().hex[:16]}"
+        self.deployment_id = f"local-workflow-fake-{self.trial_id}"
         self.folder = folder
         self.deploy_dir = folder / "deployment"
         self.deploy_dir.mkdir(parents=True)

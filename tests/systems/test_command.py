@@ -22,9 +22,30 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "deployer"
 MAPPING: dict[str, Any] = yaml.safe_load((EXAMPLE / "deployer.yaml").read_text())["system"]
 
 
+MADE: list[FakeContext] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """No process of a test lives on after it."""
+    MADE.clear()
+    yield
+    wanted = {f"E2E_RUN_ID={ctx.trial_id}".encode() for ctx in MADE}
+    left = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if wanted & set(Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")):
+                    left.append(Path(f"/proc/{entry}/cmdline").read_bytes())
+            except OSError:
+                continue
+    assert left == []
+
+
 def make(tmp_path, mapping, folder=EXAMPLE, **parameters) -> Any:
     system = Command(settings(CommandSettings, mapping), folder)
-    return FakeContext(tmp_path / "suite", system, Bare(tmp_path / "nodes"), **parameters)
+    MADE.append(FakeContext(tmp_path / "suite", system, Bare(tmp_path / "nodes"), **parameters))
+    return MADE[-1]
 
 
 def lives(pid: int) -> bool:
@@ -266,16 +287,3 @@ def test_what_it_prints_is_kept(tmp_path):
 def test_unknown_verbs_in_the_settings_are_refused():
     with pytest.raises(ValueError, match=r"timeouts names deplot; the verbs are init, deploy"):
         CommandSettings(deploy=("d",), destroy=("d",), timeouts={"deplot": 1})  # type: ignore[dict-item]
-
-
-def test_nothing_of_the_tests_is_left_running():
-    mine = f"E2E_RUN_ID={FakeContext.trial_id}".encode()
-    left = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                if mine in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
-                    left.append(Path(f"/proc/{entry}/cmdline").read_bytes())
-            except OSError:
-                continue
-    assert left == []

@@ -26,7 +26,6 @@ from seatrial.registry import system
 from seatrial.spi import Context, Powers, RecordsReport
 from seatrial.systems import inventory, told, verbs
 from seatrial.systems.command_settings import CommandSettings
-from seatrial.systems.probes import Caller
 from seatrial.systems.records import Records
 from seatrial.systems.templates import Roots, fill, node_root
 from seatrial.systems.together import together
@@ -59,8 +58,7 @@ class Command:
         self._stage = ""
         self._nodes: Sequence[Node] = ()
         self._calls = 0
-        self._caller = Caller()
-        self._records = Records(settings.data, self._caller, _roots) if settings.data else None
+        self._records = Records(settings.data, _roots) if settings.data else None
         self.deadlines = {_DEADLINE[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in _DEADLINE}
 
     @classmethod
@@ -174,7 +172,6 @@ class Command:
         finally:
             if log.is_file():
                 ctx.output("destroy", log.read_text(encoding="utf-8", errors="replace"))
-        await self._caller.close()
         self._nodes = ()
         self._stage = "destroyed"
 

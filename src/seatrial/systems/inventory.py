@@ -13,9 +13,13 @@ from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 
 _RANGE = re.compile(r"\[(\d+):(\d+)\]")
-_OTHER = {"host": ("ansible_host", "ansible_ssh_host", "host", "address"), "port": ("ansible_port", "ansible_ssh_port", "port"),
-          "user": ("ansible_user", "ansible_ssh_user", "user"), "known_host": ("known_host",),
-          "key": ("ansible_ssh_private_key_file", "ansible_private_key_file", "key")}  # fmt: skip
+_WORDS = {
+    "host": ("ansible_host", "ansible_ssh_host", "host", "address"),
+    "port": ("ansible_port", "ansible_ssh_port", "port"),
+    "user": ("ansible_user", "ansible_ssh_user", "user"),
+    "key": ("ansible_ssh_private_key_file", "ansible_private_key_file", "key"),
+    "known_host": ("known_host",),
+}
 """What a link needs, and the variables that may say it."""
 
 Hosts = dict[str, dict[str, Any]]
@@ -143,7 +147,7 @@ def _walk(group: object, inherited: Mapping[str, Any], hosts: Hosts) -> None:
 
 def _node(name: str, variables: Mapping[str, Any], folder: Path, source: str) -> Node:
     ssh: dict[str, object] = {}
-    for key, words in _OTHER.items():
+    for key, words in _WORDS.items():
         value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)
         if value is not None:
             ssh[key] = value

@@ -7,7 +7,6 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
 from seatrial.model.cluster import OK, Measured, Reading
@@ -34,53 +33,27 @@ class Answer:
     is_json: bool = False
 
 
-class Caller:
-    """HTTP without a proxy, each request on a connection of its own: a kept one would say nothing about now."""
+async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, timeout: float) -> Answer:
+    """The answer, whatever its status, on a connection of its own: a kept one would say nothing about now.
 
-    def __init__(self) -> None:
-        self._clients: dict[str, Any] = {}
+    NoAnswer when none comes within `timeout` seconds."""
+    from seatrial.links.http import request
 
-    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: str, timeout: float) -> Answer:
-        """The answer, whatever its status; NoAnswer when none comes within `timeout` seconds."""
-        import httpx
-
-        try:
-            async with asyncio.timeout(timeout):
-                got = await self._client(url).request(method, url, headers=dict(headers), content=body.encode() or None)
-        except (TimeoutError, httpx.TimeoutException):
-            raise NoAnswer(f"{url} did not answer within {timeout:g} s") from None
-        except httpx.TransportError as error:
-            raise NoAnswer(f"{url}: {str(error) or type(error).__name__}") from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise CannotTell(f"{url!r} is no URL that can be asked: {error}") from None
-        try:
-            return Answer(got.status_code, got.text, json.loads(got.text), True)
-        except ValueError:
-            return Answer(got.status_code, got.text)
-
-    async def close(self) -> None:
-        """Let go of the clients."""
-        while self._clients:
-            await self._clients.popitem()[1].aclose()
-
-    def _client(self, url: str) -> Any:
-        import httpx
-
-        scheme = url.partition(":")[0].lower()
-        if scheme not in self._clients:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            # Loading the certificates takes tens of milliseconds, so only those who speak TLS pay for it.
-            self._clients[scheme] = httpx.AsyncClient(
-                trust_env=False, timeout=None, limits=limits, verify=scheme == "https"
-            )
-        return self._clients[scheme]
+    try:
+        got = await request(method, url, headers=dict(headers), timeout=timeout, content=body.encode() or None)
+    except (LinkDown, LinkLost, TimeoutError) as error:
+        raise NoAnswer(str(error)) from None
+    try:
+        return Answer(got.status, got.text, got.json(), True)
+    except ValueError:
+        return Answer(got.status, got.text)
 
 
-async def look(ctx: Context, caller: Caller, probe: Probe, node: Node, roots: Roots) -> Reading:
+async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading:
     """One look at one node by this probe."""
     try:
         if probe.http:
-            return await _look_http(ctx, caller, probe, roots)
+            return await _look_http(ctx, probe, roots)
         if probe.tcp:
             return await _look_tcp(probe, node, roots, ctx)
         return await _look_command(ctx, probe, node, roots)
@@ -95,10 +68,10 @@ def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
     return status in wanted if isinstance(wanted, tuple | list) else status == wanted
 
 
-async def _look_http(ctx: Context, caller: Caller, probe: Probe, roots: Roots) -> Reading:
+async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading:
     url, headers, body = fill(ctx, (probe.http, dict(probe.headers), probe.body), roots)
     try:
-        answer = await caller.send(probe.method, url, headers=headers, body=body, timeout=probe.timeout)
+        answer = await send(probe.method, url, headers=headers, body=body, timeout=probe.timeout)
     except NoAnswer as error:
         return Reading(Measured.NOT_OK, str(error))
     if not accepted(answer.status, probe.status):

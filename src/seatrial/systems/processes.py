@@ -22,7 +22,7 @@ from seatrial.model.values import Argv
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, RecordsReport, Services
 from seatrial.systems import link_service
-from seatrial.systems.probes import Caller, look
+from seatrial.systems.probes import look
 from seatrial.systems.process_settings import ProcessSettings
 from seatrial.systems.records import Records
 from seatrial.systems.roles import holders
@@ -60,8 +60,7 @@ class Processes:
 
     def __init__(self, settings: ProcessSettings, folder: Path) -> None:
         self._settings = settings
-        self._caller = Caller()
-        self._records = Records(settings.data, self._caller, self._roots) if settings.data else None
+        self._records = Records(settings.data, self._roots) if settings.data else None
         self._nodes: dict[str, Node] = {}
         self._names: tuple[str, ...] = ()
         self._peers = ""
@@ -166,7 +165,7 @@ class Processes:
         role, nodes = roles[word], await self.nodes(ctx)
 
         async def ask() -> Sequence[Node] | None:
-            return await holders(ctx, self._caller, role, nodes, self._roots, single=word == "leader") or None
+            return await holders(ctx, role, nodes, self._roots, single=word == "leader") or None
 
         try:
             return await ctx.poll(ask, deadline=role.wait, what=f"a node to be {word}")
@@ -190,7 +189,6 @@ class Processes:
 
     async def destroy(self, ctx: Context) -> None:
         """Nothing stands from now on: the engine gives the nodes back, and what runs on them goes with them."""
-        await self._caller.close()
         self._nodes.clear()
         self._stage = "destroyed"
 
@@ -255,7 +253,7 @@ class Processes:
     async def _service_of(self, ctx: Context, node: Node) -> Reading:
         settings, roots = self._settings, self._roots(node)
         probes = [settings.health] if settings.proof is None else [settings.health, settings.proof]
-        says, *proved = await together(lambda probe: look(ctx, self._caller, probe, node, roots), probes)
+        says, *proved = await together(lambda probe: look(ctx, probe, node, roots), probes)
         if says.ok and proved and not proved[0].ok:
             return Reading(proved[0].measured, f"it says that it is healthy, but: {proved[0].why}")
         return says

@@ -10,7 +10,7 @@ from itertools import product
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
-from seatrial.systems.probes import SHOWN, Caller, NoAnswer, accepted
+from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
 from seatrial.systems.process_settings import DataSettings, Request
 from seatrial.systems.templates import Roots, fill
 from seatrial.systems.together import together
@@ -43,9 +43,8 @@ def record_root(key: str, value: str) -> dict[str, object]:
 class Records:
     """The records of one trial; only acknowledged ones are kept."""
 
-    def __init__(self, settings: DataSettings, caller: Caller, roots_of: RootsOf) -> None:
+    def __init__(self, settings: DataSettings, roots_of: RootsOf) -> None:
         self._settings = settings
-        self._caller = caller
         self._roots_of = roots_of
         self._written = 0
         self.acknowledged: dict[str, str] = {}
@@ -140,5 +139,5 @@ class Records:
         headers: Mapping[str, str]
         url, headers, body = fill(ctx, (request.url, dict(request.headers), request.body), roots)
         timeout = self._settings.timeout
-        answer = await self._caller.send(request.method, url, headers=headers, body=body, timeout=timeout)
+        answer = await send(request.method, url, headers=headers, body=body, timeout=timeout)
         return answer.status, answer.body

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.probes import Answer, Caller, NoAnswer, accepted
+from seatrial.systems.probes import Answer, NoAnswer, accepted, send
 from seatrial.systems.process_settings import RoleSettings
 from seatrial.systems.templates import Roots, fill
 from seatrial.systems.together import together
@@ -15,7 +15,6 @@ from seatrial.systems.together import together
 
 async def holders(
     ctx: Context,
-    caller: Caller,
     role: RoleSettings,
     nodes: Sequence[Node],
     roots_of: Callable[[Node], Roots],
@@ -27,7 +26,7 @@ async def holders(
     async def ask(node: Node) -> Answer | None:
         url, headers, body = fill(ctx, (role.http, dict(role.headers), role.body), roots_of(node))
         try:
-            answer = await caller.send(role.method, url, headers=headers, body=body, timeout=role.timeout)
+            answer = await send(role.method, url, headers=headers, body=body, timeout=role.timeout)
         except NoAnswer:
             return None
         return answer if accepted(answer.status, role.status) and answer.is_json else None
