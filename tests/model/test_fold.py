@@ -116,14 +116,14 @@ def test_what_is_left_behind_is_red_though_the_verdict_is_passed() -> None:
 
 
 def test_something_left_is_told_once_though_resource_and_cleanup_both_say_it() -> None:
-    left = {"kind": "node", "name": "n11", "owner": "provider:local", "error": "busy"}
+    left: dict[str, Any] = {"kind": "node", "name": "n11", "owner": "provider:local", "error": "busy"}
     story = Story().plan().begin().tell("resource", "t1", op="left", **left)
     story.tell("cleanup_finished", "t1", given_back=0, kept=[], left=[left]).over(left=1)
     assert len(folded(story.events).suite("t1")["left_behind"]) == 1
 
 
 def test_a_later_clean_takes_what_it_gave_back_off_the_list_and_the_run_stays_red() -> None:
-    left = {"kind": "node", "name": "n11", "owner": "provider:local"}
+    left: dict[str, Any] = {"kind": "node", "name": "n11", "owner": "provider:local"}
     story = Story().plan().begin().tell("resource", "t1", op="left", **left).over(left=1).done("passed", 4, left=1)
     fold = folded(story.tell("resource", "", op="given_back", **left).events)
     assert fold.suite("t1")["left_behind"] == []

@@ -33,7 +33,7 @@ class Story:
     def plan(self, trial: str = "t1", steps: Any = (("1", "deploy"), ("2", "validate")), **more: Any) -> Story:
         """A planned suite; steps as (path, type) or whole dicts."""
         told = [step if isinstance(step, dict) else {"step": step[0], "type": step[1]} for step in steps]
-        named = {"name": f"suite {trial}", "test_id": f"local-workflow-{trial}", "provider": "local"}
+        named: dict[str, Any] = {"name": f"suite {trial}", "test_id": f"local-workflow-{trial}", "provider": "local"}
         return self.tell("suite_planned", trial, **{**named, "document": "a.yaml", "line": 3, "steps": told, **more})
 
     def begin(self, trial: str = "t1") -> Story:
@@ -47,23 +47,29 @@ class Story:
     def end(self, step: str, verdict: str = "passed", trial: str = "t1", **more: Any) -> Story:
         """A step ends."""
         status = "completed" if verdict == "passed" else "failed"
-        told = {"type": "custom_command", "status": status, "verdict": verdict, "duration": 1.0}
+        told: dict[str, Any] = {"type": "custom_command", "status": status, "verdict": verdict, "duration": 1.0}
         return self.tell("step_finished", trial, step=step, **{**told, **more})
 
     def check(self, step: str, check: str, verdict: str = "passed", trial: str = "t1", **more: Any) -> Story:
         """A check has its result."""
-        told = {"step": step, "check": check, "verdict": verdict, "passed": verdict == "passed", "attempts": 1}
+        told: dict[str, Any] = {
+            "step": step,
+            "check": check,
+            "verdict": verdict,
+            "passed": verdict == "passed",
+            "attempts": 1,
+        }
         return self.tell("check_observed", trial, **{**told, "duration": 0.5, "allowed_failure": False, **more})
 
     def over(self, verdict: str = "passed", trial: str = "t1", **more: Any) -> Story:
         """A suite ends."""
         status = "completed" if verdict == "passed" else "failed"
-        told = {"verdict": verdict, "status": status, "duration": 5.0, "left": 0}
+        told: dict[str, Any] = {"verdict": verdict, "status": status, "duration": 5.0, "left": 0}
         return self.tell("suite_finished", trial, **{**told, **more})
 
     def done(self, verdict: str = "passed", exit_code: int = 0, interrupted: str = "", left: int = 0) -> Story:
         """The run ends."""
-        data = {"verdict": verdict, "exit_code": exit_code, "interrupted": interrupted, "left": left}
+        data: dict[str, Any] = {"verdict": verdict, "exit_code": exit_code, "interrupted": interrupted, "left": left}
         return self.tell("run_finished", **data, duration=9.0)
 
 

@@ -60,7 +60,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def test_the_document_is_as_the_schema_says() -> None:
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
 
     jsonschema.validate(json.loads(render("ctrf", frozen())), SCHEMA)
     for story in NOT_GREEN:

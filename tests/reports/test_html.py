@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 from tests.reports.story import Story, frozen, suite
 
+from seatrial.reports.html import Html
 from seatrial.reports.render import render
 
 VOID = {"meta", "input", "br"}
@@ -26,8 +28,9 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.wrong: list[str] = []
         self._open: list[str] = []
-        self.text = ""
+        self._text: list[str] = []
         self.feed(text)
+        self.text = "".join(self._text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -50,7 +53,7 @@ class Page(HTMLParser):
             self.wrong.append(f"{tag} at {self.getpos()}")
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self._text.append(data)
 
 
 def page(story: Story) -> Page:
@@ -133,6 +136,24 @@ def test_a_file_name_never_becomes_an_address_of_another_kind() -> None:
     story = Story().plan().tell("suite_started", "t1", folder="").start("1")
     story.tell("output", "t1", step="1", source="x", text="x", file="javascript:alert(1)")
     assert "./javascript%3Aalert%281%29" in page(story).links
+
+
+def test_logs_that_lie_in_the_suite_s_folder_are_a_click_away(tmp_path: Path) -> None:
+    logs = tmp_path / "suites/t1/artifacts/nodes/n11"
+    logs.mkdir(parents=True)
+    (logs / "service.log").write_bytes(b"first line\n" + b"x" * 20_000 + b"\n</pre><script>last line \xff\n")
+    (logs / "core.bin").write_bytes(b"\0" * 11_000)
+    (logs / "loop.log").symlink_to("/etc/hosts")
+    report = Html(tmp_path)
+    for event in suite().done().events:
+        report.on(event)
+    report.close()
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "./suites/t1/artifacts/nodes/n11/service.log" in found.links
+    assert "./suites/t1/artifacts/nodes/n11/core.bin" in found.links
+    assert "</pre><script>last line" in found.text
+    assert "first line" not in found.text
+    assert "loop.log" not in found.text
 
 
 def test_a_run_that_was_cut_off_is_told_as_such() -> None:

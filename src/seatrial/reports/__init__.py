@@ -2,8 +2,9 @@
 
 A reporter is made as `Reporter(out, options)`. `out` is a text stream, a file, or a folder in which the report has its
 usual name. Options, all of them optional: `fold` (a shared fold that is fed before the reporter is), `colour` (bool),
-`reports` (paths to name at the end), `root` (the folder that file names in annotations are relative to), `append`.
+`reports` (paths to name at the end), `root` (the folder that file names in annotations are relative to), `append`,
+`folder` (the run's folder, when `out` is not in it: the HTML report embeds log tails from there).
 """
 
 ALIASES: dict[str, str] = {"markdown": "github"}
-PARTS: tuple[str, ...] = ("cases", "document", "page", "render", "timeline", "words")
+PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "page", "render", "timeline", "words")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from seatrial.model.event import Event
 from seatrial.registry import reporter
 from seatrial.reports import words
+from seatrial.reports.artifacts import artifacts
 from seatrial.reports.document import Document
 from seatrial.reports.page import SCRIPT, STYLE
 from seatrial.reports.timeline import Timeline
@@ -62,6 +63,8 @@ class Html(Document):
     def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(out, options)
         self._stories: dict[str, _Story] = {}
+        beside = self.out.parent if isinstance(self.out, Path) else None
+        self._folder: Path | None = self.options.get("folder") or beside
 
     def on(self, event: Event) -> None:
         """Take one event."""
@@ -76,7 +79,7 @@ class Html(Document):
         share = min(64_000, max(2_000, TEXTS // max(1, len(rows))))
         suites = self._suites(rows, share)
         own = self._stories.get("")
-        log = _logs(own, "", share, run["started_at"]) if own else ""
+        log = _logs(own, share, run["started_at"]) if own else ""
         title = escape(words.plain(f"{_result(run)}: Seatrial {run['run_id']}"))
         by = escape(words.plain(f"Seatrial {run['version']} on {run['host']}"))
         return (
@@ -129,7 +132,9 @@ class Html(Document):
         parts += [_step(step, anchor, row["folder"], outputs, budget) for step in row["workflow_steps"]]
         if story is not None and full:
             parts.append(_loose(story, row["folder"], budget))
-            parts.append(_logs(story, row["folder"], budget.left, row["started_at"]))
+            if self._folder is not None and row["folder"]:
+                parts.append(_files(self._folder / row["folder"], row["folder"], budget))
+            parts.append(_logs(story, budget.left, row["started_at"]))
         parts.append(_provenance(row))
         told = "ok" if state in ("passed", "skipped") else "red"
         return (
@@ -321,7 +326,20 @@ def _loose(story: _Story, folder: str, budget: _Budget) -> str:
     return f"<h3>Collected</h3>{told}" if told else ""
 
 
-def _logs(story: _Story, folder: str, room: int, start: float) -> str:
+def _files(place: Path, folder: str, budget: _Budget) -> str:
+    """What the suite left in its folder, logs with their tails."""
+    told = []
+    for one in artifacts(place, 8000):
+        size = f"{one.size / 1024:.0f} KiB" if one.size >= 10_240 else words.count(one.size, "byte")
+        name = f"{_link(folder, one.name)} <span class=soft>{size}</span>"
+        if one.tail and budget.left > 0:
+            told.append(f"<details><summary>{name}</summary><pre>{escape(budget.take(one.tail, 8000))}</pre></details>")
+        else:
+            told.append(f'<div class="file">{name}</div>')
+    return f"<h3>Files</h3>{''.join(told)}" if told else ""
+
+
+def _logs(story: _Story, room: int, start: float) -> str:
     lines: list[str] = []
     used = 0
     for at, level, text, step in reversed(story.logs):
@@ -333,9 +351,8 @@ def _logs(story: _Story, folder: str, room: int, start: float) -> str:
         lines.append(line)
     if not lines:
         return ""
-    whole = f" · {_link(folder, 'test.log')}" if folder else ""
     shown = escape("\n".join(reversed(lines)))
-    return f"<details><summary>Log ({words.count(len(lines), 'line')}){whole}</summary><pre>{shown}</pre></details>"
+    return f"<details><summary>Log ({words.count(len(lines), 'line')})</summary><pre>{shown}</pre></details>"
 
 
 def _provenance(row: Row) -> str:
@@ -352,5 +369,5 @@ def _provenance(row: Row) -> str:
         f"<dt>{name}</dt><dd><code>{escape(words.plain(value))}</code></dd>" for name, value in told.items() if value
     )
     folder = row["folder"]
-    files = f"<dt>files</dt><dd>{_link('', folder)}</dd>" if folder else ""
+    files = f"<dt>folder</dt><dd>{_link('', folder)}</dd>" if folder else ""
     return f"<details><summary>Where it came from</summary><dl>{pairs}{files}</dl></details>"

@@ -76,7 +76,9 @@ border-radius:4px}dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 
 color:var(--soft);font-size:.85rem}dd{margin:0;overflow-wrap:anywhere}footer{max-width:1180px;margin:30px auto;
 padding:0 20px;color:var(--soft);font-size:.82rem}@media (max-width:640px){.lane>.name,.legend{flex-basis:4.5rem}
 .legend{margin-left:4.5rem}main,header.top{padding-left:12px;padding-right:12px}.more{padding-left:.4em}.kids{
-padding-left:.7em}}@media (max-width:640px){.line .what{min-width:8rem}.list td:first-child,.checks td:nth-child(-n+4){min-width:8rem}}
+padding-left:.7em}}
+@media (max-width:640px){.line .what{min-width:8rem}.list td:first-child,.checks td:nth-child(-n+4){min-width:8rem}}
+.file{padding-left:1.1em}
 @media print{details.suite{content-visibility:visible}.tools{display:none}}
 """
 
