@@ -135,7 +135,7 @@ ROWS = [
     ),
     Row(
         "a step takes longer than its timeout",
-        lambda: suite({"step": "wait", "for": "30s", "timeout": "200ms"}),
+        lambda: suite({"step": "custom_command", "custom_command": ["sleep", "30"], "timeout": "200ms"}),
         "failed", "timeout", "0.2",
     ),
     Row(

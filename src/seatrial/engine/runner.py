@@ -247,7 +247,7 @@ def _path(parent: str, plan: StepPlan) -> str:
 
 def _said(parent: str, plan: StepPlan) -> dict[str, object]:
     said: dict[str, object] = {"step": _path(parent, plan), "type": plan.kind}
-    if plan.id:
+    if plan.id not in ("", plan.kind):  # a step without an id of its own goes by its kind
         said["id"] = plan.id
     if plan.description:
         said["description"] = plan.description

@@ -26,6 +26,8 @@ COLOURS = {
 }
 EVIDENCE = 12
 """Lines of a step's evidence that are shown; the reports have all of it."""
+WIDTH = 50
+"""Characters of one line of check names: readable at 60 columns."""
 LISTED = 40
 """From so many suites on, the summary lists only those that did not pass."""
 
@@ -121,12 +123,27 @@ class Console(Document):
         told = "" if state == "passed" else f"  {words.word(state).upper()}"
         again = f", attempt {row['attempts']}" if row["attempts"] > 1 else ""
         self._line(event.trial, depth, f"{say}{told}  ({words.seconds(row['duration'])}{again})", state)
+        if state == "passed":
+            self._checked(event.trial, depth + 2, row)
         self._trouble(event.trial, depth + 1, row)
 
     def _titled(self, row: Row) -> str:
         checks = ", ".join(words.one_line(check["check"], 60) for check in row["validation_results"])
         described = row["description"] or row["id"]
         return words.title(row) + (f"  {checks}" if checks and not described else "")
+
+    def _checked(self, trial: str, depth: int, row: Row) -> None:
+        """Under a step with a description of its own: what it looked at."""
+        checks = [words.one_line(check["check"], 60) for check in row["validation_results"]]
+        if not checks or not row["description"]:
+            return
+        line = ""
+        for check in checks:
+            if line and len(line) + len(check) > WIDTH:
+                self._line(trial, depth, line)
+                line = ""
+            line += ("  " if line else "") + check
+        self._line(trial, depth, line)
 
     def _trouble(self, trial: str, depth: int, row: Row) -> None:
         """What did not pass in a step, and the evidence."""

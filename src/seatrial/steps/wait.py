@@ -13,6 +13,9 @@ from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.steps.settle import NotYet, settle
 
+UNTIL = 300.0
+"""Seconds that `until` may take where the document does not say."""
+
 
 @step("wait")
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +24,16 @@ class Wait:
 
     for_: Duration | None = field(default=None, metadata={"doc": "How long."})
     until: Expression = field(default=Expression(""), metadata={"doc": "A CEL expression that has to become true."})
-    timeout: Duration = field(
-        default=Duration(300.0), metadata={"doc": "How long `until` may take to hold before the step fails."}
+    timeout: Duration | None = field(
+        default=None, metadata={"doc": "How long it may take before the step fails; 5 minutes where `until` names none."}
     )
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Exactly one of the two."""
         if (self.for_ is None) == (not self.until):
             yield "until" if self.until else "", "name exactly one of `for` (a duration) and `until` (an expression)"
+        elif self.for_ is not None and self.timeout is not None and self.timeout < self.for_:
+            yield "timeout", f"{self.timeout:g} s are over before the {self.for_:g} s of `for`: the step could never pass"
 
     async def run(self, ctx: Context) -> Outputs | None:
         """Overrun when `until` never held, CannotTell when at the end it could not be worked out."""
@@ -45,5 +50,5 @@ class Wait:
                 raise NotYet("it is false")
             return True
 
-        await settle(ctx, look, deadline=self.timeout, what=f"`{self.until}`")
+        await settle(ctx, look, deadline=UNTIL if self.timeout is None else self.timeout, what=f"`{self.until}`")
         return None
