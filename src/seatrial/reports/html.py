@@ -132,8 +132,9 @@ class Html(Document):
         parts += [_step(step, anchor, row["folder"], outputs, budget) for step in row["workflow_steps"]]
         if story is not None and full:
             parts.append(_loose(story, row["folder"], budget))
-            if self._folder is not None and row["folder"]:
-                parts.append(_files(self._folder / row["folder"], row["folder"], budget))
+        if self._folder is not None and row["folder"] and full:
+            parts.append(_files(self._folder / row["folder"], row["folder"], budget))
+        if story is not None and full:
             parts.append(_logs(story, budget.left, row["started_at"]))
         parts.append(_provenance(row))
         told = "ok" if state in ("passed", "skipped") else "red"

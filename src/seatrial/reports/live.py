@@ -59,12 +59,12 @@ class Live(Console):
             lines = str(event.data.get("text", "")).strip().splitlines()
             if lines:
                 self._logged[event.trial] = words.one_line(lines[-1], 200)
+        if event.kind == "run_finished":
+            self._stop()
         super().on(event)
         if self._region is None:
             return
-        if event.kind == "run_finished":
-            self._stop()
-        elif self._timer is None and not self._schedule() and event.at - self._shown_at >= TICK:
+        if self._timer is None and not self._schedule() and event.at - self._shown_at >= TICK:
             self._shown_at = event.at
             self._draw()
 
