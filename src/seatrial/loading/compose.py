@@ -139,9 +139,11 @@ def drafts(shelf: Shelf, document: Document, outer: list[Level], above: tuple[Pa
         key = alone[0]
         name = levels[-1].values.get("name") or document.path.stem
         yield Draft(name, levels, data[key], document, (key,), (document, ()))
-    if not suites and not found and not alone and not (suites is not None and not isinstance(suites, dict | list)):
-        shelf.problems.add(document, ("test_suites",) if "test_suites" in data else (), "there is no suite in this document",
-                           "write `test_suites:` with at least one suite, or `steps:`")  # fmt: skip
+    empty = suites is None or suites in ({}, [])
+    if empty and not found and not alone:
+        place = ("test_suites",) if "test_suites" in data else ()
+        hint = "write `test_suites:` with at least one suite, or `steps:`"
+        shelf.problems.add(document, place, "there is no suite in this document", hint)
 
 
 def _named(shelf: Shelf, document: Document, suites: Mapping[str, Any], levels: list[Level]) -> Iterator[Draft]:

@@ -25,8 +25,11 @@ PROGRAMS = {
 }
 """`<name>_available: true`, or `<name>: true`; any one of the programs will do."""
 
-PROVIDERS = {"libvirt": "libvirt", "kvm": "libvirt", "podman": "containers", "docker": "containers",
-             "containers": "containers", "kubernetes": "kubernetes", "kubectl": "kubernetes", "kind": "kubernetes"}  # fmt: skip
+PROVIDERS = {
+    **dict.fromkeys(("libvirt", "kvm"), "libvirt"),
+    **dict.fromkeys(("podman", "docker", "containers"), "containers"),
+    **dict.fromkeys(("kubernetes", "kubectl", "kind"), "kubernetes"),
+}
 """Whose requirement it is: dropped when the suite is run on another provider by `--on`."""
 
 SIZES = ("min_memory_gb", "min_cpus")

@@ -192,10 +192,8 @@ def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dic
 def _bound(shop: Shop, merged: Merged, name: str, value: Any, names: Mapping[str, object]) -> Any:
     """Parameters are needed before anything runs, so they can only name the environment."""
     document, place = merged.where("parameters", name)
-    wrong = [
-        path[0] for text in _texts(value) for one in expressions.expressions(text) for path in expressions.references(one)
-        if path[0] not in names
-    ]  # fmt: skip
+    named = [one for text in _texts(value) for one in expressions.expressions(text)]
+    wrong = [path[0] for one in named for path in expressions.references(one) if path[0] not in names]
     if wrong:
         hint = "parameters are settled before anything runs: they see env and suite.provider"
         shop.problems.add(document, place, f"`{wrong[0]}` cannot be used in a parameter", hint)

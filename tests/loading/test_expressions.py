@@ -1,0 +1,172 @@
+"""What is filled in later: paths, CEL, templates in structures, and what can be told before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatrial.errors import CannotTell
+from seatrial.loading.expressions import Scope, bind, check, check_template, evaluate, references, strip, templated
+
+NAMES = {
+    "steps": {"deploy": {"outputs": {"ip": "10.0.0.1", "ports": [80, 443], "my-key": 1}}},
+    "vars": {"x": 3, "flag": True, "none": None, "word": "a'b"},
+    "parameters": {"cluster_size": 3},
+    "suite": {"provider": "local"},
+    "deploy_dir": "/tmp/d",
+    "nodes": {"n11": {"ports": {"client": 1234}}},
+}
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("${{ vars.x }}", 3),
+        ("  ${{vars.x}} ", 3),
+        ("${{ vars.flag }}", True),
+        ("${{ vars.none }}", None),
+        ("${{ steps.deploy.outputs.ports }}", [80, 443]),
+        ("${{ steps.deploy.outputs.ports[1] }}", 443),
+        ("${{ steps['deploy'].outputs['my-key'] }}", 1),
+        ("${{ nodes.n11.ports.client }}", 1234),
+        ("x=${{ vars.x }}, ${{ vars.flag }}", "x=3, true"),
+        ("<${{ vars.none }}>", "<>"),
+        ("${{ vars.x }}${{ vars.x }}", "33"),
+        ("${{ steps.deploy.outputs.ports }}!", "[80, 443]!"),
+        ("$deployment_dir/x on ${provider}", "/tmp/d/x on local"),
+        ("$deployment_dirs $HOME $1", "$deployment_dirs $HOME $1"),
+        ("${{ vars.x > 2 }}", True),
+        ("${{ vars.x + parameters.cluster_size }}", 6),
+        ("${{ 'a }} b' + vars.word }}", "a }} ba'b"),
+        ("${{ steps.deploy.outputs.ports.all(p, p > 10) }}", True),
+        ("${{ size(steps.deploy.outputs.ports) == 2 ? 'two' : 'other' }}", "two"),
+        ("${{ true }}", True),
+        ("plain", "plain"),
+        ("", ""),
+    ],
+)
+def test_a_string_is_filled_in(text: str, value: Any) -> None:
+    found = bind(text, NAMES)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_structures_are_filled_in_to_their_depths() -> None:
+    given_ = {"a": ["${{ vars.x }}", {"${{ vars.word }}": "$provider"}], "b": 1, "c": ("${{ vars.x }}",)}
+    assert bind(given_, NAMES) == {"a": [3, {"a'b": "local"}], "b": 1, "c": (3,)}
+
+
+def test_what_a_template_gives_is_not_filled_in_again() -> None:
+    names = {"vars": {"evil": "${{ secrets.KEY }} $provider"}, "suite": {"provider": "p"}}
+    assert bind("a ${{ vars.evil }}", names) == "a ${{ secrets.KEY }} $provider"
+
+
+@pytest.mark.parametrize("text", ["${{ vars.y }}", "${{ steps.nope.outputs.x }}", "${{ vars.x.y }}", "${{ vars.x + 'a' }}",
+                                  "${{ vars.y > 1 }}", "${{ steps.deploy.outputs.ports[7] }}", "${{ 1 / 0 }}"])  # fmt: skip
+def test_a_value_that_is_not_there_cannot_be_told(text: str) -> None:
+    with pytest.raises(CannotTell, match="has no value here"):
+        bind(text, NAMES)
+
+
+def test_a_plain_path_needs_no_cel_library() -> None:
+    code = (
+        "import sys; from seatrial.loading.expressions import bind, check, Scope\n"
+        "bind('${{ vars.x }} $provider', {'vars': {'x': 1}, 'suite': {'provider': 'p'}})\n"
+        "check('vars.x', Scope(variables={'x'})); check('true', Scope())\n"
+        "sys.exit('cel' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("a.b[0]['c'].d", {("a", "b", 0, "c", "d")}),
+        ("${{ vars.x }}", {("vars", "x")}),
+        ("size(vars.x) > 2 && steps['dep'].outputs.y.contains('z')", {("vars", "x"), ("steps", "dep", "outputs", "y")}),
+        ("json.items.all(i, i.x == vars.q)", {("json", "items"), ("vars", "q")}),
+        ("{'a': vars.b, vars.c: 1}", {("vars", "b"), ("vars", "c")}),
+        ("'steps.no' + \"vars.no\" + vars.z", {("vars", "z")}),
+        ("has(steps.a.outputs.b) ? 1 : 2.5e3", {("steps", "a", "outputs", "b")}),
+        ("type(vars.x) == int", {("vars", "x")}),
+        ("vars.a in vars.list", {("vars", "a"), ("vars", "list")}),
+        ("true || false", set()),
+    ],
+)
+def test_references_are_the_roots_with_what_stands_under_them(text: str, expected: Any) -> None:
+    assert set(references(text)) == expected
+
+
+def scope() -> Scope:
+    return Scope(
+        steps={"deploy"},
+        all_steps={"deploy", "late"},
+        variables={"x"},
+        all_variables={"x", "y"},
+        parameters={"cluster_size"},
+        nodes=("n11",),
+        extras=("json",),
+        environment={"HOME": "h", "KEY": "k"},
+    )
+
+
+@pytest.mark.parametrize("text", ["vars.x", "steps.deploy.outputs.a", "json.a.b", "run.id", "suite.name", "env.HOME", "secrets.KEY",
+                                  "env.E2E_RUN_ID", "parameters.cluster_size > 2", "nodes.n11.address", "deploy_dir", "false"])  # fmt: skip
+def test_what_is_there_is_not_complained_of(text: str) -> None:
+    assert check(text, scope()) == []
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("vars.y", "not set by then"),
+        ("vars.z", "unknown variable"),
+        ("steps.late.outputs.a", "not run by then"),
+        ("steps.deploi.outputs.a", "unknown step"),
+        ("nodes.n12.address", "no node"),
+        ("jsn", "unknown variable"),
+        ("suite.nam", "has no"),
+        ("x" * 3000, "characters"),
+        ("vars.x > ", "no CEL"),
+        ("lower(vars.x)", "no function"),
+    ],
+)
+def test_what_is_not_there_is_told_before_the_run(text: str, word: str) -> None:
+    problems = check(text, scope())
+    assert len(problems) == 1
+    assert word in problems[0][0]
+
+
+def test_the_secrets_that_are_asked_for_are_noted() -> None:
+    here = scope()
+    check_template("a ${{ secrets.KEY }} b", here)
+    assert here.secrets == {"KEY"}
+
+
+def test_templates_are_told_from_plain_text() -> None:
+    assert templated("a ${{ b }}")
+    assert templated(["x", {"k": ("$provider",)}])
+    assert not templated(["$HOME", {"k": 3}, None])
+    assert strip(" ${{ a.b }} ") == "a.b"
+    assert strip("a.b") == "a.b"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=40) | st.text("${} ab.'\"[]()0,:?&|=<>!-+", max_size=40))
+def test_no_text_breaks_the_checker_and_plain_text_stays_as_it_is(text: str) -> None:
+    assert isinstance(check_template("${{" + text + "}}", scope()), list)
+    assert isinstance(check_template(text, scope()), list)
+    if not templated(text):
+        assert bind(text, {}) == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers(-100, 100) | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)))  # fmt: skip
+def test_a_lone_path_gives_the_value_itself(value: Any) -> None:
+    assert evaluate("vars.x", {"vars": {"x": value}}) == value
+    assert bind("${{ vars.x }}", {"vars": {"x": value}}) == value
