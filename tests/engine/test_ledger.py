@@ -1,0 +1,268 @@
+"""The ledger: whatever was intended and not given back is never forgotten, wherever a crash cuts it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from seatrial.engine import ledger as ledgers
+from seatrial.engine.ledger import Ledger, living
+from seatrial.model.resource import Resource
+
+
+def thing(name="n1", trial="t1", **more):
+    return Resource(kind="node", name=name, owner="provider:fake", run="r1", trial=trial, **more)
+
+
+def out(ledger):
+    return [(entry.resource.name, entry.resource.trial, entry.op) for entry in ledger.out()]
+
+
+def reopened(ledger):
+    """The same ledger after a crash: the lock is gone, nothing was closed in order."""
+    os.close(ledger._fd)
+    ledger._fd = -1
+    return Ledger.open(ledger.file.parent, ledger.run)
+
+
+def test_what_is_out_survives_the_process(tmp_path):
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing("a", detail={"path": "/x", "n": 1}), plugin="/p.py")
+    ledger.intend(thing("b", outlives_host=True))
+    ledger.made(thing("b", outlives_host=True))
+    ledger.intend(thing("c"))
+    ledger.given_back(thing("c"))
+    again = reopened(ledger)
+    assert out(again) == [("a", "t1", "intended"), ("b", "t1", "made")]
+    first = again.out()[0]
+    assert (first.resource, first.plugin) == (thing("a", detail={"path": "/x", "n": 1}), "/p.py")
+    again.made(first.resource)
+    assert reopened(again).out()[0].plugin == "/p.py"
+
+
+def test_kept_things_say_until_when(tmp_path):
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing())
+    ledger.kept(thing(), until=12.5)
+    entry = reopened(ledger).out()[0]
+    assert (entry.op, entry.until) == ("kept", 12.5)
+
+
+def test_what_outlives_the_host_is_synced_and_what_does_not_is_not(tmp_path, monkeypatch):
+    synced = []
+    ledger = Ledger.open(tmp_path, "r1")
+    monkeypatch.setattr("os.fsync", lambda fd: synced.append(ledger.file.read_bytes().count(b"\n")))
+    ledger.intend(thing("process"))
+    assert synced == []
+    ledger.intend(thing("vm", outlives_host=True))
+    assert synced == [2], "synced after it was written"
+
+
+def test_two_trials_may_intend_one_and_the_same_name(tmp_path):
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing("prod", trial="t1"))
+    ledger.intend(thing("prod", trial="t2"))
+    ledger.given_back(thing("prod", trial="t2"))
+    assert out(ledger) == out(reopened(ledger)) == [("prod", "t1", "intended")]
+
+
+def test_an_intent_that_cannot_be_said_is_refused_before_anything_is_made(tmp_path):
+    ledger = Ledger.open(tmp_path, "r1")
+    with pytest.raises(TypeError):
+        ledger.intend(thing(detail={"path": Path("x")}))
+    assert ledger.file.read_bytes() == b""
+
+
+def test_an_empty_ledger_leaves_the_folder_and_a_full_one_stays(tmp_path):
+    archive = tmp_path / "run" / "ledger.jsonl"
+    archive.parent.mkdir()
+    ledger = Ledger.open(tmp_path / "ledger", "r1")
+    ledger.intend(thing())
+    ledger.close(archive)
+    assert ledger.file.exists()
+    assert not archive.exists()
+    ledger = Ledger.open(tmp_path / "ledger", "r1")
+    ledger.given_back(thing())
+    ledger.close(archive)
+    assert not ledger.file.exists()
+    assert archive.read_bytes().count(b"\n") == 2
+    ledger.close(archive)
+    # Whoever asks for it afterwards finds nothing, and does not put an empty file over the archive.
+    Ledger.open(tmp_path / "ledger", "r1").close(archive)
+    assert archive.read_bytes().count(b"\n") == 2
+    assert not list((tmp_path / "ledger").iterdir())
+
+
+def test_a_report_folder_may_be_on_another_file_system(tmp_path, monkeypatch):
+    def replace(source, target):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(ledgers.os, "replace", replace)
+    ledger = Ledger.open(tmp_path / "ledger", "r1")
+    ledger.intend(thing())
+    ledger.given_back(thing())
+    ledger.close(tmp_path / "archive.jsonl")
+    assert (tmp_path / "archive.jsonl").read_bytes().count(b"\n") == 2
+    assert not ledger.file.exists()
+
+
+def test_a_living_run_holds_its_ledger_and_a_dead_one_does_not(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from seatrial.engine.ledger import Ledger\n"
+        f"ledger = Ledger.open(Path({str(tmp_path)!r}), 'r1'); print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"held\n"
+        assert living(tmp_path / "r1.jsonl")
+        with pytest.raises(BlockingIOError):
+            Ledger.open(tmp_path, "r1")
+    finally:
+        other.kill()
+        other.communicate()
+    assert not living(tmp_path / "r1.jsonl")
+    Ledger.open(tmp_path, "r1").close()
+
+
+def test_a_ledger_taken_away_between_opening_and_locking_is_made_anew(tmp_path, monkeypatch):
+    """A clean-up that comes in that moment sees an empty ledger of nobody, and removes it."""
+    real = ledgers.fcntl.flock
+    removed = []
+
+    def flock(fd, how):
+        if not removed:
+            removed.append((tmp_path / "r1.jsonl").unlink())
+        return real(fd, how)
+
+    monkeypatch.setattr(ledgers.fcntl, "flock", flock)
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing())
+    assert removed
+    assert b"n1" in (tmp_path / "r1.jsonl").read_bytes()
+
+
+def test_a_line_torn_by_a_full_disk_does_not_swallow_the_next(tmp_path, monkeypatch):
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing("a"))
+    with monkeypatch.context() as disk:
+        disk.setattr("os.write", _runs_out_after(40, os.write))
+        with pytest.raises(OSError, match="No space"):
+            ledger.intend(thing("b"))
+    ledger.intend(thing("c"))
+    names = [name for name, _, _ in out(reopened(ledger))]
+    assert names[0] == "a"
+    assert "c" in names
+
+
+def _runs_out_after(size, real):
+    room = [size]
+
+    def write(fd, data):
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        written = real(fd, data[: room[0]])
+        room[0] -= written
+        return written
+
+    return write
+
+
+def test_a_ledger_of_zeros_after_a_power_loss_is_read_as_far_as_it_goes(tmp_path):
+    ledger = Ledger.open(tmp_path, "r1")
+    ledger.intend(thing("a"))
+    with ledger.file.open("ab") as file:
+        file.write(b"\0" * 50)
+    again = reopened(ledger)
+    again.intend(thing("b"))
+    assert [name for name, _, _ in out(reopened(again))] == ["a", "b"]
+
+
+NAMES = st.sampled_from(["a", "b", "ä\n\"'", "d"])
+TRIALS = st.sampled_from(["t1", "t2"])
+
+
+class CutAnywhere(RuleBasedStateMachine):
+    """A ledger that is cut at any byte of what was written last, and taken up again, as often as Hypothesis likes.
+
+    `surely` is what was intended, in full, and not given back: it must always be out. `maybe` is what the cut line
+    would have said: an intent whose thing was not made yet, or a giving-back that is done twice, which is success.
+    """
+
+    @initialize()
+    def begin(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.ledger = Ledger.open(self.folder, "r1")
+        self.surely = set()
+        self.maybe = set()
+
+    def teardown(self):
+        if hasattr(self, "ledger"):
+            os.close(self.ledger._fd)
+            shutil.rmtree(self.folder)
+
+    @rule(name=NAMES, trial=TRIALS, survives=st.booleans())
+    def intend(self, name, trial, survives):
+        self.before = (set(self.surely), set(self.maybe), self.ledger.file.stat().st_size)
+        self.ledger.intend(thing(name, trial, outlives_host=survives, detail={"name": name}))
+        self.surely.add((name, trial))
+
+    @precondition(lambda self: self.surely)
+    @rule(data=st.data(), kept=st.booleans())
+    def make_or_keep(self, data, kept):
+        name, trial = data.draw(st.sampled_from(sorted(self.surely)))
+        self.before = (set(self.surely), set(self.maybe), self.ledger.file.stat().st_size)
+        if kept:
+            self.ledger.kept(thing(name, trial), until=1.0)
+        else:
+            self.ledger.made(thing(name, trial))
+
+    @rule(name=NAMES, trial=TRIALS)
+    def give_back(self, name, trial):
+        self.before = (set(self.surely), set(self.maybe), self.ledger.file.stat().st_size)
+        self.ledger.given_back(thing(name, trial))
+        self.surely.discard((name, trial))
+        self.maybe.discard((name, trial))
+
+    @precondition(lambda self: getattr(self, "before", None))
+    @rule(data=st.data(), padding=st.sampled_from([b"", b"", b"\0\0\0"]))
+    def crash(self, data, padding):
+        """The last record was being written: any part of it is on the disk."""
+        surely, maybe, size = self.before
+        cut = data.draw(st.integers(size, self.ledger.file.stat().st_size))
+        whole = cut == self.ledger.file.stat().st_size
+        with self.ledger.file.open("rb+") as file:
+            file.truncate(cut)
+            file.seek(0, 2)
+            file.write(padding if not whole else b"")
+        if not whole:
+            # An intent or a giving-back that was cut: both may be seen or not, the rest must be as before.
+            changed = self.surely ^ surely
+            self.maybe = self.maybe | maybe | changed
+            self.surely = (self.surely | surely) - (self.surely - surely)
+        self.before = None
+        self.ledger = reopened(self.ledger)
+
+    @invariant()
+    def nothing_is_forgotten_and_nothing_made_up(self):
+        if not hasattr(self, "ledger"):
+            return
+        seen = {(entry.resource.name, entry.resource.trial) for entry in self.ledger.out()}
+        assert self.surely - self.maybe <= seen
+        assert seen <= self.surely | self.maybe
+        for line in self.ledger.file.read_bytes().split(b"\n"):
+            # No line holds two records.
+            assert line.count(b'{"op":') <= 1, line
+        for entry in self.ledger.out():
+            json.dumps(entry.resource.detail)
+
+
+TestCutAnywhere = CutAnywhere.TestCase
+TestCutAnywhere.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
