@@ -148,10 +148,14 @@ def test_every_json_value_is_read_back_and_every_place_is_where_its_token_is(
             assert decoder.raw_decode(lines[line - 1][column - 1 :])[0] == place[-1]
 
 
+TREES = st.recursive(
+    st.integers(0, 999) | WORDS,
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(WORDS, inner, min_size=1, max_size=3),
+)
+
+
 @QUICK
-@given(value=st.dictionaries(WORDS, st.recursive(
-    st.integers(0, 999) | WORDS, lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(WORDS, inner, min_size=1, max_size=3)
-), min_size=1, max_size=3), flow=st.booleans())  # fmt: skip
+@given(value=st.dictionaries(WORDS, TREES, min_size=1, max_size=3), flow=st.booleans())
 def test_every_yaml_value_is_where_its_token_is(tmp_path: Path, value: Any, flow: bool) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, default_style='"', width=40)
     document = read(written(tmp_path, "a.yaml", text))
@@ -175,7 +179,7 @@ def test_any_text_is_read_or_refused_with_places_inside_it(tmp_path: Path, text:
         height = (
             text.count("\n") + text.count("\r") + text.count("\x85") + text.count("\u2028") + text.count("\u2029") + 2
         )
-        assert all(0 <= problem.line <= height and problem.message for problem in error.problems)
+        assert all(0 <= one.line <= height and one.message for one in error.problems)  # noqa: PT017
     else:
         assert document.locate(()) >= (1, 1)
         for place, _ in places(document.data):
@@ -188,4 +192,4 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes, name: str) ->
     try:
         read(written(tmp_path, name, raw))
     except DocumentError as error:
-        assert error.problems
+        assert error.problems  # noqa: PT017

@@ -65,8 +65,18 @@ def test_what_a_template_gives_is_not_filled_in_again() -> None:
     assert bind("a ${{ vars.evil }}", names) == "a ${{ secrets.KEY }} $provider"
 
 
-@pytest.mark.parametrize("text", ["${{ vars.y }}", "${{ steps.nope.outputs.x }}", "${{ vars.x.y }}", "${{ vars.x + 'a' }}",
-                                  "${{ vars.y > 1 }}", "${{ steps.deploy.outputs.ports[7] }}", "${{ 1 / 0 }}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${{ vars.y }}",
+        "${{ steps.nope.outputs.x }}",
+        "${{ vars.x.y }}",
+        "${{ vars.x + 'a' }}",
+        "${{ vars.y > 1 }}",
+        "${{ steps.deploy.outputs.ports[7] }}",
+        "${{ 1 / 0 }}",
+    ],
+)
 def test_a_value_that_is_not_there_cannot_be_told(text: str) -> None:
     with pytest.raises(CannotTell, match="has no value here"):
         bind(text, NAMES)
@@ -114,8 +124,23 @@ def scope() -> Scope:
     )
 
 
-@pytest.mark.parametrize("text", ["vars.x", "steps.deploy.outputs.a", "json.a.b", "run.id", "suite.name", "env.HOME", "secrets.KEY",
-                                  "env.E2E_RUN_ID", "parameters.cluster_size > 2", "nodes.n11.address", "deploy_dir", "false"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vars.x",
+        "steps.deploy.outputs.a",
+        "json.a.b",
+        "run.id",
+        "suite.name",
+        "env.HOME",
+        "secrets.KEY",
+        "env.E2E_RUN_ID",
+        "parameters.cluster_size > 2",
+        "nodes.n11.address",
+        "deploy_dir",
+        "false",
+    ],
+)
 def test_what_is_there_is_not_complained_of(text: str) -> None:
     assert check(text, scope()) == []
 
@@ -165,8 +190,12 @@ def test_no_text_breaks_the_checker_and_plain_text_stays_as_it_is(text: str) -> 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers(-100, 100) | st.text(max_size=5),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-100, 100) | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    )
+)
 def test_a_lone_path_gives_the_value_itself(value: Any) -> None:
     assert evaluate("vars.x", {"vars": {"x": value}}) == value
     assert bind("${{ vars.x }}", {"vars": {"x": value}}) == value

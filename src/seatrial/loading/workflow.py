@@ -262,10 +262,13 @@ class Workflow:
         return found
 
     def _cycles(self, needs: Mapping[int, list[int]], value: Sequence[Any], place: Place) -> None:
+        told: set[int] = set()
         for at in needs:
-            if at in _closure(at, needs):
-                name = value[at].get("id", value[at].get("step"))
-                self.problem((*place, at, "needs"), f"the step {name!r} needs itself, in a circle", "take one need out")
+            circle = {other for other in _closure(at, needs) if at in _closure(other, needs)}
+            if circle and not circle & told:
+                names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
+                self.problem((*place, at, "needs"), f"steps need each other in a circle: {names}", "take one need out")
+            told |= circle
 
     # Checks
 

@@ -1,0 +1,65 @@
+"""The JSON Schema takes what the compiler takes, and refuses what an editor should mark."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from tests.loading.test_compile import COMPOSED, GOOD
+
+from seatrial.loading.schema import schema
+from seatrial.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def validator(registry: Registry) -> jsonschema.Draft202012Validator:
+    made = schema(registry)
+    jsonschema.Draft202012Validator.check_schema(made)
+    assert json.loads(json.dumps(made)) == made
+    return jsonschema.Draft202012Validator(made)
+
+
+def test_good_documents_of_both_forms_are_valid(validator: jsonschema.Draft202012Validator) -> None:
+    validator.validate(GOOD)
+    validator.validate(COMPOSED["all.json"])
+    validator.validate({"steps": [{"step": "t_everything", "count": "${{ vars.x }}", "for": "10s", "status": 200}]})
+    validator.validate({"include": ["a.yaml"]})
+
+
+WRONG: list[tuple[tuple[Any, ...], Any]] = [
+    (("test_suites", "one", "workflow", 0, "step"), "t_nothin"),
+    (("test_suites", "one", "workflow", 0, "nope"), 1),
+    (("test_suites", "one", "workflow", 0, "retry"), "often"),
+    (("test_suites", "one", "workflow", 1, "checks", 1, "status"), "many"),
+    (("test_suites", "one", "workflow", 1, "checks", 1, "check"), "t_htp"),
+    (("test_suites", "one", "workflow", 2, "steps", 0, "method"), "x"),
+    (("test_suites", "one", "workflow", 3, "inner", "size"), []),
+    (("test_suites", "one", "flow"), []),
+    (("providr",), "x"),
+    (("power",), "x"),
+    (("test_suites",), {}),
+]
+
+
+@pytest.mark.parametrize("path, value", WRONG, ids=[".".join(map(str, path)) for path, _ in WRONG])
+def test_wrong_documents_are_not_valid(
+    validator: jsonschema.Draft202012Validator, path: tuple[Any, ...], value: Any
+) -> None:
+    document = copy.deepcopy(GOOD)
+    holder: Any = document
+    for part in path[:-1]:
+        holder = holder[part]
+    holder[path[-1]] = value
+    assert not validator.is_valid(document)
+
+
+def test_classes_and_keys_are_described(registry: Registry) -> None:
+    made = schema(registry)
+    assert made["$defs"]["step-t_crash"]["description"] == "Crash a node."
+    assert made["$defs"]["step-t_crash"]["required"] == ["step", "target_node"]
+    inner = next(name for name in made["$defs"] if name.endswith(".Inner"))
+    assert made["$defs"][inner]["properties"]["word"]["description"] == "a word"
+    assert "workload" not in json.dumps(made)
