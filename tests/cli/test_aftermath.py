@@ -67,6 +67,28 @@ def test_reports_are_made_later(seatrial: Command, run: str, project: Path) -> N
     assert page.stdout.lstrip().lower().startswith("<!doctype html>")
 
 
+def test_what_was_kept_is_told_with_its_time_and_with_the_command_that_gives_it_back(
+    seatrial: Command, project: Path
+) -> None:
+    (project / "kept.yaml").write_text("test_suites:\n  k:\n    provider: local\n    workflow: [{step: deploy}]\n")
+    kept = seatrial("run", "kept.yaml", "--set", "cluster_size=1", "--keep", "always", "--keep-for", "1h")
+    assert kept.returncode == 0, kept.stdout
+    try:
+        told = seatrial("inspect").stdout
+        assert told.count(", kept until ") >= 1
+        assert "-n11, kept until " in told
+        assert " leased port" in told
+        (command,) = [line.split(": seatrial ")[1].split() for line in told.splitlines() if ": seatrial clean " in line]
+        assert seatrial("clean").stdout.count("left alone") >= 1
+    finally:
+        given_back = seatrial("clean", "--all", "--format", "json")
+    assert command[0] == "clean"
+    assert command[-1] == "--all"
+    assert given_back.returncode == 0
+    assert any("-n11" in one for one in json.loads(given_back.stdout)["given_back"])
+    assert "everything that it made was given back" in seatrial("inspect").stdout
+
+
 def test_clean_finds_nothing_after_an_orderly_end(seatrial: Command, run: str) -> None:
     done = seatrial("clean", "--format", "json")
     assert done.returncode == 0

@@ -27,7 +27,7 @@ def test_the_project_that_init_writes_passes_check_and_run(seatrial: Command, pr
 def test_the_first_scenario_names_a_schema_that_is_there_and_that_it_satisfies(
     seatrial: Command, project: Path
 ) -> None:
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
     import yaml
 
     seatrial("init")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,14 +162,26 @@ def _remains(run: Seen) -> Iterator[str]:
         return
     yield ""
     yield "in use:" if run.living else "still there:"
+    leases = Counter(one["kind"] for one in run.out if _quiet_lease(one))
     for one in run.out:
+        if _quiet_lease(one):
+            continue
         until = one.get("until")
         note = f", kept until {_moment(until)}" if one.get("op") == "kept" and until else ""
         error = f", could not be given back: {one['error']}" if one.get("op") == "left" and one.get("error") else ""
         yield f"    {one.get('kind')} {one.get('name')}{note}{error}"
+    if leases:
+        yield "    " + ", ".join(
+            f"{count} leased {kind}{'es' if kind[-1] == 's' else 's'}" for kind, count in leases.items()
+        )
     if not run.living:
         kept = all(one.get("op") == "kept" for one in run.out)
         yield f"give back with: seatrial clean {run.results['run_id']}{' --all' if kept else ''}"
+
+
+def _quiet_lease(one: Row) -> bool:
+    """Ports and addresses go with their nodes: they are counted, and named only when they could not be given back."""
+    return one.get("kind") in ("port", "address") and one.get("op") != "left"
 
 
 def _files(folder: Path) -> list[Path]:
