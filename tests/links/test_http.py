@@ -78,7 +78,7 @@ def test_a_closed_port_is_down() -> None:
 
 
 def test_no_answer_in_time_is_a_timeout(server: Server) -> None:
-    with pytest.raises(TimeoutError, match="0.2 s"):
+    with pytest.raises(TimeoutError, match=r"0\.2 s"):
         asked(f"{server.url}/slow", timeout=0.2)
 
 

@@ -71,7 +71,7 @@ def test_bytes_that_are_no_text_are_shown_and_do_not_fail() -> None:
 
 
 def test_a_missing_program_is_named_with_what_to_do() -> None:
-    with pytest.raises(ToolMissing, match="'no-such-program'.*install"):
+    with pytest.raises(ToolMissing, match=r"'no-such-program'.*install"):
         ran("no-such-program", "-x")
 
 
@@ -96,7 +96,7 @@ def test_the_process_id_is_told_before_the_end_and_leads_a_group_of_its_own() ->
 
 def test_a_program_that_takes_too_long_is_ended_with_its_children_and_what_it_said_is_kept() -> None:
     begun = time.monotonic()
-    with pytest.raises(TimedOut, match="0.3 s") as caught:
+    with pytest.raises(TimedOut, match=r"0\.3 s") as caught:
         ran("sh", "-c", "sleep 60 & echo $!; echo err >&2; wait", timeout=0.3)
     assert time.monotonic() - begun < 2
     assert caught.value.stderr == "err\n"
@@ -111,7 +111,8 @@ def test_a_group_that_ignores_the_first_signal_is_killed_after_the_grace() -> No
 
 def test_a_child_that_puts_things_in_order_has_the_grace_though_its_parent_is_dead(tmp_path: Path) -> None:
     tidy = tmp_path / "tidy"
-    child = f"trap 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done > {tidy}; exit' TERM; echo up; sleep 60 & wait"
+    slow = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+    child = f"trap '{slow}; echo done > {tidy}; exit' TERM; sleep 60 & wait"
     with pytest.raises(TimedOut):
         ran("sh", "-c", 'sh -c "$CHILD" & wait', env={**os.environ, "CHILD": child}, timeout=0.4, grace=10)
     assert tidy.read_text() == "done\n"
@@ -205,12 +206,12 @@ def test_a_full_disk_under_the_output_file_is_an_error_and_not_silence() -> None
 def test_no_file_descriptor_is_left_open() -> None:
     async def main() -> int:
         await run(["true"])
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(20):
             await run(["true"], input="x")
             with pytest.raises(ToolMissing):
                 await run(["no-such-program"])
-        return len(os.listdir("/proc/self/fd")) - before
+        return len(list(Path("/proc/self/fd").iterdir())) - before
 
     assert asyncio.run(main()) == 0
 

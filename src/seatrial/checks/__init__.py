@@ -1,4 +1,18 @@
 """Built-in checks, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
 
-ALIASES: dict[str, str] = {}
-PARTS: tuple[str, ...] = ()
+ALIASES: dict[str, str] = {
+    "cluster_status": "cluster",
+    "cluster_status_stopped": "cluster",
+    "cluster_degraded": "cluster",
+    "cluster_critical": "cluster",
+    "all_nodes_running": "nodes",
+    "ssh_connectivity": "nodes",
+    "vms_powered_off": "nodes",
+    "node_status": "nodes",
+    "health_status": "nodes",
+    "database_running": "database",
+    "database_degraded": "database",
+    "database_down": "database",
+}
+# The first three hold families, whose checks are found by ALIASES.
+PARTS: tuple[str, ...] = ("cluster", "nodes", "database", "each", "content")

@@ -77,7 +77,8 @@ class Web:
         tls_name: str = "",
         **content: Any,
     ) -> Answer:
-        """Send one request and read the answer; redirects are answers. `content` is httpx's: content, data, files, json.
+        """Send one request and read the answer; redirects are answers. `content` is httpx's: content, data, files,
+        json.
 
         `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
         `tls_name` the name that the certificate must have when it is not the URL's.

@@ -1,0 +1,59 @@
+"""Whether the system's admin UI answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.model.cluster import Measured
+from seatrial.model.result import Observation, Verdict, failed, passed, unknown
+from seatrial.model.values import Duration
+from seatrial.registry import check
+from seatrial.spi import Context
+
+
+@check("admin_ui_accessible")
+@dataclass(frozen=True, kw_only=True)
+class AdminUi:
+    """The admin UI answers with 2xx or 3xx on at least one healthy node."""
+
+    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long one answer may take."})
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Ask every node that is not measured unhealthy, once."""
+        declared = getattr(ctx.system, "admin_url", None)
+        urls: Mapping[str, str] = await declared(ctx) if declared is not None else {}
+        if not urls:
+            return unknown("the system declares no admin UI")
+        status = await ctx.system.status(ctx)
+        health = {name: one.healthy for name, one in status.nodes.items()}
+        asked = [name for name in urls if health.get(name, Measured.UNKNOWN) is not Measured.NOT_OK]
+        expected = "2xx or 3xx on a healthy node"
+        if not asked:
+            return failed({}, expected, f"no node with an admin UI is healthy: {status.why}")
+        found = dict(zip(asked, await asyncio.gather(*(self._ask(urls[name]) for name in asked)), strict=True))
+        seen = {name: one.seen for name, one in found.items()}
+        whys = "; ".join(f"{name}: {one.why or one.seen}" for name, one in found.items())
+        up = [name for name, one in found.items() if one.verdict is Verdict.PASSED]
+        if any(health.get(name) is Measured.OK for name in up):
+            return passed(seen, expected)
+        if up:
+            return unknown(f"it answers on {', '.join(up)}, whose health could not be measured", expected, seen)
+        if all(one.verdict is Verdict.FAILED for one in found.values()):
+            return failed(seen, expected, whys)
+        return unknown(whys, expected, seen)
+
+    async def _ask(self, url: str) -> Observation:
+        from seatrial.links.http import request
+
+        try:
+            # Admin UIs come with certificates of their own making; here it counts that it answers.
+            answer = await request("GET", url, timeout=self.timeout, verify=False)
+        except (LinkDown, LinkLost, LinkRefused, TimeoutError) as error:
+            return failed("no answer", why=str(error))
+        except CannotTell as error:
+            return unknown(str(error), seen="not asked")
+        judge = passed if 200 <= answer.status < 400 else failed
+        return judge(answer.status, why=f"{url} answers {answer.status}")

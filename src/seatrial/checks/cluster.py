@@ -1,0 +1,90 @@
+"""Checks of the state of the whole (SPEC 3.5)."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from seatrial.model.cluster import SAME_STATE, STATES
+from seatrial.model.result import Observation, failed, passed, unknown
+from seatrial.registry import check
+from seatrial.spi import Context
+
+_COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
+
+
+async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> Observation:
+    """Compare the system's state with the one that is wanted; an empty state could not be told."""
+    status = await ctx.system.status(ctx)
+    expected = f"not {wanted}" if differs else wanted
+    if not status.state:
+        return unknown(status.why or "the state of the cluster could not be told", expected=expected)
+    same = SAME_STATE.get(status.state, status.state) == SAME_STATE.get(wanted, wanted)
+    judge = failed if same is differs else passed
+    return judge(status.state, expected, status.why)
+
+
+@check("cluster_status")
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The cluster is in a state (running, unless it is said): `cluster_status==degraded`, or is not: `!=`."""
+
+    state: str = field(default="running", metadata={"doc": f"One of {', '.join(STATES)}, or one of the system's own."})
+    differs: bool = field(default=False, metadata={"doc": "The cluster must not be in this state: `!=`."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, object]:
+        """Read `==X` or `!=X`."""
+        if not rest.strip():
+            return {}
+        found = _COMPARED.fullmatch(rest)
+        if not found:
+            raise ValueError(
+                f"{rest!r} cannot be read; allowed: cluster_status, cluster_status==STATE, cluster_status!=STATE"
+            )
+        return {"state": found[2], "differs": found[1] == "!="}
+
+    def __post_init__(self) -> None:
+        known = [*STATES, *SAME_STATE]
+        close = difflib.get_close_matches(self.state, known, n=1, cutoff=0.8)
+        if self.state not in known and close:  # A system may have states of its own, but hardly one so like another.
+            raise ValueError(f"unknown state {self.state!r}: did you mean {close[0]!r}? allowed: {', '.join(known)}")
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at the whole once."""
+        return await observe_state(ctx, self.state, differs=self.differs)
+
+
+class _InState:
+    state: ClassVar[str]
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at the whole once."""
+        return await observe_state(ctx, self.state)
+
+
+@check("cluster_status_stopped")
+@dataclass(frozen=True, kw_only=True)
+class Stopped(_InState):
+    """Every node is powered off."""
+
+    state: ClassVar[str] = "stopped"
+
+
+@check("cluster_degraded")
+@dataclass(frozen=True, kw_only=True)
+class Degraded(_InState):
+    """Some node is not healthy, and the service answers."""
+
+    state: ClassVar[str] = "degraded"
+
+
+@check("cluster_critical")
+@dataclass(frozen=True, kw_only=True)
+class Critical(_InState):
+    """The service does not answer, or too few nodes are healthy."""
+
+    state: ClassVar[str] = "critical"

@@ -1,0 +1,115 @@
+"""Whether a command ends as it should, on this host or on nodes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from seatrial.checks.content import held, holds, shown
+from seatrial.checks.each import choose, look_at
+from seatrial.model.resource import Node
+from seatrial.model.result import Category, Observation, failed, passed, unknown
+from seatrial.model.values import Argv, Duration, Expression
+from seatrial.registry import check
+from seatrial.spi import Context, Finished
+
+NOT_FOUND = 127
+"""How a shell says that a program is not there."""
+
+
+@check("command")
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command ends with the right exit code and output: `command:test -f /etc/motd`."""
+
+    command: Argv = field(metadata={"doc": "A list of arguments, or one string for a shell."})
+    on: str = field(default="", metadata={"doc": "Nodes to run it on (a selector); else it runs on this host."})
+    exit_code: int = field(default=0, metadata={"doc": "The exit code that is expected."})
+    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": "What its standard output must contain."})
+    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": "What its standard output must not contain."})
+    that: Expression = field(
+        default=Expression(""),
+        metadata={"doc": "CEL over `exit_code`, `stdout`, `stderr`, `json` (its output, if it is JSON), `node`."},
+    )
+    input: str = field(default="", metadata={"doc": "What it reads from standard input."})
+    env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "More environment variables."})
+    timeout: Duration = field(default=Duration(60.0), metadata={"doc": "How long it may take."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, object]:
+        """Read `:<command>`, which goes to a shell."""
+        if not rest.startswith(":") or not rest[1:].strip():
+            raise ValueError(f"{rest!r} names no command; allowed: command:COMMAND, like command:test -f /etc/motd")
+        return {"command": rest[1:].strip()}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,) if self.on else ()
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """There is something to run."""
+        if not self.command or (not isinstance(self.command, str) and not self.command[0]):
+            yield "command", "the command is empty"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Run it once; on several nodes at the same time."""
+        if not self.on:
+            return await self._on_host(ctx)
+
+        async def look(node: Node) -> Observation:
+            run = ctx.link(node).run(self.command, timeout=self.timeout, input=self.input, env=self.env or None)
+            try:
+                return await self._judge(ctx, await run, node.name)
+            except TimeoutError as error:
+                return self._late(error)
+
+        def gone(why: str) -> Observation:
+            return failed(why, self.exit_code, f"the node was {why}")
+
+        return await look_at(await choose(ctx, self.on), look, gone)
+
+    async def _on_host(self, ctx: Context) -> Observation:
+        from seatrial.links.process import words
+        from seatrial.links.spawned import spawn
+
+        try:
+            done = await spawn(
+                ctx,
+                words(self.command),
+                cwd=ctx.document_folder,
+                env=self.env,
+                timeout=self.timeout,
+                input=self.input,
+            )
+        except TimeoutError as error:
+            return self._late(error)
+        return await self._judge(ctx, done, "")
+
+    def _late(self, error: TimeoutError) -> Observation:
+        late = failed("no end", f"an end within {self.timeout:g} s", str(error))
+        return replace(late, category=str(Category.TIMEOUT))
+
+    async def _judge(self, ctx: Context, done: Finished, node: str) -> Observation:
+        said = shown(done.stderr or done.stdout)
+        if done.exit_code == NOT_FOUND != self.exit_code:
+            return unknown(f"the command's program is not there (exit code {NOT_FOUND}): {said}", self.exit_code)
+        if done.exit_code != self.exit_code:
+            return failed(done.exit_code, self.exit_code, f"it ended with {done.exit_code}: {said}")
+        wrong = held(done.stdout, self.contains, self.lacks, "the output")
+        if wrong is not None:
+            return wrong
+        if not self.that:
+            return passed(done.exit_code, self.exit_code)
+        parsed: object = None
+        with contextlib.suppress(ValueError):
+            parsed = json.loads(done.stdout)
+        names = {
+            "exit_code": done.exit_code,
+            "stdout": done.stdout,
+            "stderr": done.stderr,
+            "json": parsed,
+            "node": node,
+        }
+        return await holds(ctx, self.that, shown(done.stdout), **names)

@@ -1,0 +1,91 @@
+"""Checks of the service part alone: running, degraded or down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from seatrial.checks.nodes import reading_of
+from seatrial.model.cluster import SAME_STATE, ClusterStatus, Measured
+from seatrial.model.result import Observation, failed, passed, unknown
+from seatrial.registry import check
+from seatrial.spi import Context
+
+RUNNING, DEGRADED, DOWN = "running", "degraded", "down"
+ALL = frozenset({RUNNING, DEGRADED, DOWN})
+
+# What the state of the whole leaves open when the system says nothing of its nodes.
+BY_STATE = {
+    "initialized": {DOWN},
+    "destroyed": {DOWN},
+    "stopped": {DOWN},
+    "critical": {DEGRADED, DOWN},
+    "degraded": {RUNNING, DEGRADED},
+    "running": {RUNNING},
+}
+
+
+def possible(status: ClusterStatus) -> frozenset[str]:
+    """The states that the service can be in after what was measured; more than one: it could not be told."""
+    state = SAME_STATE.get(status.state, status.state)
+    if status.service.measured is Measured.NOT_OK or state in ("initialized", "destroyed", "stopped"):
+        return frozenset({DOWN})
+    answers = ALL - {DOWN} if status.service.ok else ALL
+    if not status.nodes:
+        return answers & frozenset(BY_STATE.get(state, ALL)) or answers
+    measured = {reading_of(health, "service").measured for health in status.nodes.values()}
+    if Measured.NOT_OK in measured:
+        return answers - {RUNNING}
+    if Measured.UNKNOWN in measured:
+        return answers
+    return frozenset({RUNNING})
+
+
+def reasons(status: ClusterStatus) -> Iterable[str]:
+    """Why the service is not well, as far as it was said."""
+    if status.service.why:
+        yield status.service.why
+    for name, health in sorted(status.nodes.items()):
+        reading = reading_of(health, "service")
+        if not reading.ok:
+            yield f"{name}: {reading.why or reading.measured}"
+
+
+class _Service:
+    state: ClassVar[str]
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at the service of every node once."""
+        status = await ctx.system.status(ctx)
+        open_ = possible(status)
+        why = "; ".join(reasons(status)) or status.why
+        if self.state not in open_:
+            return failed(" or ".join(sorted(open_)), self.state, why)
+        if len(open_) == 1:
+            return passed(self.state, self.state)
+        return unknown(why or "the service could not be asked", self.state, " or ".join(sorted(open_)))
+
+
+@check("database_running")
+@dataclass(frozen=True, kw_only=True)
+class Running(_Service):
+    """The service answers on every node."""
+
+    state: ClassVar[str] = RUNNING
+
+
+@check("database_degraded")
+@dataclass(frozen=True, kw_only=True)
+class Degraded(_Service):
+    """The service answers, but not on every node."""
+
+    state: ClassVar[str] = DEGRADED
+
+
+@check("database_down")
+@dataclass(frozen=True, kw_only=True)
+class Down(_Service):
+    """The service does not answer."""
+
+    state: ClassVar[str] = DOWN

@@ -1,0 +1,184 @@
+"""Whether a file is there, with the right content, mode and size, on this host or on nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from seatrial.checks.content import held, words
+from seatrial.checks.each import choose, look_at
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context, Link
+
+T = TypeVar("T")
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of a file that are searched for a text; of a larger one the content cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a file that is there."""
+
+    size: int
+    mode: str
+    """In octal, four digits: 0644."""
+
+
+@check("file")
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file is there, or is not, with its content, mode, size and digest: `file:/etc/motd`."""
+
+    path: str = field(metadata={"doc": "The path; on this host relative to the document."})
+    on: str = field(default="", metadata={"doc": "Nodes to look on (a selector); else on this host."})
+    exists: bool = field(default=True, metadata={"doc": "Whether it must be there."})
+    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must contain."})
+    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must not contain."})
+    mode: str = field(default="", metadata={"doc": 'Its permissions in octal, in quotes: "0644".'})
+    size: int | None = field(default=None, metadata={"doc": "Its size in bytes."})
+    sha256: str = field(default="", metadata={"doc": "Its SHA-256 in hexadecimal."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, object]:
+        """Read `:<path>`."""
+        if not rest.startswith(":") or not rest[1:].strip():
+            raise ValueError(f"{rest!r} names no file; allowed: file:PATH, like file:/etc/motd")
+        return {"path": rest[1:].strip()}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,) if self.on else ()
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """A mode and a digest that can be."""
+        if self.mode and not re.fullmatch(r"[0-7]{3,4}", self.mode):
+            yield "mode", f'{self.mode!r} is no mode; allowed: three or four octal digits in quotes, like "0644"'
+        if self.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
+            yield "sha256", f"{self.sha256!r} is no SHA-256; allowed: 64 hexadecimal digits"
+        if not self.exists:
+            for key in ("contains", "lacks", "mode", "size", "sha256"):
+                if getattr(self, key) not in ((), "", None):
+                    yield key, f"`exists: false` leaves nothing that `{key}` could be about"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; on several nodes at the same time."""
+        if not self.on:
+            return await self._judge(_OnHost(ctx.document_folder / self.path))
+
+        def gone(why: str) -> Observation:
+            return failed(why, "there" if self.exists else "not there", f"the node was {why}")
+
+        async def look(node: Node) -> Observation:
+            return await self._judge(_OnNode(ctx.link(node), self.path, ctx.state))
+
+        return await look_at(await choose(ctx, self.on), look, gone)
+
+    async def _judge(self, place: _OnHost | _OnNode) -> Observation:
+        facts = await place.facts()
+        expected = "there" if self.exists else "not there"
+        if (facts is not None) is not self.exists:
+            return failed(
+                "not there" if facts is None else "there", expected, f"{self.path} is {'not ' * self.exists}there"
+            )
+        if facts is None:
+            return passed("not there", expected)
+        if self.mode and facts.mode != self.mode.zfill(4):
+            return failed({"mode": facts.mode}, {"mode": self.mode.zfill(4)}, f"the mode is {facts.mode}")
+        if self.size is not None and facts.size != self.size:
+            return failed({"size": facts.size}, {"size": self.size}, f"the size is {facts.size} bytes")
+        if self.sha256:
+            digest = await place.sha256()
+            if digest != self.sha256.lower():
+                return failed({"sha256": digest}, {"sha256": self.sha256.lower()}, "the content has another SHA-256")
+        if words(self.contains) or words(self.lacks):
+            if facts.size > LIMIT:
+                raise CannotTell(f"{self.path} has {facts.size} bytes: past {LIMIT} its content is not searched")
+            wrong = held((await place.content()).decode(errors="replace"), self.contains, self.lacks, self.path)
+            if wrong is not None:
+                return wrong
+        return passed({"size": facts.size, "mode": facts.mode}, expected)
+
+
+class _OnHost:
+    """A file of this host; an OSError is CannotTell."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def facts(self) -> Facts | None:
+        """None when it is not there."""
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise CannotTell(f"{self._path} cannot be looked at: {error.strerror}") from error
+        return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}")
+
+    async def content(self) -> bytes:
+        """All of it."""
+        return await self._read(self._path.read_bytes)
+
+    async def sha256(self) -> str:
+        """In a thread, for it may be large."""
+
+        def digest() -> str:
+            with self._path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+        return await self._read(digest)
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(read)
+        except OSError as error:
+            raise CannotTell(f"{self._path} cannot be read: {error.strerror}") from error
+
+
+class _OnNode:
+    """A file of a node, looked at with its own tools."""
+
+    def __init__(self, link: Link, path: str, state: Path) -> None:
+        self._link, self._path, self._state = link, path, state
+
+    async def facts(self) -> Facts | None:
+        """None when it is not there."""
+        argv = ["stat", "-L", "-c", "%s %a", "--", self._path]
+        done = await self._link.run(argv, env={"LC_ALL": "C"})
+        if done.ok:
+            size, mode = done.stdout.split()
+            return Facts(int(size), mode.zfill(4))
+        if "No such file or directory" in done.stderr or "Not a directory" in done.stderr:
+            return None
+        raise _trouble(done.exit_code, "stat", done.stderr)
+
+    async def content(self) -> bytes:
+        """All of it."""
+        with tempfile.TemporaryDirectory(dir=self._state) as folder:
+            local = Path(folder) / "content"
+            await self._link.get(self._path, local)
+            return local.read_bytes()
+
+    async def sha256(self) -> str:
+        """By the node's own tool, so that a large file stays where it is."""
+        done = await self._link.run(["sha256sum", "--", self._path], timeout=600)
+        if not done.ok:
+            raise _trouble(done.exit_code, "sha256sum", done.stderr)
+        return done.stdout.split()[0].lstrip("\\")
+
+
+def _trouble(code: int, tool: str, said: str) -> CannotTell:
+    if code == 127:
+        return ToolMissing(f"the node has no {tool}, which comes with coreutils or busybox: {said.strip()}")
+    return CannotTell(f"{tool} ended with {code}: {said.strip()}")

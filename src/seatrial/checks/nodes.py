@@ -1,0 +1,190 @@
+"""Checks of nodes: their power, their links, the parts of their health."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seatrial.checks.each import DESTROYED, choose, combined, look_at
+from seatrial.model.cluster import Measured, NodeHealth, PowerState, Reading
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, Verdict, failed, passed, unknown
+from seatrial.registry import check
+from seatrial.spi import Context
+
+SELECTOR = (
+    "A node, or a selector: `n12`, `n12,n13`, `*`, `any`, `random:2`, or a role that the system names (`leader`)."
+)
+State = Literal["running", "stopped", "unreachable", "paused"]
+_STATES = ("running", "stopped", "unreachable", "paused")
+
+
+async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation:
+    """Compare the power state of each node with the one that is wanted; a destroyed node counts as stopped."""
+
+    async def look(node: Node) -> Observation:
+        state = await ctx.state_of(node)
+        if state is PowerState.UNKNOWN:
+            return unknown("its power state could not be read", expected=wanted, seen=str(state))
+        return (passed if state == wanted else failed)(str(state), wanted)
+
+    def gone(why: str) -> Observation:
+        judge = passed if why == DESTROYED and wanted == "stopped" else failed
+        return judge(why, wanted, f"the node was {why}")
+
+    return _expecting(await look_at(await choose(ctx, selector), look, gone), wanted)
+
+
+def _expecting(observation: Observation, wanted: str) -> Observation:
+    return dataclasses.replace(observation, expected=wanted)
+
+
+@check("all_nodes_running")
+@dataclass(frozen=True, kw_only=True)
+class AllRunning:
+    """Every node is powered on and its link answers."""
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at every node once."""
+        return await observe_power(ctx, "*", "running")
+
+
+@check("vms_powered_off")
+@dataclass(frozen=True, kw_only=True)
+class PoweredOff:
+    """Every node is powered off."""
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at every node once."""
+        return await observe_power(ctx, "*", "stopped")
+
+
+@check("node_status")
+@dataclass(frozen=True, kw_only=True)
+class NodeStatus:
+    """A node is in a state: `node_status:n12` (running), `node_status:n12,n13:stopped`."""
+
+    node: str = field(metadata={"doc": SELECTOR})
+    state: State = field(default="running", metadata={"doc": "The power state that is expected."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, object]:
+        """Read `:<node>` or `:<node>:<state>`."""
+        allowed = f"allowed: node_status:NODE or node_status:NODE:STATE, STATE one of {', '.join(_STATES)}"
+        selector, _, state = rest[1:].rpartition(":")
+        if not selector or (re.fullmatch(r"(.*,)?random", selector) and state.isdigit()):
+            selector, state = rest[1:], "running"
+        if not rest.startswith(":") or not re.fullmatch(r"(random:\d+|[^:\s,]+)(,\s*(random:\d+|[^:\s,]+))*", selector):
+            raise ValueError(f"{rest!r} names no node; {allowed}")
+        if state not in _STATES:
+            raise ValueError(f"unknown node state {state!r}; {allowed}")
+        return {"node": selector, "state": state}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.node,)
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look at exactly these nodes once."""
+        return await observe_power(ctx, self.node, self.state)
+
+
+@check("ssh_connectivity")
+@dataclass(frozen=True, kw_only=True)
+class Connectivity:
+    """A command runs on every node over its link."""
+
+    on: str = field(default="*", metadata={"doc": SELECTOR})
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,)
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Run `true` on each of the nodes once."""
+
+        async def look(node: Node) -> Observation:
+            done = await ctx.link(node).run(["true"], timeout=10)
+            if done.ok:
+                return passed("ok")
+            return failed(
+                f"exit code {done.exit_code}", why=f"`true` ended with {done.exit_code}: {done.stderr.strip()}"
+            )
+
+        def gone(why: str) -> Observation:
+            return failed(why, why=f"the node was {why}")
+
+        return _expecting(await look_at(await choose(ctx, self.on), look, gone), "ok")
+
+
+_HEALTH = re.compile(r"(?:\[([^\[\]]+)\])?\.([A-Za-z][\w-]*)\s*(==|!=)\s*(\w+)")
+_VALUES = {"ok": Measured.OK, "not_ok": Measured.NOT_OK, "failed": Measured.NOT_OK}
+
+
+@check("health_status")
+@dataclass(frozen=True, kw_only=True)
+class HealthStatus:
+    """A part of the nodes' health is ok, or is measured not to be: `health_status[n11,n12].ssh!=ok`."""
+
+    nodes: str = field(default="*", metadata={"doc": SELECTOR})
+    part: str = field(
+        metadata={"doc": "`ssh`, `service`, another part that the system measures, or `healthy`: all of it."}
+    )
+    value: Literal["ok", "not_ok", "failed"] = field(
+        default="ok", metadata={"doc": "`failed` is the same as `not_ok`."}
+    )
+    differs: bool = field(default=False, metadata={"doc": "The part must not be so: `!=`."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, object]:
+        """Read `[<selector>].<part>==<value>`, or with `!=`."""
+        allowed = "allowed: health_status[NODES].PART==ok, health_status[NODES].PART!=ok (or not_ok)"
+        found = _HEALTH.fullmatch(rest.strip())
+        if not found:
+            raise ValueError(f"{rest!r} cannot be read; {allowed}")
+        if found[4] not in _VALUES:
+            raise ValueError(f"unknown value {found[4]!r}; {allowed}")
+        return {"nodes": found[1] or "*", "part": found[2], "differs": found[3] == "!=", "value": found[4]}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.nodes,)
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Measure exactly these nodes once."""
+        chosen = await choose(ctx, self.nodes)
+        health = await ctx.system.health(ctx, chosen.nodes) if chosen.nodes else {}
+        readings = {name: Reading(Measured.NOT_OK, f"the node was {why}") for name, why in chosen.absent.items()}
+        for node in chosen.nodes:
+            one = health.get(node.name)
+            missing = Reading(Measured.UNKNOWN, "the system measured nothing of this node")
+            readings[node.name] = reading_of(one, self.part) if one is not None else missing
+        wanted = Measured.OK if (_VALUES[self.value] is Measured.OK) is not self.differs else Measured.NOT_OK
+        return _expecting(combined({name: _judged(reading, wanted) for name, reading in readings.items()}), str(wanted))
+
+
+def _judged(reading: Reading, wanted: Measured) -> Observation:
+    if reading.measured is Measured.UNKNOWN:
+        return unknown(reading.why or "it could not be measured", seen=str(reading.measured))
+    verdict = Verdict.PASSED if reading.measured is wanted else Verdict.FAILED
+    return Observation(verdict=verdict, seen=str(reading.measured), why=reading.why)
+
+
+def reading_of(health: NodeHealth, part: str) -> Reading:
+    """One part of a node's health; of a node that is powered off nothing is ok."""
+    if part == "healthy":
+        return Reading(health.healthy, health.why)
+    reading = health.parts.get(part)
+    if reading is not None and reading.measured is not Measured.UNKNOWN:
+        return reading
+    if health.power is PowerState.STOPPED:
+        return Reading(Measured.NOT_OK, "the node is stopped")
+    if reading is not None:
+        return reading
+    if part == "ssh" and health.power is PowerState.UNREACHABLE:
+        return Reading(Measured.NOT_OK, health.why or "the node is unreachable")
+    known = ", ".join(sorted(health.parts)) or "none"
+    return Reading(Measured.UNKNOWN, f"the system measures no part {part!r} here; it measures: {known}")

@@ -1,0 +1,206 @@
+"""Whether a database answers a query as it should; nothing that the query changes is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seatrial.checks.content import holds
+from seatrial.errors import CannotTell, ExtraMissing
+from seatrial.model.result import Category, Observation, failed, passed, unknown
+from seatrial.model.values import Duration, Expression
+from seatrial.registry import check
+from seatrial.spi import Context
+
+LIMIT = 10_000
+"""Rows that are read at most."""
+
+SYNTAX = ("42601", "42P02", "42P18")
+"""PostgreSQL's codes for a query that nobody could answer: the test's mistake."""
+
+OURS = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "role ",
+    "could not translate host name",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "failed to resolve host",
+    "invalid connection option",
+    "invalid dsn",
+)
+"""What a refused connection says when it was our URL that was wrong, or our login."""
+
+
+@check("sql")
+@dataclass(frozen=True, kw_only=True)
+class Sql:
+    """A query gives the right rows or value; PostgreSQL and SQLite, others by their SQLAlchemy driver."""
+
+    url: str = field(
+        metadata={"doc": "`postgresql://user:password@host/name`, `sqlite:///file` (relative to the document)."}
+    )
+    query: str = field(default="SELECT 1", metadata={"doc": "One statement; it is rolled back."})
+    rows: int | tuple[Any, ...] | None = field(
+        default=None, metadata={"doc": "How many rows there are, or the rows themselves, each a list of values."}
+    )
+    value: Any = field(default=None, metadata={"doc": "The first value of the first row."})
+    that: Expression = field(
+        default=Expression(""), metadata={"doc": "CEL over `rows` (a list of maps by column), `value`, `count`."}
+    )
+    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long connection and query may take."})
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Something that looks like a URL and a query."""
+        if "://" not in self.url:
+            yield (
+                "url",
+                f"{_masked(self.url)!r} is no database URL; allowed: postgresql://USER@HOST/NAME, sqlite:///FILE",
+            )
+        if not self.query.strip():
+            yield "query", "the query is empty"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Ask once, in a thread: the drivers block."""
+        try:
+            async with asyncio.timeout(self.timeout + 2):  # The driver's own deadlines come first, and end the thread.
+                found = await asyncio.to_thread(_ask, self.url, self.query, self.timeout, ctx.document_folder)
+        except TimeoutError:
+            found = _late(self.timeout)
+        if isinstance(found, Observation):
+            return found
+        return await self._judge(ctx, *found)
+
+    async def _judge(self, ctx: Context, columns: list[str], rows: list[list[object]]) -> Observation:
+        value = rows[0][0] if rows and rows[0] else None
+        if len(rows) > LIMIT:
+            return unknown(f"the query gives more than {LIMIT} rows: let the database count or limit them")
+        if isinstance(self.rows, int) and len(rows) != self.rows:
+            return failed(len(rows), self.rows, f"the query gives {len(rows)} rows")
+        if isinstance(self.rows, tuple):
+            wanted = [list(row) if isinstance(row, list | tuple) else [row] for row in self.rows]
+            if rows != wanted:
+                return failed(rows[:20], wanted, "the query gives other rows")
+        if self.value is not None:
+            if not rows:
+                return failed("no row", self.value, "the query gives no row")
+            if value != self.value:
+                return failed(value, self.value, f"the query gives {value!r}")
+        seen = value if len(rows) == 1 and len(columns) == 1 else {"rows": len(rows)}
+        if not self.that:
+            return passed(seen, self.value if self.value is not None else self.rows)
+        maps = [dict(zip(columns, row, strict=True)) for row in rows]
+        return await holds(ctx, self.that, seen, rows=maps, value=value, count=len(rows))
+
+
+def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
+    """Columns and rows; what the database's answer says instead; CannotTell for our own mistakes."""
+    try:
+        import sqlalchemy
+        from sqlalchemy import exc
+    except ImportError as error:
+        raise ExtraMissing("the check `sql` needs SQLAlchemy: pip install 'seatrial[sql]'") from error
+    try:
+        engine = _engine(sqlalchemy, url, timeout, folder)
+    except exc.ArgumentError as error:
+        raise CannotTell(f"the database URL {_masked(url)!r} cannot be read: {error}") from error
+    except exc.NoSuchModuleError as error:
+        raise CannotTell(
+            f"no driver is known for {_masked(url)!r}: {error}; PostgreSQL and SQLite are built in"
+        ) from error
+    except ImportError as error:
+        raise ExtraMissing(
+            f"the driver for {_masked(url)!r} is not installed ({error}): `seatrial[sql]` brings PostgreSQL's"
+        ) from error
+    except FileNotFoundError as error:
+        return failed("no file", "a database", str(error))
+    try:
+        with engine.connect() as connection:
+            _limit(connection, timeout)
+            result = connection.exec_driver_sql(query)
+            columns = list(result.keys()) if result.returns_rows else []
+            rows = result.fetchmany(LIMIT + 1) if result.returns_rows else []
+            found = [[_plain(value) for value in row] for row in rows]
+            connection.rollback()
+        return columns, found
+    except exc.DBAPIError as error:
+        return _broken(error, timeout)
+    except exc.SQLAlchemyError as error:
+        raise CannotTell(f"the query could not be asked: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _engine(sqlalchemy: Any, url: str, timeout: float, folder: Path) -> Any:
+    made = sqlalchemy.make_url(url)
+    backend = made.drivername.partition("+")[0]
+    arguments: dict[str, Any] = {}
+    if made.drivername in ("postgresql", "postgres"):
+        made, backend = made.set(drivername="postgresql+psycopg"), "postgresql"
+    if backend == "postgresql":
+        arguments = {"connect_timeout": max(1, round(timeout))}
+    elif backend == "sqlite" and made.database and not made.database.startswith((":", "file:")):
+        file = folder / made.database
+        if not file.is_file():  # SQLite would make it: a check leaves nothing behind.
+            raise FileNotFoundError(f"there is no database file {file}")
+        made, arguments = made.set(database=str(file)), {"timeout": timeout}
+    return sqlalchemy.create_engine(made, connect_args=arguments, poolclass=sqlalchemy.pool.NullPool)
+
+
+def _limit(connection: Any, timeout: float) -> None:
+    """Have the database itself end a query that takes too long: a thread cannot be ended from outside."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(timeout * 1000))}")
+    elif connection.dialect.name == "sqlite":
+        until = time.monotonic() + timeout
+        driver = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: int(time.monotonic() > until), 10_000)
+
+
+def _broken(error: Any, timeout: float) -> Observation:
+    """What an error of the driver says: of the product (failed), of our URL or query (unknown), of time."""
+    said = str(error.orig).strip()
+    first = said.partition("\n")[0]
+    code = getattr(error.orig, "sqlstate", None) or ""
+    if code == "57014" or said == "interrupted" or "timeout expired" in said:
+        return _late(timeout)
+    if code.startswith(("28", "08P01")) or (any(text in said for text in OURS) and not code):
+        return unknown(f"the database does not let us in: {first}", seen="refused")
+    if code in SYNTAX or "syntax error" in said or "incomplete input" in said:
+        return unknown(f"the query cannot be read: {first}")
+    return failed("no answer" if not code and error.connection_invalidated else first, "an answer", said)
+
+
+def _late(timeout: float) -> Observation:
+    late = failed("no answer", f"an answer within {timeout:g} s", f"the database did not answer within {timeout:g} s")
+    return replace(late, category=str(Category.TIMEOUT))
+
+
+def _plain(value: object) -> object:
+    """A value of the database as JSON has it."""
+    import decimal
+
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(one) for one in value]
+    isoformat = getattr(value, "isoformat", None)
+    return str(isoformat()) if isoformat is not None else str(value)
+
+
+def _masked(url: str) -> str:
+    """A URL without its password."""
+    import re
+
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)

@@ -1,0 +1,98 @@
+"""A program of this host as a resource of the trial: known to the ledger when it lives long, or leaves something."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seatrial.links import process
+from seatrial.spi import Context, Finished
+
+SHORT = 0.2
+"""Seconds that a program lives before the ledger hears of it. One that is shorter has ended before anybody could need
+to end it; it carries the trial's id in its environment all the same."""
+
+TAG = "SEATRIAL_STEP_TAG"
+"""The variable by which whoever gives a process back knows what belongs to it."""
+
+
+async def spawn(
+    ctx: Context,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    input: str = "",
+    timeout: float | None = None,
+) -> Finished:
+    """Run a program in the trial's environment; see links.process.run for what it raises."""
+    name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
+    record = _Record(ctx, name)
+    environment = {**ctx.environment(), TAG: name, **env}
+    try:
+        return await process.run(argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started)
+    finally:
+        await record.ended()
+
+
+class _Record:
+    """What the ledger knows of one program."""
+
+    def __init__(self, ctx: Context, name: str) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._pid = 0
+        self._began = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def started(self, pid: int) -> None:
+        """It runs: in a while the ledger has to know."""
+        self._pid = pid
+        self._began = _ticks(pid)
+        self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
+
+    def _begin(self) -> None:
+        self._writing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        async def exists() -> None:
+            """It does already."""
+
+        detail = {"pid": self._pid, "started": self._began}
+        await self._ctx.make("process", self._name, exists, owner="engine:process", detail=detail)
+
+    async def ended(self) -> None:
+        """It ended; what it left in its group stays in the ledger and is given back at the trial's end."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        if self._writing is not None:
+            await self._writing
+        if _group_lives(self._pid):
+            if self._writing is None:
+                await self._write()
+            self._ctx.log("the command left processes behind; they end with the trial", "warning")
+        elif self._writing is not None:
+            await self._ctx.give_back("process", self._name)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is another user's
+        return True
+    return True
+
+
+def _ticks(pid: int) -> str:
+    """When a process was started, in ticks since boot: with it a reused pid is found out."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,178 @@
+"""A context and a system whose state a test sets; the links of its nodes run on this host, or raise."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from seatrial.errors import CannotTell, LinkDown, UsageError
+from seatrial.links.process import run
+from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation
+from seatrial.spi import Finished, RecordsReport
+
+NOT_OK = Reading(Measured.NOT_OK, "measured and found wanting")
+UNKNOWN = Reading(Measured.UNKNOWN, "the measuring tool broke")
+
+
+def well(**parts: Reading) -> NodeHealth:
+    """A node that runs and is well, but for the parts that are given."""
+    return NodeHealth(power=PowerState.RUNNING, parts={"ssh": OK, "service": OK, **parts})
+
+
+def off() -> NodeHealth:
+    """A node that is powered off."""
+    return NodeHealth(power=PowerState.STOPPED, why="powered off")
+
+
+class FakeLink:
+    """Commands of the node run on this host, with `folder` as its root for `put` and `get`."""
+
+    def __init__(self, trouble: Exception | None, programs: Path | None) -> None:
+        self.trouble = trouble
+        self.programs = programs
+        self.ran: list[object] = []
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        self.ran.append(command)
+        if self.trouble is not None:
+            raise self.trouble
+        line = command if isinstance(command, str) else shlex.join(command)
+        path = {"PATH": str(self.programs)} if self.programs else {}
+        return await run(
+            ["/bin/sh", "-c", line], timeout=timeout, input=input, env={**os.environ, **path, **(env or {})}
+        )
+
+    async def put(self, local: Path, remote: str) -> None:
+        await asyncio.to_thread(shutil.copyfile, local, remote)
+
+    async def get(self, remote: str, local: Path) -> None:
+        await asyncio.to_thread(shutil.copyfile, remote, local)
+
+    async def close(self) -> None: ...
+
+
+class FakeSystem:
+    """Says what a test told it."""
+
+    def __init__(self, health: Mapping[str, NodeHealth], state: str | None, why: str, declared: Sequence[str]) -> None:
+        self.health_of = health
+        self.state = state
+        self.why = why
+        self.declared = tuple(declared)
+        self.service: Reading | None = None
+        self.report: RecordsReport | Exception = RecordsReport(acknowledged=0, read_from=())
+        self.measured: list[str] = []
+
+    def node_names(self, settings: object, parameters: object) -> tuple[str, ...]:
+        return self.declared
+
+    async def status(self, ctx: object) -> ClusterStatus:
+        if self.state is None:
+            return cluster_status(self.health_of, service=self.service)
+        service = self.service or Reading(Measured.UNKNOWN)
+        return ClusterStatus(state=self.state, nodes=self.health_of, why=self.why, service=service)
+
+    async def health(self, ctx: object, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        self.measured += [node.name for node in nodes]
+        return {node.name: self.health_of[node.name] for node in nodes if node.name in self.health_of}
+
+    async def records(self, ctx: object) -> RecordsReport:
+        if isinstance(self.report, Exception):
+            raise self.report
+        return self.report
+
+
+class FakeContext:
+    """As much of a context as checks ask for."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        state: str | None = None,
+        why: str = "",
+        declared: Sequence[str] = (),
+        trouble: Mapping[str, Exception] | None = None,
+        power: Mapping[str, PowerState] | None = None,
+        programs: Path | None = None,
+        **health: NodeHealth,
+    ) -> None:
+        self.system: Any = FakeSystem(health, state, why, declared)
+        self.suite = SimpleNamespace(system=SimpleNamespace(settings=None), parameters={})
+        self.document_folder = folder or Path("/")
+        self.state = folder or Path("/")
+        self.trial_id, self.step = "trial", "1"
+        trouble = trouble or {}
+        self.links = {name: FakeLink(trouble.get(name), programs) for name in health}
+        self._power = {name: one.power for name, one in health.items()} | dict(power or {})
+        self._nodes = {name: Node(name=name) for name in health}
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "E2E_RUN_ID": "trial"}
+
+    def log(self, text: str, level: str = "info") -> None: ...
+
+    async def make(self, kind: str, name: str, create: Any, **_: object) -> Any:
+        return await create()
+
+    async def give_back(self, kind: str, name: str) -> None: ...
+
+    async def evaluate(self, expression: str, **names: Any) -> object:
+        import cel
+
+        try:
+            return cel.evaluate(expression, names)
+        except Exception as error:
+            raise CannotTell(f"the expression {expression!r} cannot be evaluated: {error}") from error
+
+    async def nodes(self) -> Sequence[Node]:
+        return list(self._nodes.values())
+
+    async def select(self, selector: str) -> Sequence[Node]:
+        if selector in ("*", "all"):
+            return list(self._nodes.values())
+        names = selector.split(",")
+        for name in names:
+            if name not in self._nodes:
+                raise UsageError(f"no node {name!r}")
+        return [node for name, node in self._nodes.items() if name in names]
+
+    def link(self, node: Node) -> FakeLink:
+        return self.links[node.name]
+
+    async def state_of(self, node: Node) -> PowerState:
+        trouble = self.links[node.name].trouble
+        if self._power[node.name] is PowerState.RUNNING and trouble is not None:
+            if isinstance(trouble, LinkDown):
+                return PowerState.UNREACHABLE
+            raise trouble
+        return self._power[node.name]
+
+
+def look(check: Any, ctx: FakeContext) -> Observation:
+    """Observe once."""
+    observation: Observation = asyncio.run(check.observe(ctx))
+    return observation
+
+
+def verdict(check: Any, ctx: FakeContext) -> str:
+    """Observe once as the engine does it: an exception that is no StepFailed means unknown."""
+    try:
+        return str(look(check, ctx).verdict)
+    except CannotTell:
+        return "unknown"
