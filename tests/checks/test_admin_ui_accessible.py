@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
-from seatrial.checks.admin_ui_accessible import AdminUi
 from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, well
 from tests.links.test_tcp import closed_port
 from tests.links.web_server import Server, serving
+
+from seatrial.checks.admin_ui_accessible import AdminUi
 
 
 @pytest.fixture

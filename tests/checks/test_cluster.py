@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, well
 
 from seatrial.checks.cluster import Critical, Degraded, Status, Stopped
 from seatrial.model.result import Verdict
-from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, well
 
 RUNNING = FakeContext(n11=well(), n12=well(), n13=well())
 DEGRADED = FakeContext(n11=well(), n12=well(), n13=off())

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.checks.fakes import FakeContext, look
 
 from seatrial.checks.data_integrity import DataIntegrity
 from seatrial.errors import CannotTell, NotSupported
 from seatrial.spi import RecordsReport
-from tests.checks.fakes import FakeContext, look
 
 
 def told(**report: object) -> FakeContext:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, well
 
 from seatrial.checks.database import Degraded, Down, Running
 from seatrial.model.cluster import OK, Reading
-from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, well
 
 
 def told(state: str, service: Reading = UNKNOWN) -> FakeContext:

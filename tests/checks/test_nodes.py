@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, verdict, well
 
 from seatrial.checks.nodes import AllRunning, Connectivity, HealthStatus, NodeStatus, PoweredOff
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.cluster import OK, Measured, NodeHealth, PowerState, Reading
-from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, verdict, well
 
 RUNNING = FakeContext(n11=well(), n12=well())
 ONE_OFF = FakeContext(n11=well(), n12=off())

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seatrial.model.cluster import SAME_STATE, STATES
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -36,7 +36,7 @@ class Status:
     differs: bool = field(default=False, metadata={"doc": "The cluster must not be in this state: `!=`."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `==X` or `!=X`."""
         if not rest.strip():
             return {}

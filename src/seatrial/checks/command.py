@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from seatrial.checks.content import held, holds, shown
 from seatrial.checks.each import choose, look_at
@@ -38,7 +39,7 @@ class Command:
     timeout: Duration = field(default=Duration(60.0), metadata={"doc": "How long it may take."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<command>`, which goes to a shell."""
         if not rest.startswith(":") or not rest[1:].strip():
             raise ValueError(f"{rest!r} names no command; allowed: command:COMMAND, like command:test -f /etc/motd")

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from seatrial.checks.content import held, words
 from seatrial.checks.each import choose, look_at
@@ -50,7 +50,7 @@ class File:
     sha256: str = field(default="", metadata={"doc": "Its SHA-256 in hexadecimal."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<path>`."""
         if not rest.startswith(":") or not rest[1:].strip():
             raise ValueError(f"{rest!r} names no file; allowed: file:PATH, like file:/etc/motd")

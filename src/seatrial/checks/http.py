@@ -55,7 +55,7 @@ class Http:
     verify: bool = field(default=True, metadata={"doc": "Whether the certificate must be trusted."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<url>`."""
         if not rest.startswith((":http://", ":https://")):
             raise ValueError(f"{rest!r} names no URL; allowed: http:URL, like http:http://127.0.0.1:8080/health")

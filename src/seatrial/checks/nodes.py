@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from seatrial.checks.each import DESTROYED, choose, combined, look_at
 from seatrial.model.cluster import Measured, NodeHealth, PowerState, Reading
@@ -71,7 +71,7 @@ class NodeStatus:
     state: State = field(default="running", metadata={"doc": "The power state that is expected."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<node>` or `:<node>:<state>`."""
         allowed = f"allowed: node_status:NODE or node_status:NODE:STATE, STATE one of {', '.join(_STATES)}"
         selector, _, state = rest[1:].rpartition(":")
@@ -139,7 +139,7 @@ class HealthStatus:
     differs: bool = field(default=False, metadata={"doc": "The part must not be so: `!=`."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `[<selector>].<part>==<value>`, or with `!=`."""
         allowed = "allowed: health_status[NODES].PART==ok, health_status[NODES].PART!=ok (or not_ok)"
         found = _HEALTH.fullmatch(rest.strip())

@@ -143,7 +143,8 @@ def _engine(sqlalchemy: Any, url: str, timeout: float, folder: Path) -> Any:
     if made.drivername in ("postgresql", "postgres"):
         made, backend = made.set(drivername="postgresql+psycopg"), "postgresql"
     if backend == "postgresql":
-        arguments = {"connect_timeout": max(1, round(timeout))}
+        # Without the encoding, a database made with the locale C hands out bytes where others hand out text.
+        arguments = {"connect_timeout": max(1, round(timeout)), "client_encoding": "utf8"}
     elif backend == "sqlite" and made.database and not made.database.startswith((":", "file:")):
         file = folder / made.database
         if not file.is_file():  # SQLite would make it: a check leaves nothing behind.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from seatrial.errors import LinkDown
 from seatrial.model.result import Observation, failed, passed
@@ -26,7 +27,7 @@ class Tcp:
     timeout: Duration = field(default=Duration(5.0), metadata={"doc": "How long the connection may take."})
 
     @classmethod
-    def from_text(cls, rest: str) -> Mapping[str, object]:
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<host>:<port>`."""
         if not rest.startswith(":"):
             raise ValueError(f"{rest!r} names no address; allowed: tcp:HOST:PORT, like tcp:127.0.0.1:5432")
