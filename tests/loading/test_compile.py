@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ steps:
   - {step: t_nothing, note: "${{ steps.c.outputs.x }}"}
 """
     assert plan_of(ONE + text % "a").suites[0].steps[1].children[2].needs == ("b",)
-    with pytest.raises(DocumentError, match=r"suite.yaml:7:41: .*circle: 'a', 'b', 'c'$"):
+    with pytest.raises(DocumentError, match=r"suite.yaml:7:41: .*circle: 'a', 'b', 'c'\n"):
         plan_of(ONE + (text % "a").replace("id: a}", "id: a, needs: [c]}"))
     with pytest.raises(DocumentError, match=r"'d' is no step of this `parallel`"):
         plan_of(ONE + (text % "a").replace("needs: [b]", "needs: [d]"))
@@ -279,18 +280,21 @@ def test_an_unmet_requirement_skips_the_suite_and_says_why(plan_of: Planner) -> 
     assert "HOME" not in skip
 
 
-def test_overrides_set_parameters_that_there_are_and_variables(plan_of: Planner) -> None:
+def test_overrides_set_parameters_and_variables(plan_of: Planner) -> None:
     text = ONE + "parameters: {a: 1, cluster_size: 3}\nsteps: [{step: t_nothing, note: 'x ${{ vars.b }}'}]\n"
     overrides = {"a": "2", "b": "word", "parameters.c": "[1]", "cluster_size": "1", "vars.d": "true"}
     (suite,) = plan_of(text, overrides=overrides).suites
-    assert suite.parameters == {"a": 2, "cluster_size": 1, "c": 1}
+    assert suite.parameters == {"a": 2, "b": "word", "cluster_size": 1, "c": 1}
     assert suite.vars == {"a": 2, "b": "word", "cluster_size": 1, "d": True}
     assert suite.nodes == 1
 
 
-def test_parameters_may_name_the_environment(plan_of: Planner) -> None:
-    text = ONE + "parameters: {a: 'x-${{ env.HOME }}'}\nsteps: [{step: t_nothing}]\n"
-    assert plan_of(text).suites[0].parameters == {"a": "x-here"}
+def test_parameters_and_variables_may_name_the_environment(plan_of: Planner) -> None:
+    text = (
+        ONE + "parameters: {a: 'x-${{ env.HOME }}'}\nvars: {b: ['${{ suite.provider }}']}\nsteps: [{step: t_nothing}]\n"
+    )
+    suite = plan_of(text).suites[0]
+    assert (suite.parameters, suite.vars) == ({"a": "x-here"}, {"b": ["t_strong"]})
 
 
 def test_the_project_s_settings_are_the_outermost_level(plan_of: Planner, tmp_path: Path) -> None:
@@ -393,14 +397,14 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def test_a_good_document_with_odd_values_in_it_is_planned_or_refused(
     registry: Registry, tmp_path: Path, data: st.DataObject
 ) -> None:
-    document = json.loads(json.dumps(GOOD))
+    document = copy.deepcopy(GOOD)
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(spots(document)[1:] or [("provider",)]))
         holder = document
         for part in path[:-1]:
             holder = holder[part]
         if data.draw(st.booleans()) or not isinstance(holder, dict):
-            holder[path[-1]] = data.draw(ODD)
+            holder[path[-1]] = copy.deepcopy(data.draw(ODD))
         else:
             holder[data.draw(st.sampled_from(["x", "if", "needs", "steps", "timeout", "", "description"]))] = data.draw(
                 ODD

@@ -14,7 +14,7 @@ from seatrial.loading.fits import over_budget
 from seatrial.loading.problems import Problems
 from seatrial.loading.settings import Settings
 from seatrial.loading.suites import Shop, make
-from seatrial.model.scenario import Budget, Plan, Suite
+from seatrial.model.scenario import Budget, Plan, Source, Suite
 from seatrial.registry import Registry
 
 
@@ -32,7 +32,7 @@ def compile_documents(
     """The suites of all documents.
 
     `providers` selects suites by the provider they name, `on` runs them on another; `overrides` are `--set`:
-    `parameters.x`, `vars.x`, or plain `x` (a variable, and a parameter where the suite has it). `sample` is the system
+    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system
     of suites where neither they nor the project name one. DocumentError has every problem of every file; nothing is
     started. UsageError: `on` or `providers` name a provider that there is not.
     """
@@ -53,7 +53,7 @@ def compile_documents(
     finally:
         if collecting:
             gc.enable()
-    plan = _plan(shop, suites, files)
+    plan = _plan(shop, shelf, suites, files)
     problems.done()
     return plan
 
@@ -72,7 +72,7 @@ def _suites(shop: Shop, shelf: Shelf, paths: Sequence[Path]) -> tuple[list[Suite
     return suites, list(shelf.taken.values())
 
 
-def _plan(shop: Shop, suites: Sequence[Suite], files: Sequence[str]) -> Plan:
+def _plan(shop: Shop, shelf: Shelf, suites: Sequence[Suite], files: Sequence[str]) -> Plan:
     limits = [limit for limit, _, _ in shop.limits]
     of_project = shop.settings.value("max_concurrent_nodes")
     nodes = min([*limits, *([of_project] if of_project is not None else [])], default=None)
@@ -94,4 +94,17 @@ def _plan(shop: Shop, suites: Sequence[Suite], files: Sequence[str]) -> Plan:
         if why:
             hint = "make the suite smaller, or the budget larger (max_concurrent_nodes, max_memory_gb)"
             shop.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")
-    return Plan(suites=tuple(suites), budget=budget, documents=tuple(files), warnings=tuple(shop.problems.warnings))
+    return Plan(
+        suites=tuple(suites),
+        budget=budget,
+        documents=tuple(files),
+        warnings=tuple(shop.problems.warnings),
+        locate=lambda source: _line(shelf, source),
+    )
+
+
+def _line(shelf: Shelf, source: Source) -> int:
+    for document in shelf.read_already.values():
+        if document is not None and document.file == source.file:
+            return document.locate(source.path)[0]
+    return 0

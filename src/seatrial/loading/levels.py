@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.errors import nearest
 from seatrial.loading.document import Place
+from seatrial.loading.expressions import templated
 from seatrial.loading.matrix import METHODS
 from seatrial.loading.problems import Located, Problems
 from seatrial.loading.settings import DEADLINES, EXCLUSIVE
@@ -36,6 +37,9 @@ KEYS: Mapping[str, Shape] = {
     "vars": MAPPING,
 }
 """What can be said of a suite, at its own level or at one above."""
+
+FILLED_IN = ("parameters", "vars", "system", "requirements")
+"""Whose values may hold `${{ }}`."""
 
 NOTIFICATION = ("command", "webhook", "on", "slow_seconds")
 EVENTS = ("failure", "slow")
@@ -116,6 +120,9 @@ def read_level(
                 site.problem(where, f"unknown key {key!r}", nearest(key, [*KEYS, *other]), key=True)
         elif value is not None:
             before = problems.count
+            if templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":
+                site.problem(where, f"{key!r} is settled before anything runs", "write the value itself, not `${{ }}`")
+                continue
             made = shape.read(value, where, site)
             made = _MORE[key](made, value, where, site) if key in _MORE and problems.count == before else made
             if problems.count == before:

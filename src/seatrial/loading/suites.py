@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.errors import UsageError
+from seatrial.errors import CannotTell, UsageError
 from seatrial.loading import expressions, matrix
 from seatrial.loading.compose import Draft, split
 from seatrial.loading.document import Place
@@ -88,7 +88,9 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
     provider = _provider(shop, own, merged) if not shop.on else shop.checked[("provider", shop.on)]
     before = shop.problems.count
     parameters, requirements = _parameters(shop, draft, merged, own)
+    parameters = _filled(shop, merged, "parameters", parameters, shop.on or own)
     variables = {**(merged.get("vars") or {}), **_plain_overrides(shop.overrides)}
+    variables = _filled(shop, merged, "vars", variables, shop.on or own)
     system = plan_system(shop, merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
@@ -180,32 +182,37 @@ def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dic
     for name, value in shop.overrides.items():
         if name.startswith("parameters."):
             parameters[name.removeprefix("parameters.")] = _value(value)
-        elif name in parameters or name == "cluster_size":
+        elif not name.startswith("vars."):
             parameters[name] = _value(value)
-    names = {"env": shop.environ, "suite": {"provider": shop.on or own}}
-    for name, value in parameters.items():
-        if isinstance(value, str | list | dict) and expressions.templated(value) and "${{" in str(value):
-            parameters[name] = _bound(shop, merged, name, value, names)
     return parameters, required
 
 
-def _bound(shop: Shop, merged: Merged, name: str, value: Any, names: Mapping[str, object]) -> Any:
-    """Parameters are needed before anything runs, so they can only name the environment."""
-    document, place = merged.where("parameters", name)
-    named = [one for text in _texts(value) for one in expressions.expressions(text)]
-    wrong = [path[0] for one in named for path in expressions.references(one) if path[0] not in names]
-    if wrong:
-        hint = "parameters are settled before anything runs: they see env and suite.provider"
-        shop.problems.add(document, place, f"`{wrong[0]}` cannot be used in a parameter", hint)
-        return value
-    problems = [
-        one
-        for text in _texts(value)
-        for one in expressions.check_template(text, expressions.Scope(environment=shop.environ))
-    ]
-    for message, hint in problems:
-        shop.problems.add(document, place, message, hint)
-    return value if problems else expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
+def _filled(shop: Shop, merged: Merged, key: str, values: Mapping[str, Any], provider: str) -> dict[str, Any]:
+    """Parameters and variables are needed before anything runs, so they can only name the environment."""
+    names = {"env": shop.environ, "suite": {"provider": provider}}
+    made = dict(values)
+    for name, value in values.items():
+        if not expressions.templated(value) or "${{" not in str(value):
+            continue
+        document, place = merged.where(key, name)
+        texts = _texts(value)
+        used = {
+            path[0] for text in texts for one in expressions.expressions(text) for path in expressions.references(one)
+        }
+        before = shop.problems.count
+        for root in sorted(map(str, used - set(names))):
+            hint = f"{key} are settled before anything runs: they see env and suite.provider"
+            shop.problems.add(document, place, f"`{root}` cannot be used in {key}", hint)
+        if shop.problems.count == before:
+            scope = expressions.Scope(environment=shop.environ)
+            for message, hint in (one for text in texts for one in expressions.check_template(text, scope)):
+                shop.problems.add(document, place, message, hint)
+        if shop.problems.count == before:
+            try:
+                made[name] = expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
+            except CannotTell as error:
+                shop.problems.add(document, place, str(error))
+    return made
 
 
 def _texts(value: Any) -> list[str]:
