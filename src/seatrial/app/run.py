@@ -189,6 +189,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         secrets=_secrets(plan, journal),
         keep=options.keep or project.keep,
         keep_seconds=options.keep_seconds,
+        locate=plan.locate,
     )
     clock = asyncio.get_running_loop().time
     start = clock()

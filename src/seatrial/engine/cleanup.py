@@ -155,7 +155,8 @@ async def sweep(
     """Give entries back, the newest first; what belongs to one owner and is of one kind at the same time."""
     swept = Swept()
     # Newest first, and what others stand upon (addresses, ports, folders) after all that stands upon it.
-    newest_first = sorted(list(entries)[::-1], key=lambda entry: entry.resource.owner in GROUND)
+    newest_first = list(entries)[::-1]
+    newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
     for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
         results = await asyncio.gather(*(_give_back(ledger, entry, owners, say, hurry) for entry in alike))
         for entry, error in results:

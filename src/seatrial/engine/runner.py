@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 from seatrial.engine.context import TrialContext
 from seatrial.engine.poll import ONCE, delays, more
@@ -60,14 +61,14 @@ class Runner:
             self._emit("step_started", **said, attempt=1)
             outcome, attempts = await self._attempts(ctx, plan)
         except asyncio.CancelledError:
-            self._finished(said, Outcome(verdict=Verdict.UNKNOWN, error="interrupted"), start, attempts, False)
+            self._finished(plan, said, Outcome(verdict=Verdict.UNKNOWN, error="interrupted"), start, attempts)
             raise
         except Exception as error:  # the condition could not be worked out
             outcome = outcome_of(error)
         outcome = _as_expected(plan, outcome)
         if plan.id:
             self._trial.outputs[plan.id] = dict(outcome.outputs)
-        self._finished(said, outcome, start, attempts, plan.allow_failure)
+        self._finished(plan, said, outcome, start, attempts)
         if plan.allow_failure:
             return STEP_PASSED
         return outcome
@@ -94,7 +95,7 @@ class Runner:
             async with limit:
                 for pause in delays(retry, ctx.random):
                     attempts += 1
-                    outcome = await self._once(ctx, plan)
+                    outcome = await _alone(self._once(ctx, plan))
                     if outcome.verdict is wanted or not more(retry, attempts, self._loop.time() - start + pause):
                         break
                     ctx.log(f"attempt {attempts} of {_name(plan)}: {outcome.error}; again in {pause:g} s", "debug")
@@ -107,7 +108,6 @@ class Runner:
         return outcome, attempts
 
     async def _once(self, ctx: TrialContext, plan: StepPlan) -> Outcome:
-        cancelled = _cancelled()
         try:
             if self._trial.run.journal.broken:
                 raise CannotTell(self._trial.run.journal.broken)
@@ -115,14 +115,12 @@ class Runner:
             if step is None:
                 step = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
             outputs = dict(await step.run(ctx) or {})
-            _hand_on_cancellation(cancelled)
             if getattr(plan.factory, "into", "") == "vars":
                 self._trial.variables.update(outputs)
             for name, expression in plan.outputs.items():
                 outputs[name] = await ctx.evaluate(expression, outputs=outputs)
             return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
         except (Exception, SystemExit) as error:  # every error has its verdict; a cancellation passes through
-            _hand_on_cancellation(cancelled, error)
             return outcome_of(error)
 
     async def _holds(self, ctx: TrialContext, condition: str) -> bool:
@@ -132,7 +130,7 @@ class Runner:
         return value
 
     def _finished(
-        self, said: Mapping[str, object], outcome: Outcome, start: float, attempts: int, allowed: bool
+        self, plan: StepPlan, said: Mapping[str, object], outcome: Outcome, start: float, attempts: int
     ) -> None:
         passed = outcome.verdict is Verdict.PASSED
         data: dict[str, object] = {
@@ -143,7 +141,8 @@ class Runner:
         }
         if not passed:
             data |= {"error": outcome.error, "category": outcome.category or Category.INFRASTRUCTURE}
-            data |= {"evidence": outcome.evidence, "allowed": allowed}
+            data |= {"evidence": outcome.evidence, "allowed": plan.allow_failure}
+            data |= {"document": plan.source.file, "line": self._trial.run.locate(plan.source)}
         if attempts > 1:
             data["attempts"] = attempts
         if outcome.outputs:
@@ -172,14 +171,12 @@ class Runner:
         return result
 
     async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
-        cancelled = _cancelled()
         try:
             check = plan.check
             if check is None:
                 check = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
         except (Exception, SystemExit) as error:  # a look that breaks has measured nothing
-            _hand_on_cancellation(cancelled, error)
             outcome = outcome_of(error)
             return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
         if not isinstance(observation, Observation):
@@ -187,16 +184,27 @@ class Runner:
         return observation
 
 
-def _cancelled() -> int:
-    """How often the running task was asked to end."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
+async def _alone(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Await it in a task of its own, which is always waited for.
 
-
-def _hand_on_cancellation(before: int, error: BaseException | None = None) -> None:
-    """A step that swallowed its cancellation, or made an error of it, ends the trial all the same."""
-    if _cancelled() > before:
-        raise asyncio.CancelledError from error
+    A cancellation from outside ends the trial even when the step swallows it or makes an error of it; one that came
+    from inside the step is no cancellation of the trial, and must not pass for success in a group of tasks.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+            task.cancel()
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()
+        raise cancelled
+    if task.cancelled():
+        return outcome_of(CannotTell("the step was cancelled by something inside it"))
+    return task.result()
 
 
 def outcome_of(error: BaseException) -> Outcome:

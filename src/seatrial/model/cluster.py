@@ -32,7 +32,7 @@ OK = Reading(Measured.OK)
 
 
 class PowerState(StrEnum):
-    """A node is running, stopped (powered off, however it got there), unreachable (its link does not answer), paused."""
+    """A node is running, stopped (powered off, however it got there), unreachable (no answer), paused."""
 
     RUNNING = "running"
     STOPPED = "stopped"

@@ -19,7 +19,7 @@ class Event:
     step_started     step, type, id, description, attempt
     step_finished    step, type, id, description, status (completed|failed|skipped), verdict (passed|failed|unknown, or
                      empty when skipped), duration, error, category, evidence, attempts, outputs, allowed (a failure
-                     that does not decide), reason (why it was skipped)
+                     that does not decide), reason (why it was skipped), document, line (of one that did not pass)
     check_observed   step, check, verdict, passed, seen, expected, why, category, attempts, duration, allowed_failure
     node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed), why
     fault            node, fault (crash|stop|restart|...), method, step
@@ -28,7 +28,7 @@ class Event:
     resource         op (intended|made|given_back|kept|left), kind, name, owner
     cleanup_started  why
     cleanup_finished given_back (count), kept: [...], left: [{kind, name, owner, error}], duration
-    suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left (count)
+    suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left
     run_finished     verdict, exit_code, duration, interrupted (signal name or empty), left (count)
 
     Paths of repeated children carry the round: "3#2.1" is step 1 in round 2 of step 3.

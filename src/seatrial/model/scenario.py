@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -77,7 +77,7 @@ class StepPlan:
     """Names that are added to the step's outputs, each a CEL expression over `outputs`."""
     needs: tuple[str, ...] = ()
     children: tuple[StepPlan, ...] = ()
-    """All child steps in the order of the document (`steps`, then `rollback`, then `finally`), for plans and reports."""
+    """All child steps in the order of the document: `steps`, then `rollback`, then `finally`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +176,5 @@ class Plan:
     budget: Budget
     documents: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    locate: Callable[[Source], int] = lambda source: 0
+    """The line in its file where something was written; 0: not known. Worked out only when it is asked for."""

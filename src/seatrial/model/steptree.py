@@ -50,6 +50,8 @@ class StepTree:
         row["allowed_failure"] = bool(data.get("allowed"))
         for key in _TOLD:
             row[key] = data.get(key) or ""
+        if data.get("line"):
+            row["document"], row["line"] = data.get("document", ""), data["line"]
         row.pop("interrupted", None)
         self._open.pop(row["step"], None)
         if row["steps"]:

@@ -55,7 +55,7 @@ class Annotations(Document):
         return found
 
     def _command(self, level: str, row: Row, state: str, text: str) -> str:
-        document, line = row["provenance"]["document"], row["provenance"]["line"]
+        document, line = words.place(row)
         fields = {"title": f"{words.one_line(row['name'], 100)}: {state}"}
         if document:
             fields = {"file": self._relative(document), **({"line": str(line)} if line else {}), **fields}

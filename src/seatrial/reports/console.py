@@ -157,6 +157,8 @@ class Console(Document):
         if row["error"] and not any(words.state(child) in ("failed", "unknown") for child in row["steps"]):
             category = f"{row['category']}: " if row["category"] else ""
             self._line(trial, depth, f"{category}{words.one_line(row['error'], 600)}")
+            if row.get("line"):
+                self._line(trial, depth, f"at {row['document']}:{row['line']}")
             lines = words.plain(row["evidence"]).strip().splitlines()
             for line in lines[-EVIDENCE:]:
                 self._line(trial, depth, f"| {line}")

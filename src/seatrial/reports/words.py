@@ -125,6 +125,15 @@ def title(step: Mapping[str, Any]) -> str:
     return f"{name}  {one_line(more, 120)}" if more else name
 
 
+def place(suite: Mapping[str, Any]) -> tuple[str, int]:
+    """Document and line to look at: of the innermost step that did not pass, else the suite's own."""
+    found = suite["provenance"]["document"], suite["provenance"]["line"]
+    for _, step in walk(suite["workflow_steps"]):
+        if step.get("line") and not step["allowed_failure"]:
+            found = step["document"], step["line"]
+    return found
+
+
 def walk(steps: Iterable[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
     """Every step with its depth, parents before their children."""
     for step in steps:

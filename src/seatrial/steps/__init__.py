@@ -15,6 +15,5 @@ PARTS: tuple[str, ...] = (
     "scripts",
     "settle",
     "shield",
-    "spawned",
     "targets",
 )

@@ -17,7 +17,7 @@ from seatrial.model.values import Argv, Duration
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.steps.scripts import find, inside
-from seatrial.steps.spawned import spawn
+from seatrial.links.spawned import spawn
 from seatrial.steps.targets import SELECTOR, each
 
 SHOWN = 20

@@ -1,0 +1,114 @@
+"""The classic workflows and the demo, as their users run them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tests.acceptance.harness import Harbour, suite, until, validate
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_demo_passes_in_time_and_gives_everything_back(harbour: Harbour) -> None:
+    start = time.monotonic()
+    done = harbour.seatrial("demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - start < 20
+    report = Path(done.stdout.strip().rpartition("Report: ")[2])
+    assert report.is_file()
+    assert "<html" in report.read_text()
+    checks = {
+        check["check"]: check["verdict"]
+        for row in harbour.results()["results"]
+        for step in row["workflow_steps"]
+        for check in step["validation_results"]
+    }
+    assert {"cluster_degraded", "cluster_critical", "data_integrity", "cluster_status"} <= set(checks)
+    assert set(checks.values()) == {"passed"}
+    assert harbour.left() == []
+
+
+def test_the_classic_workflows_pass_on_the_sample(harbour: Harbour) -> None:
+    done = harbour.seatrial("run", EXAMPLES / "classic" / "classic.json", "--parallel", "2")
+    assert done.returncode == 0, done.stdout
+    assert harbour.results()["totals"]["passed"] == 3
+    assert harbour.left() == []
+
+
+@pytest.mark.backend("etcd")
+def test_the_classic_workflows_pass_on_a_real_etcd(harbour: Harbour) -> None:
+    done = harbour.seatrial("run", EXAMPLES / "etcd" / "classic.yaml", "--parallel", "2", timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert harbour.results()["totals"]["passed"] == 4
+    assert harbour.left() == []
+
+
+@pytest.mark.parametrize("misbehaviour", ["lie_about_health", "lose_writes", "missing_node", "never_up"])
+def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: Harbour, misbehaviour: str) -> None:
+    document = json.loads((EXAMPLES / "classic" / "classic.json").read_text())
+    for one in document["test_suites"].values():
+        one["deadlines"] = {"deploy": 6}
+    harbour.write("classic.json", document)
+    done = harbour.seatrial("run", "classic.json", "--set", f"misbehave={misbehaviour}", "--parallel", "3")
+    assert done.returncode == 1, done.stdout
+    totals = harbour.results()["totals"]
+    assert totals["failed"] >= 1
+    assert totals["unknown"] == 0
+    assert harbour.left() == []
+
+
+def test_one_node_alone_is_a_cluster_too(harbour: Harbour) -> None:
+    checks = ("cluster_status", "database_running", "data_integrity", "admin_ui_accessible")
+    document = suite("init", "deploy", validate(*checks, retry={"timeout": "5s"}), parameters={"cluster_size": 1})
+    done = harbour.seatrial("run", harbour.write("one.json", document))
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: Harbour) -> None:
+    """A file comes to be at a known time; the check that waits for it has to see it at once."""
+    maker = "sleep 0.7; date +%s.%N >stamp.new; mv stamp.new stamp"
+    document = suite(
+        {
+            "step": "parallel",
+            "steps": [
+                {"step": "custom_command", "custom_command": maker},
+                validate({"check": "file", "path": "stamp", "exists": True}, retry={"timeout": "10s"}, id="look"),
+            ],
+        }
+    )
+    document["test_suites"]["trial"]["parameters"] = {}
+    done = harbour.seatrial("run", harbour.write("wait.json", document))
+    assert done.returncode == 0, done.stdout
+    made = float((harbour.folder / "stamp").read_text())
+    seen = next(event["at"] for event in harbour.events() if event["kind"] == "check_observed")
+    assert 0 <= seen - made < 0.1, f"noticed after {(seen - made) * 1000:.0f} ms"
+
+
+def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: Harbour) -> None:
+    documents = []
+    for name in ("a", "b", "c"):
+        document = suite("init", "deploy", validate("cluster_status", "data_integrity"), "destroy")
+        document["test_suites"] = {name: document["test_suites"]["trial"]}
+        documents.append(harbour.write(f"{name}.json", document))
+    done = harbour.seatrial("run", *documents, "--parallel", "3")
+    assert done.returncode == 0, done.stdout
+    events = harbour.events()
+    trials = {event["trial"] for event in events if event["trial"]}
+    assert len(trials) == 3
+    started = [event["at"] for event in events if event["kind"] == "suite_started"]
+    finished = [event["at"] for event in events if event["kind"] == "suite_finished"]
+    assert max(started) < min(finished), "they ran one after another"
+
+
+def test_a_deployment_that_is_kept_stands_until_clean_all(harbour: Harbour) -> None:
+    harbour.write("keep.json", suite("init", "deploy"))
+    done = harbour.seatrial("run", "keep.json", "--keep", "always")
+    assert done.returncode == 0, done.stdout
+    assert any("machine" in one for one in harbour.left())
+    assert "kept until" in harbour.seatrial("clean").stdout
+    assert any("machine" in one for one in harbour.left())
+    assert harbour.seatrial("clean", "--all").returncode == 0
+    until(lambda: harbour.left() == [], "the end of all that was kept")
