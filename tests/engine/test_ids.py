@@ -49,7 +49,9 @@ def test_a_trials_id_follows_from_its_run_and_its_suite():
     assert trial_id(run, "a") != trial_id(new_run_id(), "a")
 
 
-@given(flow=st.text(max_size=100), pattern=st.sampled_from(["run-e2e-{flow}-{id}", "{flow}-{flow}-{id}", "x-{id}", "{id}"]))
+@given(
+    flow=st.text(max_size=100), pattern=st.sampled_from(["run-e2e-{flow}-{id}", "{flow}-{flow}-{id}", "x-{id}", "{id}"])
+)
 def test_a_fitted_name_is_a_dns_label_with_the_whole_id(flow, pattern):
     id = trial_id("r" + "0" * 23, "x")
     name = fitted(pattern, flow=flow, id=id)

@@ -154,7 +154,9 @@ def test_a_secret_is_hidden_in_keys_and_numbers_and_objects(tmp_path, journal):
     kept = Kept()
     made = journal(kept)
     made.mask("8675309")
-    made.emit("step_finished", "t1", {"outputs": {"a8675309": 8675309, "other": 86753091}, "path": tmp_path / "8675309"})
+    made.emit(
+        "step_finished", "t1", {"outputs": {"a8675309": 8675309, "other": 86753091}, "path": tmp_path / "8675309"}
+    )
     made.close()
     assert "8675309" not in (tmp_path / "events.jsonl").read_text().replace("86753091", "")
     assert kept.events[0].data["outputs"] == {"a***": "***", "other": 86753091}
