@@ -245,7 +245,7 @@ class Command:
         return ctx.deadline(_DEADLINE[verb]) if verb in _DEADLINE else LOOK_SECONDS
 
     async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> verbs.Said:
-        """Run a verb; its process is in the ledger while it runs."""
+        """Run a verb; its process is in the ledger while it runs. What it leaves running is the product."""
         self._nodes = ()
         return await self._called(ctx, self._call(ctx, verb, node))
 
@@ -256,7 +256,7 @@ class Command:
             verb=call.verb,
             argv=call.argv,
             cwd=call.cwd,
-            env={**call.env, "SEATRIAL_STEP_TAG": name, "SEATRIAL_PYTHON": sys.executable},
+            env={**call.env, "SEATRIAL_PYTHON": sys.executable},
             timeout=call.timeout,
             accept=call.accept,
         )
