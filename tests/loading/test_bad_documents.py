@@ -180,6 +180,11 @@ BAD: list[tuple[str, Any, str, str]] = [
      "suite.yaml:5:61", "unknown check"),
     ("a check in JSON", json_step('{"step": "t_validate", "checks": ["t_up",\n  "t_upp"]}'), "a.json:3:3", "'t_up'"),
     ("a key in JSON", json_step('{"step": "t_nothing",\n\t"nope": 1}'), "a.json:3:2", "unknown key"),
+    ("an unknown node in the same check again",
+     "provider: t_strong\ntest_suites:\n"
+     "  a: {workflow: [{step: t_validate, checks: ['t_node:n12']}]}\n"
+     "  b: {parameters: {cluster_size: 1}, workflow: [{step: t_validate, checks: ['t_node:n12']}]}\n",
+     "suite.yaml:4:77", "no node 'n12'"),
     # several files
     ("a missing file", {"a.yaml": "include: [b.yaml]\n", "c.yaml": "x"}, "a.yaml:1:11", "no file 'b.yaml'"),
     ("an include loop", {"a.yaml": "include: b.yaml\n", "b.yaml": "include: [a.yaml]\n"}, "b.yaml:1:11", "loop"),

@@ -406,9 +406,8 @@ def test_a_good_document_with_odd_values_in_it_is_planned_or_refused(
         if data.draw(st.booleans()) or not isinstance(holder, dict):
             holder[path[-1]] = copy.deepcopy(data.draw(ODD))
         else:
-            holder[data.draw(st.sampled_from(["x", "if", "needs", "steps", "timeout", "", "description"]))] = data.draw(
-                ODD
-            )
+            key = data.draw(st.sampled_from(["x", "if", "needs", "steps", "timeout", "", "description"]))
+            holder[key] = copy.deepcopy(data.draw(ODD))
     file = tmp_path / "a.json"
     file.write_text(json.dumps(document, indent=1))
     lines = file.read_text().split("\n")

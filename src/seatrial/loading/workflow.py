@@ -56,6 +56,8 @@ class Kinds:
 
     registry: Registry
     found: dict[tuple[str, str], Kind | UsageError] = field(default_factory=dict)
+    texts: dict[str, tuple[CheckPlan, tuple[str, ...]]] = field(default_factory=dict)
+    """Checks that were written as text, with the nodes they name: suites repeat the same few all the time."""
 
     def get(self, kind: str, name: str) -> Kind:
         """A class by name; UsageError when there is none, or it cannot be written in a document."""
@@ -274,9 +276,11 @@ class Workflow:
 
     def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
         """Compile one check, as text or as a mapping; None when it is wrong."""
-        before, outer = self.problems.count, self.extras
+        before, outer, selectors = self.problems.count, self.extras, len(self.result.selectors)
         rest = ""
         if isinstance(raw, str):
+            if raw in self.kinds.texts:
+                return self._same(raw, place, allowed)
             name = _CHECK_NAME.match(raw.strip())
             if not name:
                 self.problem(place, f"{shown(raw)} is no check", "a check begins with its name, in small letters")
@@ -300,7 +304,7 @@ class Workflow:
         self._selectors(kind, fields, check, place)
         if self.problems.count != before:
             return None
-        return CheckPlan(
+        plan = CheckPlan(
             text=raw.strip() if isinstance(raw, str) else _short(kind, given),
             kind=kind.name,
             factory=kind.factory,
@@ -308,7 +312,25 @@ class Workflow:
             check=check,
             source=self.document.source(place),
             retry=retry,
-            allow_failure=allow or allowed or kind.allow_failure,
+            allow_failure=allow or kind.allow_failure,
+        )
+        if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.result.selectors[selectors:])
+        return replace(plan, allow_failure=True) if allowed else plan
+
+    def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
+        """A check that was compiled from the same text already: only its place is another."""
+        known, nodes = self.kinds.texts[raw]
+        self.result.selectors += ((name, place) for name in nodes)
+        return CheckPlan(
+            text=known.text,
+            kind=known.kind,
+            factory=known.factory,
+            fields=known.fields,
+            check=known.check,
+            source=self.document.source(place),
+            retry=known.retry,
+            allow_failure=known.allow_failure or allowed,
         )
 
     def _check_kind(self, name: str, place: Place) -> Kind | None:
