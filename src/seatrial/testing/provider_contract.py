@@ -28,6 +28,17 @@ DEADLINE = 60.0
 """Seconds for one thing to come about, unless the contract is given another."""
 
 
+METHODS: tuple[tuple[Powers, type[Any], str], ...] = (
+    (Powers.STOP, Power, "stop"),
+    (Powers.START, Power, "start"),
+    (Powers.CRASH, Power, "crash"),
+    (Powers.GUEST_STOP, Guest, "guest_stop"),
+    (Powers.GUEST_REBOOT, Guest, "guest_reboot"),
+    (Powers.GUEST_CRASH, Guest, "guest_crash"),
+    (Powers.PAUSE, Pause, "pause"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Harbour:
     """What a promise is tried with: a trial's context, its provider, and the seconds that one thing may take."""
@@ -286,6 +297,8 @@ class ProviderContract:
         assert await harbour.provider.state(node) is PowerState.STOPPED
         await harbour.silent(node)
         assert await harbour.found() == {harbour.record(node).name}, "a stopped node is still listed"
+        if Powers.START not in harbour.provider.powers:
+            return
         await harbour.power.start(node)
         assert await harbour.provider.state(node) is PowerState.RUNNING
         await harbour.boots_anew(node, boot)
@@ -302,6 +315,12 @@ class ProviderContract:
         if Powers.START in harbour.provider.powers:
             await harbour.power.start(node)
             await harbour.boots_anew(node, boot)
+
+    async def every_power_is_there_or_refused(self, harbour: Harbour) -> None:
+        """A power that is not declared has no method, or its method raises NotSupported and changes nothing."""
+        node = await harbour.node()
+        for power, protocol, method in METHODS:
+            await self._has(harbour, node, power, protocol, method)
 
     async def power_commands_can_be_repeated(self, harbour: Harbour) -> None:
         """Stopping what is off and starting what runs is success, and no second boot."""

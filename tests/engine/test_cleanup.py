@@ -1,0 +1,180 @@
+"""The sweep and its owners."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from seatrial.engine.cleanup import Owners, process_start, sweep
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Ledger
+from seatrial.model.resource import Resource
+from seatrial.registry import Registry
+from seatrial.testing import World, fake_registry, virtual_time
+
+
+def eventually(look, what, within=10.0):
+    deadline = time.monotonic() + within
+    while not (answer := look()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+    return answer
+
+
+def swept(tmp_path, *resources, registry=None, run=asyncio.run, world=None, **options):
+    """What a sweep of these says, and the ledger after it."""
+    ledger = Ledger.open(tmp_path / "ledger", "r1")
+    for resource in resources:
+        ledger.intend(resource)
+    owners = Owners(registry or fake_registry(), {"fake": {"world": world or World()}}, Leases(tmp_path))
+    said = []
+
+    def say(kind, /, **data):
+        said.append((kind, data))
+
+    result = run(sweep(ledger, ledger.out(), owners, say=say, **options))
+    return result, said, ledger
+
+
+def thing(name, owner="provider:fake", kind="node", **detail):
+    return Resource(kind=kind, name=name, owner=owner, run="r1", trial="t1", detail=detail)
+
+
+def test_the_newest_goes_first_and_all_of_one_kind_together(tmp_path):
+    order = []
+
+    async def notes(moment, name):
+        order.append((moment, name))
+        await asyncio.sleep(1)
+
+    with virtual_time() as clock:
+        swept(tmp_path, thing("a"), thing("b"), thing("c"), run=clock.run, world=World(meddle=notes))
+        assert clock.now == pytest.approx(2)
+    assert [name for _, name in order[:3]] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize("owner", ["provider:none", "system:none", "engine:none", "nonsense"])
+def test_an_owner_that_is_not_known_is_left_and_keeps_nobody(tmp_path, owner):
+    result, said, ledger = swept(tmp_path, thing("a"), thing("odd", owner=owner))
+    assert [resource.name for resource, _ in result.left] == ["odd"]
+    assert result.given_back == 1
+    assert [entry.resource.name for entry in ledger.out()] == ["odd"]
+    assert ("resource", "left") in {(kind, data["op"]) for kind, data in said}
+
+
+def test_a_plugins_owner_is_loaded_from_the_file_that_the_ledger_names(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from pathlib import Path\nfrom seatrial.registry import provider\n"
+        "@provider('mine')\nclass Mine:\n    def __init__(self, settings): pass\n"
+        "    async def destroy(self, resource): Path(resource.detail['path']).touch()\n"
+    )
+    ledger = Ledger.open(tmp_path / "ledger", "r1")
+    ledger.intend(thing("a", owner="provider:mine", path=str(tmp_path / "seen")), plugin=str(file))
+    owners = Owners(Registry(), {}, Leases(tmp_path))
+    result = asyncio.run(sweep(ledger, ledger.out(), owners, say=lambda kind, /, **data: None))
+    assert result.left == []
+    assert (tmp_path / "seen").exists()
+
+
+def test_a_stubborn_thing_has_a_minute_and_ten_seconds_in_a_hurry(tmp_path):
+    async def hangs(moment, name):
+        await asyncio.Event().wait()
+
+    for hurried, seconds in ((False, 60), (True, 10)):
+        with virtual_time() as clock:
+            result, _, ledger = swept(
+                tmp_path / str(hurried), thing("a"), run=clock.run, world=World(meddle=hangs), hurry=lambda h=hurried: h
+            )
+            assert clock.now == pytest.approx(seconds)
+        assert f"within {seconds} s" in result.left[0][1]
+        assert len(ledger.out()) == 1
+
+
+def test_folders_go_and_what_is_outside_stays(tmp_path):
+    inside, outside = tmp_path / "run" / "state", tmp_path / "precious"
+    (inside / "deep").mkdir(parents=True)
+    outside.mkdir()
+    (tmp_path / "run" / "link").symlink_to(outside)
+    within = str(tmp_path / "run")
+    result, _, _ = swept(
+        tmp_path,
+        thing("a", "engine:path", "path", path=str(inside), within=within),
+        thing("b", "engine:path", "path", path=str(outside), within=within),
+        thing("c", "engine:path", "path", path=within, within=within),
+        thing("d", "engine:path", "path", path=f"{within}/../precious", within=within),
+        thing("e", "engine:path", "path", path=f"{within}/link", within=within),
+        thing("f", "engine:path", "path", path=f"{within}/never", within=within),
+    )
+    assert {resource.name for resource, _ in result.left} == {"b", "c", "d", "e"}
+    assert not inside.exists()
+    assert outside.exists()
+
+
+SLEEPS = "import time; print('up', flush=True); time.sleep(100)"
+LEAVES_A_CHILD = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {SLEEPS!r}], start_new_session=True, stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+"""
+
+
+def started(program, tag):
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SEATRIAL_STEP_TAG": tag},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return child, child.stdout.readline().strip()
+
+
+def test_a_process_and_its_children_that_left_its_group_are_killed(tmp_path):
+    tag = f"tag-{os.getpid()}-a"
+    child, grandchild = started(LEAVES_A_CHILD + "import time; time.sleep(100)", tag)
+    try:
+        detail = {"pid": child.pid, "started": process_start(child.pid)}
+        result, _, _ = swept(tmp_path, thing(tag, "engine:process", "process", **detail))
+        assert result.left == []
+        assert process_start(int(grandchild)) == ""
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == -9
+
+
+def test_children_that_outlived_their_process_are_killed_too(tmp_path):
+    tag = f"tag-{os.getpid()}-b"
+    child, grandchild = started(LEAVES_A_CHILD, tag)
+    begun = process_start(child.pid) or "1"
+    child.communicate()
+    assert process_start(int(grandchild)), "the grandchild lives on"
+    swept(tmp_path, thing(tag, "engine:process", "process", pid=child.pid, started=begun))
+    assert eventually(lambda: process_start(int(grandchild)) == "", "the grandchild is gone")
+
+
+def test_a_process_that_has_our_old_pid_is_left_alone(tmp_path):
+    child, _ = started(SLEEPS, "another")
+    try:
+        result, _, _ = swept(tmp_path, thing("tag-none", "engine:process", "process", pid=child.pid, started="1"))
+        assert result.left == []
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_ledger_on_a_full_disk_does_not_stop_the_sweep(tmp_path, monkeypatch):
+    def full(self, record, *, sync):
+        if record["op"] == "given_back":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Ledger, "_append", full)
+    result, said, _ = swept(tmp_path, thing("a"), thing("b"))
+    assert result.given_back == 2
+    assert "No space left on device" in next(data["text"] for kind, data in said if kind == "log")

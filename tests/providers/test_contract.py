@@ -1,0 +1,27 @@
+"""Every provider keeps the promises of the contract."""
+
+import pytest
+
+from seatrial.spi import Powers
+from seatrial.testing import ProviderContract, virtual_time
+
+
+@pytest.mark.parametrize("promise", ProviderContract.promises())
+def test_the_fake_provider_keeps(promise, tmp_path):
+    with virtual_time() as clock:
+        ProviderContract("fake").keep(promise, tmp_path, clock.run)
+
+
+@pytest.mark.parametrize("promise", ProviderContract.promises())
+@pytest.mark.parametrize(
+    "power", [Powers.STOP, Powers.START, Powers.CRASH, Powers.GUEST_REBOOT, Powers.GUEST_CRASH, Powers.PAUSE]
+)
+def test_the_fake_provider_without_a_power_keeps(promise, power, tmp_path):
+    with virtual_time() as clock:
+        ProviderContract("fake", {"powers": frozenset(Powers) - {power}}).keep(promise, tmp_path, clock.run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("promise", ProviderContract.promises())
+def test_the_local_provider_keeps(promise, tmp_path):
+    ProviderContract("local", deadline=20).keep(promise, tmp_path)
