@@ -1,0 +1,71 @@
+"""The shipped examples, run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DEMO = Path(__file__).parents[2] / "src" / "seatrial" / "sample" / "demo.yaml"
+
+
+def seatrial(tmp_path: Path, *argv: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "seatrial", *argv],
+        cwd=folder or tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def run(tmp_path: Path, *argv: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    report = tmp_path / "report"
+    return seatrial(tmp_path, "run", *argv, "--format", "plain", "--report-dir", str(report), folder=folder)
+
+
+def test_all_examples_pass_the_check_together(tmp_path):
+    documents = ["classic/classic.json", "etcd/classic.yaml", "deployer/deployer.yaml", "composed/composed.json"]
+    done = seatrial(tmp_path, "check", *(str(EXAMPLES / one) for one in documents), str(DEMO))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", ["classic/classic.json", "composed/composed.json"])
+def test_the_example_passes(tmp_path, document):
+    done = run(tmp_path, str(EXAMPLES / document), "--parallel", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.xfail(reason="ctx.state_of asks the provider about nodes that are the deployer's")
+def test_the_deployer_example_passes(tmp_path):
+    done = run(tmp_path, str(EXAMPLES / "deployer" / "deployer.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.backend("etcd")
+def test_the_etcd_example_passes(tmp_path):
+    done = run(tmp_path, str(EXAMPLES / "etcd" / "classic.yaml"), "--parallel", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_plugins_example_passes_and_its_reporter_writes(tmp_path):
+    shutil.copytree(EXAMPLES / "plugins", tmp_path / "plugins")
+    done = run(tmp_path, "plugins.yaml", folder=tmp_path / "plugins")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deploy" in (tmp_path / "report" / "slowest.txt").read_text()
+
+
+def test_the_classic_example_is_red_when_the_sample_loses_writes(tmp_path):
+    lose = ("--set", "parameters.misbehave=lose_writes", "--run-test", "local-workflow-start_stop")
+    done = run(tmp_path, str(EXAMPLES / "classic" / "classic.json"), *lose)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "acknowledged records are gone" in done.stdout
