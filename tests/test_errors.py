@@ -15,7 +15,8 @@ CLASSES = {name: cls for name, cls in inspect.getmembers(errors, inspect.isclass
 
 def drawn():
     """Name to (parent, exit code) as the docstring draws them."""
-    told, above = {}, []
+    told: dict[str, tuple[str, str | None]] = {}
+    above: list[str] = []
     for line in errors.__doc__.splitlines():
         if match := TREE.match(line):
             depth = len(match["indent"]) // 4

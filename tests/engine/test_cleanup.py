@@ -131,6 +131,7 @@ def started(program, tag):
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert child.stdout is not None
     return child, child.stdout.readline().strip()
 
 

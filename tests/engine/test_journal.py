@@ -188,7 +188,7 @@ def test_values_that_json_cannot_say_are_told_as_well_as_can_be(tmp_path, journa
         def __str__(self):
             raise RuntimeError("no")
 
-    loop = []
+    loop: list[object] = []
     loop.append(loop)
     made = journal()
     made.emit("one", "", {"nan": float("nan"), "keys": {("a", 1): 2}, "rude": Rude(), "loop": loop, "path": tmp_path})

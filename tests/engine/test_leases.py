@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,10 @@ def test_a_port_that_somebody_listens_on_is_not_picked(tmp_path):
         port = taken.getsockname()[1]
 
         class Stubborn(random.Random):
-            answers = [port, port, 31999]
-
             def randrange(self, *_):
-                return self.answers.pop(0)
+                return answers.pop(0)
 
+        answers = [port, port, 31999]
         assert Leases(tmp_path).pick_port("127.0.0.1", Stubborn()) == 31999
 
 
@@ -141,6 +141,7 @@ def test_a_dead_runs_lock_is_taken_over(tmp_path):
 RACER = """
 import sys
 from pathlib import Path
+from typing import Any
 from seatrial.engine.leases import Leases
 from seatrial.errors import LeaseTaken
 folder, me = Path(sys.argv[1]), sys.argv[2]
@@ -167,7 +168,7 @@ print(won, inside)
 
 
 def test_of_two_processes_that_race_exactly_one_gets_each_lease(tmp_path):
-    racers = [
+    racers: list[Any] = [
         subprocess.Popen(
             [sys.executable, "-c", RACER, str(tmp_path), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

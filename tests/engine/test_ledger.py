@@ -1,5 +1,6 @@
 """The ledger: whatever was intended and not given back is never forgotten, wherever a crash cuts it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -7,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from seatrial.engine import ledger as ledgers
 from seatrial.engine.ledger import Ledger, living
 from seatrial.model.resource import Resource
 
@@ -105,7 +106,7 @@ def test_a_report_folder_may_be_on_another_file_system(tmp_path, monkeypatch):
     def replace(source, target):
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(ledgers.os, "replace", replace)
+    monkeypatch.setattr("os.replace", replace)
     ledger = Ledger.open(tmp_path / "ledger", "r1")
     ledger.intend(thing())
     ledger.given_back(thing())
@@ -119,7 +120,7 @@ def test_a_living_run_holds_its_ledger_and_a_dead_one_does_not(tmp_path):
         "import sys; from pathlib import Path; from seatrial.engine.ledger import Ledger\n"
         f"ledger = Ledger.open(Path({str(tmp_path)!r}), 'r1'); print('held', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other: Any = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert other.stdout.readline() == b"held\n"
         assert living(tmp_path / "r1.jsonl")
@@ -134,15 +135,15 @@ def test_a_living_run_holds_its_ledger_and_a_dead_one_does_not(tmp_path):
 
 def test_a_ledger_taken_away_between_opening_and_locking_is_made_anew(tmp_path, monkeypatch):
     """A clean-up that comes in that moment sees an empty ledger of nobody, and removes it."""
-    real = ledgers.fcntl.flock
-    removed = []
+    real = fcntl.flock
+    removed: list[None] = []
 
     def flock(fd, how):
         if not removed:
             removed.append((tmp_path / "r1.jsonl").unlink())
         return real(fd, how)
 
-    monkeypatch.setattr(ledgers.fcntl, "flock", flock)
+    monkeypatch.setattr("fcntl.flock", flock)
     ledger = Ledger.open(tmp_path, "r1")
     ledger.intend(thing())
     assert removed
@@ -198,6 +199,7 @@ class CutAnywhere(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        self.before: Any = None
         self.folder = Path(tempfile.mkdtemp())
         self.ledger = Ledger.open(self.folder, "r1")
         self.surely = set()
@@ -231,7 +233,7 @@ class CutAnywhere(RuleBasedStateMachine):
         self.surely.discard((name, trial))
         self.maybe.discard((name, trial))
 
-    @precondition(lambda self: getattr(self, "before", None))
+    @precondition(lambda self: getattr(self, "before", None) is not None)
     @rule(data=st.data(), padding=st.sampled_from([b"", b"", b"\0\0\0"]))
     def crash(self, data, padding):
         """The last record was being written: any part of it is on the disk."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ async def long(ctx):
     await asyncio.sleep(50)
 
 
-def after(count, error=StepFailed("not yet")):
+def after(count, error):
     """A step that passes at the attempt after so many."""
     left = [count]
 
@@ -77,7 +78,7 @@ def after(count, error=StepFailed("not yet")):
 
 def sail(tmp_path, *steps, **more):
     with virtual_time() as clock:
-        rehearsal = Rehearsal(tmp_path, flow(*steps), **more)
+        rehearsal: Any = Rehearsal(tmp_path, flow(*steps), **more)
         clock.run(rehearsal.sail())
         rehearsal.duration = clock.now
     return rehearsal

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.engine import cleanup, suite as module
+from seatrial.engine import cleanup
+from seatrial.engine import suite as module
 from seatrial.engine.suite import shielded
 from seatrial.errors import OverBudget, StepFailed
 from seatrial.model.resource import Resource
@@ -41,9 +43,9 @@ def sized(name, nodes=1, memory=0.0, seconds=1.0, **more):
 
 
 def nothing_is_left(rehearsal):
-    """The world, the leases, the state folders and the ledger are empty; the sweep ran once for each trial that began."""
+    """The world, the leases, the state folders and the ledger are empty; each trial that began was swept once."""
     assert rehearsal.world.nodes == {}
-    assert [file for file in rehearsal.folder.glob("leases/leases/*/*")] == []
+    assert list(rehearsal.folder.glob("leases/leases/*/*")) == []
     assert list(rehearsal.folder.glob("runs/*/*/state")) == []
     assert rehearsal.ledger.out() == []
     assert list((rehearsal.folder / "ledger").iterdir()) == []
@@ -67,7 +69,7 @@ def nothing_is_left(rehearsal):
 def test_packing_never_goes_over_budget_and_runs_all(tmp_path_factory, suites, nodes, memory, parallel):
     planned = [sized(f"s{n}", count, gb, seconds) for n, (count, gb, seconds) in enumerate(suites)]
     budget = Budget(nodes=nodes, memory_gb=memory, parallel=parallel)
-    run = Rehearsal(tmp_path_factory.mktemp("packing"), *planned, budget=budget)
+    run: Any = Rehearsal(tmp_path_factory.mktemp("packing"), *planned, budget=budget)
     with virtual_time() as clock:
         clock.run(run.sail())
         longest = clock.now
@@ -88,7 +90,7 @@ def test_packing_never_goes_over_budget_and_runs_all(tmp_path_factory, suites, n
 
 
 def test_a_small_one_fills_the_room_beside_a_large_one(tmp_path):
-    run = Rehearsal(
+    run: Any = Rehearsal(
         tmp_path, sized("small", 1), sized("middle", 3), sized("large", 4), budget=Budget(nodes=5, parallel=3)
     )
     with virtual_time() as clock:
@@ -100,14 +102,14 @@ def test_a_small_one_fills_the_room_beside_a_large_one(tmp_path):
 
 @pytest.mark.parametrize("budget", [Budget(nodes=4, parallel=9), Budget(memory_gb=4, parallel=9), Budget(parallel=0)])
 def test_what_can_never_fit_is_refused_by_name_and_nothing_is_started(tmp_path, budget):
-    run = Rehearsal(tmp_path, sized("small", 1, 1), sized("huge", 5, 5), budget=budget)
+    run: Any = Rehearsal(tmp_path, sized("small", 1, 1), sized("huge", 5, 5), budget=budget)
     with virtual_time() as clock, pytest.raises(OverBudget, match="fake-workflow-huge"):
         clock.run(run.sail())
     assert run.events == []
 
 
 def test_a_skipped_suite_counts_for_nothing_and_says_why(tmp_path):
-    run = Rehearsal(
+    run: Any = Rehearsal(
         tmp_path, sized("huge", 50, skip="needs libvirt"), sized("small"), budget=Budget(nodes=1, parallel=1)
     )
     with virtual_time() as clock:
@@ -118,7 +120,7 @@ def test_a_skipped_suite_counts_for_nothing_and_says_why(tmp_path):
 
 def test_fail_fast_starts_nothing_more_and_gives_every_suite_a_row(tmp_path):
     bad = flow(doing(wrong), name="bad", nodes=3)
-    run = Rehearsal(tmp_path, sized("a"), bad, sized("b"), budget=Budget(parallel=1), fail_fast=True)
+    run: Any = Rehearsal(tmp_path, sized("a"), bad, sized("b"), budget=Budget(parallel=1), fail_fast=True)
     with virtual_time() as clock:
         clock.run(run.sail())
     assert len(run.of("suite_planned")) == len(run.of("suite_finished")) == 3
@@ -128,7 +130,7 @@ def test_fail_fast_starts_nothing_more_and_gives_every_suite_a_row(tmp_path):
 
 
 def test_suites_of_one_name_from_two_documents_are_two_trials(tmp_path):
-    run = Rehearsal(tmp_path, flow(doing(deploys)), flow(doing(deploys)))
+    run: Any = Rehearsal(tmp_path, flow(doing(deploys)), flow(doing(deploys)))
     with virtual_time() as clock:
         clock.run(run.sail())
     assert len({event.trial for event in run.of("suite_planned")}) == 2
@@ -137,7 +139,7 @@ def test_suites_of_one_name_from_two_documents_are_two_trials(tmp_path):
 
 
 def test_chance_follows_from_the_trials_id(tmp_path):
-    drawn = {}
+    drawn: dict[str, list[float]] = {}
 
     async def draws(ctx):
         drawn.setdefault(ctx.trial_id, []).append(ctx.random.random())
@@ -160,7 +162,7 @@ class CancelsAt:
     def __init__(self, *at):
         self.at = at
         self.count = 0
-        self.task = None
+        self.task: Any = None
 
     def on(self, event):
         self.count += 1
@@ -173,7 +175,7 @@ class CancelsAt:
 
 def cancelled(folder, suites, *at, **more):
     reporter = CancelsAt(*at)
-    run = Rehearsal(folder, *suites(), reporters=[reporter], **more)
+    run: Any = Rehearsal(folder, *suites(), reporters=[reporter], **more)
 
     async def main():
         reporter.task = asyncio.current_task()
@@ -268,7 +270,7 @@ def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(tmp_path
             raise RuntimeError("quota, after all")
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys)), world=World(meddle=raises))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys)), world=World(meddle=raises))
         clock.run(run.sail())
     assert run.verdict() == "unknown"
     assert "quota, after all" in run.of("suite_finished")[0].data["error"]
@@ -282,7 +284,7 @@ def test_a_provider_that_never_answers_is_cut_off_and_leaves_nothing(tmp_path, m
             await asyncio.Event().wait()
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys, timeout=30)), world=World(meddle=hangs))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys, timeout=30)), world=World(meddle=hangs))
         clock.run(run.sail())
         assert clock.now == pytest.approx(30)
     assert run.verdict() == "failed"
@@ -295,7 +297,7 @@ def test_a_destroy_that_never_answers_is_left_behind_by_name_and_the_others_go(t
             await asyncio.Event().wait()
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys)), sized("other"), world=World(meddle=hangs))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys)), sized("other"), world=World(meddle=hangs))
         clock.run(run.sail())
     left = run.of("cleanup_finished")[0].data["left"]
     assert {one["name"][-3:] for one in left} == {"n12"}
@@ -314,7 +316,7 @@ def test_a_sweep_that_overruns_as_a_whole_is_red_and_does_not_sink_the_other_sui
 
     world = World(meddle=hangs)
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys)), sized("other", seconds=1000), world=world)
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys)), sized("other", seconds=1000), world=world)
         clock.run(run.sail())
     assert run.verdict("other") == "passed"
     assert run.of("cleanup_finished")[0].data["left"]
@@ -332,7 +334,7 @@ def test_a_found_node_that_the_ledger_does_not_know_is_given_back(tmp_path):
             world.nodes[name] = type(node)(resource=resource, address="", ports={})
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(behind_our_back)), world=world)
+        run: Any = Rehearsal(tmp_path, flow(doing(behind_our_back)), world=world)
         clock.run(run.sail())
     assert list(world.nodes) == ["theirs"]
     assert "ours" in run.of("cleanup_finished")[0].data["found"][0]
@@ -345,7 +347,7 @@ def test_a_notification_that_hangs_or_breaks_changes_no_verdict_and_sinks_no_sui
     monkeypatch.setattr("seatrial.engine.notify._send", hangs)
     told = flow(doing(wrong), name="told", notifications=(Notification(webhook="http://x", on=("failure",)),))
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, told, sized("other", seconds=1000))
+        run: Any = Rehearsal(tmp_path, told, sized("other", seconds=1000))
         clock.run(run.sail())
     assert (run.verdict("told"), run.verdict("other")) == ("failed", "passed")
     assert "notifications" in run.of("log", level="warning")[0].data["text"]
@@ -358,7 +360,7 @@ def test_evidence_that_cannot_be_kept_changes_no_verdict(tmp_path, monkeypatch):
 
     monkeypatch.setattr(FakeSystem, "evidence", evidence, raising=False)
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys), doing(wrong)), sized("other", seconds=50))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys), doing(wrong)), sized("other", seconds=50))
         clock.run(run.sail())
     assert (run.verdict(), run.verdict("other")) == ("failed", "passed")
     nothing_is_left(run)
@@ -367,7 +369,7 @@ def test_evidence_that_cannot_be_kept_changes_no_verdict(tmp_path, monkeypatch):
 @pytest.mark.parametrize("keep, step, kept", [("failed", wrong, True), ("failed", fine, False), ("always", fine, True)])
 def test_keeping_is_a_choice_and_has_an_end(tmp_path, keep, step, kept):
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys), doing(step)), keep=keep)
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys), doing(step)), keep=keep)
         clock.run(run.sail())
     assert bool(run.world.nodes) is kept
     assert all(entry.op == "kept" and entry.until > 1e9 for entry in run.ledger.out())
@@ -376,7 +378,7 @@ def test_keeping_is_a_choice_and_has_an_end(tmp_path, keep, step, kept):
 
 def test_a_suite_that_takes_too_long_is_cut_off_and_swept(tmp_path):
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys), doing(waits), timeout=4))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys), doing(waits), timeout=4))
         clock.run(run.sail())
     told = run.of("suite_finished")[0].data
     assert (told["verdict"], told["category"]) == ("failed", "timeout")
@@ -397,7 +399,7 @@ def test_two_suites_of_one_run_take_turns_in_an_environment(tmp_path):
 
     suites = [flow(doing(enters), name=name, exclusive="staging", exclusive_wait=100) for name in "abc"]
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, *suites)
+        run: Any = Rehearsal(tmp_path, *suites)
         clock.run(run.sail())
         assert 30 <= clock.now < 31
     assert [run.verdict(name) for name in "abc"] == ["passed"] * 3
@@ -407,7 +409,7 @@ def test_two_suites_of_one_run_take_turns_in_an_environment(tmp_path):
 def test_an_environment_that_is_taken_fails_at_once_and_names_the_holder(tmp_path):
     suites = [flow(doing(waits), name=name, exclusive="staging") for name in "ab"]
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, *suites)
+        run: Any = Rehearsal(tmp_path, *suites)
         clock.run(run.sail())
     assert sorted([run.verdict("a"), run.verdict("b")]) == ["passed", "unknown"]
     error = run.of("suite_finished", verdict="unknown")[0].data["error"]
@@ -421,7 +423,7 @@ def test_a_suite_cancelled_while_it_waits_for_an_environment_leaves_the_holder_i
         flow(doing(waits), name="b", exclusive="staging", exclusive_wait=60, timeout=3),
     ]
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, *suites)
+        run: Any = Rehearsal(tmp_path, *suites)
         clock.run(run.sail())
     assert (run.verdict("a"), run.verdict("b")) == ("passed", "failed")
     nothing_is_left(run)
@@ -439,7 +441,7 @@ def test_a_reporter_that_raises_stops_no_suite(tmp_path):
             pass
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys), doing(fine)), reporters=[Breaks()])
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys), doing(fine)), reporters=[Breaks()])
         clock.run(run.sail())
     assert run.verdict() == "passed"
     assert len(run.of("log", level="error")) == 1
@@ -455,7 +457,7 @@ def test_a_full_disk_stops_the_steps_and_still_gives_everything_back(tmp_path, m
         self.trouble = self.broken = "the journal cannot be written: No space left on device"
 
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(deploys), doing(fills), doing(fine)))
+        run: Any = Rehearsal(tmp_path, flow(doing(deploys), doing(fills), doing(fine)))
         clock.run(run.sail())
     assert run.verdict() == "unknown"
     assert "No space left" in run.of("suite_finished")[0].data["error"]
@@ -465,7 +467,7 @@ def test_a_full_disk_stops_the_steps_and_still_gives_everything_back(tmp_path, m
 
 def test_the_events_in_the_file_are_those_that_reporters_saw(tmp_path):
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, *two_suites())
+        run: Any = Rehearsal(tmp_path, *two_suites())
         clock.run(run.sail())
     lines = (run.run_folder / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["kind"] for line in lines] == [event.kind for event in run.events]

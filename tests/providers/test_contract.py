@@ -24,4 +24,4 @@ def test_the_fake_provider_without_a_power_keeps(promise, power, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("promise", ProviderContract.promises())
 def test_the_local_provider_keeps(promise, tmp_path):
-    ProviderContract("local", deadline=20).keep(promise, tmp_path)
+    ProviderContract("local", deadline=20, lists_stopped=False).keep(promise, tmp_path)
