@@ -94,6 +94,26 @@ def test_a_stubborn_thing_has_a_minute_and_ten_seconds_in_a_hurry(tmp_path):
         assert len(ledger.out()) == 1
 
 
+def test_a_second_signal_draws_in_the_patience_of_what_is_waited_for(tmp_path):
+    async def hangs(moment, name):
+        await asyncio.Event().wait()
+
+    with virtual_time() as clock:
+        result, _, _ = swept(
+            tmp_path, thing("a"), run=clock.run, world=World(meddle=hangs), hurry=lambda: clock.now > 5
+        )
+        assert 15 <= clock.now <= 15.5
+    assert "within 15 s" in result.left[0][1]
+
+
+def test_a_timeout_of_the_owners_own_is_told_as_such(tmp_path):
+    async def gives_up(moment, name):
+        raise TimeoutError("the API did not answer")
+
+    result, _, _ = swept(tmp_path, thing("a"), world=World(meddle=gives_up))
+    assert result.left[0][1] == "TimeoutError: the API did not answer"
+
+
 def test_folders_go_and_what_is_outside_stays(tmp_path):
     inside, outside = tmp_path / "run" / "state", tmp_path / "precious"
     (inside / "deep").mkdir(parents=True)

@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -167,17 +167,40 @@ async def sweep(
     return swept
 
 
+@contextmanager
+def _hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool]) -> Iterator[None]:
+    """Draw a limit in when a second Ctrl-C comes while something is being waited for."""
+    loop = asyncio.get_running_loop()
+
+    timers: list[asyncio.TimerHandle] = []
+
+    def look() -> None:
+        if not hurry():
+            timers[:] = [loop.call_later(0.2, look)]
+        elif not limit.expired():
+            limit.reschedule(min(limit.when() or 0.0, loop.time() + HURRY))
+
+    timers.append(loop.call_later(0.2, look))
+    try:
+        yield
+    finally:
+        timers[0].cancel()
+
+
 async def _give_back(
     ledger: Ledger, entry: Entry, owners: Owners, say: Callable[..., None], hurry: Callable[[], bool]
 ) -> tuple[Entry, str]:
     resource = entry.resource
-    patience = HURRY if hurry() else PATIENCE
     error = ""
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    limit = asyncio.timeout(HURRY if hurry() else PATIENCE)
     try:
-        async with asyncio.timeout(patience):
-            await owners.of(entry).destroy(resource)
-    except TimeoutError:
-        error = f"did not go within {patience:g} s"
+        async with limit:
+            with _hurrying(limit, hurry):
+                await owners.of(entry).destroy(resource)
+    except TimeoutError as problem:
+        error = f"did not go within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
     except Exception as problem:  # one stubborn thing must not keep the others
         error = f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
     if not error:
