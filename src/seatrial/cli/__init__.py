@@ -64,4 +64,9 @@ def dispatch(words: list[str]) -> int:
 
     command, parser = parser_of(name)
     arguments = parser.parse([*words[1:], *early])
-    return command.act(arguments)
+    try:
+        return command.act(arguments)
+    except SystemExit as end:  # not ours: we never end a process that way, and `sys.exit(0)` is no pass
+        from seatrial.errors import SeatrialError
+
+        raise SeatrialError(f"a plugin ended the process: sys.exit({end.code!r})") from end

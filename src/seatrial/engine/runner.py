@@ -114,13 +114,17 @@ class Runner:
             step = plan.step
             if step is None:
                 step = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
+            if not plan.children:
+                self._trial.did_something = True
             outputs = dict(await step.run(ctx) or {})
             if getattr(plan.factory, "into", "") == "vars":
                 self._trial.variables.update(outputs)
             for name, expression in plan.outputs.items():
                 outputs[name] = await ctx.evaluate(expression, outputs=outputs)
             return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
-        except (Exception, SystemExit) as error:  # every error has its verdict; a cancellation passes through
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  every error of a plugin has its verdict, sys.exit(0) too
             return outcome_of(error)
 
     async def _holds(self, ctx: TrialContext, condition: str) -> bool:
@@ -176,7 +180,9 @@ class Runner:
             if check is None:
                 check = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
-        except (Exception, SystemExit) as error:  # a look that breaks has measured nothing
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  a look that breaks has measured nothing
             outcome = outcome_of(error)
             return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
         if not isinstance(observation, Observation):

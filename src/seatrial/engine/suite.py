@@ -152,7 +152,7 @@ class Voyage:
             swept = self._unswept(error)
         self._all_swept.add(swept)
         duration = asyncio.get_running_loop().time() - start
-        trial.emit("suite_finished", **_finished(outcome, swept, duration))
+        trial.emit("suite_finished", **_finished(outcome, swept, duration, trial.did_something))
         try:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
@@ -292,7 +292,7 @@ def _planned(trial: Trial) -> dict[str, object]:
     }
 
 
-def _finished(outcome: Outcome, swept: Swept, duration: float) -> dict[str, object]:
+def _finished(outcome: Outcome, swept: Swept, duration: float, did_something: bool) -> dict[str, object]:
     data: dict[str, object] = {
         "verdict": outcome.verdict,
         "status": "completed" if outcome.verdict is Verdict.PASSED else "failed",
@@ -301,6 +301,9 @@ def _finished(outcome: Outcome, swept: Swept, duration: float) -> dict[str, obje
     }
     if outcome.verdict is not Verdict.PASSED:
         data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
+    elif not did_something:
+        # Nothing run is not a pass.
+        data |= {"verdict": "", "status": "skipped", "reason": "no step was run: the conditions of all were not met"}
     elif swept.left:
         data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} things were left behind"}
     return data

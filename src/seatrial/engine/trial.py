@@ -47,7 +47,6 @@ class Run:
     expressions: Expressions
     names: Mapping[str, str] = field(default_factory=dict)
     """Name patterns of the project."""
-    variables: Mapping[str, object] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     keep: str = "never"
     """never, failed or always."""
@@ -77,11 +76,13 @@ class Trial:
         self.system: System = suite.system.factory(suite.system.settings, suite.system.folder)
         self.outputs: dict[str, dict[str, object]] = {}
         """Outputs of steps by id."""
-        self.variables: dict[str, object] = dict(run.variables)
+        self.variables: dict[str, object] = dict(suite.vars)
         self.links: dict[tuple[str, object], Link] = {}
         self.node_names: dict[str, object] = {}
         """What expressions see of the nodes."""
         self.made_something = False
+        self.did_something = False
+        """Whether any step was begun that is more than a frame around others."""
         self.log = b""
 
     def emit(self, kind: str, /, **data: object) -> None:
