@@ -10,9 +10,9 @@ TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import Any
 
-    from seatrial.app import load as load
-    from seatrial.app import plan as plan
-    from seatrial.app import run as run
+    from seatrial.app.api import load as load
+    from seatrial.app.api import plan as plan
+    from seatrial.app.api import run as run
     from seatrial.registry import check as check
     from seatrial.registry import fault as fault
     from seatrial.registry import provider as provider
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": "seatrial.app",
-    "plan": "seatrial.app",
-    "run": "seatrial.app",
+    "load": "seatrial.app.api",
+    "plan": "seatrial.app.api",
+    "run": "seatrial.app.api",
     "check": "seatrial.registry",
     "fault": "seatrial.registry",
     "provider": "seatrial.registry",

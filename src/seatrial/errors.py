@@ -1,24 +1,24 @@
 """The exceptions of Seatrial and the exit code of each.
 
-    SeatrialError                  3  something of ours or of the infrastructure broke: unknown
-    ├── UsageError                 2  the caller asked for what cannot be
-    │   ├── DocumentError          2  wrong documents: all their problems at once
-    │   │   ├── PowersMissing      2  documents whose only fault is that they ask for missing powers (also NotSupported)
-    │   │   └── SuitesOverBudget   2  documents whose only fault is that suites can never fit (also OverBudget)
-    │   ├── NotSupported           2  a power that the provider or system does not have (also a NotImplementedError)
-    │   ├── OverBudget             2  a suite that can never fit
-    │   └── ExtraMissing           2  an optional dependency that is not installed
-    ├── NothingSelected            5  no suite was left to run
-    ├── StepFailed                 1  the product did wrong
-    │   └── Overrun                1  the product did not finish within its deadline
-    ├── CannotTell                 3  a step or check could not be judged
-    │   ├── LinkLost               3  the connection to a node broke while it was in use
-    │   ├── LinkDown               3  a node does not answer
-    │   ├── LinkRefused            3  a node answers, and does not let us in
-    │   ├── ToolMissing            3  a program that we need is not there
-    │   └── LeaseTaken             3  a port, address or environment belongs to another
-    ├── StepStopped                   a child step did not pass: carries its verdict upward
-    └── LeftBehind                 4  something could not be given back
+SeatrialError                  3  something of ours or of the infrastructure broke: unknown
+├── UsageError                 2  the caller asked for what cannot be
+│   ├── DocumentError          2  wrong documents: all their problems at once
+│   │   ├── PowersMissing      2  documents whose only fault is that they ask for missing powers (also NotSupported)
+│   │   └── SuitesOverBudget   2  documents whose only fault is that suites can never fit (also OverBudget)
+│   ├── NotSupported           2  a power that the provider or system does not have (also a NotImplementedError)
+│   ├── OverBudget             2  a suite that can never fit
+│   └── ExtraMissing           2  an optional dependency that is not installed
+├── NothingSelected            5  no suite was left to run
+├── StepFailed                 1  the product did wrong
+│   └── Overrun                1  the product did not finish within its deadline
+├── CannotTell                 3  a step or check could not be judged
+│   ├── LinkLost               3  the connection to a node broke while it was in use
+│   ├── LinkDown               3  a node does not answer
+│   ├── LinkRefused            3  a node answers, and does not let us in
+│   ├── ToolMissing            3  a program that we need is not there
+│   └── LeaseTaken             3  a port, address or environment belongs to another
+├── StepStopped                   a child step did not pass: carries its verdict upward
+└── LeftBehind                 4  something could not be given back
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Finished:
 
 @runtime_checkable
 class Link(Protocol):
-    """A way into a node. Every method raises LinkDown (no answer), LinkRefused (key, identity), LinkLost (broke off)."""
+    """A way into a node. Methods raise LinkDown (no answer), LinkRefused (key, identity), LinkLost (broke off)."""
 
     async def run(
         self,

@@ -51,7 +51,10 @@ class Harbour:
 
     def events(self) -> list[dict[str, Any]]:
         """What of the newest run's journal is whole."""
-        lines = (self.runs()[-1] / "events.jsonl").read_text().split("\n")
+        runs = self.runs()
+        if not runs or not (runs[-1] / "events.jsonl").is_file():
+            return []
+        lines = (runs[-1] / "events.jsonl").read_text().split("\n")
         return [json.loads(line) for line in lines if line.endswith("}")]
 
     def left(self) -> list[str]:

@@ -100,7 +100,7 @@ def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour:
 
 def test_a_second_interrupt_is_faster_and_still_clean(harbour: Harbour) -> None:
     process = harbour.start("run", DEMO, "--format", "plain")
-    until(lambda: harbour.runs() and any(e["kind"] == "fault" for e in harbour.events()), "the first fault")
+    until(lambda: any(e["kind"] == "fault" for e in harbour.events()), "the first fault")
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
@@ -121,7 +121,10 @@ def test_clean_leaves_a_living_run_alone(harbour: Harbour) -> None:
     document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
     process = harbour.start("run", document, "--format", "none")
     try:
-        until(lambda: harbour.runs() and any(e["data"].get("type") == "wait" for e in harbour.events()), "the wait")
+        until(
+            lambda: any(e["data"].get("type") == "wait" and e["kind"] == "step_started" for e in harbour.events()),
+            "the wait",
+        )
         cleaned = harbour.seatrial("clean")
         assert cleaned.returncode == 0
         assert "still going on" in cleaned.stdout
@@ -131,6 +134,11 @@ def test_clean_leaves_a_living_run_alone(harbour: Harbour) -> None:
         os.kill(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
     assert harbour.left() == []
+
+
+def happened(harbour: Harbour) -> set[tuple[str, str]]:
+    """Every kind of event so far, with the type of its step."""
+    return {(event["kind"], event["data"].get("type", "")) for event in harbour.events()}
 
 
 PROVIDERS = '''

@@ -68,6 +68,8 @@ async def clean(options: CleanOptions) -> Cleaned:
     """Give back what the ledgers of dead runs and the providers' own lists show."""
     project = find(options.project)
     cleaned = Cleaned()
+    if options.run and not any(project.ledger_folder.glob(f"{options.run}*.jsonl")):
+        project.run_folder(options.run)  # a run that is known has nothing out; for any other this says what there is
     for file in sorted(project.ledger_folder.glob("*.jsonl")):
         if options.run and not file.stem.startswith(options.run):
             continue

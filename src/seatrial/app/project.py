@@ -55,12 +55,6 @@ class Project:
         return {**DEFAULT_NAMES, **(self.settings.value("names") or {})}
 
     @property
-    def variables(self) -> Mapping[str, object]:
-        """The project's `[vars]`."""
-        variables: Mapping[str, object] = self.settings.value("vars") or {}
-        return variables
-
-    @property
     def keep(self) -> str:
         """never, failed or always."""
         return str(self.settings.value("keep") or "never")
@@ -87,7 +81,8 @@ class Project:
                 f"no scenario was named, and the project {self.folder} has none in {', '.join(patterns)}; "
                 "name a file (`seatrial run FILE`) or begin with `seatrial init`"
             )
-        return found
+        here = Path.cwd()
+        return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
 
     def new_run_folder(self, run_id: str) -> Path:
         """Make the folder of a new run; one elsewhere (`report_dir`) is found again through a link."""

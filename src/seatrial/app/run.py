@@ -109,7 +109,7 @@ def plan_documents(
 
     project = project or find(options.project)
     registry = registry or project.registry(options.plugins)
-    settings = project.with_flags(_flags(options)).settings
+    settings = project.with_flags(flags_of(options)).settings
     plan: Plan = compile_documents(
         [Path(path) for path in paths] or project.scenarios(),
         registry,
@@ -122,7 +122,7 @@ def plan_documents(
     return selected(plan, options, project)
 
 
-def _flags(options: RunOptions) -> dict[str, object]:
+def flags_of(options: RunOptions) -> dict[str, object]:
     flags = {
         "parallel": options.parallel,
         "keep": options.keep,
@@ -165,7 +165,7 @@ def _passed_in(project: Project, run: str) -> set[str]:
 
 async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
     """Run a plan to its end; signals are taken in, and everything is given back before it returns."""
-    project = project.with_flags(_flags(options))
+    project = project.with_flags(flags_of(options))
     run_id = new_run_id()
     folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
@@ -185,7 +185,6 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         registry=registry,
         expressions=_expressions(),
         names=project.names,
-        variables=project.variables,
         secrets=_secrets(plan, journal),
         keep=options.keep or project.keep,
         keep_seconds=options.keep_seconds,

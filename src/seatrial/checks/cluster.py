@@ -49,8 +49,10 @@ class Status:
 
     def __post_init__(self) -> None:
         known = [*STATES, *SAME_STATE]
+        if self.state in known:
+            return
         close = difflib.get_close_matches(self.state, known, n=1, cutoff=0.8)
-        if self.state not in known and close:  # A system may have states of its own, but hardly one so like another.
+        if close:  # A system may have states of its own, but hardly one so like another.
             raise ValueError(f"unknown state {self.state!r}: did you mean {close[0]!r}? allowed: {', '.join(known)}")
 
     async def observe(self, ctx: Context) -> Observation:

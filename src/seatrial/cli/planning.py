@@ -78,13 +78,13 @@ def check(arguments: Arguments) -> int:
 
 def _plan(arguments: Arguments) -> tuple[Plan, Project, Registry]:
     from seatrial.app.project import find
-    from seatrial.app.run import _flags, plan_documents
+    from seatrial.app.run import flags_of, plan_documents
 
     options = options_of(arguments)
     project = find(options.project)
     registry = project.registry(options.plugins)
     plan = plan_documents(arguments.paths, options, project=project, registry=registry)
-    return plan, project.with_flags(_flags(options)), registry
+    return plan, project.with_flags(flags_of(options)), registry
 
 
 def _warn(plan: Plan) -> None:

@@ -194,7 +194,8 @@ async def _give_back(
     error = ""
     clock = asyncio.get_running_loop().time
     start = clock()
-    limit = asyncio.timeout(HURRY if hurry() else PATIENCE)
+    # A deployer's own destroy may take longer than a process does: whoever made the thing said how long.
+    limit = asyncio.timeout(HURRY if hurry() else max(PATIENCE, float(str(resource.detail.get("timeout", 0)))))
     try:
         async with limit:
             with _hurrying(limit, hurry):

@@ -79,7 +79,7 @@ class Journal:
         for reporter in tuple(self._reporters):
             try:
                 reporter.on(event)
-            except BaseException as error:  # noqa: BLE001  nobody's reporter stops the trial; no run is green after it
+            except BaseException as error:
                 self._reporters.remove(reporter)
                 complaints.append(f"the reporter {type(reporter).__name__} broke: {type(error).__name__}: {error}")
         # Only now: every reporter has the events in the order of the file.
@@ -111,7 +111,7 @@ class Journal:
         for reporter in self._reporters:
             try:
                 reporter.close()
-            except BaseException as error:  # noqa: BLE001  the others must be closed, and the file too
+            except BaseException as error:
                 name = type(reporter).__name__
                 self.trouble = self.trouble or f"a report could not be written: {name}: {type(error).__name__}: {error}"
         os.close(self._file)

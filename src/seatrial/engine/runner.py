@@ -124,7 +124,7 @@ class Runner:
             return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  every error of a plugin has its verdict, sys.exit(0) too
+        except BaseException as error:
             return outcome_of(error)
 
     async def _holds(self, ctx: TrialContext, condition: str) -> bool:
@@ -182,7 +182,7 @@ class Runner:
             observation = await check.observe(ctx)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  a look that breaks has measured nothing
+        except BaseException as error:
             outcome = outcome_of(error)
             return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
         if not isinstance(observation, Observation):

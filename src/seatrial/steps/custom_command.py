@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.process import TimedOut, words
+from seatrial.links.spawned import spawn
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
@@ -17,7 +18,6 @@ from seatrial.model.values import Argv, Duration
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.steps.scripts import find, inside
-from seatrial.links.spawned import spawn
 from seatrial.steps.targets import SELECTOR, each
 
 SHOWN = 20

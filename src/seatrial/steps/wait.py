@@ -25,7 +25,8 @@ class Wait:
     for_: Duration | None = field(default=None, metadata={"doc": "How long."})
     until: Expression = field(default=Expression(""), metadata={"doc": "A CEL expression that has to become true."})
     timeout: Duration | None = field(
-        default=None, metadata={"doc": "How long it may take before the step fails; 5 minutes where `until` names none."}
+        default=None,
+        metadata={"doc": "How long it may take; 5 minutes where `until` has none."},
     )
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
@@ -33,7 +34,10 @@ class Wait:
         if (self.for_ is None) == (not self.until):
             yield "until" if self.until else "", "name exactly one of `for` (a duration) and `until` (an expression)"
         elif self.for_ is not None and self.timeout is not None and self.timeout < self.for_:
-            yield "timeout", f"{self.timeout:g} s are over before the {self.for_:g} s of `for`: the step could never pass"
+            yield (
+                "timeout",
+                f"{self.timeout:g} s end before the {self.for_:g} s of `for`: it could never pass",
+            )
 
     async def run(self, ctx: Context) -> Outputs | None:
         """Overrun when `until` never held, CannotTell when at the end it could not be worked out."""
