@@ -44,7 +44,6 @@ def test_the_example_passes(tmp_path, document):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.xfail(reason="ctx.state_of asks the provider about nodes that are the deployer's")
 def test_the_deployer_example_passes(tmp_path):
     done = run(tmp_path, str(EXAMPLES / "deployer" / "deployer.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
