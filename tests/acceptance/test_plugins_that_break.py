@@ -1,4 +1,4 @@
-"""Whatever a user's plugin raises, also what ends processes, the run is never green by it, and gives everything back."""
+"""Whatever a plugin of the user raises, also what ends processes, no run is green by it, and nothing is left."""
 
 from __future__ import annotations
 

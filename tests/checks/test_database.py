@@ -44,7 +44,7 @@ CASES = {
         "unknown",
         "unknown",
     ),
-    "nothing is deployed": (told("initialized"), "failed", "failed", "passed"),
+    "nothing is deployed": (told("initialized"), "unknown", "unknown", "unknown"),
     "it is destroyed": (told("destroyed"), "failed", "failed", "passed"),
     "the whole is told running": (told("running"), "passed", "failed", "failed"),
     "the whole is told degraded": (told("degraded"), "unknown", "unknown", "failed"),

@@ -58,6 +58,9 @@ class _Service:
     async def observe(self, ctx: Context) -> Observation:
         """Look at the service of every node once."""
         status = await ctx.system.status(ctx)
+        if status.state == "initialized" and not status.nodes:
+            # Over no nodes nothing is measured: a service that was never there is not one that went down.
+            return unknown(status.why or "nothing is deployed yet", self.state)
         open_ = possible(status)
         why = "; ".join(reasons(status)) or status.why
         if self.state not in open_:
