@@ -98,8 +98,9 @@ class _Process:
     async def destroy(self, resource: Resource) -> None:
         pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
         tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
-        # Its children carry the tag: those that outlived it, or left its group, are found by that.
-        victims = [pid] if process_start(pid) == started else _tagged(tag)
+        # Its children carry the tag: those that outlived it, or left its group, are found by that. With no pid it is
+        # all that a trial ran, whose tags begin with its name.
+        victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
         while victims:
             for victim in victims:
                 with suppress(ProcessLookupError):
@@ -125,11 +126,17 @@ def _running(pid: int) -> bool:
 
 
 def _tagged(tag: bytes) -> list[int]:
+    """The processes whose tag is this one, or begins with it and a dash."""
     found = []
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
+        if entry.isdigit() and int(entry) != os.getpid():
             try:
-                if tag in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and _running(int(entry)):
+                # Most have none, and need no closer look.
+                environ = Path(f"/proc/{entry}/environ").read_bytes()
+                if tag not in environ:
+                    continue
+                ours = any(one == tag or one.startswith(tag + b"-") for one in environ.split(b"\0"))
+                if ours and _running(int(entry)):
                     found.append(int(entry))
             except OSError:
                 continue

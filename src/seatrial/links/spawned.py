@@ -12,8 +12,7 @@ from seatrial.links import process
 from seatrial.spi import Context, Finished
 
 SHORT = 0.2
-"""Seconds that a program lives before the ledger hears of it. One that is shorter has ended before anybody could need
-to end it; it carries the trial's id in its environment all the same."""
+"""Seconds that a program lives before the ledger hears of it by its pid; by its tag it is known from the start."""
 
 TAG = "SEATRIAL_STEP_TAG"
 """The variable by which whoever gives a process back knows what belongs to it."""
@@ -29,6 +28,9 @@ async def spawn(
     timeout: float | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; see links.process.run for what it raises."""
+    if ctx.trial_id not in _announced:
+        _announced.add(ctx.trial_id)
+        await _announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     record = _Record(ctx, name)
     environment = {**ctx.environment(), TAG: name, **env}
@@ -36,6 +38,20 @@ async def spawn(
         return await process.run(argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started)
     finally:
         await record.ended()
+
+
+_announced: set[str] = set()
+"""Trials of this process whose ledgers know that they run programs."""
+
+
+async def _announce(ctx: Context) -> None:
+    """Write down once, before the first program of a trial, that whatever carries a tag of it is to end with it: so
+    that one which is short, or goes its own way as a daemon, is found at the end and after a crash."""
+    await ctx.make("process", ctx.trial_id, _exists, owner="engine:process", detail={"pid": 0, "started": ""})
+
+
+async def _exists() -> None:
+    """It does already."""
 
 
 class _Record:
@@ -59,11 +75,8 @@ class _Record:
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        async def exists() -> None:
-            """It does already."""
-
         detail = {"pid": self._pid, "started": self._began}
-        await self._ctx.make("process", self._name, exists, owner="engine:process", detail=detail)
+        await self._ctx.make("process", self._name, _exists, owner="engine:process", detail=detail)
 
     async def ended(self) -> None:
         """It ended; what it left in its group stays in the ledger and is given back at the trial's end."""

@@ -1,0 +1,46 @@
+"""Programs of steps and checks that try to outlive their trial."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+from tests.acceptance.harness import Harbour, suite, until, validate
+
+DAEMON = """
+import os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+null = os.open(os.devnull, os.O_RDWR)
+for fd in range(3):
+    os.dup2(null, fd)
+open(sys.argv[1], "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", ["step", "check"])
+def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: Harbour) -> None:
+    (harbour.folder / "daemon.py").write_text(DAEMON)
+    argv = [sys.executable, "daemon.py", str(harbour.folder / "up")]
+    begin = {"step": "custom_command", "custom_command": argv}
+    if how == "check":
+        begin = validate({"check": "command", "command": argv})
+    up = validate({"check": "file", "path": "up"}, retry={"timeout": "10s"})
+    done = harbour.seatrial("run", harbour.write("a.json", suite(begin, up)))
+    assert done.returncode == 0, done.stdout
+    assert harbour.left() == []
+
+
+def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(harbour: Harbour) -> None:
+    step = {"step": "custom_command", "custom_command": "kill -9 $PPID; exec sleep 600"}
+    process = harbour.start("run", harbour.write("a.json", suite(step)), "--format", "none")
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+    assert any("sleep 600" in one for one in harbour.left())
+    assert harbour.seatrial("clean").returncode == 0
+    until(lambda: harbour.left() == [], "the end of the command")
