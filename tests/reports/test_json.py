@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,31 @@ def test_a_large_result_is_not_written_anew_for_each_suite(tmp_path: Path, monke
     assert written.count("result.json") >= 1000
     after_planning = written[written.index("result.json") :]
     assert after_planning.count("results.json") < 100
+
+
+def test_of_many_running_suites_each_file_is_written_in_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(module, "replace", lambda file, content: written.append(f"{file.parent.name}/{file.name}"))
+    story, names = Story().tell("run_started"), [f"t{index}" for index in range(100)]
+    for name in names:
+        story.plan(name).begin(name)
+    report = Json(tmp_path)
+    for event in story.events:
+        report.on(event)
+    written.clear()
+    story.events.clear()
+    for _ in range(4):
+        for name in names:
+            story.tell("log", name, after=0.0, level="info", text="…")
+        story.tell("log", names[0], after=module.PAUSE * 2, level="info", text="…")
+    turns = []
+    for event in story.events:
+        report.on(event)
+        turns.append(len(written))
+    assert {f"{name}/result.json" for name in names} <= set(written)
+    assert max(after - before for before, after in pairwise(turns)) <= module.ABREAST + 1
 
 
 def test_steps_that_were_cut_off_are_in_the_suite_file_of_a_run_that_was_ended_later(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from seatrial.reports.document import Document
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+_NOT_XML = re.compile("[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 BODY = 20_000
 """Characters of a case's details that are kept."""
@@ -93,9 +96,7 @@ def _case(parent: Element, suite: CaseSuite, case: Case) -> str:
 def _xml(text: object) -> str:
     """Text that XML 1.0 can hold."""
     cleaned = words.plain(text)
-    return "".join(
-        c for c in cleaned if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
-    )
+    return cleaned if cleaned.isprintable() else _NOT_XML.sub("", cleaned)
 
 
 def _cut(text: str) -> str:

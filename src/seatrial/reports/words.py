@@ -56,7 +56,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 
 def plain(text: object) -> str:
     """Text without terminal escapes; other control characters are shown as `\\x07`, tabs and line ends stay."""
-    cleaned = _ESCAPES.sub("", str(text)).replace("\r\n", "\n")
+    text = str(text)
+    if text.isprintable():  # so is nearly all; nothing that is looked for below is printable
+        return text
+    cleaned = _ESCAPES.sub("", text).replace("\r\n", "\n")
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", cleaned)
 
 
