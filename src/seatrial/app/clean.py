@@ -73,7 +73,17 @@ async def clean(options: CleanOptions) -> Cleaned:
     for file in sorted(project.ledger_folder.glob("*.jsonl")):
         if options.run and not file.stem.startswith(options.run):
             continue
-        await _clean_run(project, file, options, cleaned)
+        try:
+            await _clean_run(project, file, options, cleaned)
+        except Exception as error:  # noqa: BLE001  what is wrong with one run must not keep the others standing
+            told = f"it cannot be cleaned up: {type(error).__name__}: {error}"
+            cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": told})
+    from seatrial.app.strays import give_back_strays
+
+    strays = await give_back_strays(project, only=options.run, dry_run=options.dry_run)
+    cleaned.given_back += strays.given_back
+    cleaned.left += strays.left
+    cleaned.alone += strays.alone
     return cleaned
 
 
@@ -96,7 +106,15 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
         cleaned.given_back += [f"{entry.resource}" for entry in due]
         ledger.close()
         return
-    await _give_back(project, ledger, due, bool(kept), cleaned)
+    if ledger.unreadable:
+        cleaned.alone.append(
+            f"run {run}: {ledger.unreadable} lines of its ledger cannot be read; what they named and the providers' "
+            f"own lists do not show is not known to us ({file})"
+        )
+    try:
+        await _give_back(project, ledger, due, bool(kept), cleaned)
+    finally:
+        ledger.close()
 
 
 def _due(entries: list[Entry], options: CleanOptions) -> tuple[list[Entry], list[Entry]]:

@@ -131,6 +131,17 @@ class Leases:
                 found.append((file.parent.name, file.name, str(said.get("trial", ""))))
         return found
 
+    def holders(self) -> dict[str, Mapping[str, object]]:
+        """Every run that holds a lease, and what one of its leases says of it."""
+        found: dict[str, Mapping[str, object]] = {}
+        for file in self.folder.glob("*/*"):
+            try:
+                said = json.loads(file.read_text() or "{}")
+                found.setdefault(str(said["run"]), said)
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                continue
+        return found
+
     def _file(self, kind: str, name: str) -> Path:
         return self.folder / kind / name.replace("/", "_")
 

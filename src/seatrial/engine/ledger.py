@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -43,6 +42,8 @@ class Ledger:
         self._fd = -1
         self._torn = False
         """Whether the file ends in a line that was cut off, by a crash or by a full disk."""
+        self.unreadable = 0
+        """Whole lines that are no records of ours: what they named is known to the providers' own lists at best."""
 
     @classmethod
     def open(cls, folder: Path, run: str) -> Ledger:
@@ -110,8 +111,13 @@ class Ledger:
     def _replay(self) -> None:
         """Read the records back. A crash can cut the last line: it is ended before the next one is written."""
         data = self.file.read_bytes()
-        for entry_op, record in _records(data):
-            _apply(self._entries, entry_op, record)
+        for line in data.split(b"\n"):
+            try:
+                _apply(self._entries, json.loads(line) if line else {})
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                # A last line that a crash cut short is no record, and what it would have said had not begun: the
+                # intent is whole before anything is made.
+                self.unreadable += not data.endswith(line)
         self._torn = bool(data) and not data.endswith(b"\n")
 
 
@@ -155,18 +161,11 @@ def _move(file: Path, archive: Path) -> None:
         file.unlink()
 
 
-def _records(data: bytes) -> Iterator[tuple[str, dict[str, object]]]:
-    for line in data.split(b"\n"):
-        try:
-            record = json.loads(line)
-            yield record.pop("op"), record
-        except (ValueError, KeyError, AttributeError):
-            # Only a line that a crash cut short is no record, and what it would have said had not begun:
-            # the intent is whole before anything is made.
-            continue
-
-
-def _apply(entries: dict[Key, Entry], op: str, record: dict[str, object]) -> None:
+def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:
+    """Take one line; whatever is wrong with it is raised before anything is changed."""
+    if not record:
+        return
+    op = str(record.pop("op"))
     key = (str(record["owner"]), str(record["kind"]), str(record["name"]), str(record.get("trial", "")))
     if op == "given_back":
         entries.pop(key, None)

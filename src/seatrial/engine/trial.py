@@ -59,7 +59,8 @@ class Run:
 
     def holder(self, trial: str) -> dict[str, object]:
         """Who holds a lease."""
-        return {"run": self.id, "trial": trial, "pid": os.getpid(), "project": str(self.project)}
+        host = os.uname().nodename
+        return {"run": self.id, "trial": trial, "pid": os.getpid(), "host": host, "project": str(self.project)}
 
 
 class Trial:

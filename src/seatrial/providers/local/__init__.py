@@ -29,6 +29,8 @@ _TAIL = 64 * 1024
 class Local:
     """Each node is a supervised process tree with its own folder, loopback address, SSH server and services."""
 
+    on_this_host = True
+    """Its nodes stand on leases of this host, so that `clean` looks for them by what holds a lease."""
     powers = frozenset(Powers)
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
