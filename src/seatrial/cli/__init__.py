@@ -36,12 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"seatrial {__version__}\n")
         return 0
-    # Imports and plans make many objects and hardly a cycle: the collector looks at them seldom (measured: 8 ms of 170).
-    gc.set_threshold(20_000, 20, 20)
+    ours = argv is None  # the whole process; else it belongs to whoever called us, and so does its collector
+    if ours:
+        # Imports and plans make many objects and hardly a cycle: the collector looks seldom (measured: 8 ms of 170).
+        gc.set_threshold(20_000, 20, 20)
     from seatrial.cli.faults import guarded
 
     as_json = words[:1] != ["report"] and "--format json" in " ".join(words).replace("=", " ")
-    return guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
+    code = guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
+    if ours:
+        gc.freeze()  # all that lives goes with the process: no last search for cycles in it (measured: 12 ms of 165)
+    return code
 
 
 def dispatch(words: list[str]) -> int:
