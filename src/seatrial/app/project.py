@@ -86,17 +86,19 @@ class Project:
 
     def new_run_folder(self, run_id: str) -> Path:
         """Make the folder of a new run; one elsewhere (`report_dir`) is found again through a link."""
-        _ignored(self.state)
+        if not self.state.is_dir():
+            _make(self.state)
+            _ignored(self.state)
         own = self.runs / run_id
         wanted = self.settings.value("report_dir")
         if not wanted:
-            own.mkdir(parents=True)
+            _make(own)
             return own
         folder = Path(wanted).absolute()
         if (folder / "events.jsonl").exists():
             raise UsageError(f"{wanted}: holds the report of another run already; name a fresh folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.runs.mkdir(parents=True, exist_ok=True)
+        _make(folder)
+        _make(self.runs)
         own.symlink_to(folder)
         return folder
 
@@ -124,12 +126,24 @@ def find(start: Path | None = None) -> Project:
     """The project around a folder (the current one); without a `seatrial.toml` upward it is that folder itself."""
     from seatrial.loading.settings import load
 
-    settings = load(start or Path.cwd())
+    try:
+        here = start or Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder was deleted: go to another (`cd`) and try again") from None
+    settings = load(here)
     return Project(folder=settings.folder, settings=settings)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder for what a run writes; UsageError when that cannot be, since nothing is started without it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be made ({error.strerror}), and a run writes there what it does; nothing was started"
+        ) from error
 
 
 def _ignored(state: Path) -> None:
     """The state folder keeps itself out of version control."""
-    if not state.is_dir():
-        state.mkdir(parents=True, exist_ok=True)
-        (state / ".gitignore").write_text("*\n")
+    (state / ".gitignore").write_text("*\n")

@@ -18,6 +18,7 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
 
     `as_json`: what kept it from starting is one JSON document on standard output as well.
     """
+    _opened()
     _readable()
     try:
         code = _ended(work)
@@ -94,6 +95,13 @@ def _pipe_closed() -> int:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return PIPE_CLOSED
+
+
+def _opened() -> None:
+    """An output that was closed before we began (`>&-`) takes what is written, and shows it to nobody."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _readable() -> None:
