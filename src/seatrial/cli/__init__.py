@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 TYPE_CHECKING = False  # not even `typing` is imported before the version is told
@@ -36,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"seatrial {__version__}\n")
         return 0
+    import gc
+
     ours = argv is None  # the whole process; else it belongs to whoever called us, and so does its collector
     if ours:
         # Imports and plans make many objects and hardly a cycle: the collector looks seldom (measured: 8 ms of 170).

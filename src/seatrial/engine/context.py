@@ -120,8 +120,7 @@ class TrialContext:
     # Names and expressions
 
     def environment(self) -> dict[str, str]:
-        identity = self._trial.identity()
-        return {**self._trial.run.environment, **identity, "SEATRIAL_DEPLOYMENT_DIR": str(self.deploy_dir)}
+        return {**self._trial.run.environment, **self._trial.identity, "SEATRIAL_DEPLOYMENT_DIR": str(self.deploy_dir)}
 
     def names(self) -> Mapping[str, object]:
         trial = self._trial
@@ -349,7 +348,8 @@ class TrialContext:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():  # nearly always it is there: to ask costs less than a refused mkdir
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -42,7 +42,7 @@ async def _send(trial: Trial, notification: Notification, message: dict[str, obj
     if notification.command:
         from seatrial.links.process import run
 
-        env = {**trial.run.environment, **trial.identity()}
+        env = {**trial.run.environment, **trial.identity}
         done = await run(notification.command, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))
         if not done.ok:
             raise RuntimeError(f"{notification.command[0]} ended with {done.exit_code}: {done.stderr[-200:]}")

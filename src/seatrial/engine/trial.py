@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,7 +91,8 @@ class Trial:
         """An event of this trial."""
         self.run.journal.emit(kind, self.id, data)
 
-    def identity(self) -> dict[str, str]:
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
         """The names that every process of the trial has in its environment."""
         flow, patterns = self.suite.name, self.run.names
         namespace = fitted(patterns.get("flow", "run-e2e-{flow}-{id}"), flow=flow, id=self.id)

@@ -106,6 +106,12 @@ def _group_lives(group: int) -> bool:
 def _ticks(pid: int) -> str:
     """When a process was started, in ticks since boot: with it a reused pid is found out."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
+        stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # for each program: a third of Path.read_text
+    except FileNotFoundError:
         return ""
+    try:
+        return os.read(stat, 4096).rpartition(b")")[2].split()[19].decode()
+    except ProcessLookupError:
+        return ""
+    finally:
+        os.close(stat)
