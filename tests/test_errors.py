@@ -9,7 +9,7 @@ from seatrial import errors
 from seatrial.errors import DocumentError, NotSupported, Overrun, Problem, SeatrialError, StepFailed, nearest
 from seatrial.model.result import Category
 
-TREE = re.compile(r"^    (?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d)? ")
+TREE = re.compile(r"^ *(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<code>\d)? ")
 CLASSES = {name: cls for name, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, SeatrialError)}
 
 

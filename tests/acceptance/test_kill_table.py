@@ -74,15 +74,16 @@ def test_killed_at_any_event_and_cleaned_nothing_is_left(chunk: int, tmp_path: P
         code = run_to(harbour, event)
         if code == 0:
             break
-        assert code == -signal.SIGKILL
+        assert code == -signal.SIGKILL, [(row["error"], row["evidence"]) for row in harbour.results()["results"]]
         cleaned = harbour.seatrial("clean")
         assert cleaned.returncode == 0, f"event {event}: {cleaned.stdout}{cleaned.stderr}"
         assert harbour.left() == [], f"event {event}"
         if (harbour.runs()[-1] / "events.jsonl").stat().st_size:
             results = assert_results_are_true(harbour)
             assert results["finished"]
-        again = harbour.seatrial("clean")
-        assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
+        if event <= CHUNKS:
+            again = harbour.seatrial("clean")
+            assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
         event += CHUNKS
     assert event > CHUNKS, "no run was killed at all"
 

@@ -34,10 +34,10 @@ def test_a_command_runs_in_the_home_of_the_node(make):
     assert machine.ask("pwd; echo $HOME").split() == [f"{machine.folder}/home"] * 2
 
 
-def test_a_background_process_does_not_hold_the_session_open(make, mark, asleep):
+def test_a_background_process_does_not_hold_the_session_open(make, mark, asleep, until):
     machine = make().power_on()
     assert machine.ssh(f"sleep {mark} & echo started", timeout=5).stdout == "started\n"
-    assert asleep(mark)
+    until(lambda: asleep(mark), "the command in the background")
 
 
 def test_a_client_that_goes_takes_its_command_with_it(make, mode, mark, asleep, until):
@@ -47,7 +47,7 @@ def test_a_client_that_goes_takes_its_command_with_it(make, mode, mark, asleep, 
         async with machine.connect() as connection:
             process = await connection.create_process(f"sleep {mark} & echo sleeping; wait")
             assert await process.stdout.readline() == "sleeping\n"
-            assert asleep(mark)
+            until(lambda: asleep(mark), "the command")  # the shell says so before it has become a sleep
             connection.abort()
 
     asyncio.run(go())
