@@ -101,3 +101,17 @@ def shell(harbour: Harbour, command: str) -> int:
     return subprocess.run(
         ["bash", "-c", command], cwd=harbour.folder, env=environment(harbour), capture_output=True, check=False
     ).returncode
+
+
+def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(harbour: Harbour) -> None:
+    import seatrial
+
+    packages = [str(Path(seatrial.__file__).parent.parent), *(one for one in sys.path if one.endswith("-packages"))]
+    bare = {**harbour.environment, "PYTHONPATH": os.pathsep.join(packages)}
+    document = harbour.write("a.json", deployed())
+    command = [sys._base_executable, "-S", "-m", "seatrial", "run", str(document)]  # type: ignore[attr-defined]
+    done = subprocess.run(
+        command, cwd=harbour.folder, env=bare, capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert harbour.left() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 
@@ -21,6 +22,8 @@ SAMPLE: Mapping[str, object] = {
             *("--peers", "${{ cluster.peers }}"),
             *("--data", "${{ node.folder }}/data"),
         ],
+        # Where this Seatrial was found by the path alone, its sample is found in the same way.
+        "env": {name: os.environ[name] for name in ("PYTHONPATH",) if os.environ.get(name)},
         # A suite need not have the parameter: without it the sample behaves.
         "parameter_flags": {"misbehave": "--misbehave"},
         "stop_timeout": 3,
