@@ -88,7 +88,7 @@ class TrialContext:
 
     @property
     def deploy_dir(self) -> Path:
-        return _made(self._trial.folder / "deployment")
+        return _made(self._trial.deploy_dir)
 
     @property
     def state(self) -> Path:
@@ -139,8 +139,8 @@ class TrialContext:
             "secrets": trial.run.secrets,
             "nodes": trial.node_names,
             "provider": trial.suite.provider,
-            "deploy_dir": str(trial.folder / "deployment"),
-            "deployment_dir": str(trial.folder / "deployment"),
+            "deploy_dir": str(trial.deploy_dir),
+            "deployment_dir": str(trial.deploy_dir),
             **self._more,
         }
 

@@ -73,6 +73,7 @@ class Trial:
         self.id = id
         self.deployment_id = f"{suite.test_id}-{id}"
         self.folder = run.folder / _folder_name(self.deployment_id)
+        self.deploy_dir = self.folder / "deployment"
         self.random = random.Random(id)
         self.provider: Provider = run.registry.get("provider", suite.provider)(suite.provider_settings)
         self.system: System = suite.system.factory(suite.system.settings, suite.system.folder)

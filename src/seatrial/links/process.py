@@ -92,6 +92,7 @@ class _Stream:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.open = True
+        self.watched = False
         self._head: list[bytes] = []
         self._room = KEEP // 2
         self._tail = bytearray()
@@ -186,6 +187,7 @@ class _Child:
         for stream in (self.out, self.err):
             if stream.open:
                 self._loop.add_reader(stream.fd, self._on_output, stream)
+                stream.watched = True
 
     def _on_output(self, stream: _Stream) -> None:
         self._take(stream)
@@ -246,7 +248,8 @@ class _Child:
     def _shut(self, stream: _Stream) -> None:
         if stream.open:
             stream.open = False
-            self._loop.remove_reader(stream.fd)
+            if stream.watched:
+                self._loop.remove_reader(stream.fd)
             os.close(stream.fd)
 
     def reap(self) -> int:

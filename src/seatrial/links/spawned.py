@@ -61,17 +61,18 @@ class _Record:
         self._ctx = ctx
         self._name = name
         self._pid = 0
-        self._began = ""
+        self._began = "over"
+        """When it was started; a program that ended before it was asked for is known by its tag alone."""
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def started(self, pid: int) -> None:
         """It runs: in a while the ledger has to know."""
         self._pid = pid
-        self._began = _ticks(pid)
         self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
 
     def _begin(self) -> None:
+        self._began = _ticks(self._pid)  # now: it is not reaped yet, and of short ones nobody need ask (20 us each)
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
@@ -106,12 +107,6 @@ def _group_lives(group: int) -> bool:
 def _ticks(pid: int) -> str:
     """When a process was started, in ticks since boot: with it a reused pid is found out."""
     try:
-        stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # for each program: a third of Path.read_text
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
         return ""
-    try:
-        return os.read(stat, 4096).rpartition(b")")[2].split()[19].decode()
-    except ProcessLookupError:
-        return ""
-    finally:
-        os.close(stat)

@@ -116,7 +116,7 @@ class Console(Document):
         if row is None:
             return
         depth, state = _depth(row), words.state(row)
-        say = f"{self._marks[state]} {self._titled(row)}"
+        say = f"{self._marks[state]} {words.title(row)}"
         if state == "skipped":
             self._line(event.trial, depth, f"{say}  (skipped: {words.one_line(row['reason'], 120)})", state)
             return
@@ -127,15 +127,10 @@ class Console(Document):
             self._checked(event.trial, depth + 2, row)
         self._trouble(event.trial, depth + 1, row)
 
-    def _titled(self, row: Row) -> str:
-        checks = ", ".join(words.one_line(check["check"], 60) for check in row["validation_results"])
-        described = row["description"] or row["id"]
-        return words.title(row) + (f"  {checks}" if checks and not described else "")
-
     def _checked(self, trial: str, depth: int, row: Row) -> None:
-        """Under a step with a description of its own: what it looked at."""
+        """Under a step: what it looked at."""
         checks = [words.one_line(check["check"], 60) for check in row["validation_results"]]
-        if not checks or not row["description"]:
+        if not checks:
             return
         line = ""
         for check in checks:
