@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.acceptance.harness import Harbour, suite, until, validate
@@ -36,6 +40,18 @@ def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: H
     assert harbour.left() == []
 
 
+@pytest.mark.parametrize("then", ["true", "sleep 0.4"])
+def test_what_a_command_leaves_in_the_background_ends_with_the_trial_also_without_an_environment(
+    then: str, harbour: Harbour
+) -> None:
+    mark = f"61{os.getpid()}"
+    step = {"step": "custom_command", "custom_command": f"env -i sleep {mark} >/dev/null 2>&1 & {then}"}
+    done = harbour.seatrial("run", harbour.write("a.json", suite(step)))
+    assert done.returncode == 0, done.stdout
+    assert "left processes behind" in done.stdout
+    assert not any(mark in command for command in commands())
+
+
 def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(harbour: Harbour) -> None:
     step = {"step": "custom_command", "custom_command": "kill -9 $PPID; exec sleep 600"}
     process = harbour.start("run", harbour.write("a.json", suite(step)), "--format", "none")
@@ -44,3 +60,10 @@ def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clea
     assert any("sleep 600" in one for one in harbour.left())
     assert harbour.seatrial("clean").returncode == 0
     until(lambda: harbour.left() == [], "the end of the command")
+
+
+def commands() -> Iterator[str]:
+    """The command line of every process."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):  # it ended while we looked
+            yield Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

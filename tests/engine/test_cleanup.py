@@ -114,6 +114,17 @@ def test_a_timeout_of_the_owners_own_is_told_as_such(tmp_path):
     assert result.left[0][1] == "TimeoutError: the API did not answer"
 
 
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
+def test_an_owner_that_would_end_the_process_keeps_nobody_standing(tmp_path, error):
+    async def ends(moment, name):
+        if name == "a":
+            raise error
+
+    result, _, _ = swept(tmp_path, thing("a"), thing("b"), world=World(meddle=ends))
+    assert [resource.name for resource, _ in result.left] == ["a"]
+    assert result.given_back == 1
+
+
 def test_folders_go_and_what_is_outside_stays(tmp_path):
     inside, outside = tmp_path / "run" / "state", tmp_path / "precious"
     (inside / "deep").mkdir(parents=True)

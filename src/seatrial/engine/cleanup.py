@@ -101,6 +101,9 @@ class _Process:
         # Its children carry the tag: those that outlived it, or left its group, are found by that. With no pid it is
         # all that a trial ran, whose tags begin with its name.
         victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
+        for member, began in resource.detail.get("members") or ():  # type: ignore[attr-defined]
+            if member not in victims and began and process_start(member) == began:
+                victims.append(member)
         while victims:
             for victim in victims:
                 with suppress(ProcessLookupError):
@@ -209,7 +212,12 @@ async def _give_back(
                 await owners.of(entry).destroy(resource)
     except TimeoutError as problem:
         error = f"did not go within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
-    except Exception as problem:  # one stubborn thing must not keep the others
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        error = "it was cancelled by something inside it"
+    except BaseException as problem:  # one stubborn thing must not keep the others, nor a plugin's sys.exit
         error = f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
     if not error:
         try:

@@ -75,8 +75,8 @@ class _Record:
         self._began = _ticks(self._pid)  # now: it is not reaped yet, and of short ones nobody need ask (20 us each)
         self._writing = asyncio.create_task(self._write())
 
-    async def _write(self) -> None:
-        detail = {"pid": self._pid, "started": self._began}
+    async def _write(self, members: Sequence[tuple[int, str]] = ()) -> None:
+        detail = {"pid": self._pid, "started": self._began, "members": [list(member) for member in members]}
         await self._ctx.make("process", self._name, _exists, owner="engine:process", detail=detail)
 
     async def ended(self) -> None:
@@ -87,8 +87,8 @@ class _Record:
         if self._writing is not None:
             await self._writing
         if _group_lives(self._pid):
-            if self._writing is None:
-                await self._write()
+            # Each by its own pid: one that emptied its environment has no tag.
+            await self._write(_members(self._pid))
             self._ctx.log("the command left processes behind; they end with the trial", "warning")
         elif self._writing is not None:
             await self._ctx.give_back("process", self._name)
@@ -102,6 +102,18 @@ def _group_lives(group: int) -> bool:
     except PermissionError:  # it lives, and is another user's
         return True
     return True
+
+
+def _members(group: int) -> list[tuple[int, str]]:
+    """The processes of a group, each with when it was started."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and os.getpgid(int(entry)) == group:
+                found.append((int(entry), _ticks(int(entry))))
+        except ProcessLookupError:  # it ended while we looked
+            continue
+    return found
 
 
 def _ticks(pid: int) -> str:
