@@ -49,8 +49,8 @@ def once(contestant: Contestant, programs: dict[str, Path], scratch: Path, deadl
     program = programs[contestant.program] / contestant.program
     spent = cost((str(program), *contestant.arguments), folder, environment, deadline)
     contestant.proof(folder)
-    # The folder stays until all is measured: ext4 does not give out inodes again that were deleted seconds ago, and looks
-    # past each of them for a free one, so that the next run would pay (seen: up to 0.8 s more for 2,000 files).
+    # The folder stays until all is measured: ext4 does not give out inodes again that were deleted seconds ago, and
+    # looks past each of them for a free one, so that the next run would pay (seen: up to 0.8 s for 2,000 files).
     return spent
 
 
