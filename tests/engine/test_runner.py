@@ -153,7 +153,9 @@ def test_an_allowed_failure_decides_nothing_and_is_told(tmp_path, step):
 
 
 @pytest.mark.parametrize(
-    "step, verdict", [(wrong, "passed"), (fine, "failed"), (broken, "unknown"), (long, "passed")], ids=lambda v: getattr(v, "__name__", v)
+    "step, verdict",
+    [(wrong, "passed"), (fine, "failed"), (broken, "unknown"), (long, "passed")],
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_step_that_must_fail(tmp_path, step, verdict):
     run = sail(tmp_path, doing(step, expect_failure=True, timeout=5, id="x"))

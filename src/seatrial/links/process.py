@@ -160,15 +160,12 @@ class _Child:
             stdin, self._stdin = os.pipe()
             theirs.append(stdin)
         try:
-            self._popen = subprocess.Popen(
-                argv, stdin=stdin, stdout=out_w, stderr=err_w, cwd=cwd, env=env, start_new_session=True, close_fds=False
-            )
+            self.pid = _started(argv, cwd, env, (stdin, out_w, err_w))
         except OSError as error:
             raise _not_started(argv, cwd, error) from error
         finally:
             for fd in theirs:
                 os.close(fd)
-        self.pid = self._popen.pid
 
     def _listen(self) -> None:
         for stream in (self.out, self.err):
@@ -257,14 +254,12 @@ class _Child:
         try:
             _, status = os.waitpid(self.pid, 0)
         except ChildProcessError as error:
-            self._popen.returncode = 0
             raise CannotTell(
                 f"the exit code of process {self.pid} was taken by another part of this program"
             ) from error
         finally:
             self._reaped = True
         code = os.waitstatus_to_exitcode(status)
-        self._popen.returncode = code
         return code if code >= 0 else 128 - code
 
     async def end_group(self, grace: float) -> None:
@@ -289,7 +284,6 @@ class _Child:
     def _reap_killed(self) -> None:
         """Not async, so that a second cancellation cannot get between SIGKILL and this; it takes milliseconds."""
         until = time.monotonic() + 1.0
-        self._popen.returncode = -signal.SIGKILL
         while time.monotonic() < until:
             try:
                 found, _ = os.waitpid(self.pid, os.WNOHANG)
@@ -317,6 +311,31 @@ class _Child:
             self._pidfd = -1
         if self._whole is not None:
             self._whole.close()
+
+
+def _started(
+    argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, files: tuple[int, int, int]
+) -> int:
+    """Start it in a session of its own with these three files; its process id."""
+    # posix_spawn cannot change the folder, nor does it look a bare name up in the PATH of `env`; where neither is asked
+    # for it costs a tenth less than Popen does.
+    if os.sep in argv[0] and (cwd is None or Path(cwd) == Path.cwd()):
+        opened = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files) if fd >= 0]
+        nothing = [] if files[0] >= 0 else [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+        given = os.environ if env is None else env
+        return os.posix_spawn(
+            argv[0], list(argv), given, file_actions=[*nothing, *opened], setsid=True, setsigdef=_OURS_ALONE
+        )
+    stdin, stdout, stderr = files
+    popen = subprocess.Popen(
+        argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, start_new_session=True, close_fds=False
+    )
+    popen.returncode = 0  # we wait for it: the object must not
+    return popen.pid
+
+
+_OURS_ALONE = [number for name in ("SIGPIPE", "SIGXFSZ") if (number := getattr(signal, name, None))]
+"""Signals that Python ignores, and the programs that it starts must not."""
 
 
 def _not_started(argv: Sequence[str], cwd: Path | str | None, error: OSError) -> CannotTell:
