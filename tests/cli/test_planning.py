@@ -85,3 +85,22 @@ def test_all_problems_of_all_files_are_told_at_once(seatrial: Command, project: 
     assert done.returncode == 2
     for wanted in ("a.yaml:5:", "a.yaml:6:", "b.yaml:5:", "b.yaml:6:", "missing.yaml:", "5 problems in 3 files"):
         assert wanted in done.stderr
+
+
+def test_a_folder_stands_for_the_documents_in_it(seatrial: Command, project: Path) -> None:
+    suites = project / "suites"
+    (suites / "sut").mkdir(parents=True)
+    (suites / ".old").mkdir()
+    step = '{"steps": [{"step": "set", "values": {"x": 1}}]}'
+    (suites / "a.json").write_text('{"test_suites": [{"sut": "sut/s.json", "workflow": "w.json"}]}')
+    (suites / "sut" / "s.json").write_text('{"provider": "local"}')
+    (suites / "w.json").write_text(step)
+    (suites / "b.yaml").write_text(step)
+    for beside in (".old/c.yaml", "seatrial.schema.json", "notes.txt"):
+        (suites / beside).write_text("no document")
+    ids = [line.split()[0] for line in seatrial("list", "suites").stdout.splitlines()]
+    assert ids == ["local-workflow-s_w", "local-workflow-b"]
+    (project / "empty").mkdir()
+    done = seatrial("list", "empty")
+    assert done.returncode == 2
+    assert "empty: there is no document" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,30 @@ test_suites:
     assert moved.budget.nodes is None
     with pytest.raises(UsageError, match="'t_weak'"):
         plan_of(text, on="t_wek")
+
+
+def test_on_the_provider_that_a_suite_names_drops_what_belongs_to_others_and_keeps_sizes(plan_of: Planner) -> None:
+    text = (
+        ONE
+        + "requirements: {libvirt_available: true, kubectl: true, min_memory_gb: 100000}\nsteps: [{step: t_nothing}]\n"
+    )
+    assert plan_of(text).suites[0].skip.startswith("libvirt is not available") or shutil.which("virsh")
+    assert plan_of(text, on="t_strong").suites[0].requirements == {"min_memory_gb": 100000}
+    assert plan_of(text, on="t_weak").suites[0].requirements == {}
+
+
+def test_what_a_composed_document_names_is_no_document_of_its_own_when_a_folder_held_it(
+    plan_of: Planner, tmp_path: Path
+) -> None:
+    files = {
+        "a.json": '{"provider": "t_strong", "test_suites": [{"sut": "s.json", "workflow": "w.json"}]}',
+        "s.json": "{}",
+        "w.json": '{"steps": [{"step": "t_nothing"}]}',
+    }
+    plan = plan_of(files, paths=list(files), found=[tmp_path / name for name in files])
+    assert [suite.test_id for suite in plan.suites] == ["t_strong-workflow-s_w"]
+    with pytest.raises(DocumentError, match=r"s.json:1:1: there is no suite"):
+        plan_of(files, paths=list(files))
 
 
 def test_an_unmet_requirement_skips_the_suite_and_says_why(plan_of: Planner) -> None:

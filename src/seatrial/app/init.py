@@ -7,11 +7,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seatrial.app.project import find
+from seatrial.app.project import SCHEMA, find
 from seatrial.errors import UsageError
-
-SCHEMA = "seatrial.schema.json"
-"""At the top of the project: in `scenarios/` it would be taken for a document, and `.seatrial/` is not versioned."""
 
 SETTINGS = """\
 # Settings of this project: these < SEATRIAL_<NAME> in the environment < options of the command.

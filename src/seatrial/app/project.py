@@ -14,6 +14,9 @@ from seatrial.registry import Registry
 if TYPE_CHECKING:
     from seatrial.loading.settings import Settings
 
+SCHEMA = "seatrial.schema.json"
+"""What `seatrial init` writes for editors, at the top of the project: it is no document, and it is versioned."""
+
 DEFAULT_NAMES = {"flow": "run-e2e-{flow}-{id}", "controller": "run-e2e-controller-{id}"}
 
 
@@ -67,13 +70,13 @@ class Project:
         return registry
 
     def scenarios(self) -> list[Path]:
-        """The documents that `run` takes when it is given none; UsageError when the project names none."""
+        """The documents (and parts of them) that `run` takes when it is given none; UsageError when there are none."""
         patterns = list(self.settings.value("scenarios") or ("scenarios",))
         found: list[Path] = []
         for pattern in patterns:
             path = self.folder / pattern
             if path.is_dir():
-                found += sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml", ".json"))
+                found += within(path)
             else:
                 found += [path] if path.is_file() else sorted(self.folder.glob(pattern))
         if not found:
@@ -120,6 +123,12 @@ class Project:
             newest = ", ".join(known[-3:]) or "none"
             raise UsageError(f"{wanted!r} {what} of the project {self.folder}; the newest runs: {newest}")
         return (self.runs / matching[0]).resolve()
+
+
+def within(folder: Path) -> list[Path]:
+    """The documents in a folder and below it, in the order of their names; hidden folders (`.seatrial`) have none."""
+    held = (one for one in folder.rglob("*") if one.suffix in (".yaml", ".yml", ".json") and one.name != SCHEMA)
+    return sorted(one for one in held if not any(part.startswith(".") for part in one.relative_to(folder).parts))
 
 
 def find(start: Path | None = None) -> Project:

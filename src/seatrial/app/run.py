@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import __version__
-from seatrial.app.project import Project, find
+from seatrial.app.project import Project, find, within
 from seatrial.app.reporting import reporters_of
 from seatrial.engine.cleanup import Owners
 from seatrial.engine.ids import new_run_id
@@ -110,16 +110,34 @@ def plan_documents(
     project = project or find(options.project)
     registry = registry or project.registry(options.plugins)
     settings = project.with_flags(flags_of(options)).settings
+    documents, found = _documents(paths, project)
     plan: Plan = compile_documents(
-        [Path(path) for path in paths] or project.scenarios(),
+        documents,
         registry,
         settings,
         providers=options.providers,
         on=options.on,
         overrides=options.overrides,
         sample=SAMPLE,
+        found=found,
     )
     return selected(plan, options, project)
+
+
+def _documents(paths: Sequence[Path], project: Project) -> tuple[list[Path], frozenset[Path]]:
+    """The documents that were asked for, and those of them that nobody named one by one."""
+    if not paths:
+        scenarios = project.scenarios()
+        return scenarios, frozenset(scenarios)
+    documents: list[Path] = []
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        held = within(path) if path.is_dir() else [path]
+        if not held:
+            raise UsageError(f"{path}: there is no document (*.yaml, *.yml, *.json) in this folder")
+        documents += held
+        found |= set(held) if path.is_dir() else set()
+    return documents, frozenset(found - {Path(path) for path in paths})
 
 
 def flags_of(options: RunOptions) -> dict[str, object]:

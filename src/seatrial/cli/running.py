@@ -33,7 +33,11 @@ KEEP = ("never", "failed", "always")
 def selecting_arguments(parser: Parser) -> None:
     """The paths, and what selects and changes suites: the same for `run`, `list` and `check`."""
     parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATH", help="documents (default: the project's scenarios)"
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="documents, or folders of them (default: the project's scenarios)",
     )
     choose = parser.add_argument_group("which suites")
     choose.add_argument(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, UsageError, nearest
-from seatrial.loading.compose import Shelf, drafts
+from seatrial.loading.compose import Shelf, drafts, parts
 from seatrial.loading.fits import over_budget
 from seatrial.loading.problems import Problems
 from seatrial.loading.settings import Settings
@@ -28,12 +28,14 @@ def compile_documents(
     overrides: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
+    found: Collection[Path] = (),
 ) -> Plan:
     """The suites of all documents.
 
     `providers` selects suites by the provider they name, `on` runs them on another; `overrides` are `--set`:
-    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system
-    of suites where neither they nor the project name one. DocumentError has every problem of every file; nothing is
+    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system of suites where neither they nor the project
+    name one. `found` are the paths that nobody named but a folder held: the sut and workflow files among them, which
+    other documents name, are no documents of their own. DocumentError has every problem of every file; nothing is
     started. UsageError: `on` or `providers` name a provider that there is not.
     """
     known = registry.names("provider")
@@ -49,7 +51,7 @@ def compile_documents(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        suites, files = _suites(shop, shelf, [Path(path) for path in paths])
+        suites, files = _suites(shop, shelf, [Path(path) for path in paths], frozenset(found))
     finally:
         if collecting:
             gc.enable()
@@ -58,11 +60,15 @@ def compile_documents(
     return plan
 
 
-def _suites(shop: Shop, shelf: Shelf, paths: Sequence[Path]) -> tuple[list[Suite], list[str]]:
+def _suites(shop: Shop, shelf: Shelf, paths: Sequence[Path], found: Collection[Path]) -> tuple[list[Suite], list[str]]:
     suites: list[Suite] = []
+    named: set[Path] = set()
+    if found:
+        opened = [shelf.open(path, str(path)) for path in paths]
+        named = {part for document in opened if document is not None for part in parts(document)}
     for path in paths:
         document = shelf.open(path, str(path))
-        if document is None:
+        if document is None or (path in found and Path(os.path.realpath(path)) in named):
             continue
         try:
             for draft in drafts(shelf, document, []):

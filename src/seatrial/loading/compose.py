@@ -142,15 +142,27 @@ def drafts(shelf: Shelf, document: Document, outer: list[Level], above: tuple[Pa
     empty = suites is None or suites in ({}, [])
     if empty and not found and not alone:
         place = ("test_suites",) if "test_suites" in data else ()
+        stray = next((key for key, value in data.items() if isinstance(value, dict) and "workflow" in value), "")
         hint = "write `test_suites:` with at least one suite, or `steps:`"
+        hint = f"put {stray!r} below `test_suites:`" if stray else hint
         shelf.problems.add(document, place, "there is no suite in this document", hint)
+
+
+def parts(document: Document) -> Iterator[Path]:
+    """The sut and workflow files that a composed document names, whether they are there or not."""
+    suites = document.data.get("test_suites")
+    for raw in suites if isinstance(suites, list) else ():
+        for name in (raw.get(key) for key in ENTRY) if isinstance(raw, dict) else ():
+            if isinstance(name, str):
+                yield Path(os.path.realpath(document.path.parent / name))
 
 
 def _named(shelf: Shelf, document: Document, suites: Mapping[str, Any], levels: list[Level]) -> Iterator[Draft]:
     for name, raw in suites.items():
         place: Place = ("test_suites", name)
         if not isinstance(raw, dict):
-            shelf.problems.add(document, place, f"{shown(raw)} is no suite", "a suite is a mapping with `workflow:`")
+            hint = "a suite is a mapping with `workflow:`, below its name"
+            shelf.problems.add(document, place, f"{shown(raw)} is no suite", hint)
             continue
         level = read_level(shelf.problems, document, raw, place, besides=("workflow", "steps"))
         steps = next((key for key in ("workflow", "steps") if key in raw), "")
@@ -174,7 +186,10 @@ def _composed(shelf: Shelf, document: Document, suites: list[Any], levels: list[
         level = read_level(shelf.problems, document, raw, place, besides=ENTRY)
         missing = [key for key in ENTRY if key not in raw]
         for key in missing:
-            shelf.problems.add(document, place, f"the key `{key}` is missing", "write {sut: FILE, workflow: FILE}")
+            hint = (
+                "write {sut: FILE, workflow: FILE}; suites with steps of their own are {NAME: {workflow: […]}}, no list"
+            )
+            shelf.problems.add(document, place, f"the key `{key}` is missing", hint)
         if missing:
             continue
         sut = shelf.beside(document, raw["sut"], (*place, "sut"))

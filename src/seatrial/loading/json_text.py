@@ -24,7 +24,7 @@ def parse(text: str) -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise Flawed(((error.lineno, error.colno), f"this is no JSON: {error.msg}", _comma(text, error.pos))) from None
+        raise Flawed(((error.lineno, error.colno), f"this is no JSON: {error.msg}", _hint(text, error.pos))) from None
     except _Oddity:
         raise Flawed(*_flaws(text)) from None
     except ValueError as error:  # an integer of more digits than Python reads
@@ -55,9 +55,19 @@ def _constant(_name: str) -> Any:
     raise _Oddity
 
 
-def _comma(text: str, at: int) -> str:
-    before = text[:at].rstrip()
-    return "JSON allows no comma after the last item" if before.endswith(",") else ""
+def _hint(text: str, at: int) -> str:
+    here = text[at:].lstrip()
+    if here.startswith(("//", "#", "/*")):
+        return "JSON has no comments; YAML has"
+    if here.startswith("'"):
+        return "JSON has double quotes only"
+    if text[:at].rstrip().endswith(",") and here[:1] in ("", "]", "}"):
+        return "JSON allows no comma after the last item"
+    if re.match(r"(True|False|None)\b", here):
+        return "JSON writes true, false and null"
+    if not here:
+        return "the text ends before every bracket is closed"
+    return "is a `,` missing between two items?" if here[0] in '"{[' else ""
 
 
 def _flaws(text: str) -> list[tuple[Position, str, str]]:

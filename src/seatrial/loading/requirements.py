@@ -54,10 +54,10 @@ def wrong(name: str, value: object) -> str:
 
 
 def foreign(name: str, provider: str, on: str) -> bool:
-    """Whether a requirement belongs to the provider that the suite names, and is moot on another."""
-    if not on or on == provider:
+    """Whether `--on` makes a requirement moot: it belongs to another provider, or sizes what the suite's own needs."""
+    if not on:
         return False
-    return name in SIZES or PROVIDERS.get(name.removesuffix("_available"), on) != on
+    return (name in SIZES and on != provider) or PROVIDERS.get(name.removesuffix("_available"), on) != on
 
 
 def unmet(requirements: Mapping[str, Any], environ: Mapping[str, str]) -> str:

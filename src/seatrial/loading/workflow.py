@@ -208,14 +208,18 @@ class Workflow:
 
     def _kind(self, what: str, raw: object, place: Place) -> Kind | None:
         if not isinstance(raw, dict):
-            self.problem(place, f"{shown(raw)} is no {what}", f"write a mapping with `{what}: NAME`")
+            known = isinstance(raw, str) and raw in self.kinds.registry.names(what)
+            hint = f"write `{what}: {raw}`" if known else f"write a mapping with `{what}: NAME`"
+            self.problem(place, f"{shown(raw)} is no {what}", hint)
             return None
         name = raw.get(what)
         if not isinstance(name, str):
             if what in raw:
                 self.problem((*place, what), f"{shown(name)} is no name of a {what}", "it is text")
             else:
-                self.problem(place, f"the key `{what}` is missing", f"every {what} begins with `{what}: NAME`")
+                meant = next((key for key in raw if key in self.kinds.registry.names(what)), "")
+                hint = f"write `{what}: {meant}`, and its keys beside it" if meant else f"write `{what}: NAME`"
+                self.problem(place, f"the key `{what}` is missing", hint)
             return None
         try:
             return self.kinds.get(what, name)

@@ -25,6 +25,19 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _ENDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _BASES = {"0o": 8, "0x": 16}
 _CONTAINERS = {"Sequence": "seq", "Mapping": "map"}
+_INDENT = "is this line indented as its neighbours in the same list or mapping, and every bracket before it closed?"
+_HINTS = {
+    "mapping values are not allowed": "is the `:` of a key before this missing? A text that holds `: ` needs quotes",
+    "could not find expected ':'": "a key is written `key: value`, an item of a list `- item`",
+    "did not find expected key": _INDENT,
+    "did not find expected '-' indicator": _INDENT,
+    "did not find expected ',' or": "is a `,` missing, or is a bracket not closed?",
+    "unexpected end of stream": "is a quote not closed?",
+    "did not find expected alphabetic": 'a text that begins with * or & stands in quotes: "*"',
+    "cannot start any token": "a text that begins with @, %, ` or a tab stands in quotes",
+    "unknown escape character": "in double quotes a backslash is written twice; in single quotes it is itself",
+}
+"""What libyaml finds, and what mostly is the reason."""
 
 
 @dataclass(slots=True)
@@ -73,6 +86,9 @@ class _Builder:
     def scalar(self, event: Any, at: Position) -> None:
         value = self.resolve(event, at)
         if self.stack and self.stack[-1].wants_key:
+            if value == "<<" and event.implicit[0]:
+                hint = "write the keys out, or repeat a whole value by *NAME"
+                self.flaws.append((at, "`<<` merges nothing in YAML 1.2", hint))
             self.key(value, event.value, at)
             return
         self.put(value, at, 1)
@@ -215,16 +231,19 @@ def _build(text: str, into: dict[Place, Mark] | None) -> _Builder:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Flawed((at, f"this is no YAML: {error.problem or error.context}", _hint(text, at))) from None
+        problem = str(error.problem or error.context)
+        raise Flawed((at, f"this is no YAML: {problem}", _hint(problem, text, at))) from None
     except yaml.reader.ReaderError as error:
         raise Flawed((_offset(text, error), f"this is no YAML: {error.reason}", "")) from None
     return builder
 
 
-def _hint(text: str, at: Position) -> str:
+def _hint(problem: str, text: str, at: Position) -> str:
     lines = text.split("\n")
     line = lines[at[0] - 1] if at[0] <= len(lines) else ""
-    return "YAML is indented by spaces, not by tabs" if "\t" in line[: len(line) - len(line.lstrip())] else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "YAML is indented by spaces, not by tabs"
+    return next((hint for words, hint in _HINTS.items() if words in problem), "")
 
 
 def _offset(text: str, error: Any) -> Position:
