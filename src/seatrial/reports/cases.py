@@ -96,7 +96,7 @@ def _case(step: Row) -> Case:
     lines = []
     for check in step["validation_results"]:
         told = words.check_state(check)
-        lines.append(f"{words.one_line(check['check'])}: {words.word(told)}")
+        lines.append(f"{words.one_line(check['check'])}: {words.word(told, check['verdict'])}")
         if told != "passed":
             lines += [f"    {line}" for line in words.details(check, 2000)]
     if step["evidence"]:

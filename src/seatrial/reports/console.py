@@ -120,7 +120,7 @@ class Console(Document):
         if state == "skipped":
             self._line(event.trial, depth, f"{say}  (skipped: {words.one_line(row['reason'], 120)})", state)
             return
-        told = "" if state == "passed" else f"  {words.word(state).upper()}"
+        told = "" if state == "passed" else f"  {words.word(state, row['verdict']).upper()}"
         again = f", attempt {row['attempts']}" if row["attempts"] > 1 else ""
         self._line(event.trial, depth, f"{say}{told}  ({words.seconds(row['duration'])}{again})", state)
         if state == "passed":
@@ -146,7 +146,9 @@ class Console(Document):
             state = words.check_state(check)
             if state != "passed":
                 name = words.one_line(check["check"], 120)
-                self._line(trial, depth, f"{self._marks[state]} {name}  {words.word(state).upper()}", state)
+                self._line(
+                    trial, depth, f"{self._marks[state]} {name}  {words.word(state, check['verdict']).upper()}", state
+                )
                 for line in words.details(check):
                     self._line(trial, depth + 2, line)
         if row["error"] and not any(words.state(child) in ("failed", "unknown") for child in row["steps"]):

@@ -157,7 +157,8 @@ def _suite(row: Row) -> list[Block]:
 def _step(step: Row) -> Block:
     state = words.state(step)
     title = _cell(words.title(step))
-    text = f"**{step['step']} {title}**: {ICONS[state]} {words.word(state)} ({words.seconds(step['duration'])})\n"
+    word = words.word(state, step["verdict"])
+    text = f"**{step['step']} {title}**: {ICONS[state]} {word} ({words.seconds(step['duration'])})\n"
     red = [check for check in step["validation_results"] if check["verdict"] != "passed"]
     if red:
         text += "\n| Check | Verdict | Seen | Expected | Why | Attempts |\n| --- | --- | --- | --- | --- | ---: |\n"
@@ -165,7 +166,8 @@ def _step(step: Row) -> Block:
             told = words.check_state(check)
             seen = "" if check["seen"] is None else _code(words.value(check["seen"], 400))
             expected = "" if check["expected"] is None else _code(words.value(check["expected"], 400))
-            text += f"| {_code(words.one_line(check['check'], 200))} | {ICONS[told]} {words.word(told)} | {seen} "
+            verdict = f"{ICONS[told]} {words.word(told, check['verdict'])}"
+            text += f"| {_code(words.one_line(check['check'], 200))} | {verdict} | {seen} "
             text += f"| {expected} | {_cell(words.one_line(check['why'], 400))} | {check['attempts']} |\n"
     elif step["error"] and not step["steps"]:
         text += f"\n{_code(words.one_line(step['error'], 600))}\n"
