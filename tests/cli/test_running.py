@@ -53,8 +53,10 @@ def test_only_the_suites_that_are_asked_for_run(seatrial: Command, document: Pat
     shards = [seatrial("run", document, "--shard", f"{part}/2", "--list-tests").stdout.split() for part in (1, 2)]
     assert sorted(shards[0] + shards[1]) == sorted(listed.stdout.split())
     wrong = seatrial("run", document, "--run-test", "local-workflow-goood")
-    assert wrong.returncode == 2
+    assert wrong.returncode == 5
     assert "did you mean 'local-workflow-good'" in wrong.stderr
+    half = seatrial("run", document, "--run-test", "local-workflow-good", "--run-test", "local-workflow-goood")
+    assert (half.returncode, half.stdout) == (2, ""), "a wrong name beside a right one is a mistake, and nothing ran"
 
 
 def test_nothing_selected_is_exit_code_5(seatrial: Command, document: Path) -> None:

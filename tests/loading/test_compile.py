@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.loading.conftest import SAMPLE, Planner
 
-from seatrial.errors import DocumentError, UsageError
+from seatrial.errors import DocumentError, NothingSelected, UsageError
 from seatrial.loading import settings as project_settings
 from seatrial.loading.compile import compile_documents
 from seatrial.loading.document import line_of
@@ -267,6 +267,18 @@ test_suites:
     assert moved.budget.nodes is None
     with pytest.raises(UsageError, match="'t_weak'"):
         plan_of(text, on="t_wek")
+
+
+def test_suites_of_a_provider_that_is_not_here_are_selected_to_run_on_another(plan_of: Planner) -> None:
+    text = "test_suites:\n  a: {provider: aws, workflow: [{step: t_nothing}]}\n  b: {workflow: [{step: t_nothing}]}\n"
+    plan = plan_of(text, providers=["aws"], on="t_strong")
+    assert [suite.test_id for suite in plan.suites] == ["t_strong-workflow-a"]
+    with pytest.raises(NothingSelected, match=r"'awz': did you mean 'aws'\? suites are for: aws, local"):
+        plan_of(text, providers=["awz"], on="t_strong")
+    with pytest.raises(UsageError, match="'awz'"):
+        plan_of(text, providers=["aws", "awz"], on="t_strong")
+    with pytest.raises(DocumentError, match=r"suite.yaml:2:17: unknown provider 'aws'"):
+        plan_of(text, providers=["aws"])
 
 
 def test_on_the_provider_that_a_suite_names_drops_what_belongs_to_others_and_keeps_sizes(plan_of: Planner) -> None:

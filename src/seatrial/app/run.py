@@ -157,10 +157,11 @@ def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
     if options.tests:
         known = {suite.test_id for suite in suites}
         names = {suite.name for suite in suites}
+        suites = tuple(suite for suite in suites if suite.test_id in options.tests or suite.name in options.tests)
         for wanted in options.tests:
             if wanted not in known | names:
-                raise UsageError(f"no suite is called {wanted!r}: {nearest(wanted, known)}")
-        suites = tuple(suite for suite in suites if suite.test_id in options.tests or suite.name in options.tests)
+                kind = UsageError if suites else NothingSelected
+                raise kind(f"no suite is called {wanted!r}: {nearest(wanted, known, what='there are')}")
     if options.rerun:
         passed = _passed_in(project, options.rerun)
         suites = tuple(suite for suite in suites if suite.test_id not in passed)

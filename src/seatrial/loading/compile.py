@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import DocumentError, Problem, UsageError, nearest
+from seatrial.errors import DocumentError, NothingSelected, Problem, UsageError, nearest
 from seatrial.loading.compose import Shelf, drafts, parts
 from seatrial.loading.fits import over_budget
 from seatrial.loading.problems import Problems
@@ -36,12 +36,12 @@ def compile_documents(
     `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system of suites where neither they nor the project
     name one. `found` are the paths that nobody named but a folder held: the sut and workflow files among them, which
     other documents name, are no documents of their own. DocumentError has every problem of every file; nothing is
-    started. UsageError: `on` or `providers` name a provider that there is not.
+    started. UsageError: `on` names a provider that there is not, or no suite is for one of `providers`; NothingSelected
+    when none is for any of them.
     """
     known = registry.names("provider")
-    for name in (*providers, *([on] if on else [])):
-        if name not in known:
-            raise UsageError(f"unknown provider {name!r}: {nearest(name, known)}")
+    if on and on not in known:
+        raise UsageError(f"unknown provider {on!r}: {nearest(on, known)}")
     problems = Problems()
     shop = Shop(registry, settings, problems, frozenset(providers), on, overrides or {}, sample, environ)
     if on:
@@ -57,6 +57,10 @@ def compile_documents(
             gc.enable()
     plan = _plan(shop, shelf, suites, files)
     problems.done()
+    # With `on` the suites of a provider that is not here can run as well, so any name that a suite has will do.
+    for name in sorted(set(providers) - {*known, *shop.named}):
+        kind = UsageError if suites else NothingSelected
+        raise kind(f"no suite is for the provider {name!r}: {nearest(name, shop.named, what='suites are for')}")
     return plan
 
 

@@ -45,6 +45,8 @@ class Shop:
     systems: dict[str, SystemPlan | None] = field(default_factory=dict)
     checked: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Provider names to their classes."""
+    named: set[str] = field(default_factory=set)
+    """Providers that suites name, whether we have them or not."""
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
@@ -83,6 +85,7 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
     merged.home = draft.home
     shop.homes[draft.home[0].file] = draft.home[0]
     own = merged.get("provider") or "local"
+    shop.named.add(own)
     if shop.providers and own not in shop.providers:
         return
     provider = _provider(shop, own, merged) if not shop.on else shop.checked[("provider", shop.on)]
