@@ -86,6 +86,25 @@ def test_suites_in_parallel_are_told_apart_and_one_alone_needs_no_prefix() -> No
     parallel = lines(Story().plan("t1").plan("t2").begin("t1").begin("t2").start("1", "t2").end("1", trial="t2"))
     assert any(line.startswith("[suite t2]   ✓ ") for line in parallel)
     assert not any(line.startswith("[") for line in lines(suite().done()))
+    alone = Story().tell("run_started", options={"parallel": 4}).plan().begin().start("1").end("1").over().done()
+    assert not any(line.startswith("[") for line in lines(alone)), "the only suite was told apart"
+
+
+def test_what_a_check_said_is_not_told_again_as_evidence() -> None:
+    told = "failed: tcp: refused [1 look in 0.01 s]"
+    story = Story().plan().begin().start("1").check("1", "tcp", "failed", why="refused")
+    story.end("1", "failed", error="tcp: refused", evidence=f"{told}\nthe port was open at 09:00")
+    text = "\n".join(lines(story.over("failed").done("failed", 1)))
+    assert told not in text
+    assert "| the port was open at 09:00" in text
+
+
+def test_what_was_kept_is_counted_and_the_way_to_give_it_back_is_named() -> None:
+    story = Story().plan().begin().start("1").end("1", "failed", error="no")
+    story.tell("cleanup_finished", "t1", given_back=0, kept=[{"kind": "node", "name": "n11"}], left=[])
+    told = lines(story.over("failed").done("failed", 1))
+    at = told.index("Kept standing: 1 thing; give back with")
+    assert told[at + 1] == f"  seatrial clean {story.run} --all"
 
 
 def test_of_many_suites_the_summary_lists_those_that_did_not_pass() -> None:

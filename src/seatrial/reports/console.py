@@ -88,8 +88,12 @@ class Console(Document):
             self.out.flush()
 
     def _line(self, trial: str, depth: int, text: str, state: str = "") -> None:
-        prefix = f"[{words.one_line(self.fold.suites[trial]['name'], 40)}] " if self._prefixed and trial else ""
-        self.say(f"{prefix}{'  ' * depth}{text}", state)
+        self.say(f"{self._prefix(trial)}{'  ' * depth}{text}", state)
+
+    def _prefix(self, trial: str) -> str:
+        """Whose line it is, where suites run at the same time."""
+        several = self._prefixed and trial and len(self.fold.suites) > 1
+        return f"[{words.one_line(self.fold.suites[trial]['name'], 40)}] " if several else ""
 
     def _run_started(self, event: Event, data: Mapping[str, Any]) -> None:
         self.say(f"Seatrial {data.get('version', '')}  run {event.run}".strip())
@@ -100,7 +104,7 @@ class Console(Document):
         self._running.add(event.trial)
         self._prefixed = self._prefixed or len(self._running) > 1
         row = self.fold.suites[event.trial]
-        if len(self._running) == 1 and not self._prefixed:
+        if len(self._running) == 1 and not self._prefix(event.trial):
             self.say()
         place = list(self.fold.suites).index(event.trial) + 1 if len(self.fold.suites) < 1000 else 0
         count = f" ({place} of {len(self.fold.suites)})" if place and len(self.fold.suites) > 1 else ""
@@ -132,9 +136,9 @@ class Console(Document):
         checks = [words.one_line(check["check"], 60) for check in row["validation_results"]]
         if not checks:
             return
-        line = ""
+        line, room = "", WIDTH - len(self._prefix(trial))
         for check in checks:
-            if line and len(line) + len(check) > WIDTH:
+            if line and len(line) + len(check) > room:
                 self._line(trial, depth, line)
                 line = ""
             line += ("  " if line else "") + check
@@ -156,8 +160,10 @@ class Console(Document):
             self._line(trial, depth, f"{category}{words.one_line(row['error'], 600)}")
             if row.get("line"):
                 self._line(trial, depth, f"at {row['document']}:{row['line']}")
+            # What `validate` writes of a check stands above already.
+            told = tuple(f"{check['verdict']}: {check['check']}" for check in row["validation_results"])
             lines = words.plain(row["evidence"]).strip().splitlines()
-            for line in lines[-EVIDENCE:]:
+            for line in [line for line in lines if not line.startswith(told)][-EVIDENCE:]:
                 self._line(trial, depth, f"| {line}")
 
     def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
@@ -226,6 +232,10 @@ class Console(Document):
             self.say(f"  {words.count(len(rows) - len(shown), 'more suite')} passed")
         for left in run["left_behind"]:
             self.say(f"{self._marks['left behind']} left behind: {words.left_line(left)}", "left behind")
+        kept = sum(len(row["kept"]) for row in (run, *rows))
+        if kept:
+            self.say(f"Kept standing: {words.count(kept, 'thing')}; give back with")
+            self.say(f"  seatrial clean {run['run_id']} --all")
         self._result(run)
 
     def _result(self, run: Row) -> None:

@@ -82,7 +82,7 @@ def _short(value: object) -> str:
 def _evidence(results: Sequence[CheckResult]) -> str:
     lines = []
     for one in results:
-        looks = f"{one.attempts} look{'' if one.attempts == 1 else 's'} in {one.duration:.3g} s"
+        looks = f"{one.attempts} look{'' if one.attempts == 1 else 's'} in {one.duration:.2f} s"
         may = ", may fail" if one.allowed_failure else ""
         lines.append(f"{one.verdict}: {_line(one) if one.verdict is not Verdict.PASSED else one.check} [{looks}{may}]")
     return "\n".join(lines)
