@@ -58,7 +58,9 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.message}"
+        # The environment has no lines.
+        where = self.file if self.file.startswith("environment ") else f"{self.file}:{self.line}:{self.column}"
+        text = f"{where}: {self.message}"
         return f"{text}\n    {self.hint}" if self.hint else text
 
 

@@ -141,6 +141,24 @@ def test_every_problem_of_a_document_is_a_block_and_they_are_counted(capsys: Out
     ]
 
 
+def test_on_a_terminal_long_errors_break_between_words_and_places_stay_whole(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "a-folder/with-a-long-name/and-a-document.yaml"
+    problem = Problem(place, 3, 1, "unknown step 'x', and " + "more " * 20, "allowed: " + "one_or_two, " * 20)
+
+    def wrong() -> int:
+        raise DocumentError([problem])
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert guarded(wrong, debug=False) == 2
+    said = capsys.readouterr().err
+    assert max(map(len, said.splitlines())) <= 60
+    assert said.startswith(f"error: {place}:3:1:")
+    assert " ".join(said.split()).startswith(" ".join(str(f"error: {problem}").split()))
+
+
 def test_our_own_mistake_is_unknown_and_shows_a_traceback_only_when_asked(capsys: Output) -> None:
     assert guarded(lambda: refuse(ZeroDivisionError("by zero")), debug=False) == 3
     short = capsys.readouterr().err

@@ -56,11 +56,33 @@ def _tell(error: SeatrialError) -> None:
         sys.stderr.write("".join(f"    {line}\n" for line in error.evidence.splitlines()))
         return
     for problem in error.problems:
-        sys.stderr.write(f"error: {problem}\n")
+        sys.stderr.write(_wrapped(f"error: {problem}") + "\n")
     count, files = len(error.problems), len({problem.file for problem in error.problems})
     problems = "1 problem" if count == 1 else f"{count} problems"
     where = "1 file" if files == 1 else f"{files} files"
     sys.stderr.write(f"{problems} in {where}; nothing was started\n")
+
+
+def _wrapped(text: str) -> str:
+    """Broken between words on a terminal; one line stays one line in a pipe, where programs read it."""
+    if not sys.stderr.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size().columns)
+    first, *hints = text.splitlines()
+    made = textwrap.wrap(first, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    for hint in hints:
+        made += textwrap.wrap(
+            hint.strip(),
+            width,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(made)
 
 
 def _print_refusal(error: SeatrialError) -> None:
