@@ -94,6 +94,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("an exclusive without name", "exclusive: {wait: 3}\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:12", "name"),
     ("a notification to nobody", "notifications: {on: failure}\nsteps: [{step: t_nothing}]\n",
      "suite.yaml:1:16", "webhook"),
+    ("a notification by no command", "notifications: {command: ' '}\nsteps: [{step: t_nothing}]\n",
+     "suite.yaml:1:26", "command is empty"),
     ("slow without seconds", "notifications: [{webhook: 'http://x', on: [slow]}]\nsteps: [{step: t_nothing}]\n",
      "suite.yaml:1:43", "slow_seconds"),
     ("a wrong requirement", "requirements: {min_cpus: many}\nsteps: [{step: t_nothing}]\n",
@@ -122,7 +124,7 @@ BAD: list[tuple[str, Any, str, str]] = [
      "suite.yaml:2:31", "'node'"),
     # steps
     ("an unknown step", step("step: t_nothin"), "suite.yaml:5:15", "'t_nothing'"),
-    ("a reserved step", step("step: workload"), "suite.yaml:5:15", "not there yet"),
+    ("a reserved step", step("step: workload"), "suite.yaml:5:15", "not yet"),
     ("a step without kind", step("note: x"), "suite.yaml:5:9", "`step` is missing"),
     ("a step that is text", step("t_nothing"), "suite.yaml:5:9", "write `step: t_nothing`"),
     ("a step that is its key", step("t_nothing: {note: x}"), "suite.yaml:5:9", "write `step: t_nothing`, and its keys"),

@@ -161,7 +161,7 @@ COMPOSED = {
         "timeout": 10,
         "parameters": {"a": {"x": 1, "y": 1}},
         "requirements": {"min_cpus": 1},
-        "notifications": {"command": "tell 'the team'"},
+        "notifications": {"command": "tell 'the team' >told.txt"},
         "test_suites": [
             {"sut": "sut/three.json", "workflow": "workflow/basic.yaml", "notifications": [{"webhook": "http://x"}]},
             {"sut": "sut/three.json", "workflow": "workflow/basic.yaml", "name": "again", "max_concurrent_nodes": 9},
@@ -196,7 +196,7 @@ def test_the_composed_form_merges_all_levels_and_loses_nothing(plan_of: Planner,
     assert first.requirements == {"min_cpus": 1, "min_memory_gb": 0}
     assert first.timeout == 300.0
     assert first.notifications == (
-        Notification(command=("tell", "the team")),
+        Notification(command=("/bin/sh", "-c", "tell 'the team' >told.txt")),
         Notification(webhook="http://x"),
     )
     assert plan.budget.nodes == 3

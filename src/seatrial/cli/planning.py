@@ -132,7 +132,7 @@ def _print_suite(suite: Suite, registry: Registry) -> None:
         "provider": suite.provider + (" (powers inside the guest only)" if suite.power == "guest" else ""),
         "system": suite.system.kind,
         "nodes": str(suite.nodes),
-        "parameters": ", ".join(f"{name}={value}" for name, value in suite.parameters.items()),
+        "parameters": ", ".join(f"{name}={_shown(value)}" for name, value in suite.parameters.items()),
         "powers": ", ".join(powers_of(suite, registry)),
         "skipped": suite.skip,
     }
@@ -141,6 +141,11 @@ def _print_suite(suite: Suite, registry: Registry) -> None:
         if text:
             sys.stdout.write(f"  {name:<11} {text}\n")
     _print_steps(suite.steps, "")
+
+
+def _shown(value: object) -> str:
+    """A value as documents write it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _print_steps(steps: Iterable[StepPlan], above: str) -> None:

@@ -86,9 +86,10 @@ class _Record:
         self._timer.cancel()
         if self._writing is not None:
             await self._writing
-        if _group_lives(self._pid):
+        members = _members(self._pid) if _group_lives(self._pid) else []
+        if members:
             # Each by its own pid: one that emptied its environment has no tag.
-            await self._write(_members(self._pid))
+            await self._write(members)
             self._ctx.log("the command left processes behind; they end with the trial", "warning")
         elif self._writing is not None:
             await self._ctx.give_back("process", self._name)
@@ -105,20 +106,21 @@ def _group_lives(group: int) -> bool:
 
 
 def _members(group: int) -> list[tuple[int, str]]:
-    """The processes of a group, each with when it was started."""
+    """The processes of a group that have not ended, each with when it was started."""
     found = []
     for entry in os.listdir("/proc"):
         try:
-            if entry.isdigit() and os.getpgid(int(entry)) == group:
-                found.append((int(entry), _ticks(int(entry))))
+            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := _ticks(int(entry), ended="")):
+                found.append((int(entry), began))
         except ProcessLookupError:  # it ended while we looked
             continue
     return found
 
 
-def _ticks(pid: int) -> str:
-    """When a process was started, in ticks since boot: with it a reused pid is found out."""
+def _ticks(pid: int, *, ended: str | None = None) -> str:
+    """When a process was started, in ticks since boot: with it a reused pid is found out; `ended` for a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+    return ended if ended is not None and fields[0] in "ZX" else fields[19]

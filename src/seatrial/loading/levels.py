@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -218,7 +217,10 @@ def _notification(raw: Mapping[str, Any], place: Place, site: LevelSite) -> Noti
         site.problem(place, "a notification has either `command` or `webhook`", "write exactly one of them")
     words: list[str] = []
     if isinstance(command, str):
-        words = _words(command, (*place, "command"), site)
+        # Text goes to a shell, as in `custom_command`.
+        words = ["/bin/sh", "-c", command]
+        if not command.strip():
+            site.problem((*place, "command"), "the command is empty")
     elif isinstance(command, list) and command and all(isinstance(one, str) for one in command):
         words = command
     elif command is not None:
@@ -240,17 +242,6 @@ def _notification(raw: Mapping[str, Any], place: Place, site: LevelSite) -> Noti
     return Notification(
         command=tuple(words), webhook=str(webhook), on=tuple(events), slow_seconds=None if slow is None else float(slow)
     )
-
-
-def _words(command: str, place: Place, site: LevelSite) -> list[str]:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        site.problem(place, f"the command cannot be split into words: {error}")
-        return []
-    if not words:
-        site.problem(place, "the command is empty")
-    return words
 
 
 _MORE: Mapping[str, Callable[[Any, Any, Place, LevelSite], Any]] = {

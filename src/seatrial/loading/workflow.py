@@ -75,7 +75,7 @@ class Kinds:
 
     def _look(self, kind: str, name: str) -> Kind:
         if name in RESERVED.get(kind, ()):
-            raise NotSupported(f"the {kind} {name!r} is not there yet: its name is reserved")
+            raise NotSupported(f"the {kind} {name!r} is not yet there: its name is reserved")
         factory = self.registry.get(kind, name)
         fields = described(factory)
         common = STEP_KEYS if kind == "step" else CHECK_KEYS

@@ -132,8 +132,9 @@ class Console(Document):
         self._trouble(event.trial, depth + 1, row)
 
     def _checked(self, trial: str, depth: int, row: Row) -> None:
-        """Under a step: what it looked at."""
-        checks = [words.one_line(check["check"], 60) for check in row["validation_results"]]
+        """Under a step: what it saw pass; the rest is told with its reason."""
+        seen = [check for check in row["validation_results"] if words.check_state(check) == "passed"]
+        checks = [words.one_line(check["check"], 60) for check in seen]
         if not checks:
             return
         line, room = "", WIDTH - len(self._prefix(trial))
