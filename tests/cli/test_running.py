@@ -66,6 +66,14 @@ def test_nothing_selected_is_exit_code_5(seatrial: Command, document: Path) -> N
         assert "no suite was selected" in done.stderr
 
 
+def test_nothing_to_rerun_is_exit_code_5_and_says_why(seatrial: Command, document: Path) -> None:
+    only = ("--run-test", "local-workflow-good")
+    assert seatrial("run", document, *only).returncode == 0
+    done = seatrial("run", document, *only, "--rerun", "last")
+    assert done.returncode == 5
+    assert "every suite passed in the run 'last'" in done.stderr
+
+
 def test_a_rerun_takes_only_what_did_not_pass_and_has_a_fresh_folder(
     seatrial: Command, document: Path, project: Path
 ) -> None:

@@ -131,6 +131,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("a step that is other text", step("nothing"), "suite.yaml:5:9", "write a mapping"),
     ("a step whose kind is a number", step("step: 3"), "suite.yaml:5:15", "no name"),
     ("an unknown key", step("{step: t_nothing, nota: x}"), "suite.yaml:5:27", "'note'"),
+    ("a list for text", step("{step: t_nothing, note: [a]}"), "suite.yaml:5:33", "allowed: text"),
     ("a wrong type", step("{step: t_nothing, note: 3}"), "suite.yaml:5:33", "not text"),
     ("a missing key", step("{step: t_crash}"), "suite.yaml:5:9", "'target_node'"),
     ("a wrong choice", step("{step: t_crash, target_node: n11, method: destry}"), "suite.yaml:5:51", "'destroy'"),

@@ -164,6 +164,8 @@ def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
                 raise kind(f"no suite is called {wanted!r}: {nearest(wanted, known, what='there are')}")
     if options.rerun:
         passed = _passed_in(project, options.rerun)
+        if suites and passed >= {suite.test_id for suite in suites}:
+            raise NothingSelected(f"every suite passed in the run {options.rerun!r}: there is nothing to rerun")
         suites = tuple(suite for suite in suites if suite.test_id not in passed)
     if options.shard:
         index, count = options.shard

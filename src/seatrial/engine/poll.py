@@ -67,5 +67,5 @@ async def poll(
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise Overrun(f"{what} did not come within {deadline:g} s") from error
+        raise Overrun(f"{what} did not come within {deadline:.4g} s") from error
     raise AssertionError("delays never end")

@@ -83,7 +83,8 @@ class Scalar:
             return self.from_text(value)
         if isinstance(value, str) and templated(value):
             return value
-        site.problem(place, f"{shown(value)} is not {self.allowed}", self.hint)
+        hint = self.hint if not isinstance(value, list | dict) else f"allowed: {self.allowed}"
+        site.problem(place, f"{shown(value)} is not {self.allowed}", hint)
         return value
 
     def from_text(self, value: object) -> Any:

@@ -59,8 +59,8 @@ async def settle(
         seen = more or str(getattr(last, "evidence", ""))
         # A node that does not answer is what was seen; every other CannotTell says that nothing could be seen.
         if isinstance(last, CannotTell) and not isinstance(last, LinkDown | LinkLost):
-            raise CannotTell(f"{what} could not be told within {deadline:g} s: {last}", evidence=seen) from last
-        raise Overrun(f"{what} did not come within {deadline:g} s: {last}", evidence=seen) from error
+            raise CannotTell(f"{what} could not be told within {deadline:.4g} s: {last}", evidence=seen) from last
+        raise Overrun(f"{what} did not come within {deadline:.4g} s: {last}", evidence=seen) from error
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def limited(seconds: float, what: str) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise Overrun(f"{what} did not come within {seconds:g} s") from error
+        raise Overrun(f"{what} did not come within {seconds:.4g} s") from error
 
 
 class Deadline:
