@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REQUIRED = "SEATRIAL_REQUIRE_BACKENDS"
 
@@ -40,6 +41,9 @@ def required() -> set[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A busy machine makes an example slow, not wrong.
+    settings.register_profile("seatrial", deadline=None)
+    settings.load_profile("seatrial")
     if unknown := required() - set(PROGRAMS):
         raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(PROGRAMS)}")
 
