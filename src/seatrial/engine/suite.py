@@ -43,7 +43,6 @@ class Flotilla:
         self._changed = asyncio.Event()
         self._stopped = ""
         """Why nothing more is started."""
-        self.swept = Swept()
 
     async def sail(self) -> None:
         """Run all of them, largest first, as many at a time as fit."""
@@ -82,7 +81,7 @@ class Flotilla:
 
     async def _one(self, trial: Trial) -> None:
         try:
-            verdict = await Voyage(trial, self.swept).sail()
+            verdict = await Voyage(trial).sail()
             if self._fail_fast and verdict is not Verdict.PASSED:
                 self._stopped = self._stopped or f"fail-fast: {trial.suite.test_id} {verdict}"
         finally:
@@ -122,9 +121,8 @@ def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
 class Voyage:
     """One trial: its steps, then its sweep, whatever happened."""
 
-    def __init__(self, trial: Trial, swept: Swept) -> None:
+    def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._all_swept = swept
         self._runner = Runner(trial)
         self._ctx = TrialContext(trial, self._runner)
 
@@ -151,7 +149,6 @@ class Voyage:
             swept = await asyncio.wait_for(self._give_back(outcome.verdict), SWEEP)
         except Exception as error:
             swept = self._unswept(error)
-        self._all_swept.add(swept)
         duration = asyncio.get_running_loop().time() - start
         trial.emit("suite_finished", **_finished(outcome, swept, duration, trial.did_something))
         try:

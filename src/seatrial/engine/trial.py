@@ -86,7 +86,6 @@ class Trial:
         self.made_something = False
         self.did_something = False
         """Whether any step was begun that is more than a frame around others."""
-        self.log = b""
 
     def emit(self, kind: str, /, **data: object) -> None:
         """An event of this trial."""
