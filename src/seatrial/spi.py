@@ -9,7 +9,7 @@ intent first, so that it is given back whatever happens.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -186,6 +186,26 @@ class Console(Protocol):
 
     async def console(self, node: Node) -> str:
         """What was written since the node was made (the last 64 KiB)."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A provider whose nodes of one trial stand on something in common, such as a network."""
+
+    async def prepare(self, ctx: Context) -> None:
+        """Make it, by `ctx.make`, unless this trial has it. Called before the intent of each node is written, so that
+        the newest-first sweep takes the nodes away before what they stand on."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """A provider that can keep the state of running nodes, memory and disks, and bring it back."""
+
+    async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
+        """Keep the state of these nodes under a name; it goes when the node goes."""
+
+    async def revert(self, nodes: Sequence[Node], name: str) -> None:
+        """Bring these nodes back to it, whatever their power is now; returns when all run."""
 
 
 @runtime_checkable
@@ -395,6 +415,14 @@ class Context(Protocol):
 
     def deadline(self, what: str) -> float:
         """Seconds for deploy, start, stop, restart, destroy: the suite's, else the system's, else the provider's."""
+
+    def labels(self) -> Mapping[str, str]:
+        """What everything that is made carries where labels can be: `seatrial.run`, `seatrial.trial`,
+        `seatrial.project` (its folder), `seatrial.expires` (RFC 3339, UTC), and the project's own `labels`."""
+
+    async def lease(self, kind: str, names: Iterable[str]) -> str:
+        """The first of these names (subnets, bridges) that nobody on this machine holds; this trial's until its end.
+        LeaseTaken when all are held."""
 
     async def lease_address(self) -> str:
         """A loopback address (127.x.y.z) that is this trial's until its end."""

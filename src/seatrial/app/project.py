@@ -58,6 +58,11 @@ class Project:
         return {**DEFAULT_NAMES, **(self.settings.value("names") or {})}
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """Label patterns that everything made carries besides our own."""
+        return dict(self.settings.value("labels") or {})
+
+    @property
     def keep(self) -> str:
         """never, failed or always."""
         return str(self.settings.value("keep") or "never")

@@ -206,6 +206,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         registry=registry,
         expressions=_expressions(),
         names=project.names,
+        labels=project.labels,
         secrets=_secrets(plan, journal),
         keep=options.keep or project.keep,
         keep_seconds=options.keep_seconds,

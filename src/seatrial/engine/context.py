@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from seatrial.engine import poll as polling
 from seatrial.engine.trial import Trial
-from seatrial.errors import CannotTell, LinkDown, LinkLost, NotSupported, SeatrialError, UsageError, nearest
+from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
-from seatrial.spi import Link, Provider, System
+from seatrial.spi import Link, Provider, Shared, System
 
 if TYPE_CHECKING:
     from seatrial.engine.runner import Runner
@@ -243,6 +243,8 @@ class TrialContext:
         name = f"{self.trial_id}-{spec.name}"
         owner = f"provider:{self.suite.provider}"
         provider = self.provider
+        if isinstance(provider, Shared):
+            await provider.prepare(self)
         detail = {"node": spec.name, **provider.foresee(spec, self)}
         outlives = bool(getattr(provider, "outlives_host", False))
         node = await self.make(
@@ -256,6 +258,23 @@ class TrialContext:
         await self._forget_link(node)
         await self.give_back("node", f"{self.trial_id}-{node.name}")
         self.emit("node", node=node.name, state="destroyed")
+
+    def labels(self) -> Mapping[str, str]:
+        return self._trial.labels
+
+    async def lease(self, kind: str, names: Iterable[str]) -> str:
+        run, held = self._trial.run, ""
+        for name in names:
+            resource = self._intend(kind, name, "engine:lease", {})
+            try:
+                run.leases.take(kind, name, run.holder(self.trial_id))
+            except LeaseTaken as error:
+                run.ledger.given_back(resource)
+                held = str(error)
+                continue
+            run.ledger.made(resource)
+            return name
+        raise LeaseTaken(f"no {kind} is free: {held or 'there are none to choose from'}")
 
     async def lease_address(self) -> str:
         leases = self._trial.run.leases

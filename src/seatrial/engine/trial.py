@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,9 @@ from seatrial.engine.ledger import Ledger
 from seatrial.model.scenario import Source, Suite
 from seatrial.registry import Registry
 from seatrial.spi import Link, Provider, System
+
+LONGEST = 24 * 3600.0
+"""Seconds that a suite without a timeout is taken to last at most, for the expiry of what it makes."""
 
 
 class Expressions(Protocol):
@@ -48,6 +52,8 @@ class Run:
     expressions: Expressions
     names: Mapping[str, str] = field(default_factory=dict)
     """Name patterns of the project."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Label patterns of the project, by the label's name."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     keep: str = "never"
     """never, failed or always."""
@@ -108,6 +114,20 @@ class Trial:
             "SEATRIAL_SUITE": self.suite.name,
             "SEATRIAL_PROVIDER": self.suite.provider,
             "SEATRIAL_DEPLOYMENT_ID": self.deployment_id,
+        }
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """What everything that the trial makes carries, where labels can be."""
+        # A label cannot be written anew: what is kept at the end must not have expired by then.
+        until = time.time() + (self.suite.timeout or LONGEST) + self.run.keep_seconds
+        patterns = self.run.labels
+        return {
+            "seatrial.run": self.run.id,
+            "seatrial.trial": self.id,
+            "seatrial.project": str(self.run.project),
+            "seatrial.expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)),
+            **{name: fitted(pattern, flow=self.suite.name, id=self.id) for name, pattern in patterns.items()},
         }
 
 
