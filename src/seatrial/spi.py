@@ -78,6 +78,14 @@ class Link(Protocol):
         """Let go of the connection; it is made again when it is needed."""
 
 
+@runtime_checkable
+class Breakable(Protocol):
+    """A link that can be broken off at once, when it is known that the node's power is gone."""
+
+    def abort(self) -> None:
+        """Break it off now: whoever uses it gets LinkLost; it is made again when it is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether something can work on this machine, for `doctor`: what was tried, and the command that brings it."""
@@ -186,6 +194,22 @@ class Console(Protocol):
 
     async def console(self, node: Node) -> str:
         """What was written since the node was made (the last 64 KiB)."""
+
+
+@runtime_checkable
+class Reasons(Protocol):
+    """A provider that knows why a node's power is as it is."""
+
+    async def power_reason(self, node: Node) -> str:
+        """In its own words: `crashed`, `shutdown`, `destroyed by the API`, `exited with 137`; empty: not known."""
+
+
+@runtime_checkable
+class Door(Protocol):
+    """A provider that can tell how a person gets into a node which has no SSH."""
+
+    def door(self, node: Node) -> Sequence[str]:
+        """The command, as an argument list: `podman exec -it NAME sh`."""
 
 
 @runtime_checkable
@@ -391,6 +415,9 @@ class Context(Protocol):
         outlives_host: bool = False,
     ) -> T:
         """Write the intent, then call `create`, then write that it is made."""
+
+    def holds(self, kind: str, name: str, *, owner: str) -> bool:
+        """Whether this trial has intended or made it, and not given it back."""
 
     async def give_back(self, kind: str, name: str) -> None:
         """Give back now what this trial made, by its owner, and write it down."""

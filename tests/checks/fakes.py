@@ -130,6 +130,9 @@ class FakeContext:
     async def make(self, kind: str, name: str, create: Any, **_: object) -> Any:
         return await create()
 
+    def holds(self, kind: str, name: str, *, owner: str) -> bool:
+        return True
+
     async def give_back(self, kind: str, name: str) -> None: ...
 
     async def evaluate(self, expression: str, **names: Any) -> object:

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from seatrial.engine.cleanup import Owners, process_start, sweep
+from seatrial.engine.cleanup import Owners, sweep
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.links.procfs import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.testing import World, fake_registry, virtual_time

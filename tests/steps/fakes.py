@@ -342,6 +342,9 @@ class Fake:
         self.ledger.append(f"made {kind} {owner}")
         return await create()
 
+    def holds(self, kind: str, name: str, *, owner: str) -> bool:
+        return True  # as after the first program of a trial
+
     async def give_back(self, kind: str, name: str) -> None:
         self.ledger.append(f"gave back {kind}")
 

@@ -200,6 +200,9 @@ class FakeContext:
         self.intended.append(resource)
         return await create()
 
+    def holds(self, kind: str, name: str, *, owner: str) -> bool:
+        return (kind, name) in self.resources
+
     async def give_back(self, kind: str, name: str) -> None:
         resource = self.resources.pop((kind, name), None)
         if resource is not None and resource.owner.startswith("system:"):

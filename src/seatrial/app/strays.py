@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.app.project import Project
-from seatrial.engine.cleanup import Owners, process_start, sweep_found
+from seatrial.engine.cleanup import Owners, sweep_found
 from seatrial.engine.leases import Leases
+from seatrial.links.procfs import process_start
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.errors import LeftBehind, SeatrialError
+from seatrial.links.procfs import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import Owner, Provider
@@ -113,15 +114,6 @@ class _Process:
             while any(_running(victim) for victim in victims):
                 await asyncio.sleep(0.01)
             victims = _tagged(tag)
-
-
-def process_start(pid: int) -> str:
-    """When a process was started, in ticks since boot; empty when there is no such process, or only its zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if stat[0] in "ZX" else stat[19]
 
 
 def _running(pid: int) -> bool:

@@ -230,6 +230,9 @@ class TrialContext:
         self.emit("resource", op="made", kind=kind, name=name, owner=owner)
         return made
 
+    def holds(self, kind: str, name: str, *, owner: str) -> bool:
+        return self._trial.run.ledger.holds(owner, kind, name, self.trial_id)
+
     async def give_back(self, kind: str, name: str) -> None:
         ledger = self._trial.run.ledger
         for entry in ledger.out(self.trial_id):

@@ -85,6 +85,10 @@ class Ledger:
         """What is not given back yet, in the order in which it was intended."""
         return [entry for entry in self._entries.values() if trial is None or entry.resource.trial == trial]
 
+    def holds(self, owner: str, kind: str, name: str, trial: str) -> bool:
+        """Whether this is out."""
+        return (owner, kind, name, trial) in self._entries
+
     def close(self, archive: Path | None = None) -> None:
         """Let go of it; when nothing is out it is moved to the archive (or removed)."""
         if self._fd < 0:

@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seatrial.links import process
+from seatrial.links.procfs import process_start
 from seatrial.spi import Context, Finished
 
 SHORT = 0.2
 """Seconds that a program lives before the ledger hears of it by its pid; by its tag it is known from the start."""
+
+OWNER = "engine:process"
+"""Who gives programs of this host back."""
 
 TAG = "SEATRIAL_STEP_TAG"
 """The variable by which whoever gives a process back knows what belongs to it."""
@@ -28,8 +32,7 @@ async def spawn(
     timeout: float | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; see links.process.run for what it raises."""
-    if ctx.trial_id not in _announced:
-        _announced.add(ctx.trial_id)
+    if not ctx.holds("process", ctx.trial_id, owner=OWNER):
         await _announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     record = _Record(ctx, name)
@@ -40,14 +43,10 @@ async def spawn(
         await record.ended()
 
 
-_announced: set[str] = set()
-"""Trials of this process whose ledgers know that they run programs."""
-
-
 async def _announce(ctx: Context) -> None:
     """Write down once, before the first program of a trial, that whatever carries a tag of it is to end with it: so
     that one which is short, or goes its own way as a daemon, is found at the end and after a crash."""
-    await ctx.make("process", ctx.trial_id, _exists, owner="engine:process", detail={"pid": 0, "started": ""})
+    await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
 
 
 async def _exists() -> None:
@@ -72,12 +71,13 @@ class _Record:
         self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
 
     def _begin(self) -> None:
-        self._began = _ticks(self._pid)  # now: it is not reaped yet, and of short ones nobody need ask (20 us each)
+        # Now: it is not reaped yet, and of short ones nobody need ask (20 us each).
+        self._began = process_start(self._pid, zombie=True)
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self, members: Sequence[tuple[int, str]] = ()) -> None:
         detail = {"pid": self._pid, "started": self._began, "members": [list(member) for member in members]}
-        await self._ctx.make("process", self._name, _exists, owner="engine:process", detail=detail)
+        await self._ctx.make("process", self._name, _exists, owner=OWNER, detail=detail)
 
     async def ended(self) -> None:
         """It ended; what it left in its group stays in the ledger and is given back at the trial's end."""
@@ -110,17 +110,8 @@ def _members(group: int) -> list[tuple[int, str]]:
     found = []
     for entry in os.listdir("/proc"):
         try:
-            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := _ticks(int(entry), ended="")):
+            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
                 found.append((int(entry), began))
         except ProcessLookupError:  # it ended while we looked
             continue
     return found
-
-
-def _ticks(pid: int, *, ended: str | None = None) -> str:
-    """When a process was started, in ticks since boot: with it a reused pid is found out; `ended` for a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return ended if ended is not None and fields[0] in "ZX" else fields[19]
