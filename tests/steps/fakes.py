@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from seatrial.errors import CannotTell, LinkDown, Overrun, StepFailed, StepStopped
+from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, StepFailed, StepStopped
 from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
 from seatrial.model.resource import Node
 from seatrial.model.result import CheckResult, Observation, Outcome, Verdict
@@ -71,6 +71,9 @@ class FakeLink:
     commands: dict[str, Finished] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     closed: int = 0
+    broken_off: int = 0
+    held: list[asyncio.Future[None]] = field(default_factory=list)
+    """Commands that run for as long as nobody breaks the link off: the node's end says nothing any more."""
     seen: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self, command: Any, *, timeout: float = 60.0, input: str = "", env: Any = None) -> Finished:
@@ -78,6 +81,9 @@ class FakeLink:
         if not state.link:
             raise LinkDown(f"{self.node.name} does not answer")
         self.seen.append({"command": command, "timeout": timeout, "input": input, "env": env})
+        if command == ["hold"]:
+            self.held.append(asyncio.get_running_loop().create_future())
+            await self.held[-1]
         if list(command)[:2] == ["sh", "-c"]:
             pattern = command[4]
             found = [name for name in self.files if name == pattern or name.startswith(pattern.rstrip("*"))]
@@ -93,6 +99,11 @@ class FakeLink:
 
     async def close(self) -> None:
         self.closed += 1
+
+    def abort(self) -> None:
+        self.broken_off += 1
+        while self.held:
+            self.held.pop().set_exception(LinkLost(f"the connection to {self.node.name} was broken off"))
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """`crash_node`."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from tests.steps.fakes import FakeContext, within
 
-from seatrial.errors import Overrun, StepFailed
+from seatrial.errors import LinkLost, Overrun, StepFailed
 from seatrial.model.cluster import PowerState
 from seatrial.spi import Powers
 from seatrial.steps.crash_node import CrashNode
@@ -60,3 +61,43 @@ def test_a_crash_by_the_system_is_told_by_what_becomes_of_the_node(tmp_path: Pat
 def test_each_method_needs_its_own_power() -> None:
     assert CrashNode(node="n11").needs_powers() == {Powers.GUEST_CRASH}
     assert CrashNode(node="n11", method="destroy").needs_powers() == {Powers.CRASH}
+
+
+@pytest.mark.parametrize(("method", "leads_to"), [("ssh", "rebooting"), ("ssh", "off"), ("destroy", "off")])
+def test_what_runs_on_a_node_that_crashes_ends_at_once_as_a_lost_link(
+    tmp_path: Path, method: str, leads_to: str
+) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.crash_leads_to = leads_to
+
+    async def both() -> None:
+        (node,) = await ctx.select("n11")
+        command = asyncio.create_task(ctx.link(node).run(["hold"]))
+        while not ctx.link(node).held:
+            await asyncio.sleep(0)
+        await CrashNode(target_node="n11", method=method).run(ctx)  # type: ignore[arg-type]
+        with pytest.raises(LinkLost):
+            await command
+
+    within(both, seconds=5)
+
+
+def test_a_node_whose_connection_breaks_off_but_which_answers_again_did_not_crash(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.stuck.add("guest_crash")
+    looks = 0
+    node = ctx.system.all[0]
+    link = ctx.link(node)
+    run = link.run
+
+    async def breaks_off_once(command: object, **more: object) -> object:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise LinkLost("reset by peer")
+        return await run(command, **more)
+
+    link.run = breaks_off_once
+    with pytest.raises(Overrun, match="still answers"):
+        within(lambda: CrashNode(target_node="n11").run(ctx))
+    assert looks > 1

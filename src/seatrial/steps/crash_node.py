@@ -90,7 +90,9 @@ async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboo
             if now and before and now != before:
                 return "rebooting"
             there = await answers(ctx, node)
-        except (LinkDown, LinkLost):
+        except LinkLost as error:
+            raise NotYet(f"the connection to {node.name} broke off, which alone proves nothing: {error}") from error
+        except LinkDown:
             there = False
         if there or not reboots:
             raise NotYet(f"{node.name} {'still answers' if there else 'does not answer'}, and is powered on")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from seatrial.errors import CannotTell, NotSupported
 from seatrial.model.cluster import Measured, PowerState
 from seatrial.model.resource import Node
-from seatrial.spi import Context, Guest, Power, Powers, Services
+from seatrial.spi import Breakable, Context, Guest, Power, Powers, Services
 from seatrial.steps.settle import NotYet, settle
 
 ANSWER = 5.0
@@ -45,9 +45,10 @@ async def switch_on(ctx: Context, node: Node) -> None:
 
 
 async def cut(ctx: Context, node: Node) -> None:
-    """Hard power-off, with no warning."""
+    """Hard power-off, with no warning; what runs on the node over its link ends as LinkLost at once."""
     if not await ctx.system.power(ctx, node, Powers.CRASH):
         await _power(ctx, Powers.CRASH).crash(node)
+    break_off(ctx, node)
 
 
 async def reboot(ctx: Context, node: Node) -> None:
@@ -58,9 +59,10 @@ async def reboot(ctx: Context, node: Node) -> None:
 
 async def crash_in_guest(ctx: Context, node: Node) -> str:
     """Crash the guest; `rebooting` or `off` as the guest was told, empty when the system did it and does not say."""
-    if await ctx.system.power(ctx, node, Powers.GUEST_CRASH):
-        return ""
-    return await _guest(ctx, Powers.GUEST_CRASH).guest_crash(node)
+    by_system = await ctx.system.power(ctx, node, Powers.GUEST_CRASH)
+    told_to = "" if by_system else await _guest(ctx, Powers.GUEST_CRASH).guest_crash(node)
+    break_off(ctx, node)
+    return told_to
 
 
 async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> None:
@@ -94,6 +96,14 @@ def _missing(ctx: Context, what: Powers) -> NotSupported:
     )
 
 
+def break_off(ctx: Context, node: Node) -> None:
+    """Break off the link of a node that has lost its power: its end of the connection can say nothing any more, and
+    whoever waits for an answer would wait until the connection is found dead."""
+    link = ctx.link(node)
+    if isinstance(link, Breakable):
+        link.abort()
+
+
 # What became of it
 
 
@@ -112,7 +122,11 @@ async def boot_of(ctx: Context, node: Node) -> str:
     """The boot id: the provider's word, or the kernel's own on a node that is not the provider's."""
     if ctx.system.places_nodes:
         return await ctx.provider.boot_id(node)
-    done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)
+    try:
+        done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)
+    except TimeoutError:
+        await ctx.link(node).close()
+        raise
     if not done.ok:
         raise CannotTell(f"the boot id of {node.name} cannot be read: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -139,6 +153,7 @@ async def until_off(ctx: Context, node: Node, deadline: float) -> None:
         raise _unlike(node, state)
 
     await settle(ctx, look, deadline=deadline, what=f"the power-off of {node.name}")
+    break_off(ctx, node)
     await ctx.link(node).close()
 
 

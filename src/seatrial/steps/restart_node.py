@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seatrial.errors import CannotTell, Overrun, StepFailed
+from seatrial.errors import CannotTell, LinkLost, Overrun, StepFailed
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
@@ -53,7 +53,11 @@ class RestartNode(Targets):
         ctx.emit("fault", node=node.name, fault="restart", method=self.method, step=ctx.step)
         ctx.emit("node", node=node.name, state="restarting")
         async with limited(seconds + GRACE, f"the restart of {node.name}"):
-            await (power_cycle(ctx, node, deadline.left) if self.method == "graceful" else reboot(ctx, node))
+            try:
+                await (power_cycle(ctx, node, deadline.left) if self.method == "graceful" else reboot(ctx, node))
+            except LinkLost as error:
+                # A guest that goes down takes the connection with it; whether it did, its boot id tells.
+                ctx.log(f"{node.name} was asked to restart, and then: {error}", "debug")
 
         async def booted_again() -> None:
             nonlocal now
