@@ -111,6 +111,8 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
         yield from _block("      | ", suite["evidence"])
     for node, state in suite["nodes"].items() if how != "passed" else ():
         yield f"    node {node}: {state}"
+    if told := suite.get("diagnostics"):
+        yield f"    diagnostics: {folder / suite['folder'] / told['folder']}"
     for file in _files(folder / suite["folder"]) if suite["folder"] else ():
         yield f"    see {file}"
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any
 
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
-from seatrial.errors import LeftBehind, SeatrialError
+from seatrial.errors import ExtraMissing, LeftBehind, SeatrialError, ToolMissing
 from seatrial.links.procfs import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
@@ -24,11 +24,11 @@ from seatrial.spi import Owner, Provider
 PATIENCE = 60.0
 """Seconds that one resource may take to be given back."""
 
-GROUND = ("engine:lease", "engine:path")
-"""Owners of what nodes and processes stand upon."""
-
 HURRY = 10.0
 """The same after a second Ctrl-C."""
+
+GROUND = ("engine:lease", "engine:path")
+"""Owners of what nodes and processes stand upon."""
 
 
 @dataclass(slots=True)
@@ -46,6 +46,16 @@ class Swept:
         self.given_back += other.given_back
         self.found += other.found
         self.left += other.left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A provider's own list."""
+
+    found: Sequence[Resource]
+    """In the order in which they can be given back."""
+    unread: Sequence[tuple[Resource, str]]
+    """The list itself, when it could not be read, and why."""
 
 
 class Owners:
@@ -170,8 +180,8 @@ async def sweep(
 
 
 @contextmanager
-def _hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool]) -> Iterator[None]:
-    """Draw a limit in when a second Ctrl-C comes while something is being waited for."""
+def hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool], seconds: float = HURRY) -> Iterator[None]:
+    """Draw a limit in to so many seconds when a second Ctrl-C comes while something is being waited for."""
     loop = asyncio.get_running_loop()
 
     timers: list[asyncio.TimerHandle] = []
@@ -180,7 +190,7 @@ def _hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool]) -> Iterator[Non
         if not hurry():
             timers[:] = [loop.call_later(0.2, look)]
         elif not limit.expired():
-            limit.reschedule(min(limit.when() or 0.0, loop.time() + HURRY))
+            limit.reschedule(min(limit.when() or 0.0, loop.time() + seconds))
 
     timers.append(loop.call_later(0.2, look))
     try:
@@ -193,58 +203,108 @@ async def _give_back(
     ledger: Ledger, entry: Entry, owners: Owners, say: Callable[..., None], hurry: Callable[[], bool]
 ) -> tuple[Entry, str]:
     resource = entry.resource
-    error = ""
-    clock = asyncio.get_running_loop().time
-    start = clock()
     # A deployer's own destroy may take longer than a process does: whoever made the thing said how long.
-    limit = asyncio.timeout(HURRY if hurry() else max(PATIENCE, float(str(resource.detail.get("timeout", 0)))))
-    try:
-        async with limit:
-            with _hurrying(limit, hurry):
-                await owners.of(entry).destroy(resource)
-    except TimeoutError as problem:
-        error = f"did not go within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        error = "it was cancelled by something inside it"
-    except BaseException as problem:  # one stubborn thing must not keep the others, nor a plugin's sys.exit
-        error = f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
+    patience = max(PATIENCE, float(str(resource.detail.get("timeout", 0))))
+
+    async def destroy() -> None:
+        await owners.of(entry).destroy(resource)
+
+    error = await _tried(destroy, patience, hurry)
     if not error:
         try:
             ledger.given_back(resource)
         except OSError as problem:
             # It is gone; only that it is could not be written. The next sweep finds it gone already.
             say("log", level="error", text=f"the ledger cannot be written: {problem.strerror}")
-    what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
-    say("resource", op="left" if error else "given_back", **what, **({"error": error} if error else {}))
+    _say_end(say, resource, error)
     return entry, error
 
 
+async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: Callable[[], bool]) -> str:
+    """Do it within so many seconds, fewer in a hurry; why it could not be done, empty when it was."""
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    limit = asyncio.timeout(HURRY if hurry() else patience)
+    try:
+        async with limit:
+            with hurrying(limit, hurry):
+                await work()
+    except TimeoutError as problem:
+        return f"did not go within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return "it was cancelled by something inside it"
+    except BaseException as problem:  # one stubborn thing must not keep the others, nor a plugin's sys.exit
+        return f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
+    return ""
+
+
+def _say_end(say: Callable[..., None], resource: Resource, error: str) -> None:
+    what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
+    say("resource", op="left" if error else "given_back", **what, **({"error": error} if error else {}))
+
+
+async def listed(name: str, provider: Provider, run: str, hurry: Callable[[], bool] = lambda: False) -> Listed:
+    """What a provider's own list shows of a run (`*`: of every run of ours). One that is not installed here has
+    nothing: what the ledger names of it is left by the ledger's own sweep, which says why."""
+    found: list[Resource] = []
+
+    async def look() -> None:
+        with suppress(ToolMissing, ExtraMissing):
+            found.extend(await provider.find(run))
+
+    error = await _tried(look, PATIENCE, hurry)
+    unread = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
+    return Listed(found=found, unread=[(unread, f"its list could not be read: {error}")] if error else [])
+
+
 async def sweep_found(
-    run: str, trials: Sequence[str], providers: Mapping[str, Provider], *, say: Callable[..., None]
+    run: str,
+    trials: Sequence[str],
+    providers: Mapping[str, Provider],
+    *,
+    say: Callable[..., None],
+    hurry: Callable[[], bool] = lambda: False,
+    spared: Collection[str] = (),
 ) -> Swept:
-    """Give back what the providers' own lists show of these trials: things that the ledger does not know."""
+    """Give back what the providers' own lists show of these trials (none: of all, but for those that are spared):
+    things that the ledger does not know."""
     swept = Swept()
-    for name, provider in providers.items():
-        try:
-            async with asyncio.timeout(PATIENCE):
-                found = [one for one in await provider.find(run) if not one.trial or not trials or one.trial in trials]
-        except Exception as problem:
-            unread = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
-            swept.left.append((unread, f"its list could not be read: {type(problem).__name__}: {problem}"))
-            continue
-        for resource in found:
-            what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
-            say("log", level="warning", text=f"found {resource}, which the ledger did not know")
-            swept.found.append(resource)
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await provider.destroy(resource)
-                swept.given_back += 1
-                say("resource", op="given_back", **what)
-            except Exception as problem:
-                swept.left.append((resource, f"{type(problem).__name__}: {problem}"))
-                say("resource", op="left", error=str(problem), **what)
+
+    async def of(name: str, provider: Provider) -> None:
+        told = await listed(name, provider, run, hurry)
+        swept.left += told.unread
+        found = [one for one in told.found if not one.trial or not trials or one.trial in trials]
+        await give_back_found(provider, [one for one in found if one.trial not in spared], swept, say=say, hurry=hurry)
+
+    await asyncio.gather(*(of(name, provider) for name, provider in providers.items()))
     return swept
+
+
+async def give_back_found(
+    provider: Provider,
+    found: Sequence[Resource],
+    swept: Swept,
+    *,
+    say: Callable[..., None],
+    hurry: Callable[[], bool] = lambda: False,
+) -> None:
+    """Give back what a provider listed: kind after kind in the order of the list, all of one kind at the same time."""
+
+    async def one(resource: Resource) -> None:
+        error = await _tried(lambda: provider.destroy(resource), PATIENCE, hurry)
+        _say_end(say, resource, error)
+        if error:
+            swept.left.append((resource, error))
+        else:
+            swept.given_back += 1
+
+    for kind in dict.fromkeys(resource.kind for resource in found):
+        alike = [resource for resource in found if resource.kind == kind]
+        for resource in alike:
+            text = f"found {resource.kind} {resource.name} of this run, which the ledger did not know"
+            say("log", level="warning", text=text)
+            swept.found.append(resource)
+        await asyncio.gather(*(one(resource) for resource in alike))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ids import trial_id
 from seatrial.engine.notify import notify
 from seatrial.engine.runner import Runner, described, outcome_of
@@ -19,9 +20,6 @@ from seatrial.model.result import Category, Outcome, Verdict
 from seatrial.model.scenario import Budget, Plan, Suite
 
 T = TypeVar("T")
-
-DIAGNOSIS = 5.0
-"""Seconds for collecting evidence before anything is torn down."""
 
 SWEEP = 300.0
 """Seconds for the whole sweep of one trial."""
@@ -136,15 +134,16 @@ class Voyage:
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="interrupted", category=Category.INFRASTRUCTURE)
         try:
             outcome = await self._steps()
-            if outcome.verdict is not Verdict.PASSED and trial.made_something:
-                await self._diagnose()
         finally:
-            await shielded(self._end(outcome, start), SWEEP + NOTICE * 2)
+            await shielded(self._end(outcome, start), DEADLINE * 2 + SWEEP + NOTICE * 2)
         return outcome.verdict
 
     async def _end(self, outcome: Outcome, start: float) -> None:
-        """Sweep, tell the end, notify: all of it whatever breaks on the way, for other trials may be under way."""
+        """Ask the nodes why, sweep, tell the end, notify: all of it whatever breaks on the way, for other trials may
+        be under way."""
         trial = self._trial
+        if outcome.verdict is not Verdict.PASSED and trial.made_something:
+            await diagnose(trial, self._ctx)
         try:
             swept = await asyncio.wait_for(self._give_back(outcome.verdict), SWEEP)
         except Exception as error:
@@ -208,19 +207,6 @@ class Voyage:
             run.ledger.made(resource)
             return
 
-    async def _diagnose(self) -> None:
-        """Keep what the nodes can tell before they go."""
-        evidence = getattr(self._trial.system, "evidence", None)
-        if evidence is None:
-            return
-        try:
-            async with asyncio.timeout(DIAGNOSIS):
-                logs: Mapping[str, str] = await evidence(self._ctx)
-            for node, text in logs.items():
-                self._ctx.output(f"{node}.log", text)
-        except Exception as error:  # what cannot be collected must not hide what failed
-            self._ctx.log(f"no evidence could be collected: {type(error).__name__}: {error}", "warning")
-
     async def _give_back(self, verdict: Verdict) -> Swept:
         trial = self._trial
         await close_links(trial)
@@ -233,9 +219,12 @@ class Voyage:
         trial.emit("cleanup_started", why="the end of the suite")
         clock = asyncio.get_running_loop().time
         start = clock()
-        swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=lambda: run.hurried)
+        def hurry() -> bool:
+            return run.hurried
+
+        swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=hurry)
         name = trial.suite.provider
-        swept.add(await sweep_found(run.id, [trial.id], {name: trial.provider}, say=trial.emit))
+        swept.add(await sweep_found(run.id, [trial.id], {name: trial.provider}, say=trial.emit, hurry=hurry))
         trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
         return swept
 

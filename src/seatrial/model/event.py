@@ -25,7 +25,10 @@ class Event:
     fault            node, fault (crash|stop|restart|...), method, step
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     log              level (debug|info|warning|error), text
-    resource         op (intended|made|given_back|kept|left), kind, name, owner
+    diagnostics      folder (relative to the suite's folder), path, nodes: {node: [part]}, missing: {node: {part: why}},
+                     duration
+    resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (how a person gets into
+                     the node) of what is kept
     cleanup_started  why
     cleanup_finished given_back (count), kept: [...], left: [{kind, name, owner, error}], duration
     suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left

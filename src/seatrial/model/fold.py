@@ -66,6 +66,7 @@ class Fold:
             "fault": self._fault,
             "output": self._output,
             "resource": self._resource,
+            "diagnostics": self._diagnostics,
             "cleanup_finished": self._cleanup_finished,
             "suite_finished": self._suite_finished,
             "run_finished": self._run_finished,
@@ -311,6 +312,9 @@ class Fold:
             entry = {"step": data.get("step", ""), "source": data.get("source", ""), "file": file}
             if entry not in known[-8:]:
                 known.append(entry)
+
+    def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)["diagnostics"] = {name: data.get(name) or {} for name in ("folder", "nodes", "missing")}
 
     def _resource(self, event: Event, data: Mapping[str, Any]) -> None:
         op = data.get("op")

@@ -24,7 +24,10 @@ class Artifact:
 def artifacts(folder: Path, tail: int) -> list[Artifact]:
     """Files of a suite's folder, `test.log` and its artifacts; what cannot be read is named without a text."""
     found = []
-    for file in sorted([folder / "test.log", *(folder / "artifacts").rglob("*")]):
+    diagnostics = folder / "artifacts" / "diagnostics"
+    files = [folder / "test.log", *(folder / "artifacts").rglob("*")]
+    # What a person collected on purpose comes first: of many nodes there are more diagnostics than are named.
+    for file in sorted(files, key=lambda file: (file.is_relative_to(diagnostics), file)):
         try:
             if file.is_symlink() or not file.is_file() or file.name in NOT_LISTED:
                 continue

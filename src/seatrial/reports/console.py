@@ -52,6 +52,7 @@ class Console(Document):
             "step_finished": self._step_finished,
             "fault": self._fault,
             "log": self._log,
+            "diagnostics": self._diagnostics,
             "cleanup_finished": self._cleanup_finished,
             "suite_finished": self._suite_finished,
             "run_finished": self._run_finished,
@@ -179,6 +180,14 @@ class Console(Document):
             trial = event.trial if event.trial in self.fold.suites else ""
             state = "failed" if data["level"] == "error" else "allowed"
             self._line(trial, 1, f"{data['level']}: {words.one_line(data.get('text', ''), 600)}", state)
+
+    def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}", "")
+        for node, parts in (data.get("missing") or {}).items():
+            whys = dict.fromkeys(parts.values())
+            for why in whys:
+                listed = ", ".join(part for part, one in parts.items() if one == why)
+                self._line(event.trial, 2, words.one_line(f"{node} has no {listed}: {why}", 200), "")
 
     def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         took = f"  ({words.seconds(data.get('duration') or 0.0)})"

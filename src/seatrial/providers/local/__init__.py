@@ -31,6 +31,8 @@ class Local:
 
     on_this_host = True
     """Its nodes stand on leases of this host, so that `clean` looks for them by what holds a lease."""
+    shares_host_logs = True
+    """What its nodes would show as their journal is this host's own."""
     powers = frozenset(Powers)
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
@@ -118,6 +120,15 @@ class Local:
         if tree.paused(state):
             return PowerState.PAUSED
         return PowerState.RUNNING if state["power"] == "on" else PowerState.STOPPED
+
+    async def power_reason(self, node: Node) -> str:
+        """As the box wrote it: running, shutdown, poweroff, cut, …; a box that was killed could not write."""
+        from seatrial.providers.local import tree
+
+        state = tree.read_state(_folder(node))
+        if state.get("power") == "on" and tree.box(state) is None:
+            return "the box was killed"
+        return str(state.get("reason") or "")
 
     async def boot_id(self, node: Node) -> str:
         """A random id that the box gives to each boot."""

@@ -1,0 +1,285 @@
+"""What the nodes can tell when a suite did not pass, kept before anything is torn down.
+
+Every part has a deadline of its own and every node is asked at the same time, so that a dead node costs only its own
+few seconds; what is not there is told with why. It decides nothing: the verdict stands before it begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seatrial.engine.cleanup import hurrying
+from seatrial.engine.context import TrialContext
+from seatrial.engine.trial import Trial
+from seatrial.errors import CannotTell
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.spi import Console, Reasons
+
+DEADLINE = 20.0
+"""Seconds for all of it."""
+
+ANSWER = 3.0
+"""Seconds in which a node's link has to answer before anything else is asked over it."""
+
+PART = 8.0
+"""Seconds for one part of one node."""
+
+ABREAST = 4
+"""Commands at a time over one link: an SSH server allows ten."""
+
+MOST = 256 * 1024
+"""Characters that are kept of one part: the last ones."""
+
+_HEAD = """S=; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && S="sudo -n"; }
+t() { echo "# $*"; if command -v timeout >/dev/null 2>&1; then timeout 3 "$@" 2>&1; else "$@" 2>&1; fi; }
+has() { command -v "$1" >/dev/null 2>&1; }
+"""
+
+COMMANDS: Mapping[str, str] = {
+    "journal": """if has journalctl && $S journalctl -b -q -n 1 >/dev/null 2>&1
+then $S journalctl -b --no-pager -n 2000
+else
+  t $S dmesg | tail -n 500
+  for file in /var/log/*; do
+    case $file in */wtmp*|*/btmp*|*/lastlog|*/faillog|*.gz|*.xz|*.[0-9]) continue;; esac
+    [ -f "$file" ] && { echo "==> $file"; $S tail -n 200 "$file"; }
+  done
+fi; true""",
+    "network": """if has ip; then t ip -br addr; t ip route; t ip -6 route; t ip neigh
+else t cat /proc/net/dev; t cat /proc/net/route; t cat /proc/net/arp; fi
+if has ss; then t $S ss -ltnp; elif has netstat; then t $S netstat -ltnp; else t cat /proc/net/tcp /proc/net/tcp6; fi
+true""",
+    "disk": "t df -h; t df -i; t mount; has lsblk && t lsblk; true",
+    "processes": """if has ps; then ps -ef 2>/dev/null || ps
+else for one in /proc/[0-9]*; do echo "${one#/proc/} $(tr '\\000' ' ' <"$one/cmdline" 2>/dev/null)"; done; fi; true""",
+    "uptime": """t date -u; has uptime && t uptime; t cat /proc/uptime; t uname -a
+t cat /proc/sys/kernel/random/boot_id; has free && t free -m; true""",
+}
+"""What is asked of a node's shell, by the name of the part."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What there is of one node."""
+
+    parts: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Part to why it is not there."""
+
+
+async def diagnose(trial: Trial, ctx: TrialContext) -> None:
+    """Keep what every node tells in `artifacts/diagnostics/<node>/<part>.txt`; a second Ctrl-C skips the rest."""
+
+    def hurried() -> bool:
+        return trial.run.hurried
+
+    if hurried():
+        ctx.log("no diagnostics: told to hurry", "warning")
+        return
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    collector = _Collector(trial, ctx)
+    limit = asyncio.timeout(DEADLINE)
+    try:
+        async with limit:
+            with hurrying(limit, hurried, 0.0):
+                await collector.all()
+    except TimeoutError as error:
+        late = f"not there within {DEADLINE:g} s" if limit.expired() else f"TimeoutError: {error}"
+        collector.cut("told to hurry" if hurried() else late)
+    except Exception as error:
+        ctx.log(f"diagnostics broke off: {type(error).__name__}: {error}", "warning")
+        collector.cut("the collecting broke off")
+    collector.tell(round(clock() - start, 6))
+
+
+class _Collector:
+    """Asks all nodes at the same time, and writes each part as soon as it is there."""
+
+    def __init__(self, trial: Trial, ctx: TrialContext) -> None:
+        self._trial = trial
+        self._ctx = ctx
+        self._folder = trial.folder / "artifacts" / "diagnostics"
+        self._found: dict[str, Found] = {}
+        self._logs: Mapping[str, str] = {}
+
+    async def all(self) -> None:
+        """Every node that stands, and those whose making broke off."""
+        nodes = await self._nodes()
+        if not nodes:
+            return
+        shell = [part for part in COMMANDS if part != "journal" or not _shares_logs(self._trial)]
+        for node in nodes:
+            parts = ("power", *(["console"] if isinstance(self._trial.provider, Console) else []), *shell, "service")
+            self._found[node.name] = Found(missing=dict.fromkeys(parts, "not asked for"))
+        async with asyncio.TaskGroup() as group:
+            # Of a system that tells all its logs at once, they are asked for once.
+            logs = group.create_task(self._all_logs(nodes))
+            for node in nodes:
+                group.create_task(self._node(node, shell, logs))
+
+    async def _nodes(self) -> list[Node]:
+        trial, ctx = self._trial, self._ctx
+        nodes: list[Node] = []
+        try:
+            async with asyncio.timeout(PART):
+                nodes = list(await ctx.nodes())
+        except Exception as error:
+            ctx.log(f"the system cannot tell its nodes: {type(error).__name__}: {error}", "warning")
+        known = {node.name for node in nodes}
+        for entry in trial.run.ledger.out(trial.id):
+            resource = entry.resource
+            if resource.kind == "node" and resource.owner == f"provider:{trial.suite.provider}":
+                name = str(resource.detail.get("node") or resource.name)
+                if name not in known:
+                    # Its making broke off: what the provider foresaw of it is all that there is.
+                    nodes.append(Node(name=name, detail={"resource": resource.name, **resource.detail}))
+        return nodes
+
+    async def _node(self, node: Node, shell: list[str], logs: asyncio.Task[Mapping[str, str]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._part(node, "power", lambda: self._power(node)))
+            group.create_task(self._part(node, "service", lambda: self._service(node, logs)))
+            provider = self._trial.provider
+            if isinstance(provider, Console):
+                group.create_task(self._part(node, "console", lambda: provider.console(node)))
+            group.create_task(self._shell(node, shell))
+
+    async def _shell(self, node: Node, parts: list[str]) -> None:
+        """All that its shell tells; nothing more is asked of a node that does not answer."""
+        try:
+            async with asyncio.timeout(ANSWER):
+                if self._places and await self._trial.provider.state(node) in (PowerState.STOPPED, PowerState.PAUSED):
+                    raise CannotTell("the node is not running")
+                await self._ctx.link(node).run(["true"], timeout=ANSWER)
+        except Exception as error:
+            why = f"it does not answer within {ANSWER:g} s" if isinstance(error, TimeoutError) else _said(error)
+            self._found[node.name].missing.update(dict.fromkeys(parts, why))
+            return
+        abreast = asyncio.Semaphore(ABREAST)
+
+        async def one(part: str) -> None:
+            async with abreast:
+                await self._part(node, part, lambda: self._asked(node, COMMANDS[part]))
+
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(one(part))
+
+    async def _asked(self, node: Node, script: str) -> str:
+        done = await self._ctx.link(node).run(["sh", "-c", _HEAD + script], timeout=PART)
+        text = done.stdout + done.stderr
+        if not done.ok:
+            text += f"\n(ended with {done.exit_code})\n"
+        return text
+
+    async def _power(self, node: Node) -> str:
+        """As the provider knows it; of a deployer's node as the system does."""
+        provider = self._trial.provider
+        if not self._places:
+            health = (await self._trial.system.health(self._ctx, [node])).get(node.name)
+            return f"state: {health.power if health is not None else 'not told'}\n"
+        lines = [f"state: {await provider.state(node)}"]
+        if isinstance(provider, Reasons):
+            lines.append(f"reason: {await _or_why(provider.power_reason(node))}")
+        lines.append(f"boot id: {await _or_why(provider.boot_id(node))}")
+        return "".join(f"{line}\n" for line in lines)
+
+    async def _service(self, node: Node, logs: asyncio.Task[Mapping[str, str]]) -> str:
+        service_log = getattr(self._trial.system, "service_log", None)
+        text = await service_log(self._ctx, node) if service_log is not None else (await logs).get(node.name)
+        if text is None:
+            raise CannotTell(f"the system {self._trial.suite.system.kind} keeps no log of it")
+        if text.startswith("no log: "):
+            raise CannotTell(text.removeprefix("no log: "))
+        self._ctx.output(f"{node.name}.log", text)
+        return str(text)
+
+    async def _all_logs(self, nodes: list[Node]) -> Mapping[str, str]:
+        system = self._trial.system
+        evidence = None if hasattr(system, "service_log") else getattr(system, "evidence", None)
+        if evidence is None:
+            return {}
+        try:
+            async with asyncio.timeout(PART):
+                logs: Mapping[str, str] = await evidence(self._ctx)
+        except Exception as error:
+            return {node.name: f"no log: {_said(error)}" for node in nodes}
+        return logs
+
+    async def _part(self, node: Node, part: str, ask: Callable[[], Awaitable[str]]) -> None:
+        found = self._found[node.name]
+        found.missing[part] = "it was still being asked for when the time was up"
+        try:
+            async with asyncio.timeout(PART):
+                text = await ask()
+            self._write(node, part, text)
+        except Exception as error:
+            found.missing[part] = f"not there within {PART:g} s" if isinstance(error, TimeoutError) else _said(error)
+            return
+        del found.missing[part]
+        found.parts.append(part)
+
+    def _write(self, node: Node, part: str, text: str) -> None:
+        text = self._trial.run.journal.masked(text)  # before the cut: half a secret would not be known as one
+        if len(text) > MOST:
+            text = f"… ({len(text) - MOST} characters before)\n" + text[-MOST:]
+        folder = self._home(node.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{part}.txt").write_text(text or "(nothing)\n", encoding="utf-8", errors="backslashreplace")
+
+    def _home(self, node: str) -> Path:
+        return self._folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in node).strip(".")
+
+    @property
+    def _places(self) -> bool:
+        return self._trial.system.places_nodes
+
+    def cut(self, why: str) -> None:
+        """Time is up: what is not there yet is missing for this reason."""
+        for found in self._found.values():
+            for part, before in found.missing.items():
+                if before in ("not asked for", "it was still being asked for when the time was up"):
+                    found.missing[part] = why
+
+    def tell(self, duration: float) -> None:
+        """Say where it is and what is missing."""
+        if not self._found:
+            return
+        masked = self._trial.run.journal.masked
+        for node, found in self._found.items():
+            if found.missing:
+                lines = "".join(f"{part}: {masked(why)}\n" for part, why in sorted(found.missing.items()))
+                try:
+                    self._home(node).mkdir(parents=True, exist_ok=True)
+                    (self._home(node) / "missing.txt").write_text(lines, encoding="utf-8", errors="backslashreplace")
+                except OSError as error:
+                    self._ctx.log(f"diagnostics of {node} cannot be written: {error.strerror}", "warning")
+        self._trial.emit(
+            "diagnostics",
+            folder=str(self._folder.relative_to(self._trial.folder)),
+            path=str(self._folder),
+            nodes={node: sorted(found.parts) for node, found in self._found.items()},
+            missing={node: dict(sorted(found.missing.items())) for node, found in self._found.items() if found.missing},
+            duration=duration,
+        )
+
+
+def _shares_logs(trial: Trial) -> bool:
+    """Whether the journal that a node's shell shows is this host's own, which is nobody's business."""
+    return bool(getattr(trial.provider, "shares_host_logs", False))
+
+
+async def _or_why(answer: Awaitable[str]) -> str:
+    try:
+        return await answer or "not known"
+    except Exception as error:
+        return f"not known: {_said(error)}"
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,54 @@
+"""What real nodes tell before they are torn down, after a failure and after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.acceptance.harness import Harbour, only, suite, until, validate
+
+PARTS = {"console", "disk", "network", "power", "processes", "service", "uptime"}
+ONE_NODE = {"parameters": {"cluster_size": 1}}
+
+
+def kept(harbour: Harbour) -> dict[str, str]:
+    """What the diagnostics of the newest run hold of n11, by the part's name."""
+    row = only(harbour.results()["results"])
+    folder = harbour.runs()[-1] / row["folder"] / row["diagnostics"]["folder"]
+    return {file.stem: file.read_text() for file in (folder / "n11").glob("*.txt")}
+
+
+def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(harbour: Harbour) -> None:
+    harbour.write("trial.json", suite("init", "deploy", validate("cluster_degraded"), **ONE_NODE))
+    done = harbour.seatrial("run", "trial.json", "--format", "plain")
+    assert done.returncode == 1, done.stdout
+    files = kept(harbour)
+    assert set(files) == PARTS
+    assert files["power"].startswith("state: running\nreason: running\nboot id: ")
+    assert "# df -h" in files["disk"]
+    (line,) = [line for line in done.stdout.splitlines() if "diagnostics: " in line]
+    assert (Path(line.rpartition("diagnostics: ")[2]) / "n11" / "network.txt").is_file()
+    assert "diagnostics: " in harbour.seatrial("inspect").stdout
+    assert harbour.left() == []
+
+
+def test_a_run_that_is_interrupted_tells_them_as_well(harbour: Harbour) -> None:
+    harbour.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "60s"}, **ONE_NODE))
+    process = harbour.start("run", "trial.json", "--format", "none")
+    until(lambda: any(e["data"].get("type") == "wait" for e in harbour.events()), "the wait")
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert set(kept(harbour)) == PARTS
+    assert harbour.left() == []
+
+
+def test_a_node_that_is_down_is_told_as_such(harbour: Harbour) -> None:
+    crash = {"step": "crash_node", "target_node": "n11", "method": "destroy"}
+    harbour.write("trial.json", suite("init", "deploy", crash, validate("cluster_status"), **ONE_NODE))
+    assert harbour.seatrial("run", "trial.json", "--format", "none").returncode == 1
+    files = kept(harbour)
+    assert "disk: the node is not running\n" in files["missing"]
+    assert files["power"].startswith("state: stopped\nreason: the box was killed\n")
+    assert files["console"]
