@@ -1,0 +1,118 @@
+"""One command over SSH: its output is kept within bounds, and its end is told apart from the end of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+import asyncssh
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes of each stream of a command that are kept: the first half and the last."""
+
+
+class Kept:
+    """The beginning and the end of a stream; what lies between is counted and dropped."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._half = max(1, limit // 2)
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._cut = 0
+
+    def add(self, data: bytes) -> None:
+        """Take in the next bytes."""
+        room = self._half - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * self._half:  # trimmed now and then, so that long outputs cost one copy
+            self._trim()
+
+    def _trim(self) -> None:
+        over = len(self._tail) - self._half
+        if over > 0:
+            del self._tail[:over]
+            self._cut += over
+
+    def text(self) -> str:
+        """What was kept as text, with a line where something was cut."""
+        self._trim()
+        head, tail = self._head.decode(errors="replace"), self._tail.decode(errors="replace")
+        if not self._cut:
+            return (self._head + self._tail).decode(errors="replace")
+        return f"{head}\n… {self._cut} bytes were cut here: a command's output is kept up to a limit …\n{tail}"
+
+
+class Session(asyncssh.SSHClientSession[bytes]):
+    """What a command says; `ended` is set when it ended, or the connection did."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.out, self.err = Kept(limit), Kept(limit)
+        self.sent = False
+        """Whether the node has opened the session, so that the command may have reached it."""
+        self.code: int | None = None
+        """The exit code; None while it runs, and when the connection went away first."""
+        self.ended = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.channel: Any = None
+
+    def connection_made(self, chan: Any) -> None:
+        """The node opened the session; the command is sent next."""
+        self.sent, self.channel = True, chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Output of the command."""
+        (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).add(data)
+
+    def eof_received(self) -> bool:
+        """The command closed its output; what it reads may still be open."""
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        """It ended by itself."""
+        self.code = status
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        """It died of a signal: 128 + its number, as in a shell."""
+        self.code = 128 + _number(signal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The session is over, for one reason or the other."""
+        self._room.set()
+        self.ended.set()
+
+    def pause_writing(self) -> None:
+        """The node takes no more for now."""
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        """The node takes more."""
+        self._room.set()
+
+    async def write(self, data: bytes) -> None:
+        """Send input, no faster than it is taken; what a command does not read any more is dropped."""
+        await self._room.wait()
+        if not self.ended.is_set() and not self.channel.is_closing():
+            self.channel.write(data)
+
+    def end_input(self) -> None:
+        """Tell the command that there is no more input."""
+        if not self.ended.is_set() and not self.channel.is_closing():
+            self.channel.write_eof()
+
+    def cut(self) -> None:
+        """End the command there, without waiting for it."""
+        if self.channel is not None and not self.ended.is_set():
+            with contextlib.suppress(OSError):  # the connection is gone, and the command with it
+                self.channel.terminate()
+            self.channel.close()
+
+
+def _number(name: str) -> int:
+    try:
+        return int(signal.Signals[f"SIG{name}"])
+    except KeyError:
+        return 0
