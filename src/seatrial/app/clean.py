@@ -6,19 +6,22 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from seatrial.app.project import Project, find
 from seatrial.app.report import write_results
-from seatrial.engine.cleanup import Owners, Swept, sweep, sweep_found
+from seatrial.engine.cleanup import Owners, Swept, listed, sweep, sweep_found
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger, living
 from seatrial.engine.suite import told
+from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
+from seatrial.model.resource import Resource
 from seatrial.registry import Registry
+from seatrial.spi import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class CleanOptions:
 class Cleaned:
     """What a clean-up saw and did."""
 
+    found: list[str] = field(default_factory=list)
+    """What providers listed and no ledger knew."""
     given_back: list[str] = field(default_factory=list)
     left: list[dict[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
@@ -48,10 +53,11 @@ def main(options: CleanOptions) -> int:
     """Clean up and say what was seen; 0 when nothing remains that should not."""
     cleaned = asyncio.run(clean(options))
     if options.format == "json":
-        print(
-            json.dumps({"given_back": cleaned.given_back, "left": cleaned.left, "left_alone": cleaned.alone}, indent=2)
-        )
+        told = {"found": cleaned.found, "given_back": cleaned.given_back, "left": cleaned.left}
+        print(json.dumps({**told, "left_alone": cleaned.alone}, indent=2))
         return 4 if cleaned.left else 0
+    for line in cleaned.found:
+        print(f"found {line}")
     verb = "would give back" if options.dry_run else "gave back"
     for line in cleaned.given_back:
         print(f"{verb} {line}")
@@ -81,6 +87,7 @@ async def clean(options: CleanOptions) -> Cleaned:
     from seatrial.app.strays import give_back_strays
 
     strays = await give_back_strays(project, only=options.run, dry_run=options.dry_run)
+    cleaned.found += strays.found
     cleaned.given_back += strays.given_back
     cleaned.left += strays.left
     cleaned.alone += strays.alone
@@ -103,8 +110,10 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
         cleaned.alone.append(f"{entry.resource}: kept until {when}; `seatrial clean --all` gives it back now")
     if options.dry_run:
-        cleaned.given_back += [f"{entry.resource}" for entry in due]
-        ledger.close()
+        try:
+            await _foresee(project, run, due, kept, cleaned)
+        finally:
+            ledger.close()
         return
     if ledger.unreadable:
         cleaned.alone.append(
@@ -112,7 +121,7 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
             f"own lists do not show is not known to us ({file})"
         )
     try:
-        await _give_back(project, ledger, due, bool(kept), cleaned)
+        await _give_back(project, ledger, due, kept, cleaned)
     finally:
         ledger.close()
 
@@ -122,34 +131,60 @@ def _due(entries: list[Entry], options: CleanOptions) -> tuple[list[Entry], list
     return [entry for entry in entries if entry not in kept], kept
 
 
-async def _give_back(project: Project, ledger: Ledger, due: list[Entry], some_kept: bool, cleaned: Cleaned) -> None:
+async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
+    """Say what would be given back: what the ledger names, and what providers list besides."""
+    cleaned.given_back += [f"{entry.resource}" for entry in due]
+    registry = project.registry(())
+    owners = Owners(registry, project.providers, Leases())
+    named = {(entry.resource.owner, entry.resource.kind, entry.resource.name) for entry in due}
+    spared = {entry.resource.trial for entry in kept}
+    for name, provider in _providers(registry, owners, [*due, *kept], project.folder_of(run)).items():
+        told = await listed(name, provider, run)
+        for one in told.found:
+            if (one.owner, one.kind, one.name) not in named and one.trial not in spared:
+                cleaned.found.append(f"{one} of run {run}, which its ledger does not know")
+                cleaned.given_back.append(f"{one}")
+        cleaned.left += [_row(resource, error) for resource, error in told.unread]
+
+
+async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
     folder = project.folder_of(ledger.run)
     registry = project.registry(())
     leases = Leases()
     owners = Owners(registry, project.providers, leases)
     say, close = _speaker(folder, ledger.run, cleaned)
     swept = await sweep(ledger, due, owners, say=say)
-    providers = _providers(registry, owners, due, folder)
-    if not some_kept:
-        swept.add(await sweep_found(ledger.run, [], providers, say=say))
+    # What is kept stays with all that belongs to it, whether the ledger names it or not.
+    spared = {entry.resource.trial for entry in kept}
+    providers = _providers(registry, owners, [*due, *kept], folder)
+    swept.add(await sweep_found(ledger.run, [], providers, say=say, spared=spared))
+    cleaned.found += [f"{resource} of run {ledger.run}, which its ledger did not know" for resource in swept.found]
+    if not kept:
         for kind, name, trial in leases.of_run(ledger.run):
             leases.release(kind, name, trial)
             say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
-    cleaned.left += [
-        {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
-        for resource, error in swept.left
-    ]
+    cleaned.left += [_row(resource, error) for resource, error in swept.left]
     close(swept)
     ledger.close(folder / "ledger.jsonl" if folder else None)
 
 
-def _providers(registry: Registry, owners: Owners, due: list[Entry], folder: Path | None) -> dict[str, Any]:
-    """The providers that a run used: by its ledger, and by what its journal says was planned."""
-    names = {name for entry in due for kind, _, name in [entry.resource.owner.partition(":")] if kind == "provider"}
+def _row(resource: Resource, error: str) -> dict[str, str]:
+    return {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
+
+
+def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Path | None) -> dict[str, Provider]:
+    """The providers that a run used, by its ledger and by what its journal says was planned, as far as they can be
+    made: of one that cannot, the ledger's own sweep says why it gives nothing back."""
+    names = {name for entry in out for kind, _, name in [entry.resource.owner.partition(":")] if kind == "provider"}
     if folder is not None and (folder / "events.jsonl").is_file():
         planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
         names |= {str(event.data.get("provider")) for event in planned}
-    return {name: owners.provider(name) for name in sorted(names) if registry.knows("provider", name)}
+    made: dict[str, Provider] = {}
+    for name in sorted(names):
+        if registry.knows("provider", name):
+            with suppress(SeatrialError):
+                made[name] = owners.provider(name)
+    return made
 
 
 def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Swept], None]]:

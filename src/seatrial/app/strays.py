@@ -1,50 +1,182 @@
-"""Runs that hold leases and have no ledger any more, since their project or its state folder was deleted.
+"""What no ledger of this project names: leases and things of runs whose ledger is gone, or that no ledger ever knew.
 
-Their leases and nodes would be nobody's for ever: the ledgers of no project name them. A run of another project that
-still has its ledger is that project's business, and one whose process may live is left alone.
+Their leases and nodes would be nobody's for ever: the ledgers of no project name them. What is of this project and of
+no run that has its ledger here is given back. A run of another project that still has its ledger is that project's
+business; one whose ledger is gone is given back when its process is dead, or the time that its labels name is over.
+Things that carry no label of ours are never listed, and never touched.
 """
 
 from __future__ import annotations
 
+import calendar
 import os
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.app.project import Project
-from seatrial.engine.cleanup import Owners, sweep_found
+from seatrial.engine.cleanup import Owners, Swept, give_back_found, listed
 from seatrial.engine.leases import Leases
+from seatrial.errors import SeatrialError
 from seatrial.links.procfs import process_start
+from seatrial.model.resource import Resource
+from seatrial.registry import Registry
+from seatrial.spi import Provider
 
 
 @dataclass(slots=True)
 class Strays:
     """What was seen of them and done."""
 
+    found: list[str] = field(default_factory=list)
     given_back: list[str] = field(default_factory=list)
     left: list[dict[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True, kw_only=True)
+class Stray:
+    """A run, by its leases and by what providers list of it."""
+
+    run: str
+    holder: Mapping[str, object]
+    """What one of its leases says of it; empty: it holds none."""
+    things: dict[str, list[Resource]] = field(default_factory=dict)
+    """By the provider that listed them."""
+
+    def _label(self, name: str) -> str:
+        """What the labels say; of several the last word (an expiry is one of a trial)."""
+        said = [str(one.detail.get(name) or "") for things in self.things.values() for one in things]
+        return max(said, default="")
+
+    @property
+    def project(self) -> str:
+        """The folder of its project; empty: nothing says so, and then it is not ours to touch."""
+        return str(self.holder.get("project") or "") or self._label("project")
+
+    @property
+    def expired(self) -> bool:
+        """Whether everything of it that providers list says that its time is over."""
+        ends = [_moment(str(one.detail.get("expires") or "")) for things in self.things.values() for one in things]
+        return bool(ends) and all(0 < end < time.time() for end in ends)
+
+    def told(self) -> str:
+        """What it has, for people."""
+        names = [f"{one.kind} {one.name} ({name})" for name, things in self.things.items() for one in things]
+        return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 async def give_back_strays(project: Project, *, only: str = "", dry_run: bool = False) -> Strays:
-    """Give back the leases and nodes of runs whose ledger is gone; `only`: of runs that begin with this."""
+    """Give back what no ledger names; `only`: of runs that begin with this."""
     strays = Strays()
     leases = Leases()
-    for run, holder in sorted(leases.holders().items()):
-        if not run.startswith(only) or _has_ledger(run, holder):
-            continue
-        doubt = _may_live(holder)
-        if doubt:
-            strays.alone.append(f"run {run}: its ledger is gone from {holder.get('project')}, but {doubt}")
-        elif dry_run:
-            strays.given_back.append(f"run {run} of {holder.get('project')}, whose ledger is gone")
-        else:
-            await _give_back(project, leases, run, strays)
+    registry = project.registry(())
+    owners = Owners(registry, project.providers, leases)
+    seen = {run: Stray(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
+    providers = _asked(project, registry, owners, [one for one in seen.values() if not _ledger(project, one)], strays)
+    for name, provider in providers.items():
+        told = await listed(name, provider, "*")
+        strays.left += [_row(resource, error) for resource, error in told.unread]
+        for thing in told.found:
+            if thing.run.startswith(only):
+                stray = seen.setdefault(thing.run, Stray(run=thing.run, holder={}))
+                stray.things.setdefault(name, []).append(thing)
+    for _, stray in sorted(seen.items()):
+        # Asked only now: a run that began meanwhile wrote its ledger before it made anything.
+        due, why = _judged(project, stray)
+        if why:
+            strays.alone.append(why)
+        elif due and dry_run:
+            strays.given_back += list(_foreseen(stray))
+        elif due:
+            await _give_back(providers, leases, stray, strays)
     return strays
 
 
-def _has_ledger(run: str, holder: Mapping[str, object]) -> bool:
-    return (Path(str(holder.get("project", ""))) / ".seatrial" / "ledger" / f"{run}.jsonl").exists()
+def _asked(
+    project: Project, registry: Registry, owners: Owners, held: list[Stray], strays: Strays
+) -> dict[str, Provider]:
+    """The providers whose things stand on this host: those that this project ever used; all of them when a run of
+    whatever project holds leases of this machine and has no ledger."""
+    names = registry.names("provider") if held else sorted(used(project))
+    made: dict[str, Provider] = {}
+    for name in names:
+        if not registry.knows("provider", name):
+            continue
+        try:
+            if getattr(registry.get("provider", name), "on_this_host", False):
+                made[name] = owners.provider(name)
+        except SeatrialError as error:
+            if error.category != "unsupported":  # else its extra is not installed: it has made nothing here
+                whole = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
+                strays.left.append(_row(whole, f"it cannot be asked: {error}"))
+    return made
+
+
+def used(project: Project) -> set[str]:
+    """The providers that this project's settings name, or that its runs planned for."""
+    names = set(project.providers)
+    for journal in project.runs.glob("r*/events.jsonl"):
+        names |= _planned(journal)
+    return names
+
+
+def _planned(journal: Path) -> set[str]:
+    """The providers of the suites that a run planned: told before its first suite begins."""
+    names = set()
+    try:
+        with journal.open("rb") as lines:
+            for line in lines:
+                kind = line[:40]
+                if b'"suite_planned"' in kind:
+                    found = re.search(rb'"provider":"([^"\\]+)"', line)
+                    names |= {found[1].decode(errors="replace")} if found else set()
+                elif b'"suite_started"' in kind or b'"suite_finished"' in kind:
+                    break
+    except OSError:
+        pass  # a run that cannot be read tells nothing: the settings and the leases may
+    return names
+
+
+def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
+    """Whether it is to be given back; when it is left alone, why, unless there is nothing to say of it."""
+    if not stray.project:
+        return False, ""
+    own = _same(Path(stray.project), project.folder) or project.folder_of(stray.run) is not None
+    if ledger := _ledger(project, stray):
+        if own or ledger.is_relative_to(project.ledger_folder) or not stray.things:
+            return False, ""  # its own ledger speaks for it
+        return False, (
+            f"{stray.told()} of run {stray.run}: its ledger is in the project {stray.project}, "
+            "and `seatrial clean` there gives back what is due"
+        )
+    gone = f"its ledger is gone from {stray.project}"
+    doubt = _may_live(stray.holder) if stray.holder else ""
+    if stray.expired or (stray.holder and not doubt) or (own and not doubt):
+        return True, ""
+    if doubt:
+        return False, f"run {stray.run}: {gone}, but {doubt}"
+    ends = stray._label("expires") or "a time that it does not name"
+    return False, f"{stray.told()} of run {stray.run}: {gone}, and nobody can say whether it goes on; due at {ends}"
+
+
+def _ledger(project: Project, stray: Stray) -> Path | None:
+    """Its ledger, where its project or this one still has it."""
+    folders = [project.ledger_folder, *([Path(stray.project) / ".seatrial" / "ledger"] if stray.project else [])]
+    return next((file for folder in folders if _there(file := folder / f"{stray.run}.jsonl")), None)
+
+
+def _there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except PermissionError:
+        return True  # another user's project, as far as we can see: it is for that user to say that it is gone
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one == other or one.resolve() == other.resolve()
 
 
 def _may_live(holder: Mapping[str, object]) -> str:
@@ -56,23 +188,38 @@ def _may_live(holder: Mapping[str, object]) -> str:
     return f"there is a process {pid}, as it had" if pid and process_start(pid) else ""
 
 
-async def _give_back(project: Project, leases: Leases, run: str, strays: Strays) -> None:
+def _foreseen(stray: Stray) -> Iterator[str]:
+    for things in stray.things.values():
+        yield from (f"{thing}, which no ledger names" for thing in things)
+    if stray.holder:
+        yield f"run {stray.run} of {stray.project}, whose ledger is gone"
+
+
+async def _give_back(providers: Mapping[str, Provider], leases: Leases, stray: Stray, strays: Strays) -> None:
     def say(kind: str, /, **data: object) -> None:
         if kind == "resource" and data.get("op") == "given_back":
             strays.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
 
-    registry = project.registry(())
-    owners = Owners(registry, project.providers, leases)
-    # Of all providers only nodes of this host stand on leases of this host.
-    known = {name: registry.get("provider", name) for name in registry.names("provider")}
-    here = [name for name, provider in known.items() if getattr(provider, "on_this_host", False)]
-    swept = await sweep_found(run, [], {name: owners.provider(name) for name in here}, say=say)
-    strays.left += [
-        {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
-        for resource, error in swept.left
-    ]
+    swept = Swept()
+    for name, things in stray.things.items():
+        await give_back_found(providers[name], things, swept, say=say)
+    whose = f"of run {stray.run} of {stray.project}, which no ledger names"
+    strays.found += [f"{resource} {whose}" for resource in swept.found]
+    strays.left += [_row(resource, error) for resource, error in swept.left]
     if swept.left:
         return  # they may still use what the leases name
-    for kind, name, trial in leases.of_run(run):
+    for kind, name, trial in leases.of_run(stray.run):
         leases.release(kind, name, trial)
         say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
+
+
+def _row(resource: Resource, error: str) -> dict[str, str]:
+    return {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of `2026-01-02T03:04:05Z`; 0 when it is none."""
+    try:
+        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+    except ValueError:
+        return 0.0

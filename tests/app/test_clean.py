@@ -1,0 +1,260 @@
+"""`clean` and the things that no ledger names: whose they are decides whether they go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seatrial.app.clean import Cleaned, CleanOptions, clean, main
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Ledger
+from seatrial.model.resource import Resource
+
+PLUGIN = '''
+import json
+from pathlib import Path
+from seatrial import provider
+from seatrial.errors import ToolMissing
+from seatrial.model.resource import Resource
+
+@provider("ships")
+class Ships:
+    """Things that are files in a folder, each with its labels."""
+    powers = frozenset()
+    deadlines = {}
+    on_this_host = True
+    def __init__(self, settings):
+        self.sea = Path(settings.get("sea", "/nowhere"))
+        self.trouble = settings.get("trouble", "")
+    def _try(self):
+        if self.trouble == "missing":
+            raise ToolMissing("the program shipyard is not there: apt-get install shipyard")
+        if self.trouble:
+            raise RuntimeError(self.trouble)
+    async def find(self, run):
+        self._try()
+        told = [json.loads(file.read_text()) for file in sorted(self.sea.glob("*.json"))]
+        told.sort(key=lambda one: ["node", "network"].index(one["kind"]))
+        return [Resource(**one) for one in told if run in ("*", one["run"])]
+    async def destroy(self, resource):
+        self._try()
+        (self.sea / f"{resource.name}.json").unlink(missing_ok=True)
+        with (self.sea / "sunk").open("a") as log:
+            log.write(resource.name + "\\n")
+'''
+
+DEAD = "r0000000000000000000000a"
+LONG_AGO = "2020-01-01T00:00:00Z"
+FAR_AWAY = "2120-01-01T00:00:00Z"
+
+
+@dataclass
+class Sea:
+    """A project with a provider whose things are files, and the things."""
+
+    project: Path
+    sea: Path
+
+    def settings(self, **more: str) -> None:
+        lines = ['plugins = ["ships.py"]', "[providers.ships]", f'sea = "{self.sea}"']
+        (self.project / "seatrial.toml").write_text("\n".join([*lines, *(f'{k} = "{v}"' for k, v in more.items())]))
+
+    def ship(self, name: str, run: str = DEAD, *, kind: str = "node", trial: str = "t1", **labels: str) -> Resource:
+        """A thing that stands, with these labels besides the run's."""
+        detail = {"project": str(self.project), "expires": FAR_AWAY, **labels}
+        one = {"kind": kind, "name": name, "owner": "provider:ships", "run": run, "trial": trial, "detail": detail}
+        (self.sea / f"{name}.json").write_text(json.dumps(one))
+        return Resource(**one)  # type: ignore[arg-type]
+
+    @property
+    def afloat(self) -> set[str]:
+        return {file.stem for file in self.sea.glob("*.json")}
+
+    def clean(self, **options: Any) -> Cleaned:
+        return asyncio.run(clean(CleanOptions(project=self.project, **options)))
+
+
+@pytest.fixture
+def sea(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sea:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = Sea(project=tmp_path / "project", sea=tmp_path / "sea")
+    made.project.mkdir()
+    made.sea.mkdir()
+    (made.project / "ships.py").write_text(PLUGIN)
+    made.settings()
+    return made
+
+
+def ledger_of(project: Path, *resources: Resource, run: str = DEAD, until: float = 0.0) -> Path:
+    """A dead run's ledger that names these."""
+    ledger = Ledger.open(project / ".seatrial" / "ledger", run)
+    for resource in resources:
+        ledger.intend(resource)
+        if until:
+            ledger.kept(resource, until)
+    ledger.close()
+    return ledger.file
+
+
+def test_what_no_ledger_names_of_this_project_is_found_said_and_given_back(sea: Sea) -> None:
+    sea.ship("titanic")
+    looked = sea.clean(dry_run=True)
+    assert sea.afloat == {"titanic"}
+    assert looked.given_back == ["node titanic (provider:ships), which no ledger names"]
+    cleaned = sea.clean()
+    assert sea.afloat == set()
+    assert cleaned.found == [f"node titanic (provider:ships) of run {DEAD} of {sea.project}, which no ledger names"]
+    assert cleaned.given_back == ["node titanic (provider:ships)"]
+    assert (cleaned.left, cleaned.alone) == ([], [])
+
+
+def test_the_command_says_what_it_found(sea: Sea, capsys: pytest.CaptureFixture[str]) -> None:
+    sea.ship("titanic")
+    assert main(CleanOptions(project=sea.project)) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("found node titanic (provider:ships) of run ")
+    assert "gave back node titanic (provider:ships)\n" in told
+
+
+def test_what_the_ledger_of_a_dead_run_did_not_know_goes_with_what_it_knew(sea: Sea) -> None:
+    ledger_of(sea.project, sea.ship("known"))
+    sea.ship("unknown")
+    looked = sea.clean(dry_run=True)
+    assert looked.given_back == ["node known (provider:ships)", "node unknown (provider:ships)"]
+    assert looked.found == [f"node unknown (provider:ships) of run {DEAD}, which its ledger does not know"]
+    cleaned = sea.clean()
+    assert sea.afloat == set()
+    assert cleaned.found == [f"node unknown (provider:ships) of run {DEAD}, which its ledger did not know"]
+
+
+def test_kind_after_kind_goes_in_the_order_of_the_list(sea: Sea) -> None:
+    for name in ("a", "b"):
+        sea.ship(f"net-{name}", kind="network")
+        sea.ship(f"ship-{name}")
+    sea.clean()
+    sunk = (sea.sea / "sunk").read_text().split()
+    assert [name[:3] for name in sunk] == ["shi", "shi", "net", "net"]
+
+
+def test_a_living_run_keeps_what_is_its_own(sea: Sea) -> None:
+    sea.ship("titanic")
+    ledger = Ledger.open(sea.project / ".seatrial" / "ledger", DEAD)
+    try:
+        cleaned = sea.clean()
+    finally:
+        ledger.close()
+    assert sea.afloat == {"titanic"}
+    assert cleaned.alone == [f"run {DEAD}: it is still going on"]
+
+
+def test_what_is_kept_stays_with_all_that_belongs_to_it_until_its_time(sea: Sea) -> None:
+    kept = sea.ship("kept")
+    sea.ship("its-disk")
+    sea.ship("leaked", trial="t2")
+    ledger_of(sea.project, kept, until=time.time() + 600)
+    assert sea.clean(dry_run=True).given_back == ["node leaked (provider:ships)"]
+    assert sea.afloat == {"kept", "its-disk", "leaked"}
+    cleaned = sea.clean()
+    assert sea.afloat == {"kept", "its-disk"}
+    assert any("kept until" in one for one in cleaned.alone)
+    sea.clean(all=True)
+    assert sea.afloat == set()
+
+
+def test_what_another_project_has_a_ledger_for_is_left_alone_and_said(sea: Sea, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    ledger_of(other)
+    (other / ".seatrial" / "ledger" / f"{DEAD}.jsonl").write_text("\n")
+    sea.ship("theirs", project=str(other))
+    cleaned = sea.clean()
+    assert sea.afloat == {"theirs"}
+    (said,) = cleaned.alone
+    assert said.startswith(f"node theirs (ships) of run {DEAD}: its ledger is in the project {other}")
+
+
+@pytest.mark.parametrize(("expires", "goes"), [(LONG_AGO, True), (FAR_AWAY, False), ("", False), ("soon", False)])
+def test_of_a_project_that_is_gone_it_goes_when_its_time_is_over(
+    sea: Sea, tmp_path: Path, expires: str, goes: bool
+) -> None:
+    sea.ship("orphan", project=str(tmp_path / "gone"), expires=expires)
+    looked, cleaned = sea.clean(dry_run=True), sea.clean()
+    assert (sea.afloat == set()) is goes
+    assert bool(cleaned.given_back) is bool(looked.given_back) is goes
+    assert any("nobody can say whether it goes on" in one for one in cleaned.alone) is not goes
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_of_a_project_that_is_gone_it_goes_when_its_process_is_dead(sea: Sea, tmp_path: Path, alive: bool) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        if not alive:
+            process.communicate(b"\n")
+        gone = str(tmp_path / "gone")
+        holder = {"run": DEAD, "trial": "t1", "pid": process.pid, "host": os.uname().nodename, "project": gone}
+        Leases().take("bridge", "st7", holder)
+        sea.ship("orphan", project=gone)
+        cleaned = sea.clean()
+        process.communicate(b"\n") if alive else None
+    assert sea.afloat == ({"orphan"} if alive else set())
+    assert ("bridge st7 (engine:lease)" in cleaned.given_back) is not alive
+    assert any(f"there is a process {process.pid}" in one for one in cleaned.alone) is alive
+
+
+def test_what_names_no_project_is_nobodys_of_ours(sea: Sea) -> None:
+    sea.ship("somebodys", project="")
+    cleaned = sea.clean()
+    assert sea.afloat == {"somebodys"}
+    assert cleaned == Cleaned()
+
+
+def test_a_provider_that_the_project_never_used_is_not_asked(sea: Sea) -> None:
+    (sea.project / "seatrial.toml").write_text('plugins = ["ships.py"]\n')
+    sea.ship("titanic")
+    assert sea.clean() == Cleaned()
+
+
+def test_a_provider_that_only_a_run_with_on_used_is_asked_with_the_projects_settings(sea: Sea) -> None:
+    (sea.project / "seatrial.toml").write_text('plugins = ["ships.py"]\n')
+    journal = sea.project / ".seatrial" / "runs" / DEAD / "events.jsonl"
+    journal.parent.mkdir(parents=True)
+    planned = {"kind": "suite_planned", "at": 1, "run": DEAD, "trial": "t1", "data": {"provider": "ships"}}
+    journal.write_text(json.dumps(planned, separators=(",", ":")) + "\n")
+    sea.ship("titanic")
+    # Its settings have no folder of things now: asked it is, and has nothing.
+    assert sea.clean() == Cleaned()
+    sea.settings()
+    assert sea.clean().given_back == ["node titanic (provider:ships)"]
+
+
+def test_a_list_that_cannot_be_read_is_red_and_keeps_nobody(sea: Sea) -> None:
+    sea.settings(trouble="the engine answers 500")
+    (left,) = sea.clean().left
+    assert (left["kind"], left["name"]) == ("list", "ships")
+    assert "RuntimeError: the engine answers 500" in left["error"]
+    assert main(CleanOptions(project=sea.project)) == 4
+
+
+def test_an_engine_that_is_not_installed_is_skipped_unless_a_ledger_names_its_things(sea: Sea) -> None:
+    sea.settings(trouble="missing")
+    assert sea.clean() == Cleaned()
+    ledger_of(sea.project, sea.ship("titanic"))
+    (left,) = sea.clean().left
+    assert left["name"] == "titanic"
+    assert "apt-get install shipyard" in left["error"]
+
+
+def test_one_run_alone_can_be_named(sea: Sea) -> None:
+    other = DEAD.replace("a", "b")
+    (sea.project / ".seatrial" / "runs" / DEAD).mkdir(parents=True)
+    sea.ship("mine")
+    sea.ship("later", run=other)
+    sea.clean(run=DEAD)
+    assert sea.afloat == {"later"}
