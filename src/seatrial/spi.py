@@ -38,6 +38,8 @@ class Powers(StrEnum):
     GUEST_REBOOT = "reboot in the guest"
     GUEST_CRASH = "crash in the guest"
     PAUSE = "pause"
+    SNAPSHOT = "snapshot and revert"
+    """Keep the state of running nodes, and bring it back: `Snapshots`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +225,15 @@ class Shared(Protocol):
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """A provider that can keep the state of running nodes, memory and disks, and bring it back."""
+    """A provider that can keep the state of running nodes, memory and disks, and bring it back. It declares
+    `Powers.SNAPSHOT`. Nodes may come from another instance of it: what it needs to know is in them."""
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
-        """Keep the state of these nodes under a name; it goes when the node goes."""
+        """Keep the state of these nodes under a name, as of one moment: none goes on before all are kept, or what they
+        told each other in between would come apart. It goes when the node goes; all run when this returns."""
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Bring these nodes back to it, whatever their power is now; returns when all run."""
+        """Bring these nodes back to it, whatever their power is now, as often as it is asked; returns when all run."""
 
 
 @runtime_checkable
@@ -281,6 +285,17 @@ class System(Protocol):
 
     async def give_back(self, resource: Resource) -> None:
         """Give back a resource that this system made, from the ledger record alone (called on a bare instance)."""
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A system whose deployed cluster another instance of it can go on with: what `reuse: snapshot` asks of it."""
+
+    def hand_over(self) -> object:
+        """What it knows of its cluster as it stands, in a value that nothing changes later."""
+
+    async def take_over(self, ctx: Context, memory: object) -> None:
+        """Know this from now on, and nothing of what was known before; several trials may be given one value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,6 +442,21 @@ class Context(Protocol):
 
     async def destroy_node(self, node: Node) -> None:
         """Have the provider give a node back."""
+
+    async def reuse_cluster(self) -> str:
+        """Bring back a cluster of this suite's shape that stands deployed, where the suite says `reuse: snapshot` and
+        one is free: the nodes are as in its snapshot, and the system has them. The id of the trial that deployed it;
+        empty: there is none that could be brought back, so deploy."""
+
+    async def drop_cluster(self, why: str) -> None:
+        """Give back the cluster that was brought back; the system is as it was before it had it."""
+
+    async def offer_cluster(self) -> bool:
+        """Keep a snapshot of what was deployed, when later suites can start from it; it is the run's from then on.
+        Whether the nodes were held up for it, however that ended: what was measured before has to be measured anew."""
+
+    async def moor_cluster(self) -> bool:
+        """This trial is done with a cluster that is the run's: its nodes are not given back now. False: they are."""
 
     async def nodes(self) -> Sequence[Node]:
         """The system's nodes."""

@@ -297,3 +297,46 @@ def test_a_suite_that_can_never_fit_is_refused_by_name(plan_of: Planner, top: st
     with pytest.raises(SuitesOverBudget, match=r"suite.yaml:\d:3: the suite 'one'") as caught:
         plan_of(top + step("step: t_nothing"), flags=flags)
     assert isinstance(caught.value, OverBudget)
+
+
+NOTHING = "steps: [{step: t_nothing}]\n"
+PROCESSES = "system: {kind: processes, service: {command: [x]}, health: {http: 'http://x'}}\n"
+
+
+def test_reuse_can_be_said_at_every_level_and_the_innermost_counts(plan_of: Planner) -> None:
+    text = (
+        "provider: t_strong\nreuse: snapshot\n" + PROCESSES + "test_suites:\n"
+        "  a: {workflow: [{step: t_nothing}]}\n  b: {reuse: none, workflow: [{step: t_nothing}]}\n"
+    )
+    assert [suite.reuse for suite in plan_of(text).suites] == ["snapshot", "none"]
+    assert plan_of("provider: t_weak\n" + NOTHING).suites[0].reuse == "none"
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("provider: t_weak\nreuse: snapshot\n" + PROCESSES, "the power 'snapshot and revert', which the provider"),
+        ("provider: local\nreuse: snapshot\n" + PROCESSES, "provider 'local' does not have"),
+        ("provider: t_strong\nreuse: snapshot\npower: guest\n" + PROCESSES, "`power: guest` forbids"),
+        ("provider: t_strong\nreuse: snapshot\nsystem: {kind: t_system}\n", "'t_system' cannot"),
+    ],
+)
+def test_reuse_where_it_cannot_be_is_refused_with_its_place(plan_of: Planner, text: str, word: str) -> None:
+    with pytest.raises(PowersMissing, match=r"suite.yaml:2:8: ") as caught:
+        plan_of(text + NOTHING)
+    assert word in str(caught.value)
+    assert isinstance(caught.value, NotImplementedError)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_word_that_reuse_does_not_know_is_refused(plan_of: Planner) -> None:
+    with pytest.raises(DocumentError, match=r"(?s)suite.yaml:2:8: .*'snapshot'"):
+        plan_of("provider: t_strong\nreuse: snapshots\n" + NOTHING)
+
+
+def test_a_document_that_is_sent_to_a_provider_without_snapshots_deploys_each_suite_and_says_so(
+    plan_of: Planner,
+) -> None:
+    plan = plan_of("provider: t_strong\nreuse: snapshot\n" + PROCESSES + NOTHING, on="t_weak")
+    assert plan.suites[0].reuse == "none"
+    assert any("suite.yaml:2:1: every suite deploys" in warning for warning in plan.warnings)

@@ -14,7 +14,16 @@ def test_the_fake_provider_keeps(promise, tmp_path):
 
 @pytest.mark.parametrize("promise", ProviderContract.promises())
 @pytest.mark.parametrize(
-    "power", [Powers.STOP, Powers.START, Powers.CRASH, Powers.GUEST_REBOOT, Powers.GUEST_CRASH, Powers.PAUSE]
+    "power",
+    [
+        Powers.STOP,
+        Powers.START,
+        Powers.CRASH,
+        Powers.GUEST_REBOOT,
+        Powers.GUEST_CRASH,
+        Powers.PAUSE,
+        Powers.SNAPSHOT,
+    ],
 )
 def test_the_fake_provider_without_a_power_keeps(promise, power, tmp_path):
     with virtual_time() as clock:

@@ -124,3 +124,12 @@ def test_the_paths_of_reports_are_named() -> None:
 def test_the_summary_fits_60_columns() -> None:
     told = lines(suite("failed").done("failed", 1))
     assert max(len(line) for line in told) <= 60
+
+
+def test_a_suite_whose_cluster_was_not_deployed_says_whose_it_is() -> None:
+    story = Story().plan("t1", name="first").plan("t2", name="second").begin("t2").start("1", trial="t2")
+    story.tell("cluster", "t2", op="reused", deployed_by="t1", nodes=["n11"], step="1", duration=1.2)
+    story.tell("cluster", "t2", op="dropped", deployed_by="t1", nodes=["n11"], step="1", why="it broke")
+    told = [line.strip() for line in lines(story)]
+    assert "not deployed: brought back from the snapshot of first  (1.2s)" in told
+    assert not any("it broke" in line for line in told)

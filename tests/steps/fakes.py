@@ -278,6 +278,7 @@ class Fake:
         self.deadlines: dict[str, float] = {}
         self.values: Callable[[str], object] = lambda expression: expression == "true"
         self.links: dict[str, FakeLink] = {}
+        self.cluster, self.offers, self.moors = "", False, False
         self.looked: list[tuple[Sequence[CheckPlan], Retry | None]] = []
 
     def environment(self) -> dict[str, str]:
@@ -361,6 +362,20 @@ class Fake:
 
     async def destroy_node(self, node: Node) -> None:
         self.ledger.append(f"destroyed {node.name}")
+
+    async def reuse_cluster(self) -> str:
+        self.said.append("is there a cluster?")
+        return self.cluster
+
+    async def drop_cluster(self, why: str) -> None:
+        self.said.append(f"dropped: {why}")
+
+    async def offer_cluster(self) -> bool:
+        self.said.append("offered")
+        return self.offers
+
+    async def moor_cluster(self) -> bool:
+        return self.moors
 
     async def nodes(self) -> Sequence[Node]:
         return await self.system.nodes(self)

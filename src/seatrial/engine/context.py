@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from seatrial.engine import mooring
 from seatrial.engine import poll as polling
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, UsageError, nearest
@@ -234,8 +235,11 @@ class TrialContext:
         return self._trial.run.ledger.holds(owner, kind, name, self.trial_id)
 
     async def give_back(self, kind: str, name: str) -> None:
+        await self._give_back(kind, name, self.trial_id)
+
+    async def _give_back(self, kind: str, name: str, trial: str) -> None:
         ledger = self._trial.run.ledger
-        for entry in ledger.out(self.trial_id):
+        for entry in ledger.out(trial):
             if (entry.resource.kind, entry.resource.name) == (kind, name):
                 await self._trial.run.owners.of(entry).destroy(entry.resource)
                 ledger.given_back(entry.resource)
@@ -253,14 +257,27 @@ class TrialContext:
         node = await self.make(
             "node", name, lambda: provider.create(spec, self), owner=owner, detail=detail, outlives_host=outlives
         )
-        self._trial.node_names[node.name] = {"name": node.name, "address": node.address, "ports": dict(node.ports)}
+        self._trial.knows(node)
         self.emit("node", node=spec.name, state="running", why="created")
         return node
 
     async def destroy_node(self, node: Node) -> None:
-        await self._forget_link(node)
-        await self.give_back("node", f"{self.trial_id}-{node.name}")
-        self.emit("node", node=node.name, state="destroyed")
+        await self.forget_link(node)
+        if trial := mooring.whose(self, self._trial, node):
+            await self._give_back("node", f"{trial}-{node.name}", trial)
+        self.emit("node", node=node.name, state="destroyed" if trial else "moored")
+
+    async def reuse_cluster(self) -> str:
+        return await mooring.bring_back(self, self._trial)
+
+    async def drop_cluster(self, why: str) -> None:
+        await mooring.drop(self, self._trial, why)
+
+    async def offer_cluster(self) -> bool:
+        return await mooring.offer(self, self._trial)
+
+    async def moor_cluster(self) -> bool:
+        return await mooring.moor(self, self._trial)
 
     def labels(self) -> Mapping[str, str]:
         return self._trial.labels
@@ -306,8 +323,8 @@ class TrialContext:
     async def nodes(self) -> Sequence[Node]:
         nodes = await self.system.nodes(self)
         for node in nodes:
-            known = {"name": node.name, "address": node.address, "ports": dict(node.ports)}
-            self._trial.node_names.setdefault(node.name, known)
+            if node.name not in self._trial.node_names:
+                self._trial.knows(node)
         return nodes
 
     async def select(self, selector: str) -> Sequence[Node]:
@@ -345,7 +362,8 @@ class TrialContext:
             self._trial.links[key] = self.provider.link(node)
         return self._trial.links[key]
 
-    async def _forget_link(self, node: Node) -> None:
+    async def forget_link(self, node: Node) -> None:
+        """Close what was open to a node, which is about to be another one or none."""
         for key in [key for key in self._trial.links if key[0] == node.name]:
             await self._trial.links.pop(key).close()
 

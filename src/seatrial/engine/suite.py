@@ -11,6 +11,7 @@ from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.context import TrialContext, close_links
 from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ids import trial_id
+from seatrial.engine.ledger import Entry
 from seatrial.engine.notify import notify
 from seatrial.engine.runner import Runner, described, outcome_of
 from seatrial.engine.trial import Run, Trial
@@ -41,6 +42,9 @@ class Flotilla:
         self._changed = asyncio.Event()
         self._stopped = ""
         """Why nothing more is started."""
+        if run.keep != "always":  # what every suite keeps standing no other can start from
+            for trial in self._trials:
+                run.pool.expect(trial.id, trial.suite)
 
     async def sail(self) -> None:
         """Run all of them, largest first, as many at a time as fit."""
@@ -54,25 +58,30 @@ class Flotilla:
                 waiting.append(trial)
         # Largest first: what is hardest to place is placed while there is room. The sort keeps the documents' order.
         waiting.sort(key=lambda trial: (trial.suite.nodes, trial.suite.memory_gb), reverse=True)
-        async with asyncio.TaskGroup() as group:
-            while waiting and not self._stopped:
-                self._changed.clear()
-                waiting = [trial for trial in waiting if not self._started(group, trial)]
-                if waiting and not self._stopped:
-                    await self._changed.wait()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while waiting and not self._stopped:
+                    self._changed.clear()
+                    waiting = [trial for trial in waiting if not self._started(group, trial)]
+                    if waiting and not self._stopped:
+                        await self._changed.wait()
+        finally:
+            await shielded(clear(self._run), SWEEP + NOTICE)
         for trial in waiting:
             self._skip(trial, self._stopped)
 
     def _started(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
         """Start it if there is room."""
-        if len(self._running) >= self._budget.parallel or not self._fits(trial.suite):
+        if len(self._running) >= self._budget.parallel or not self._fits(trial):
             return False
         self._running.add(trial)
+        self._run.pool.reserve(trial.id, trial.suite)
         group.create_task(self._one(trial), name=trial.suite.test_id)
         return True
 
-    def _fits(self, suite: Suite) -> bool:
-        return fits(suite, [trial.suite for trial in self._running], self._budget)
+    def _fits(self, trial: Trial) -> bool:
+        standing = self._run.pool.standing_beside(trial.id, trial.suite)
+        return fits(trial.suite, [*(trial.suite for trial in self._running), *standing], self._budget)
 
     def _skip(self, trial: Trial, reason: str) -> None:
         trial.emit("suite_finished", verdict="", status="skipped", reason=reason, duration=0.0, left=0)
@@ -99,16 +108,15 @@ def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
 
 def _refuse_over_budget(plan: Plan) -> None:
     """What can never fit would be waited for without end."""
-    never = [suite for suite in plan.suites if not suite.skip and not fits(suite, [], plan.budget)]
+    able = plan.budget.parallel > 0
+    never = [suite for suite in plan.suites if not suite.skip and not (able and fits(suite, [], plan.budget))]
     if never:
         of = ", ".join(f"{suite.test_id} ({suite.nodes} nodes, {suite.memory_gb:g} GB)" for suite in never)
         raise OverBudget(f"these suites can never fit into {plan.budget}: {of}")
 
 
 def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
-    """Whether a suite has room beside those that run; its own limits were checked when it was planned."""
-    if len(running) >= budget.parallel:
-        return False
+    """Whether a suite has room beside those that run or stand; its own limits were checked when it was planned."""
     if budget.nodes is not None and suite.nodes + sum(one.nodes for one in running) > budget.nodes:
         return False
     if budget.memory_gb is None:  # not summed for nothing: at 1,000 suites abreast that took 60 ms
@@ -160,7 +168,7 @@ class Voyage:
         trial = self._trial
         why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
         whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
-        out = [entry.resource for entry in trial.run.ledger.out(trial.id)] or [whole]
+        out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)] or [whole]
         swept = Swept(left=[(resource, why) for resource in out])
         trial.emit("cleanup_finished", **told(swept), duration=0.0)
         return swept
@@ -210,33 +218,65 @@ class Voyage:
     async def _give_back(self, verdict: Verdict) -> Swept:
         trial = self._trial
         await close_links(trial)
-        if not trial.made_something:
-            return Swept()
         run = trial.run
-        entries = run.ledger.out(trial.id)
-        if run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED):
-            return self._keep()
+        keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
+        entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
+        if not trial.made_something and not entries:
+            return Swept()
+        if keep:
+            return self._keep(entries)
         trial.emit("cleanup_started", why="the end of the suite")
         clock = asyncio.get_running_loop().time
         start = clock()
+
         def hurry() -> bool:
             return run.hurried
 
         swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=hurry)
         name = trial.suite.provider
-        swept.add(await sweep_found(run.id, [trial.id], {name: trial.provider}, say=trial.emit, hurry=hurry))
+        if trials:
+            found = {name: trial.provider}
+            swept.add(await sweep_found(run.id, trials, found, say=trial.emit, hurry=hurry))
         trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
         return swept
 
-    def _keep(self) -> Swept:
+    def _keep(self, entries: Sequence[Entry]) -> Swept:
         trial, until = self._trial, time.time() + self._trial.run.keep_seconds
-        entries = trial.run.ledger.out(trial.id)
         for entry in entries:
             trial.run.ledger.kept(entry.resource, until)
             trial.emit("resource", op="kept", kind=entry.resource.kind, name=entry.resource.name, until=until)
         kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
         trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
         return Swept()
+
+
+async def clear(run: Run) -> None:
+    """Give back the clusters that stood for more than one suite, at the end of the run."""
+    entries, owed = run.pool.rest(run.ledger)
+    if not owed:
+        return
+
+    def say(kind: str, /, **data: object) -> None:
+        run.journal.emit(kind, "", data)
+
+    say("cleanup_started", why="the end of the run")
+
+    def hurry() -> bool:
+        return run.hurried
+
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    swept = Swept()
+    try:
+        async with asyncio.timeout(SWEEP):
+            swept.add(await sweep(run.ledger, entries, run.owners, say=say, hurry=hurry))
+            for trial, (name, provider) in owed.items():
+                swept.add(await sweep_found(run.id, [trial], {name: provider}, say=say, hurry=hurry))
+    except Exception as error:
+        why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        out = [entry.resource for trial in owed for entry in run.ledger.out(trial) if entry.op != "kept"]
+        swept.left = [(resource, why) for resource in out]
+    say("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
 
 
 async def shielded(work: Coroutine[Any, Any, T], deadline: float) -> T:

@@ -16,6 +16,8 @@ from seatrial.engine.ids import fitted
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.engine.reuse import Pool
+from seatrial.model.resource import Node
 from seatrial.model.scenario import Source, Suite
 from seatrial.registry import Registry
 from seatrial.spi import Link, Provider, System
@@ -55,6 +57,8 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Label patterns of the project, by the label's name."""
     secrets: Mapping[str, str] = field(default_factory=dict)
+    pool: Pool = field(default_factory=Pool)
+    """The clusters that stand for more than one suite."""
     keep: str = "never"
     """never, failed or always."""
     keep_seconds: float = 4 * 3600.0
@@ -97,6 +101,11 @@ class Trial:
         """An event of this trial."""
         self.run.journal.emit(kind, self.id, data)
 
+    def knows(self, node: Node, trial: str = "") -> None:
+        """From now on expressions see this node; `trial`: who deployed it, if that was another trial."""
+        seen = {"name": node.name, "address": node.address, "ports": dict(node.ports), "trial": trial or self.id}
+        self.node_names[node.name] = seen
+
     @cached_property
     def identity(self) -> Mapping[str, str]:
         """The names that every process of the trial has in its environment."""
@@ -120,7 +129,9 @@ class Trial:
     def labels(self) -> Mapping[str, str]:
         """What everything that the trial makes carries, where labels can be."""
         # A label cannot be written anew: what is kept at the end must not have expired by then.
-        until = time.time() + (self.suite.timeout or LONGEST) + self.run.keep_seconds
+        # Nor can it for a cluster on which other suites go on.
+        alone = self.suite.reuse == "none"
+        until = time.time() + ((self.suite.timeout if alone else None) or LONGEST) + self.run.keep_seconds
         patterns = self.run.labels
         return {
             "seatrial.run": self.run.id,

@@ -11,10 +11,10 @@ from seatrial.loading.document import Document
 from seatrial.loading.levels import Merged
 from seatrial.loading.problems import Problems
 from seatrial.loading.workflow import Compiled
-from seatrial.model.scenario import Suite
+from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.spi import Powers
 
-BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART})
+BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
 """What `power: guest` forbids."""
 
 MEMORY = ("memory_gb", "libvirt_memory_gb")
@@ -70,6 +70,33 @@ def hold(
             missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
                 _missing(suite, problems, document, kind, missing, place, held=held)
+
+
+def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: SystemPlan, *, on: str) -> str:
+    """What `reuse` comes to: refused where it cannot be; `on`: the provider that a suite was sent to, where a document
+    for another one runs all the same, and every suite deploys."""
+    reuse = str(merged.get("reuse") or "none")
+    if reuse == "none":
+        return reuse
+    document, place = merged.where("reuse")
+    held, power = frozenset(provider.powers), Powers.SNAPSHOT.value
+    hint = "leave `reuse` out"
+    if not {"hand_over", "take_over"} <= set(dir(system.factory)):
+        message = f"`reuse: snapshot` needs a system that can hand over its cluster; {system.kind!r} cannot"
+        hint += ", or use the system 'processes'"
+    elif Powers.SNAPSHOT not in held:
+        name = on or str(merged.get("provider") or "local")
+        if on:
+            problems.warn(document, place, f"every suite deploys: the provider {on!r} cannot {power}")
+            return "none"
+        message = f"`reuse: snapshot` needs the power {power!r}, which the provider {name!r} does not have"
+        hint += f"; it has: {', '.join(sorted(held)) or 'none'}"
+    elif merged.get("power") == "guest":
+        message = f"`reuse: snapshot` needs the power {power!r}, which `power: guest` forbids"
+    else:
+        return reuse
+    problems.add(document, place, message, hint, kind="power")
+    return "none"
 
 
 def _wanted(step: Any, power: str) -> frozenset[Powers]:

@@ -27,6 +27,7 @@ KEYS: Mapping[str, Shape] = {
     "requirements": MAPPING,
     "system": OneOf((TEXT, MAPPING)),
     "power": Choice({"api": "api", "guest": "guest"}),
+    "reuse": Choice({"none": "none", "snapshot": "snapshot"}),
     "timeout": Span(),
     "deadlines": Named(Span()),
     "exclusive": EXCLUSIVE,

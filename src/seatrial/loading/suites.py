@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.loading import expressions, matrix
 from seatrial.loading.compose import Draft, split
 from seatrial.loading.document import Place
-from seatrial.loading.fits import hold, sized
+from seatrial.loading.fits import hold, reuse_of, sized
 from seatrial.loading.levels import Level, LevelSite, Merged, merge, read_exclusive
 from seatrial.loading.problems import Located, Problems
 from seatrial.loading.requirements import foreign, unmet, wrong
@@ -116,6 +116,7 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
     if system is None or provider is None:
         return
     moot = bool(shop.on) and shop.on != own
+    reuse = reuse_of(merged, shop.problems, provider, system, on=shop.on if moot else "")
     for row in rows:
         suite = Suite(
             test_id=f"{shop.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
@@ -134,6 +135,7 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
             power=merged.get("power") or "api",
             timeout=merged.get("timeout"),
             deadlines=merged.get("deadlines") or {},
+            reuse=reuse,
             exclusive=(merged.get("exclusive") or ("", 0.0))[0],
             exclusive_wait=(merged.get("exclusive") or ("", 0.0))[1],
             notifications=tuple(merged.get("notifications") or ()),

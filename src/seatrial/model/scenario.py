@@ -148,6 +148,8 @@ class Suite:
     timeout: float | None = None
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Seconds for deploy, start, stop, restart, destroy: over the provider's and the system's own."""
+    reuse: str = "none"
+    """`none`, or `snapshot`: start from a deployed cluster of the same shape where the run has one."""
     exclusive: str = ""
     """The name of an environment that only one trial may use at a time."""
     exclusive_wait: float = 0.0

@@ -51,6 +51,7 @@ class Console(Document):
             "step_started": self._step_started,
             "step_finished": self._step_finished,
             "fault": self._fault,
+            "cluster": self._cluster,
             "log": self._log,
             "diagnostics": self._diagnostics,
             "cleanup_finished": self._cleanup_finished,
@@ -174,6 +175,19 @@ class Console(Document):
         method = f" by {data['method']}" if data.get("method") else ""
         text = words.one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
         self._line(event.trial, (_depth(row) if row else 0) + 1, f"{self._marks['fault']} {text}", "fault")
+
+    def _cluster(self, event: Event, data: Mapping[str, Any]) -> None:
+        """Where a suite's cluster came from and what becomes of it; that one was dropped is a warning anyway."""
+        deployer = self.fold.suites.get(str(data.get("deployed_by")), {"name": data.get("deployed_by", "")})
+        told = {
+            "kept": "snapshot kept for later suites",
+            "reused": f"not deployed: brought back from the snapshot of {words.one_line(deployer['name'], 80)}",
+            "moored": "left standing for later suites",
+        }
+        took = f"  ({words.seconds(data['duration'])})" if "duration" in data else ""
+        row = self.fold.step(event.trial, str(data.get("step", "")))
+        if data.get("op") in told:
+            self._line(event.trial, (_depth(row) if row else 0) + 1, f"{told[data['op']]}{took}")
 
     def _log(self, event: Event, data: Mapping[str, Any]) -> None:
         if data.get("level") in ("warning", "error"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatrial.errors import StepFailed
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context
@@ -20,24 +21,55 @@ class Deploy:
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the deployer failed, Overrun when the state is not `running` within the deadline.
 
-        Outputs: `state`, `nodes` (names), `addresses` (by node), and all that the system's own `outputs` gives.
+        Outputs: `state`, `nodes` (names), `addresses` (by node), `reused` (whether it was brought back from a snapshot
+        and not deployed), `deployed_by` (the trial whose id the nodes carry), and all that the system's own `outputs`
+        gives.
         """
-        seconds = ctx.deadline("deploy")
-        deadline = Deadline(seconds)
-        try:
-            async with limited(seconds + GRACE, "the end of the deployment"):
-                await ctx.system.deploy(ctx)
-        except StepFailed as error:
-            error.evidence = error.evidence or "\n".join(await logs(ctx))
-            raise
-        status = await until_running(ctx, deadline.left())
+        source = await ctx.reuse_cluster()
+        status = await _brought_back(ctx) if source else None
+        if status is None:
+            source, status = "", await _deployed(ctx)
         nodes = await ctx.nodes()
         await ctx.system.before_outage(ctx)
         outputs: dict[str, object] = {
             "state": status.state,
             "nodes": [node.name for node in nodes],
             "addresses": {node.name: node.address for node in nodes},
+            "reused": bool(source),
+            "deployed_by": source or ctx.trial_id,
         }
         # A deployer may hand out values of its own, such as the address of a load balancer.
         own = getattr(ctx.system, "outputs", None)
         return {**outputs, **await own(ctx)} if own is not None else outputs
+
+
+async def _brought_back(ctx: Context) -> ClusterStatus | None:
+    """The status of a cluster that was brought back; None when it does not run, which says nothing of the product."""
+    try:
+        return await until_running(ctx, ctx.deadline("start"))
+    except Exception as error:  # noqa: BLE001 - the deployment that follows shows whether anything is wrong
+        if evidence := str(getattr(error, "evidence", "")):
+            ctx.output("the cluster that was brought back", evidence)
+        await ctx.drop_cluster(str(error) or type(error).__name__)
+        return None
+
+
+async def _deployed(ctx: Context) -> ClusterStatus:
+    """Deploy, wait, and keep what stands for later suites while nothing was written to it yet."""
+    seconds = ctx.deadline("deploy")
+    deadline = Deadline(seconds)
+    try:
+        async with limited(seconds + GRACE, "the end of the deployment"):
+            await ctx.system.deploy(ctx)
+    except StepFailed as error:
+        error.evidence = error.evidence or "\n".join(await logs(ctx))
+        raise
+    status = await until_running(ctx, deadline.left())
+    if not await ctx.offer_cluster():
+        return status
+    try:
+        return await until_running(ctx, ctx.deadline("start"))
+    except StepFailed as error:
+        # It ran until we held it up: whose fault that is cannot be told.
+        what = f"it ran, and does not since its snapshot was taken: {error}"
+        raise CannotTell(what, evidence=error.evidence) from error

@@ -17,10 +17,15 @@ class Destroy:
     """Take the system away and give its nodes back."""
 
     async def run(self, ctx: Context) -> Outputs:
-        """Overrun when it is not gone within the deadline. Outputs: `nodes`, those that were given back."""
+        """Overrun when it is not gone within the deadline.
+
+        Outputs: `nodes`, those that were given back; `moored`, whether none was because the run keeps the cluster for
+        later suites, and gives it back when none can use it.
+        """
         async with limited(ctx.deadline("destroy") + GRACE, "the end of the system"):
             nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []
+            moored = await ctx.moor_cluster()
             await ctx.system.destroy(ctx)
             if nodes:
                 await each(nodes, ctx.destroy_node)
-        return told(nodes)
+        return told([] if moored else nodes, moored=moored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,17 @@ IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
 """What every process of a trial has in its environment."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What one instance hands over to another."""
+
+    stage: str
+    names: tuple[str, ...]
+    peers: str
+    nodes: Mapping[str, Node]
+    services: Mapping[str, Service]
+
+
 @system("processes")
 class Processes:
     """A service on every node."""
@@ -62,6 +74,8 @@ class Processes:
         self._settings = settings
         self._records = Records(settings.data, self._roots) if settings.data else None
         self._nodes: dict[str, Node] = {}
+        self._services: dict[str, Service] = {}
+        """By node, as it was started first: who goes on with its cluster must not start another."""
         self._names: tuple[str, ...] = ()
         self._peers = ""
         self._stage = ""
@@ -108,7 +122,7 @@ class Processes:
     async def ensure_running(self, ctx: Context, node: Node) -> None:
         """Start the service after a boot where the provider does not do so itself."""
         if not isinstance(ctx.provider, Services):
-            await link_service.start(ctx, node, self._service(ctx, node))
+            await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """Power, link (`ssh`) and service of these nodes, all at the same time."""
@@ -133,6 +147,17 @@ class Processes:
         able = await self._able(ctx, health)
         status = cluster_status(health, rule=lambda _healthy, _total: able)
         return await self._named(ctx, status)
+
+    def hand_over(self) -> object:
+        """Its nodes, their services and peers."""
+        return _Memory(self._stage, self._names, self._peers, dict(self._nodes), dict(self._services))
+
+    async def take_over(self, ctx: Context, memory: object) -> None:
+        """Go on with another's nodes. Which records it wrote is not taken over: a snapshot has none."""
+        if not isinstance(memory, _Memory):
+            raise CannotTell(f"{type(memory).__name__} was not handed over by the system processes")
+        self._stage, self._names, self._peers = memory.stage, memory.names, memory.peers
+        self._nodes, self._services = dict(memory.nodes), dict(memory.services)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Never: the provider has the power."""
@@ -177,7 +202,7 @@ class Processes:
         try:
             if isinstance(ctx.provider, Services):
                 return await ctx.provider.service_log(node, SERVICE)
-            return await link_service.tail(ctx, node, self._service(ctx, node))
+            return await link_service.tail(ctx, node, self._services.get(node.name) or self._service(ctx, node))
         except (SeatrialError, OSError) as error:
             return f"no log: {error}"
 
@@ -190,6 +215,7 @@ class Processes:
     async def destroy(self, ctx: Context) -> None:
         """Nothing stands from now on: the engine gives the nodes back, and what runs on them goes with them."""
         self._nodes.clear()
+        self._services.clear()
         self._stage = "destroyed"
 
     async def give_back(self, resource: Resource) -> None:
@@ -217,7 +243,7 @@ class Processes:
         )
 
     async def _start(self, ctx: Context, node: Node) -> None:
-        service = self._service(ctx, node)
+        service = self._services[node.name] = self._service(ctx, node)
         if isinstance(ctx.provider, Services):
             await ctx.provider.install_service(node, service)
             await ctx.provider.start_service(node, service.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,6 +37,20 @@ class FakeNode:
     """Why its service is not well; empty: it is."""
     down: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it loses its power: commands that run then break off."""
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Snapshots by name."""
+
+    def keep(self, name: str) -> None:
+        """Keep what it is now."""
+        values = {one: getattr(self, one) for one in ("power", "boots", "sick")}
+        self.kept[name] = {**values, **{one: copy(getattr(self, one)) for one in ("files", "services", "running")}}
+
+    def revert(self, name: str) -> None:
+        """Be as it was."""
+        self.down.set()
+        self.down = asyncio.Event()
+        for one, value in self.kept[name].items():
+            setattr(self, one, copy(value))
 
     def off(self) -> None:
         """Lose the power."""
@@ -256,20 +271,30 @@ class FakeProvider:
         """Nothing was written."""
         return ""
 
+    async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
+        """Keep what they are now."""
+        for node in nodes:
+            await self._power(node, Powers.SNAPSHOT, lambda n: n.keep(name))
+
+    async def revert(self, nodes: Sequence[Node], name: str) -> None:
+        """Bring them back to it."""
+        for node in nodes:
+            await self._power(node, Powers.SNAPSHOT, lambda n: n.revert(name), "revert")
+
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Memory is everywhere."""
         return Readiness(True, "a node in memory")
 
-    async def _power(self, node: Node, power: Powers, change: Callable[[FakeNode], object]) -> None:
+    async def _power(self, node: Node, power: Powers, change: Callable[[FakeNode], object], what: str = "") -> None:
         if power not in self.powers:
             raise NotSupported(f"the provider 'fake' was told to have no {power}")
         name = str(node.detail["resource"])
-        await self.world.moment("before", power, name)
+        await self.world.moment("before", what or power, name)
         if self.world.delay:
             await asyncio.sleep(self.world.delay)
         change(self._node(node))
-        await self.world.moment("after", power, name)
+        await self.world.moment("after", what or power, name)
 
     def _node(self, node: Node) -> FakeNode:
         name = str(node.detail["resource"])
@@ -346,6 +371,15 @@ class FakeSystem:
         if self._stage != "deployed":
             return ClusterStatus(state=self._stage)
         return cluster_status(await self.health(ctx, list(self._nodes.values())))
+
+    def hand_over(self) -> object:
+        """Its nodes."""
+        return self._stage, dict(self._nodes)
+
+    async def take_over(self, ctx: Context, memory: object) -> None:
+        """Have another's nodes."""
+        stage, nodes = memory  # type: ignore[misc]
+        self._stage, self._nodes = stage, dict(nodes)  # type: ignore[has-type]
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """The provider shall."""

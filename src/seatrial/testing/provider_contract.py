@@ -20,7 +20,7 @@ from seatrial.errors import LinkDown, LinkLost, LinkRefused, NotSupported
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.registry import Registry
-from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider
+from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider, Snapshots
 from seatrial.testing.building import flow
 from seatrial.testing.rehearsal import Rehearsal, fake_registry
 
@@ -36,6 +36,7 @@ METHODS: tuple[tuple[Powers, type[Any], str], ...] = (
     (Powers.GUEST_REBOOT, Guest, "guest_reboot"),
     (Powers.GUEST_CRASH, Guest, "guest_crash"),
     (Powers.PAUSE, Pause, "pause"),
+    (Powers.SNAPSHOT, Snapshots, "snapshot"),
 )
 
 
@@ -121,6 +122,26 @@ class Harbour:
         """The provider, as one that can freeze nodes."""
         assert isinstance(self.provider, Pause), "the provider lacks the methods of Pause"
         return self.provider
+
+    def snapshots(self, provider: Provider) -> Snapshots:
+        """A provider, as one that keeps snapshots."""
+        assert isinstance(provider, Snapshots), "the provider lacks the methods of Snapshots"
+        return provider
+
+    async def write(self, node: Node, text: str) -> None:
+        """Leave a file on a node, in place of what it had."""
+        sent = self.ctx.artifacts / "left"
+        sent.write_text(text)
+        await self.ctx.link(node).put(sent, self._file(node))
+
+    async def read(self, node: Node) -> str:
+        """What is in the file that was left on it."""
+        back = self.ctx.artifacts / "found"
+        await self.ctx.link(node).get(self._file(node), back)
+        return back.read_text()
+
+    def _file(self, node: Node) -> str:
+        return f"{node.folder or '/tmp'}/seatrial-contract-{self.ctx.trial_id}"
 
     def owner(self) -> Provider:
         """The provider as `clean` makes it, from the ledger and the project's settings alone."""
@@ -388,6 +409,32 @@ class ProviderContract:
         await harbour.answers(node)
         assert await harbour.provider.boot_id(node) == boot
 
+    async def a_snapshot_brings_back_files_power_and_the_same_boot(self, harbour: Harbour) -> None:
+        """revert undoes all that came after, as often as it is asked, also by a provider that made nothing itself."""
+        one, two = await asyncio.gather(harbour.node("n11"), harbour.node("n12"))
+        if not await self._has(harbour, one, Powers.SNAPSHOT, Snapshots, "snapshot"):
+            return
+        nodes = (one, two)
+        boots = [await harbour.provider.boot_id(node) for node in nodes]
+        for node in nodes:
+            await harbour.write(node, "before")
+        await harbour.snapshots(harbour.provider).snapshot(nodes, "contract")
+        for provider in (harbour.provider, harbour.owner()):
+            for node in nodes:
+                await harbour.answers(node)
+                assert await harbour.read(node) == "before"
+                await harbour.write(node, "after")
+            if Powers.CRASH in harbour.provider.powers:
+                await harbour.power.crash(two)
+            for node in nodes:
+                await harbour.ctx.link(node).close()
+            await harbour.snapshots(provider).revert(nodes, "contract")
+            for node, boot in zip(nodes, boots, strict=True):
+                assert await harbour.provider.state(node) is PowerState.RUNNING
+                await harbour.answers(node)
+                assert await harbour.read(node) == "before", f"a file of {node.name} is not as it was"
+                assert await harbour.provider.boot_id(node) == boot, f"{node.name} booted anew"
+
     async def readiness_says_what_was_tried(self, harbour: Harbour) -> None:
         """It is ready, for it made nodes here; and it says how it knows."""
         readiness = await type(harbour.provider).readiness(self._settings)
@@ -400,9 +447,9 @@ class ProviderContract:
             missing = f"it declares {power!r} and has no {method}"
             assert isinstance(harbour.provider, protocol), missing
             return True
-        act: Callable[[Node], Awaitable[object]] | None = getattr(harbour.provider, method, None)
+        act: Callable[..., Awaitable[object]] | None = getattr(harbour.provider, method, None)
         if act is not None:
-            await _raises(NotSupported, act(node))
+            await _raises(NotSupported, act([node], "contract") if power is Powers.SNAPSHOT else act(node))
         assert await harbour.provider.state(node) is PowerState.RUNNING
         return False
 

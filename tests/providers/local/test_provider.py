@@ -73,7 +73,7 @@ def test_it_is_found_by_its_name_and_keeps_every_promise_of_the_interfaces():
     local = Registry().get("provider", "local")({})
     for promise in (Provider, Power, Guest, Pause, Services, Console):
         assert isinstance(local, promise)
-    assert local.powers == frozenset(Powers)
+    assert local.powers == frozenset(Powers) - {Powers.SNAPSHOT}
 
 
 def test_a_node_is_created_with_leased_address_ports_and_a_key_of_the_trial(trial):

@@ -33,7 +33,7 @@ class Local:
     """Its nodes stand on leases of this host, so that `clean` looks for them by what holds a lease."""
     shares_host_logs = True
     """What its nodes would show as their journal is this host's own."""
-    powers = frozenset(Powers)
+    powers = frozenset(Powers) - {Powers.SNAPSHOT}
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -1,0 +1,232 @@
+"""`reuse: snapshot`: a deployed cluster belongs to the run, and later suites of its shape start from its snapshot.
+
+A berth is such a cluster. The trial that deployed it stays the owner of its ledger entries, so that `clean` finds
+nothing new after a crash; what changes is when they are given back: as soon as no suite can use it any more, and at
+the end of the run at the latest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.engine.ledger import Entry, Ledger
+from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import StepPlan, Suite
+from seatrial.spi import Provider
+
+OWN = ("engine:process",)
+"""Owners of what a trial takes with it: the programs of its steps."""
+
+VARYING = ("vars", "steps", "trial", "suite", "deploy_dir", "deployment_dir")
+"""First words of expressions that may have another value in each trial of one run."""
+
+NEVER = frozenset(VARYING) - {"vars", "steps"}
+"""Those whose values no two trials share."""
+
+_TEMPLATE = re.compile(r"\$\{\{.*?\}\}|\$deployment_dir", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What two suites must have in common for one to start from the other's cluster."""
+
+    provider: str
+    provider_settings: Mapping[str, Any]
+    system: str
+    settings: Any
+    folder: Path
+    parameters: Mapping[str, Any]
+
+
+def shape_of(suite: Suite) -> Shape:
+    """The shape of a suite; the names of its nodes follow from it."""
+    return Shape(
+        provider=suite.provider,
+        provider_settings=suite.provider_settings,
+        system=suite.system.kind,
+        settings=suite.system.settings,
+        folder=suite.system.folder,
+        parameters=suite.parameters,
+    )
+
+
+def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
+    """The values of what the system's settings name that may differ from trial to trial."""
+    templates = " ".join(_TEMPLATE.findall(repr(suite.system.settings)))
+    return {root: names.get(root) for root in VARYING if re.search(rf"\b{root}\b", templates)}
+
+
+Key = tuple[str, str, str, str]
+
+
+def _key(resource: Resource) -> Key:
+    return resource.owner, resource.kind, resource.name, resource.trial
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Berth:
+    """One deployed cluster with a snapshot."""
+
+    suite: Suite
+    """The suite that deployed it: what it counts for in the budget."""
+    trial: str
+    """Who deployed it, and whose id its nodes carry."""
+    shape: Shape
+    values: Mapping[str, object]
+    """What `varying` said when it was deployed."""
+    provider: Provider
+    nodes: Sequence[Node]
+    memory: object
+    """What the system handed over."""
+    holds: frozenset[Key]
+    """Its ledger entries."""
+    user: str = ""
+    """The trial that has it, from its start or its deploy to its end; empty: it is free."""
+    used: bool = False
+    """Whether its user deployed it or was given it, not just a promise of it."""
+    moored: bool = False
+    """Whether its user is done with it: `destroy`."""
+    unfit: str = ""
+    """Why nobody may start from it any more."""
+    before: object = None
+    """What the system of its user knew before it was given this."""
+
+    def release(self) -> None:
+        """Nobody has it now."""
+        self.user, self.used, self.moored, self.before = "", False, False, None
+
+
+@dataclass(slots=True)
+class Pool:
+    """The clusters that are the run's, and the suites that may yet want one."""
+
+    berths: list[Berth] = field(default_factory=list)
+    _wanting: dict[str, Shape] = field(default_factory=dict)
+    """Trials that have not deployed yet."""
+    _owed: dict[str, tuple[str, Provider]] = field(default_factory=dict)
+    """Trials whose provider was not asked yet what it has of them, because their cluster stood on after their end."""
+
+    # What is to come
+
+    def expect(self, trial: str, suite: Suite) -> None:
+        """This suite is planned, and will deploy."""
+        if suite.reuse == "snapshot" and not suite.skip and _deploys(suite.steps):
+            self._wanting[trial] = shape_of(suite)
+
+    def forget(self, trial: str) -> None:
+        """It deploys now, or never will."""
+        self._wanting.pop(trial, None)
+
+    def wanted(self, shape: Shape) -> bool:
+        """Whether there are more suites to come than clusters of this shape."""
+        berths = sum(1 for berth in self.berths if berth.shape == shape and not berth.unfit)
+        return self._count(shape) > berths
+
+    def _count(self, shape: Shape) -> int:
+        return sum(1 for one in self._wanting.values() if one == shape)
+
+    # Who has what
+
+    def add(self, berth: Berth) -> None:
+        """From now on it is the run's."""
+        self.berths.append(berth)
+        self._owed[berth.trial] = (berth.shape.provider, berth.provider)
+
+    def of(self, trial: str) -> Berth | None:
+        """The cluster that a trial has."""
+        return next((berth for berth in self.berths if berth.user == trial), None)
+
+    def reserve(self, trial: str, suite: Suite) -> None:
+        """A suite begins: what is free for it is not taken by others."""
+        if trial in self._wanting and (free := self._free(shape_of(suite))):
+            free[0].user = trial
+
+    def take(self, trial: str, suite: Suite, values: Mapping[str, object]) -> Berth | None:
+        """A free cluster with these values, for a trial that has none."""
+        shape = shape_of(suite)
+        found = next((berth for berth in self._free(shape) if berth.values == values), None)
+        if found is not None:
+            found.user = trial
+        return found
+
+    def _free(self, shape: Shape) -> list[Berth]:
+        return [berth for berth in self.berths if not berth.user and not berth.unfit and berth.shape == shape]
+
+    def standing_beside(self, trial: str, suite: Suite) -> list[Suite]:
+        """What free clusters count for while this suite runs: all but the one that it would be given."""
+        free = [berth for berth in self.berths if not berth.user]
+        if free and trial in self._wanting:
+            for berth in self._free(shape_of(suite))[:1]:
+                free.remove(berth)
+        return [berth.suite for berth in free]
+
+    # What is given back
+
+    def own(self, ledger: Ledger, trial: str) -> list[Entry]:
+        """What is out of a trial and no cluster of the run."""
+        held = {key for berth in self.berths if berth.trial == trial for key in berth.holds}
+        return [entry for entry in ledger.out(trial) if _key(entry.resource) not in held]
+
+    def entries(self, ledger: Ledger, berth: Berth) -> list[Entry]:
+        """What is out of a cluster."""
+        return [entry for entry in ledger.out(berth.trial) if _key(entry.resource) in berth.holds]
+
+    def leave(self, ledger: Ledger, trial: str, *, keep: bool) -> tuple[list[Entry], list[str]]:
+        """A trial ends: what is to be given back (or kept) now, and the trials that its provider is asked for."""
+        self.forget(trial)
+        mine = self.of(trial)
+        going: list[Berth] = []
+        if mine is not None and keep and mine.used:
+            going = [mine]
+        elif mine is not None:
+            mine.release()
+        if not keep:
+            going = self._surplus()
+        others = [entry for berth in going if berth.trial != trial for entry in self.entries(ledger, berth)]
+        for berth in going:
+            self.remove(berth)
+        gone = [berth.trial for berth in going if berth.trial != trial]
+        for one in (*gone, *([trial] if keep else [])):
+            self._owed.pop(one, None)
+        still = any(berth.trial == trial for berth in self.berths)
+        if not still:
+            self._owed.pop(trial, None)
+        return [*others, *self.own(ledger, trial)], [*([] if still else [trial]), *gone]
+
+    def remove(self, berth: Berth) -> None:
+        """It is nobody's start any more."""
+        self.berths.remove(berth)
+
+    def rest(self, ledger: Ledger) -> tuple[list[Entry], dict[str, tuple[str, Provider]]]:
+        """The run ends: all that is out of trials whose cluster was the run's, and their providers by name."""
+        owed = dict(self._owed)
+        self.berths.clear()
+        self._owed.clear()
+        return [entry for trial in owed for entry in ledger.out(trial) if entry.op != "kept"], owed
+
+    def _surplus(self) -> list[Berth]:
+        """Free clusters that no suite to come can use."""
+        surplus: list[Berth] = []
+        left: list[Shape] = []
+        for berth in self.berths:
+            if berth.user:
+                continue
+            if berth.unfit or left.count(berth.shape) >= self._count(berth.shape):
+                surplus.append(berth)
+            else:
+                left.append(berth.shape)
+        return surplus
+
+
+def holdable(entries: Iterable[Entry]) -> frozenset[Key]:
+    """Of what a trial has out, that on which its cluster stands."""
+    kept = (entry.resource for entry in entries if entry.resource.owner not in OWN)
+    return frozenset(_key(resource) for resource in kept if resource.kind != "exclusive")
+
+
+def _deploys(steps: Sequence[StepPlan]) -> bool:
+    return any(step.kind == "deploy" or _deploys(step.children) for step in steps)
