@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,6 +65,84 @@ class Harbour:
         found += [f"ledger {p.name}" for p in (self.folder / ".seatrial" / "ledger").glob("*")]
         found += [f"state {p}" for p in self.folder.glob(".seatrial/runs/*/*/state")]
         return found
+
+
+LEDGER_KILLER = '''
+"""Kills the process at the N-th record of its ledger: before it is written, or as soon as it is."""
+import os, signal
+from seatrial.engine.ledger import Ledger
+
+append, left = Ledger._append, int(os.environ["KILL_AT"])
+
+def killing(self, record, *, sync):
+    global left
+    left -= 1
+    if left == 0 and os.environ["KILL_WHEN"] == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(self, record, sync=sync)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Ledger._append = killing
+'''
+
+Lister = Callable[[Harbour], Sequence[str]]
+"""What of this project there still is, in words: nothing, when all was given back."""
+
+
+def killed_at_record(
+    harbour: Harbour, document: Path | str, record: int, *, when: str, arguments: Sequence[object] = ()
+) -> bool:
+    """Run a document with SIGKILL at the n-th record of its ledger (`before` or `after` it is written); whether it was
+    killed: it ends by itself when it has fewer records, and then it has to pass."""
+    (harbour.folder / "killer.py").write_text(LEDGER_KILLER)
+    environment = {**harbour.environment, "KILL_AT": str(record), "KILL_WHEN": when}
+    plugin = ("--plugin", "killer.py", "--format", "none")
+    done = harbour.seatrial("run", document, *plugin, *arguments, env=environment, timeout=300)
+    if done.returncode == 0:
+        return False
+    why = [(row["error"], row["evidence"]) for row in harbour.results()["results"]] if done.returncode > 0 else ""
+    assert done.returncode == -signal.SIGKILL, f"{when} record {record}: {why}{done.stderr}"
+    return True
+
+
+def assert_clean_leaves_nothing(harbour: Harbour, listers: Sequence[Lister], about: str) -> str:
+    """`clean`, and then none of these may show anything, and a second `clean` finds nothing; what the first said."""
+    cleaned = harbour.seatrial("clean", timeout=300)
+    assert cleaned.returncode == 0, f"{about}: {cleaned.stdout}{cleaned.stderr}"
+    left = [one for lister in listers for one in lister(harbour)]
+    assert left == [], f"{about}: {cleaned.stdout}"
+    again = harbour.seatrial("clean", timeout=300)
+    assert again.returncode == 0, again.stdout
+    assert "gave back" not in again.stdout, f"{about}: {again.stdout}"
+    return cleaned.stdout
+
+
+def kill_at_records(
+    folder: Path,
+    make: Callable[[Harbour], Sequence[object]],
+    listers: Sequence[Lister],
+    *,
+    when: str,
+    first: int = 1,
+    step: int = 1,
+) -> int:
+    """Kill a run at its first, first + step, … ledger record, each in a project of its own, and clean after each.
+
+    `make` writes the project's settings and its document, and says the arguments of `run`, the document first. The
+    number of runs that were killed.
+    """
+    record, killed = first, 0
+    while True:
+        harbour = Harbour(folder / f"{when}-{record}")
+        harbour.folder.mkdir(parents=True)
+        document, *arguments = make(harbour)
+        if not killed_at_record(harbour, str(document), record, when=when, arguments=arguments):
+            assert_clean_leaves_nothing(harbour, listers, "a run that ended by itself")
+            return killed
+        assert_clean_leaves_nothing(harbour, listers, f"killed {when} record {record}")
+        killed += 1
+        record += step
 
 
 def processes_of(folder: Path) -> list[tuple[int, str]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance.harness import Harbour, only, suite, until, validate
 
 PARTS = {"console", "disk", "network", "power", "processes", "service", "uptime"}
-ONE_NODE = {"parameters": {"cluster_size": 1}}
+ONE_NODE: dict[str, Any] = {"parameters": {"cluster_size": 1}}
 
 
 def kept(harbour: Harbour) -> dict[str, str]:

@@ -1,0 +1,40 @@
+"""Killed at every record of its ledger a run of one node leaves nothing after `clean`, whatever the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.acceptance.harness import Harbour, Lister, kill_at_records, suite, validate
+
+CHUNKS = 4
+"""Into so many tests the records are dealt, so that they can run at the same time."""
+
+
+def one_node(harbour: Harbour) -> Sequence[object]:
+    """The sample on one node, from deploy to the end."""
+    document = suite("init", "deploy", validate("cluster_status"), parameters={"cluster_size": 1})
+    return [harbour.write("trial.json", document)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A provider, how a run on it is written, and who can list what it made."""
+
+    provider: str
+    make: Callable[[Harbour], Sequence[object]]
+    listers: Sequence[Lister]
+
+
+ROWS = [pytest.param(Row("local", one_node, [Harbour.left]), id="local")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("row", ROWS)
+def test_killed_at_any_record_and_cleaned_nothing_is_left(row: Row, when: str, chunk: int, tmp_path: Path) -> None:
+    killed = kill_at_records(tmp_path, row.make, row.listers, when=when, first=chunk + 1, step=CHUNKS)
+    assert killed > 0, "no run was killed at all"
