@@ -1,0 +1,84 @@
+"""The container image in the stores of the engines that are here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from scripts.images.cache import Failed
+
+IMAGE = "localhost/seatrial-node:latest"
+LABEL = "seatrial-image"
+"""Of the image: the checksum of its inputs."""
+
+# What a machine needs on which plain podman does not work: cgroups of version 1, no systemd, no right to raise limits.
+CONFIGURATION = """\
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "netavark"
+"""
+
+
+def deliver(tar: Path, key: str, *, force: bool, say: Callable[[str], None]) -> None:
+    """Import the image into podman's and docker's store, where it is not yet; an engine that is not here is left out.
+
+    Failed when an engine is here and refuses.
+    """
+    engines = [name for name in ("podman", "docker") if shutil.which(name)]
+    reached = 0
+    for name in engines:
+        with _environment(name) as env:
+            if env is None:
+                say(f"container: {name} is installed, but its service does not answer; left out")
+                continue
+            reached += 1
+            _import(name, env, tar, key, force, say)
+    if not reached:
+        say(f"container: no engine took it; later: podman import {tar} {IMAGE}")
+
+
+def _import(name: str, env: dict[str, str], tar: Path, key: str, force: bool, say: Callable[[str], None]) -> None:
+    asked = [name, "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', IMAGE]
+    had = subprocess.run(asked, env=env, capture_output=True, text=True, check=False)
+    if had.returncode == 0 and had.stdout.strip() == key and not force:
+        say(f"container: {IMAGE} is in {name}'s store")
+        return
+    changes = [f"LABEL {LABEL}={key}", 'CMD ["/usr/sbin/sshd", "-D", "-e"]']
+    argv = [name, "import", *(word for change in changes for word in ("--change", change)), str(tar), IMAGE]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{name} did not import {tar}: {done.stderr.strip()[-500:]}")
+    old = had.stdout.strip() if had.returncode == 0 else ""
+    say(f"container: {IMAGE} {'renewed' if old else 'imported'} in {name}'s store")
+
+
+@contextlib.contextmanager
+def _environment(name: str) -> Iterator[dict[str, str] | None]:
+    """An environment in which the engine works, found by asking it; None when it does not."""
+    plain = dict(os.environ)
+    if _answers(name, plain):
+        yield plain
+    elif name != "podman" or "CONTAINERS_CONF" in os.environ:
+        yield None
+    else:
+        with tempfile.NamedTemporaryFile("w", prefix="seatrial-containers-", suffix=".conf") as file:
+            file.write(CONFIGURATION)
+            file.flush()
+            own = {**plain, "CONTAINERS_CONF": file.name}
+            yield own if _answers(name, own) else None
+
+
+def _answers(name: str, env: dict[str, str]) -> bool:
+    """Whether a list of images comes back; podman's store needs no more."""
+    asked = subprocess.run([name, "images", "--quiet"], env=env, capture_output=True, timeout=60, check=False)
+    return asked.returncode == 0

@@ -1,0 +1,90 @@
+"""The three things that are made: a container image, a small virtual machine, and a cloud image."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.images import boot, disk, system
+from scripts.images.cache import Failed, key_of
+from scripts.images.programs import need, need_room, run
+
+HOOK = f'--customize-hook={system.GUEST / "kernel-into"} "$1"'
+SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one of them is made; what comes out is `files` in one folder."""
+
+    name: str
+    files: tuple[str, ...]
+    programs: tuple[str, ...]
+    megabytes: int
+    """What must be free while it is made."""
+    make: Callable[[Path, Path, Callable[[str], None]], None]
+    """Called with the folder, the log and what tells progress."""
+    virtual: bool = True
+
+    def key(self) -> str:
+        """A checksum of all inputs: scripts, files of ours, package lists (which are in the scripts), the machine."""
+        sources = [*SOURCES.glob("*.py"), *system.GUEST.iterdir()]
+        return key_of(sources, [self.name, system.RELEASE, platform.machine()])
+
+    def check(self, cache: Path) -> None:
+        """Failed when it cannot be made here; says what is missing."""
+        if self.virtual and platform.machine() != "x86_64":
+            raise Failed(f"virtual machines are made for x86_64 only; this is {platform.machine()}")
+        need(*self.programs)
+        need_room(cache, self.megabytes)
+
+
+def container(folder: Path, log: Path, say: Callable[[str], None]) -> None:
+    """`node.tar`: the file system of a container."""
+    root = folder / "root"
+    say("installing packages")
+    system.debian(root, system.NODE, log)
+    say("packing")
+    run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", folder / "node.tar", "."], log)
+    shutil.rmtree(root)
+
+
+def machine(folder: Path, log: Path, say: Callable[[str], None]) -> None:
+    """`node.qcow2`, `vmlinux`, `initrd.img`: a machine that boots to SSH as quickly as emulation can."""
+    root = folder / "root"
+    say("installing packages")
+    system.debian(root, system.VM, log, hooks=[HOOK])
+    version, bzimage = boot.take_kernel(root, folder, log)
+    system.small_machine(root)
+    say(f"making kernel {version} and initial RAM disk")
+    boot.elf_kernel(bzimage, folder / "vmlinux", log)
+    bzimage.unlink()
+    boot.initial_disk(root / "usr/lib/modules" / version, root / "usr/bin/busybox", folder / "initrd.img")
+    say("making the disk")
+    disk.ext4_image(root, folder / "node.qcow2", 2, log)
+    shutil.rmtree(root)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="container",
+            files=("node.tar",),
+            programs=("mmdebstrap", "tar", "setpriv", "unshare"),
+            megabytes=700,
+            make=container,
+            virtual=False,
+        ),
+        Recipe(
+            name="vm",
+            files=("node.qcow2", "vmlinux", "initrd.img"),
+            programs=("mmdebstrap", "mkfs.ext4", "qemu-img", "lz4", "setpriv", "unshare"),
+            megabytes=1500,
+            make=machine,
+        ),
+    )
+}
