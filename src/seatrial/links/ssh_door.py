@@ -24,6 +24,9 @@ KEEPALIVE = 1.0
 UNACKNOWLEDGED = 2.0
 """Seconds that what we sent may go unacknowledged by the peer's kernel: a machine without power says nothing."""
 
+CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+"""Tried before all others: they cost this side a third of what chacha20 does."""
+
 KNOCK_EVERY = 0.08
 """Seconds between knocks at a silent address: the kernel alone would try again only after 1, 3, 7 s."""
 
@@ -100,6 +103,7 @@ async def log_in(
                 preferred_auth="publickey",
                 x509_trusted_certs=None,
                 login_timeout=login_timeout,
+                encryption_algs=CIPHERS,
                 keepalive_interval=KEEPALIVE,
                 keepalive_count_max=3,
                 tunnel=tunnel,

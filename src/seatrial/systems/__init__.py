@@ -3,12 +3,12 @@
 ALIASES: dict[str, str] = {}
 PARTS: tuple[str, ...] = (
     "command_settings",
-    "inventory",
     "link_service",
     "probes",
     "process_settings",
     "records",
     "roles",
+    "room",
     "sample",
     "templates",
     "together",

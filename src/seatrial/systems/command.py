@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, NotSupported, SeatrialError
+from seatrial.links import inventory
 from seatrial.model.cluster import (
     OK,
     ClusterStatus,
@@ -24,7 +25,7 @@ from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, RecordsReport
-from seatrial.systems import inventory, told, verbs
+from seatrial.systems import told, verbs
 from seatrial.systems.command_settings import CommandSettings
 from seatrial.systems.records import Records
 from seatrial.systems.templates import Roots, fill, node_root

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from seatrial.links.inventory import STYLES
 from seatrial.model.values import Argv, Duration
 from seatrial.systems.process_settings import DataSettings
 
@@ -21,13 +22,13 @@ class InventorySettings:
     """Relative to the working folder of the verbs."""
     command: Argv = ()
     format: str = "auto"
-    """`ini`, `yaml`, `json`; `auto`: by the file's name, else by what it looks like."""
+    """`ini`, `yaml`, `json`, `ssh_config`; `auto`: by the file's name, else by what it looks like."""
 
     def __post_init__(self) -> None:
         if bool(self.file) == bool(self.command):
             raise ValueError("name exactly one of file and command")
-        if self.format not in ("auto", "ini", "yaml", "json"):
-            raise ValueError(f"the inventory's format is {self.format!r}; allowed are auto, ini, yaml, json")
+        if self.format not in ("auto", *STYLES):
+            raise ValueError(f"the inventory's format is {self.format!r}; allowed are auto, {', '.join(STYLES)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,52 @@
+"""Names of machines in inventories: host ranges, and what is wrong with a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MOST = 10_000
+"""Machines that one range may stand for: more is a slip of the finger."""
+
+_RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
+
+Hosts = dict[str, dict[str, Any]]
+
+
+class Wrong(ValueError):
+    """What is wrong with an inventory; `line` counts from 1, 0 when it is not known."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Lined(dict[str, Any]):
+    """A mapping that knows where it stood."""
+
+    line = 0
+
+
+def expanded(name: str, line: int = 0) -> Iterator[str]:
+    """The names that a range stands for: `n[1:3]`, `n[01:10:3]`, `rack-[a:c]`; both ends are in it."""
+    match = _RANGE.search(name)
+    if match is None:
+        if "[" in name or "]" in name:
+            raise Wrong(f"{name!r} is no range of hosts; allowed are n[1:3], n[01:10], n[1:9:2] and n[a:c]", line)
+        yield name
+        return
+    begin, end, step = match[1], match[2], int(match[3] or 1)
+    if begin.isdigit() and end.isdigit():
+        words = [
+            str(one).zfill(len(begin))
+            for one in range(int(begin), min(int(end), int(begin) + MOST * step) + 1, step or 1)
+        ]
+    elif len(begin) == len(end) == 1 and begin.isalpha() and end.isalpha():
+        words = [chr(one) for one in range(ord(begin), ord(end) + 1, step or 1)]
+    else:
+        words = []
+    if not words or not step or len(words) > MOST:
+        raise Wrong(f"the range {match[0]} in {name!r} stands for no hosts, or for more than {MOST}", line)
+    for word in words:
+        yield from expanded(name[: match.start()] + word + name[match.end() :], line)
