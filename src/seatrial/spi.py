@@ -207,10 +207,10 @@ class Reasons(Protocol):
 
 
 @runtime_checkable
-class Door(Protocol):
+class Enterable(Protocol):
     """A provider that can tell how a person gets into a node which has no SSH."""
 
-    def door(self, node: Node) -> Sequence[str]:
+    def enter(self, node: Node) -> Sequence[str]:
         """The command, as an argument list: `podman exec -it NAME sh`."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,10 @@ def test_what_was_kept_is_told_with_its_time_and_with_the_command_that_gives_it_
         assert told.count(", kept until ") >= 1
         assert "-n11, kept until " in told
         assert " leased port" in told
+        (way_in,) = [line.split() for line in told.splitlines() if line.lstrip().startswith("ssh ")]
+        if shutil.which("ssh"):
+            by_hand = subprocess.run([*way_in, "cat"], input="from a person", capture_output=True, text=True)
+            assert by_hand.stdout == "from a person", by_hand.stderr
         (command,) = [line.split(": seatrial ")[1].split() for line in told.splitlines() if ": seatrial clean " in line]
         assert seatrial("clean").stdout.count("left alone") >= 1
     finally:

@@ -172,6 +172,8 @@ def _remains(run: Seen) -> Iterator[str]:
         note = f", kept until {_moment(until)}" if one.get("op") == "kept" and until else ""
         error = f", could not be given back: {one['error']}" if one.get("op") == "left" and one.get("error") else ""
         yield f"    {one.get('kind')} {one.get('name')}{note}{error}"
+        if one.get("reach"):
+            yield f"        {one['reach']}"
     if leases:
         yield "    " + ", ".join(
             f"{count} leased {kind}{'es' if kind[-1] == 's' else 's'}" for kind, count in leases.items()

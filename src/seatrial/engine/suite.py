@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.context import TrialContext, close_links
 from seatrial.engine.diagnostics import DEADLINE, diagnose
+from seatrial.engine.entering import ways_in
 from seatrial.engine.ids import trial_id
 from seatrial.engine.ledger import Entry
 from seatrial.engine.notify import notify
@@ -220,11 +221,12 @@ class Voyage:
         await close_links(trial)
         run = trial.run
         keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
+        ways = await ways_in(trial, self._ctx) if keep and trial.made_something else {}
         entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
         if not trial.made_something and not entries:
             return Swept()
         if keep:
-            return self._keep(entries)
+            return self._keep(entries, ways)
         trial.emit("cleanup_started", why="the end of the suite")
         clock = asyncio.get_running_loop().time
         start = clock()
@@ -240,11 +242,13 @@ class Voyage:
         trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
         return swept
 
-    def _keep(self, entries: Sequence[Entry]) -> Swept:
+    def _keep(self, entries: Sequence[Entry], ways: Mapping[str, str]) -> Swept:
         trial, until = self._trial, time.time() + self._trial.run.keep_seconds
         for entry in entries:
             trial.run.ledger.kept(entry.resource, until)
-            trial.emit("resource", op="kept", kind=entry.resource.kind, name=entry.resource.name, until=until)
+            way = ways.get(str(entry.resource.detail.get("node") or ""), "") if entry.resource.kind == "node" else ""
+            what = {"kind": entry.resource.kind, "name": entry.resource.name, "until": until}
+            trial.emit("resource", op="kept", **what, **({"reach": way} if way else {}))
         kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
         trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
         return Swept()
