@@ -1,0 +1,255 @@
+"""One connection to a libvirt daemon.
+
+libvirt's calls block, so each runs in a thread of its own, with a deadline: a daemon that hangs costs a thread that
+nobody waits for, never the event loop. Events come from libvirt's own loop in one thread of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
+
+T = TypeVar("T")
+
+EXTRA = (
+    "libvirt-python is not installed: pip install 'seatrial[libvirt]' "
+    "(it is built on this machine, which needs: apt-get install libvirt-dev pkg-config gcc python3-dev)"
+)
+DAEMON = "apt-get install libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base && systemctl start libvirtd"
+GROUP = "sudo usermod -aG libvirt $USER, and log in again"
+
+PATIENCE = 10.0
+"""Seconds that a cancelled caller still waits for a call which cannot be called back: what it makes must not appear
+after the clean-up has looked."""
+
+LIFECYCLE = (
+    "defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed"
+)  # fmt: skip
+"""libvirt's lifecycle events in the order of their numbers."""
+
+Listener = Callable[[str, str], None]
+"""Called on the event loop with a domain's name and what happened: a word of LIFECYCLE, `rebooted`, `no space` or
+`io error`."""
+
+
+class Forbidden(CannotTell):
+    """The daemon is there, and does not let this user in."""
+
+
+class Gone(CannotTell):
+    """What was asked for does not exist."""
+
+
+def library() -> Any:
+    """The module `libvirt`; ExtraMissing when it is not installed."""
+    try:
+        import libvirt
+    except ImportError as error:
+        raise ExtraMissing(EXTRA) from error
+    return libvirt
+
+
+_events: list[threading.Thread] = []
+_beginning = threading.Lock()
+
+
+def _begin_events(lib: Any) -> None:
+    """libvirt has one event loop per process, and it must be there before the first connection is."""
+    with _beginning:
+        if _events:
+            return
+        lib.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr what it raises as well
+        lib.virEventRegisterDefaultImpl()
+
+        def turn() -> None:
+            while True:
+                lib.virEventRunDefaultImpl()
+
+        _events.append(threading.Thread(target=turn, name="libvirt events", daemon=True))
+        _events[0].start()
+
+
+class Hypervisor:
+    """A connection that is opened when it is first used, and again after the daemon was restarted."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._connection: Any = None
+        self._opening = asyncio.Lock()
+        self._listeners: list[Listener] = []
+        self._happened: Counter[str] = Counter()
+        self._bell = asyncio.Event()
+
+    async def call(self, what: str, work: Callable[[Any], T], *, timeout: float = 60.0) -> T:
+        """Run `work(connection)` in a thread. Raises Gone, Forbidden, ToolMissing, CannotTell (also after `timeout`
+        seconds), each saying what was tried."""
+        connection = await self._open()
+        try:
+            return await threaded(lambda: self._judged(what, lambda: work(connection)), what, timeout)
+        except CannotTell:
+            if not connection.isAlive():
+                self._connection = None
+            raise
+
+    def listen(self, listener: Listener) -> None:
+        """Have events told to this function from now on."""
+        self._listeners.append(listener)
+
+    def seen(self, domain: str) -> int:
+        """How many events of this domain came so far: ask before looking, for `changed`."""
+        return self._happened[domain]
+
+    async def changed(self, domain: str, seen: int, timeout: float) -> None:
+        """Return when an event of this domain came since `seen` was asked, at the latest after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._happened[domain] == seen:
+                    await self._bell.wait()
+
+    async def until(self, domain: str, look: Callable[[Any], T | None], what: str, timeout: float) -> T:
+        """Look (in a thread, with the connection) after every event of a domain until there is an answer, once a second
+        besides; TimeoutError, naming what, after `timeout` seconds."""
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                while True:
+                    seen = self.seen(domain)
+                    answer = await self.call(what, look)
+                    if answer is not None:
+                        return answer
+                    await self.changed(domain, seen, 1.0)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"{what} did not come within {timeout:.4g} s") from None
+
+    async def close(self) -> None:
+        """Let go of the connection; it is opened again when it is needed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await threaded(connection.close, "closing the connection to libvirt", PATIENCE)
+
+    async def _open(self) -> Any:
+        async with self._opening:
+            if self._connection is None:
+                lib = library()
+                what = f"connecting to libvirt at {self.uri}"
+                loop = asyncio.get_running_loop()
+                self._connection = await threaded(
+                    lambda: self._judged(what, lambda: self._connect(lib, loop)), what, 30.0
+                )
+            return self._connection
+
+    def _connect(self, lib: Any, loop: asyncio.AbstractEventLoop) -> Any:
+        _begin_events(lib)
+        connection = lib.open(self.uri)
+        with contextlib.suppress(lib.libvirtError):  # the test driver has no wire to keep alive
+            connection.setKeepAlive(5, 3)
+
+        def tell(domain: Any, event: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever wanted to know
+                loop.call_soon_threadsafe(self._tell, domain.name(), event)
+
+        def lifecycle(_connection: Any, domain: Any, event: int, _detail: int, _opaque: Any) -> None:
+            tell(domain, LIFECYCLE[event] if event < len(LIFECYCLE) else f"event {event}")
+
+        def rebooted(_connection: Any, domain: Any, _opaque: Any) -> None:
+            tell(domain, "rebooted")
+
+        def io_error(_connection: Any, domain: Any, *more: Any) -> None:
+            tell(domain, "no space" if "enospc" in more else "io error")
+
+        for kind, callback in (
+            (lib.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
+            (lib.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted),
+            (lib.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, io_error),
+        ):
+            connection.domainEventRegisterAny(None, kind, callback, None)
+        return connection
+
+    def _tell(self, domain: str, event: str) -> None:
+        self._happened[domain] += 1
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+        for listener in self._listeners:
+            listener(domain, event)
+
+    def _judged(self, what: str, work: Callable[[], T]) -> T:
+        lib = library()
+        try:
+            return work()
+        except SeatrialError:
+            raise
+        except lib.libvirtError as error:
+            raise judged(lib, error, what, self.uri) from error
+
+
+def judged(lib: Any, error: Any, what: str, uri: str) -> CannotTell:
+    """What an error of libvirt's means, and what to do."""
+    code, text = error.get_error_code(), str(error.get_error_message() or error)
+    low = text.lower()
+    if code in _codes(lib, "NO_DOMAIN NO_NETWORK NO_STORAGE_POOL NO_STORAGE_VOL NO_DOMAIN_SNAPSHOT NO_DOMAIN_METADATA"):
+        return Gone(f"{what}: {text}")
+    if code in _codes(lib, "AUTH_FAILED AUTH_CANCELLED AUTH_UNAVAILABLE AUTH_DENIED ACCESS_DENIED") or (
+        "socket" in low and "permission denied" in low
+    ):
+        return Forbidden(f"libvirt at {uri} does not let this user in ({text}): {GROUP}")
+    if "failed to connect socket" in low or code in _codes(lib, "NO_CONNECT"):
+        return ToolMissing(f"no libvirt daemon answers at {uri} ({text}): {DAEMON}")
+    if "dnsmasq" in low and ("find" in low or "no such file" in low):
+        return ToolMissing(f"{what}: {text}: apt-get install dnsmasq-base")
+    if "no space left" in low:
+        return CannotTell(f"{what}: the disk is full: {text}; free some, or set providers.libvirt.folder elsewhere")
+    if "permission denied" in low:
+        return CannotTell(f"{what}: {text}; QEMU runs as a user of its own, which must be allowed to read that")
+    return CannotTell(f"{what}: libvirt says: {text}")
+
+
+def _codes(lib: Any, names: str) -> set[int]:
+    return {getattr(lib, f"VIR_ERR_{name}", -1) for name in names.split()}
+
+
+async def threaded(work: Callable[[], T], what: str, timeout: float) -> T:
+    """Run it in a daemon thread; CannotTell when it does not end within `timeout` seconds."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when nobody waits any more
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name=f"libvirt: {what}"[:60], daemon=True).start()
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            return await asyncio.shield(future)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise CannotTell(f"{what}: libvirt did not answer within {timeout:.4g} s") from None
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.shield(future)
+        raise

@@ -1,0 +1,355 @@
+"""The libvirt provider: nodes are virtual machines of this host, under KVM where that works, else by emulation."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, Overrun, ToolMissing, UsageError
+from seatrial.links.libvirt import Forbidden, Hypervisor, library
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.providers.libvirt import console, listing, machine, network, volumes
+from seatrial.providers.libvirt.settings import settings_of, size_of, uri_of
+from seatrial.registry import provider
+from seatrial.spi import Context, Link, Powers, Readiness
+
+if TYPE_CHECKING:
+    from seatrial.providers.libvirt.ground import Ground
+    from seatrial.providers.libvirt.link import MachineLink
+
+FIRST_PORT = 20001
+FIRST_ADDRESS, LAST_ADDRESS = 11, 199
+PRESS_AGAIN = 10.0
+"""Seconds after which the power button is pressed again: early in its boot a guest does not listen for it."""
+
+CRASHED_BY = 15.0
+"""Seconds in which a guest that was told to crash has done so."""
+
+SYSRQ = """test -w /proc/sysrq-trigger || exit 77
+echo 1 >/proc/sys/kernel/sysrq
+setsid sh -c 'sleep 0.3; echo b >/proc/sysrq-trigger' </dev/null >/dev/null 2>&1 &"""
+FORCED = "setsid sh -c 'sleep 0.3; poweroff -f' </dev/null >/dev/null 2>&1 &"
+
+
+@provider("libvirt")
+class Libvirt:
+    """Each node is a domain with an overlay on a cached image, a NoCloud seed, and a console that is kept."""
+
+    on_this_host = True
+    powers = frozenset(Powers)
+    deadlines: Mapping[str, float] = {
+        "deploy": 600.0,
+        "start": 300.0,
+        "stop": 120.0,
+        "restart": 300.0,
+        "destroy": 120.0,
+    }
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings_of(settings)
+        self._hypervisor = Hypervisor(uri_of(self._settings))
+        self._hypervisor.listen(self._told)
+        self._laying = asyncio.Lock()
+        self._ground: Ground | None = None
+        self._places: dict[str, int] = {}
+        self._links: dict[str, MachineLink] = {}
+        self._say: Callable[..., None] = lambda *_: None
+
+    # Making and giving back
+
+    async def prepare(self, ctx: Context) -> None:
+        """Look at the images, decide between KVM and emulation, make the trial's network."""
+        from seatrial.providers.libvirt.ground import lay
+
+        async with self._laying:
+            if self._ground is None:
+                self._say = ctx.log
+                self._ground = await lay(ctx, self._hypervisor, self._settings)
+
+    def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
+        """Names of the domain, its files and its network, and where the daemon is."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
+            raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
+        pool = volumes.pool_name(self._settings)
+        return listing.detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
+
+    async def create(self, spec: NodeSpec, ctx: Context) -> Node:
+        """Make a machine and return when it has booted and lets us in; CannotTell with its console when it does not."""
+        from seatrial.providers.libvirt import building
+
+        await self.prepare(ctx)
+        ground = self._ground
+        assert ground is not None
+        size = size_of(spec.parameters, self._settings)
+        detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if ground.how.kvm else "emulation"}
+        keys = building.host_key()
+        address = f"{ground.subnet.rpartition('.')[0]}.{self._place(spec.name)}"
+        who = building.identity(detail, ground, self._settings, address, keys)
+        labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
+        await self._hypervisor.call(
+            f"making the machine {spec.name}",
+            lambda connection: building.build(connection, who, detail, ground, self._settings, size, labels),
+            timeout=self.deadlines["start"],
+        )
+        node = Node(
+            name=spec.name,
+            address=address,
+            ports={name: port or FIRST_PORT + place for place, (name, port) in enumerate(sorted(spec.ports.items()))},
+            ssh={
+                "host": address,
+                "port": 22,
+                "user": self._settings.user,
+                "key": str(ground.key),
+                "known_host": keys[1],
+            },
+            folder=building.FOLDER,
+            detail={**detail, "address": address},
+        )
+        # Its own error must come before the step's, which would blame the product.
+        patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
+        await building.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
+        return node
+
+    def _place(self, name: str) -> int:
+        """The last byte of a node's address; one that is made anew under its old name gets its old one."""
+        place = self._places.setdefault(name, FIRST_ADDRESS + len(self._places))
+        if place > LAST_ADDRESS:
+            raise CannotTell(f"a trial has room for {LAST_ADDRESS - FIRST_ADDRESS + 1} machines on its network")
+        return place
+
+    async def destroy(self, resource: Resource) -> None:
+        """Give back a node, a volume or a network by its record; already gone is success."""
+        detail = {key: str(value) for key, value in resource.detail.items()}
+        hypervisor = self._hypervisor
+        if detail.get("uri", hypervisor.uri) != hypervisor.uri:
+            hypervisor = Hypervisor(detail["uri"])
+
+        def away(connection: Any) -> None:
+            if resource.kind == "network":
+                network.destroy(connection, detail["network"])
+            if resource.kind == "node" and "address" in detail:
+                network.forget(connection, detail["network"], detail["node"], detail["mac"], detail["address"])
+            machine.destroy(connection, detail.get("domain", ""), detail["files"], detail["pool"])
+
+        await hypervisor.call(f"giving back the {resource.kind} {resource.name}", away)
+        self._break_off(detail.get("domain", ""))
+
+    async def find(self, run: str) -> Sequence[Resource]:
+        """Domains, files without one, and networks that carry the run's id; nothing where libvirt was never used."""
+        from seatrial.providers.libvirt.ground import was_used
+
+        try:
+            library()
+            return await self._hypervisor.call(
+                "listing what is ours",
+                lambda connection: listing.listed(connection, self._settings, self._hypervisor.uri, run),
+            )
+        except (ExtraMissing, ToolMissing, Forbidden):
+            if was_used(self._hypervisor.uri):
+                raise
+            return ()
+
+    @classmethod
+    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+        """Whether a guest on a network of its own boots here: one does, and both are given back."""
+        from seatrial.providers.libvirt.probing import readiness
+
+        checked = settings_of(settings)
+        return await readiness(checked, uri_of(checked))
+
+    # Looking
+
+    def link(self, node: Node) -> Link:
+        """SSH to the machine; it breaks off as soon as libvirt says that the machine went down."""
+        return self._link(node)
+
+    def _link(self, node: Node) -> MachineLink:
+        from seatrial.providers.libvirt.link import MachineLink
+
+        name = _domain(node)
+        known = self._links.get(name)
+        if known is None or known.node != node:
+            known = self._links[name] = MachineLink(node, self.console)
+        return known
+
+    async def state(self, node: Node) -> PowerState:
+        """As libvirt says it; CannotTell for one that this host froze because its disk is full."""
+        return (await self._power(node))[0]
+
+    async def power_reason(self, node: Node) -> str:
+        """Libvirt's word: `shut off (destroyed)`, `shut off (shutdown)`, `shut off (crashed)`, `running (booted)`."""
+        return (await self._power(node))[1]
+
+    async def _power(self, node: Node) -> tuple[PowerState, str]:
+        return await self._hypervisor.call(
+            f"asking for the power of {node.name}", lambda connection: machine.power(connection, _domain(node))
+        )
+
+    async def boot_id(self, node: Node) -> str:
+        """The guest kernel's own; LinkDown when it cannot be asked."""
+        state, reason = await self._power(node)
+        if state is not PowerState.RUNNING:
+            raise LinkDown(f"{node.name} has no boot id to give: it is {reason}")
+        done = await self._link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=20)
+        if not done.ok:
+            raise CannotTell(f"the boot id of {node.name} cannot be read: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    async def console(self, node: Node) -> str:
+        """What its serial port wrote since it was made, across boots (the last 64 KiB)."""
+        pool, file = str(node.detail["pool"]), f"{node.detail['files']}console"
+
+        def look(connection: Any) -> str:
+            return console.read(connection, connection.storagePoolLookupByName(pool), file)
+
+        return await self._hypervisor.call(f"reading the console of {node.name}", look)
+
+    def _told(self, domain: str, event: str) -> None:
+        """What libvirt says of a domain, as it happens."""
+        if event in ("stopped", "crashed", "rebooted"):
+            self._break_off(domain)
+        if event in ("no space", "io error", "crashed") and domain in self._links:
+            why = "the disk of this host is full" if event == "no space" else event
+            self._say(f"libvirt says of {domain}: {why}", "warning")
+
+    def _break_off(self, domain: str) -> None:
+        if domain in self._links:
+            self._links[domain].abort()
+
+    # Power
+
+    async def start(self, node: Node) -> None:
+        """Switch it on; one that is on is left alone. It boots by itself from there."""
+        await self._act(node, "switching on", machine.start)
+
+    async def stop(self, node: Node) -> None:
+        """Press the power button (ACPI) and wait until it is off; a frozen node is let go on first.
+
+        Overrun when the guest does not obey within the deadline: nothing is forced, for that would be a crash."""
+        state, _ = await self._power(node)
+        if state is PowerState.STOPPED:
+            return
+        if state is PowerState.PAUSED:
+            await self.resume(node)
+        clock = asyncio.get_running_loop().time
+        end = clock() + self.deadlines["stop"]
+        while (left := end - clock()) > 0:
+            await self._act(node, "pressing the power button of", machine.press_power_button)
+            if await self._is_off(node, min(left, PRESS_AGAIN)):
+                self._break_off(_domain(node))
+                return
+        raise Overrun(
+            f"{node.name} did not shut down within {self.deadlines['stop']:g} s of its power button being pressed; "
+            "it runs still (crash_node with `method: destroy` takes its power away)",
+            evidence=console.tail(await self.console(node)),
+        )
+
+    async def crash(self, node: Node) -> None:
+        """Take its power away, with no warning."""
+        await self._act(node, "cutting the power of", machine.cut)
+        self._break_off(_domain(node))
+
+    async def guest_stop(self, node: Node) -> None:
+        """`poweroff` inside it; returns when the power is off."""
+        await self._tell(node, "poweroff")
+        if not await self._is_off(node, self.deadlines["stop"]):
+            raise Overrun(f"{node.name} did not power itself off within {self.deadlines['stop']:g} s")
+        self._break_off(_domain(node))
+
+    async def guest_reboot(self, node: Node) -> None:
+        """`reboot` inside it."""
+        await self._tell(node, "reboot")
+
+    async def guest_crash(self, node: Node) -> str:
+        """SysRq `b`: the kernel resets the machine and syncs nothing; else `poweroff -f`."""
+        seen = self._hypervisor.seen(_domain(node))
+        if await self._tell(node, SYSRQ, refused=77):
+            await self._hypervisor.changed(_domain(node), seen, CRASHED_BY)
+            if self._hypervisor.seen(_domain(node)) != seen:
+                self._break_off(_domain(node))
+                return "rebooting"
+        await self._tell(node, FORCED)
+        if not await self._is_off(node, CRASHED_BY):
+            raise CannotTell(f"{node.name} obeyed neither SysRq nor `poweroff -f` within {CRASHED_BY:g} s")
+        self._break_off(_domain(node))
+        return "off"
+
+    async def pause(self, node: Node) -> None:
+        """Freeze it."""
+        await self._act(node, "freezing", machine.pause)
+
+    async def resume(self, node: Node) -> None:
+        """Let it go on."""
+        await self._act(node, "letting go on", machine.resume)
+
+    async def _act(self, node: Node, what: str, act: Callable[[Any, str], None]) -> None:
+        await self._hypervisor.call(
+            f"{what} {node.name}",
+            lambda connection: act(connection, _domain(node)),
+            timeout=self.deadlines["stop"],
+        )
+
+    async def _is_off(self, node: Node, seconds: float) -> bool:
+        def off(connection: Any) -> bool | None:
+            return machine.power(connection, _domain(node))[0] is PowerState.STOPPED or None
+
+        try:
+            return await self._hypervisor.until(_domain(node), off, f"the power-off of {node.name}", seconds)
+        except TimeoutError:
+            return False
+
+    async def _tell(self, node: Node, script: str, *, refused: int = -1) -> bool:
+        """Run a power command as root, which may take the connection with it; False when its exit code says that it
+        is refused."""
+        try:
+            done = await self._link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
+        except LinkLost:
+            return True
+        if done.ok:
+            return True
+        if done.exit_code == refused:
+            return False
+        raise CannotTell(f"{node.name} refused `{script.splitlines()[0]}`: {done.stderr.strip() or done.exit_code}")
+
+    # Snapshots
+
+    async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
+        """Freeze all, keep memory and disks of all, let all go on."""
+        await _all(self.pause(node) for node in nodes)
+        try:
+            await _all(
+                self._act(
+                    node, "keeping a snapshot of", lambda connection, domain: machine.keep(connection, domain, name)
+                )
+                for node in nodes
+            )
+        finally:
+            await _all(self.resume(node) for node in nodes)
+
+    async def revert(self, nodes: Sequence[Node], name: str) -> None:
+        """Bring all back, frozen; let all go on; tell each what time it is."""
+        from seatrial.providers.libvirt.building import set_clock
+
+        def back(connection: Any, domain: str) -> None:
+            machine.bring_back(connection, domain, name)
+
+        await _all(self._act(node, "bringing back", back) for node in nodes)
+        for node in nodes:
+            self._break_off(_domain(node))
+        await _all(self.resume(node) for node in nodes)
+        await _all(set_clock(self._link(node), time.time()) for node in nodes)
+
+
+def _domain(node: Node) -> str:
+    return str(node.detail["domain"])
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """All at the same time, each to its end; the first error is raised when all have ended."""
+    for ended in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended

@@ -1,0 +1,64 @@
+"""What a machine wrote on its serial port: read for people, and for why it does not answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from seatrial.providers.libvirt import volumes
+
+KEEP = 64 * 1024
+
+PANIC = re.compile(r"Kernel panic - not syncing: .*|BUG: unable to handle .*|Oops: .*|Unable to mount root fs.*")
+NO_LOADER = re.compile(
+    r"No bootable device.*|Boot failed: not a bootable disk.*|not a bootable disk.*|Missing operating system.*"
+    r"|error: no such (?:partition|device).*|GRUB Loading stage.*Error.*|grub rescue>.*"
+)
+EMERGENCY = re.compile(
+    r"ALERT!.*does not exist.*|You are in emergency mode.*|\(initramfs\).*|Give root password for maintenance.*"
+)
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|\r")
+
+
+def read(connection: Any, pool: Any, name: str, last: int = KEEP) -> str:
+    """The end of the console; empty when nothing was written. Blocks."""
+    volume = volumes.found(pool, name)
+    if volume is None:
+        return ""
+    data = volumes.read(connection, volume, last)
+    if len(data) < last and (older := volumes.found(pool, f"{name}.0")) is not None:
+        data = volumes.read(connection, older, last - len(data)) + data  # libvirt's log daemon turns large files over
+    return CONTROL.sub("", data.decode(errors="backslashreplace"))
+
+
+def panic(text: str) -> str:
+    """The last line that tells of a kernel's panic; empty: there is none."""
+    found = PANIC.findall(text)
+    return str(found[-1]).strip() if found else ""
+
+
+def broken(text: str, *, direct: bool) -> str:
+    """Why the boot that this console tells of can never end well; empty: it may still."""
+    if said := panic(text):
+        return f"its kernel panicked: {said}"
+    if not direct and (lost := NO_LOADER.findall(text)):
+        return f"its firmware found nothing to boot: {lost[-1].strip()}"
+    if stuck := EMERGENCY.findall(text):
+        return f"its boot stopped before the system was up: {stuck[-1].strip()}"
+    return ""
+
+
+def stage(text: str, *, direct: bool) -> str:
+    """How far a boot came that did not end in time."""
+    if said := broken(text, direct=direct):
+        return said
+    if not text.strip():
+        return "it wrote nothing on its serial port (has its kernel `console=ttyS0`?)"
+    if "login:" in text or "Reached target" in text or "sshd" in text.lower():
+        return "its system came up, and no SSH server answers: does the image start one, and take the address given?"
+    return f"it was still booting; its last line: {text.strip().splitlines()[-1][-200:]}"
+
+
+def tail(text: str, lines: int = 40) -> str:
+    """The last lines, for evidence."""
+    return "\n".join(text.strip().splitlines()[-lines:])

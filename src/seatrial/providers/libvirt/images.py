@@ -1,0 +1,99 @@
+"""What a file is, by its first bytes: a wrong image is told before anything is made."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial.errors import CannotTell
+
+SECTOR = 512
+PACKED = {
+    b"\x1f\x8b": "gzip -d",
+    b"\xfd7zXZ": "xz -d",
+    b"(\xb5/\xfd": "zstd -d",
+    b"BZh": "bzip2 -d",
+    b"PK\x03": "unzip",
+}
+OTHERS = {b"KDMV": "VMDK", b"vhdxfile": "VHDX", b"QED\0": "QED", b"<<< Oracle": "VDI", b"conectix": "VPC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A disk image on this host."""
+
+    path: Path
+    format: str
+    """qcow2 or raw."""
+    size: int
+    """Bytes of the disk that a guest sees."""
+
+
+def image_at(path: Path, *, boots_itself: bool) -> Image:
+    """Look at a disk image; CannotTell when it is missing, is no disk image, or stands on a file that is missing.
+
+    One that boots itself must have a boot sector.
+    """
+    head = _head(path, 4096, "image")
+    if head[:4] == b"QFI\xfb":
+        return _qcow2(path, head)
+    for magic, name in OTHERS.items():
+        if head.startswith(magic):
+            raise _wrong(path, f"it is a {name} image: qemu-img convert -O qcow2 {path} {path.stem}.qcow2")
+    for magic, command in PACKED.items():
+        if head.startswith(magic):
+            raise _wrong(path, f"it is compressed: {command} {path}")
+    size = path.stat().st_size
+    partitioned = head[510:512] == b"\x55\xaa"
+    filesystem = head[1080:1082] == b"\x53\xef" or head[:4] == b"XFSB" or head[1024:1028] == b"\x10\x20\xf5\xf2"
+    if size < 64 * 1024 or size % SECTOR or not (partitioned or (filesystem and not boots_itself)):
+        what = "a boot sector" if boots_itself else "a boot sector or a filesystem"
+        raise _wrong(path, f"it is neither qcow2 nor a raw disk with {what} ({size} bytes)")
+    return Image(path, "raw", size)
+
+
+def _qcow2(path: Path, head: bytes) -> Image:
+    version, backing_at, backing_length, _bits, size = struct.unpack(">IQIIQ", head[4:32])
+    if version not in (2, 3) or not size:
+        raise _wrong(path, f"its qcow2 header is damaged (version {version}, {size} bytes)")
+    if backing_at:
+        with path.open("rb") as file:
+            file.seek(backing_at)
+            name = file.read(min(backing_length, 4096)).decode(errors="replace")
+        backing = path.parent / name
+        if not backing.exists():
+            raise _wrong(path, f"it stands on the backing file {backing}, which is missing")
+        raise _wrong(path, f"it stands on {backing}; make one that stands alone: qemu-img convert -O qcow2 {path} NEW")
+    return Image(path, "qcow2", size)
+
+
+def kernel_at(path: Path, what: str) -> Path:
+    """Look at a kernel (an ELF or bzImage) or an initrd; CannotTell when it is missing or is none."""
+    head = _head(path, 4096, what)
+    if what == "kernel" and head[:4] != b"\x7fELF" and head[0x202:0x206] != b"HdrS":
+        raise _wrong(path, "it is no x86 kernel (neither an ELF file nor a bzImage)", what)
+    if what == "initrd" and not (
+        head.startswith((b"07070", b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd", b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"))
+    ):
+        raise _wrong(path, "it is no initial RAM disk (a cpio archive, packed or not)", what)
+    return path
+
+
+def _head(path: Path, count: int, what: str) -> bytes:
+    where = f"providers.libvirt.{what}"
+    try:
+        if path.is_dir():
+            raise CannotTell(f"{where} is {path}, which is a folder")
+        with path.open("rb") as file:
+            return file.read(count)
+    except FileNotFoundError:
+        raise CannotTell(
+            f"{where} is {path}, which does not exist: name a disk image there (`make backends` makes one for tests)"
+        ) from None
+    except PermissionError:
+        raise CannotTell(f"{where} is {path}, which this user may not read: chmod a+r it, or name another") from None
+
+
+def _wrong(path: Path, why: str, what: str = "image") -> CannotTell:
+    return CannotTell(f"providers.libvirt.{what} is {path}, which cannot be used: {why}")

@@ -1,0 +1,155 @@
+"""One virtual machine at the daemon: its definition, its power and why that is so, its snapshots.
+
+Every function here blocks and is given a connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatrial.errors import CannotTell
+from seatrial.links.libvirt import library
+from seatrial.model.cluster import PowerState
+from seatrial.providers.libvirt import volumes, xml
+
+OFF = ("unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot", "daemon")
+RUNNING = ("unknown", "booted", "migrated", "restored", "from snapshot", "unpaused", "migration canceled",
+           "save canceled", "wakeup", "crashed", "postcopy", "postcopy failed")  # fmt: skip
+PAUSED = ("unknown", "user", "migrating", "saving", "dumping", "I/O error", "watchdog", "from snapshot",
+          "shutting down", "snapshot", "crashed", "starting up", "postcopy", "postcopy failed")  # fmt: skip
+IO_ERROR = 5
+
+
+def define(connection: Any, text: str) -> None:
+    """Define it and switch it on."""
+    connection.defineXML(text).create()
+
+
+def power(connection: Any, name: str) -> tuple[PowerState, str]:
+    """Its power, and libvirt's reason; one that does not exist has none. CannotTell when its disk could not be
+    written any more, which is nobody's fault but this host's."""
+    lib = library()
+    try:
+        domain = connection.lookupByName(name)
+        state, reason = domain.state()
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN:
+            raise
+        return PowerState.STOPPED, "gone"
+    if state in (lib.VIR_DOMAIN_SHUTOFF, lib.VIR_DOMAIN_NOSTATE):
+        return PowerState.STOPPED, f"shut off ({_word(OFF, reason)})"
+    if state == lib.VIR_DOMAIN_CRASHED:
+        return PowerState.STOPPED, "crashed"
+    if state in (lib.VIR_DOMAIN_PAUSED, lib.VIR_DOMAIN_PMSUSPENDED):
+        if state == lib.VIR_DOMAIN_PAUSED and reason == IO_ERROR:
+            broken = (
+                ", ".join(f"{disk}: {why}" for disk, why in _disk_errors(domain).items()) or "a disk cannot be used"
+            )
+            raise CannotTell(
+                f"the machine {name} was frozen, for its disk cannot be written on this host ({broken}): "
+                "free some disk space, or set providers.libvirt.folder elsewhere"
+            )
+        return PowerState.PAUSED, f"paused ({_word(PAUSED, reason)})"
+    return PowerState.RUNNING, f"running ({_word(RUNNING, reason)})"
+
+
+def _word(words: tuple[str, ...], number: int) -> str:
+    return words[number] if number < len(words) else str(number)
+
+
+def _disk_errors(domain: Any) -> dict[str, str]:
+    words = {0: "none", 1: "unspecified error", 2: "no space left"}
+    return {disk: words.get(number, str(number)) for disk, number in domain.diskErrors().items()}
+
+
+def press_power_button(connection: Any, name: str) -> None:
+    """Ask the guest by ACPI to shut down; one that is off already is left alone."""
+    _unless_off(connection, name, lambda lib, domain: domain.shutdownFlags(lib.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
+
+
+def cut(connection: Any, name: str) -> None:
+    """Take its power away; one that is off already, or gone, is left alone."""
+    _unless_off(connection, name, lambda _lib, domain: domain.destroy())
+
+
+def pause(connection: Any, name: str) -> None:
+    """Freeze it; CannotTell when it has no power."""
+    lib = library()
+    domain = connection.lookupByName(name)
+    if domain.state()[0] == lib.VIR_DOMAIN_SHUTOFF:
+        raise CannotTell(f"the machine {name} has no power, so it cannot be frozen")
+    if domain.state()[0] != lib.VIR_DOMAIN_PAUSED:
+        domain.suspend()
+
+
+def resume(connection: Any, name: str) -> None:
+    """Let it go on; one that runs is left alone."""
+    domain = connection.lookupByName(name)
+    if domain.state()[0] == library().VIR_DOMAIN_PAUSED:
+        domain.resume()
+
+
+def start(connection: Any, name: str) -> None:
+    """Switch it on; one that is on is left alone. Memory that was saved is not gone back to."""
+    lib = library()
+    domain = connection.lookupByName(name)
+    try:
+        domain.createWithFlags(lib.VIR_DOMAIN_START_FORCE_BOOT)
+    except lib.libvirtError as error:
+        if not (error.get_error_code() == lib.VIR_ERR_OPERATION_INVALID and domain.isActive()):
+            raise
+
+
+def _unless_off(connection: Any, name: str, act: Any) -> None:
+    lib = library()
+    try:
+        domain = connection.lookupByName(name)
+        if domain.isActive():
+            act(lib, domain)
+    except lib.libvirtError as error:
+        if error.get_error_code() not in (lib.VIR_ERR_NO_DOMAIN, lib.VIR_ERR_OPERATION_INVALID):
+            raise
+
+
+def destroy(connection: Any, name: str, files: str, pool_name: str) -> None:
+    """Take it away, and every file whose name begins so; gone already is success."""
+    lib = library()
+    cut(connection, name)
+    flags = lib.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | lib.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    flags |= lib.VIR_DOMAIN_UNDEFINE_NVRAM | lib.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    try:
+        connection.lookupByName(name).undefineFlags(flags)
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN:
+            raise
+    try:
+        pool = connection.storagePoolLookupByName(pool_name)
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return
+    if not pool.isActive():
+        pool.create(0)
+    for volume in volumes.look(pool):
+        if volume.startswith(files):
+            volumes.delete(pool, volume)
+
+
+def keep(connection: Any, name: str, snapshot: str) -> None:
+    """Keep memory and disks of a machine that runs or is frozen, in place of an earlier snapshot of this name."""
+    lib = library()
+    domain = connection.lookupByName(name)
+    try:
+        domain.snapshotLookupByName(snapshot).delete()
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN_SNAPSHOT:
+            raise
+    domain.snapshotCreateXML(xml.snapshot(snapshot), 0)
+
+
+def bring_back(connection: Any, name: str, snapshot: str) -> None:
+    """Bring it back to a snapshot, frozen as yet."""
+    lib = library()
+    domain = connection.lookupByName(name)
+    flags = lib.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED | lib.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
+    domain.revertToSnapshot(domain.snapshotLookupByName(snapshot), flags)

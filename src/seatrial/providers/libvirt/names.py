@@ -1,0 +1,77 @@
+"""Names of all that is made: each tells the run, the trial and the node, so that a list of names is a list of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+PREFIX = "seatrial"
+_IDS = re.compile(r"r[0-9a-z]{23}\.t[0-9a-z]{23}$")
+TRIAL = "-"
+"""In place of a node in the names of what belongs to the trial as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A volume of ours: `seatrial.<run>.<trial>.<node>.<part>`."""
+
+    run: str
+    trial: str
+    node: str
+    part: str
+
+    def __str__(self) -> str:
+        return f"{PREFIX}.{self.run}.{self.trial}.{self.node}.{self.part}"
+
+
+def file_of(name: str) -> File | None:
+    """What a volume's name says; None: it is not ours, or belongs to no run (a cached image)."""
+    words = name.split(".", 4)
+    if len(words) != 5 or words[0] != PREFIX or not _IDS.match(f"{words[1]}.{words[2]}"):
+        return None
+    return File(*words[1:])
+
+
+def network_of(trial: str) -> str:
+    """The name of a trial's network."""
+    return f"{PREFIX}-{trial}"
+
+
+def trial_of(network: str) -> str:
+    """The trial that a network's name tells; empty: not ours."""
+    head, _, trial = network.partition("-")
+    return trial if head == PREFIX and re.fullmatch(r"t[0-9a-z]{23}", trial) else ""
+
+
+def bridges(trial: str) -> Iterator[str]:
+    """Names for a bridge (the kernel allows 15 characters), one after another."""
+    for number in range(20):
+        yield f"sea{_digest(f'{trial}/{number}')[:10]}"
+
+
+def mac_of(trial: str, node: str) -> str:
+    """A hardware address of QEMU's own range that follows from the names."""
+    digest = _digest(f"{trial}/{node}")
+    return f"52:54:00:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
+
+
+def subnets(trial: str, taken: list[tuple[int, int]]) -> Iterator[str]:
+    """Private /24 networks (`10.81.7.0/24`) that overlap none of the taken ones (first and last address as numbers)."""
+    start = int(_digest(trial)[:8], 16)
+    for step in range(200):
+        place = (start + step * 257) % (64 * 256)
+        second, third = 64 + place // 256, place % 256
+        first = (10 << 24) + (second << 16) + (third << 8)
+        if all(first > end or first + 255 < begin for begin, end in taken):
+            yield f"10.{second}.{third}.0/24"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def told(labels: Mapping[str, str]) -> dict[str, object]:
+    """What a list says of a thing besides its name: the project and until when it is kept."""
+    return {"project": labels.get("seatrial.project", ""), "expires": labels.get("seatrial.expires", "")}

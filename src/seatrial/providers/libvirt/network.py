@@ -1,0 +1,105 @@
+"""The network of a trial: this host at its first address, fixed addresses for nodes, names that resolve between them.
+
+Every function here blocks and is given a connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from seatrial.errors import LeaseTaken
+from seatrial.links.libvirt import library
+from seatrial.providers.libvirt import xml
+
+ROUTES = Path("/proc/net/route")
+QUICK = 50
+"""Milliseconds between the kernel's questions for a hardware address; its own second would hide a node that is up."""
+
+
+def taken(connection: Any, routes: Path = ROUTES) -> list[tuple[int, int]]:
+    """First and last address of all that this host has a route to, and of every network that libvirt knows."""
+    found = []
+    for line in routes.read_text().splitlines()[1:] if routes.exists() else ():
+        words = line.split()
+        start, mask = (int.from_bytes(bytes.fromhex(words[place]), "little") for place in (1, 7))
+        if mask:  # the default route is everywhere
+            found.append((start, start | (~mask & 0xFFFFFFFF)))
+    for network in connection.listAllNetworks():
+        with contextlib.suppress(library().libvirtError):  # it went while we looked
+            found += [_range(one) for one in ElementTree.fromstring(network.XMLDesc(0)).iterfind("ip") if _is_v4(one)]
+    return found
+
+
+def _is_v4(ip: ElementTree.Element) -> bool:
+    return ip.get("family", "ipv4") == "ipv4" and bool(ip.get("address"))
+
+
+def _range(ip: ElementTree.Element) -> tuple[int, int]:
+    mask = ip.get("netmask") or ip.get("prefix") or "32"
+    whole = ipaddress.IPv4Network(f"{ip.get('address')}/{mask}", strict=False)
+    return int(whole.network_address), int(whole.broadcast_address)
+
+
+def create(connection: Any, name: str, bridge: str, subnet: str, labels: Mapping[str, str], *, nat: bool) -> None:
+    """Start a network that goes with the daemon's or the host's end; LeaseTaken when its addresses are in use."""
+    lib = library()
+    try:
+        connection.networkCreateXML(xml.network(name, bridge, subnet, labels, nat=nat))
+    except lib.libvirtError as error:
+        if "in use" in str(error) or "already exists" in str(error):
+            raise LeaseTaken(f"the network {subnet} on {bridge} cannot be made: {error}") from error
+        raise
+    with contextlib.suppress(OSError):  # needs root; without it a node is noticed a little later
+        Path(f"/proc/sys/net/ipv4/neigh/{bridge}/retrans_time_ms").write_text(str(QUICK))
+
+
+def introduce(connection: Any, name: str, host: str, mac: str, address: str) -> None:
+    """Have the network give this machine its address, and resolve its name."""
+    _tell(connection, name, "ADD_LAST", host, mac, address)
+
+
+def forget(connection: Any, name: str, host: str, mac: str, address: str) -> None:
+    """The opposite; what is not known any more is success."""
+    with contextlib.suppress(library().libvirtError):
+        _tell(connection, name, "DELETE", host, mac, address)
+
+
+def _tell(connection: Any, name: str, command: str, host: str, mac: str, address: str) -> None:
+    lib = library()
+    network = connection.networkLookupByName(name)
+    how = getattr(lib, f"VIR_NETWORK_UPDATE_COMMAND_{command}")
+    live = lib.VIR_NETWORK_UPDATE_AFFECT_LIVE
+    for section, text in (
+        ("IP_DHCP_HOST", xml.dhcp_host(mac, host, address)),
+        ("DNS_HOST", xml.dns_host(host, address)),
+    ):
+        try:
+            network.update(how, getattr(lib, f"VIR_NETWORK_SECTION_{section}"), -1, text, live)
+        except lib.libvirtError as error:
+            # A node of this name that was destroyed before may have left its entry.
+            if command != "ADD_LAST" or "existing" not in str(error):
+                raise
+
+
+def destroy(connection: Any, name: str) -> None:
+    """Stop it, and undefine it should it be defined; already gone is success."""
+    lib = library()
+    for action in ("destroy", "undefine"):
+        try:
+            network = connection.networkLookupByName(name)
+        except lib.libvirtError as error:
+            if error.get_error_code() != lib.VIR_ERR_NO_NETWORK:
+                raise
+            return
+        if action == "destroy" and not network.isActive():
+            continue
+        try:
+            getattr(network, action)()
+        except lib.libvirtError as error:
+            if error.get_error_code() not in (lib.VIR_ERR_NO_NETWORK, lib.VIR_ERR_OPERATION_INVALID):
+                raise

@@ -1,0 +1,121 @@
+"""The NoCloud seed: a small ISO that tells a machine who it is, before its first boot.
+
+cloud-init reads `meta-data`, `user-data`, `network-config`. The same facts are in `seatrial/` as plain files, one value
+each, for an image whose init is a few lines of shell.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.errors import ExtraMissing
+
+LABEL = "cidata"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a machine is."""
+
+    instance: str
+    hostname: str
+    user: str
+    authorized: str
+    """Our public key, one line."""
+    host_key: str
+    """The machine's own private key, in OpenSSH's format."""
+    host_public: str
+    address: str
+    prefix: int
+    gateway: str
+    """This host on the network; it answers questions for names too."""
+    mac: str
+    folder: str
+    """To be made on it, for the user."""
+    routed: bool = False
+    """Whether there is a world behind the gateway."""
+
+
+def files(identity: Identity) -> dict[str, str]:
+    """Every file of the seed by its path."""
+    plain = {
+        "authorized_keys": identity.authorized,
+        "ssh_host_ed25519_key": identity.host_key,
+        "ssh_host_ed25519_key.pub": identity.host_public,
+        "hostname": identity.hostname,
+        "user": identity.user,
+        "address": f"{identity.address}/{identity.prefix}",
+        "gateway": identity.gateway,
+        "mac": identity.mac,
+        "folder": identity.folder,
+    }
+    return {
+        "meta-data": _json({"instance-id": identity.instance, "local-hostname": identity.hostname}),
+        "user-data": "#cloud-config\n" + _json(_user_data(identity)),
+        "network-config": _json(_network(identity)),
+        **{f"seatrial/{name}": text if text.endswith("\n") else text + "\n" for name, text in plain.items()},
+    }
+
+
+def _json(value: object) -> str:
+    """JSON is YAML, and needs no library."""
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _user_data(identity: Identity) -> dict[str, Any]:
+    user: dict[str, Any] = {"name": identity.user, "ssh_authorized_keys": [identity.authorized]}
+    if identity.user != "root":
+        user |= {"sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/sh", "lock_passwd": True}
+    return {
+        "hostname": identity.hostname,
+        "manage_etc_hosts": False,
+        "disable_root": identity.user != "root",
+        "ssh_pwauth": False,
+        "ssh_deletekeys": True,
+        "ssh_genkeytypes": [],
+        "ssh_keys": {"ed25519_private": identity.host_key, "ed25519_public": identity.host_public},
+        "users": [user],
+        "bootcmd": [["mkdir", "-p", identity.folder]],
+        "runcmd": [["chown", identity.user, identity.folder]],
+        "growpart": {"mode": "auto", "devices": ["/"]},
+        "package_update": False,
+    }
+
+
+def _network(identity: Identity) -> dict[str, Any]:
+    subnet: dict[str, Any] = {
+        "type": "static",
+        "address": f"{identity.address}/{identity.prefix}",
+        "dns_nameservers": [identity.gateway],
+    }
+    if identity.routed:
+        subnet["gateway"] = identity.gateway
+    card = {"type": "physical", "name": "eth0", "mac_address": identity.mac, "subnets": [subnet]}
+    return {"version": 1, "config": [card]}
+
+
+def iso(contents: Mapping[str, str]) -> bytes:
+    """An ISO image with these files, in Rock Ridge and Joliet names; ExtraMissing without pycdlib."""
+    try:
+        import pycdlib
+    except ImportError as error:
+        raise ExtraMissing("pycdlib is not installed: pip install 'seatrial[libvirt]'") from error
+    disc = pycdlib.PyCdlib()
+    disc.new(interchange_level=3, vol_ident=LABEL, rock_ridge="1.09", joliet=3)
+    folders: dict[str, str] = {"": ""}
+    for place, (path, text) in enumerate(sorted(contents.items())):
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            folders[folder] = f"/D{place}"
+            disc.add_directory(folders[folder], rr_name=folder, joliet_path=f"/{folder}")
+        data = text.encode()
+        at = f"{folders[folder]}/F{place}.;1"
+        disc.add_fp(io.BytesIO(data), len(data), at, rr_name=name, joliet_path=f"/{path}")
+    made = io.BytesIO()
+    disc.write_fp(made)
+    disc.close()
+    return made.getvalue()

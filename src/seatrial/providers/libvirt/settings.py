@@ -1,0 +1,127 @@
+"""The settings of `[providers.libvirt]`, and what a suite's parameters say of a node's size."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import UsageError, nearest
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off panic=10"
+CHOICES = {"accelerate": ("auto", "kvm", "tcg"), "network": ("isolated", "nat")}
+UNITS = {"": GIB, "m": MIB, "g": GIB, "t": 1024 * GIB}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where virtual machines live, and what they are made from."""
+
+    uri: str = ""
+    """Of the daemon; empty: $LIBVIRT_DEFAULT_URI, else qemu:///system."""
+    image: str = ""
+    """A cloud image or another bootable disk, qcow2 or raw; relative to the project's folder."""
+    kernel: str = ""
+    """For direct kernel boot; else the image boots by its own loader."""
+    initrd: str = ""
+    cmdline: str = CMDLINE
+    user: str = "root"
+    machine: str = "q35"
+    cpu: str = ""
+    """`host-passthrough`, `maximum`, or a model; empty: what fits the acceleration."""
+    accelerate: str = "auto"
+    pool: str = ""
+    """A storage pool that exists; empty: one of our own, in `folder`."""
+    folder: str = ""
+    """Where our own pool keeps disks; empty: /var/lib/libvirt/images/seatrial."""
+    network: str = "isolated"
+    """`isolated`: nodes reach each other and this host; `nat`: the world besides."""
+    memory: int = 512
+    """MiB of a node whose suite does not say."""
+    vcpus: int = 1
+    room_mb: int = 512
+    """MiB that must be free in the pool for each node before it is made."""
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Checked settings; UsageError names the key and what is allowed."""
+    known = {field.name: field for field in fields(Settings)}
+    for key, value in given.items():
+        where = f"providers.libvirt.{key}"
+        if key not in known:
+            raise UsageError(f"providers.libvirt has no setting {key!r}: {nearest(key, known)}")
+        number = known[key].type == "int"
+        if number and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UsageError(f"{where} is {value!r}; allowed is a whole number from 1")
+        if not number and not isinstance(value, str):
+            raise UsageError(f"{where} is {value!r}; allowed is text")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise UsageError(f"{where} is {value!r}; allowed: {', '.join(CHOICES[key])}")
+    made = Settings(**given)
+    if made.pool and made.folder:
+        raise UsageError("providers.libvirt has both pool and folder; a pool has its folder already: name one of them")
+    if made.initrd and not made.kernel:
+        raise UsageError("providers.libvirt.initrd needs providers.libvirt.kernel, which is missing")
+    return made
+
+
+def uri_of(settings: Settings) -> str:
+    """The daemon's address."""
+    return settings.uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
+
+
+def cache_folder() -> Path:
+    """Where answers and locks are kept: `$SEATRIAL_CACHE_DIR`, else `$XDG_CACHE_HOME/seatrial`, `~/.cache/seatrial`."""
+    given = os.environ.get("SEATRIAL_CACHE_DIR")
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = (Path(given) if given else Path(home) / "seatrial") / "libvirt"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large one node is; bytes where nothing else is said."""
+
+    memory_mib: int
+    vcpus: int
+    root: int
+    """0: as large as the image."""
+    data: tuple[int, ...]
+
+
+def size_of(parameters: Mapping[str, object], settings: Settings) -> Size:
+    """A node's size from the suite's parameters: `libvirt_memory` (MiB) before `libvirt_memory_gb`, `libvirt_vcpus`,
+    `root_volume_size`, `data_volumes_per_node`, `data_volume_size` (GiB, or text such as `512M`)."""
+    gigabytes = parameters.get("libvirt_memory_gb")
+    memory = settings.memory if gigabytes is None else bytes_of("libvirt_memory_gb", gigabytes) // MIB
+    if parameters.get("libvirt_memory") is not None:
+        memory = whole("libvirt_memory", parameters["libvirt_memory"], 32)
+    count = whole("data_volumes_per_node", parameters.get("data_volumes_per_node", 0), 0)
+    each = bytes_of("data_volume_size", parameters.get("data_volume_size", 1))
+    return Size(
+        memory_mib=memory,
+        vcpus=whole("libvirt_vcpus", parameters.get("libvirt_vcpus", settings.vcpus), 1),
+        root=bytes_of("root_volume_size", parameters["root_volume_size"]) if "root_volume_size" in parameters else 0,
+        data=(each,) * count,
+    )
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """A whole number that is not too small; UsageError names the parameter."""
+    if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value)) or int(str(value)) < least:
+        raise UsageError(f"the parameter {name} is {value!r}; allowed is a whole number from {least}")
+    return int(str(value))
+
+
+def bytes_of(name: str, value: object) -> int:
+    """Bytes of `20` (GiB), `0.5`, `512M`, `20G`, `1T`; UsageError names the parameter."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mgt]?)(?:i?b)?", str(value).strip().lower())
+    if match is None or isinstance(value, bool) or not float(match[1]):
+        raise UsageError(f"the parameter {name} is {value!r}; allowed is a size such as 20 (GiB), 0.5, 512M, 20G")
+    return int(float(match[1]) * UNITS[match[2]])
