@@ -8,13 +8,14 @@ import time
 
 import pytest
 
-from seatrial.engine.cleanup import Owners, sweep
+from seatrial.engine.cleanup import Owners, sweep, sweep_found
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.errors import ToolMissing
 from seatrial.links.procfs import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
-from seatrial.testing import World, fake_registry, virtual_time
+from seatrial.testing import FakeProvider, World, fake_registry, virtual_time
 
 
 def eventually(look, what, within=10.0):
@@ -211,3 +212,83 @@ def test_a_ledger_on_a_full_disk_does_not_stop_the_sweep(tmp_path, monkeypatch):
     result, said, _ = swept(tmp_path, thing("a"), thing("b"))
     assert result.given_back == 2
     assert "No space left on device" in next(data["text"] for kind, data in said if kind == "log")
+
+
+# What providers list
+
+
+def found(world_of, *, hurry=lambda: False, **options):
+    """A sweep of what providers list, by name; how it ended, and what was said."""
+    said = []
+
+    def say(kind, /, **data):
+        said.append((kind, data))
+
+    return sweep_found("r1", [], world_of, say=say, hurry=hurry, **options), said
+
+
+def lists(*resources, meddle=None, finds=None):
+    """A provider that lists these, in their order."""
+    world = World(meddle=meddle)
+
+    class Lists(FakeProvider):
+        async def find(self, run):
+            if finds is not None:
+                await finds()
+            return [one for one in resources if run in ("*", one.run)]
+
+    return Lists({"world": world})
+
+
+def test_what_providers_list_goes_kind_after_kind_and_all_of_one_kind_together():
+    order = []
+
+    async def notes(moment, name):
+        if moment == "before destroy":
+            order.append(name)
+            await asyncio.sleep(1)
+
+    listed = [thing("n1"), thing("v1", kind="volume"), thing("n2"), thing("net", kind="network")]
+    with virtual_time() as clock:
+        work, said = found({"one": lists(*listed, meddle=notes), "two": lists(thing("m1"), meddle=notes)})
+        result = clock.run(work)
+        assert clock.now == pytest.approx(3)
+    assert [name for name in order if name != "m1"] == ["n1", "n2", "v1", "net"]
+    assert result.given_back == 5
+    texts = [data["text"] for kind, data in said if kind == "log"]
+    assert "found volume v1 of this run, which the ledger did not know" in texts
+
+
+def test_a_stubborn_found_thing_has_a_minute_ten_seconds_in_a_hurry_and_keeps_nobody():
+    async def hangs(moment, name):
+        if name == "n1" and moment == "before destroy":
+            await asyncio.Event().wait()
+
+    for hurried, seconds in ((False, 60), (True, 10)):
+        with virtual_time() as clock:
+            provider = lists(thing("n1"), thing("net", kind="network"), meddle=hangs)
+            result = clock.run(found({"fake": provider}, hurry=lambda h=hurried: h)[0])
+            assert clock.now == pytest.approx(seconds)
+        assert [(one.name, why) for one, why in result.left] == [("n1", f"did not go within {seconds} s")]
+        assert result.given_back == 1
+
+
+def test_a_list_that_hangs_is_left_unread_and_the_other_providers_are_asked():
+    with virtual_time() as clock:
+        result = clock.run(found({"fake": lists(finds=asyncio.Event().wait), "two": lists(thing("n1"))})[0])
+        assert clock.now == pytest.approx(60)
+    assert [one.kind for one, _ in result.left] == ["list"]
+    assert result.given_back == 1
+
+
+def test_an_engine_that_is_not_installed_has_nothing():
+    async def missing():
+        raise ToolMissing("podman is not there")
+
+    assert asyncio.run(found({"fake": lists(finds=missing)})[0]).left == []
+
+
+def test_what_is_spared_stays():
+    provider = lists(thing("n1"))
+    result = asyncio.run(found({"fake": provider}, spared=["t1"])[0])
+    assert (result.given_back, result.found, provider.world.calls) == (0, [], [])
