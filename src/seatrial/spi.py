@@ -289,7 +289,11 @@ class System(Protocol):
 
 @runtime_checkable
 class HandsOver(Protocol):
-    """A system whose deployed cluster another instance of it can go on with: what `reuse: snapshot` asks of it."""
+    """A system whose deployed cluster another instance of it can go on with: what `reuse: snapshot` asks of it.
+
+    A class method `filled_anew(settings)` may give the part of its settings whose expressions are filled in after the
+    deployment too; without it they all are, and one that names the trial keeps its cluster from being reused.
+    """
 
     def hand_over(self) -> object:
         """What it knows of its cluster as it stands, in a value that nothing changes later."""
@@ -392,6 +396,9 @@ class Context(Protocol):
     def log(self, text: str, level: str = "info") -> None: ...
     def emit(self, kind: str, /, **data: object) -> None:
         """An event; see model.event for kinds."""
+
+    def masked(self, text: str) -> str:
+        """The text with every secret hidden: before anything is cut off it, or written past the events."""
 
     def output(self, source: str, text: str) -> None:
         """Keep what a command printed: whole in the suite's folder, a tail in the event."""

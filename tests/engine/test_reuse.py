@@ -317,6 +317,21 @@ def test_a_cluster_that_carries_its_trials_id_in_its_settings_is_nobody_elses(tm
     nothing_is_left(run)
 
 
+def test_what_a_system_settled_at_its_deployment_may_name_the_trial_but_no_other_value():
+    class Settles(FakeSystem):
+        @classmethod
+        def filled_anew(cls, settings):
+            return settings["health"]
+
+    def of(start, health):
+        suite = flow(name="x", system={"start": start, "health": health})
+        return varying(replace(suite, system=replace(suite.system, factory=Settles)), {"trial": "t", "vars": 1})
+
+    assert of("--token ${{ trial.id }}", "/health") == {}
+    assert of("--mode ${{ vars.mode }}", "/health") == {"vars": 1}
+    assert of("", "/${{ trial.id }}/health") == {"trial": "t"}
+
+
 def test_two_shapes_are_equal_by_value():
     assert shape_of(flow(name="a")) == shape_of(flow(name="b"))
     assert shape_of(flow(name="a")) != shape_of(flow(name="a", parameters={"x": 1}))

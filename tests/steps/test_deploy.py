@@ -94,3 +94,49 @@ def test_destroy_leaves_nodes_that_are_the_systems_own_to_it(tmp_path: Path) -> 
     ctx.system.places_nodes = False
     within(lambda: Destroy().run(ctx))
     assert ctx.ledger == []
+
+
+def test_what_was_brought_back_is_measured_and_not_deployed(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.cluster = "the first trial"
+    outputs = within(lambda: Deploy().run(ctx))
+    assert ctx.system.calls == ["before_outage"]
+    assert (outputs["reused"], outputs["deployed_by"]) == (True, "the first trial")
+    assert "offered" not in ctx.said
+
+
+def test_what_was_brought_back_and_does_not_run_is_dropped_and_deployed_anew(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.cluster = "the first trial"
+    ctx.system.word = StepFailed("corrupt")
+
+    async def drop(why: str) -> None:
+        ctx.said.append(f"dropped: {why}")
+        ctx.system.word = None
+
+    ctx.drop_cluster = drop
+    outputs = within(lambda: Deploy().run(ctx))
+    assert ctx.system.calls == ["deploy", "before_outage"]
+    assert (outputs["reused"], outputs["deployed_by"]) == (False, "trial")
+    assert "dropped: corrupt" in ctx.said
+
+
+def test_what_does_not_run_after_its_snapshot_is_unknown(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+
+    async def offer() -> bool:
+        ctx.system.word = StepFailed("it lost its clock")
+        return True
+
+    ctx.offer_cluster = offer
+    with pytest.raises(CannotTell, match="since its snapshot was taken: it lost its clock"):
+        within(lambda: Deploy().run(ctx))
+    assert "before_outage" not in ctx.system.calls
+
+
+def test_what_the_run_keeps_is_not_given_back_by_destroy(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    assert within(lambda: Destroy().run(ctx))["moored"] is False
+    ctx.moors = True
+    outputs = within(lambda: Destroy().run(ctx))
+    assert (outputs["nodes"], outputs["moored"]) == ([], True)

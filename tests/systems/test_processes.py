@@ -285,3 +285,35 @@ def test_without_services_of_the_provider_the_link_starts_stops_and_restarts_the
             await link_service.stop(ctx, one, service)
 
     asyncio.run(scenario())
+
+
+def test_another_instance_goes_on_with_the_cluster_and_starts_its_services_as_they_were(make, tmp_path):
+    async def scenario():
+        mapping = {**SAMPLE, "service": {**SAMPLE["service"], "env": {"BY": "${{ trial.id }}"}}}
+        first = await deployed(make, mapping, cluster_size=2)
+        await first.system.before_outage(first)
+        again: Any = Processes(settings(ProcessSettings, mapping), tmp_path)
+        second: Any = FakeContext(tmp_path / "second", again, first.provider, cluster_size=2)
+        before = second.system.hand_over()
+        memory = first.system.hand_over()
+        await first.system.destroy(first)
+        await second.system.take_over(second, memory)
+        assert [one.name for one in await second.system.nodes(second)] == ["n11", "n12"]
+        await state_is(second, "running")
+        assert (await second.system.records(second)).acknowledged == 0
+        assert {name: one.env["BY"] for name, one in second.system._services.items()} == {
+            name: first.trial_id for name in ("n11", "n12")
+        }
+        await second.system.take_over(second, before)
+        assert (await second.system.status(second)).state == ""
+        with pytest.raises(CannotTell, match="dict was not handed over"):
+            await second.system.take_over(second, {})
+
+    asyncio.run(scenario())
+
+
+def test_what_a_service_is_started_with_is_not_filled_in_anew():
+    anew: Any = Processes.filled_anew(settings(ProcessSettings, SAMPLE))
+    assert "health" in anew
+    assert "data" in anew
+    assert not {"service", "peer", "ports", "nodes"} & set(anew)

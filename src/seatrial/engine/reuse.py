@@ -21,10 +21,10 @@ from seatrial.spi import Provider
 OWN = ("engine:process",)
 """Owners of what a trial takes with it: the programs of its steps."""
 
-VARYING = ("vars", "steps", "trial", "suite", "deploy_dir", "deployment_dir")
+VALUES = ("vars", "steps")
 """First words of expressions that may have another value in each trial of one run."""
 
-NEVER = frozenset(VARYING) - {"vars", "steps"}
+NEVER = ("trial", "suite", "deploy_dir", "deployment_dir")
 """Those whose values no two trials share."""
 
 _TEMPLATE = re.compile(r"\$\{\{.*?\}\}|\$deployment_dir", re.DOTALL)
@@ -55,9 +55,16 @@ def shape_of(suite: Suite) -> Shape:
 
 
 def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
-    """The values of what the system's settings name that may differ from trial to trial."""
-    templates = " ".join(_TEMPLATE.findall(repr(suite.system.settings)))
-    return {root: names.get(root) for root in VARYING if re.search(rf"\b{root}\b", templates)}
+    """The values of what the system's settings name that may differ from trial to trial. Of what was settled when the
+    cluster was deployed (`filled_anew` leaves it out) a trial's own names are its deployer's for good, as its id is."""
+    system, settings = suite.system.factory, suite.system.settings
+    anew = getattr(system, "filled_anew", lambda settings: settings)(settings)
+    return {root: names.get(root) for root in _named(settings, VALUES) + _named(anew, NEVER)}
+
+
+def _named(settings: object, roots: tuple[str, ...]) -> list[str]:
+    templates = " ".join(_TEMPLATE.findall(repr(settings)))
+    return [root for root in roots if re.search(rf"\b{root}\b", templates)]
 
 
 Key = tuple[str, str, str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -147,6 +147,12 @@ class Processes:
         able = await self._able(ctx, health)
         status = cluster_status(health, rule=lambda _healthy, _total: able)
         return await self._named(ctx, status)
+
+    @classmethod
+    def filled_anew(cls, settings: ProcessSettings) -> object:
+        """All but what the services are started with: that stays as it was for whoever goes on with them."""
+        settled = ("service", "peer", "ports", "nodes")
+        return {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settled}
 
     def hand_over(self) -> object:
         """Its nodes, their services and peers."""

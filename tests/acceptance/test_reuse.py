@@ -1,0 +1,109 @@
+"""`reuse: snapshot` by the real command, on a provider whose snapshots are copies of its nodes' disks."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from tests.acceptance.harness import Document, Harbour, kill_at_records, validate
+
+PLUGIN = '''
+import shutil
+from pathlib import Path
+from seatrial import provider
+from seatrial.providers.local import Local
+from seatrial.spi import Powers
+
+@provider("disks")
+class Disks(Local):
+    """Local nodes whose snapshots are copies of their disks."""
+
+    powers = frozenset(Powers)
+
+    def __init__(self, settings):
+        super().__init__({})
+        self._breaks = settings.get("breaks", "")
+
+    async def snapshot(self, nodes, name):
+        for node in nodes:
+            await self.pause(node)
+            shutil.copytree(node.folder, Path(node.detail["folder"]) / name)
+            await self.resume(node)
+
+    async def revert(self, nodes, name):
+        if self._breaks:
+            raise OSError(self._breaks)
+        for node in nodes:
+            await self.crash(node)
+            shutil.rmtree(node.folder)
+            shutil.copytree(Path(node.detail["folder"]) / name, node.folder)
+            await self.start(node)
+'''
+
+SUITE = {
+    "workflow": [
+        {"step": "init"},
+        {"step": "deploy"},
+        validate("cluster_status", "data_integrity"),
+        {"step": "crash_node", "target_node": "n11", "method": "destroy"},
+        {"step": "destroy"},
+        validate("cluster_status==destroyed"),
+    ]
+}
+
+
+def document(harbour: Harbour, *names: str, size: int = 3, breaks: str = "") -> tuple[str, str, str]:
+    (harbour.folder / "plugin.py").write_text(PLUGIN)
+    (harbour.folder / "seatrial.toml").write_text(f'plugins = ["plugin.py"]\n[providers.disks]\nbreaks = "{breaks}"\n')
+    suites: Document = {name: {**SUITE, "parameters": {"cluster_size": size}} for name in names}
+    harbour.write("a.json", {"provider": "disks", "reuse": "snapshot", "test_suites": suites})
+    return "a.json", "--format", "plain"
+
+
+def deployed(harbour: Harbour) -> dict[str, tuple[bool, str]]:
+    """By suite: whether its cluster was brought back, and the suite that deployed it."""
+    rows = harbour.results()["results"]
+    names = {row["trial_id"]: row["name"] for row in rows}
+    told = {row["name"]: row["workflow_steps"][1]["outputs"] for row in rows}
+    return {name: (outputs["reused"], names[outputs["deployed_by"]]) for name, outputs in told.items()}
+
+
+def test_later_suites_start_from_what_the_first_one_deployed(harbour: Harbour) -> None:
+    done = harbour.seatrial("run", *document(harbour, "one", "two", "three"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert deployed(harbour) == {"one": (False, "one"), "two": (True, "one"), "three": (True, "one")}
+    assert "snapshot kept for later suites" in done.stdout
+    assert done.stdout.count("not deployed: brought back from the snapshot of one") == 2
+    made = [event["data"]["name"] for event in harbour.events() if event["data"].get("op") == "made"]
+    assert len([name for name in made if name.endswith(("-n11", "-n12", "-n13"))]) == 3
+    assert harbour.left() == []
+
+
+def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harbour: Harbour) -> None:
+    done = harbour.seatrial("run", *document(harbour, "one", "two", breaks="the disk is bad"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert deployed(harbour) == {"one": (False, "one"), "two": (False, "two")}
+    assert "the disk is bad; this suite deploys anew" in done.stdout
+    assert harbour.left() == []
+
+
+def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(harbour: Harbour) -> None:
+    process = harbour.start("run", *document(harbour, "one", "two", "three"))
+    give_up = time.monotonic() + 60
+    while not any(event["data"].get("op") == "reused" for event in harbour.events()):
+        assert time.monotonic() < give_up
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert harbour.left() == []
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_cleaned_nothing_is_left(tmp_path) -> None:
+    def make(harbour: Harbour) -> tuple[str, ...]:
+        return document(harbour, "one", "two", size=1)
+
+    assert kill_at_records(tmp_path, make, [Harbour.left], when="after", first=3, step=5) >= 3
