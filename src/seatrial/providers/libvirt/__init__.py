@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -341,7 +340,7 @@ class Libvirt:
         for node in nodes:
             self._break_off(_domain(node))
         await _all(self.resume(node) for node in nodes)
-        await _all(set_clock(self._link(node), time.time()) for node in nodes)
+        await _all(set_clock(self._link(node)) for node in nodes)
 
 
 def _domain(node: Node) -> str:

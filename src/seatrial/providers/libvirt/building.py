@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,10 @@ from seatrial.providers.libvirt.settings import MIB, Settings, Size
 
 FOLDER = "/var/lib/seatrial"
 """A machine's folder for what is under test."""
+
+LOOK_AGAIN = 0.05
+BACK = 60.0
+"""Seconds in which a machine that was brought back from a snapshot answers."""
 
 STUBBORN = 30.0
 """Seconds that a machine may refuse us after it first did: a server can be up before our key is in its place."""
@@ -119,7 +124,7 @@ async def until_let_in(
                 raise await broken(str(error)) from error
             await asyncio.sleep(0.5)
         except (LinkDown, LinkLost, TimeoutError):
-            pass
+            await asyncio.sleep(LOOK_AGAIN)
         else:
             if not done.ok:
                 raise await broken(f"{FOLDER} cannot be made on it: {done.stderr.strip()}")
@@ -134,11 +139,17 @@ async def until_let_in(
             raise await broken(f"{console.stage(text, direct=direct)} ({deadline:.4g} s)")
 
 
-async def set_clock(link: MachineLink, seconds: float) -> None:
-    """Have a machine that was brought back know what time it is now."""
-    try:
-        done = await link.sudo(["date", "-u", "-s", f"@{seconds:.0f}"], timeout=90)
-    except TimeoutError as error:
-        raise CannotTell(f"{link}: its clock could not be set: {error}") from error
-    if not done.ok:
-        raise CannotTell(f"{link}: its clock could not be set: {done.stderr.strip()}")
+async def set_clock(link: MachineLink) -> None:
+    """Have a machine that was brought back know what time it is now; CannotTell when it does not let us in soon."""
+    end = asyncio.get_running_loop().time() + BACK
+    while True:
+        try:
+            done = await link.sudo(["date", "-u", "-s", f"@{time.time():.0f}"], timeout=BACK)
+        except (LinkDown, LinkLost, TimeoutError) as error:
+            if asyncio.get_running_loop().time() > end:
+                raise CannotTell(f"{link} was brought back, and its clock could not be set: {error}") from error
+            await asyncio.sleep(LOOK_AGAIN)
+        else:
+            if not done.ok:
+                raise CannotTell(f"{link} was brought back, and its clock could not be set: {done.stderr.strip()}")
+            return

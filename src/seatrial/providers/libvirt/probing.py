@@ -104,7 +104,7 @@ async def _boots(hypervisor: Hypervisor, settings: Settings, *, kvm: bool, deadl
     except CannotTell as error:
         if not kvm:
             raise
-        return str(error)
+        return " ".join(str(error).split())
     try:
         await hypervisor.until(name, off, f"the end of a guest of a few bytes, by {mode}", deadline)
     except TimeoutError:
