@@ -223,6 +223,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         with _signals(run) as caught:
             try:
                 await flotilla.sail()
+                await _look_around(project, run, plan)
             except asyncio.CancelledError:
                 if not caught:
                     raise
@@ -238,6 +239,15 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         print(f"seatrial: {journal.trouble}", file=sys.stderr)
         exit_code = 3
     return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results)
+
+
+async def _look_around(project: Project, run: Run, plan: Plan) -> None:
+    """Tell what of Seatrial's stands on this machine and is of no run that goes on."""
+    from seatrial.app.contamination import strangers
+
+    used = {suite.provider for suite in plan.suites if not suite.skip}
+    for line in await strangers(project, run.registry, run.id, used):
+        run.journal.emit("log", "", {"level": "warning", "text": line})
 
 
 async def give_back_of_the_dead(project: Project) -> list[str]:

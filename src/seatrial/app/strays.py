@@ -75,7 +75,7 @@ async def give_back_strays(project: Project, *, only: str = "", dry_run: bool = 
     registry = project.registry(())
     owners = Owners(registry, project.providers, leases)
     seen = {run: Stray(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
-    providers = _asked(project, registry, owners, [one for one in seen.values() if not _ledger(project, one)], strays)
+    providers = _asked(project, registry, owners, [one for one in seen.values() if not ledger_of(project, one)], strays)
     for name, provider in providers.items():
         told = await listed(name, provider, "*")
         strays.left += [_row(resource, error) for resource, error in told.unread]
@@ -145,7 +145,7 @@ def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
     if not stray.project:
         return False, ""
     own = _same(Path(stray.project), project.folder) or project.folder_of(stray.run) is not None
-    if ledger := _ledger(project, stray):
+    if ledger := ledger_of(project, stray):
         if own or ledger.is_relative_to(project.ledger_folder) or not stray.things:
             return False, ""  # its own ledger speaks for it
         return False, (
@@ -162,7 +162,7 @@ def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
     return False, f"{stray.told()} of run {stray.run}: {gone}, and nobody can say whether it goes on; due at {ends}"
 
 
-def _ledger(project: Project, stray: Stray) -> Path | None:
+def ledger_of(project: Project, stray: Stray) -> Path | None:
     """Its ledger, where its project or this one still has it."""
     folders = [project.ledger_folder, *([Path(stray.project) / ".seatrial" / "ledger"] if stray.project else [])]
     return next((file for folder in folders if _there(file := folder / f"{stray.run}.jsonl")), None)
