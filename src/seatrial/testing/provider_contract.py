@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seatrial.errors import LinkDown, LinkLost, LinkRefused, NotSupported
 from seatrial.model.cluster import PowerState
@@ -23,6 +23,8 @@ from seatrial.registry import Registry
 from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider, Snapshots
 from seatrial.testing.building import flow
 from seatrial.testing.rehearsal import Rehearsal, fake_registry
+
+T = TypeVar("T")
 
 DEADLINE = 60.0
 """Seconds for one thing to come about, unless the contract is given another."""
@@ -48,9 +50,24 @@ class Harbour:
     provider: Provider
     rehearsal: Rehearsal
     deadline: float
+    standing: dict[str, Node] | None = None
+    """Nodes that the promises before this one left as they were; None: each promise has its own."""
 
     async def node(self, name: str = "n11") -> Node:
-        """A node that answers."""
+        """A node that answers: one that stands from the promise before where promises share, else a new one."""
+        if self.standing is not None:
+            known = self.standing.pop(name, None)
+            if known is not None and await self.provider.state(known) is PowerState.RUNNING:
+                await self.answers(known)
+                self.standing[name] = known
+                return known
+            if known is not None:
+                await self.ctx.destroy_node(known)
+            self.standing[name] = await self._made(name)
+            return self.standing[name]
+        return await self._made(name)
+
+    async def _made(self, name: str) -> Node:
         node = await self.ctx.create_node(NodeSpec(name=name, ports={"client": 0}))
         await self.answers(node)
         return node
@@ -86,7 +103,10 @@ class Harbour:
         """Wait until it has another boot id than this one, and answers."""
 
         async def look() -> bool | None:
-            return await self.provider.boot_id(node) != old or None
+            try:
+                return await self.provider.boot_id(node) != old or None
+            except (LinkDown, LinkLost, TimeoutError):  # a guest's own boot id can be asked of a guest that is up
+                return None
 
         await self.ctx.poll(look, deadline=self.deadline, what=f"a new boot of {node.name}")
         await self.answers(node)
@@ -148,6 +168,12 @@ class Harbour:
         return self.rehearsal.owner(self.ctx.suite.provider)
 
 
+def gentle(promise: T) -> T:
+    """Mark a promise that leaves its node as it was, or at least running: it can share one with others of its kind."""
+    promise.gentle = True  # type: ignore[attr-defined]
+    return promise
+
+
 class ProviderContract:
     """The promises of a provider; each is a method that takes a Harbour and raises when it is broken.
 
@@ -177,22 +203,40 @@ class ProviderContract:
         own = inspect.getmembers(cls, inspect.iscoroutinefunction)
         return sorted(name for name, _ in own if not name.startswith("_"))
 
+    @classmethod
+    def voyages(cls) -> dict[str, tuple[str, ...]]:
+        """All promises, for a provider whose nodes take long to make: those that can share a node together, each
+        other alone; by a name, for parametrizing a test with `keep_together`."""
+        together = tuple(name for name in cls.promises() if getattr(getattr(cls, name), "gentle", False))
+        return {"with_one_node": together, **{name: (name,) for name in cls.promises() if name not in together}}
+
     def keep(self, promise: str, folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
         """Try one promise on a run of its own in this folder; AssertionError (or what it met) when it is broken."""
-        run(self._kept(promise, folder))
+        run(self._kept((promise,), folder))
 
-    async def _kept(self, promise: str, folder: Path) -> None:
+    def keep_together(self, promises: Sequence[str], folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
+        """Try several one after another in one run; where one leaves its node running, the next begins with it."""
+        run(self._kept(promises, folder))
+
+    async def _kept(self, promises: Sequence[str], folder: Path) -> None:
         suite = flow(provider=self._name)
         rehearsal = Rehearsal(folder, suite, providers={self._name: self._settings}, registry=self._registry)
         async with rehearsal.trial() as ctx:
-            harbour = Harbour(ctx, ctx.provider, rehearsal, self._deadline)
-            async with asyncio.timeout(self._deadline * 4):
-                await getattr(self, promise)(harbour)
+            standing: dict[str, Node] | None = {} if len(promises) > 1 else None
+            harbour = Harbour(ctx, ctx.provider, rehearsal, self._deadline, standing)
+            for promise in promises:
+                try:
+                    async with asyncio.timeout(self._deadline * 4):
+                        await getattr(self, promise)(harbour)
+                except Exception as error:
+                    error.add_note(f"the promise: {promise}")
+                    raise
         left = await ctx.provider.find(ctx.run_id)
         assert not left, f"after the sweep the provider still lists {left}"
 
     # Making and giving back
 
+    @gentle
     async def a_new_node_runs_and_has_an_address(self, harbour: Harbour) -> None:
         """create returns a node that is powered on."""
         node = await harbour.node()
@@ -200,6 +244,7 @@ class ProviderContract:
         assert node.address
         assert await harbour.provider.state(node) is PowerState.RUNNING
 
+    @gentle
     async def asked_ports_are_given(self, harbour: Harbour) -> None:
         """A port 0 in the specification is a leased one on the node."""
         node = await harbour.node()
@@ -216,6 +261,7 @@ class ProviderContract:
         await harbour.ctx.destroy_node(node)
         assert await harbour.found() == set()
 
+    @gentle
     async def another_run_sees_nothing(self, harbour: Harbour) -> None:
         """find shows only the run it is asked for."""
         await harbour.node()
@@ -275,6 +321,7 @@ class ProviderContract:
 
     # The way in
 
+    @gentle
     async def a_link_runs_commands(self, harbour: Harbour) -> None:
         """Output, exit code, input and environment come through; a list is not read by a shell."""
         link = harbour.ctx.link(await harbour.node())
@@ -284,12 +331,14 @@ class ProviderContract:
         assert (await link.run(["cat"], input="in\n")).stdout == "in\n"
         assert (await link.run(["printenv", "SEATRIAL_TRY"], env={"SEATRIAL_TRY": "x y"})).stdout == "x y\n"
 
+    @gentle
     async def a_command_that_takes_too_long_is_a_timeout(self, harbour: Harbour) -> None:
         """TimeoutError, and the link still works."""
         link = harbour.ctx.link(await harbour.node())
         await _raises(TimeoutError, link.run(["sleep", "30"], timeout=0.3))
         assert (await link.run(["true"])).ok
 
+    @gentle
     async def a_link_copies_files_both_ways(self, harbour: Harbour) -> None:
         """What is put can be got, byte for byte; what is not there is FileNotFoundError."""
         node = await harbour.node()
@@ -303,6 +352,7 @@ class ProviderContract:
         await link.run(["rm", "-f", remote])
         await _raises(FileNotFoundError, link.get(f"{remote}-none", back))
 
+    @gentle
     async def a_link_works_again_after_it_was_closed(self, harbour: Harbour) -> None:
         """close lets go of the connection only."""
         link = harbour.ctx.link(await harbour.node())
@@ -312,6 +362,7 @@ class ProviderContract:
 
     # Powers
 
+    @gentle
     async def a_stopped_node_is_silent_until_it_is_started(self, harbour: Harbour) -> None:
         """stop returns with the power off, start with it on; the boot id is another one."""
         node = await harbour.node()
@@ -329,6 +380,7 @@ class ProviderContract:
         assert await harbour.provider.state(node) is PowerState.RUNNING
         await harbour.boots_anew(node, boot)
 
+    @gentle
     async def a_crashed_node_stays_off_until_it_is_started(self, harbour: Harbour) -> None:
         """crash is a power-off with no warning."""
         node = await harbour.node()
@@ -342,12 +394,14 @@ class ProviderContract:
             await harbour.power.start(node)
             await harbour.boots_anew(node, boot)
 
+    @gentle
     async def every_power_is_there_or_refused(self, harbour: Harbour) -> None:
         """A power that is not declared has no method, or its method raises NotSupported and changes nothing."""
         node = await harbour.node()
         for power, protocol, method in METHODS:
             await self._has(harbour, node, power, protocol, method)
 
+    @gentle
     async def power_commands_can_be_repeated(self, harbour: Harbour) -> None:
         """Stopping what is off and starting what runs is success, and no second boot."""
         node = await harbour.node()
@@ -360,11 +414,13 @@ class ProviderContract:
         await harbour.power.stop(node)
         assert await harbour.provider.state(node) is PowerState.STOPPED
 
+    @gentle
     async def a_boot_id_stays_while_a_node_runs(self, harbour: Harbour) -> None:
         """Two questions within one boot have one answer."""
         node = await harbour.node()
         assert await harbour.provider.boot_id(node) == await harbour.provider.boot_id(node) != ""
 
+    @gentle
     async def a_reboot_in_the_guest_is_a_new_boot(self, harbour: Harbour) -> None:
         """guest_reboot changes the boot id and nothing else."""
         node = await harbour.node()
@@ -375,6 +431,7 @@ class ProviderContract:
         await harbour.boots_anew(node, boot)
         assert await harbour.found() == {harbour.record(node).name}
 
+    @gentle
     async def a_shutdown_in_the_guest_switches_the_power_off(self, harbour: Harbour) -> None:
         """guest_stop returns when the power is off."""
         node = await harbour.node()
@@ -383,6 +440,7 @@ class ProviderContract:
         await harbour.guest.guest_stop(node)
         assert await harbour.provider.state(node) is PowerState.STOPPED
 
+    @gentle
     async def a_crash_in_the_guest_does_what_it_says(self, harbour: Harbour) -> None:
         """`rebooting`: a new boot comes by itself; `off`: the power is off."""
         node = await harbour.node()
@@ -396,6 +454,7 @@ class ProviderContract:
         else:
             await harbour.becomes(node, PowerState.STOPPED)
 
+    @gentle
     async def a_paused_node_goes_on_where_it_was(self, harbour: Harbour) -> None:
         """pause freezes it, resume lets it go on in the same boot."""
         node = await harbour.node()
