@@ -44,7 +44,8 @@ def told(project: Path, *things: tuple[str, Path | str], used: Sequence[str] = (
         Resource(kind="node", name=f"{run}-n11", owner="provider:listing", run=run, detail={"project": str(whose)})
         for run, whose in things
     ]
-    registry.add(type("Listing", (Listing,), {"things": resources, "__seatrial__": Listing.__seatrial__, **more}))
+    marks = vars(Listing)["__seatrial__"]
+    registry.add(type("Listing", (Listing,), {"things": resources, "__seatrial__": marks, **more}))
     return asyncio.run(strangers(find(project), registry, OURS, used))
 
 

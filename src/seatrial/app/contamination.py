@@ -1,4 +1,4 @@
-"""After a run: what else of Seatrial's stands on this machine, and no run that goes on owns. Reported, never touched."""
+"""After a run: what else of ours stands on this machine and is of no run that goes on. Reported, never touched."""
 
 from __future__ import annotations
 

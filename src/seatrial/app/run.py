@@ -246,7 +246,11 @@ async def _look_around(project: Project, run: Run, plan: Plan) -> None:
     from seatrial.app.contamination import strangers
 
     used = {suite.provider for suite in plan.suites if not suite.skip}
-    for line in await strangers(project, run.registry, run.id, used):
+    try:
+        lines = await strangers(project, run.registry, run.id, used)
+    except Exception as error:  # noqa: BLE001  what stands around decides nothing
+        lines = [f"what else stands on this machine is not known: {type(error).__name__}: {error}"]
+    for line in lines:
         run.journal.emit("log", "", {"level": "warning", "text": line})
 
 
