@@ -1,0 +1,243 @@
+"""The ssh provider: machines that exist. It claims them, and has only such powers as work from inside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, SeatrialError, UsageError
+from seatrial.links.ssh import SSHLink
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.providers.ssh import claims, identity, scripts
+from seatrial.providers.ssh.machines import machines, place, require_known
+from seatrial.registry import provider
+from seatrial.spi import Context, Finished, Powers, Readiness
+
+_LOOK_SECONDS = 10.0
+_PAUSE = 0.05
+_SILENCE = 0.5
+"""Seconds of silence after which a machine that was told to power off is believed to have done so."""
+
+
+@provider("ssh")
+class SSH:
+    """Machines that exist already, reached over SSH and claimed for the time of a trial."""
+
+    outlives_host = True
+    powers = frozenset({Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
+    why_missing: Mapping[Powers, str] = dict.fromkeys(
+        (Powers.START, Powers.STOP, Powers.CRASH, Powers.GRACEFUL_RESTART),
+        "machines that exist have no API for their power: use what works inside them (`method: ssh`; `stop_cluster` "
+        "with `power: guest`); a person must power on what was shut down",
+    )
+    deadlines: Mapping[str, float] = {"deploy": 120.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 60.0}
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        require_known(settings)
+        self._settings = settings
+        self._links: dict[tuple[str, str], SSHLink] = {}
+        self._off: dict[str, str] = {}
+        """Nodes that were told from inside to power off, with the boot in which they were told."""
+
+    # Making and giving back
+
+    def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
+        """The machines that it may become."""
+        return {"machines": [claims.ways(machine) for machine in self._candidates(spec, ctx)]}
+
+    def _candidates(self, spec: NodeSpec, ctx: Context) -> list[Node]:
+        """The machine of that name; where there is none, those that no node of the trial is named after."""
+        all_of_them = machines(self._settings)
+        if not all_of_them:
+            raise UsageError(
+                "providers.ssh names no machines: put `inventory` (a file of Ansible or OpenSSH) or `hosts` (a list) "
+                "under [providers.ssh] in seatrial.toml"
+            )
+        named = [machine for machine in all_of_them if machine.name == spec.name]
+        if named:
+            return named
+        taken = set(type(ctx.system).node_names(ctx.suite.system.settings, ctx.suite.parameters))
+        return [machine for machine in all_of_them if machine.name not in taken]
+
+    async def create(self, spec: NodeSpec, ctx: Context) -> Node:
+        """Claim a machine that nobody holds, and make its folder."""
+        why: list[str] = []
+        for machine in self._candidates(spec, ctx):
+            try:
+                await ctx.lease("machine", [place(machine)])
+            except LeaseTaken as error:
+                why.append(str(error))
+                continue
+            try:
+                return await self._claimed(machine, spec, ctx)
+            except (CannotTell, TimeoutError) as error:
+                why.append(f"{machine.name}: {error}")
+                await ctx.give_back("machine", place(machine))
+        raise LeaseTaken(f"no machine could be had for {spec.name}: {'; '.join(why) or 'the inventory has too few'}")
+
+    async def _claimed(self, machine: Node, spec: NodeSpec, ctx: Context) -> Node:
+        link = SSHLink(replace(machine, name=spec.name))
+        try:
+            identity.require_other(link, await identity.seen(link), identity.ours())
+            answer = await claims.claim(link, machine, spec.name, ctx)
+            if isinstance(answer, claims.Held):
+                raise LeaseTaken(f"{link} is held by {answer.by}")
+            ports = {
+                name: number or await _free_port(machine, answer.listening, ctx) for name, number in spec.ports.items()
+            }
+        except BaseException:
+            await link.close()
+            raise
+        known = {"known_host": link.known_host} if link.known_host else {}
+        node = Node(
+            name=spec.name,
+            address=machine.address,
+            ports=ports,
+            ssh={**machine.ssh, **known},
+            folder=f"{answer.base}/{ctx.trial_id}",
+            detail={"machine": machine.name},
+        )
+        self._links[_way(node)] = link
+        return node
+
+    async def destroy(self, resource: Resource) -> None:
+        """End what of the trial runs there, remove its folder and its claim; LeftBehind while the machine is silent."""
+        found = [claims.machine_of(ways) for ways in resource.detail["machines"]]  # type: ignore[attr-defined]
+        await claims.released(found, resource.trial, str(resource.detail["node"]))
+
+    async def find(self, run: str) -> Sequence[Resource]:
+        """The claims that the machines themselves tell of; one that does not answer can run nothing of ours."""
+        found = await asyncio.gather(*(claims.standing(machine, run) for machine in machines(self._settings)))
+        return [one for one in found if one is not None]
+
+    @classmethod
+    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+        """Which of the machines answer."""
+        found = cls(settings)._machines()
+        if not found:
+            return Readiness(
+                False, "no machines are named", 'put inventory = "FILE" under [providers.ssh] in seatrial.toml'
+            )
+        told = await asyncio.gather(*(_answer(machine) for machine in found))
+        wrong = [text for text in told if text]
+        there = [machine.name for machine, text in zip(found, told, strict=True) if not text]
+        tried = f"{len(there)} of {len(found)} machines answer: {', '.join(there) or 'none'}"
+        return Readiness(bool(there), "; ".join([tried, *wrong]), "ssh to each, as the error says" if wrong else "")
+
+    def _machines(self) -> list[Node]:
+        return machines(self._settings)
+
+    # Looking
+
+    def link(self, node: Node) -> SSHLink:
+        """SSH to the node: one connection for all who ask."""
+        return self._links.setdefault(_way(node), SSHLink(node))
+
+    async def state(self, node: Node) -> PowerState:
+        """Running while it answers; stopped when it was told from inside to power off, and is silent since."""
+        try:
+            now = await self.boot_id(node)
+        except (LinkDown, LinkLost, TimeoutError):
+            return PowerState.STOPPED if node.name in self._off else PowerState.UNREACHABLE
+        if self._off.get(node.name, now) != now:  # a person has powered it on
+            del self._off[node.name]
+        return PowerState.RUNNING
+
+    async def boot_id(self, node: Node) -> str:
+        """The kernel's own; in a container with the start of its first process."""
+        return (await identity.seen(self.link(node), timeout=_LOOK_SECONDS)).boot_id
+
+    # Powers from inside
+
+    async def guest_stop(self, node: Node) -> None:
+        """`poweroff` on the machine; returns when it is silent."""
+        machine = await self._other(node)
+        await self._tell(node, scripts.POWEROFF, "shut down")
+        await self._until_silent(node, machine.boot_id)
+
+    async def guest_reboot(self, node: Node) -> None:
+        """`reboot` on the machine."""
+        await self._other(node)
+        await self._tell(node, scripts.REBOOT, "rebooted")
+
+    async def guest_crash(self, node: Node) -> str:
+        """SysRq `b`; in a container on our own kernel, and where there is no SysRq, `poweroff -f`."""
+        machine, link = await self._other(node), self.link(node)
+        if not identity.kernel_is_shared(machine, identity.ours()):
+            done = await _sent(link, scripts.SYSRQ, timeout=3.0)
+            if done is None or done.ok:
+                link.abort()  # such a kernel says goodbye to nobody
+                return "rebooting"
+        await self._tell(node, scripts.POWEROFF_NOW, "powered off by force", timeout=5.0)
+        link.abort()
+        await self._until_silent(node, machine.boot_id)
+        return "off"
+
+    async def _other(self, node: Node) -> identity.Seen:
+        """What the machine is now, which must not be the one that we run on: asked before each power anew."""
+        machine = await identity.seen(self.link(node), timeout=_LOOK_SECONDS)
+        identity.require_other(self.link(node), machine, identity.ours())
+        return machine
+
+    async def _tell(self, node: Node, script: str, what: str, *, timeout: float = 30.0) -> None:
+        """Run a power command, which may take the connection with it."""
+        done = await _sent(self.link(node), script, timeout=timeout)
+        if done is not None and not done.ok:
+            raise CannotTell(f"{self.link(node)} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
+
+    async def _until_silent(self, node: Node, boot: str) -> None:
+        """Return when it answers no more; CannotTell when it goes on in the same boot, or comes back in another."""
+        seconds, clock = self.deadlines["stop"], asyncio.get_running_loop().time
+        self._off[node.name] = boot
+        since, end = 0.0, clock() + seconds
+        while clock() < end:
+            if await self.state(node) is PowerState.STOPPED:
+                since = since or clock()
+                if clock() - since >= _SILENCE:
+                    return
+            else:
+                since = 0.0
+            if node.name not in self._off:
+                raise CannotTell(f"{node.name} was told to power off, and booted again instead")
+            await asyncio.sleep(_PAUSE)
+        del self._off[node.name]
+        raise CannotTell(f"{node.name} was told to power off, and still answers after {seconds:g} s")
+
+
+async def _sent(link: SSHLink, script: str, *, timeout: float) -> Finished | None:
+    """Run as root what may end the machine; None when it took the connection with it."""
+    try:
+        return await link.sudo(script, timeout=timeout)
+    except (LinkLost, TimeoutError):
+        return None
+
+
+async def _answer(machine: Node) -> str:
+    """Why a machine does not let us in; empty when it does."""
+    link = SSHLink(machine)
+    try:
+        identity.require_other(link, await identity.seen(link, timeout=8.0), identity.ours())
+    except (SeatrialError, TimeoutError) as error:
+        return str(error)
+    finally:
+        await link.close()
+    return ""
+
+
+async def _free_port(machine: Node, listening: frozenset[int], ctx: Context) -> int:
+    """A port of the machine that nothing listens on and no other trial of this host was given."""
+
+    def numbers() -> Iterator[str]:
+        for _ in range(1000):
+            number = ctx.random.randrange(20000, 32000)
+            if number not in listening:
+                yield f"{machine.address}:{number}"
+
+    return int((await ctx.lease("port", numbers())).rpartition(":")[2])
+
+
+def _way(node: Node) -> tuple[str, str]:
+    return node.name, f"{node.ssh.get('user')}@{node.ssh.get('host')}:{node.ssh.get('port')}"

@@ -1,0 +1,155 @@
+"""Claims on machines: making one, giving one back, reading which stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkRefused
+from seatrial.links.ssh import SSHLink
+from seatrial.model.resource import Node, Resource
+from seatrial.providers.ssh import scripts
+from seatrial.spi import Context
+
+T = TypeVar("T")
+
+SECONDS = 30.0
+"""For one script on a machine."""
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A machine that is ours: its folder of Seatrial, and the ports that are listened on."""
+
+    base: str
+    listening: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A machine that is another's."""
+
+    by: str
+
+
+async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claimed | Held:
+    """Claim a machine. When it is cancelled it first waits for the script there, so that nothing is claimed later."""
+    labels = ctx.labels()
+    told = {key.removeprefix("seatrial."): value for key, value in labels.items()}
+    told |= {"node": node, "from": os.uname().nodename}
+    script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(told))
+    done = await _to_its_end(link.run(script, timeout=SECONDS))
+    first, _, rest = done.stdout.partition("\n")
+    if done.ok and first.startswith("claimed "):
+        ports = re.findall(r":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A ", rest)
+        return Claimed(first.removeprefix("claimed "), frozenset(int(port, 16) for port in ports))
+    if done.ok and first == "held":
+        return Held(_holder(rest))
+    raise CannotTell(f"{link} could not be claimed: {done.stderr.strip() or done.stdout.strip()}; the user needs a "
+                     "folder that it may write to (`folder`), or `become`")  # fmt: skip
+
+
+def _holder(text: str) -> str:
+    told = _told(text)
+    if told is None:
+        return f"somebody whose claim cannot be read: {text.strip()[:200]!r}"
+    return (
+        f"run {told.get('run')} of {told.get('project')} on {told.get('from')} until {told.get('expires')}; when that "
+        "run is gone, `seatrial clean` there gives it back"
+    )
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=SECONDS)
+        if task.done() and not task.cancelled():
+            task.exception()
+        else:
+            task.cancel()
+        raise
+
+
+async def released(machines: list[Node], trial: str, node: str) -> None:
+    """Give back what this trial has on whichever of these machines it claimed; LeftBehind where that cannot be told."""
+    answers = await asyncio.gather(*(_release(machine, trial, node) for machine in machines))
+    wrong = [answer for answer in answers if answer not in ("released", "absent", "") and not answer.startswith("?")]
+    silent = [answer[1:] for answer in answers if answer.startswith("?")]
+    if wrong:
+        raise LeftBehind("; ".join(wrong))
+    if silent and "released" not in answers:
+        raise LeftBehind(
+            f"whether {node} of {trial} still claims a machine cannot be told: {'; '.join(silent)}; power it on, then "
+            "`seatrial clean`"
+        )
+
+
+async def _release(machine: Node, trial: str, node: str) -> str:
+    """`released`, `absent`, `?` and why it does not answer, or what went wrong."""
+    link = SSHLink(machine)
+    try:
+        done = await link.run(scripts.release(machine.folder, trial, node), timeout=SECONDS)
+        return done.stdout.strip() if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
+    except LinkDown as error:
+        return f"?{error}"
+    except (CannotTell, TimeoutError) as error:
+        return str(error)
+    finally:
+        await link.close()
+
+
+async def standing(machine: Node, run: str) -> Resource | None:
+    """The claim of this run (`*`: of any) on a machine; None also where nobody answers, or we are not let in."""
+    link = SSHLink(machine)
+    try:
+        done = await link.run(scripts.listing(machine.folder), timeout=SECONDS)
+    except (LinkDown, LinkRefused):
+        return None
+    finally:
+        await link.close()
+    if not done.ok:
+        raise CannotTell(f"{link}: its claim cannot be read: {done.stderr.strip()}")
+    told = _told(done.stdout)
+    if told is None or run not in ("*", told["run"]):
+        return None
+    trial, node = told["trial"], told["node"]
+    detail = {"node": node, "machines": [ways(machine)], "project": told.get("project"), "expires": told.get("expires")}
+    return Resource(
+        kind="node",
+        name=f"{trial}-{node}",
+        owner="provider:ssh",
+        run=told["run"],
+        trial=trial,
+        detail=detail,
+        outlives_host=True,
+    )
+
+
+def _told(text: str) -> Mapping[str, Any] | None:
+    """The JSON of a claim; None when there is none of ours."""
+    lines = text.splitlines()
+    try:
+        told = json.loads(lines[1])
+        good = all(_ID.fullmatch(told[key]) for key in ("run", "trial"))
+        return told if good and lines[0] == f"{told['trial']} {told['node']}" else None
+    except (ValueError, IndexError, KeyError, TypeError):
+        return None
+
+
+def ways(machine: Node) -> dict[str, object]:
+    """A machine for the ledger: all that is needed to go there again."""
+    return {"name": machine.name, "ssh": dict(machine.ssh), "folder": machine.folder}
+
+
+def machine_of(ways: Mapping[str, Any]) -> Node:
+    """A machine from the ledger."""
+    return Node(name=str(ways["name"]), ssh=dict(ways["ssh"]), folder=str(ways.get("folder") or ""))
