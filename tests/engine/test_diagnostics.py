@@ -226,6 +226,21 @@ def test_a_system_that_cannot_tell_its_nodes_is_no_reason_to_stop(tmp_path, monk
     assert kept(run)["n11/console"], "the ledger knows the nodes as well"
 
 
+def test_a_node_that_the_provider_did_not_make_has_no_console_of_its(tmp_path, monkeypatch):
+    from seatrial.testing import FakeSystem
+
+    monkeypatch.setattr(FakeSystem, "places_nodes", False)
+    monkeypatch.setattr(Talks, "shares_host_logs", True, raising=False)
+    files = kept(rehearsed(tmp_path, deploys, wrong))
+    assert "n11/journal" in files
+    assert not any(name.endswith("/console") for name in files)
+
+
+def test_the_journal_of_a_node_that_shows_this_hosts_own_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(Talks, "shares_host_logs", True, raising=False)
+    assert not any(name.endswith("/journal") for name in kept(rehearsed(tmp_path, deploys, wrong)))
+
+
 def test_the_commands_are_shell_that_any_shell_reads(tmp_path):
     import subprocess
 

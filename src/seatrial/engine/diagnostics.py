@@ -112,9 +112,12 @@ class _Collector:
         nodes = await self._nodes()
         if not nodes:
             return
-        shell = [part for part in COMMANDS if part != "journal" or not _shares_logs(self._trial)]
+        # Of a node that the provider did not make it knows nothing, neither its console nor whose logs it shows.
+        shared = self._places and bool(getattr(self._trial.provider, "shares_host_logs", False))
+        shell = [part for part in COMMANDS if part != "journal" or not shared]
+        console = ["console"] if self._console is not None else []
         for node in nodes:
-            parts = ("power", *(["console"] if isinstance(self._trial.provider, Console) else []), *shell, "service")
+            parts = ("power", *console, *shell, "service")
             self._found[node.name] = Found(missing=dict.fromkeys(parts, "not asked for"))
         async with asyncio.TaskGroup() as group:
             # Of a system that tells all its logs at once, they are asked for once.
@@ -144,8 +147,7 @@ class _Collector:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._part(node, "power", lambda: self._power(node)))
             group.create_task(self._part(node, "service", lambda: self._service(node, logs)))
-            provider = self._trial.provider
-            if isinstance(provider, Console):
+            if (provider := self._console) is not None:
                 group.create_task(self._part(node, "console", lambda: provider.console(node)))
             group.create_task(self._shell(node, shell))
 
@@ -239,6 +241,11 @@ class _Collector:
     def _places(self) -> bool:
         return self._trial.system.places_nodes
 
+    @property
+    def _console(self) -> Console | None:
+        provider = self._trial.provider
+        return provider if self._places and isinstance(provider, Console) else None
+
     def cut(self, why: str) -> None:
         """Time is up: what is not there yet is missing for this reason."""
         for found in self._found.values():
@@ -267,11 +274,6 @@ class _Collector:
             missing={node: dict(sorted(found.missing.items())) for node, found in self._found.items() if found.missing},
             duration=duration,
         )
-
-
-def _shares_logs(trial: Trial) -> bool:
-    """Whether the journal that a node's shell shows is this host's own, which is nobody's business."""
-    return bool(getattr(trial.provider, "shares_host_logs", False))
 
 
 async def _or_why(answer: Awaitable[str]) -> str:
