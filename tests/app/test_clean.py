@@ -215,6 +215,19 @@ def test_what_names_no_project_is_nobodys_of_ours(sea: Sea) -> None:
     assert cleaned == Cleaned()
 
 
+def test_what_lost_its_labels_and_is_of_a_run_of_this_project_goes(sea: Sea) -> None:
+    (sea.project / ".seatrial" / "runs" / DEAD).mkdir(parents=True)
+    sea.ship("disk", project="", expires="")
+    assert sea.clean().given_back == ["node disk (provider:ships)"]
+
+
+def test_one_file_without_labels_does_not_keep_the_rest_of_its_run_for_ever(sea: Sea, tmp_path: Path) -> None:
+    sea.ship("orphan", project=str(tmp_path / "gone"), expires=LONG_AGO)
+    sea.ship("its-disk", project="", expires="")
+    sea.clean()
+    assert sea.afloat == set()
+
+
 def test_a_provider_that_the_project_never_used_is_not_asked(sea: Sea) -> None:
     (sea.project / "seatrial.toml").write_text('plugins = ["ships.py"]\n')
     sea.ship("titanic")

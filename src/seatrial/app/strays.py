@@ -58,8 +58,9 @@ class Stray:
 
     @property
     def expired(self) -> bool:
-        """Whether everything of it that providers list says that its time is over."""
-        ends = [_moment(str(one.detail.get("expires") or "")) for things in self.things.values() for one in things]
+        """Whether all that its labels name as its time is over."""
+        said = [str(one.detail.get("expires") or "") for things in self.things.values() for one in things]
+        ends = [_moment(text) for text in said if text]
         return bool(ends) and all(0 < end < time.time() for end in ends)
 
     def told(self) -> str:
@@ -142,9 +143,10 @@ def _planned(journal: Path) -> set[str]:
 
 def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
     """Whether it is to be given back; when it is left alone, why, unless there is nothing to say of it."""
-    if not stray.project:
-        return False, ""
-    own = _same(Path(stray.project), project.folder) or project.folder_of(stray.run) is not None
+    own = project.folder_of(stray.run) is not None
+    if not stray.project and not own:
+        return False, ""  # nothing says whose it is
+    own = own or _same(Path(stray.project), project.folder)
     if ledger := ledger_of(project, stray):
         if own or ledger.is_relative_to(project.ledger_folder) or not stray.things:
             return False, ""  # its own ledger speaks for it
@@ -152,7 +154,7 @@ def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
             f"{stray.told()} of run {stray.run}: its ledger is in the project {stray.project}, "
             "and `seatrial clean` there gives back what is due"
         )
-    gone = f"its ledger is gone from {stray.project}"
+    gone = f"its ledger is gone from {stray.project or project.folder}"
     doubt = _may_live(stray.holder) if stray.holder else ""
     if stray.expired or (stray.holder and not doubt) or (own and not doubt):
         return True, ""
@@ -203,7 +205,7 @@ async def _give_back(providers: Mapping[str, Provider], leases: Leases, stray: S
     swept = Swept()
     for name, things in stray.things.items():
         await give_back_found(providers[name], things, swept, say=say)
-    whose = f"of run {stray.run} of {stray.project}, which no ledger names"
+    whose = f"of run {stray.run}{f' of {stray.project}' if stray.project else ''}, which no ledger names"
     strays.found += [f"{resource} {whose}" for resource in swept.found]
     strays.left += [_row(resource, error) for resource, error in swept.left]
     if swept.left:
