@@ -13,7 +13,9 @@ from seatrial.reports import words
 from seatrial.reports.document import Document
 from seatrial.reports.render import render
 
-NAMES = ["annotations", "console", "ctrf", "github", "html", "json", "junit", "live", "markdown"]
+OF_SCENARIOS = ["annotations", "console", "ctrf", "github", "html", "json", "junit", "live", "markdown"]
+OF_PIPELINES = ["compact", "preflight", "preflight_json", "preflight_live"]
+NAMES = sorted([*OF_SCENARIOS, *OF_PIPELINES])
 
 
 def test_every_built_in_report_is_known_by_its_name() -> None:

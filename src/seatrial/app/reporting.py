@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from seatrial.app.run import RunOptions
 
 FORMATS = ("auto", "plain", "live", "json", "github", "none")
+FACES: Mapping[str, str] = {"plain": "console", "live": "live", "json": "json"}
+"""The reporter of each way to show a run; a pipeline has others."""
+
 FILES = ("junit", "ctrf", "html")
 """Reports that every run writes at its end, beside `results.json`."""
 
@@ -33,26 +36,27 @@ def reporters_of(project: Project, registry: Registry, options: RunOptions, fold
         "colour": colour,
         "reports": [folder / "report.html"],
     }
-    made = [registry.get("reporter", name)(folder, shared) for name in ("json", *names)]
-    for name, out in _shown(wanted):
+    made = [registry.get("reporter", name)(folder, shared) for name in ("json", *options.files, *names)]
+    for name, out in _shown(wanted, options.faces or FACES):
         made.append(registry.get("reporter", name)(out, {**shared, "append": isinstance(out, Path)}))
     return made
 
 
-def _shown(wanted: str) -> Iterator[tuple[str, Any]]:
+def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Reporter and target of a format."""
     in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
-    if wanted not in FORMATS:
-        raise UsageError(f"no format {wanted!r}: {nearest(wanted, FORMATS)}")
+    known = dict.fromkeys((*FORMATS, *faces))
+    if wanted not in known:
+        raise UsageError(f"no format {wanted!r}: {nearest(wanted, known)}")
     if wanted == "none":
         return
-    if wanted == "json":
-        yield "json", sys.stdout
+    if wanted not in ("auto", "plain", "live", "github"):
+        yield faces[wanted], sys.stdout
         return
     if wanted == "live" or (wanted == "auto" and sys.stdout.isatty() and not in_actions and not os.environ.get("CI")):
-        yield "live", sys.stdout
+        yield faces["live"], sys.stdout
     else:
-        yield "console", sys.stdout
+        yield faces["plain"], sys.stdout
     if wanted == "github" or (wanted == "auto" and in_actions):
         yield "annotations", sys.stdout
         if os.environ.get("GITHUB_STEP_SUMMARY"):

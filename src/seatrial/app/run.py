@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,6 +57,12 @@ class RunOptions:
     project: Path | None = None
     reporters: tuple[Reporter, ...] = ()
     """More reporters, made by the caller."""
+    faces: Mapping[str, str] = field(default_factory=dict)
+    """The reporter of each format; empty: those of scenarios."""
+    files: tuple[str, ...] = ()
+    """More reporters that write a file of their own into the report folder."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Values of secrets that were looked up already; others come from the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +213,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         expressions=_expressions(),
         names=project.names,
         labels=project.labels,
-        secrets=_secrets(plan, journal),
+        secrets=_secrets(plan, options, journal),
         keep=options.keep or project.keep,
         keep_seconds=options.keep_seconds,
         locate=plan.locate,
@@ -321,10 +327,10 @@ def _started(plan: Plan, project: Project, options: RunOptions) -> dict[str, obj
     }
 
 
-def _secrets(plan: Plan, journal: Journal) -> dict[str, str]:
+def _secrets(plan: Plan, options: RunOptions, journal: Journal) -> dict[str, str]:
     """The secrets that the suites use, from the environment; their values are masked from here on."""
     wanted = {name for suite in plan.suites for name in suite.secrets}
-    values = {name: os.environ[name] for name in wanted if name in os.environ}
+    values = {name: os.environ[name] for name in wanted if name in os.environ} | dict(options.secrets)
     for value in values.values():
         journal.mask(value)
     return values

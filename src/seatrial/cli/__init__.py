@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": ("running", "deploy a three-node service here, break it, watch it recover"),
     "run": ("running", "run scenario documents"),
+    "preflight": ("preflight", "say whether a deploy would succeed: run the checks of a pipeline"),
     "list": ("planning", "list the suites that documents hold"),
     "check": ("planning", "check documents and show the plan; starts nothing"),
     "clean": ("aftermath", "give back what dead runs left behind"),

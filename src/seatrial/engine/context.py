@@ -168,6 +168,9 @@ class TrialContext:
     def log(self, text: str, level: str = "info") -> None:
         self._trial.emit("log", level=level, text=text, step=self.step)
 
+    def masked(self, text: str) -> str:
+        return self._trial.run.journal.masked(text)
+
     def output(self, source: str, text: str) -> None:
         if not text:
             return

@@ -50,7 +50,7 @@ class Runner:
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
         """Run one step to its end; a failure that it may have is not handed on."""
-        ctx = parent.at(_path(parent.step, plan))
+        ctx = parent.at(_path(parent.step, plan), plan.more)
         said = _said(parent.step, plan)
         start = self._loop.time()
         attempts = 0

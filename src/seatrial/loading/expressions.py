@@ -77,6 +77,8 @@ class Scope:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: set[str] = field(default_factory=set)
     """Is added to: the names of the secrets that were asked for."""
+    secrets_later: bool = False
+    """Secrets are looked for elsewhere than in the environment, once all that are asked for are known."""
 
     def inside(self, *extras: str) -> Scope:
         """A scope of its own for a branch: what becomes known there is not known outside until it is taken over."""
@@ -345,7 +347,7 @@ def _check_environment(name: str, scope: Scope) -> list[tuple[str, str]]:
 
 def _check_secret(name: str, scope: Scope) -> list[tuple[str, str]]:
     scope.secrets.add(name)
-    if name in scope.environment:
+    if name in scope.environment or scope.secrets_later:
         return []
     return [(f"the secret {name} is not set", f"put it into the environment variable {name}")]
 

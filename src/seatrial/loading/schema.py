@@ -58,6 +58,14 @@ def schema(registry: Registry) -> Schema:
     return _Maker(registry).make()
 
 
+def schema_of(registry: Registry, key: str, factory: type[Any]) -> Schema:
+    """The JSON Schema (2020-12) of documents that hold one thing under a key, described by a dataclass."""
+    maker = _Maker(registry)
+    top: dict[str, Schema] = {"$schema": _TEXT, "version": {}, key: maker.refer(factory)}
+    made = _object(top, required=[key])
+    return {"$schema": DRAFT, "title": f"Seatrial {key}", **made, "$defs": maker.defs}
+
+
 class _Maker:
     """Collects the definitions."""
 
@@ -145,14 +153,15 @@ class _Maker:
         return _object({**more, **own}, required=[*required, *needed])
 
     def _field(self, field: Field) -> Schema:
-        made = dict(field.shape.schema(self._reference))
+        made = dict(field.shape.schema(self.refer))
         if field.doc:
             made["description"] = field.doc
         if isinstance(field.default, str | int | float | bool) and field.default != "":
             made["default"] = field.default
         return made
 
-    def _reference(self, factory: type[Any]) -> Schema:
+    def refer(self, factory: type[Any]) -> Schema:
+        """A reference to the definition of a class, which is made when it is not there."""
         name = f"{factory.__module__.rpartition('.')[2]}.{factory.__qualname__}"
         if name not in self.defs:
             self.defs[name] = {}  # so that a class that holds itself ends here
@@ -161,7 +170,7 @@ class _Maker:
         return {"$ref": f"#/$defs/{name}"}
 
     def _levels(self) -> dict[str, Schema]:
-        made: dict[str, Schema] = {key: shape.schema(self._reference) for key, shape in KEYS.items()}
+        made: dict[str, Schema] = {key: shape.schema(self.refer) for key, shape in KEYS.items()}
         made["provider"] = {"type": "string", "description": self._names("provider")}
         made["system"] = {"$ref": "#/$defs/system"}
         made["deadlines"] = _object(dict.fromkeys(DEADLINES, _SPAN))

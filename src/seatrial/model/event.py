@@ -23,6 +23,9 @@ class Event:
     check_observed   step, check, verdict, passed, seen, expected, why, category, attempts, duration, allowed_failure
     node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed|moored), why
     fault            node, fault (crash|stop|restart|...), method, step
+    problems         step, problems: [{file, path (on this host, when it is there), line, column, severity, message}],
+                     count (of all), lines (what is useful where none has a place), log (relative to the suite's
+                     folder), again (the command that runs it alone)
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     log              level (debug|info|warning|error), text
     cluster          op (kept|reused|moored|dropped), deployed_by (a trial's id), nodes (names), duration, why

@@ -62,6 +62,7 @@ class Fold:
             "step_started": self._step_started,
             "step_finished": self._step_finished,
             "check_observed": self._check_observed,
+            "problems": self._problems,
             "node": self._node,
             "fault": self._fault,
             "output": self._output,
@@ -294,6 +295,10 @@ class Fold:
     def _check_observed(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].observed(data)
+
+    def _problems(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)
+        self._trees[event.trial].told(data)
 
     # Nodes, files and what is left
 

@@ -76,6 +76,8 @@ class StepPlan:
     outputs: Mapping[str, str] = field(default_factory=dict)
     """Names that are added to the step's outputs, each a CEL expression over `outputs`."""
     needs: tuple[str, ...] = ()
+    more: Mapping[str, object] = field(default_factory=dict)
+    """What its expressions see besides: a row of a matrix."""
     children: tuple[StepPlan, ...] = ()
     """All child steps in the order of the document: `steps`, then `rollback`, then `finally`."""
 

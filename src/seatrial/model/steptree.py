@@ -29,6 +29,7 @@ class StepTree:
         if row["status"] != "pending":
             # A new attempt, of this step or of one above it: what the last one left is no result of this one.
             row["validation_results"] = []
+            row.pop("problems", None)
             row.update(dict.fromkeys(_TOLD, ""))
             _reset(row["steps"])
         if attempt == 1:
@@ -75,6 +76,11 @@ class StepTree:
                 "allowed_failure": bool(data.get("allowed_failure")),
             }
         )
+
+    def told(self, data: Mapping[str, Any]) -> None:
+        """What a step's own output says of files, where its log is, and how it is run again."""
+        told = {key: data.get(key) for key in ("problems", "count", "lines", "log", "again")}
+        self._row(data)["problems"] = told
 
     def refresh(self, at: float) -> None:
         """Bring the durations of what is running up to this time."""

@@ -7,4 +7,4 @@ usual name. Options, all of them optional: `fold` (a shared fold that is fed bef
 """
 
 ALIASES: dict[str, str] = {"markdown": "github"}
-PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "page", "render", "timeline", "words")
+PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "page", "problems", "render", "stages", "timeline", "words")

@@ -125,10 +125,10 @@ class Live(Console):
         lines: list[tuple[str, str]] = []
         for trial in running[:SHOWN]:
             row = fold.suites[trial]
-            lines.append((f"{spin} {words.one_line(row['name'], 60)}  {_since(now, row)}", "bold cyan"))
+            lines.append((f"{spin} {words.one_line(row['name'], 60)}  {since(now, row)}", "bold cyan"))
             open_steps = [one for one in words.walk(row["workflow_steps"]) if one[1]["status"] == "running"]
             lines += [
-                (f"{'  ' * (depth + 1)}{words.title(step)}  {_since(now, step)}", "") for depth, step in open_steps
+                (f"{'  ' * (depth + 1)}{words.title(step)}  {since(now, step)}", "") for depth, step in open_steps
             ]
             if self._logged.get(trial):
                 lines.append((f"    {self._logged[trial]}", "dim"))
@@ -151,7 +151,8 @@ class Live(Console):
         return self.fold.at + clock - self._anchor[1]
 
 
-def _since(now: float, row: Mapping[str, Any]) -> str:
+def since(now: float, row: Mapping[str, Any]) -> str:
+    """How long something runs by now."""
     return words.seconds(max(0.0, now - float(row["started_at"])))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from seatrial.errors import StepStopped
@@ -31,7 +32,7 @@ class Parallel:
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the children. Outputs: `passed` (how many)."""
-        outcomes = await _Together(ctx, self.steps, self.fail_fast).run()
+        outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         bad = [(self.steps[at], one) for at, one in outcomes.items() if one.verdict is not Verdict.PASSED]
         if not bad:
             return {"passed": len(outcomes)}
@@ -47,7 +48,7 @@ class Parallel:
         )
 
 
-class _Together:
+class Together:
     """One run of the children; a child is known by its place, since ids are optional."""
 
     def __init__(self, ctx: Context, steps: tuple[StepPlan, ...], fail_fast: bool) -> None:
@@ -77,13 +78,21 @@ class _Together:
             if reason:
                 self._ctx.skip([child], reason)
                 return
-            self._begun.add(at)
-            outcome = await self._ctx.attempt(child)
-            self._outcomes[at] = outcome
+            async with self._turn(child):
+                if reason := self._stopped_by:  # while it waited for its turn
+                    self._ctx.skip([child], reason)
+                    return
+                self._begun.add(at)
+                outcome = await self._ctx.attempt(child)
+                self._outcomes[at] = outcome
             if outcome.verdict is not Verdict.PASSED and self._fail_fast and not self._stopped_by:
                 self._stop(at)
         finally:
             self._ended[at].set()
+
+    def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
+        """What a child has to wait for besides its needs, before it begins; held until it has ended."""
+        return nullcontext()
 
     def _why_not(self, child: StepPlan) -> str:
         for need in child.needs:

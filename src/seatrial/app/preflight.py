@@ -1,0 +1,127 @@
+"""`preflight`: from a pipeline document to an exit code, by the one engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from seatrial.app.project import Project, find
+from seatrial.app.run import RunOptions, RunReport, run_plan
+from seatrial.errors import UsageError
+from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
+from seatrial.pipeline.document import Pipeline
+from seatrial.pipeline.reading import read_pipeline
+from seatrial.pipeline.secrets import secrets_of
+from seatrial.pipeline.selection import Selection
+
+NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
+"""What a pipeline is called where nobody says otherwise."""
+
+FACES: Mapping[str, str] = {
+    "plain": "preflight",
+    "live": "preflight_live",
+    "json": "preflight_json",
+    "compact": "compact",
+}
+"""The reporter of each format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightOptions:
+    """What a caller may ask of a preflight."""
+
+    document: Path | None = None
+    """None: the project's, else the nearest `pipeline.yaml` upward."""
+    only: tuple[str, ...] = ()
+    from_: str = ""
+    fail_fast: bool = False
+    host: bool = False
+    parallel: int | None = None
+    run: RunOptions = field(default_factory=RunOptions)
+
+
+def main(options: PreflightOptions) -> int:
+    """Run the pipeline; the exit code of SPEC 9."""
+    return asyncio.run(preflight(options)).exit_code
+
+
+async def preflight(options: PreflightOptions) -> RunReport:
+    """Run the pipeline. DocumentError has every problem of the document, UsageError names the secrets that are
+    missing: nothing is started then."""
+    project = find(options.run.project)
+    read = read_pipeline(*_document(options, project), environ=os.environ)
+    plan = compile_pipeline(read, _wishes(options))
+    pipeline = read.pipeline
+    secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
+    run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
+    return await run_plan(plan, run, project=project, registry=project.registry(options.run.plugins))
+
+
+def listed(options: PreflightOptions) -> str:
+    """The stages and checks that would run, as text; nothing is started."""
+    read = read_pipeline(*_document(options, find(options.run.project)), environ=os.environ)
+    stages = compile_pipeline(read, _wishes(options)).suites[0].steps[0].children
+    lines = [f"{name_of(read)}  ({read.document.file})"]
+    for stage in stages:
+        needs = f"  needs {', '.join(stage.needs)}" if stage.needs else ""
+        lines.append(f"{stage.id}{needs}")
+        for check in stage.children:
+            needs = f"  needs {', '.join(check.needs)}" if check.needs else ""
+            title = f"  {check.description}" if check.description != check.id.partition("/")[2] else ""
+            lines.append(f"  {check.id}{title}{needs}")
+    return "\n".join(lines) + "\n"
+
+
+def schema_text() -> str:
+    """The JSON Schema of pipeline documents."""
+    import json
+
+    from seatrial.loading.schema import schema_of
+    from seatrial.registry import Registry
+
+    return json.dumps(schema_of(Registry(), "pipeline", Pipeline), indent=2, ensure_ascii=False) + "\n"
+
+
+def _document(options: PreflightOptions, project: Project) -> Sequence[Path]:
+    """The document that was named, the project's, or the nearest; UsageError when there is none."""
+    if options.document is not None:
+        path = options.document
+        return [path / NAMES[0]] if path.is_dir() else [path]
+    said = project.settings.value("pipeline")
+    if said:
+        return [_from_here(project.folder / said)]
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        for name in NAMES:
+            if (folder / name).is_file():
+                return [_from_here(folder / name)]
+    raise UsageError(
+        f"there is no {NAMES[0]} in {here} or above it; name the document (`seatrial preflight FILE`), "
+        'or say `pipeline = "FILE"` in seatrial.toml'
+    )
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _wishes(options: PreflightOptions) -> Wishes:
+    named = [str(options.document)] if options.document is not None else []
+    return Wishes(
+        selection=Selection(options.only, options.from_),
+        fail_fast=options.fail_fast,
+        host=options.host,
+        parallel=options.parallel,
+        command=("seatrial", "preflight", *named, *(["--host"] if options.host else [])),
+    )
+
+
+def show(options: PreflightOptions) -> int:
+    """Print what would run."""
+    sys.stdout.write(listed(options))
+    return 0

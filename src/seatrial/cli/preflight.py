@@ -1,0 +1,78 @@
+"""`preflight`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seatrial.cli.parser import Arguments, Command, Parser, one_of, positive
+
+FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
+
+
+def preflight_arguments(parser: Parser) -> None:
+    """All of `preflight`."""
+    parser.add_argument(
+        "document", nargs="?", type=Path, metavar="PIPELINE",
+        help="the document (default: the project's, else the nearest pipeline.yaml upward)",
+    )  # fmt: skip
+    choose = parser.add_argument_group("which checks")
+    choose.add_argument(
+        "--only", action="append", default=[], metavar="STAGE[/CHECK]", help="only this stage or check (repeatable)"
+    )
+    choose.add_argument(
+        "--from", dest="from_", default="", metavar="STAGE", help="this stage and those after it in the document"
+    )
+    choose.add_argument("--list", action="store_true", help="print what would run; start nothing")
+    how = parser.add_argument_group("how they run")
+    how.add_argument("--fail-fast", action="store_true", help="stop at the first check that did not pass")
+    how.add_argument("--host", action="store_true", help="run all on this machine, also what names an image")
+    how.add_argument(
+        "--parallel", type=positive, metavar="N", help="so many checks at a time (default: as many as cores)"
+    )
+    show = parser.add_argument_group("what is shown and kept")
+    show.add_argument(
+        "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
+        help="plain, live, json, compact (only what failed, for agents), github, none or auto",
+    )  # fmt: skip
+    show.add_argument("--report-dir", type=Path, metavar="DIR", help="a fresh folder for the report")
+
+
+def preflight(arguments: Arguments) -> int:
+    """Run the checks, or list them."""
+    from seatrial.app.preflight import PreflightOptions, main, show
+    from seatrial.app.run import RunOptions
+
+    run = RunOptions(
+        format=arguments.format or "",
+        report_dir=arguments.report_dir,
+        debug=arguments.debug,
+        color=False if arguments.no_color else None,
+    )
+    options = PreflightOptions(
+        document=arguments.document,
+        only=tuple(arguments.only),
+        from_=arguments.from_,
+        fail_fast=arguments.fail_fast,
+        host=arguments.host,
+        parallel=arguments.parallel,
+        run=run,
+    )
+    return show(options) if arguments.list else main(options)
+
+
+COMMANDS = {
+    "preflight": Command(
+        arguments=preflight_arguments,
+        act=preflight,
+        more="Exit code 0 only when every check passed: 1 a check failed, 3 one could not be judged (a tool is "
+        "missing, say), 2 the document is wrong or a secret is missing.",
+        examples=(
+            ("preflight", "the nearest pipeline.yaml"),
+            ("preflight --list", "what would run"),
+            ("preflight --only quality/mypy", "one check alone"),
+            ("preflight --from quality --fail-fast", "from a stage on, until something fails"),
+            ("preflight --format compact", "only what failed, and how to go on: for agents"),
+            ("preflight --format json >preflight.json", "one JSON document on standard output"),
+        ),
+    )
+}

@@ -1,0 +1,211 @@
+"""From a pipeline document to a plan of one suite: a graph of stages, each a graph of checks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.errors import CannotTell, UsageError, nearest
+from seatrial.loading import expressions
+from seatrial.loading.document import Place
+from seatrial.loading.matrix import expand
+from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
+from seatrial.pipeline.check import PipelineCheck
+from seatrial.pipeline.document import Check, Pipeline, Stage
+from seatrial.pipeline.reading import KEY, Read
+from seatrial.pipeline.selection import Selection, narrowed, row_of
+from seatrial.pipeline.stage import Stages, StageStep
+from seatrial.systems.pipeline import Pipeline as System
+from seatrial.systems.pipeline import PipelineSettings
+
+PROVIDER = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the command line says besides the document."""
+
+    selection: Selection = field(default_factory=Selection)
+    fail_fast: bool = False
+    host: bool = False
+    parallel: int | None = None
+    command: tuple[str, ...] = ("seatrial", "preflight")
+    """How it was called, without what selects: a check is run again by it and `--only`."""
+
+
+def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
+    """The plan of a pipeline that was read; UsageError when what was selected is not in it."""
+    pipeline = narrowed(read.pipeline, wishes.selection)
+    stages = tuple(_Compiler(read, pipeline, wishes).stages())
+    top = StepPlan(
+        kind="stages",
+        factory=Stages,
+        fields={},
+        step=Stages(steps=stages, fail_fast=wishes.fail_fast),
+        source=_source(read, (KEY, "stages"), 0),
+        children=stages,
+    )
+    suite = _suite(read, pipeline, wishes, top)
+    return Plan(
+        suites=(suite,),
+        budget=Budget(),
+        documents=(read.document.file,),
+        locate=lambda source: read.document.locate(_place(source), key=True)[0],
+    )
+
+
+def name_of(read: Read) -> str:
+    """What the pipeline is called: the name of its source's folder where it has none."""
+    return read.pipeline.name or read.source.name or KEY
+
+
+def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Suite:
+    budget = pipeline.budget
+    name = name_of(read)
+    folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+    settings = PipelineSettings(
+        parallel=wishes.parallel or budget.parallel or _cores(), cpus=budget.cpus, memory_gb=budget.memory_gb
+    )
+    source = Source(file=read.document.file, path=(KEY,))
+    return Suite(
+        test_id=f"preflight-{folder_name}",
+        name=name,
+        provider=PROVIDER,
+        parameters={"whole": True} if wishes.selection.whole else {"whole": False, **_selected(wishes.selection)},
+        steps=(top,),
+        system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
+        source=source,
+        document_folder=read.document.folder,
+        nodes=0,
+        secrets=read.secrets,
+    )
+
+
+def _selected(selection: Selection) -> dict[str, object]:
+    told: dict[str, object] = {"only": list(selection.only)} if selection.only else {}
+    return {**told, **({"from": selection.from_} if selection.from_ else {})}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Compiler:
+    """Makes the steps of one pipeline."""
+
+    def __init__(self, read: Read, pipeline: Pipeline, wishes: Wishes) -> None:
+        self._read, self._pipeline, self._wishes = read, pipeline, wishes
+
+    def stages(self) -> Iterator[StepPlan]:
+        """One step for each stage."""
+        for at, (name, stage) in enumerate(self._pipeline.stages.items()):
+            checks = self._checks(name, stage)
+            room = {plan.id: self._share(stage, plan) for plan in checks}
+            yield StepPlan(
+                kind="stage",
+                factory=StageStep,
+                fields={},
+                step=StageStep(steps=checks, room=room, fail_fast=self._wishes.fail_fast),
+                source=_source(self._read, (KEY, "stages", name), at),
+                id=name,
+                description=stage.title or f"{name.replace('-', ' ').replace('_', ' ').capitalize()} Stage",
+                condition=stage.if_,
+                needs=stage.needs,
+                children=checks,
+            )
+
+    def _share(self, stage: Stage, plan: StepPlan) -> tuple[float, float]:
+        check = stage.checks[plan.id.partition("/")[2].partition("[")[0]]
+        return check.cpus, check.memory_gb
+
+    def _checks(self, stage_name: str, stage: Stage) -> tuple[StepPlan, ...]:
+        rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
+        made: list[StepPlan] = []
+        for name, check in stage.checks.items():
+            needs = tuple(f"{stage_name}/{other}{suffix}" for other in check.needs for suffix, _ in rows[other])
+            for suffix, row in rows[name]:
+                place: Place = (KEY, "stages", stage_name, "checks", name)
+                id = f"{stage_name}/{name}{suffix}"
+                fields = self._fields(id, stage, check, row)
+                step = None if expressions.templated(fields) else PipelineCheck(**fields)
+                made.append(
+                    StepPlan(
+                        kind="pipeline_check",
+                        factory=PipelineCheck,
+                        fields=fields,
+                        step=step,
+                        source=_source(self._read, place, len(made)),
+                        id=id,
+                        description=_title(check, name, suffix, row),
+                        condition=check.if_,
+                        retry=check.retry,
+                        allow_failure=check.allow_failure,
+                        needs=needs,
+                        more={"matrix": row} if row else {},
+                    )
+                )
+        return tuple(made)
+
+    def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of the check's matrix that were selected, each with what its name ends in."""
+        found = [(_suffix(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
+        wanted = row_of(self._wishes.selection.only, f"{stage}/{name}")
+        known = [f"{stage}/{name}{suffix}" for suffix, _ in found]
+        for one in wanted:
+            if one not in known:
+                raise UsageError(f"--only: there is no {one!r}: {nearest(one, known, what='rows of its matrix')}")
+        yield from (one for one in found if not wanted or f"{stage}/{name}{one[0]}" in wanted)
+
+    def _fields(self, id: str, stage: Stage, check: Check, row: Mapping[str, Any]) -> dict[str, Any]:
+        expected = check.expect_exit_code
+        return {
+            "name": id,
+            "run_": check.run,
+            "source": str(self._read.source),
+            "cwd": check.cwd,
+            "env": {**self._pipeline.env, **stage.env, **check.env},
+            "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
+            "timeout": check.timeout,
+            "expect_exit_code": expected if isinstance(expected, tuple) else (expected,),
+            "pass_exit_codes": dict(check.pass_exit_codes),
+            "results": dict(check.outputs),
+            "artifacts": check.artifacts,
+            "image": check.image,
+            "build": check.build,
+            "copied": check.source == "copy",
+            "services": check.services,
+            "cpus": check.cpus,
+            "memory_gb": check.memory_gb,
+            "problems": check.problems,
+            "host": self._wishes.host,
+            "again": shlex.join([*self._wishes.command, "--only", id]),
+        }
+
+
+def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
+    """What people read; a row of a matrix is told unless the title tells it itself."""
+    title = check.title or name
+    if "${{" in title:
+        try:
+            return str(expressions.bind(title, {"matrix": row, "env": os.environ}))
+        except CannotTell:
+            return title
+    return f"{title} {suffix}" if suffix else title
+
+
+def _suffix(row: Mapping[str, Any]) -> str:
+    """`[python=3.11,os=linux]`."""
+    told = ",".join(f"{key}={expressions.as_text(value)}" for key, value in row.items())
+    return f"[{told}]" if told else ""
+
+
+def _source(read: Read, place: Sequence[str | int], at: int) -> Source:
+    # The engine counts children by the last part of a place: here they have names, so their number is put behind.
+    return Source(file=read.document.file, path=(*place, "", at))
+
+
+def _place(source: Source) -> Place:
+    return source.path[:-2] if source.path[-2:-1] == ("",) else source.path

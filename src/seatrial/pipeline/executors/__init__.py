@@ -1,0 +1,49 @@
+"""Where the command of a check runs: an executor takes a job to its end, and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from seatrial.pipeline.document import Build
+from seatrial.spi import Context, Finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One command of a check, with every value filled in."""
+
+    name: str
+    """`stage/check`."""
+    argv: tuple[str, ...]
+    source: Path
+    """The folder of the sources, on this host."""
+    cwd: str = ""
+    """A folder inside it."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables, secrets among them."""
+    timeout: float | None = None
+    image: str = ""
+    build: Build | None = None
+    copied: bool = False
+    """Whether it gets a copy of the sources, which it may change."""
+    services: tuple[str, ...] = ()
+    cpus: float = 1.0
+    memory_gb: float = 0.0
+
+
+class Executor(Protocol):
+    """One place where jobs can run."""
+
+    async def run(self, ctx: Context, job: Job) -> Finished:
+        """Run it to its end. TimedOut after its timeout; ToolMissing, CannotTell when it could not be run at all."""
+
+
+def executor_for(job: Job, *, host: bool) -> Executor:
+    """Who runs a job; `host`: everything runs on this host, whatever the document says of images."""
+    from seatrial.pipeline.executors.container import Container
+    from seatrial.pipeline.executors.host import Host
+
+    return Host() if host or not (job.image or job.build) else Container()

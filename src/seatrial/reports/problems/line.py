@@ -1,0 +1,62 @@
+"""One problem, and the way of most tools to tell it: `file:line:column: message` on a line of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a tool says of a place; line and column count from 1, 0 when it does not say."""
+
+    file: str
+    line: int
+    message: str
+    column: int = 0
+    severity: str = "error"
+    """error, warning or notice."""
+
+    def __str__(self) -> str:
+        where = self.file + (f":{self.line}" if self.line else "")
+        return f"{where}: {self.message}"
+
+
+Matcher = Callable[[Sequence[str]], Iterable[Problem]]
+"""From the lines of an output, without terminal escapes, to its problems in their order."""
+
+# A path has a dot or a slash in it, or `12:30: the message` would be a file; a URL is none.
+_PLACE = re.compile(
+    r"(?P<file>(?:[A-Za-z]:\\|\.{0,2}/)?[\w@+~.\-/\\\[\]()]*[./\\][\w@+~.\-/\\\[\]()]*\w)"
+    r":(?P<line>\d+)(?::(?P<column>\d+))?:?\s+(?P<message>\S.*)"
+)
+_SEVERITY = re.compile(r"(?:fatal )?(error|warning|note|info|notice)\b", re.IGNORECASE)
+_WORDS = {"warning": "warning", "note": "notice", "info": "notice", "notice": "notice"}
+
+
+def by_line(lines: Sequence[str]) -> Iterator[Problem]:
+    """Every line that begins with a place in a file."""
+    for line in lines:
+        found = _PLACE.match(line.strip())
+        if found:
+            yield problem(found)
+
+
+def problem(found: re.Match[str]) -> Problem:
+    """A problem from a match with the groups file, line, column and message."""
+    groups = found.groupdict()
+    message = groups["message"].strip()
+    return Problem(
+        file=groups["file"].removeprefix("./"),
+        line=int(groups.get("line") or 0),
+        message=message,
+        column=int(groups.get("column") or 0),
+        severity=severity(message),
+    )
+
+
+def severity(message: str) -> str:
+    """What the first word of a message says; error where it says nothing."""
+    word = _SEVERITY.match(message)
+    return _WORDS.get(word[1].lower(), "error") if word else "error"

@@ -1,0 +1,204 @@
+"""A pipeline's result as stages and checks: one view for the console, the JSON and the short form, so that they agree.
+
+A check is `passed`, `failed`, `unknown` or `skipped` (or `running`, `pending` while the run goes on); one whose failure
+was allowed is `allowed`. A stage is the worst of its checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from seatrial.model.fold import Fold
+from seatrial.reports import words
+from seatrial.reports.words import Row
+
+STOPPED = "stopped: "
+
+_RESULTS = {
+    0: "passed",
+    1: "failed",
+    4: "left behind",
+    5: "nothing ran",
+    129: "interrupted",
+    130: "interrupted",
+    143: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
+    """One check."""
+
+    id: str
+    """`stage/check`: what `--only` takes."""
+    name: str
+    title: str
+    status: str
+    duration: float
+    error: str = ""
+    reason: str = ""
+    """Why it was skipped."""
+    note: str = ""
+    """What its passing exit code means."""
+    cached: bool = False
+    attempts: int = 1
+    problems: Sequence[Mapping[str, Any]] = ()
+    count: int = 0
+    """Problems that there are; fewer may be listed."""
+    lines: Sequence[str] = ()
+    """What is useful to read where it did not pass, the problems first."""
+    log: str = ""
+    """Where all that it printed is, relative to the run's folder."""
+    again: str = ""
+    """The command that runs it alone."""
+
+    @property
+    def red(self) -> bool:
+        """Whether it keeps the pipeline from passing."""
+        return self.status in ("failed", "unknown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """One stage with its checks."""
+
+    name: str
+    title: str
+    status: str
+    duration: float
+    checks: tuple[CheckView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineView:
+    """The whole."""
+
+    name: str
+    result: str
+    exit_code: int
+    duration: float
+    whole: bool
+    """Whether all checks of the document were selected."""
+    stages: tuple[StageView, ...]
+    error: str
+    """What went wrong beside the checks; empty where a check tells it."""
+    left: tuple[str, ...]
+
+    def checks(self) -> Iterator[CheckView]:
+        """All of them, in the order of the document."""
+        return (check for stage in self.stages for check in stage.checks)
+
+    def count(self, *statuses: str) -> int:
+        """How many checks have one of these statuses."""
+        return sum(check.status in statuses for check in self.checks())
+
+
+def pipeline_of(fold: Fold) -> PipelineView:
+    """The pipeline that a run was of, as it stands now."""
+    run = fold.results()
+    row: Row = run["results"][0] if run["results"] else {"name": "", "workflow_steps": [], "error": "", "folder": ""}
+    stages = tuple(stage_of(step, row) for step in stage_rows(row))
+    left = [*run["left_behind"], *(one for each in run["results"] for one in each["left_behind"])]
+    red = any(check.red for stage in stages for check in stage.checks)
+    code = int(run["exit_code"])
+    return PipelineView(
+        name=words.one_line(row["name"], 80),
+        result=_RESULTS.get(code, "unknown"),
+        exit_code=code,
+        duration=run["duration"],
+        whole=bool(row.get("provenance", {}).get("parameters", {}).get("whole", True)),
+        stages=stages,
+        error="" if red else words.one_line(row["error"] or row.get("reason", ""), 600),
+        left=tuple(words.left_line(one) for one in left),
+    )
+
+
+def stage_rows(suite: Row) -> list[Row]:
+    """The rows of the stages, in the order of the document."""
+    return [step for _, step in words.walk(suite["workflow_steps"]) if step["step_type"] == "stage"]
+
+
+def stage_of(step: Row, suite: Row) -> StageView:
+    """One stage."""
+    outer = step["reason"] if step["status"] == "skipped" else ""
+    checks = tuple(_check(one, suite, step["id"], outer) for one in step["steps"])
+    return StageView(
+        name=step["id"],
+        title=words.one_line(step["description"] or step["id"], 80),
+        status=_stage_status(step, checks),
+        duration=step["duration"],
+        checks=checks,
+    )
+
+
+def _stage_status(step: Row, checks: Sequence[CheckView]) -> str:
+    if step["status"] in ("pending", "running") and not step.get("interrupted"):
+        return str(step["status"])
+    statuses = {check.status for check in checks}
+    for status in ("failed", "unknown"):
+        if status in statuses:
+            return status
+    if step["verdict"] in ("failed", "unknown"):
+        return str(step["verdict"])
+    return "skipped" if statuses <= {"skipped"} else "passed"
+
+
+def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
+    status, reason = _status(row)
+    if status == "skipped" and outer:
+        reason = outer
+    told = row.get("problems") or {}
+    problems = told.get("problems") or ()
+    wrong = status in ("failed", "unknown", "allowed")
+    outputs = row["outputs"] if isinstance(row["outputs"], Mapping) else {}
+    log = str(told.get("log") or "")
+    return CheckView(
+        id=row["id"],
+        name=row["id"].partition("/")[2] or row["id"],
+        title=words.one_line(row["description"] or row["id"], 80),
+        status=status,
+        duration=row["duration"],
+        error=words.one_line(row["error"], 600) if wrong else "",
+        reason=_short(reason, stage),
+        note=words.one_line(outputs.get("note", ""), 80),
+        cached=bool(outputs.get("cached")),
+        attempts=row["attempts"],
+        problems=problems if wrong else (),
+        count=int(told.get("count") or 0),
+        lines=tuple(_lines(row, problems, told)) if wrong else (),
+        log=str(PurePath(suite["folder"]) / log) if log and wrong else "",
+        again=str(told.get("again") or "") if wrong else "",
+    )
+
+
+def _status(row: Row) -> tuple[str, str]:
+    """The status of a check, and the reason when it did not run to its end."""
+    state = words.state(row)
+    if state == "unknown" and row["error"] == "interrupted":
+        return "skipped", f"{STOPPED}it was cut off"
+    if state == "interrupted":
+        return "unknown", ""
+    return state, row["reason"]
+
+
+def _short(reason: str, stage: str) -> str:
+    """A reason as people read it: checks of the same stage go by their own names."""
+    text = words.one_line(reason, 200).replace(f"{stage}/", "")
+    return text.replace("fail_fast: pipeline_check ", "stopped by ").replace("fail_fast: stage ", "stopped by ")
+
+
+def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> Iterator[str]:
+    """What helps, a line each: problems with their places; else the error, and the end of the output."""
+    for one in problems:
+        where = one["file"] + (f":{one['line']}" if one["line"] else "")
+        yield words.one_line(f"{where}: {one['message']}", 300)
+    if problems:
+        return
+    lines = [words.one_line(line, 300) for line in told.get("lines") or ()]
+    error = words.one_line(row["error"], 300)
+    if error and error not in lines:
+        yield error
+    yield from lines
