@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -65,11 +65,12 @@ def hold(
     if compiled.powers:
         system = suite.system
         held = frozenset(provider.powers) | frozenset(system.factory.powers(system.settings))
+        reasons: Mapping[Powers, str] = getattr(provider, "why_missing", {})
         usable = held - BY_API if suite.power == "guest" else held
         for step, kind, place in compiled.powers:
             missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
-                _missing(suite, problems, document, kind, missing, place, held=held)
+                _missing(suite, problems, document, kind, missing, place, held=held, reasons=reasons)
 
 
 def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: SystemPlan, *, on: str) -> str:
@@ -114,6 +115,7 @@ def _missing(
     place: tuple[str | int, ...],
     *,
     held: frozenset[Powers],
+    reasons: Mapping[Powers, str],
 ) -> None:
     words = ", ".join(missing)
     if frozenset(missing) <= held:
@@ -121,7 +123,8 @@ def _missing(
         hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
     else:
         message = f"the step {kind!r} needs the power {words!r}, which the provider {suite.provider!r} does not have"
-        hint = f"it has: {', '.join(sorted(held)) or 'none'}"
+        why = dict.fromkeys(reasons[one] for one in missing if one in reasons)
+        hint = "; ".join([f"it has: {', '.join(sorted(held)) or 'none'}", *why])
     problems.add(document, place, message, hint, kind="power")
 
 
