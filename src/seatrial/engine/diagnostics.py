@@ -1,7 +1,8 @@
 """What the nodes can tell when a suite did not pass, kept before anything is torn down.
 
 Every part has a deadline of its own and every node is asked at the same time, so that a dead node costs only its own
-few seconds; what is not there is told with why. It decides nothing: the verdict stands before it begins.
+few seconds; what is not there is told with why. It decides nothing: the verdict stands before it begins. Whatever a
+plugin raises here, its sys.exit too, must not keep the sweep that follows from giving everything back.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.spi import Console, Reasons
 
-DEADLINE = 20.0
+DEADLINE = 25.0
 """Seconds for all of it."""
 
-ANSWER = 3.0
+ANSWER = 5.0
 """Seconds in which a node's link has to answer before anything else is asked over it."""
 
 PART = 8.0
@@ -131,7 +132,9 @@ class _Collector:
         try:
             async with asyncio.timeout(PART):
                 nodes = list(await ctx.nodes())
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             ctx.log(f"the system cannot tell its nodes: {type(error).__name__}: {error}", "warning")
         known = {node.name for node in nodes}
         for entry in trial.run.ledger.out(trial.id):
@@ -155,10 +158,12 @@ class _Collector:
         """All that its shell tells; nothing more is asked of a node that does not answer."""
         try:
             async with asyncio.timeout(ANSWER):
-                if self._places and await self._trial.provider.state(node) in (PowerState.STOPPED, PowerState.PAUSED):
+                if self._places and await self._is_off(node):
                     raise CannotTell("the node is not running")
                 await self._ctx.link(node).run(["true"], timeout=ANSWER)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             why = f"it does not answer within {ANSWER:g} s" if isinstance(error, TimeoutError) else _said(error)
             self._found[node.name].missing.update(dict.fromkeys(parts, why))
             return
@@ -171,6 +176,15 @@ class _Collector:
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(one(part))
+
+    async def _is_off(self, node: Node) -> bool:
+        """Whether there is no use in asking it; where the provider cannot say, asking tells."""
+        try:
+            return await self._trial.provider.state(node) in (PowerState.STOPPED, PowerState.PAUSED)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            return False
 
     async def _asked(self, node: Node, script: str) -> str:
         done = await self._ctx.link(node).run(["sh", "-c", _HEAD + script], timeout=PART)
@@ -209,7 +223,9 @@ class _Collector:
         try:
             async with asyncio.timeout(PART):
                 logs: Mapping[str, str] = await evidence(self._ctx)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             return {node.name: f"no log: {_said(error)}" for node in nodes}
         return logs
 
@@ -220,7 +236,9 @@ class _Collector:
             async with asyncio.timeout(PART):
                 text = await ask()
             self._write(node, part, text)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             found.missing[part] = f"not there within {PART:g} s" if isinstance(error, TimeoutError) else _said(error)
             return
         del found.missing[part]
@@ -279,9 +297,11 @@ class _Collector:
 async def _or_why(answer: Awaitable[str]) -> str:
     try:
         return await answer or "not known"
-    except Exception as error:
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
         return f"not known: {_said(error)}"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}"
