@@ -25,10 +25,17 @@ class Server:
     """Set when a command `hang` has begun."""
     cut: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a command `hang` was ended from outside."""
+    slow_login: float = 0.0
+    """Seconds that the server thinks about a login."""
+    greetings: int = 0
+    """Connections that were made and spoken to."""
+    most_sessions: int = 0
+    """Commands at a time."""
     host_key: Any = None
     user_key: Any = None
     _acceptor: Any = None
     _open: set[Any] = field(default_factory=set)
+    _sessions: int = 0
 
     def __post_init__(self) -> None:
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -53,7 +60,15 @@ class Server:
         class Door(asyncssh.SSHServer):
             def connection_made(self, conn: Any) -> None:
                 self.conn = conn
+                server.greetings += 1
                 server._open.add(conn)
+
+            async def begin_auth(self, username: str) -> bool:
+                await asyncio.sleep(server.slow_login)
+                return True
+
+            def connection_requested(self, *_: object) -> bool:
+                return True
 
             def connection_lost(self, exc: Exception | None) -> None:
                 server._open.discard(self.conn)
@@ -69,6 +84,7 @@ class Server:
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(public),
             process_factory=self._handle,
+            encoding=None,
             sftp_factory=lambda chan: asyncssh.SFTPServer(chan, chroot=str(self.folder).encode()),
             reuse_address=True,
         )
@@ -82,6 +98,18 @@ class Server:
         await self._acceptor.wait_closed()
 
     async def _handle(self, process: Any) -> None:
+        self._sessions += 1
+        self.most_sessions = max(self.most_sessions, self._sessions)
+        try:
+            await self._run(process)
+        finally:
+            self._sessions -= 1
+
+    async def _run(self, process: Any) -> None:
+        if process.command.startswith("wait "):
+            await asyncio.sleep(float(process.command.split()[1]))
+            process.exit(0)
+            return
         if process.command == "hang":
             self.running.set()
             try:
@@ -95,13 +123,13 @@ class Server:
         if process.command == "die":
             process.exit_with_signal("KILL")
             return
-        stdin = (await process.stdin.read()).encode()
+        stdin = await process.stdin.read()
         child = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", process.command, stdin=-1, stdout=-1, stderr=-1, cwd=self.folder
         )
         out, err = await child.communicate(stdin)
-        process.stdout.write(out.decode())
-        process.stderr.write(err.decode())
+        process.stdout.write(out)
+        process.stderr.write(err)
         process.exit(child.returncode)
 
 

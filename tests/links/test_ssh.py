@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import socket
@@ -12,7 +13,7 @@ import asyncssh
 import pytest
 from tests.links.ssh_server import Server, serving
 
-from seatrial.errors import LinkDown, LinkLost, LinkRefused
+from seatrial.errors import LinkDown, LinkLost, LinkRefused, ToolMissing
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
 from seatrial.spi import Link
@@ -226,3 +227,240 @@ def test_a_record_is_read_by_its_keys(tmp_path: Path) -> None:
     node = Node(name="n12", ssh={"host": "192.0.2.7"})
     assert str(SSHLink(node)) == "n12 (root@192.0.2.7:22)"
     assert str(SSHLink(dataclasses.replace(node, ssh={"host": "h", "port": "2222", "user": "u"}))) == "n12 (u@h:2222)"
+
+
+def test_whoever_knows_that_a_node_went_down_ends_what_runs_there_at_once(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        running = asyncio.create_task(link.run("hang"))
+        await server.running.wait()
+        begun = time.monotonic()
+        link.abort()
+        with pytest.raises(LinkLost, match="hang"):
+            await running
+        assert time.monotonic() - begun < 0.5
+        assert (await link.run(["echo", "back"])).stdout == "back\n"
+        assert server.logins == 2
+
+    on(tmp_path, act)
+
+
+def test_all_who_want_a_connection_wait_for_one_login_and_it_goes_on_when_one_gives_up(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        server.slow_login = 0.6
+        impatient = asyncio.create_task(link.run(["true"], timeout=0.2))
+        patient = [asyncio.create_task(link.run(["true"])) for _ in range(3)]
+        with pytest.raises(LinkDown, match=r"0\.2 s"):
+            await impatient
+        assert all(done.ok for done in await asyncio.gather(*patient))
+        assert server.logins == 1
+        assert server.greetings == 1
+
+    on(tmp_path, act)
+
+
+def test_a_login_that_is_let_go_is_a_lost_link_and_no_cancellation(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        server.slow_login = 10
+        wanting = asyncio.create_task(link.run(["true"]))
+        async with asyncio.timeout(5):
+            while not server.greetings:
+                await asyncio.sleep(0.01)
+        link.abort()
+        with pytest.raises(LinkLost, match="let go"):
+            await wanting
+
+    on(tmp_path, act)
+
+
+def test_looking_at_a_port_that_is_forwarded_to_nobody_is_quick_and_finds_nobody(tmp_path: Path) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def act(server: Server, link: SSHLink) -> None:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            with pytest.raises(LinkDown, match="hung up before it said anything"):
+                await SSHLink(server.node(port=port)).run(["true"])
+
+    on(tmp_path, act)
+
+
+def test_a_node_that_gets_ready_is_noticed_within_100_ms(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        await server.crash()
+        await link.close()
+        up = 0.0
+
+        async def boot() -> None:
+            nonlocal up
+            await asyncio.sleep(0.5)
+            await server.start()
+            up = time.monotonic()
+
+        booting = asyncio.create_task(boot())
+        while True:
+            try:
+                await link.run(["true"])
+                break
+            except LinkDown:
+                await asyncio.sleep(0.05)
+        noticed = time.monotonic() - up
+        await booting
+        assert noticed < 0.1 + 0.2  # and one login
+
+    on(tmp_path, act)
+
+
+def test_of_an_output_without_end_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        done = await link.run("echo first; head -c 9000000 /dev/zero | tr '\\0' x; echo last")
+        assert done.stdout.startswith("first\n")
+        assert done.stdout.endswith("xlast\n")
+        assert "bytes were cut here" in done.stdout
+        assert 4 * 1024 * 1024 <= len(done.stdout) < 4 * 1024 * 1024 + 200
+        whole = await link.run("head -c 4000000 /dev/zero | tr '\\0' x")
+        assert whole.stdout == "x" * 4_000_000
+
+    on(tmp_path, act)
+
+
+def test_more_commands_than_a_server_allows_on_a_connection_wait_for_their_turn(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        done = await asyncio.gather(*(link.run("sleep 0.1; echo on") for _ in range(25)))
+        assert {one.stdout for one in done} == {"on\n"}
+        assert server.most_sessions <= 10
+
+    on(tmp_path, act)
+
+
+def test_a_port_of_the_node_is_reached_through_a_forward_as_long_as_it_is_used(tmp_path: Path) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"inside")
+        writer.close()
+
+    async def act(server: Server, link: SSHLink) -> None:
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as service:
+            inner = service.sockets[0].getsockname()[1]
+            async with link.forward("127.0.0.1", inner) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                assert await reader.read() == b"inside"
+                writer.close()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
+
+    on(tmp_path, act)
+
+
+def test_a_node_behind_another_is_reached_through_it(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        gate = Server(_made(tmp_path / "gate"))
+        await gate.start()
+        try:
+            behind = SSHLink(server.node(jump=dict(gate.node().ssh)))
+            assert (await behind.run(["echo", "through"])).stdout == "through\n"
+            assert (gate.logins, server.logins) == (1, 1)
+            await behind.close()
+            wrong = SSHLink(server.node(jump={**gate.node().ssh, "known_host": server.known_host}))
+            with pytest.raises(LinkRefused, match="jump host"):
+                await wrong.run(["true"])
+            await wrong.close()
+        finally:
+            await gate.crash()
+
+    on(tmp_path, act)
+
+
+SUDO = """#!/bin/sh
+[ "$1 $2" = "-n --" ] || [ "$*" = "-n true" ] || exit 9
+[ -e %s ] || { echo "sudo: a password is required" >&2; exit 1; }
+[ "$1 $2" = "-n --" ] && shift 2 || shift
+exec env BY_SUDO=1 "$@"
+"""
+
+
+def test_root_is_had_by_sudo_and_a_password_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = tmp_path / "allowed"
+    sudo = _made(tmp_path / "bin") / "sudo"
+    sudo.write_text(SUDO % allowed)
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
+
+    async def act(server: Server, link: SSHLink) -> None:
+        with pytest.raises(LinkRefused, match=r"tester may not run commands as root .*password is required"):
+            await link.run(["true"])
+        allowed.touch()
+        assert (await link.run("echo $BY_SUDO $X", env={"X": "y"})).stdout == "1 y\n"
+        assert (await link.run("echo sudo >&2; exit 3")).exit_code == 3
+        local = tmp_path / "local"
+        local.write_bytes(os.urandom(700_000))
+        await link.put(local, f"{tmp_path}/there")
+        await link.get(f"{tmp_path}/there", tmp_path / "again")
+        assert (tmp_path / "again").read_bytes() == local.read_bytes()
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            await link.get(f"{tmp_path}/nowhere", tmp_path / "never")
+        assert not (tmp_path / "never").exists()
+        root = SSHLink(server.node(become=True))
+        assert (await root.run("echo ${BY_SUDO:-none}")).stdout == "none\n"
+        await root.close()
+
+    on(tmp_path, act, user="tester", become=True)
+
+
+def test_a_node_without_sudo_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_made(tmp_path / "bin") / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+    async def act(server: Server, link: SSHLink) -> None:
+        with pytest.raises(ToolMissing, match="no sudo"):
+            await link.sudo("true")
+
+    on(tmp_path, act, user="tester")
+
+
+def test_host_keys_are_found_in_a_file_of_known_hosts(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        known = tmp_path / "known"
+        node = server.node(known_host="", known_hosts=str(known))
+        wanted = rf"compare the key's fingerprint.*ssh-keyscan -p {server.port} 127\.0\.0\.1 >> {known}"
+        for text in (None, "other.example.org ssh-ed25519 AAAA\n"):
+            if text:
+                known.write_text(text)
+            with pytest.raises(LinkRefused, match=wanted):
+                await SSHLink(node).run(["true"])
+        assert server.logins == 0
+        known.write_text(f"[127.0.0.1]:{server.port} {server.known_host}\n")
+        known_by_file = SSHLink(node)
+        assert (await known_by_file.run(["true"])).ok
+        await known_by_file.close()
+        other = asyncssh.generate_private_key("ssh-ed25519").export_public_key("openssh").decode()
+        known.write_text(f"[127.0.0.1]:{server.port} {other}\n")
+        with pytest.raises(LinkRefused, match="identity"):
+            await SSHLink(node).run(["true"])
+
+    on(tmp_path, act)
+
+
+def test_the_health_of_ten_nodes_is_looked_at_at_the_same_time(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            servers = [await stack.enter_async_context(serving(_made(tmp_path / str(one)))) for one in range(10)]
+            links = [SSHLink(server.node()) for server in servers]
+
+            async def look(some: list[SSHLink]) -> float:
+                begun = time.perf_counter()
+                # As long as a machine of its own takes for a command; here all ten share two processors with us.
+                assert all(done.ok for done in await asyncio.gather(*(link.run("wait 0.1") for link in some)))
+                return time.perf_counter() - begun
+
+            await look(links)
+            one, ten = min([await look(links[:1]) for _ in range(3)]), min([await look(links) for _ in range(3)])
+            for link in links:
+                await link.close()
+            assert ten <= 2 * one
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
