@@ -1,38 +1,17 @@
-"""What all tests share: a missing back end is skipped with a reason, a required one never is."""
+"""What all tests share: missing back ends are skipped with a reason, required ones never are; nothing is left."""
 
 from __future__ import annotations
 
-import functools
 import os
-import shutil
-import subprocess
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pytest
 from hypothesis import settings
+from tests.backends import podman as podman_here
+from tests.backends import session
+from tests.backends.docker import Dockerd
 
 REQUIRED = "SEATRIAL_REQUIRE_BACKENDS"
-
-# Each back end's program, and the Debian package that brings it.
-PROGRAMS = {
-    "etcd": ("etcd", "etcd-server"),
-    "postgresql": ("postgres", "postgresql"),
-}
-
-
-@functools.cache
-def missing(name: str) -> str | None:
-    """Say why the back end cannot be used here, or None when it can; tried by running it, not by finding its file."""
-    program, package = PROGRAMS[name]
-    # Debian keeps PostgreSQL's server programs off PATH, one folder per version.
-    beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
-    found = shutil.which(program) or next((str(path) for path in reversed(beside)), None)
-    if found is None:
-        return f"{program} is not installed: `make backends` installs the Debian package {package}"
-    tried = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20, check=False)
-    if tried.returncode != 0:
-        return f"{found} --version ended with {tried.returncode}: {tried.stderr.strip()}"
-    return None
 
 
 def required() -> set[str]:
@@ -44,15 +23,47 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine makes an example slow, not wrong.
     settings.register_profile("seatrial", deadline=None)
     settings.load_profile("seatrial")
-    if unknown := required() - set(PROGRAMS):
-        raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(PROGRAMS)}")
+    if unknown := required() - set(session.KNOWN):
+        raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(session.KNOWN)}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    session.apart(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("backend"):
         for name in mark.args:
-            why = missing(name)
+            why = session.missing(name)
             if why and name in required():
                 pytest.fail(f"{REQUIRED} asks for {name}, but {why}", pytrace=False)
             if why:
                 pytest.skip(why)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end of the session: no container, machine, network, bridge or mount of any test is there."""
+    yield
+    left = session.end(tmp_path_factory.getbasetemp())
+    assert not left, "the tests of this process left behind: " + ", ".join(left)
+
+
+@pytest.fixture(scope="session")
+def podman() -> Mapping[str, str]:
+    """What the environment of a test's own call of podman has to hold beside ours, so that it works here."""
+    return podman_here.environment()
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Dockerd:
+    """The Docker daemon of this test process: `host` for DOCKER_HOST, `run(...)` calls the command."""
+    return session.dockerd()
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[str]:
+    """The address of this test process's libvirt daemon, which is also in LIBVIRT_DEFAULT_URI from then on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIBVIRT_DEFAULT_URI", session.uri())
+        yield session.uri()

@@ -1,0 +1,112 @@
+"""The daemons of one test process: started when the first test needs them, ended with the session, nothing left."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from scripts.libvirtd.daemon import Daemon, NoDaemon, start
+from tests.backends import docker, podman, programs
+
+_started: dict[str, docker.Dockerd | Daemon] = {}
+
+
+def _docker() -> str | None:
+    if why := docker.absent():
+        return why
+    docker.forget_killed()
+    daemon = docker.Dockerd()
+    why = daemon.ready()
+    if why is None:
+        _started["docker"] = daemon
+    else:
+        daemon.stop()
+    return why
+
+
+def _libvirt() -> str | None:
+    try:
+        import libvirt  # noqa: F401 - an extra
+        import pycdlib  # noqa: F401
+    except ImportError as error:
+        return f"{error.name} is not installed: `make backends`, then `make install`"
+    images = docker.ROOT / ".images"
+    if absent := [name for name in ("node.qcow2", "vmlinux", "initrd.img") if not (images / name).exists()]:
+        return f"{images} has no {', '.join(absent)}: `make backends` makes them"
+    try:
+        _started["libvirt"] = start()
+    except NoDaemon as error:
+        return str(error)
+    return None
+
+
+KNOWN: Mapping[str, Callable[[], str | None]] = {
+    "etcd": lambda: programs.why_not("etcd", "etcd-server"),
+    "postgresql": lambda: programs.why_not("postgres", "postgresql"),
+    "podman": podman.why_not,
+    "docker": _docker,
+    "libvirt": _libvirt,
+}
+"""Each back end, and what says why it cannot be used here (None when it can), found out by doing."""
+
+APART = ("docker", "libvirt")
+"""Those whose tests all run in one process: one daemon, and never two tests with virtual machines at a time."""
+
+
+@functools.cache
+def missing(name: str) -> str | None:
+    """Why a back end cannot be used here, or None when it can."""
+    return KNOWN[name]()
+
+
+def uri() -> str:
+    """The address of this process's libvirt daemon; a test that asks for it has the mark `backend("libvirt")`."""
+    assert missing("libvirt") is None
+    daemon = _started["libvirt"]
+    assert isinstance(daemon, Daemon)
+    return daemon.uri
+
+
+def dockerd() -> docker.Dockerd:
+    """This process's Docker daemon; a test that asks for it has the mark `backend("docker")`."""
+    assert missing("docker") is None
+    daemon = _started["docker"]
+    assert isinstance(daemon, docker.Dockerd)
+    return daemon
+
+
+def end(below: Path) -> list[str]:
+    """End the daemons; what tests left in them, and what the projects in a folder left in podman."""
+    left: list[str] = []
+    for daemon in _started.values():
+        if isinstance(daemon, docker.Dockerd):
+            left += [*daemon.left(), *daemon.stop()]
+        else:
+            left += _in_libvirt(daemon.uri)
+            left += [said for said in [daemon.stop()] if said]
+    _started.clear()
+    if podman.why_not.cache_info().currsize and podman.why_not() is None:
+        left += podman.left("podman", podman.environment(), below)
+    return left
+
+
+def _in_libvirt(uri: str) -> list[str]:
+    import libvirt
+
+    connection = libvirt.open(uri)
+    try:
+        found = [f"the machine {domain.name()} (libvirt)" for domain in connection.listAllDomains()]
+        return found + [f"the network {network.name()} (libvirt)" for network in connection.listAllNetworks()]
+    finally:
+        connection.close()
+
+
+def apart(items: list[pytest.Item]) -> None:
+    """Put the tests of such a back end into one group: `--dist loadgroup` gives it to one process."""
+    for item in items:
+        names = {name for mark in item.iter_markers("backend") for name in mark.args}
+        for name in APART:
+            if name in names:
+                item.add_marker(pytest.mark.xdist_group(name))

@@ -1,0 +1,76 @@
+"""The back ends of the tests themselves."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+from scripts.images.engines import IMAGE
+from tests.backends import podman as podman_here
+
+
+@pytest.mark.backend("podman")
+def test_podman_starts_the_node_image_with_the_settings_of_the_fixture(podman):
+    done = subprocess.run(
+        [
+            "podman",
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            IMAGE,
+            "sh",
+            "-c",
+            "test -x /usr/sbin/sshd && cat /etc/hostname",
+        ],
+        env={**os.environ, **podman},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.backend("podman")
+def test_a_container_that_a_test_leaves_is_told(podman, tmp_path):
+    env = {**os.environ, **podman}
+    name = f"seatrial-tests-{os.getpid()}"
+    label = f"seatrial.project={tmp_path}"
+    subprocess.run(["podman", "create", "--name", name, "--label", label, IMAGE], env=env, check=True, timeout=60)
+    try:
+        assert podman_here.left("podman", podman, tmp_path) == [f"the container ['{name}'] (podman)"]
+        assert podman_here.left("podman", podman, tmp_path / "other") == []
+    finally:
+        subprocess.run(["podman", "rm", "--force", name], env=env, check=True, timeout=60)
+
+
+@pytest.mark.backend("docker")
+def test_docker_starts_the_node_image_and_reaches_it_over_a_network(dockerd):
+    assert dockerd.run("network", "create", "probe").returncode == 0
+    try:
+        started = dockerd.run("run", "--detach", "--rm", "--name", "one", "--network", "probe", IMAGE, "sleep", "60")
+        assert started.returncode == 0, started.stderr
+        assert {"the container one (docker)", "the network probe (docker)"} <= set(dockerd.left())
+        address = dockerd.run(
+            "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "one"
+        ).stdout.strip()
+        # Nothing listens there: the container itself says so.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, 22), 10)
+    finally:
+        dockerd.run("rm", "--force", "one")
+        dockerd.run("network", "rm", "probe")
+    assert dockerd.left() == []
+
+
+@pytest.mark.backend("libvirt")
+def test_the_libvirt_daemon_of_the_tests_answers_at_its_own_address(libvirtd):
+    import libvirt
+
+    connection = libvirt.open()
+    try:
+        assert "seatrial-libvirtd-" in libvirtd
+        assert connection.listAllDomains() == []
+    finally:
+        connection.close()
