@@ -24,10 +24,10 @@ from seatrial.model.cluster import (
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, RecordsReport
+from seatrial.spi import Context, Powers
 from seatrial.systems import told, verbs
 from seatrial.systems.command_settings import CommandSettings
-from seatrial.systems.records import Records
+from seatrial.systems.records import Declared
 from seatrial.systems.templates import Roots, fill, node_root
 from seatrial.systems.together import together
 
@@ -45,7 +45,7 @@ _NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH
 
 
 @system("command")
-class Command:
+class Command(Declared):
     """A deployer driven by its own command line."""
 
     Settings: ClassVar[type[Any]] = CommandSettings
@@ -54,12 +54,11 @@ class Command:
     """First words of templates in the settings that this system fills in itself."""
 
     def __init__(self, settings: CommandSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, _roots)
         self._settings = settings
         self._folder = folder
-        self._stage = ""
         self._nodes: Sequence[Node] = ()
         self._calls = 0
-        self._records = Records(settings.data, _roots) if settings.data else None
         self.deadlines = {_DEADLINE[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in _DEADLINE}
 
     @classmethod
@@ -144,23 +143,6 @@ class Command:
             return False
         await self._run(ctx, verb)
         return True
-
-    async def before_outage(self, ctx: Context) -> None:
-        """Write the next few numbered records through the nodes that are healthy now."""
-        if self._records is not None and self._stage == "deployed":
-            await self._records.write(ctx, await self._healthy(ctx))
-
-    async def records(self, ctx: Context) -> RecordsReport:
-        """Read the acknowledged records back from every node that is healthy now."""
-        if self._records is None:
-            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
-        return await self._records.read(ctx, await self._healthy(ctx))
-
-    async def admin_url(self, ctx: Context) -> Mapping[str, str]:
-        """Node to the URL of its admin UI; empty when the system declares none."""
-        if not self._settings.admin:
-            return {}
-        return {node.name: fill(ctx, self._settings.admin, _roots(node)) for node in await self.nodes(ctx)}
 
     async def destroy(self, ctx: Context) -> None:
         """Run `destroy` and take the deployment off the ledger."""
@@ -290,11 +272,6 @@ class Command:
         return found
 
     # What it tells
-
-    async def _healthy(self, ctx: Context) -> list[Node]:
-        nodes = await self.nodes(ctx)
-        health = await self.health(ctx, nodes)
-        return [node for node in nodes if health[node.name].healthy is Measured.OK]
 
     async def _inventory(self, ctx: Context) -> Sequence[Node]:
         settings = self._settings.inventory

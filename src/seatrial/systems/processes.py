@@ -21,11 +21,11 @@ from seatrial.model.cluster import (
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.model.values import Argv
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, RecordsReport, Services
+from seatrial.spi import Context, Powers, Services
 from seatrial.systems import link_service
 from seatrial.systems.probes import look
 from seatrial.systems.process_settings import ProcessSettings
-from seatrial.systems.records import Records
+from seatrial.systems.records import Declared
 from seatrial.systems.roles import holders
 from seatrial.systems.templates import ROOTS, Roots, fill, node_root
 from seatrial.systems.together import together
@@ -58,7 +58,7 @@ class _Memory:
 
 
 @system("processes")
-class Processes:
+class Processes(Declared):
     """A service on every node."""
 
     Settings: ClassVar[type[Any]] = ProcessSettings
@@ -71,14 +71,13 @@ class Processes:
     """What the expressions in the settings see besides the usual."""
 
     def __init__(self, settings: ProcessSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, self._roots)
         self._settings = settings
-        self._records = Records(settings.data, self._roots) if settings.data else None
         self._nodes: dict[str, Node] = {}
         self._services: dict[str, Service] = {}
         """By node, as it was started first: who goes on with its cluster must not start another."""
         self._names: tuple[str, ...] = ()
         self._peers = ""
-        self._stage = ""
 
     @classmethod
     def powers(cls, settings: ProcessSettings) -> frozenset[Powers]:
@@ -168,23 +167,6 @@ class Processes:
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Never: the provider has the power."""
         return False
-
-    async def before_outage(self, ctx: Context) -> None:
-        """Write the next few numbered records through the nodes that are healthy now."""
-        if self._records is not None and self._stage == "deployed":
-            await self._records.write(ctx, await self._healthy(ctx))
-
-    async def records(self, ctx: Context) -> RecordsReport:
-        """Read the acknowledged records back from every node that is healthy now."""
-        if self._records is None:
-            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
-        return await self._records.read(ctx, await self._healthy(ctx))
-
-    async def admin_url(self, ctx: Context) -> Mapping[str, str]:
-        """Node to the URL of its admin UI; empty when the system declares none."""
-        if not self._settings.admin:
-            return {}
-        return {node.name: fill(ctx, self._settings.admin, self._roots(node)) for node in await self.nodes(ctx)}
 
     async def role(self, ctx: Context, word: str) -> Sequence[Node]:
         """The nodes that have a role now; CannotTell when nobody has it, UsageError when there is no such role."""
@@ -291,11 +273,6 @@ class Processes:
         return says
 
     # The whole
-
-    async def _healthy(self, ctx: Context) -> list[Node]:
-        nodes = await self.nodes(ctx)
-        health = await self.health(ctx, nodes)
-        return [node for node in nodes if health[node.name].healthy is Measured.OK]
 
     async def _able(self, ctx: Context, health: Mapping[str, NodeHealth]) -> bool:
         """Whether the rule holds when every node that could not be measured is given the benefit of the doubt."""

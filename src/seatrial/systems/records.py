@@ -1,4 +1,5 @@
-"""The numbered records behind `data_integrity`: written before outages, kept when acknowledged, read back."""
+"""The numbered records behind `data_integrity`: written before outages, kept when acknowledged, read back; and what
+systems that declare `data` and `admin` in their settings have in common."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.model.cluster import Measured, NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
@@ -38,6 +40,45 @@ def record_root(key: str, value: str) -> dict[str, object]:
     """What `${{ record.… }}` can name."""
     encoded = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
     return {"key": key, "value": value, "key_base64": encoded["key"], "value_base64": encoded["value"]}
+
+
+class Declared:
+    """The part of a system in which `data` and `admin` of its settings become records and the admin UI."""
+
+    def __init__(self, data: DataSettings | None, admin: str, roots_of: RootsOf) -> None:
+        self._records = Records(data, roots_of) if data else None
+        self._admin, self._roots_of = admin, roots_of
+        self._stage = ""
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The nodes that stand now."""
+        raise NotImplementedError
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Measure these nodes."""
+        raise NotImplementedError
+
+    async def before_outage(self, ctx: Context) -> None:
+        """Write the next few numbered records through the nodes that are healthy now."""
+        if self._records is not None and self._stage == "deployed":
+            await self._records.write(ctx, await self._healthy(ctx))
+
+    async def records(self, ctx: Context) -> RecordsReport:
+        """Read the acknowledged records back from every node that is healthy now."""
+        if self._records is None:
+            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
+        return await self._records.read(ctx, await self._healthy(ctx))
+
+    async def admin_url(self, ctx: Context) -> Mapping[str, str]:
+        """Node to the URL of its admin UI; empty when the system declares none."""
+        if not self._admin:
+            return {}
+        return {node.name: fill(ctx, self._admin, self._roots_of(node)) for node in await self.nodes(ctx)}
+
+    async def _healthy(self, ctx: Context) -> list[Node]:
+        nodes = await self.nodes(ctx)
+        health = await self.health(ctx, nodes)
+        return [node for node in nodes if health[node.name].healthy is Measured.OK]
 
 
 class Records:
