@@ -264,6 +264,27 @@ def test_an_engine_that_is_not_installed_is_skipped_unless_a_ledger_names_its_th
     assert "apt-get install shipyard" in left["error"]
 
 
+@pytest.mark.parametrize(
+    "raised", ['ExtraMissing("pip install seatrial[ships]")', 'ImportError("no module named sea")']
+)
+def test_a_provider_whose_extra_is_not_installed_is_skipped_unless_a_ledger_names_its_things(
+    sea: Sea, raised: str
+) -> None:
+    without = PLUGIN.replace("self.sea = ", f"raise {raised}\n        self.sea = ")
+    (sea.project / "ships.py").write_text(without.replace("import ToolMissing", "import ExtraMissing, ToolMissing"))
+    assert sea.clean() == Cleaned()
+    ledger_of(sea.project, sea.ship("titanic"))
+    (left,) = sea.clean().left
+    assert left["name"] == "titanic"
+
+
+def test_settings_that_are_wrong_are_told(sea: Sea) -> None:
+    wrong = PLUGIN.replace("self.sea = ", 'raise UsageError("no sea")\n        self.sea = ')
+    (sea.project / "ships.py").write_text(wrong.replace("import ToolMissing", "import UsageError, ToolMissing"))
+    (left,) = sea.clean().left
+    assert left["error"] == "it cannot be asked: no sea"
+
+
 def test_one_run_alone_can_be_named(sea: Sea) -> None:
     other = DEAD.replace("a", "b")
     (sea.project / ".seatrial" / "runs" / DEAD).mkdir(parents=True)

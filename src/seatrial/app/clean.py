@@ -182,7 +182,7 @@ def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Pat
     made: dict[str, Provider] = {}
     for name in sorted(names):
         if registry.knows("provider", name):
-            with suppress(SeatrialError):
+            with suppress(SeatrialError, ImportError):
                 made[name] = owners.provider(name)
     return made
 

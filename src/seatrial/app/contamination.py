@@ -26,7 +26,7 @@ async def strangers(project: Project, registry: Registry, run: str, used: Iterab
             if not getattr(registry.get("provider", name), "on_this_host", False):
                 continue
             told = await listed(name, owners.provider(name), "*")
-        except SeatrialError as error:
+        except (SeatrialError, ImportError) as error:
             lines.append(f"what else stands on {name} is not known: {error}")
             continue
         lines += [f"what else stands on {name} is not known: {error}" for _, error in told.unread]

@@ -109,8 +109,9 @@ def _asked(
         try:
             if getattr(registry.get("provider", name), "on_this_host", False):
                 made[name] = owners.provider(name)
-        except SeatrialError as error:
-            if error.category != "unsupported":  # else its extra is not installed: it has made nothing here
+        except (SeatrialError, ImportError) as error:
+            # One whose extra is not installed has made nothing here.
+            if getattr(error, "category", "unsupported") != "unsupported":
                 whole = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
                 strays.left.append(_row(whole, f"it cannot be asked: {error}"))
     return made

@@ -29,7 +29,9 @@ async def ways_in(trial: Trial, ctx: TrialContext) -> dict[str, str]:
         if known:
             file.write_text("".join(f"{line}\n" for line in known))
         told = {node.name: _way_in(trial, node, file) for node in nodes}
-    except Exception as error:  # a courtesy: what cannot be told keeps nothing from being kept
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a courtesy: what a plugin raises, its sys.exit too, keeps nothing from being kept
         ctx.log(f"how to get into the nodes cannot be told: {type(error).__name__}: {error}", "warning")
         return {}
     return {name: way for name, way in told.items() if way}
