@@ -145,6 +145,7 @@ def drafts(shelf: Shelf, document: Document, outer: list[Level], above: tuple[Pa
         stray = next((key for key, value in data.items() if isinstance(value, dict) and "workflow" in value), "")
         hint = "write `test_suites:` with at least one suite, or `steps:`"
         hint = f"put {stray!r} below `test_suites:`" if stray else hint
+        hint = "this is a pipeline: `seatrial preflight` runs it" if "pipeline" in data else hint
         shelf.problems.add(document, place, "there is no suite in this document", hint)
 
 

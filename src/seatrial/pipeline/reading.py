@@ -16,6 +16,7 @@ from seatrial.loading.shapes import shown
 from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.pipeline.document import Pipeline
 from seatrial.pipeline.rules import broken
+from seatrial.pipeline.salvage import salvaged
 
 KEY = "pipeline"
 BESIDE = ("$schema", "version")
@@ -57,15 +58,16 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
     raw = data[KEY]
     made = read_instance(Pipeline, raw, (KEY,), site, what="the pipeline")
     secrets = site.expressions(raw, environ)
-    source = document.folder
-    if made is not None and not problems.count:
-        source = Path(document.folder / made.source).resolve()
-        for place, message, hint in broken(made, source):
+    told = tuple(site.places)
+    pipeline: Pipeline = salvaged(Pipeline, raw) if made is None else made
+    source = Path(document.folder / pipeline.source).resolve()
+    for place, message, hint in broken(pipeline, source):
+        # Where a value could not be read, what follows from it is no news.
+        if not any(one[: len(place) + 1] == (KEY, *place) for one in told):
             problems.add(document, (KEY, *place), message, hint)
-        secrets = (*dict.fromkeys((*made.secrets.required, *secrets)),)
     problems.done()
-    assert made is not None
-    return Read(pipeline=made, document=document, source=source, secrets=secrets)
+    secrets = (*dict.fromkeys((*pipeline.secrets.required, *secrets)),)
+    return Read(pipeline=pipeline, document=document, source=source, secrets=secrets)
 
 
 def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
@@ -88,9 +90,12 @@ class _Site:
     document: Document
     bound: bool = False
     formulas: list[tuple[str, Place]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    """Where something is wrong."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         """Write down something wrong."""
+        self.places.append(place)
         self.problems.add(self.document, place, message, hint, key=key)
 
     def formula(self, text: str, place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from seatrial.registry import reporter
@@ -28,7 +29,11 @@ class Annotations(Document):
         warnings: list[str] = []
         for row in run["results"]:
             state = words.state(row)
-            if state == "failed":
+            told = [one for _, step in words.walk(row["workflow_steps"]) for one in self._problems(step, "error")]
+            if told:
+                # What the tools say of a line of the sources is nearer to the mistake than the document's own line.
+                failed += told
+            elif state == "failed":
                 failed.append(self._command("error", row, state, _why(row)))
             elif state in ("unknown", "interrupted", "pending"):
                 unsure.append(self._command("error", row, state, _why(row)))
@@ -43,8 +48,27 @@ class Annotations(Document):
         lines = _capped([*failed, *unsure], "error") + _capped(warnings, "warning")
         return "".join(f"{line}\n" for line in lines)
 
+    def _problems(self, step: Row, level: str) -> list[str]:
+        """What a check's own output says of lines of the sources."""
+        state = words.state(step)
+        if state not in (("failed", "unknown") if level == "error" else ("allowed",)):
+            return []
+        return [
+            self._at(
+                "notice" if one["severity"] == "notice" else level,
+                {"file": self._relative(one["path"] or one["file"]), "line": one["line"], "col": one["column"]},
+                step["id"] or step["step"],
+                words.plain(one["message"]),
+            )
+            for one in (step.get("problems") or {}).get("problems") or ()
+        ]
+
+    def _at(self, level: str, where: Mapping[str, object], title: str, text: str) -> str:
+        fields = {**{key: value for key, value in where.items() if value}, "title": words.one_line(title, 100)}
+        return f"::{level} {_told(fields)}::{_data(text)}"
+
     def _allowed(self, row: Row, step: Row) -> list[str]:
-        found = []
+        found = self._problems(step, "warning")
         for check in step["validation_results"]:
             if words.check_state(check) == "allowed":
                 lines = [words.one_line(check["check"]), *words.details(check)]
@@ -59,8 +83,7 @@ class Annotations(Document):
         fields = {"title": f"{words.one_line(row['name'], 100)}: {state}"}
         if document:
             fields = {"file": self._relative(document), **({"line": str(line)} if line else {}), **fields}
-        told = ",".join(f"{name}={_property(value)}" for name, value in fields.items())
-        return f"::{level} {told}::{_data(text)}"
+        return f"::{level} {_told(fields)}::{_data(text)}"
 
     def _relative(self, document: str) -> str:
         """GitHub knows files by their path from the root of the repository."""
@@ -88,6 +111,10 @@ def _capped(commands: list[str], level: str) -> list[str]:
         return commands
     more = len(commands) - CAP + 1
     return [*commands[: CAP - 1], f"::{level} title=Seatrial::{more} more; the summary and the report have them all"]
+
+
+def _told(fields: Mapping[str, object]) -> str:
+    return ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
 
 
 def _data(text: str) -> str:

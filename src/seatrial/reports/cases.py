@@ -31,6 +31,9 @@ class Case:
     started_at: float = 0.0
     duration: float = 0.0
     attempts: int = 1
+    file: str = ""
+    """The file of the sources that its first problem is in; empty: none is known."""
+    line: int = 0
     verdict: bool = False
     """Whether it stands for the suite or run, not for a step."""
 
@@ -101,8 +104,10 @@ def _case(step: Row) -> Case:
             lines += [f"    {line}" for line in words.details(check, 2000)]
     if step["evidence"]:
         lines.append(words.plain(step["evidence"]))
+    first: Mapping[str, Any] = next(iter((step.get("problems") or {}).get("problems") or ()), {})
     return Case(
-        name=f"{step['step']} {words.title(step)}",
+        # A check of a pipeline has a name of its own, which stays when others come before it.
+        name=step["id"] if "/" in step["id"] else f"{step['step']} {words.title(step)}",
         kind=words.plain(step["step_type"]),
         state=state,
         message=words.plain(step["error"] or step["reason"]),
@@ -111,4 +116,6 @@ def _case(step: Row) -> Case:
         started_at=step["started_at"],
         duration=step["duration"],
         attempts=max(1, step["attempts"]),
+        file=first.get("file", ""),
+        line=first.get("line", 0),
     )

@@ -77,6 +77,8 @@ def _case(suite: CaseSuite, case: Case) -> tuple[str, str]:
     told = {"classname": classname, "name": case.name, "time": f"{case.duration:.3f}"}
     if row and row["provenance"]["document"]:
         told["file"] = row["provenance"]["document"]
+    if case.file:
+        told |= {"file": words.plain(case.file), **({"line": str(case.line)} if case.line else {})}
     if case.state == "passed":
         return "", _element(2, "testcase", told)
     if case.state in ("skipped", "pending", "allowed"):
