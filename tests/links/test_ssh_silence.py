@@ -89,6 +89,10 @@ class Machine:
         chosen = ["ipproto", "tcp", "dport", *only] if only else []
         subprocess.run(["ip", "-n", self.name, "rule", "add", "pref", "5", *chosen, "blackhole"], check=False)
 
+    def speak(self) -> None:
+        """Be heard again."""
+        _ip("-n", self.name, "rule", "del", "pref", "5")
+
 
 def _ip(*argv: str) -> None:
     subprocess.run(["ip", *argv], check=True, capture_output=True, timeout=20)
@@ -190,5 +194,21 @@ def test_a_silent_machine_is_down_after_the_connect_timeout(tmp_path: Path) -> N
         with pytest.raises(LinkDown, match="did not answer within 1 s"):
             await quiet.run("true")
         assert time.monotonic() - begun < 1.5
+
+    on(tmp_path, act)
+
+
+@pytest.mark.slow
+def test_a_machine_that_was_silent_is_found_before_the_kernel_alone_would_have_tried_again(tmp_path: Path) -> None:
+    async def act(machine: Machine, link: SSHLink) -> None:
+        await link.close()
+        machine.silence()
+        looking = asyncio.create_task(link.run("true"))
+        await asyncio.wait([looking], timeout=0.25)
+        assert not looking.done()
+        machine.speak()
+        begun = time.monotonic()
+        await looking
+        assert time.monotonic() - begun < 0.5  # a connection attempt of the kernel is repeated after a second
 
     on(tmp_path, act)
