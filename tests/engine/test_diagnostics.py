@@ -69,7 +69,7 @@ async def waits(ctx):
     await asyncio.sleep(1000)
 
 
-def rehearsed(tmp_path, *steps, cancel_at=0.0, world=None, **suite) -> Any:
+def rehearsed(tmp_path, *steps, cancel_at=(), world=None, **suite) -> Any:
     """A run of one suite on nodes that talk; what it said, what is in its folder, and how long it took."""
     registry = fake_registry()
     registry.add(Talks)
@@ -81,9 +81,8 @@ def rehearsed(tmp_path, *steps, cancel_at=0.0, world=None, **suite) -> Any:
 
     async def main():
         task = asyncio.ensure_future(run.sail())
-        if cancel_at:
-            await asyncio.sleep(cancel_at)
-            task.cancel()
+        for moment in cancel_at:
+            asyncio.get_running_loop().call_later(moment, task.cancel)
         await asyncio.wait({task})
         run.cancelled = task.cancelled()
 
@@ -161,10 +160,20 @@ def test_all_of_it_has_a_deadline_and_what_was_there_by_then_stays(tmp_path, mon
     assert run.world.nodes == {}
 
 
-def test_a_run_that_is_told_to_stop_still_keeps_them(tmp_path):
+@pytest.mark.parametrize("cancel_at", [(5,), (5, 5.5)])
+def test_a_run_that_is_told_to_stop_still_keeps_them(tmp_path, cancel_at):
     Talks.trouble = {"n13": 1.0}
-    run = rehearsed(tmp_path, deploys, waits, cancel_at=5)
+    run = rehearsed(tmp_path, deploys, waits, cancel_at=cancel_at)
     assert run.cancelled
+    assert kept(run)["n13/journal"]
+    assert run.world.nodes == {}
+
+
+def test_a_run_that_is_told_to_stop_while_they_are_collected_keeps_them_all(tmp_path):
+    Talks.trouble = {"n13": 1.0}
+    run = rehearsed(tmp_path, deploys, wrong, cancel_at=(0.5,))
+    assert run.cancelled
+    assert run.verdict() == "failed"
     assert kept(run)["n13/journal"]
     assert run.world.nodes == {}
 
