@@ -8,7 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-BACKENDS := etcd-server postgresql
+# Real services, container engines, virtual machines, what builds libvirt-python, and what makes the node images.
+BACKENDS := etcd-server postgresql \
+	podman runc netavark aardvark-dns catatonit iptables docker.io \
+	libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 \
+	libvirt-dev pkg-config gcc python3-dev \
+	mmdebstrap e2fsprogs lz4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -19,18 +24,23 @@ help: ## List these targets
 
 install: $(STAMP) ## Make .venv with the pinned dependencies and this checkout (editable)
 
-$(STAMP): pyproject.toml requirements/dev.txt
+# Without libvirt's headers there is no libvirt-python: the tests that need it are skipped, all else works.
+$(STAMP): pyproject.toml requirements/dev.txt requirements/libvirt.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Seatrial needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Name another one: make install PYTHON=python3.12")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet -r requirements/dev.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@if pkg-config --exists libvirt 2>/dev/null; then \
+		$(PIP) install --quiet -r requirements/libvirt.txt \
+			|| echo "libvirt-python could not be built, so the provider libvirt stays away; apt-get install gcc python3-dev, then make install" >&2; \
+	fi
 	@touch $@
 
 demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 	$(BIN)/seatrial demo
 
 test: $(STAMP) ## Run all tests, then the import contracts (back ends that are missing are skipped, see .ci/run)
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 	$(BIN)/lint-imports --no-cache
 
 check: $(STAMP) ## ruff, mypy --strict and the import contracts
@@ -48,9 +58,10 @@ bench: $(STAMP) ## Measure against Chaos Toolkit, Robot Framework and pytest (BE
 
 # The packages' own services are kept from starting, for the tests start their own: a policy of ours stands while apt
 # works, unless the machine has one. What is installed already is left as it is.
-backends: ## Install the Debian packages of the real back ends (needs root)
+# The images are kept in the user's cache folder and made again when what they are made from has changed.
+backends: ## Install the Debian packages of the real back ends, and make the node images (needs root)
 	@test "$$(id -u)" = 0 || { echo "make backends installs Debian packages ($(BACKENDS)) and needs root: sudo make backends" >&2; exit 1; }
-	@command -v apt-get >/dev/null || { echo "make backends knows apt-get only; install by hand what brings etcd and PostgreSQL here" >&2; exit 1; }
+	@command -v apt-get >/dev/null || { echo "make backends knows apt-get only; install by hand what brings these here: $(BACKENDS)" >&2; exit 1; }
 	@set -e; policy=/usr/sbin/policy-rc.d; \
 	if ! test -e $$policy; then \
 		trap 'rm -f /usr/sbin/policy-rc.d' EXIT HUP INT TERM; \
@@ -59,6 +70,9 @@ backends: ## Install the Debian packages of the real back ends (needs root)
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq; \
 	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images are made with Python 3.11 or newer: make backends PYTHON=python3.12")'
+	$(PYTHON) -m scripts.node_images
+	@rm -f $(STAMP)
 
 dist: $(STAMP) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
@@ -72,7 +86,12 @@ pins: ## Write requirements/*.txt anew from the newest releases pyproject.toml a
 		"$$folder/$$name/bin/python" -m pip --disable-pip-version-check install --quiet ".$$extra"; \
 		{ sed '/^#/!d' requirements/$$name.txt; "$$folder/$$name/bin/python" -m pip --disable-pip-version-check freeze --exclude seatrial; } >"$$folder/$$name.txt"; \
 		cp "$$folder/$$name.txt" requirements/$$name.txt; \
-	done
+	done; \
+	if pkg-config --exists libvirt; then \
+		"$$folder/runtime/bin/python" -m pip --disable-pip-version-check install --quiet '.[libvirt]'; \
+		{ sed '/^#/!d' requirements/libvirt.txt; "$$folder/runtime/bin/python" -m pip freeze | grep '^libvirt-python=='; } >"$$folder/libvirt.txt"; \
+		cp "$$folder/libvirt.txt" requirements/libvirt.txt; \
+	fi
 
 clean: ## Remove what these targets made (.venv, .bench, caches, dist); reports in .seatrial stay
 	rm -rf $(VENV) .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,6 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "qemu-img": "qemu-utils",
     "lz4": "lz4",
-    "depmod": "kmod",
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "tar": "tar",
