@@ -258,3 +258,37 @@ asyncio.run(main())
     assert done.stdout == "the journal cannot be written: File too large\n", done.stderr
     assert (tmp_path / "events.jsonl").stat().st_size == 1000
     assert 0 < len(read(tmp_path / "events.jsonl")) < 100
+
+
+@pytest.mark.parametrize("indent", ["", "    ", "\t"])
+@pytest.mark.parametrize("width", [1, 7, 20, 76])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\\n", "\\r\\n"])
+def test_a_secret_that_is_broken_over_lines_is_hidden(journal, width, indent, end):
+    secret = "correct-horse-battery-staple-0123456789"
+    made = journal()
+    made.mask(secret)
+    wrapped = (end + indent).join(secret[at : at + width] for at in range(0, len(secret), width))
+    said = made.masked(f"before\n{wrapped} after")
+    assert said.startswith("before\n")
+    assert said.endswith("*** after")
+    assert "staple" not in said.replace(end + indent, "")
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "a longer text, so that the secret is across the end of a line: "])
+def test_a_secret_in_wrapped_base64_is_hidden(journal, before):
+    secret = "correct-horse-battery-staple-0123456789" * 2
+    made = journal()
+    made.mask(secret)
+    encoded = base64.encodebytes(f"{before}{secret} and more".encode()).decode()
+    assert "\n" in encoded.strip()
+    said = made.masked(encoded)
+    left = base64.b64decode(said.replace("***", "").replace("\n", "") + "===", validate=False)
+    assert b"battery" not in left
+    assert "***" in said
+
+
+def test_lines_that_hold_no_secret_stay_as_they_are(journal):
+    made = journal()
+    made.mask("correct-horse-battery-staple")
+    text = "correct-\nhorse and\n  others\n" * 50
+    assert made.masked(text) == text

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,12 @@ from seatrial.model.event import Event
 from seatrial.spi import Reporter
 
 MASK = "***"
+
+LONG = 8
+"""Characters from which a secret is looked for over the ends of lines: a shorter one would be found where none is."""
+
+_BREAK = re.compile(r"(?:\r?\n|(?:\\r)?\\n)[ \t]*")
+"""The end of a line, as it is or as JSON spells it, and the indent of the next."""
 
 _encoder = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False, allow_nan=False
@@ -63,9 +70,14 @@ class Journal:
         self._masks = sorted({*self._masks, *_spellings(secret)}, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
-        """The text with every secret hidden."""
+        """The text with every secret hidden, also one that is broken over lines."""
         for secret in self._masks:
             text = text.replace(secret, MASK)
+        if self._masks and ("\n" in text or "\\n" in text):
+            joined = _BREAK.sub("", text)
+            for secret in self._masks:
+                if len(secret) >= LONG and secret in joined:
+                    text = _broken(secret).sub(MASK, text)
         return text
 
     def emit(self, kind: str, trial: str, data: dict[str, object]) -> None:
@@ -150,6 +162,11 @@ def _sayable(value: object, depth: int = 0) -> object:
         return str(value)
     except Exception as error:
         return f"a {type(value).__name__} that cannot be told: {type(error).__name__}"
+
+
+def _broken(secret: str) -> re.Pattern[str]:
+    """The text with any number of line ends in it."""
+    return re.compile(f"(?:{_BREAK.pattern})*".join(map(re.escape, secret)))
 
 
 def _spellings(secret: str) -> set[str]:

@@ -56,7 +56,9 @@ class StepTree:
         row.pop("interrupted", None)
         self._open.pop(row["step"], None)
         if row["steps"]:
-            self._end(row["steps"], at, "the step above ended before it")
+            # What is below a step that was skipped did not run for the same reason.
+            above = row["reason"] if status == "skipped" else ""
+            self._end(row["steps"], at, above or "the step above ended before it")
         return row
 
     def observed(self, data: Mapping[str, Any]) -> None:
