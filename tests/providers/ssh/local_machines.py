@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Machines:
     nodes: dict[str, Node]
     local: Local
     folder: Path
+    person: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -53,8 +55,9 @@ class Machines:
 
     async def power_on(self) -> None:
         """What a person does to machines that were shut down."""
-        for node in self.nodes.values():
-            await self.local.start(node)
+        async with self.person:
+            for node in self.nodes.values():
+                await self.local.start(node)
 
 
 _standing: list[Machines] = []

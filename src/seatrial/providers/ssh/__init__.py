@@ -82,8 +82,17 @@ class SSH:
         link = SSHLink(replace(machine, name=spec.name))
         try:
             identity.require_other(link, await identity.seen(link), identity.ours())
-            answer = await claims.claim(link, machine, spec.name, ctx)
+            name = f"{ctx.trial_id}-{spec.name}@{place(machine)}"
+            answer = await ctx.make(
+                "claim",
+                name,
+                lambda: claims.claim(link, machine, spec.name, ctx),
+                owner=f"provider:{ctx.suite.provider}",
+                detail={"node": spec.name, "machines": [claims.ways(machine)], "claimed": True},
+                outlives_host=True,
+            )
             if isinstance(answer, claims.Held):
+                await ctx.give_back("claim", name)
                 raise LeaseTaken(f"{link} is held by {answer.by}")
             ports = {
                 name: number or await _free_port(machine, answer.listening, ctx) for name, number in spec.ports.items()
@@ -104,9 +113,11 @@ class SSH:
         return node
 
     async def destroy(self, resource: Resource) -> None:
-        """End what of the trial runs there, remove its folder and its claim; LeftBehind while the machine is silent."""
-        found = [claims.machine_of(ways) for ways in resource.detail["machines"]]  # type: ignore[attr-defined]
-        await claims.released(found, resource.trial, str(resource.detail["node"]))
+        """End what of the trial runs there, remove its folder and its claim. LeftBehind while a machine that it was
+        about to claim is silent; that has a record of its own, so the node's alone says nothing of silent machines."""
+        detail: Mapping[str, Any] = resource.detail
+        found = [claims.machine_of(ways) for ways in detail["machines"]]
+        await claims.released(found, resource.trial, str(detail["node"]), claimed=detail.get("claimed") is True)
 
     async def find(self, run: str) -> Sequence[Resource]:
         """The claims that the machines themselves tell of; one that does not answer can run nothing of ours."""

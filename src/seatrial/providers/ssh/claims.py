@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkRefused
+from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkLost, LinkRefused
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.ssh import scripts
@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 SECONDS = 30.0
 """For one script on a machine."""
+
+BACK = 30.0
+"""Seconds that a machine we claimed has to come back from a reboot before it is left as it is."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -79,30 +82,32 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def released(machines: list[Node], trial: str, node: str) -> None:
-    """Give back what this trial has on whichever of these machines it claimed; LeftBehind where that cannot be told."""
-    answers = await asyncio.gather(*(_release(machine, trial, node) for machine in machines))
-    wrong = [answer for answer in answers if answer not in ("released", "absent", "") and not answer.startswith("?")]
-    silent = [answer[1:] for answer in answers if answer.startswith("?")]
-    if wrong:
-        raise LeftBehind("; ".join(wrong))
-    if silent and "released" not in answers:
-        raise LeftBehind(
-            f"whether {node} of {trial} still claims a machine cannot be told: {'; '.join(silent)}; power it on, then "
-            "`seatrial clean`"
-        )
+async def released(machines: list[Node], trial: str, node: str, *, claimed: bool) -> None:
+    """Give back what this trial has on these machines.
+
+    `claimed`: it was about to claim them, so LeftBehind while one is silent or does not let us in. Else they are those
+    that it might have claimed, and where nobody answers there is nothing to say: such a claim has a record of its own.
+    """
+    told = await asyncio.gather(*(_release(machine, trial, node, claimed) for machine in machines))
+    if any(told):
+        raise LeftBehind("; ".join(filter(None, told)))
 
 
-async def _release(machine: Node, trial: str, node: str) -> str:
-    """`released`, `absent`, `?` and why it does not answer, or what went wrong."""
-    link = SSHLink(machine)
+async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
+    """Why it is not given back; empty when it is, or never was ours."""
+    link, clock = SSHLink(machine), asyncio.get_running_loop().time
+    end = clock() + (BACK if claimed else 0.0)
     try:
-        done = await link.run(scripts.release(machine.folder, trial, node), timeout=SECONDS)
-        return done.stdout.strip() if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
-    except LinkDown as error:
-        return f"?{error}"
+        while True:
+            try:
+                done = await link.run(scripts.release(machine.folder, trial, node), timeout=SECONDS)
+                return "" if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
+            except (LinkDown, LinkLost) as error:  # it may be booting
+                if clock() >= end:
+                    raise CannotTell(f"{error}; power it on, then `seatrial clean`") from error
+                await asyncio.sleep(0.1)
     except (CannotTell, TimeoutError) as error:
-        return str(error)
+        return f"{trial} may still claim {machine.name}: {error}" if claimed else ""
     finally:
         await link.close()
 
@@ -122,7 +127,8 @@ async def standing(machine: Node, run: str) -> Resource | None:
     if told is None or run not in ("*", told["run"]):
         return None
     trial, node = told["trial"], told["node"]
-    detail = {"node": node, "machines": [ways(machine)], "project": told.get("project"), "expires": told.get("expires")}
+    detail = {"node": node, "machines": [ways(machine)], "claimed": True}
+    detail |= {"project": told.get("project"), "expires": told.get("expires")}
     return Resource(
         kind="node",
         name=f"{trial}-{node}",
