@@ -1,0 +1,171 @@
+"""Into a container by the engine's `exec`: for images that have no SSH server."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost
+from seatrial.links.containers import Engine, NoSuchThing
+from seatrial.spi import Finished
+
+T = TypeVar("T")
+
+MARK = "SEATRIAL_EXEC"
+"""The variable by which a command in the container is found again when its time is up."""
+
+END = """for one in /proc/[0-9]*; do
+  if tr '\\0' '\\n' <"$one/environ" 2>/dev/null | grep -qx "$1"; then kill -s KILL "${one#/proc/}"; fi
+done"""
+
+FILE_SECONDS = 600.0
+
+
+class ExecLink:
+    """A way into a container without SSH: see spi.Link for what its methods promise."""
+
+    def __init__(self, engine: Engine, container: str, name: str, *, user: str = "") -> None:
+        self._engine = engine
+        self._container = container
+        self._name = name
+        self._user = user
+        self._running: set[asyncio.Task[Any]] = set()
+        self._broken: set[asyncio.Task[Any]] = set()
+
+    def __str__(self) -> str:
+        return f"{self._name} ({self._engine.name} exec {self._container})"
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a command; LinkLost when the container went down meanwhile, however the command ended."""
+        return await self._breakable(self._run(command, timeout, input, env or {}, self._user))
+
+    async def sudo(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a command as the container's root."""
+        return await self._breakable(self._run(command, timeout, input, env or {}, "0"))
+
+    async def put(self, local: Path, remote: str) -> None:
+        """Copy a file into the container."""
+        await self._breakable(self._copy(str(local), f"{self._container}:{remote}", f"put {remote}"))
+
+    async def get(self, remote: str, local: Path) -> None:
+        """Copy a file from the container; FileNotFoundError when it is not there."""
+        await self._breakable(self._copy(f"{self._container}:{remote}", str(local), f"get {remote}"))
+
+    async def close(self) -> None:
+        """There is no connection to let go of."""
+
+    def abort(self) -> None:
+        """Break off all that runs: the container's power is gone."""
+        for task in self._running:
+            self._broken.add(task)
+            task.cancel()
+
+    async def _breakable(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if task in self._broken and not _cancelled_from_outside():
+                raise LinkLost(f"{self}: the container went down meanwhile") from None
+            task.cancel()
+            raise
+        finally:
+            self._running.discard(task)
+            self._broken.discard(task)
+
+    async def _run(
+        self, command: str | Sequence[str], timeout: float, input: str, env: Mapping[str, str], user: str
+    ) -> Finished:
+        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        mark = f"{MARK}={secrets.token_hex(8)}"
+        # Values of variables may be secrets: they go by our environment, and only their names by the argument list.
+        flags = [word for name in env for word in ("--env", name)]
+        options = [*(["--interactive"] if input else []), *(["--user", user] if user else []), *flags, "--env", mark]
+        before = await self._boot()
+        engine = Engine(self._engine.program, self._engine.name, {**self._engine.extra, **env})
+        try:
+            done = await engine.run("exec", *options, self._container, *argv, timeout=timeout, input=input)
+        except TimeoutError:
+            await self._end(mark)
+            raise TimeoutError(f"{self}: `{_short(argv)}` did not end within {timeout:g} s") from None
+        except asyncio.CancelledError:
+            if asyncio.current_task() not in self._broken:
+                await asyncio.shield(self._end(mark))
+            raise
+        if done.exit_code:
+            await self._still(before, f"`{_short(argv)}`")
+            if done.exit_code in (125, 255) and not done.stdout and done.stderr.lstrip().startswith("Error: "):
+                raise CannotTell(f"{self}: {done.stderr.strip()[-300:]}")
+        return done
+
+    async def _still(self, before: str, what: str) -> None:
+        """LinkLost unless the container is in the boot that it was in."""
+        try:
+            same = await self._boot() == before
+        except LinkDown:
+            same = False
+        if not same:
+            raise LinkLost(f"{self}: the container went down during {what}, so there is no telling how that ended")
+
+    async def _boot(self) -> str:
+        """What tells this run of its init from another; LinkDown when there is none."""
+        try:
+            said = await self._engine.call(
+                "container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}",
+                self._container, what=f"looking at {self._name}", timeout=20,
+            )  # fmt: skip
+        except NoSuchThing as error:
+            raise LinkDown(f"{self}: there is no such container") from error
+        status, _, boot = said.strip().partition(" ")
+        if status != "running":
+            raise LinkDown(f"{self}: the container is {status}")
+        return boot
+
+    async def _end(self, mark: str) -> None:
+        """End the command in the container: the engine ends only its own side of it."""
+        try:
+            await self._engine.run("exec", "--user", "0", self._container, "sh", "-c", END, "sh", mark, timeout=20)
+        except TimeoutError as error:
+            raise CannotTell(f"{self}: a command could not be ended in the container") from error
+
+    async def _copy(self, source: str, target: str, what: str) -> None:
+        before = await self._boot()
+        done = await self._engine.run("cp", source, target, timeout=FILE_SECONDS)
+        if done.ok:
+            return
+        await self._still(before, f"`{what}`")
+        said = done.stderr.strip()
+        missing = "could not be found" in said or "no such file" in said.lower() or "Could not find the file" in said
+        if missing and source.startswith(self._container + ":"):
+            raise FileNotFoundError(f"{self}: `{what}`: {said[-300:]}")
+        if missing and not Path(source).exists():
+            raise FileNotFoundError(f"{source} is not there")
+        raise CannotTell(f"{self}: `{what}`: {said[-300:]}")
+
+
+def _cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _short(argv: Sequence[str]) -> str:
+    line = " ".join(argv)
+    return line if len(line) <= 80 else f"{line[:77]}..."

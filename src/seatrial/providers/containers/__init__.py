@@ -1,0 +1,272 @@
+"""The containers provider: nodes are containers of Podman or Docker on a network of the trial's own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, UsageError
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.providers.containers.settings import Settings, settings_of, size_of
+from seatrial.registry import provider
+from seatrial.spi import Breakable, Context, Link, Powers, Readiness
+
+if TYPE_CHECKING:
+    from seatrial.links.containers import Engine
+    from seatrial.providers.containers.ground import Ground
+
+FIRST_PORT = 20001
+FIRST_ADDRESS, LAST_ADDRESS = 11, 250
+STATES = {
+    "running": PowerState.RUNNING,
+    "restarting": PowerState.RUNNING,
+    "paused": PowerState.PAUSED,
+    **dict.fromkeys(("created", "configured", "initialized", "exited", "stopped", "dead"), PowerState.STOPPED),
+}
+ORDERLY = 10
+"""Seconds from the engine's stop signal to SIGKILL."""
+
+OBEYED = 15.0
+"""Seconds in which a guest that was told to power off or to reboot has gone down."""
+
+LOOK_EVERY = 0.05
+TAIL = 64 * 1024
+
+
+@provider("containers")
+class Containers:
+    """Each node is a container, reached by SSH where its image has that, else by the engine's exec."""
+
+    on_this_host = True
+    powers = frozenset(Powers) - {Powers.SNAPSHOT}
+    deadlines: Mapping[str, float] = {"deploy": 120.0, "start": 60.0, "stop": 60.0, "restart": 60.0, "destroy": 60.0}
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings: Settings = settings_of(settings)
+        self._laying = asyncio.Lock()
+        self._ground: Ground | None = None
+        self._places: dict[str, int] = {}
+        self._links: dict[str, Any] = {}
+
+    # Making and giving back
+
+    async def prepare(self, ctx: Context) -> None:
+        """Find the engine, see to the image, make the trial's network."""
+        from seatrial.providers.containers.ground import lay
+
+        async with self._laying:
+            if self._ground is None:
+                self._ground = await lay(ctx, self._settings)
+
+    def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
+        """The engine, the names of the container and its volumes, the node's folder, and where its log is kept."""
+        from seatrial.providers.containers.ground import engine_detail
+
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
+            raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
+        name = f"{ctx.trial_id}-{spec.name}"
+        size = size_of(spec.parameters, self._settings)
+        return {
+            **(engine_detail(self._ground.engine) if self._ground is not None else {"engine": ""}),
+            "container": name,
+            "volumes": [f"{name}-{number}" for number, _ in enumerate(size.volumes, 1)],
+            "folder": str(ctx.state / "containers" / spec.name),
+            "logs": str(ctx.artifacts / "nodes" / spec.name),
+        }
+
+    async def create(self, spec: NodeSpec, ctx: Context) -> Node:
+        """Make a container and return when its init is through; CannotTell with its log when it is not."""
+        from seatrial.providers.containers.making import make
+
+        await self.prepare(ctx)
+        assert self._ground is not None
+        return await make(spec, ctx, self._settings, self._ground, self.foresee(spec, ctx), self._place(spec.name))
+
+    def _place(self, name: str) -> int:
+        """The last byte of a node's address; one that is made anew under its old name gets its old one."""
+        place = self._places.setdefault(name, FIRST_ADDRESS + len(self._places))
+        if place > LAST_ADDRESS:
+            raise CannotTell(f"a trial has room for {LAST_ADDRESS - FIRST_ADDRESS + 1} containers on its network")
+        return place
+
+    async def destroy(self, resource: Resource) -> None:
+        """Give back a node with its volumes, a volume, or a network, by its record; already gone is success."""
+        from seatrial.providers.containers.giving_back import give_back
+
+        self._break_off(str(resource.detail.get("container", "")))
+        await give_back(resource)
+
+    async def find(self, run: str) -> Sequence[Resource]:
+        """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used."""
+        from seatrial.providers.containers.ground import used
+        from seatrial.providers.containers.listing import listed
+
+        found: list[Resource] = []
+        for engine in used():
+            found += await listed(engine, run)
+        return found
+
+    @classmethod
+    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+        """Whether a container starts here: one does, and is given back."""
+        from seatrial.providers.containers.trying import readiness
+
+        return await readiness(settings_of(settings))
+
+    # Looking
+
+    def link(self, node: Node) -> Link:
+        """SSH where the node has it, else the engine's exec."""
+        name = _container(node)
+        if name not in self._links:
+            from seatrial.links.exec import ExecLink
+            from seatrial.links.ssh import SSHLink
+
+            user = "" if self._settings.user == "root" else self._settings.user
+            self._links[name] = SSHLink(node) if node.ssh else ExecLink(_engine(node), name, node.name, user=user)
+        link: Link = self._links[name]
+        return link
+
+    async def state(self, node: Node) -> PowerState:
+        """As the engine says it."""
+        status = (await self._seen(node))[0]
+        return STATES.get(status, PowerState.UNKNOWN)
+
+    async def power_reason(self, node: Node) -> str:
+        """The engine's word, with the exit code of an init that ended."""
+        status, _, code, oom = await self._seen(node)
+        if STATES.get(status) is not PowerState.STOPPED:
+            return status
+        return f"{status} with {code}" + (": out of memory" if oom == "true" else "")
+
+    async def boot_id(self, node: Node) -> str:
+        """The start of its init."""
+        status, boot, _, _ = await self._seen(node)
+        if STATES.get(status) is PowerState.STOPPED:
+            raise LinkDown(f"{node.name} has no boot id to give: it is {status}")
+        return boot
+
+    async def _seen(self, node: Node) -> tuple[str, str, str, str]:
+        """Status, boot id, exit code of the last init, and whether that was killed for its memory."""
+        form = "{{.State.Status}}|{{.State.StartedAt}}|{{.State.ExitCode}}|{{.State.OOMKilled}}"
+        said = await _engine(node).call(
+            "container", "inspect", "--format", form, _container(node), what=f"looking at {node.name}"
+        )
+        status, boot, code, oom = said.strip().split("|")
+        return status, boot, code, oom
+
+    async def console(self, node: Node) -> str:
+        """What its init and the image's own program wrote (the last 64 KiB)."""
+        from seatrial.providers.containers.giving_back import log_of
+
+        return (await log_of(_engine(node), _container(node)))[-TAIL:]
+
+    def enter(self, node: Node) -> Sequence[str]:
+        """The engine's exec, for a person."""
+        engine = _engine(node)
+        extra = [f"{name}={value}" for name, value in engine.extra.items()]
+        return [*(["env", *extra] if extra else []), engine.program, "exec", "-it", _container(node), "sh"]
+
+    # Power
+
+    async def start(self, node: Node) -> None:
+        """Start it; one that runs is left alone."""
+        await self._act(node, "start", "starting")
+        await self._until(node, PowerState.RUNNING, self.deadlines["start"])
+
+    async def stop(self, node: Node) -> None:
+        """The engine's stop: the init is told, and killed when it does not obey in 10 s. A frozen one goes on first."""
+        await self.resume(node)
+        await self._act(node, "stop", "stopping", "--time", str(ORDERLY))
+        await self._until(node, PowerState.STOPPED, self.deadlines["stop"])
+        self._break_off(_container(node))
+
+    async def crash(self, node: Node) -> None:
+        """SIGKILL of its init, which takes everything with it."""
+        state = await self.state(node)
+        if state is PowerState.STOPPED:
+            return
+        await self.resume(node)
+        await self._act(node, "kill", "killing the init of", "--signal", "KILL")
+        await self._until(node, PowerState.STOPPED, self.deadlines["stop"])
+        self._break_off(_container(node))
+
+    async def guest_stop(self, node: Node) -> None:
+        """Its init is told from inside; Overrun when it does not obey."""
+        boot = await self.boot_id(node)
+        await self._tell(node)
+        if not await self._went_down(node, boot):
+            raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s of its init being told")
+
+    async def guest_reboot(self, node: Node) -> None:
+        """Its init is told from inside, and the engine starts the container when it went down, as a firmware would. One
+        that does not go down stays as it is."""
+        boot = await self.boot_id(node)
+        await self._tell(node)
+        if await self._went_down(node, boot):
+            await self.start(node)
+
+    async def guest_crash(self, node: Node) -> str:
+        """The kernel is this host's: no SysRq, but SIGKILL of the container's init; `off`."""
+        await self.crash(node)
+        return "off"
+
+    async def pause(self, node: Node) -> None:
+        """Freeze it."""
+        if await self.state(node) is not PowerState.PAUSED:
+            await self._act(node, "pause", "freezing")
+
+    async def resume(self, node: Node) -> None:
+        """Let it go on."""
+        if await self.state(node) is PowerState.PAUSED:
+            await self._act(node, "unpause", "letting go on")
+
+    async def _act(self, node: Node, verb: str, what: str, *options: str) -> None:
+        await _engine(node).call(
+            verb, *options, _container(node), what=f"{what} {node.name}", timeout=self.deadlines["stop"]
+        )
+
+    async def _tell(self, node: Node) -> None:
+        from seatrial.providers.containers.guest import POWER_OFF
+
+        link: Any = self.link(node)
+        try:
+            done = await link.sudo(POWER_OFF, timeout=OBEYED)
+        except LinkLost:  # it goes down: that is what it was told
+            return
+        if not done.ok:
+            raise CannotTell(f"{node.name} could not be told to power off: {done.stderr.strip()}")
+
+    async def _went_down(self, node: Node, boot: str) -> bool:
+        try:
+            await self._until(node, PowerState.STOPPED, OBEYED)
+        except CannotTell:
+            return False
+        self._break_off(_container(node))
+        return True
+
+    async def _until(self, node: Node, wanted: PowerState, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while await self.state(node) is not wanted:
+                    await asyncio.sleep(LOOK_EVERY)
+        except TimeoutError:
+            raise CannotTell(f"waited {seconds:g} s for {node.name} to be {wanted}") from None
+
+    def _break_off(self, container: str) -> None:
+        link = self._links.get(container)
+        if isinstance(link, Breakable):
+            link.abort()
+
+
+def _container(node: Node) -> str:
+    return str(node.detail["container"])
+
+
+def _engine(node: Node) -> Engine:
+    from seatrial.providers.containers.ground import engine_of
+
+    return engine_of(node.detail)

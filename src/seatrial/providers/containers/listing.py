@@ -1,0 +1,72 @@
+"""What exists of ours, by the engine's own lists; the ledger is not asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seatrial.links.containers import Engine
+from seatrial.model.resource import Resource
+from seatrial.providers.containers.ground import OWNER, engine_detail
+
+RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
+
+
+async def listed(engine: Engine, run: str) -> Sequence[Resource]:
+    """Containers, then volumes that belong to none of them, then networks: in this order they can be given back."""
+    label = RUN if run == "*" else f"{RUN}={run}"
+    wanted = ("--filter", f"label={label}")
+    containers, volumes, networks = await asyncio.gather(
+        _inspected(engine, "container", "ps", "--all", "--quiet", "--no-trunc", *wanted),
+        _inspected(engine, "volume", "volume", "ls", "--quiet", *wanted),
+        _inspected(engine, "network", "network", "ls", "--quiet", *wanted),
+    )
+    nodes = [_node(engine, one) for one in containers]
+    held = {str(name) for node in nodes for name in node.detail["volumes"]}  # type: ignore[attr-defined]
+    loose = [_thing(engine, "volume", one) for one in volumes if one["Name"] not in held]
+    return [*nodes, *loose, *(_thing(engine, "network", one) for one in networks)]
+
+
+async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[str, Any]]:
+    names = (await engine.call(*listing, what=f"listing every {kind} of ours")).split()
+    if not names:
+        return []
+    done = await engine.run(kind, "inspect", *names)
+    # What went between the two calls is said on standard error, and is not ours to give back any more.
+    found: list[Mapping[str, Any]] = json.loads(done.stdout or "[]")
+    return found
+
+
+def _node(engine: Engine, seen: Mapping[str, Any]) -> Resource:
+    labels = seen["Config"]["Labels"]
+    volumes = [mount["Name"] for mount in seen.get("Mounts") or () if mount.get("Type") == "volume"]
+    trial, node = labels.get(TRIAL, ""), labels.get(NODE, "")
+    container = str(seen["Name"]).lstrip("/")
+    return Resource(
+        kind="node",
+        name=f"{trial}-{node}" if node else container,
+        owner=OWNER,
+        run=labels[RUN],
+        trial=trial,
+        detail={**engine_detail(engine), "node": node, "container": container, "volumes": volumes, **told(labels)},
+    )
+
+
+def _thing(engine: Engine, kind: str, seen: Mapping[str, Any]) -> Resource:
+    name = str(seen.get("Name") or seen.get("name"))
+    labels = seen.get("Labels") or seen.get("labels") or {}
+    return Resource(
+        kind=kind,
+        name=name,
+        owner=OWNER,
+        run=labels[RUN],
+        trial=labels.get(TRIAL, ""),
+        detail={**engine_detail(engine), kind: name, **told(labels)},
+    )
+
+
+def told(labels: Mapping[str, str]) -> dict[str, object]:
+    """Of whom a thing is, and until when, by its labels."""
+    return {key: labels[f"seatrial.{key}"] for key in ("project", "expires") if f"seatrial.{key}" in labels}
