@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ async def make(
         "--name", detail["container"],
         "--hostname", spec.name,
         "--network", ground.network, "--network-alias", spec.name, "--ip", address,
+        "--mac-address", mac_of(detail["container"]),
         *_labelled(labels),
         *(word for name, value in identity.items() for word in ("--env", f"{name}={value}")),
         *(word for name, number in published.items()
@@ -86,6 +88,12 @@ async def make(
         folder=guest.FOLDER,
         detail={**detail, "published": {name: number for name, number in published.items() if name in ports}},
     )
+
+
+def mac_of(container: str) -> str:
+    """The same at every start: else the others would look for it under its old one until they forget that."""
+    digest = hashlib.blake2b(container.encode(), digest_size=5).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest))
 
 
 def _started(settings: Settings) -> list[str]:
