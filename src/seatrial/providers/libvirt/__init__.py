@@ -130,8 +130,8 @@ class Libvirt:
         def away(connection: Any) -> None:
             if resource.kind == "network":
                 network.destroy(connection, detail["network"])
-            if resource.kind == "node" and "address" in detail:
-                network.forget(connection, detail["network"], detail["node"], detail["mac"], detail["address"])
+            if resource.kind == "node":
+                network.forget(connection, detail["network"], detail["node"], detail["mac"])
             machine.destroy(connection, detail.get("domain", ""), detail["files"], detail["pool"])
 
         await hypervisor.call(f"giving back the {resource.kind} {resource.name}", away)
@@ -330,12 +330,13 @@ class Libvirt:
             await _all(self.resume(node) for node in nodes)
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Bring all back, frozen; let all go on; tell each what time it is."""
+        """Have all be quiet; bring all back, frozen; let all go on; tell each what time it is."""
         from seatrial.providers.libvirt.building import set_clock
 
         def back(connection: Any, domain: str) -> None:
             machine.bring_back(connection, domain, name)
 
+        await _all(self._act(node, "bringing back", machine.quiet) for node in nodes)
         await _all(self._act(node, "bringing back", back) for node in nodes)
         for node in nodes:
             self._break_off(_domain(node))

@@ -60,30 +60,33 @@ def create(connection: Any, name: str, bridge: str, subnet: str, labels: Mapping
 
 def introduce(connection: Any, name: str, host: str, mac: str, address: str) -> None:
     """Have the network give this machine its address, and resolve its name."""
-    _tell(connection, name, "ADD_LAST", host, mac, address)
-
-
-def forget(connection: Any, name: str, host: str, mac: str, address: str) -> None:
-    """The opposite; what is not known any more is success."""
-    with contextlib.suppress(library().libvirtError):
-        _tell(connection, name, "DELETE", host, mac, address)
-
-
-def _tell(connection: Any, name: str, command: str, host: str, mac: str, address: str) -> None:
-    lib = library()
     network = connection.networkLookupByName(name)
+    _update(network, "ADD_LAST", "IP_DHCP_HOST", xml.dhcp_host(mac, host, address))
+    _update(network, "ADD_LAST", "DNS_HOST", xml.dns_host(host, address))
+
+
+def forget(connection: Any, name: str, host: str, mac: str) -> None:
+    """The opposite; what is not known any more, or a network that is gone, is success."""
+    lib = library()
+    try:
+        network = connection.networkLookupByName(name)
+        known = ElementTree.fromstring(network.XMLDesc(0))
+        for entry in known.iterfind("ip/dhcp/host"):
+            if entry.get("mac") == mac:
+                _update(network, "DELETE", "IP_DHCP_HOST", xml.text_of(entry))
+        for entry in known.iterfind("dns/host"):
+            if entry.findtext("hostname") == host:
+                _update(network, "DELETE", "DNS_HOST", xml.text_of(entry))
+    except lib.libvirtError as error:
+        if error.get_error_code() not in (lib.VIR_ERR_NO_NETWORK, lib.VIR_ERR_OPERATION_INVALID):
+            raise
+
+
+def _update(network: Any, command: str, section: str, text: str) -> None:
+    lib = library()
     how = getattr(lib, f"VIR_NETWORK_UPDATE_COMMAND_{command}")
-    live = lib.VIR_NETWORK_UPDATE_AFFECT_LIVE
-    for section, text in (
-        ("IP_DHCP_HOST", xml.dhcp_host(mac, host, address)),
-        ("DNS_HOST", xml.dns_host(host, address)),
-    ):
-        try:
-            network.update(how, getattr(lib, f"VIR_NETWORK_SECTION_{section}"), -1, text, live)
-        except lib.libvirtError as error:
-            # A node of this name that was destroyed before may have left its entry.
-            if command != "ADD_LAST" or "existing" not in str(error):
-                raise
+    where = getattr(lib, f"VIR_NETWORK_SECTION_{section}")
+    network.update(how, where, -1, text, lib.VIR_NETWORK_UPDATE_AFFECT_LIVE)
 
 
 def destroy(connection: Any, name: str) -> None:

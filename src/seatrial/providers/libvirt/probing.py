@@ -25,8 +25,8 @@ SLOW = 30.0
 CODE = bytes.fromhex("fa ba0406 b80020 ef f4 ebfd")
 """cli; mov dx, 0x604; mov ax, 0x2000; out dx, ax (ACPI: off); hlt; and again."""
 
-GUEST = CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(64 * 1024 - 512)
-"""A boot sector; the firmware needs a disk that is a little larger."""
+GUEST = CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1024 * 1024 - 512)
+"""A boot sector; the firmware looks past disks that are smaller than a cylinder."""
 
 
 @dataclass(frozen=True, slots=True)

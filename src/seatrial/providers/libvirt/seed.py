@@ -15,6 +15,8 @@ from typing import Any
 from seatrial.errors import ExtraMissing
 
 LABEL = "cidata"
+DOMAIN = "seatrial.test"
+"""Where the names of nodes live; the network answers for it alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ def files(identity: Identity) -> dict[str, str]:
         "ssh_host_ed25519_key": identity.host_key,
         "ssh_host_ed25519_key.pub": identity.host_public,
         "hostname": identity.hostname,
+        "hosts": f"127.0.0.1 localhost\n{identity.address} {identity.hostname}",
+        "resolv.conf": f"search {DOMAIN}\nnameserver {identity.gateway}",
         "user": identity.user,
         "address": f"{identity.address}/{identity.prefix}",
         "gateway": identity.gateway,
@@ -91,6 +95,7 @@ def _network(identity: Identity) -> dict[str, Any]:
         "type": "static",
         "address": f"{identity.address}/{identity.prefix}",
         "dns_nameservers": [identity.gateway],
+        "dns_search": [DOMAIN],
     }
     if identity.routed:
         subnet["gateway"] = identity.gateway

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as Tree
 
+from seatrial.providers.libvirt.seed import DOMAIN
 from seatrial.providers.libvirt.settings import Settings
 
 SPACE = "https://seatrial.dev/libvirt/labels"
@@ -152,7 +153,7 @@ def network(
     if nat:
         under(root, "forward", mode="nat")
     under(root, "bridge", name=bridge, stp="off", delay="0")
-    under(root, "domain", name="seatrial.test", localOnly="yes")
+    under(root, "domain", name=DOMAIN, localOnly="yes")
     dns = under(root, "dns")
     for key, piece in pieces(labels).items():
         under(dns, "txt", name=key, value=piece)
