@@ -42,7 +42,7 @@ class Story:
 
     def start(self, step: str, trial: str = "t1", **more: Any) -> Story:
         """A step starts."""
-        return self.tell("step_started", trial, step=step, type="custom_command", **{"attempt": 1, **more})
+        return self.tell("step_started", trial, step=step, **{"type": "custom_command", "attempt": 1, **more})
 
     def end(self, step: str, verdict: str = "passed", trial: str = "t1", **more: Any) -> Story:
         """A step ends."""

@@ -53,18 +53,26 @@ class Annotations(Document):
         state = words.state(step)
         if state not in (("failed", "unknown") if level == "error" else ("allowed",)):
             return []
+        told = step.get("problems") or {}
+        name = step["id"] or step["step"]
+        if told and not told.get("problems"):
+            where = {"file": step.get("document"), "line": step.get("line")}
+            return [self._at(level, where, name, words.one_line(step["error"], 600))]
         return [
             self._at(
                 "notice" if one["severity"] == "notice" else level,
-                {"file": self._relative(one["path"] or one["file"]), "line": one["line"], "col": one["column"]},
-                step["id"] or step["step"],
+                {"file": words.plain(one["path"] or one["file"]), "line": one["line"], "col": one["column"]},
+                name,
                 words.plain(one["message"]),
             )
-            for one in (step.get("problems") or {}).get("problems") or ()
+            for one in told.get("problems") or ()
         ]
 
     def _at(self, level: str, where: Mapping[str, object], title: str, text: str) -> str:
-        fields = {**{key: value for key, value in where.items() if value}, "title": words.one_line(title, 100)}
+        fields = {key: value for key, value in where.items() if value}
+        if "file" in fields:
+            fields["file"] = self._relative(str(fields["file"]))
+        fields["title"] = words.one_line(title, 100)
         return f"::{level} {_told(fields)}::{_data(text)}"
 
     def _allowed(self, row: Row, step: Row) -> list[str]:

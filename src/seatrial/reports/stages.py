@@ -154,7 +154,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
     problems = told.get("problems") or ()
     wrong = status in ("failed", "unknown", "allowed")
     outputs = row["outputs"] if isinstance(row["outputs"], Mapping) else {}
-    log = str(told.get("log") or "")
+    log = words.plain(told.get("log") or "")
     return CheckView(
         id=row["id"],
         name=row["id"].partition("/")[2] or row["id"],
@@ -170,7 +170,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
         count=int(told.get("count") or 0),
         lines=tuple(_lines(row, problems, told)) if wrong else (),
         log=str(PurePath(suite["folder"]) / log) if log and wrong else "",
-        again=str(told.get("again") or "") if wrong else "",
+        again=words.one_line(told.get("again") or "") if wrong else "",
     )
 
 
