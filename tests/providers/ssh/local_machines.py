@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.local import Local
@@ -60,17 +60,17 @@ class Machines:
                 await self.local.start(node)
 
 
-_standing: list[Machines] = []
-
-
 @provider("attended")
 class Attended(SSH):
     """The ssh provider with a person beside it, who powers machines on when all is over."""
 
+    people: ClassVar[list[Callable[[], Awaitable[None]]]] = []
+    """Who powers on the machines of the test that runs."""
+
     async def destroy(self, resource: Any) -> None:
         """Power on, then give back."""
-        for machines in _standing:
-            await machines.power_on()
+        for power_on in self.people:
+            await power_on()
         await super().destroy(resource)
 
 
@@ -90,8 +90,8 @@ async def machines(folder: Path, *names: str) -> AsyncIterator[Machines]:
         nodes = {name: await ctx.create_node(NodeSpec(name=name)) for name in names}
         standing = Machines(nodes, ctx.provider, folder)
         standing.write()
-        _standing.append(standing)
+        Attended.people.append(standing.power_on)
         try:
             yield standing
         finally:
-            _standing.remove(standing)
+            Attended.people.remove(standing.power_on)

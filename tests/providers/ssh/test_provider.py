@@ -264,9 +264,11 @@ def test_an_inventory_that_is_not_there_is_named(tmp_path):
 def test_paths_are_relative_to_the_project(tmp_path, monkeypatch):
     (tmp_path / "seatrial.toml").touch()
     (tmp_path / "deep").mkdir()
-    (tmp_path / "hosts").write_text("n11 ansible_host=h ansible_user=u\nn12")
+    (tmp_path / "hosts").write_text("n11 ansible_host=h ansible_user=u folder=/srv/own\nn12")
     monkeypatch.chdir(tmp_path / "deep")
-    first, second = SSH({"inventory": "hosts", "key": "id", "user": "root", "become": True})._machines()
+    settings = {"inventory": "hosts", "key": "id", "user": "root", "become": True, "folder": "/srv/seatrial"}
+    first, second = SSH(settings)._machines()
+    assert (first.folder, second.folder) == ("/srv/own", "/srv/seatrial")
     assert (first.ssh["user"], first.ssh["key"], first.ssh["become"]) == ("u", str(tmp_path / "id"), True)
     assert (second.ssh["user"], second.ssh["known_hosts"]) == ("root", os.path.expanduser("~/.ssh/known_hosts"))
 

@@ -17,6 +17,9 @@ from seatrial.registry import provider
 from seatrial.spi import Context, Finished, Powers, Readiness
 
 _LOOK_SECONDS = 10.0
+_OFF_SECONDS = 3.0
+"""The same for a machine that was told to power off: it is silence that is expected there."""
+
 _PAUSE = 0.05
 _SILENCE = 0.5
 """Seconds of silence after which a machine that was told to power off is believed to have done so."""
@@ -149,8 +152,9 @@ class SSH:
 
     async def state(self, node: Node) -> PowerState:
         """Running while it answers; stopped when it was told from inside to power off, and is silent since."""
+        patience = _OFF_SECONDS if node.name in self._off else _LOOK_SECONDS
         try:
-            now = await self.boot_id(node)
+            now = (await identity.seen(self.link(node), timeout=patience)).boot_id
         except (LinkDown, LinkLost, TimeoutError):
             return PowerState.STOPPED if node.name in self._off else PowerState.UNREACHABLE
         if self._off.get(node.name, now) != now:  # a person has powered it on
@@ -205,8 +209,9 @@ class SSH:
         self._off[node.name] = boot
         since, end = 0.0, clock() + seconds
         while clock() < end:
+            looked = clock()
             if await self.state(node) is PowerState.STOPPED:
-                since = since or clock()
+                since = since or looked
                 if clock() - since >= _SILENCE:
                     return
             else:

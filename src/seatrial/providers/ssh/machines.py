@@ -52,7 +52,8 @@ def machines(settings: Mapping[str, Any]) -> list[Node]:
     without = [node.name for node in found if not node.ssh]
     if without:
         raise CannotTell(f"the inventory reaches {', '.join(without)} by another way than SSH")
-    return [replace(node, ssh=_reached(dict(node.ssh), settings, here)) for node in found]
+    folder = str(settings.get("folder") or "")
+    return [replace(node, ssh=_reached(dict(node.ssh), settings, here), folder=node.folder or folder) for node in found]
 
 
 def _reached(ssh: dict[str, object], settings: Mapping[str, Any], here: Path) -> dict[str, object]:
