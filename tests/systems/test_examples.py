@@ -34,6 +34,7 @@ def run(tmp_path: Path, *argv: str, folder: Path | None = None) -> subprocess.Co
 
 def test_all_examples_pass_the_check_together(tmp_path):
     documents = ["classic/classic.json", "etcd/classic.yaml", "deployer/deployer.yaml", "composed/composed.json"]
+    documents.append("reuse/reuse.yaml")
     done = seatrial(tmp_path, "check", *(str(EXAMPLES / one) for one in documents), str(DEMO))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -54,6 +55,14 @@ def test_the_deployer_example_passes(tmp_path):
 def test_the_etcd_example_passes(tmp_path):
     done = run(tmp_path, str(EXAMPLES / "etcd" / "classic.yaml"), "--parallel", "2")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.backend("etcd")
+def test_the_reuse_example_passes_where_there_are_no_snapshots_and_says_so(tmp_path):
+    done = run(tmp_path, str(EXAMPLES / "reuse" / "reuse.yaml"), "--on", "local", "--parallel", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every suite deploys: the provider 'local' cannot snapshot and revert" in done.stdout
 
 
 def test_the_plugins_example_passes_and_its_reporter_writes(tmp_path):
