@@ -245,11 +245,14 @@ def test_a_node_that_was_destroyed_for_good_makes_it_useless(tmp_path):
     async def loses_one(ctx):
         await ctx.destroy_node((await ctx.nodes())[0])
 
+    async def stands_alone(ctx):
+        assert len(ctx.provider.world.nodes) == 3
+
     run = rehearsed(
         tmp_path,
         snapshots(name="a"),
         snapshots(doing(loses_one), name="b"),
-        snapshots(doing(finds_it_clean), name="c"),
+        snapshots(doing(finds_it_clean), doing(stands_alone), name="c"),
     )
     assert [run.verdict(name) for name in "abc"] == ["passed"] * 3
     assert [outputs(run, name)["reused"] for name in "abc"] == [False, True, False]
@@ -386,6 +389,14 @@ def test_a_free_cluster_counts_against_the_budget(tmp_path):
     assert len(run.of("suite_finished", verdict="passed")) == 5
     assert most <= 5
     assert sorted(op for _, op in clusters(run)) == ["kept", "kept", "reused", "reused", "reused"]
+    nothing_is_left(run)
+
+
+def test_who_can_use_a_free_cluster_goes_before_who_has_no_room_beside_it(tmp_path):
+    other = snapshots(name="other", parameters={"other": 1})
+    run = rehearsed(tmp_path, snapshots(name="a"), other, snapshots(name="b"), budget=Budget(nodes=5, parallel=1))
+    names = {event.trial: event.data["name"] for event in run.of("suite_planned")}
+    assert [names[event.trial] for event in run.of("suite_started")] == ["a", "b", "other"]
     nothing_is_left(run)
 
 
