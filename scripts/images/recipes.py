@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.images import boot, disk, system
 from scripts.images.cache import Failed, key_of
+from scripts.images.cloud import cloud
 from scripts.images.programs import need, need_room, run
 
 HOOK = f'--customize-hook={system.GUEST / "kernel-into"} "$1"'
@@ -47,6 +48,7 @@ def container(folder: Path, log: Path, say: Callable[[str], None]) -> None:
     root = folder / "root"
     say("installing packages")
     system.debian(root, system.NODE, log)
+    system.lean_ssh(root)
     say("packing")
     run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", folder / "node.tar", "."], log)
     shutil.rmtree(root)
@@ -59,6 +61,7 @@ def machine(folder: Path, log: Path, say: Callable[[str], None]) -> None:
     system.debian(root, system.VM, log, hooks=[HOOK])
     version, bzimage = boot.take_kernel(root, folder, log)
     system.small_machine(root)
+    system.lean_ssh(root)
     say(f"making kernel {version} and initial RAM disk")
     boot.elf_kernel(bzimage, folder / "vmlinux", log)
     bzimage.unlink()
@@ -85,6 +88,13 @@ RECIPES = {
             programs=("mmdebstrap", "mkfs.ext4", "qemu-img", "lz4", "setpriv", "unshare"),
             megabytes=1500,
             make=machine,
+        ),
+        Recipe(
+            name="cloud",
+            files=("cloud.qcow2",),
+            programs=("mmdebstrap", "mkfs.ext4", "qemu-img", "setpriv", "unshare"),
+            megabytes=2500,
+            make=cloud,
         ),
     )
 }
