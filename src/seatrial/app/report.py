@@ -20,6 +20,9 @@ FILES = {
     "github": "summary.md",
     "annotations": "annotations.txt",
     "console": "console.txt",
+    "preflight": "preflight.txt",
+    "preflight_json": "preflight.json",
+    "compact": "compact.txt",
 }
 """The formats that can be made later, and the files they are written to."""
 

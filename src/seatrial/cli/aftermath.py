@@ -9,7 +9,9 @@ from pathlib import Path
 from seatrial.cli.parser import Arguments, Command, Parser, format_argument, several_of
 from seatrial.errors import UsageError
 
-REPORTS = ("html", "junit", "ctrf", "json", "github", "annotations", "console")
+REPORTS = (
+    "html", "junit", "ctrf", "json", "github", "annotations", "console", "preflight", "preflight_json", "compact"
+)  # fmt: skip
 """The formats that a report can be made in later; the application has the same list, which is not imported for help."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, Parser, existing_file, format_argument, one_of, seconds
 
+DOCUMENTS = ("scenario", "pipeline")
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
@@ -50,6 +51,10 @@ def doctor(arguments: Arguments) -> int:
 def schema_arguments(parser: Parser) -> None:
     """All of `schema`."""
     parser.add_argument(
+        "what", nargs="?", choices=DOCUMENTS, type=one_of(DOCUMENTS), default="scenario", metavar="DOCUMENT",
+        help="of which documents: scenario (the default) or pipeline",
+    )  # fmt: skip
+    parser.add_argument(
         "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="with its steps, checks, …"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write it there (default: standard output)")
@@ -57,9 +62,14 @@ def schema_arguments(parser: Parser) -> None:
 
 def schema(arguments: Arguments) -> int:
     """Print the JSON Schema of documents."""
-    from seatrial.app.init import schema_text
+    if arguments.what == "pipeline":
+        from seatrial.app.preflight import schema_text as pipeline_schema
 
-    text = schema_text(tuple(arguments.plugin))
+        text = pipeline_schema()
+    else:
+        from seatrial.app.init import schema_text
+
+        text = schema_text(tuple(arguments.plugin))
     if arguments.out is None:
         sys.stdout.write(text)
     else:
@@ -101,6 +111,7 @@ COMMANDS = {
         examples=(
             ("schema --out seatrial.schema.json", "for editors: `# yaml-language-server: $schema=…`"),
             ("schema --plugin my_steps.py", "with steps of your own"),
+            ("schema pipeline --out pipeline.schema.json", "of what `preflight` runs"),
         ),
     ),
     "completion": Command(

@@ -101,7 +101,7 @@ class Scalar:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         if self.json_type == "string":
-            return {"type": "string"}
+            return {"type": ["string", "integer"] if int in self.wanted else "string"}
         return {"anyOf": [{"type": self.json_type}, {"type": "string", "pattern": r"\$\{\{"}]}
 
 

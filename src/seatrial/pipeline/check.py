@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.links.process import TimedOut, words
+from seatrial.links.process import TimedOut
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.pipeline.document import Build
@@ -73,7 +73,7 @@ class PipelineCheck:
         say. Outputs: `exit_code`, `note` (what a passing exit code other than the usual means), and the declared."""
         job = Job(
             name=self.name,
-            argv=tuple(words(self.run_)),
+            argv=_argv(self.run_),
             source=Path(self.source),
             cwd=self.cwd,
             env={**self.env, **self.secrets},
@@ -146,6 +146,11 @@ class PipelineCheck:
                 shutil.copy2(file, target)
                 kept.append(str(target.relative_to(ctx.folder)))
         return {"artifacts": kept} if kept else {}
+
+
+def _argv(run: Argv) -> tuple[str, ...]:
+    # Of a text with several commands each has to pass: without -e the last alone would decide.
+    return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
 
 
 class _Log:

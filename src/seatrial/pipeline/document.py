@@ -89,7 +89,7 @@ class Service:
 class Check:
     """One command, judged by how it ends."""
 
-    run: Argv = field(metadata={"doc": "A list of arguments, or a string for `/bin/sh -c`."})
+    run: Argv = field(metadata={"doc": "A list of arguments, or a string for `/bin/sh -e -c`."})
     title: str = field(default="", metadata={"doc": "What people read; default: its name."})
     image: str = field(default="", metadata={"doc": "Run it in a container of this image."})
     build: Build | None = field(default=None, metadata={"doc": "Run it in a container of an image built from this."})

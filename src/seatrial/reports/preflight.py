@@ -85,7 +85,6 @@ class Preflight(Console):
             self.say(f"  {mark} {check.title} ({_why_not(check)})", "skipped")
             return
         more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
-        more = "failed, allowed" if check.status == "allowed" else more
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
         self.say(f"{text:<{CHECK_TIME}}({words.seconds(check.duration)})", check.status)
         for line in check.lines[:USEFUL]:

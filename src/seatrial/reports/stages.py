@@ -163,7 +163,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
         duration=row["duration"],
         error=words.one_line(row["error"], 600) if wrong else "",
         reason=_short(reason, stage),
-        note=words.one_line(outputs.get("note", ""), 80),
+        note=words.word(status, row["verdict"]) if status == "allowed" else words.one_line(outputs.get("note", ""), 80),
         cached=bool(outputs.get("cached")),
         attempts=row["attempts"],
         problems=problems if wrong else (),
