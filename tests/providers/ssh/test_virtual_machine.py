@@ -138,6 +138,7 @@ def test_a_real_kernel_crashes_by_sysrq_reboots_and_powers_off(tmp_path):
             await ctx.destroy_node(node)
             with pytest.raises(FileNotFoundError):
                 await link.get(f"{node.folder}/kept", tmp_path / "gone")
+            await link.close()
 
     machine = Machine(tmp_path)
     machine.power_on()

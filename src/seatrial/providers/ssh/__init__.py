@@ -113,6 +113,7 @@ class SSH:
             detail={"machine": machine.name},
         )
         self._links[_way(node)] = link
+        ctx.link(node)  # from now on it is closed with the trial
         return node
 
     async def destroy(self, resource: Resource) -> None:
