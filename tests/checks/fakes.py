@@ -117,6 +117,7 @@ class FakeContext:
         self.document_folder = folder or Path("/")
         self.state = folder or Path("/")
         self.trial_id, self.step = "trial", "1"
+        self.hidden: list[str] = []
         trouble = trouble or {}
         self.links = {name: FakeLink(trouble.get(name), programs) for name in health}
         self._power = {name: one.power for name, one in health.items()} | dict(power or {})
@@ -126,6 +127,9 @@ class FakeContext:
         return {**os.environ, "E2E_RUN_ID": "trial"}
 
     def log(self, text: str, level: str = "info") -> None: ...
+
+    def secret(self, value: str) -> None:
+        self.hidden.append(value)
 
     async def make(self, kind: str, name: str, create: Any, **_: object) -> Any:
         return await create()

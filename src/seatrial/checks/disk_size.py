@@ -1,0 +1,170 @@
+"""How large a disk or a file system is, inside nodes: exactly, within bounds, or grown since a mark."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.errors import CannotTell
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context
+
+UNITS = {
+    "": 1, "b": 1,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+ALLOWED = "a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)"
+
+MARKS = "disk_size.json"
+"""In the trial's state folder: mark to node to bytes."""
+
+LOOK = r"""
+path=$1
+if [ -b "$path" ]; then
+    name=$(readlink -f "$path"); name=${name##*/}
+    read -r sectors <"/sys/class/block/$name/size" && echo "disk $((sectors * 512))"
+    exit
+fi
+[ -e "$path" ] || { echo "there is no $path" >&2; exit 3; }
+echo "filesystem $(stat -f -c '%S %b' -- "$path")" || exit
+number=$(stat -c %d -- "$path")
+entry=/sys/dev/block/$(((number >> 8) & 4095)):$(((number & 255) | ((number >> 12) & 1048320)))/size
+if [ -r "$entry" ]; then read -r sectors <"$entry" && echo "disk $((sectors * 512))"; fi
+"""
+
+Of = Literal["auto", "disk", "filesystem"]
+Size = int | str
+
+
+def bytes_of(value: Size) -> int:
+    """Bytes; ValueError says what is allowed."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", str(value).strip().lower())
+    if isinstance(value, bool) or match is None or match[2] not in UNITS:
+        raise ValueError(f"{value!r} is no size; {ALLOWED}")
+    return round(float(match[1]) * UNITS[match[2]])
+
+
+@check("disk_size")
+@dataclass(frozen=True, kw_only=True)
+class DiskSize:
+    """A disk has its size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
+
+    path: str = field(metadata={"doc": "A mount point, any path on the file system, or a block device."})
+    on: str = field(default="*", metadata={"doc": ON})
+    of: Of = field(
+        default="auto",
+        metadata={
+            "doc": "The size of the `disk` (partition, volume) below the path, or of the `filesystem` on it, which is "
+            "smaller; `auto`: the disk's where there is one."
+        },
+    )
+    size: Size | None = field(default=None, metadata={"doc": f"What it must be, exactly; {ALLOWED}."})
+    at_least: Size | None = field(default=None, metadata={"doc": "What it must be at least."})
+    at_most: Size | None = field(default=None, metadata={"doc": "What it may be at most."})
+    tolerance: Size = field(default=0, metadata={"doc": "By how much `size` may be missed."})
+    mark: str = field(default="", metadata={"doc": "Remember what is seen under this name, for `grown_since`."})
+    grown_since: str = field(default="", metadata={"doc": "It must have grown since the check with this `mark`."})
+    grown_by: Size | None = field(default=None, metadata={"doc": "By how much exactly it must have grown."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<path>==<size>`, `>=`, `<=`, with the nodes in brackets before it."""
+        read = targeted(rest, "disk_size:/data==10GiB")
+        match = re.fullmatch(r"(?P<path>.+?)\s*(?P<how>==|>=|<=)\s*(?P<size>\S+)", read.pop("rest"))
+        if match is None:
+            raise ValueError(f"{rest!r} names no size; allowed: disk_size:/data==10GiB, >=, <=")
+        key = {"==": "size", ">=": "at_least", "<=": "at_most"}[match["how"]]
+        return {"path": match["path"], key: match["size"], **read}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,)
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Something is asked, in sizes that are some."""
+        asked = [key for key in ("size", "at_least", "at_most", "mark", "grown_since") if getattr(self, key)]
+        if not asked:
+            yield "", "nothing is asked of the size; name `size`, `at_least`, `at_most`, `mark` or `grown_since`"
+        if self.grown_by is not None and not self.grown_since:
+            yield "grown_by", "`grown_by` needs `grown_since`, the mark that it is counted from"
+        for key in ("size", "at_least", "at_most", "tolerance", "grown_by"):
+            value = getattr(self, key)
+            if value is None or (isinstance(value, str) and "${{" in value):
+                continue
+            try:
+                bytes_of(value)
+            except ValueError as error:
+                yield key, str(error)
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; on several nodes at the same time."""
+        expected = self._expected()
+
+        async def look(node: Node) -> Observation:
+            seen = await self._measure(ctx, node)
+            if self.mark:
+                _remember(ctx.state / MARKS, self.mark, node.name, seen)
+            return self._judge(ctx, node, seen, expected)
+
+        return await on_each(ctx, self.on, look, expected)
+
+    async def _measure(self, ctx: Context, node: Node) -> int:
+        text = await shell(ctx, node, LOOK, self.path, what=self.path)
+        told = {words[0]: [int(word) for word in words[1:]] for line in text.splitlines() if (words := line.split())}
+        disk = told.get("disk")
+        if self.of != "filesystem" and disk:
+            return disk[0]
+        if self.of == "disk" or "filesystem" not in told:
+            raise CannotTell(f"{self.path} of {node.name} stands on no disk whose size can be read (see `of`)")
+        block, count = told["filesystem"]
+        return block * count
+
+    def _expected(self) -> Mapping[str, object]:
+        keys = ("size", "at_least", "at_most", "grown_since", "grown_by")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) not in (None, "")}
+
+    def _judge(self, ctx: Context, node: Node, seen: int, expected: Mapping[str, object]) -> Observation:
+        if self.size is not None and abs(seen - bytes_of(self.size)) > bytes_of(self.tolerance):
+            wanted = bytes_of(self.size)
+            return failed(seen, expected, f"{self.path} has {seen} bytes, expected {self.size} ({wanted} bytes)")
+        if self.at_least is not None and seen < bytes_of(self.at_least):
+            return failed(seen, expected, f"{self.path} has {seen} bytes, expected at least {self.at_least}")
+        if self.at_most is not None and seen > bytes_of(self.at_most):
+            return failed(seen, expected, f"{self.path} has {seen} bytes, expected at most {self.at_most}")
+        if self.grown_since:
+            before = _remembered(ctx.state / MARKS, self.grown_since, node.name)
+            by = seen - before
+            told = f"{self.path} had {before} bytes at the mark {self.grown_since!r}, and has {seen}"
+            if by <= 0 or (self.grown_by is not None and by != bytes_of(self.grown_by)):
+                return failed(seen, expected, told)
+        return passed(seen, expected)
+
+
+def _marks(file: Path) -> dict[str, dict[str, int]]:
+    if not file.is_file():
+        return {}
+    found: dict[str, dict[str, int]] = json.loads(file.read_text())
+    return found
+
+
+def _remember(file: Path, mark: str, node: str, seen: int) -> None:
+    marks = _marks(file)
+    marks.setdefault(mark, {})[node] = seen
+    file.write_text(json.dumps(marks))
+
+
+def _remembered(file: Path, mark: str, node: str) -> int:
+    marks = _marks(file)
+    if node not in marks.get(mark, {}):
+        have = ", ".join(sorted(marks)) or "none"
+        raise CannotTell(f"no disk_size check has set the mark {mark!r} on {node}; marks that are set: {have}")
+    return marks[mark][node]

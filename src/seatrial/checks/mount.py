@@ -1,0 +1,108 @@
+"""Whether something is mounted where it should be, inside nodes."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.checks.content import words
+from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.errors import CannotTell
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One line of /proc/self/mountinfo."""
+
+    point: str
+    device: str
+    fstype: str
+    options: frozenset[str]
+    number: str
+    """The device's major:minor."""
+
+
+def mounts(text: str) -> dict[str, Mounted]:
+    """What is mounted, by mount point; of several at one point the last, which hides the others."""
+    found = {}
+    for line in text.splitlines():
+        before, dash, after = line.partition(" - ")
+        left, right = before.split(), after.split()
+        if not dash or len(left) < 6 or len(right) < 2:
+            raise CannotTell(f"/proc/self/mountinfo has a line that is none: {line[:100]!r}")
+        options = {*left[5].split(","), *(right[2].split(",") if len(right) > 2 else ())}
+        # The mount's own word on writing stands above its file system's.
+        options -= {"rw"} if "ro" in left[5].split(",") else set()
+        one = Mounted(_plain(left[4]), _plain(right[1]), right[0], frozenset(options), left[2])
+        found[one.point] = one
+    return found
+
+
+def _plain(text: str) -> str:
+    """Spaces and the like are written in octal there."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+@check("mount")
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A file system is mounted at a path, or is not: `mount:/data`, `mount[n11]:/data`."""
+
+    path: str = field(metadata={"doc": "The mount point, an absolute path on the node."})
+    on: str = field(default="*", metadata={"doc": ON})
+    mounted: bool = field(default=True, metadata={"doc": "Whether something must be mounted there."})
+    device: str = field(default="", metadata={"doc": "What is mounted: `/dev/vdb`, `host:/export`, `tmpfs`."})
+    fstype: str = field(default="", metadata={"doc": "Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."})
+    options: str | tuple[str, ...] = field(default=(), metadata={"doc": "Options that it must have: `rw`, `noexec`."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<path>`, with the nodes in brackets before it."""
+        read = targeted(rest, "mount:/data")
+        return {"path": read.pop("rest"), **read}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,)
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """An absolute path, and nothing asked of what must not be there."""
+        if "${{" not in self.path and not self.path.startswith("/"):
+            yield "path", f"{self.path!r} is no absolute path"
+        if not self.mounted:
+            for key in ("device", "fstype", "options"):
+                if getattr(self, key):
+                    yield key, f"`mounted: false` leaves nothing that `{key}` could be about"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; on several nodes at the same time."""
+        expected = "mounted" if self.mounted else "not mounted"
+
+        async def look(node: Node) -> Observation:
+            text = await shell(ctx, node, "cat /proc/self/mountinfo", what="what is mounted")
+            return self._judge(mounts(text).get(posixpath.normpath(self.path)), expected)
+
+        return await on_each(ctx, self.on, look, expected)
+
+    def _judge(self, found: Mounted | None, expected: str) -> Observation:
+        if found is None:
+            judge = failed if self.mounted else passed
+            return judge("not mounted", expected, f"nothing is mounted at {self.path}" if self.mounted else "")
+        seen = {"device": found.device, "fstype": found.fstype, "options": ",".join(sorted(found.options))}
+        if not self.mounted:
+            return failed(seen, expected, f"{found.device} is mounted at {self.path}")
+        for key in ("device", "fstype"):
+            wanted = getattr(self, key)
+            if wanted and seen[key] != wanted:
+                return failed(seen, {key: wanted}, f"the {key} at {self.path} is {seen[key]}, expected {wanted}")
+        for option in words(self.options):
+            if option not in found.options:
+                return failed(seen, {"options": option}, f"{self.path} is mounted without the option {option}")
+        return passed(seen, expected)

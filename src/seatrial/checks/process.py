@@ -1,0 +1,134 @@
+"""Whether a program runs inside nodes, how often, as whom and for how long."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.errors import CannotTell
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, failed, passed
+from seatrial.model.values import Duration
+from seatrial.registry import check
+from seatrial.spi import Context
+
+# The pattern stays here, so that no process of ours can match it by its own command line.
+OURS = "seatrial looks at processes"
+"""In the command line of our shell, and of the login shell around it, which are no processes of the node's own."""
+
+LIST = (
+    f": {OURS}"
+    + r"""
+echo "self $$ $(getconf CLK_TCK 2>/dev/null || echo 100) $(cut -d' ' -f1 /proc/uptime)"
+if [ -n "$1" ]; then number=$(id -u "$1") || exit; echo "user $number"; fi
+for one in /proc/[0-9]*; do
+    line=$(tr '\0\n\t' '   ' <"$one/cmdline" 2>/dev/null) || continue
+    state=$(sed 's/.*) //' "$one/stat" 2>/dev/null) || continue
+    owner=$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "$one/status" 2>/dev/null) || continue
+    set -- $state
+    [ -n "$line" ] && printf '%s\t%s\t%s\t%s\t%s\t%s\n' "${one#/proc/}" "$2" "$1" "${owner:-?}" "${20}" "$line"
+done
+:
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One process of a node."""
+
+    pid: int
+    user: str
+    """The number of its user."""
+    seconds: float
+    """For how long it has run."""
+    line: str
+    """Its command line."""
+
+    @property
+    def program(self) -> str:
+        """The name of what it runs."""
+        return posixpath.basename(self.line.split(" ", 1)[0].rstrip(":"))
+
+
+@check("process")
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A program runs: `process:nginx`, `process[n11]:etcd`."""
+
+    name: str = field(default="", metadata={"doc": "The name of the program: the last part of its path."})
+    matching: str = field(default="", metadata={"doc": "A regular expression that its command line must match."})
+    on: str = field(default="*", metadata={"doc": ON})
+    count: int | None = field(default=None, metadata={"doc": "How many there must be, exactly; else at least one."})
+    user: str = field(default="", metadata={"doc": "Whose they must be."})
+    running_for: Duration | None = field(default=None, metadata={"doc": "How long each must have run at least."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<name>`, with the nodes in brackets before it."""
+        read = targeted(rest, "process:nginx")
+        return {"name": read.pop("rest"), **read}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,)
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Something to look for, in an expression that is one."""
+        if not self.name and not self.matching:
+            yield "name", "name the program (`name`), or what its command line matches (`matching`)"
+        try:
+            re.compile(self.matching)
+        except re.error as error:
+            yield "matching", f"{self.matching!r} is no regular expression: {error}"
+        if self.count is not None and self.count < 0:
+            yield "count", f"{self.count} is less than none"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; on several nodes at the same time."""
+        expected = {"count": "at least 1" if self.count is None else self.count}
+
+        async def look(node: Node) -> Observation:
+            text = await shell(ctx, node, LIST, self.user, what="its processes")
+            user, running = read(text)
+            return self._judge(user, running, expected)
+
+        return await on_each(ctx, self.on, look, expected)
+
+    def _judge(self, user: str, running: Iterable[Running], expected: Mapping[str, object]) -> Observation:
+        what = self.name or self.matching
+        found = [
+            one
+            for one in running
+            if (not self.name or one.program == self.name) and re.search(self.matching, one.line) is not None
+        ]
+        seen = {"count": len(found), "processes": [f"{one.pid} {one.line.strip()[:80]}" for one in found[:5]]}
+        if len(found) != self.count if self.count is not None else not found:
+            return failed(seen, expected, f"{len(found)} processes of {what} run, expected {expected['count']}")
+        if self.user and (others := [one for one in found if one.user != user]):
+            return failed(seen, {"user": self.user}, f"{what} runs as the user {others[0].user}, expected {self.user}")
+        if self.running_for is not None and (young := [one for one in found if one.seconds < (self.running_for or 0)]):
+            why = f"process {young[0].pid} of {what} has run for {young[0].seconds:.1f} s only"
+            return failed(seen, {"running_for": self.running_for}, why)
+        return passed(seen, expected)
+
+
+def read(text: str) -> tuple[str, list[Running]]:
+    """The number of the user that was asked for, and the processes; without our own shell, its children, zombies."""
+    lines = text.splitlines()
+    try:
+        _, self, ticks, uptime = lines[0].split()
+        asked = lines[1].split()[1] if len(lines) > 1 and lines[1].startswith("user ") else ""
+        running = []
+        for line in lines[1 + bool(asked) :]:
+            pid, parent, state, user, began, command = line.split("\t", 5)
+            if self not in (pid, parent) and state not in "ZX" and OURS not in command:
+                seconds = float(uptime) - int(began) / int(ticks)
+                running.append(Running(int(pid), user, seconds, command.strip()))
+    except (IndexError, ValueError) as error:
+        raise CannotTell(f"the list of processes cannot be read: {error}", evidence=text[:2000]) from error
+    return asked, running
