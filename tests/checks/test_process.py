@@ -45,7 +45,7 @@ def test_what_runs_decides(program: str) -> None:
 
 
 def test_the_look_itself_is_no_process_that_matches() -> None:
-    assert verdict(Process(matching="printf|CLK_TCK", count=0), FakeContext(n11=well())) == "passed"
+    assert verdict(Process(matching="seatrial looks at", count=0), FakeContext(n11=well())) == "passed"
 
 
 def test_a_user_that_the_node_does_not_have_cannot_be_told() -> None:
@@ -55,13 +55,13 @@ def test_a_user_that_the_node_does_not_have_cannot_be_told() -> None:
 
 
 def test_zombies_our_shell_and_its_children_are_left_out() -> None:
-    text = (
-        "self 50 100 1000.0\n"
-        "10\t1\tS\t0\t90000\t/usr/bin/etcd --name n11\n"
-        "11\t1\tZ\t0\t90000\t/usr/bin/etcd\n"
-        "50\t9\tS\t0\t99999\tsh -c etcd\n"
-        "51\t50\tS\t0\t99999\ttr etcd\n"
-    )
+    stats = [(10, 1, "S"), (11, 1, "Z"), (12, 2, "S"), (50, 9, "S"), (51, 50, "S"), (60, 9, "S")]
+    text = "self 50 100 1000.0\n=stat\n"
+    text += "".join(f"{pid} (a) b) {state} {parent} {'0 ' * 17}90000 0\n" for pid, parent, state in stats)
+    text += "=uid\n" + "".join(f"/proc/{pid}/status:Uid:\t0\t0\t0\t0\n" for pid, _, _ in stats)
+    lines = {10: "/usr/bin/etcd\0--name\0n11\0", 11: "", 12: "", 50: "sh\0-c\0etcd", 51: "cat\0etcd"}
+    lines[60] = "sh\0-c\0: seatrial looks at processes etcd"
+    text += "=line\n" + "\n".join(f"==> /proc/{pid}/cmdline <==\n{line}" for pid, line in lines.items())
     _, running = read(text)
     assert [(one.pid, one.program, one.seconds) for one in running] == [(10, "etcd", 100.0)]
 

@@ -16,22 +16,19 @@ from seatrial.model.values import Duration
 from seatrial.registry import check
 from seatrial.spi import Context
 
-# The pattern stays here, so that no process of ours can match it by its own command line.
 OURS = "seatrial looks at processes"
 """In the command line of our shell, and of the login shell around it, which are no processes of the node's own."""
 
+# Four programs for all processes together: three for each would take a small machine many seconds. What is looked for
+# stays here, so that nothing of ours can match it by its own command line.
 LIST = (
     f": {OURS}"
     + r"""
 echo "self $$ $(getconf CLK_TCK 2>/dev/null || echo 100) $(cut -d' ' -f1 /proc/uptime)"
 if [ -n "$1" ]; then number=$(id -u "$1") || exit; echo "user $number"; fi
-for one in /proc/[0-9]*; do
-    line=$(tr '\0\n\t' '   ' <"$one/cmdline" 2>/dev/null) || continue
-    state=$(sed 's/.*) //' "$one/stat" 2>/dev/null) || continue
-    owner=$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "$one/status" 2>/dev/null) || continue
-    set -- $state
-    [ -n "$line" ] && printf '%s\t%s\t%s\t%s\t%s\t%s\n' "${one#/proc/}" "$2" "$1" "${owner:-?}" "${20}" "$line"
-done
+echo "=stat"; cat /proc/[0-9]*/stat 2>/dev/null
+echo "=uid"; grep -H '^Uid:' /proc/[0-9]*/status 2>/dev/null
+echo "=line"; head -v -c 4096 /proc/[0-9]*/cmdline 2>/dev/null
 :
 """
 )
@@ -119,16 +116,24 @@ class Process:
 
 def read(text: str) -> tuple[str, list[Running]]:
     """The number of the user that was asked for, and the processes; without our own shell, its children, zombies."""
-    lines = text.splitlines()
     try:
-        _, self, ticks, uptime = lines[0].split()
-        asked = lines[1].split()[1] if len(lines) > 1 and lines[1].startswith("user ") else ""
+        said, rest = text.split("=stat\n", 1)
+        stats, rest = rest.split("=uid\n", 1)
+        owners, commands = rest.split("=line\n", 1)
+        head, *more = said.splitlines()
+        _, self, ticks, uptime = head.split()
+        asked = more[0].split()[1] if more else ""
+        users = {line.split("/")[2]: line.split()[1] for line in owners.splitlines()}
+        parts = re.split(r"(?:\A|\n)==> /proc/(\d+)/cmdline <==\n", commands)
+        lines = {pid: line.replace("\0", " ").strip() for pid, line in zip(parts[1::2], parts[2::2], strict=True)}
         running = []
-        for line in lines[1 + bool(asked) :]:
-            pid, parent, state, user, began, command = line.split("\t", 5)
-            if self not in (pid, parent) and state not in "ZX" and OURS not in command:
-                seconds = float(uptime) - int(began) / int(ticks)
-                running.append(Running(int(pid), user, seconds, command.strip()))
+        for stat in re.findall(r"^(\d+) \(.*\) (\S .*)$", stats, re.MULTILINE):
+            pid, fields = stat[0], stat[1].split()
+            command = lines.get(pid, "")
+            # One without a command line is the kernel's, or a zombie; what ended while we looked is missing somewhere.
+            if command and pid in users and self not in (pid, fields[1]) and OURS not in command:
+                seconds = float(uptime) - int(fields[19]) / int(ticks)
+                running.append(Running(int(pid), users[pid], seconds, command))
     except (IndexError, ValueError) as error:
         raise CannotTell(f"the list of processes cannot be read: {error}", evidence=text[:2000]) from error
     return asked, running
