@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -59,6 +60,7 @@ def take_away(folder: Path) -> list[str]:
             deleted = _quiet("ip", "link", "delete", bridge)
             if deleted.returncode:
                 left.append(f"the bridge {bridge}: {deleted.stderr.strip()}")
+    _forget_rules(bridges)
     forget_chains()
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
@@ -101,6 +103,16 @@ def _end_all(folder: Path, patience: float = 10.0) -> list[str]:
         time.sleep(0.1)
         sent = signal.SIGTERM if time.monotonic() < deadline - patience * 0.8 else signal.SIGKILL
     return []
+
+
+def _forget_rules(bridges: set[str]) -> None:
+    """Delete the firewall rules of bridges that are gone: a daemon that was killed could not."""
+    for program in ("iptables", "ip6tables"):
+        for table in CHAINS if bridges and shutil.which(program) else ():
+            for rule in _quiet(program, "-w", "-t", table, "-S").stdout.splitlines():
+                words = shlex.split(rule)
+                if words[0] == "-A" and words[1].startswith("LIBVIRT_") and bridges.intersection(words):
+                    _quiet(program, "-w", "-t", table, "-D", *words[1:])
 
 
 def forget_chains() -> None:
