@@ -26,13 +26,15 @@ class Recipe:
     programs: tuple[str, ...]
     megabytes: int
     """What must be free while it is made."""
+    inputs: tuple[str, ...]
+    """Our own files that it is made from, besides this one and `system.py`."""
     make: Callable[[Path, Path, Callable[[str], None]], None]
     """Called with the folder, the log and what tells progress."""
     virtual: bool = True
 
     def key(self) -> str:
         """A checksum of all inputs: scripts, files of ours, package lists (which are in the scripts), the machine."""
-        sources = [*SOURCES.glob("*.py"), *system.GUEST.iterdir()]
+        sources = [SOURCES / name for name in ("recipes.py", "system.py", *self.inputs)]
         return key_of(sources, [self.name, system.RELEASE, platform.machine()])
 
     def check(self, cache: Path) -> None:
@@ -79,6 +81,7 @@ RECIPES = {
             files=("node.tar",),
             programs=("mmdebstrap", "tar", "setpriv", "unshare"),
             megabytes=700,
+            inputs=("guest/sshd.conf",),
             make=container,
             virtual=False,
         ),
@@ -87,6 +90,18 @@ RECIPES = {
             files=("node.qcow2", "vmlinux", "initrd.img"),
             programs=("mmdebstrap", "mkfs.ext4", "qemu-img", "lz4", "setpriv", "unshare"),
             megabytes=1500,
+            inputs=(
+                "boot.py",
+                "disk.py",
+                "guest/acpi-power",
+                "guest/init",
+                "guest/initrd-init",
+                "guest/inittab",
+                "guest/kernel-into",
+                "guest/late",
+                "guest/shutdown",
+                "guest/sshd.conf",
+            ),
             make=machine,
         ),
         Recipe(
@@ -94,6 +109,7 @@ RECIPES = {
             files=("cloud.qcow2",),
             programs=("mmdebstrap", "mkfs.ext4", "qemu-img", "setpriv", "unshare"),
             megabytes=2500,
+            inputs=("cloud.py", "guest/cloud.cfg", "guest/grub.cfg"),
             make=cloud,
         ),
     )

@@ -38,6 +38,11 @@ def test_each_image_has_a_key_of_its_own_that_stays():
     assert keys == {recipe.key() for recipe in RECIPES.values()}
 
 
+def test_every_file_of_ours_in_an_image_is_among_the_inputs_of_one():
+    listed = {name for recipe in RECIPES.values() for name in recipe.inputs if name.startswith("guest/")}
+    assert listed == {f"guest/{one.name}" for one in (ROOT / "scripts/images/guest").iterdir()}
+
+
 def test_what_was_made_is_found_again_and_made_anew_when_told():
     made = []
 
