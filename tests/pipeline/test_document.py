@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import yaml
 
 from seatrial.app.preflight import schema_text
 from seatrial.errors import DocumentError, UsageError
+from seatrial.loading.fields import described
 from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.compile import Wishes, compile_pipeline
+from seatrial.pipeline.document import Check, Stage
 from seatrial.pipeline.reading import Read, read_pipeline
 from seatrial.pipeline.selection import Selection
 
@@ -241,3 +244,11 @@ def test_a_check_tells_how_it_is_run_alone(tmp_path: Path) -> None:
     assert isinstance(step.step, PipelineCheck)
     assert step.step.again == "seatrial preflight 'a b.yaml' --host --only 'build/a[v=x y]'"
     assert step.step.host
+
+
+def test_the_document_on_the_page_is_right_and_the_page_names_every_key_of_a_check(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "preflight.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    assert read(tmp_path, text).secrets == ("DJANGO_SECRET_KEY",)
+    for key in (*described(Check), *described(Stage)):
+        assert re.search(rf"\b{key}\b", page), key

@@ -38,6 +38,10 @@ SHOWN = 20
 """Lines of output that are shown where no message with a place was found."""
 
 
+LONGEST = 1000
+"""Characters of a line that are looked at: no place and message is longer, and none may take for ever."""
+
+
 def names() -> list[str]:
     """All there are."""
     return list(MATCHERS)
@@ -46,7 +50,7 @@ def names() -> list[str]:
 def find(text: str, command: Sequence[str] | str = (), wanted: str = "") -> list[Problem]:
     """The problems in what a command printed, each once: by the matcher that is wanted, else by the one that the
     command's words tell, else by any that finds something."""
-    lines = words.plain(text).splitlines()
+    lines = [line[:LONGEST] for line in words.plain(text).splitlines()]
     told = [wanted] if wanted else [*_told(command), "python", "generic"]
     for name in dict.fromkeys(told):
         found = list(dict.fromkeys(MATCHERS[name].match(lines)))

@@ -26,10 +26,10 @@ class Problem:
 Matcher = Callable[[Sequence[str]], Iterable[Problem]]
 """From the lines of an output, without terminal escapes, to its problems in their order."""
 
-# A path has a dot or a slash in it, or `12:30: the message` would be a file; a URL is none.
+# Possessive, so that no line takes longer than its length.
 _PLACE = re.compile(
-    r"(?P<file>(?:[A-Za-z]:\\|\.{0,2}/)?[\w@+~.\-/\\\[\]()]*[./\\][\w@+~.\-/\\\[\]()]*\w)"
-    r":(?P<line>\d+)(?::(?P<column>\d+))?:?\s+(?P<message>\S.*)"
+    r"(?P<file>(?:[A-Za-z]:(?=[\\/]))?[\w@+~.\-/\\\[\]()]++)"
+    r":(?P<line>\d++)(?::(?P<column>\d++))?:?\s++(?P<message>\S.*)"
 )
 _SEVERITY = re.compile(r"(?:fatal )?(error|warning|note|info|notice)\b", re.IGNORECASE)
 _WORDS = {"warning": "warning", "note": "notice", "info": "notice", "notice": "notice"}
@@ -39,8 +39,13 @@ def by_line(lines: Sequence[str]) -> Iterator[Problem]:
     """Every line that begins with a place in a file."""
     for line in lines:
         found = _PLACE.match(line.strip())
-        if found:
+        if found and _is_path(found["file"]):
             yield problem(found)
+
+
+def _is_path(text: str) -> bool:
+    """A path has a dot or a slash in it, or `12:30: the message` would be of a file."""
+    return text[-1:].isalnum() and any(mark in text[:-1] for mark in "./\\")
 
 
 def problem(found: re.Match[str]) -> Problem:

@@ -16,7 +16,7 @@ _RULED = re.compile(r"(=|-){5,}.*")
 _RAISED = re.compile(r"(?P<file>[^\s:][^:]*\.\w+):(?P<line>\d+): (?:in \S.*|(?P<error>[\w.]+(?:: .*)?))?\s*")
 _SUMMARY = re.compile(r"(?:FAILED|ERROR) (?P<file>[^\s:]+)(?:::(?P<name>\S+?))?(?: - (?P<message>.*))?")
 _FRAME = re.compile(r'\s*File "(?P<file>[^"<]+)", line (?P<line>\d+)(?:, in .*)?')
-_EXCEPTION = re.compile(r"(?P<message>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|\w*[A-Z]\w+)\b(?::.*)?)")
+_EXCEPTION = re.compile(r"(?P<message>[A-Za-z_][\w.]*+(?::.*)?)")
 _LIBRARY = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen")
 
 
