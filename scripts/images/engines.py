@@ -48,9 +48,10 @@ def deliver(tar: Path, key: str, *, force: bool, say: Callable[[str], None]) -> 
 
 
 def _import(name: str, env: dict[str, str], tar: Path, key: str, force: bool, say: Callable[[str], None]) -> None:
-    asked = [name, "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', IMAGE]
+    asked = [name, "image", "inspect", "--format", f'{{{{.Id}}}} {{{{index .Config.Labels "{LABEL}"}}}}', IMAGE]
     had = subprocess.run(asked, env=env, capture_output=True, text=True, check=False)
-    if had.returncode == 0 and had.stdout.strip() == key and not force:
+    old, _, old_key = had.stdout.strip().partition(" ") if had.returncode == 0 else ("", "", "")
+    if old_key == key and not force:
         say(f"container: {IMAGE} is in {name}'s store")
         return
     changes = [f"LABEL {LABEL}={key}", 'CMD ["/usr/sbin/sshd", "-D", "-e"]']
@@ -58,7 +59,9 @@ def _import(name: str, env: dict[str, str], tar: Path, key: str, force: bool, sa
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"{name} did not import {tar}: {done.stderr.strip()[-500:]}")
-    old = had.stdout.strip() if had.returncode == 0 else ""
+    if old:
+        # It has no name any more; one that a container stands on stays.
+        subprocess.run([name, "rmi", old], env=env, capture_output=True, check=False)
     say(f"container: {IMAGE} {'renewed' if old else 'imported'} in {name}'s store")
 
 
