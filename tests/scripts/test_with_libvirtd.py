@@ -12,12 +12,15 @@ import pytest
 from scripts.libvirtd import daemon, leftovers
 
 ROOT = Path(__file__).parents[2]
-BRIDGE = "seaprobe0"
+BRIDGE = f"seaprobe{os.getpid() % 1_000_000}"
+
+SUBNET = f"10.127.{os.getpid() % 250}"
 
 pytestmark = pytest.mark.backend("libvirt")
 
 NETWORK = f"""<network><name>probe</name><bridge name='{BRIDGE}'/>
-<ip address='10.127.253.1' netmask='255.255.255.0'><dhcp><range start='10.127.253.2' end='10.127.253.9'/></dhcp></ip>
+<ip address='{SUBNET}.1' netmask='255.255.255.0'><dhcp>
+<range start='{SUBNET}.2' end='{SUBNET}.9'/></dhcp></ip>
 </network>"""
 MACHINE = """<domain type='qemu'><name>probe</name><memory unit='MiB'>32</memory>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><on_reboot>restart</on_reboot>
