@@ -1,43 +1,23 @@
 """Podman or Docker by its own command, which needs no daemon of ours and says what is wrong in the same words.
 
-Every call is one process: an argument list, JSON or text back. What the engine refuses is told apart here, once.
+Every call is one process: an argument list, text back. What the engine refuses is told apart here, once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from seatrial.errors import CannotTell, LeaseTaken, ToolMissing
+from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links import process
-from seatrial.links.caches import cache_folder, write_whole
 from seatrial.spi import Finished
-
-KNOWN = ("podman", "docker")
-"""Engines in the order in which they are looked for."""
 
 CALL = 60.0
 """Seconds that one call may take."""
-
-OWN_CONFIGURATION = """\
-# Where plain podman does not start a container: cgroups of version 1, no systemd, no right to raise limits.
-[containers]
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-[network]
-network_backend = "netavark"
-"""
 
 
 class NoSuchImage(CannotTell):
@@ -71,30 +51,38 @@ class Engine:
         """What its processes have in their environment."""
         return {**os.environ, **self.extra}
 
-    async def run(self, *argv: str, timeout: float = CALL, input: str = "") -> Finished:
-        """One call, whatever it ends with; TimeoutError."""
-        return await process.run([self.program, *argv], env=self.environment(), timeout=timeout, input=input, grace=1.0)
+    async def run(
+        self, *argv: str, timeout: float = CALL, input: str = "", env: Mapping[str, str] | None = None
+    ) -> Finished:
+        """One call, whatever it ends with, with these variables besides; TimeoutError."""
+        environment = {**self.environment(), **(env or {})}
+        return await process.run([self.program, *argv], env=environment, timeout=timeout, input=input, grace=1.0)
 
-    async def call(self, *argv: str, what: str, timeout: float = CALL, input: str = "") -> str:
-        """One call that has to succeed: what it printed. `what` it was for is said in the error."""
+    async def attempt(self, *argv: str, what: str, timeout: float = CALL) -> Finished:
+        """One call, whatever it ends with; CannotTell when it does not end."""
         try:
-            done = await self.run(*argv, timeout=timeout, input=input)
+            return await self.run(*argv, timeout=timeout)
         except TimeoutError as error:
             raise CannotTell(f"{what}: {self.name} did not answer within {timeout:g} s") from error
+
+    async def call(self, *argv: str, what: str, timeout: float = CALL) -> str:
+        """One call that has to succeed: what it printed. `what` it was for is said in the error."""
+        done = await self.attempt(*argv, what=what, timeout=timeout)
         if not done.ok:
             raise refusal(self, what, done)
         return done.stdout
 
-    async def look(self, *argv: str, what: str) -> Any:
-        """One call whose answer is JSON: a list, or lines of objects (Docker)."""
-        text = await self.call(*argv, what=what)
+    async def make(self, *argv: str, what: str, timeout: float = 120.0) -> str:
+        """A call that makes something. Cancelled it still waits for the engine's answer, 20 s at most: what is being
+        made must not come after the sweep has looked."""
+        task = asyncio.ensure_future(self.call(*argv, what=what, timeout=timeout))
         try:
-            return json.loads(text or "[]")
-        except ValueError:
-            try:
-                return [json.loads(line) for line in text.splitlines() if line.strip()]
-            except ValueError as error:
-                raise CannotTell(f"{what}: {self.name} answered no JSON: {text[:200]!r}") from error
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=20)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
 
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
@@ -103,15 +91,14 @@ REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
      r"unable to find network|no such volume|no volume with name", NoSuchThing, ""),
     (r"container state improper|is not running|is paused|unpause the container", NotRunning, ""),
     (r"address already in use|port is already allocated|bind for .* failed", LeaseTaken,
-     "another program holds the port: end it, or take `publish` out of the settings"),
+     "another program holds the port: end it, or publish another"),
     (r"subnet .*(already|being used)|pool overlaps", LeaseTaken, "another network has that subnet"),
     (r"no space left on device|disk quota exceeded", CannotTell,
      "the disk is full: `{engine} system prune` gives unused images and containers back"),
     (r"permission denied|operation not permitted|must be root", CannotTell,
      "this user may not do that: run it as root, or set {engine} up for this user"),
-    (r"cannot connect to the docker daemon|is the docker daemon running|cannot connect to podman", ToolMissing,
+    (r"cannot connect to the docker daemon|is the docker daemon running|cannot connect to podman", CannotTell,
      "start the service: `systemctl start docker` (or name another engine: [providers.containers] engine)"),
-    (r"executable file not found in \$path|no such file or directory", CannotTell, ""),
 )  # fmt: skip
 """What engines say, what it is, and what to do about it."""
 
@@ -133,98 +120,20 @@ def said_by(done: Finished) -> str:
     return told[-1].removeprefix("Error: ")[:500] if told else "nothing"
 
 
-async def find(named: str = "", *, image: str = "") -> Engine:
-    """The engine of this name or path, else the first that is installed and works; ToolMissing says what was tried.
-
-    Podman starts no container on some machines unless it is configured for them: that is found out by starting one,
-    once per boot of this machine, and then it gets a configuration of our own for our calls alone.
-    """
-    tried = []
-    for word in (named,) if named else KNOWN:
-        program = shutil.which(word)
-        if program is None:
-            tried.append(f"{word} is not installed")
-            continue
-        name = "podman" if "podman" in Path(program).name else "docker"
-        plain = Engine(program, name)
-        answer = await (_podman(plain, image) if plain.podman else _docker(plain))
-        if isinstance(answer, Engine):
-            return answer
-        tried.append(answer)
-    remedy = "apt-get install podman runc netavark aardvark-dns catatonit (Debian), or install Docker"
-    raise ToolMissing(f"no container engine works here: {'; '.join(tried)}. {remedy}")
-
-
-async def _docker(plain: Engine) -> Engine | str:
-    try:
-        done = await plain.run("version", "--format", "{{.Server.Version}}", timeout=10)
-    except TimeoutError:
-        return "docker's daemon did not answer within 10 s"
-    if done.ok and done.stdout.strip():
-        return plain
-    return f"docker is installed, and its daemon does not answer ({said_by(done)}): `systemctl start docker`"
-
-
-async def _podman(plain: Engine, image: str) -> Engine | str:
-    if "CONTAINERS_CONF" in os.environ:
-        return plain  # the user has decided
-    folder = cache_folder("containers")
-    known = folder / f"podman-{_state_of_things(plain.program)}.json"
-    own = Engine(plain.program, plain.name, {"CONTAINERS_CONF": str(folder / "containers.conf")})
-    if known.is_file():
-        kept = json.loads(known.read_text())
-        if not kept["own"]:
-            return plain
-        if not Path(own.extra["CONTAINERS_CONF"]).is_file():
-            write_whole(Path(own.extra["CONTAINERS_CONF"]), OWN_CONFIGURATION)
-        return own
-    why = await starts(plain, image)
-    if why is None:
-        write_whole(known, json.dumps({"own": False}))
-        return plain
-    write_whole(Path(own.extra["CONTAINERS_CONF"]), OWN_CONFIGURATION)
-    if await starts(own, image) is None:
-        write_whole(known, json.dumps({"own": True, "why": why}))
-        return own
-    return f"podman is installed, and starts no container: {why}"
-
-
-async def starts(engine: Engine, image: str) -> str | None:
-    """Start a container with nothing but this machine's own files in it, or the image; why it did not, or None."""
-    disk = ["--tmpfs", "/run:rw,notmpcopyup", "--tmpfs", "/tmp:rw,notmpcopyup", "--rootfs", "/:O"]
-    if os.geteuid() or not engine.podman:
-        disk = ["--pull=never", image]
-    argv = ["run", "--rm", "--label", "seatrial.try=1", *disk, "true"]
-    try:
-        done = await engine.run(*argv, timeout=30)
-    except TimeoutError:
-        return "it did not start within 30 s"
-    if done.ok or (disk[-1] == image and isinstance(refusal(engine, "", done), NoSuchImage)):
-        return None  # without the image there is nothing to try with: its absence is told where it is needed
-    return said_by(done)
-
-
-def _state_of_things(program: str) -> str:
-    """What an answer about this machine stands on: this boot, this program."""
-    about = Path(program).stat()
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return hashlib.blake2b(f"{boot}/{program}/{about.st_mtime_ns}/{os.geteuid()}".encode(), digest_size=8).hexdigest()
-
-
-async def clients_gone(names: Sequence[str], seconds: float = 30.0) -> None:
-    """Wait for calls that name one of these and whose caller is gone: what they make must not come after a look.
+async def clients_gone(engine: Engine, names: Sequence[str], seconds: float = 30.0) -> None:
+    """Wait for calls that make one of these and whose caller is gone: what they make must not come after a look.
 
     CannotTell when one goes on."""
     wanted = [name.encode() for name in names if name]
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while busy := _clients(wanted):
+    while busy := _clients(os.fsencode(engine.program), wanted):
         if clock() > until:
             raise CannotTell(f"a call of the container engine still goes on (process {busy[0]}) for {names[0]}")
         await asyncio.sleep(0.02)
 
 
-def _clients(wanted: Sequence[bytes]) -> list[int]:
+def _clients(program: bytes, wanted: Sequence[bytes]) -> list[int]:
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -233,8 +142,10 @@ def _clients(wanted: Sequence[bytes]) -> list[int]:
             words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        program = words[0].rpartition(b"/")[2]
-        making = b"run" in words[1:3] or b"create" in words[1:4]
-        if program in (b"podman", b"docker") and making and any(name in words for name in wanted):
+        # A script in the engine's place has its interpreter before it.
+        at = next((number for number, word in enumerate(words[:3]) if word == program), None)
+        if at is None or not {b"run", b"create"} & set(words[at + 1 : at + 3]):
+            continue
+        if any(name in words for name in wanted):
             found.append(int(entry))
     return found

@@ -21,6 +21,11 @@ END = """for one in /proc/[0-9]*; do
   if tr '\\0' '\\n' <"$one/environ" 2>/dev/null | grep -qx "$1"; then kill -s KILL "${one#/proc/}"; fi
 done"""
 
+GIVEN = "SEATRIAL_GIVEN_"
+TAKE = f"""while [ "$1" != -- ]; do eval "export $1=\\"\\${GIVEN}$1\\""; unset "{GIVEN}$1"; shift; done
+shift; exec "$@\""""
+"""Gives the command its variables. They come under other names, so that its PATH or HOME is not the engine's."""
+
 FILE_SECONDS = 600.0
 
 
@@ -97,12 +102,15 @@ class ExecLink:
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
         mark = f"{MARK}={secrets.token_hex(8)}"
         # Values of variables may be secrets: they go by our environment, and only their names by the argument list.
-        flags = [word for name in env for word in ("--env", name)]
+        flags = [word for name in env for word in ("--env", f"{GIVEN}{name}")]
         options = [*(["--interactive"] if input else []), *(["--user", user] if user else []), *flags, "--env", mark]
+        whole = ["sh", "-c", TAKE, "sh", *env, "--", *argv] if env else argv
+        given = {f"{GIVEN}{name}": value for name, value in env.items()}
         before = await self._boot()
-        engine = Engine(self._engine.program, self._engine.name, {**self._engine.extra, **env})
         try:
-            done = await engine.run("exec", *options, self._container, *argv, timeout=timeout, input=input)
+            done = await self._engine.run(
+                "exec", *options, self._container, *whole, timeout=timeout, input=input, env=given
+            )
         except TimeoutError:
             await self._end(mark)
             raise TimeoutError(f"{self}: `{_short(argv)}` did not end within {timeout:g} s") from None
@@ -112,7 +120,7 @@ class ExecLink:
             raise
         if done.exit_code:
             await self._still(before, f"`{_short(argv)}`")
-            if done.exit_code in (125, 255) and not done.stdout and done.stderr.lstrip().startswith("Error: "):
+            if not done.stdout and _by_the_engine(done):
                 raise CannotTell(f"{self}: {done.stderr.strip()[-300:]}")
         return done
 
@@ -148,7 +156,10 @@ class ExecLink:
 
     async def _copy(self, source: str, target: str, what: str) -> None:
         before = await self._boot()
-        done = await self._engine.run("cp", source, target, timeout=FILE_SECONDS)
+        try:
+            done = await self._engine.run("cp", source, target, timeout=FILE_SECONDS)
+        except TimeoutError:
+            raise TimeoutError(f"{self}: `{what}` did not end within {FILE_SECONDS:g} s") from None
         if done.ok:
             return
         await self._still(before, f"`{what}`")
@@ -159,6 +170,13 @@ class ExecLink:
         if missing and not Path(source).exists():
             raise FileNotFoundError(f"{source} is not there")
         raise CannotTell(f"{self}: `{what}`: {said[-300:]}")
+
+
+def _by_the_engine(done: Finished) -> bool:
+    """Whether the engine itself could not begin; 126 and 127 are those of a command that is not there."""
+    said = done.stderr.lstrip()
+    podman = done.exit_code in (125, 255) and said.startswith("Error: ")
+    return podman or (done.exit_code in (1, 125) and said.startswith("Error response from daemon"))
 
 
 def _cancelled_from_outside() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, UsageError
@@ -18,21 +19,24 @@ if TYPE_CHECKING:
     from seatrial.links.containers import Engine
     from seatrial.providers.containers.ground import Ground
 
-FIRST_PORT = 20001
 FIRST_ADDRESS, LAST_ADDRESS = 11, 250
 STATES = {
     "running": PowerState.RUNNING,
     "restarting": PowerState.RUNNING,
     "paused": PowerState.PAUSED,
+    "stopping": PowerState.RUNNING,
     **dict.fromkeys(("created", "configured", "initialized", "exited", "stopped", "dead"), PowerState.STOPPED),
 }
 ORDERLY = 10
 """Seconds from the engine's stop signal to SIGKILL."""
 
 OBEYED = 15.0
-"""Seconds in which a guest that was told to power off or to reboot has gone down."""
+"""Seconds in which a guest that was told to power off or to reboot has gone down, and an engine that was told to do it
+has done so."""
 
 LOOK_EVERY = 0.05
+KILLED = 128
+"""Exit codes above it are of commands that a signal ended."""
 TAIL = 64 * 1024
 
 
@@ -49,7 +53,8 @@ class Containers:
         self._laying = asyncio.Lock()
         self._ground: Ground | None = None
         self._places: dict[str, int] = {}
-        self._links: dict[str, Any] = {}
+        self._links: dict[str, tuple[dict[str, object], Link]] = {}
+        """By the container's name, each with what it was made from."""
 
     # Making and giving back
 
@@ -63,14 +68,14 @@ class Containers:
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The engine, the names of the container and its volumes, the node's folder, and where its log is kept."""
-        from seatrial.providers.containers.ground import engine_detail
+        from seatrial.links.engines import detail_of
 
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
             raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
         name = f"{ctx.trial_id}-{spec.name}"
         size = size_of(spec.parameters, self._settings)
         return {
-            **(engine_detail(self._ground.engine) if self._ground is not None else {"engine": ""}),
+            **(detail_of(self._ground.engine) if self._ground is not None else {"engine": ""}),
             "container": name,
             "volumes": [f"{name}-{number}" for number, _ in enumerate(size.volumes, 1)],
             "folder": str(ctx.state / "containers" / spec.name),
@@ -101,12 +106,15 @@ class Containers:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used."""
-        from seatrial.providers.containers.ground import used
+        from seatrial.links.engines import out_of_reach, used
         from seatrial.providers.containers.listing import listed
 
         found: list[Resource] = []
-        for engine in used():
-            found += await listed(engine, run)
+        for engine, file in used():
+            try:
+                found += await listed(engine, run)
+            except CannotTell as error:
+                raise out_of_reach(error, file) from error
         return found
 
     @classmethod
@@ -120,15 +128,15 @@ class Containers:
 
     def link(self, node: Node) -> Link:
         """SSH where the node has it, else the engine's exec."""
-        name = _container(node)
-        if name not in self._links:
+        name, door = _container(node), dict(node.ssh)
+        known = self._links.get(name)
+        if known is None or known[0] != door:  # one that is made anew under its name has another host key
             from seatrial.links.exec import ExecLink
             from seatrial.links.ssh import SSHLink
 
-            user = "" if self._settings.user == "root" else self._settings.user
-            self._links[name] = SSHLink(node) if node.ssh else ExecLink(_engine(node), name, node.name, user=user)
-        link: Link = self._links[name]
-        return link
+            link = SSHLink(node) if door else ExecLink(_engine(node), name, node.name, user=self._settings.user)
+            self._links[name] = known = (door, link)
+        return known[1]
 
     async def state(self, node: Node) -> PowerState:
         """As the engine says it."""
@@ -175,38 +183,36 @@ class Containers:
     async def start(self, node: Node) -> None:
         """Start it; one that runs is left alone."""
         await self._act(node, "start", "starting")
-        await self._until(node, PowerState.RUNNING, self.deadlines["start"])
+        await self._require(node, PowerState.RUNNING)
 
     async def stop(self, node: Node) -> None:
         """The engine's stop: the init is told, and killed when it does not obey in 10 s. A frozen one goes on first."""
         await self.resume(node)
-        await self._act(node, "stop", "stopping", "--time", str(ORDERLY))
-        await self._until(node, PowerState.STOPPED, self.deadlines["stop"])
+        await self._act(node, "stop", "stopping", "-t", str(ORDERLY))
+        await self._require(node, PowerState.STOPPED)
         self._break_off(_container(node))
 
     async def crash(self, node: Node) -> None:
         """SIGKILL of its init, which takes everything with it."""
-        state = await self.state(node)
-        if state is PowerState.STOPPED:
-            return
+        from seatrial.links.containers import NotRunning
+
         await self.resume(node)
-        await self._act(node, "kill", "killing the init of", "--signal", "KILL")
-        await self._until(node, PowerState.STOPPED, self.deadlines["stop"])
+        with suppress(NotRunning):
+            await self._act(node, "kill", "killing the init of", "--signal", "KILL")
+        await self._require(node, PowerState.STOPPED)
         self._break_off(_container(node))
 
     async def guest_stop(self, node: Node) -> None:
         """Its init is told from inside; Overrun when it does not obey."""
-        boot = await self.boot_id(node)
         await self._tell(node)
-        if not await self._went_down(node, boot):
+        if not await self._went_down(node):
             raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s of its init being told")
 
     async def guest_reboot(self, node: Node) -> None:
         """Its init is told from inside, and the engine starts the container when it went down, as a firmware would. One
         that does not go down stays as it is."""
-        boot = await self.boot_id(node)
         await self._tell(node)
-        if await self._went_down(node, boot):
+        if await self._went_down(node):
             await self.start(node)
 
     async def guest_crash(self, node: Node) -> str:
@@ -237,29 +243,34 @@ class Containers:
             done = await link.sudo(POWER_OFF, timeout=OBEYED)
         except LinkLost:  # it goes down: that is what it was told
             return
-        if not done.ok:
+        if not done.ok and done.exit_code < KILLED:  # an init that obeys ends this very command
             raise CannotTell(f"{node.name} could not be told to power off: {done.stderr.strip()}")
 
-    async def _went_down(self, node: Node, boot: str) -> bool:
-        try:
-            await self._until(node, PowerState.STOPPED, OBEYED)
-        except CannotTell:
-            return False
-        self._break_off(_container(node))
-        return True
+    async def _went_down(self, node: Node) -> bool:
+        down = await self._becomes(node, PowerState.STOPPED)
+        if down:
+            self._break_off(_container(node))
+        return down
 
-    async def _until(self, node: Node, wanted: PowerState, seconds: float) -> None:
+    async def _require(self, node: Node, wanted: PowerState) -> None:
+        if not await self._becomes(node, wanted):
+            name = _engine(node).name
+            raise CannotTell(f"{name} did what it was told, and {OBEYED:g} s later {node.name} is still not {wanted}")
+
+    async def _becomes(self, node: Node, wanted: PowerState) -> bool:
+        """Whether its state is so within OBEYED seconds."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(OBEYED):
                 while await self.state(node) is not wanted:
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
-            raise CannotTell(f"waited {seconds:g} s for {node.name} to be {wanted}") from None
+            return False
+        return True
 
     def _break_off(self, container: str) -> None:
-        link = self._links.get(container)
-        if isinstance(link, Breakable):
-            link.abort()
+        known = self._links.get(container)
+        if known is not None and isinstance(known[1], Breakable):
+            known[1].abort()
 
 
 def _container(node: Node) -> str:
@@ -267,6 +278,6 @@ def _container(node: Node) -> str:
 
 
 def _engine(node: Node) -> Engine:
-    from seatrial.providers.containers.ground import engine_of
+    from seatrial.links.engines import again
 
-    return engine_of(node.detail)
+    return again(node.detail)

@@ -6,20 +6,19 @@ import shutil
 from pathlib import Path
 
 from seatrial.errors import CannotTell
-from seatrial.links.containers import Engine, NoSuchThing, clients_gone, find, refusal
+from seatrial.links.containers import Engine, NoSuchThing, clients_gone, refusal
+from seatrial.links.engines import again, find
 from seatrial.model.resource import Resource
-from seatrial.providers.containers.ground import engine_of
 
 LOG_LINES = "20000"
 
 
 async def give_back(resource: Resource) -> None:
-    """Take away a node with its volumes, a volume, or a network; LeftBehind is whoever asks' to say."""
+    """Take away a node with its volumes, a volume, or a network; CannotTell says why it could not be."""
     detail = resource.detail
-    engine = engine_of(detail) if detail.get("engine") else await find()
+    engine = again(detail) if detail.get("engine") else await find()
     if resource.kind == "network":
-        await clients_gone([str(detail["network"])])
-        await _gone(engine, "network", "rm", str(detail["network"]))
+        await _network(engine, str(detail["network"]), resource.trial)
     elif resource.kind == "volume":
         await _gone(engine, "volume", "rm", "--force", str(detail["volume"]))
     else:
@@ -29,7 +28,7 @@ async def give_back(resource: Resource) -> None:
 async def _node(engine: Engine, resource: Resource) -> None:
     container = str(resource.detail["container"])
     volumes = [str(one) for one in resource.detail.get("volumes") or ()]  # type: ignore[attr-defined]
-    await clients_gone([container, *volumes])
+    await clients_gone(engine, [container, *volumes])
     if resource.detail.get("logs"):
         await _keep_log(engine, container, Path(str(resource.detail["logs"])))
     await _gone(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
@@ -41,12 +40,26 @@ async def _node(engine: Engine, resource: Resource) -> None:
         shutil.rmtree(folder)
 
 
+async def _network(engine: Engine, name: str, trial: str) -> None:
+    """Take it away; containers of the trial that nobody recorded are only taken off it, for the provider's own list
+    shows them, and whoever asked for that says so."""
+    await clients_gone(engine, [name])
+    try:
+        await _gone(engine, "network", "rm", name)
+    except CannotTell:
+        wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
+        what = f"listing what is on the network {name}"
+        strays = (await engine.call("ps", "--all", "--quiet", *wanted, what=what)).split() if trial else []
+        if not strays:
+            raise
+        for one in strays:
+            await _gone(engine, "network", "disconnect", "--force", name, one)
+        await _gone(engine, "network", "rm", name)
+
+
 async def _gone(engine: Engine, *argv: str) -> None:
     what = f"giving back {argv[-1]}"
-    try:
-        done = await engine.run(*argv, timeout=60)
-    except TimeoutError as error:
-        raise CannotTell(f"{what}: {engine.name} did not answer within 60 s") from error
+    done = await engine.attempt(*argv, what=what)
     if not done.ok:
         refused = refusal(engine, what, done)
         if not isinstance(refused, NoSuchThing):
@@ -64,9 +77,9 @@ async def _keep_log(engine: Engine, container: str, folder: Path) -> None:
 async def log_of(engine: Engine, container: str) -> str:
     """All that a container wrote; nothing when there is no such container."""
     try:
-        done = await engine.run("logs", "--tail", LOG_LINES, container, timeout=20)
-    except TimeoutError:
-        return f"no log: {engine.name} did not answer within 20 s"
+        done = await engine.attempt("logs", "--tail", LOG_LINES, container, what="reading its log", timeout=20)
+    except CannotTell as error:
+        return f"no log: {error}"
     if not done.ok:
         refused = refusal(engine, "reading its log", done)
         return "" if isinstance(refused, NoSuchThing) else f"no log: {refused}"

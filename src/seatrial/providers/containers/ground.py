@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, LeaseTaken
-from seatrial.links.caches import cache_folder
-from seatrial.links.containers import Engine, NoSuchImage, find
+from seatrial.links.containers import Engine, NoSuchImage
+from seatrial.links.engines import configured, detail_of, find, mark_used, reachable
 from seatrial.providers.containers.settings import Settings
 from seatrial.spi import Context
 
@@ -30,7 +29,7 @@ class Ground:
     engine: Engine
     network: str
     subnet: str
-    """`10.89.7.0/24`; empty: the engine chose, and its addresses are asked for."""
+    """`10.208.7.0/24`."""
     reachable: bool
     """Whether this host reaches the containers' own addresses (a rootless engine's it does not)."""
     key: Path
@@ -46,12 +45,12 @@ async def lay(ctx: Context, settings: Settings) -> Ground:
         )
     engine = await find(settings.engine, image=settings.image)
     mark_used(engine)
-    if engine.extra:
+    if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
     await _image(ctx, engine, settings)
-    reachable = await _reachable(engine)
+    near = await reachable(engine)
     subnet = await _network(ctx, engine)
-    return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=reachable, key=_key(ctx.state))
+    return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=_key(ctx.state))
 
 
 async def _image(ctx: Context, engine: Engine, settings: Settings) -> None:
@@ -77,17 +76,8 @@ async def _image(ctx: Context, engine: Engine, settings: Settings) -> None:
         ) from error
 
 
-async def _reachable(engine: Engine) -> bool:
-    if not engine.podman:
-        return True
-    said = await engine.call(
-        "info", "--format", "{{.Host.Security.Rootless}}", what="asking whether podman is rootless"
-    )
-    return said.strip() != "true"
-
-
 async def _network(ctx: Context, engine: Engine) -> str:
-    detail = {**engine_detail(engine), "network": ctx.trial_id}
+    detail = {**detail_of(engine), "network": ctx.trial_id}
     labels = [word for name, value in ctx.labels().items() for word in ("--label", f"{name}={value}")]
 
     async def make() -> str:
@@ -95,7 +85,7 @@ async def _network(ctx: Context, engine: Engine) -> str:
         for _ in range(TRIES):
             subnet = await ctx.lease("subnet", subnets(ctx.random, Path("/proc/net/route").read_text()))
             try:
-                await engine.call(
+                await engine.make(
                     "network", "create", "--subnet", subnet, *labels, ctx.trial_id, what="making the trial's network"
                 )
             except LeaseTaken as error:
@@ -124,19 +114,6 @@ def _routed(line: str) -> ipaddress.IPv4Network | None:
     return ipaddress.IPv4Network((target, mask.bit_count())) if mask else None
 
 
-def engine_detail(engine: Engine) -> dict[str, object]:
-    """How `clean` reaches the same engine again."""
-    return {"engine": engine.program, "engine_environment": dict(engine.extra)}
-
-
-def engine_of(detail: Mapping[str, object]) -> Engine:
-    """The engine that a record names."""
-    program = str(detail["engine"])
-    name = "podman" if "podman" in Path(program).name else "docker"
-    given = detail.get("engine_environment")
-    return Engine(program, name, {str(k): str(v) for k, v in given.items()} if isinstance(given, Mapping) else {})
-
-
 def _key(state: Path) -> Path:
     """The trial's own key, made when it is missing."""
     path = state / "containers" / "id_ed25519"
@@ -149,16 +126,3 @@ def _key(state: Path) -> Path:
         path.touch(mode=0o600)
         path.write_bytes(key.export_private_key())
     return path
-
-
-def mark_used(engine: Engine) -> None:
-    """Remember the engine: from now on a list of its that cannot be read is an error."""
-    from seatrial.links.caches import write_whole
-
-    write_whole(cache_folder("containers") / f"used-{engine.name}.json", json.dumps(engine_detail(engine)))
-
-
-def used() -> list[Engine]:
-    """The engines in which this user's trials made something, as far as this machine remembers."""
-    files = sorted(cache_folder("containers").glob("used-*.json"))
-    return [engine_of(json.loads(file.read_text())) for file in files]

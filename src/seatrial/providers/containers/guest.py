@@ -38,9 +38,14 @@ others() {{
 trap ending TERM INT
 umask 022
 mkdir -p {FOLDER} /run/sshd
+read -r who <"$ours/user"
+if [ "$who" != root ]; then
+    chown "$who" {FOLDER} || {{ echo "the image has no user $who" >&2; exit 1; }}
+fi
 rm -f "$ours/said/"*
 if [ -x /usr/sbin/sshd ] && [ -f "$ours/sshd.conf" ]; then
-    mkdir -p /run/seatrial && cp "$ours/host_key" "$ours/authorized_keys" /run/seatrial/ && chmod 600 /run/seatrial/*
+    mkdir -p /run/seatrial && cp "$ours/host_key" "$ours/authorized_keys" /run/seatrial/ || exit 1
+    chmod 600 /run/seatrial/host_key && chmod 644 /run/seatrial/authorized_keys
     if /usr/sbin/sshd -f "$ours/sshd.conf" -E /dev/stderr; then : >"$ours/said/{SSHD_SAYS}"; fi
 fi
 : >"$ours/said/{READY}"
@@ -69,16 +74,33 @@ POWER_OFF = "if command -v systemctl >/dev/null && systemctl poweroff 2>/dev/nul
 
 
 def furnish(
-    folder: Path, *, host_key: bytes, authorized: bytes, environment: Mapping[str, str], port: int, ssh: bool
+    folder: Path,
+    *,
+    host_key: bytes,
+    authorized: bytes,
+    environment: Mapping[str, str],
+    port: int,
+    user: str,
+    ssh: bool,
 ) -> None:
     """Write a node's folder; it is mounted into the container at INSIDE."""
     said = folder / "said"
     said.mkdir(parents=True, exist_ok=True)
     (folder / "init").write_text(INIT)
+    (folder / "user").write_text(f"{user}\n")
     if not ssh:
         return
-    for name, content in (("host_key", host_key), ("authorized_keys", authorized)):
-        (folder / name).touch(mode=0o600)
+    for name, content, mode in (("host_key", host_key, 0o600), ("authorized_keys", authorized, 0o644)):
+        (folder / name).touch(mode=mode)
         (folder / name).write_bytes(content)
     pairs = " ".join(f'"{name}={value}"' for name, value in environment.items())
     (folder / "sshd.conf").write_text(SSHD.format(port=port, environment=pairs))
+
+
+def for_image(folder: Path, user: str) -> dict[Path, str]:
+    """What lets us in where the image starts an SSH server of its own, and where that looks for it."""
+    home = "/root" if user == "root" else f"/home/{user}"
+    return {
+        folder / "host_key": "/etc/ssh/ssh_host_ed25519_key",
+        folder / "authorized_keys": f"{home}/.ssh/authorized_keys",
+    }

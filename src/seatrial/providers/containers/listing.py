@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.links.containers import Engine
+from seatrial.links.containers import Engine, NoSuchThing, refusal
+from seatrial.links.engines import detail_of
 from seatrial.model.resource import Resource
-from seatrial.providers.containers.ground import OWNER, engine_detail
+from seatrial.providers.containers.ground import OWNER
 
 RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 
@@ -30,11 +31,14 @@ async def listed(engine: Engine, run: str) -> Sequence[Resource]:
 
 
 async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[str, Any]]:
-    names = (await engine.call(*listing, what=f"listing every {kind} of ours")).split()
+    what = f"listing every {kind} of ours"
+    names = (await engine.call(*listing, what=what)).split()
     if not names:
         return []
-    done = await engine.run(kind, "inspect", *names)
-    # What went between the two calls is said on standard error, and is not ours to give back any more.
+    done = await engine.attempt(kind, "inspect", *names, what=what)
+    # What went between the two calls is only told of, and is not ours to give back any more.
+    if not done.ok and not isinstance(refused := refusal(engine, what, done), NoSuchThing):
+        raise refused
     found: list[Mapping[str, Any]] = json.loads(done.stdout or "[]")
     return found
 
@@ -50,7 +54,7 @@ def _node(engine: Engine, seen: Mapping[str, Any]) -> Resource:
         owner=OWNER,
         run=labels[RUN],
         trial=trial,
-        detail={**engine_detail(engine), "node": node, "container": container, "volumes": volumes, **told(labels)},
+        detail={**detail_of(engine), "node": node, "container": container, "volumes": volumes, **told(labels)},
     )
 
 
@@ -63,7 +67,7 @@ def _thing(engine: Engine, kind: str, seen: Mapping[str, Any]) -> Resource:
         owner=OWNER,
         run=labels[RUN],
         trial=labels.get(TRIAL, ""),
-        detail={**engine_detail(engine), kind: name, **told(labels)},
+        detail={**detail_of(engine), kind: name, **told(labels)},
     )
 
 

@@ -53,6 +53,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
             if value not in CHOICES[key]:
                 raise UsageError(f"{where} is {value!r}; allowed: {', '.join(CHOICES[key])}")
         made[key] = _READERS[key](where, value)
+    if "user" in made and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", made["user"]):
+        raise UsageError(f"providers.containers.user is {made['user']!r}; allowed is the name of a user in the image")
     for path in made.get("volumes", ()):
         if not path.startswith("/") or ":" in path:
             raise UsageError(f"providers.containers.volumes has {path!r}; allowed are absolute paths in the container")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seatrial.errors import CannotTell, ToolMissing
-from seatrial.links.containers import NoSuchImage, find, said_by
+from seatrial.links.containers import NoSuchImage, said_by
+from seatrial.links.engines import configured, find
 from seatrial.providers.containers.settings import Settings
 from seatrial.spi import Readiness
 
@@ -16,7 +17,9 @@ async def readiness(settings: Settings) -> Readiness:
         engine = await find(settings.engine, image=settings.image)
     except ToolMissing as error:
         return Readiness(False, str(error), INSTALL)
-    own = " (with a configuration of our own)" if engine.extra else ""
+    except CannotTell as error:
+        return Readiness(False, str(error))
+    own = " (with a configuration of our own)" if configured(engine) else ""
     if not settings.image:
         return Readiness(
             True, f"{engine.program}{own} answers; no image is named, so none of it was started",
@@ -29,11 +32,11 @@ async def readiness(settings: Settings) -> Readiness:
         return Readiness(False, told, f"make it, or bring it: {engine.name} pull {settings.image}")
     except CannotTell as error:
         return Readiness(False, str(error))
-    argv = ["run", "--rm", "--pull=never", "--label", "seatrial.try=1", "--entrypoint", "/bin/sh", settings.image]
+    argv = ["run", "--rm", "--label", "seatrial.try=1", "--entrypoint", "/bin/sh", settings.image, "-c", "exit 0"]
     try:
-        done = await engine.run(*argv, "-c", "exit 0", timeout=30)
-    except TimeoutError:
-        return Readiness(False, f"a container of {settings.image} did not start within 30 s by {engine.program}{own}")
+        done = await engine.attempt(*argv, what=f"starting a container of {settings.image}", timeout=30)
+    except CannotTell as error:
+        return Readiness(False, f"{error} ({engine.program}{own})")
     if not done.ok:
         return Readiness(False, f"{engine.program}{own} starts no container of {settings.image}: {said_by(done)}")
     return Readiness(True, f"a container of {settings.image} was started by {engine.program}{own}, and removed")
