@@ -344,6 +344,41 @@ def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: Harbour, source
             assert part not in joined
 
 
+def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: Harbour) -> None:
+    code = (
+        "import os, sys\n"
+        "for at in range(30_000):\n"
+        "    print(at, 'token', os.environ['TOKEN'], file=sys.stdout if at % 2 else sys.stderr, flush=True)\n"
+        "raise SystemExit(1)"
+    )
+    data = as_data(
+        harbour,
+        pipeline({"build": {"a": python(code)}}, secrets={"required": ["TOKEN"]}),
+        env={**harbour.environment, "TOKEN": SECRET},
+    )
+    log = Path(data["folder"]) / check_of(data, "build/a")["log"]
+    lines = log.read_text().splitlines()
+    for stream in (0, 1):
+        assert [one for one in lines if int(one.split()[0]) % 2 == stream] == [
+            f"{at} token ***" for at in range(stream, 30_000, 2)
+        ]
+    assert harbour.left() == []
+
+
+def test_what_was_printed_before_it_was_cut_off_is_kept(harbour: Harbour) -> None:
+    check = {"run": "echo so far; touch begun; sleep 60", "timeout": "1s"}
+    data = as_data(harbour, pipeline({"build": {"a": check}}))
+    assert (Path(data["folder"]) / check_of(data, "build/a")["log"]).read_text() == "so far\n"
+    harbour.write("pipeline.json", pipeline({"build": {"a": {**check, "timeout": 60}}}))
+    (harbour.folder / "begun").unlink()
+    process = harbour.start("preflight")
+    until((harbour.folder / "begun").exists, "the check")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    (log,) = harbour.runs()[-1].rglob("build-a.log")
+    assert log.read_text() == "so far\n"
+
+
 def test_all_missing_secrets_are_named_before_the_first_check_starts(harbour: Harbour) -> None:
     secrets = {"required": ["ONE", "TWO"], "from": ["env", {"file": ".env"}]}
     document = pipeline({"build": {"a": {"run": "touch ran", "env": {"X": "${{ secrets.THREE }}"}}}}, secrets=secrets)

@@ -196,6 +196,25 @@ def test_long_output_keeps_its_beginning_and_its_end_and_the_file_has_all_of_it(
     assert whole.stat().st_size == 600_000 * 9
 
 
+def test_no_line_of_one_stream_stands_in_the_middle_of_one_of_the_other(tmp_path):
+    script = (
+        "import os\n"
+        "for at in range(200):\n"
+        "    os.write(1, b'one ' * 20 + b'half')\n"
+        "    os.write(2, b'two ' * 700 + b'half')\n"
+        "    os.write(1, b' and the rest\\n')\n"
+        "    os.write(2, b' and the rest\\n')\n"
+        "os.write(1, b'no end')\n"
+    )
+    whole = tmp_path / "whole"
+    ran(sys.executable, "-c", script, whole=whole)
+    lines = whole.read_text().splitlines()
+    assert lines.count("one " * 20 + "half and the rest") == 200
+    assert lines.count("two " * 700 + "half and the rest") == 200
+    assert lines.count("no end") == 1
+    assert len(lines) == 401
+
+
 def test_a_full_disk_under_the_output_file_is_an_error_and_not_silence() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

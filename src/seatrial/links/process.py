@@ -28,6 +28,9 @@ KEEP = 1024 * 1024
 PATIENCE = 0.005
 """Seconds after which the output of a program that still runs is read as it comes (a pipe holds 64 KiB)."""
 
+LONGEST_LINE = 1024 * 1024
+"""Bytes after which a line that goes on is written all the same."""
+
 LINGER = 0.25
 """Seconds that output is still waited for when the program ended and a child of it holds the pipe open."""
 
@@ -60,7 +63,7 @@ async def run(
     """Run a program to its end and return how it ended; one that died of a signal has exit code 128 + its number.
 
     `started` is called with the process id, which is also the process group's, before anything is waited for.
-    `whole` is a file that takes all that is printed, both streams in the order in which it came.
+    `whole` is a file that takes all that is printed, line by line, both streams about in the order in which it came.
     After `timeout` seconds, or when cancelled, the whole group gets SIGTERM, and SIGKILL `grace` seconds later.
     Raises TimedOut (a TimeoutError), ToolMissing, CannotTell when the folder is not there.
     """
@@ -93,6 +96,8 @@ class _Stream:
         self.fd = fd
         self.open = True
         self.watched = False
+        self.begun = b""
+        """A line that has not ended yet, where both streams go into one file."""
         self._head: list[bytes] = []
         self._room = KEEP // 2
         self._tail = bytearray()
@@ -194,8 +199,7 @@ class _Child:
         """Read once; True when there may be more now."""
         try:
             data = os.read(stream.fd, 65536)
-            if data and self._whole is not None:
-                self._whole.write(data)
+            self._put(stream, data)
         except BlockingIOError:
             return False
         except OSError as error:  # The disk is full: said, not swallowed.
@@ -207,6 +211,19 @@ class _Child:
             return False
         stream.take(data)
         return True
+
+    def _put(self, stream: _Stream, data: bytes) -> None:
+        """Into the file that takes both streams go whole lines, or one would stand in the middle of another; what is
+        left at the end of a stream, which is told by no data, is one."""
+        if self._whole is None:
+            return
+        text = stream.begun + data
+        if not data and text:
+            text += b"\n"
+        end = len(text) if not data or len(text) > LONGEST_LINE else text.rfind(b"\n") + 1
+        stream.begun = text[end:]
+        if end:
+            self._whole.write(text[:end])
 
     def _on_input(self) -> None:
         try:
@@ -310,6 +327,9 @@ class _Child:
             os.close(self._pidfd)
             self._pidfd = -1
         if self._whole is not None:
+            for stream in (getattr(self, "out", None), getattr(self, "err", None)):
+                if stream is not None:
+                    self._put(stream, b"")
             self._whole.close()
 
 

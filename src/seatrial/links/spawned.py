@@ -30,6 +30,7 @@ async def spawn(
     env: Mapping[str, str],
     input: str = "",
     timeout: float | None = None,
+    whole: Path | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; see links.process.run for what it raises."""
     if not ctx.holds("process", ctx.trial_id, owner=OWNER):
@@ -38,7 +39,9 @@ async def spawn(
     record = _Record(ctx, name)
     environment = {**ctx.environment(), TAG: name, **env}
     try:
-        return await process.run(argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started)
+        return await process.run(
+            argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started, whole=whole
+        )
     finally:
         await record.ended()
 

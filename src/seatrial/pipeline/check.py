@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.process import TimedOut
@@ -17,18 +17,12 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.pipeline.document import Build
 from seatrial.pipeline.executors import Job, executor_for
+from seatrial.pipeline.log import Log
 from seatrial.registry import step
-from seatrial.reports import problems
 from seatrial.spi import Context, Finished
-
-MOST = 50
-"""Problems of one check that are told; the log has all of them."""
 
 NOT_FOUND = 127
 """How a shell ends when it does not find the program."""
-
-TAIL = 4000
-"""Characters of the log that go into the event."""
 
 _NO_MODULE = re.compile(r"\S*python[\d.]*: No module named '?([\w-]+)[\w.]*'?.*")
 TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint", "coverage", "django", "build",
@@ -71,6 +65,7 @@ class PipelineCheck:
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed (product) on an exit code that is no pass; Overrun; ToolMissing and CannotTell when nobody can
         say. Outputs: `exit_code`, `note` (what a passing exit code other than the usual means), and the declared."""
+        log = Log(ctx, name=self.name, folder=Path(self.source) / self.cwd, source=Path(self.source), again=self.again)
         job = Job(
             name=self.name,
             argv=_argv(self.run_),
@@ -78,6 +73,7 @@ class PipelineCheck:
             cwd=self.cwd,
             env={**self.env, **self.secrets},
             timeout=self.timeout,
+            log=log.raw,
             image=self.image,
             build=self.build,
             copied=self.copied,
@@ -85,39 +81,39 @@ class PipelineCheck:
             cpus=self.cpus,
             memory_gb=self.memory_gb,
         )
-        log = _Log(ctx, self)
         try:
             done = await executor_for(job, host=self.host).run(ctx, job)
         except TimedOut as error:
-            log.keep(error.stdout, error.stderr)
+            log.keep()
             log.tell([], str(error))
             raise Overrun(str(error), evidence=log.evidence) from error
         except CannotTell as error:
             log.tell([], str(error))
             raise
-        log.keep(done.stdout, done.stderr)
+        finally:
+            log.keep()
         return {**self._judged(ctx, done, log), **await self._outputs(ctx, done), **self._kept(ctx, log)}
 
-    def _judged(self, ctx: Context, done: Finished, log: _Log) -> dict[str, object]:
+    def _judged(self, ctx: Context, done: Finished, log: Log) -> dict[str, object]:
         code = done.exit_code
         if code in self.expect_exit_code:
             return {"exit_code": code}
         if str(code) in self.pass_exit_codes:
             return {"exit_code": code, "note": self.pass_exit_codes[str(code)]}
-        missing = self._missing(done)
+        missing = self._missing(ctx.masked(done.stderr), done.exit_code)
         if missing:
             log.tell([])
             raise ToolMissing(missing, evidence=log.evidence)
-        log.look()
-        raise StepFailed(log.first or f"the command ended with {code}", evidence=log.evidence)
+        log.look(self.run_, self.problems)
+        raise StepFailed(log.first or _ended(code), evidence=log.evidence)
 
-    def _missing(self, done: Finished) -> str:
+    def _missing(self, stderr: str, code: int) -> str:
         """Which tool the failure says is not there; empty: it is the product's."""
-        last = done.stderr.rstrip().rpartition("\n")[2].strip()
-        if done.exit_code == NOT_FOUND and isinstance(self.run_, str):
+        last = stderr.rstrip().rpartition("\n")[2].strip()
+        if code == NOT_FOUND and isinstance(self.run_, str):
             return f"the shell found no such program: {last[:200]}"
         module = _NO_MODULE.fullmatch(last)
-        if done.exit_code == 1 and module and module[1] in TOOLS:
+        if code == 1 and module and module[1] in TOOLS:
             return f"the module {module[1]} is not installed for the python that was run: {last[:200]}"
         return ""
 
@@ -129,7 +125,7 @@ class PipelineCheck:
             names["json"] = json.loads(done.stdout)
         return {name: await ctx.evaluate(expression, **names) for name, expression in self.results.items()}
 
-    def _kept(self, ctx: Context, log: _Log) -> dict[str, object]:
+    def _kept(self, ctx: Context, log: Log) -> dict[str, object]:
         """Copy the declared files to the run's artifacts; StepFailed for a pattern that no file is like."""
         folder = (Path(self.source) / self.cwd).resolve()
         kept = []
@@ -148,73 +144,11 @@ class PipelineCheck:
         return {"artifacts": kept} if kept else {}
 
 
+def _ended(code: int) -> str:
+    names = {128 + one.value: one.name for one in signal.Signals}
+    return f"the command ended with {code}" + (f" ({names[code]})" if code in names else "")
+
+
 def _argv(run: Argv) -> tuple[str, ...]:
     # Of a text with several commands each has to pass: without -e the last alone would decide.
     return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
-
-
-class _Log:
-    """What a check printed: whole in a file of its own, its end in an event, and what is useful of it."""
-
-    def __init__(self, ctx: Context, check: PipelineCheck) -> None:
-        self._ctx = ctx
-        self._check = check
-        self._file = ""
-        self._text = ""
-        self.first = ""
-        """The first problem in one line."""
-        self.evidence = ""
-
-    def keep(self, stdout: str, stderr: str) -> None:
-        """Write it down, with every secret hidden before anything is cut."""
-        text = "\n".join(part.rstrip("\n") for part in (stdout, stderr) if part.strip())
-        if not text:
-            return
-        self._text = self._ctx.masked(text)
-        name = re.sub(r"[^\w.=-]+", "-", self._check.name).strip("-")
-        file = self._ctx.folder / "logs" / f"{name}.log"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
-            log.write(f"{self._text}\n")
-        self._file = str(file.relative_to(self._ctx.folder))
-        self.evidence = "\n".join(problems.useful(self._text))
-        self._ctx.emit("output", step=self._ctx.step, source="log", text=self._text[-TAIL:], file=self._file)
-
-    def look(self) -> None:
-        """Find the problems in it, and tell them."""
-        found = problems.find(self._text, self._check.run_, self._check.problems)
-        errors = [one for one in found if one.severity == "error"] or found
-        if errors:
-            self.first = str(errors[0])
-            self.evidence = "\n".join(map(str, errors[:MOST]))
-        elif self.evidence:
-            self.first = self.evidence.splitlines()[-1]
-        self.tell(errors)
-
-    def tell(self, found: Iterable[problems.Problem], why: str = "") -> None:
-        """The event that reports fold: problems with their places, the useful lines, where the log is."""
-        listed = list(found)
-        told: list[Mapping[str, Any]] = [
-            {"file": one.file, "path": self._path(one.file), "line": one.line, "column": one.column,
-             "severity": one.severity, "message": one.message}
-            for one in listed[:MOST]
-        ]  # fmt: skip
-        lines = [] if listed else (problems.useful(self._text, 8) or [why] * bool(why))
-        self._ctx.emit(
-            "problems",
-            step=self._ctx.step,
-            problems=told,
-            count=len(listed),
-            lines=lines,
-            log=self._file,
-            again=self._check.again,
-        )
-
-    def _path(self, file: str) -> str:
-        """Where the file is on this host; empty when it is not there."""
-        source = Path(self._check.source)
-        for folder in (source / self._check.cwd, source):
-            path = folder / file
-            if path.is_file():
-                return str(path)
-        return ""

@@ -25,6 +25,8 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables, secrets among them."""
     timeout: float | None = None
+    log: Path | None = None
+    """A file that takes all that it prints, as it comes: secrets are not hidden in it."""
     image: str = ""
     build: Build | None = None
     copied: bool = False

@@ -17,7 +17,7 @@ class Host:
         """See Executor."""
         if job.services:
             raise CannotTell(f"services are not supported yet, and it names {', '.join(job.services)}")
-        return await spawn(ctx, job.argv, cwd=_folder(job), env=job.env, timeout=job.timeout)
+        return await spawn(ctx, job.argv, cwd=_folder(job), env=job.env, timeout=job.timeout, whole=job.log)
 
 
 def _folder(job: Job) -> Path:
