@@ -12,11 +12,11 @@ RELEASE = "bookworm"
 GUEST = Path(__file__).parent / "guest"
 
 # What every node has: an SSH server, and what checks and the etcd example need.
-NODE = ("openssh-server", "etcd-server", "procps", "iproute2", "iputils-ping", "python3-minimal")
+NODE = ("openssh-server", "etcd-server", "procps", "iproute2", "iputils-ping", "python3")
 VM = (*NODE, "busybox-static", "acpid", "kmod")
 CLOUD = (
     "openssh-server",
-    "python3-minimal",
+    "python3",
     "procps",
     "iproute2",
     "systemd-sysv",
