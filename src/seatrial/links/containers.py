@@ -87,7 +87,7 @@ class Engine:
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
     (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
-    (r"no such container|no container with name|no such object|network not found|no such network|"
+    (r"no such container|no container with name|no such object|network (\S+ )?not found|no such network|"
      r"unable to find network|no such volume|no volume with name", NoSuchThing, ""),
     (r"container state improper|is not running|is paused|unpause the container", NotRunning, ""),
     (r"address already in use|port is already allocated|bind for .* failed", LeaseTaken,
@@ -116,8 +116,8 @@ def refusal(engine: Engine, what: str, done: Finished) -> CannotTell:
 def said_by(done: Finished) -> str:
     """The line that says why: engines warn first and err last."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("Error")] or lines
-    return told[-1].removeprefix("Error: ")[:500] if told else "nothing"
+    told = [line for line in lines if line.startswith(("Error", "docker: "))] or lines
+    return told[-1].removeprefix("Error: ").removeprefix("docker: ")[:500] if told else "nothing"
 
 
 async def clients_gone(engine: Engine, names: Sequence[str], seconds: float = 30.0) -> None:
