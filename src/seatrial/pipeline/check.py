@@ -105,7 +105,7 @@ class PipelineCheck:
             log.tell([])
             raise ToolMissing(missing, evidence=log.evidence)
         log.look(self.run_, self.problems)
-        raise StepFailed(log.first or _ended(code), evidence=log.evidence)
+        raise StepFailed(log.first or _ended(code, log.last), evidence=log.evidence)
 
     def _missing(self, stderr: str, code: int) -> str:
         """Which tool the failure says is not there; empty: it is the product's."""
@@ -144,9 +144,9 @@ class PipelineCheck:
         return {"artifacts": kept} if kept else {}
 
 
-def _ended(code: int) -> str:
-    names = {128 + one.value: one.name for one in signal.Signals}
-    return f"the command ended with {code}" + (f" ({names[code]})" if code in names else "")
+def _ended(code: int, last: str) -> str:
+    names = {128 + one.value: f" ({one.name})" for one in signal.Signals}
+    return f"the command ended with {code}{names.get(code, '')}" + (f": {last}" if last else "")
 
 
 def _argv(run: Argv) -> tuple[str, ...]:

@@ -60,6 +60,11 @@ class Log:
         self.evidence = "\n".join(problems.useful(self._text))
         self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
+    @property
+    def last(self) -> str:
+        """The last line that says anything."""
+        return self.evidence.rpartition("\n")[2]
+
     def look(self, command: Argv, wanted: str) -> None:
         """Find the problems in it, and tell them."""
         found = problems.find(self._text, command, wanted)
@@ -67,8 +72,6 @@ class Log:
         if errors:
             self.first = str(errors[0])
             self.evidence = "\n".join(map(str, errors[:MOST]))
-        elif self.evidence:
-            self.first = self.evidence.splitlines()[-1]
         self.tell(errors)
 
     def tell(self, found: Iterable[problems.Problem], why: str = "") -> None:

@@ -6,6 +6,7 @@ was allowed is `allowed`. A stage is the worst of its checks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -15,7 +16,10 @@ from seatrial.model.fold import Fold
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
-STOPPED = "stopped: "
+CUT_OFF = "it was cut off"
+"""Why a check that had begun has no verdict: the run was told to stop, or was to stop at the first failure."""
+
+_STOPPED = re.compile(r"fail_fast: (pipeline_check|stage) '(.+)' did not pass")
 
 _RESULTS = {
     0: "passed",
@@ -178,7 +182,7 @@ def _status(row: Row) -> tuple[str, str]:
     """The status of a check, and the reason when it did not run to its end."""
     state = words.state(row)
     if state == "unknown" and row["error"] == "interrupted":
-        return "skipped", f"{STOPPED}it was cut off"
+        return "skipped", CUT_OFF
     if state == "interrupted":
         return "unknown", ""
     return state, row["reason"]
@@ -187,7 +191,7 @@ def _status(row: Row) -> tuple[str, str]:
 def _short(reason: str, stage: str) -> str:
     """A reason as people read it: checks of the same stage go by their own names."""
     text = words.one_line(reason, 200).replace(f"{stage}/", "")
-    return text.replace("fail_fast: pipeline_check ", "stopped by ").replace("fail_fast: stage ", "stopped by ")
+    return _STOPPED.sub(r"fail-fast, \2 did not pass", text)
 
 
 def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> Iterator[str]:
@@ -201,4 +205,5 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
     error = words.one_line(row["error"], 300)
     if error and error not in lines:
         yield error
-    yield from lines
+    if not (len(lines) == 1 and error.endswith(lines[0])):
+        yield from lines
