@@ -148,5 +148,5 @@ def test_a_cancelled_caller_waits_for_what_is_being_made():
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "libvirt", None)
-    with pytest.raises(ExtraMissing, match=r"pip install 'seatrial\[libvirt\]'.*libvirt-dev"):
+    with pytest.raises(ExtraMissing, match=r"apt-get install libvirt-dev.* && pip install 'seatrial\[libvirt\]'"):
         library()

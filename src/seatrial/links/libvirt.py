@@ -18,8 +18,8 @@ from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 T = TypeVar("T")
 
 EXTRA = (
-    "libvirt-python is not installed: pip install 'seatrial[libvirt]' "
-    "(it is built on this machine, which needs: apt-get install libvirt-dev pkg-config gcc python3-dev)"
+    "libvirt-python is not installed, which is built on this machine: "
+    "apt-get install libvirt-dev pkg-config gcc python3-dev && pip install 'seatrial[libvirt]'"
 )
 DAEMON = "apt-get install libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base && systemctl start libvirtd"
 GROUP = "sudo usermod -aG libvirt $USER, and log in again"

@@ -105,7 +105,8 @@ def look(pool: Any) -> list[str]:
 
 
 def room(pool: Any, needed: int, what: str) -> None:
-    """CannotTell when so many bytes are not free."""
+    """CannotTell when so many bytes are not free now: libvirt itself answers as of its last look."""
+    patiently(lambda: pool.refresh(0))
     _state, _capacity, _used, free = pool.info()
     if free < needed:
         raise CannotTell(
@@ -187,8 +188,8 @@ def cached(connection: Any, pool: Any, source: Path) -> str:
     key = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
     name = f"{PREFIX}-cache-{key}-{source.name}"
     with locked(f"{pool_name_of(pool)}-{key}"):
-        if found(pool, f"{name}.whole") is not None and (copy := found(pool, name)) is not None:
-            return str(copy.path())
+        if {name, f"{name}.whole"} <= set(look(pool)):  # as it is now: somebody may have emptied the folder
+            return str(pool.storageVolLookupByName(name).path())
         room(pool, _taken(source), f"a copy of {source}")
         delete(pool, f"{name}.whole")
         delete(pool, name)
