@@ -64,7 +64,7 @@ def hold(
                 problems.add(document, place, f"there is no node {word!r}", hint)
     if compiled.powers:
         system = suite.system
-        held = frozenset(provider.powers) | frozenset(system.factory.powers(system.settings))
+        held = _over_nodes(provider, system) | frozenset(system.factory.powers(system.settings))
         reasons: Mapping[Powers, str] = getattr(provider, "why_missing", {})
         usable = held - BY_API if suite.power == "guest" else held
         for step, kind, place in compiled.powers:
@@ -100,6 +100,13 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
     return "none"
 
 
+def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
+    """What the provider can do to the system's nodes: nothing to those that the system brings itself, unless it says
+    that it reaches any node."""
+    ours = getattr(system.factory, "places_nodes", True) or getattr(provider, "reaches_any_node", False)
+    return frozenset(provider.powers) if ours else frozenset()
+
+
 def _wanted(step: Any, power: str) -> frozenset[Powers]:
     """A step may do with other powers where those of the API are forbidden."""
     needs = getattr(step, "needs_powers_in_guest", step.needs_powers) if power == "guest" else step.needs_powers
@@ -121,6 +128,13 @@ def _missing(
     if frozenset(missing) <= held:
         message = f"the step {kind!r} needs the power {words!r}, which `power: guest` forbids"
         hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
+    elif not getattr(suite.system.factory, "places_nodes", True):
+        kept = suite.system.kind
+        message = f"the step {kind!r} needs the power {words!r}, which the system {kept!r} does not have over its nodes"
+        hint = (
+            f"name a command for it in the system's settings; it has: {', '.join(sorted(held)) or 'none'}; "
+            f"the provider {suite.provider!r} has no power over nodes that it did not make"
+        )
     else:
         message = f"the step {kind!r} needs the power {words!r}, which the provider {suite.provider!r} does not have"
         why = dict.fromkeys(reasons[one] for one in missing if one in reasons)

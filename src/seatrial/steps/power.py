@@ -35,7 +35,14 @@ def _only_in_guest(ctx: Context) -> bool:
 
 
 def _all_powers(ctx: Context) -> frozenset[Powers]:
-    return ctx.provider.powers | ctx.system.powers(ctx.suite.system.settings)
+    return _of_provider(ctx) | ctx.system.powers(ctx.suite.system.settings)
+
+
+def _of_provider(ctx: Context) -> frozenset[Powers]:
+    """What the provider can do to the system's nodes. Over nodes that it did not make it has no power: a command that
+    its own nodes take for theirs would reach whatever machine a deployer's inventory names, this one among them."""
+    ours = ctx.system.places_nodes or getattr(ctx.provider, "reaches_any_node", False)
+    return ctx.provider.powers if ours else frozenset()
 
 
 async def switch_on(ctx: Context, node: Node) -> None:
@@ -78,13 +85,13 @@ async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> No
 def _power(ctx: Context, what: Powers) -> Power:
     if by_guest(ctx):
         raise NotSupported(f"the suite says `power: guest`: the provider may not be asked to {what}")
-    if what in ctx.provider.powers and isinstance(ctx.provider, Power):
+    if what in _of_provider(ctx) and isinstance(ctx.provider, Power):
         return ctx.provider
     raise _missing(ctx, what)
 
 
 def _guest(ctx: Context, what: Powers) -> Guest:
-    if what in ctx.provider.powers and isinstance(ctx.provider, Guest):
+    if what in _of_provider(ctx) and isinstance(ctx.provider, Guest):
         return ctx.provider
     raise _missing(ctx, what)
 

@@ -30,6 +30,8 @@ class SSH:
     """Machines that exist already, reached over SSH and claimed for the time of a trial."""
 
     outlives_host = True
+    reaches_any_node = True
+    """Its powers work over every node that has SSH, also over one that a deployer made."""
     powers = frozenset({Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
     why_missing: Mapping[Powers, str] = dict.fromkeys(
         (Powers.START, Powers.STOP, Powers.CRASH, Powers.GRACEFUL_RESTART),

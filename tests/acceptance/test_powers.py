@@ -1,0 +1,157 @@
+"""A missing power is refused when the document is read; under `power: guest` nothing is asked of the provider."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+import yaml
+from tests.acceptance.harness import Harbour, only, suite, validate
+
+import seatrial
+from seatrial.errors import NotSupported
+
+STEPS = {
+    "stop_node": ("stop_node, target_node: n11", "stop"),
+    "start_node": ("start_node, target_node: n11", "start"),
+    "stop_cluster": ("stop_cluster", "stop"),
+    "start_cluster": ("start_cluster", "start"),
+    "graceful": ("restart_node, target_node: n11, method: graceful", "graceful restart"),
+    "reboot": ("restart_node, target_node: n11", "reboot in the guest"),
+    "destroy": ("crash_node, target_node: n11, method: destroy", "crash"),
+    "crash": ("crash_node, target_node: n11", "crash in the guest"),
+}
+API = ("stop_node", "start_node", "stop_cluster", "start_cluster", "graceful", "destroy")
+GUEST = ("reboot", "crash")
+
+LISTS_ONLY = """
+from seatrial import provider
+from seatrial.providers.local import Local
+from seatrial.spi import Powers
+
+@provider("lists_only")
+class ListsOnly(Local):
+    "No power but to list."
+    powers = frozenset({Powers.LIST})
+"""
+
+DEPLOYER = """
+  system:
+    kind: command
+    deploy: ["true"]
+    destroy: ["true"]
+    nodes: [n11]
+    inventory: {file: inventory.ini}
+"""
+
+
+def lines(head: str) -> tuple[str, dict[str, int]]:
+    """A suite per step, and the line of each step."""
+    text, where = "test_suites:\n", {}
+    for name, (step, _) in STEPS.items():
+        text += f" {name}:{head}"
+        text += "" if head.endswith("\n") else "\n"
+        text += "  workflow:\n"
+        text += f"   - {{step: {step}}}\n"
+        where[name] = text.count("\n")
+    assert set(yaml.safe_load(text)["test_suites"]) == set(STEPS)
+    return text, where
+
+
+@pytest.mark.parametrize(
+    ("head", "refused", "told"),
+    [
+        ("\n  provider: ssh", API, "which the provider 'ssh' does not have"),
+        ("\n  provider: local", (), ""),
+        ("\n  provider: containers", (), ""),
+        ("\n  provider: libvirt", (), ""),
+        ("\n  provider: lists_only", (*API, *GUEST), "which the provider 'lists_only' does not have"),
+        (DEPLOYER + "  provider: local", (*API, *GUEST), "which the system 'command' does not have over its nodes"),
+        (DEPLOYER + "  provider: ssh", API, "which the system 'command' does not have over its nodes"),
+        (
+            "\n  provider: local\n  power: guest",
+            ("stop_node", "start_node", "graceful", "destroy"),
+            "which `power: guest` forbids",
+        ),
+        ("\n  provider: ssh\n  power: guest", ("stop_node", "start_node", "graceful", "destroy"), "does not have"),
+    ],
+    ids=["ssh", "local", "containers", "libvirt", "none", "a deployer", "a deployer over ssh", "guest", "guest, ssh"],
+)
+def test_a_missing_power_is_refused_at_plan_time_with_file_and_line(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, head: str, refused: tuple[str, ...], told: str
+) -> None:
+    (harbour.folder / "plugin.py").write_text(LISTS_ONLY)
+    (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
+    text, where = lines(head)
+    (harbour.folder / "trial.yaml").write_text(text)
+    done = harbour.seatrial("check", "trial.yaml")
+    found = {int(line): words for line, words in re.findall(r"error: trial\.yaml:(\d+):\d+: (.*)", done.stderr)}
+    assert found.keys() == {where[name] for name in refused}, done.stderr
+    for name in refused:
+        assert f"needs the power {STEPS[name][1]!r}" in found[where[name]], found
+        assert told in found[where[name]], found
+    assert done.returncode == (2 if refused else 0)
+    monkeypatch.chdir(harbour.folder)
+    if refused:
+        with pytest.raises(NotImplementedError) as raised:
+            seatrial.plan("trial.yaml")
+        assert isinstance(raised.value, NotSupported)
+        run = harbour.seatrial("run", "trial.yaml")
+        assert run.returncode == 2
+        assert harbour.runs() == [], "nothing may be started"
+
+
+def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(harbour: Harbour) -> None:
+    # What `local` does inside its own nodes would reboot whatever machine the inventory names. (Nobody listens on port 1.)
+    system = {
+        "kind": "command",
+        "deploy": [
+            sys.executable,
+            "-c",
+            "open('inventory.ini', 'w').write('[all]\\nn11 ansible_host=127.0.0.1 ansible_port=1')",
+        ],
+        "destroy": ["true"],
+        "inventory": {"file": "inventory.ini"},
+    }
+    crash = {"step": "crash_node", "target_node": "n11"}
+    harbour.write("trial.json", suite("deploy", crash, system=system))
+    done = harbour.seatrial("run", "trial.json")
+    assert done.returncode == 2
+    assert "'command' does not have over its nodes" in done.stderr
+
+
+def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_must_power_on(harbour: Harbour) -> None:
+    # A provider whose API would break the run: nothing may be asked of it.
+    (harbour.folder / "plugin.py").write_text(
+        "from seatrial import provider\n"
+        "from seatrial.providers.local import Local\n"
+        '@provider("hands_off")\n'
+        "class HandsOff(Local):\n"
+        '    "Its API may not be used."\n'
+        "    async def stop(self, node): raise AssertionError('stop by API')\n"
+        "    async def crash(self, node): raise AssertionError('crash by API')\n"
+    )
+    document = suite(
+        "init",
+        "deploy",
+        "stop_cluster",
+        validate("cluster_status_stopped", "vms_powered_off"),
+        "start_cluster",
+        power="guest",
+        parameters={"cluster_size": 2},
+    )
+    harbour.write("trial.json", document)
+    arguments = ("run", "trial.json", "--plugin", "plugin.py", "--on", "hands_off", "--format", "plain")
+    done = harbour.seatrial(*arguments)
+    row = only(harbour.results()["results"])
+    steps = {step["step_type"]: step for step in row["workflow_steps"]}
+    assert [steps[name]["status"] for name in ("stop_cluster", "validate", "start_cluster")] == [
+        "completed",
+        "completed",
+        "failed",
+    ], row
+    assert done.returncode == 3
+    assert "a person must power on n11, n12" in steps["start_cluster"]["error"]
+    assert "a person must power on n11, n12" in done.stdout
+    assert harbour.left() == []
