@@ -103,7 +103,8 @@ def test_a_missing_power_is_refused_at_plan_time_with_file_and_line(
 
 
 def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(harbour: Harbour) -> None:
-    # What `local` does inside its own nodes would reboot whatever machine the inventory names. (Nobody listens on port 1.)
+    # What `local` does inside its own nodes would reboot whatever machine the inventory names.
+    # Nobody listens on port 1.
     system = {
         "kind": "command",
         "deploy": [
