@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,12 +49,16 @@ class Shell:
             out, err = await process.communicate()
         return Finished(exit_code=process.returncode or 0, stdout=out.decode(), stderr=err.decode())
 
+    async def put(self, local: Path, remote: str) -> None:
+        await asyncio.to_thread(shutil.copyfile, local, remote)
+
     async def close(self) -> None: ...
 
 
 class Bare:
     """Nodes that are folders; their services are processes that someone else starts."""
 
+    shares_files = True
     powers: frozenset[Powers] = frozenset()
     deadlines: Mapping[str, float] = {}
 

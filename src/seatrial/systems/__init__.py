@@ -4,6 +4,7 @@ ALIASES: dict[str, str] = {}
 PARTS: tuple[str, ...] = (
     "command_settings",
     "link_service",
+    "placing",
     "probes",
     "process_settings",
     "records",

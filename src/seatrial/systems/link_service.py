@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import shlex
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, ToolMissing
 from seatrial.model.resource import Node, Service
+from seatrial.model.values import Argv
 from seatrial.spi import Context, Finished
+
+LOOK = 5.0
+"""Seconds that a node's link may take to answer one look."""
+
+NOT_THERE = 127
+"""Exit code of the script that starts a service whose program is not there."""
 
 # A process id alone may have gone to another process, at the latest after a reboot: its start time tells them apart.
 _STARTED = r"""started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -21,6 +28,7 @@ def start_script(service: Service) -> str:
     return f"""{_head(service)}
 alive && exit 0
 mkdir -p {shlex.quote(service.folder)} && cd {shlex.quote(service.folder)} || exit 1
+command -v {shlex.quote(service.argv[0])} >/dev/null || exit {NOT_THERE}
 setsid nohup {command} >>"$log_file" 2>&1 </dev/null &
 echo "$! $(started $!)" >"$pid_file"
 """
@@ -44,9 +52,49 @@ def _head(service: Service) -> str:
     return f"pid_file={shlex.quote(base + '.pid')}; log_file={shlex.quote(base + '.log')}\n{_STARTED}"
 
 
+async def answers(ctx: Context, node: Node, deadline: float) -> None:
+    """Return when the node's link answers: one that was just made may be on and not yet let us in. LinkDown with its
+    last word after `deadline` seconds."""
+    last: Exception = LinkDown(f"{node.name} does not answer")
+
+    async def look() -> bool | None:
+        nonlocal last
+        try:
+            return (await ctx.link(node).run(["true"], timeout=LOOK)).ok or None
+        except (LinkDown, LinkLost) as error:
+            last = error
+        except TimeoutError:
+            last = LinkDown(f"{node.name} did not answer within {LOOK:g} s")
+            await ctx.link(node).close()
+        return None
+
+    try:
+        await ctx.poll(look, deadline=deadline, what=f"the link of {node.name}")
+    except Overrun as error:
+        raise last from error
+
+
+async def require(ctx: Context, node: Node, needs: Argv) -> None:
+    """ToolMissing when what a service needs on its node is not there."""
+    done = await ctx.link(node).run(needs, timeout=30)
+    if not done.ok:
+        asked = needs if isinstance(needs, str) else shlex.join(needs)
+        said = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[-1]
+        raise ToolMissing(
+            f"{node.name} cannot run the service: `{asked}` ended with {done.exit_code} there ({said}); "
+            "have the node's image bring what is missing",
+            evidence=done.stderr,
+        )
+
+
 async def start(ctx: Context, node: Node, service: Service) -> None:
     """Start it unless it runs; CannotTell when the node's shell could not do so."""
     done = await ctx.link(node).run(start_script(service), timeout=30)
+    if done.exit_code == NOT_THERE:
+        raise ToolMissing(
+            f"{node.name} has no program {service.argv[0]!r}, with which the command of its {service.name} begins: "
+            "have the node's image bring it, or put it there by `files`"
+        )
     _require(done, f"the service {service.name} could not be started on {node.name}")
 
 

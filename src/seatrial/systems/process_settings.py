@@ -12,11 +12,27 @@ NONE = Expression("")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What is started instead on nodes that do not see the files of this machine: on all but those of `local`."""
+
+    command: Argv
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    needs: Argv = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
     """The program that every node runs."""
 
     command: Argv
     env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Put on each node before the first start: a file or folder of this machine, to its path on the node."""
+    needs: Argv = ()
+    """A command that has to end with 0 on each node before the first start, or the node cannot run the service."""
+    elsewhere: Elsewhere | None = None
+    """`command`, `env`, `files` and `needs` for nodes that do not see the files of this machine."""
     parameter_flags: Mapping[str, str] = field(default_factory=dict)
     """Parameter to flag (`misbehave: --misbehave`): handed over only when the suite has the parameter."""
     stop_signal: str = "TERM"

@@ -23,8 +23,9 @@ from seatrial.model.values import Argv
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Services
 from seatrial.systems import link_service
+from seatrial.systems.placing import place
 from seatrial.systems.probes import look
-from seatrial.systems.process_settings import ProcessSettings
+from seatrial.systems.process_settings import Elsewhere, ProcessSettings, ServiceSettings
 from seatrial.systems.records import Declared
 from seatrial.systems.roles import holders
 from seatrial.systems.templates import ROOTS, Roots, fill, node_root
@@ -73,6 +74,7 @@ class Processes(Declared):
     def __init__(self, settings: ProcessSettings, folder: Path) -> None:
         super().__init__(settings.data, settings.admin, self._roots)
         self._settings = settings
+        self._folder = folder
         self._nodes: dict[str, Node] = {}
         self._services: dict[str, Service] = {}
         """By node, as it was started first: who goes on with its cluster must not start another."""
@@ -217,20 +219,34 @@ class Processes(Declared):
         return {"node": node_root(node), "cluster": cluster}
 
     def _service(self, ctx: Context, node: Node) -> Service:
-        settings, roots = self._settings.service, self._roots(node)
-        command: Argv = fill(ctx, settings.command, roots)
+        settings, program, roots = self._settings.service, self._program(ctx), self._roots(node)
+        command: Argv = fill(ctx, program.command, roots)
         argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
         identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
         return Service(
             name=SERVICE,
             argv=(*argv, *_flags(settings.parameter_flags, ctx.suite.parameters)),
-            env={**identity, **{name: str(value) for name, value in fill(ctx, dict(settings.env), roots).items()}},
+            env={**identity, **{name: str(value) for name, value in fill(ctx, dict(program.env), roots).items()}},
             folder=fill(ctx, settings.folder, roots),
             stop_signal=settings.stop_signal,
             stop_timeout=settings.stop_timeout,
         )
 
+    def _program(self, ctx: Context) -> ServiceSettings | Elsewhere:
+        """What is started there: another program may do where the nodes do not see the files of this machine."""
+        service = self._settings.service
+        if service.elsewhere is None or getattr(ctx.provider, "shares_files", False):
+            return service
+        return service.elsewhere
+
     async def _start(self, ctx: Context, node: Node) -> None:
+        program, roots = self._program(ctx), self._roots(node)
+        if program.needs or program.files or not isinstance(ctx.provider, Services):
+            await link_service.answers(ctx, node, ctx.deadline("start"))
+        if program.needs:
+            await link_service.require(ctx, node, fill(ctx, program.needs, roots))
+        if program.files:
+            await place(ctx, node, fill(ctx, dict(program.files), roots), self._folder)
         service = self._services[node.name] = self._service(ctx, node)
         if isinstance(ctx.provider, Services):
             await ctx.provider.install_service(node, service)

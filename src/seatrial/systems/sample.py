@@ -5,25 +5,36 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 _NODE = "http://${{ node.address }}:${{ node.ports.client }}"
+_ARGUMENTS = (
+    *("-m", "seatrial.sample.service"),
+    *("--name", "${{ node.name }}"),
+    *("--listen", "${{ node.address }}:${{ node.ports.client }}"),
+    *("--admin", "${{ node.address }}:${{ node.ports.admin }}"),
+    *("--peers", "${{ cluster.peers }}"),
+    *("--data", "${{ node.folder }}/data"),
+)
+_THERE = "${{ node.folder }}/python"
+_HERE = Path(__file__).parents[1] / "sample"
+_MODULES = ("__init__", "http", "replication", "service", "store")
 
 SAMPLE: Mapping[str, object] = {
     "kind": "processes",
     "ports": {"client": 0, "admin": 0},
     "peer": "${{ node.name }}=" + _NODE,
     "service": {
-        "command": [
-            sys.executable,
-            *("-m", "seatrial.sample.service"),
-            *("--name", "${{ node.name }}"),
-            *("--listen", "${{ node.address }}:${{ node.ports.client }}"),
-            *("--admin", "${{ node.address }}:${{ node.ports.admin }}"),
-            *("--peers", "${{ cluster.peers }}"),
-            *("--data", "${{ node.folder }}/data"),
-        ],
+        "command": [sys.executable, *_ARGUMENTS],
         # Where this Seatrial was found by the path alone, its sample is found in the same way.
         "env": {name: os.environ[name] for name in ("PYTHONPATH",) if os.environ.get(name)},
+        # It needs nothing but Python's own library, so any node that has a Python can run it.
+        "elsewhere": {
+            "command": ["python3", *_ARGUMENTS],
+            "env": {"PYTHONPATH": _THERE, "PYTHONDONTWRITEBYTECODE": "1"},
+            "needs": ["python3", "-c", "import asyncio, fcntl, json, zlib"],
+            "files": {str(_HERE / f"{name}.py"): f"{_THERE}/seatrial/sample/{name}.py" for name in _MODULES},
+        },
         # A suite need not have the parameter: without it the sample behaves.
         "parameter_flags": {"misbehave": "--misbehave"},
         "stop_timeout": 3,

@@ -31,6 +31,8 @@ class Local:
 
     on_this_host = True
     """Its nodes stand on leases of this host, so that `clean` looks for them by what holds a lease."""
+    shares_files = True
+    """Its nodes see the files of this machine: a service is started where it lies."""
     shares_host_logs = True
     """What its nodes would show as their journal is this host's own."""
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
