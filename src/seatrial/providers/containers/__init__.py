@@ -18,6 +18,7 @@ from seatrial.spi import Breakable, Context, Link, Powers, Readiness
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
     from seatrial.providers.containers.ground import Ground
+    from seatrial.providers.containers.looking import Looks, Seen
 
 FIRST_ADDRESS, LAST_ADDRESS = 11, 250
 STATES = {
@@ -55,6 +56,7 @@ class Containers:
         self._places: dict[str, int] = {}
         self._links: dict[str, tuple[dict[str, object], Link]] = {}
         """By the container's name, each with what it was made from."""
+        self._looks: Looks | None = None
 
     # Making and giving back
 
@@ -105,10 +107,13 @@ class Containers:
         await give_back(resource)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used."""
+        """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used. A trial asks
+        the engine that it stands on, whoever has none all that were used from here."""
         from seatrial.links.engines import out_of_reach, used
         from seatrial.providers.containers.listing import listed
 
+        if self._ground is not None and run != "*":
+            return await listed(self._ground.engine, run)
         found: list[Resource] = []
         for engine, file in used():
             try:
@@ -140,31 +145,28 @@ class Containers:
 
     async def state(self, node: Node) -> PowerState:
         """As the engine says it."""
-        status = (await self._seen(node))[0]
-        return STATES.get(status, PowerState.UNKNOWN)
+        return STATES.get((await self._seen(node)).status, PowerState.UNKNOWN)
 
     async def power_reason(self, node: Node) -> str:
         """The engine's word, with the exit code of an init that ended."""
-        status, _, code, oom = await self._seen(node)
-        if STATES.get(status) is not PowerState.STOPPED:
-            return status
-        return f"{status} with {code}" + (": out of memory" if oom == "true" else "")
+        seen = await self._seen(node)
+        if STATES.get(seen.status) is not PowerState.STOPPED:
+            return seen.status
+        return f"{seen.status} with {seen.code}" + (": out of memory" if seen.out_of_memory else "")
 
     async def boot_id(self, node: Node) -> str:
         """The start of its init."""
-        status, boot, _, _ = await self._seen(node)
-        if STATES.get(status) is PowerState.STOPPED:
-            raise LinkDown(f"{node.name} has no boot id to give: it is {status}")
-        return boot
+        seen = await self._seen(node)
+        if STATES.get(seen.status) is PowerState.STOPPED:
+            raise LinkDown(f"{node.name} has no boot id to give: it is {seen.status}")
+        return seen.boot
 
-    async def _seen(self, node: Node) -> tuple[str, str, str, str]:
-        """Status, boot id, exit code of the last init, and whether that was killed for its memory."""
-        form = "{{.State.Status}}|{{.State.StartedAt}}|{{.State.ExitCode}}|{{.State.OOMKilled}}"
-        said = await _engine(node).call(
-            "container", "inspect", "--format", form, _container(node), what=f"looking at {node.name}"
-        )
-        status, boot, code, oom = said.strip().split("|")
-        return status, boot, code, oom
+    async def _seen(self, node: Node) -> Seen:
+        if self._looks is None:
+            from seatrial.providers.containers.looking import Looks
+
+            self._looks = Looks()
+        return await self._looks.at(_engine(node), _container(node))
 
     async def console(self, node: Node) -> str:
         """What its init and the image's own program wrote (the last 64 KiB)."""
