@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +24,9 @@ VARIABLES = {
     "docker": ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"),
 }
 """What of a user's environment decides which engine, and which of its stores, a call reaches."""
+
+TRY = 30.0
+"""Seconds in which a container starts, where one does."""
 
 CONFIGURATION = "containers.conf"
 OWN_CONFIGURATION = """\
@@ -137,10 +143,17 @@ async def starts(engine: Engine, image: str) -> str | None:
     disk = ["--tmpfs", "/run:rw,notmpcopyup", "--tmpfs", "/tmp:rw,notmpcopyup", "--rootfs", "/:O"]
     if os.geteuid():
         disk = ["--pull=never", image]
+    name = f"seatrial-try-{secrets.token_hex(6)}"
+    ended = False
     try:
-        done = await engine.run("run", "--rm", "--label", "seatrial.try=1", *disk, "true", timeout=30)
+        done = await engine.run("run", "--rm", "--name", name, "--label", "seatrial.try=1", *disk, "true", timeout=TRY)
+        ended = True
     except TimeoutError:
-        return "it did not start within 30 s"
+        return f"it did not start within {TRY:g} s"
+    finally:
+        if not ended:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.shield(engine.run("rm", "--force", name, timeout=TRY))
     if done.ok:
         return None
     why = refusal(engine, f"the image {image}", done)
@@ -186,8 +199,7 @@ def mark_used(engine: Engine) -> None:
 
 
 def used() -> list[tuple[Engine, Path]]:
-    """The installed engines in which this user's trials made something, as far as this machine remembers, each with
-    the file that says so."""
+    """The installed engines in which this user's trials made something, each with the file that remembers it."""
     files = sorted(cache_folder("containers").glob("used-*.json"))
     engines = [(again(json.loads(file.read_text())), file) for file in files]
     return [(engine, file) for engine, file in engines if Path(engine.program).exists()]
