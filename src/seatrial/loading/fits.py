@@ -17,7 +17,7 @@ from seatrial.spi import Powers
 BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
 """What `power: guest` forbids."""
 
-MEMORY = ("memory_gb", "libvirt_memory_gb")
+MEMORY = ("memory_gb", "libvirt_memory_gb", "containers_memory_gb")
 """Parameters that say the memory of one node."""
 
 ANY_NODE = frozenset({"*", "any", "all"})

@@ -141,7 +141,8 @@ def _place(plan: Plan, ground: Ground) -> list[str]:
         "--name", plan.container,
         "--hostname", plan.name,
         "--network", ground.network, "--network-alias", plan.name, "--ip", plan.address,
-        "--mac-address", mac_of(plan.container),
+        # Docker keeps it by itself, and newer clients refuse the word with older daemons.
+        *(["--mac-address", mac_of(plan.container)] if ground.engine.podman else []),
         *_labelled(plan.labels),
         *(word for name, value in plan.identity.items() for word in ("--env", f"{name}={value}")),
         *(word for one in published for word in ("--publish", one)),

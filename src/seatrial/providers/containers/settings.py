@@ -10,6 +10,9 @@ from typing import Any
 from seatrial.errors import UsageError, nearest
 
 CHOICES = {"ssh": ("auto", "yes", "no"), "publish": ("auto", "yes", "no"), "pull": ("never", "missing", "always")}
+MEMORY, CPUS = ("containers_memory_gb", "memory_gb"), ("containers_cpus", "cpus")
+"""Parameters of a suite, the more special one first."""
+
 IMAGE = "image"
 """As `command`: what the image itself starts."""
 
@@ -114,15 +117,16 @@ class Size:
 
 
 def size_of(parameters: Mapping[str, object], settings: Settings) -> Size:
-    """A node's size from the suite's parameters: `containers_memory_gb`, `containers_cpus`, `data_volumes_per_node`
-    (mounted at /data1, /data2, …)."""
-    memory, cpus = parameters.get("containers_memory_gb"), parameters.get("containers_cpus")
+    """A node's size from the suite's parameters: `containers_memory_gb` or `memory_gb`, `containers_cpus` or `cpus`,
+    `data_volumes_per_node` (mounted at /data1, /data2, …)."""
+    memory = next((parameters[name] for name in MEMORY if parameters.get(name) is not None), None)
+    cpus = next((parameters[name] for name in CPUS if parameters.get(name) is not None), None)
     count = parameters.get("data_volumes_per_node", 0)
     if isinstance(count, bool) or not re.fullmatch(r"\d{1,2}", str(count)):
         raise UsageError(f"the parameter data_volumes_per_node is {count!r}; allowed is a whole number up to 99")
     return Size(
-        memory_mib=settings.memory if memory is None else round(_number("containers_memory_gb", memory) * 1024),
-        cpus=settings.cpus if cpus is None else _number("containers_cpus", cpus),
+        memory_mib=settings.memory if memory is None else round(_number(" or ".join(MEMORY), memory) * 1024),
+        cpus=settings.cpus if cpus is None else _number(" or ".join(CPUS), cpus),
         volumes=(*settings.volumes, *(f"/data{one + 1}" for one in range(int(str(count))))),
     )
 
