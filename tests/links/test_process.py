@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -252,3 +253,21 @@ def test_many_runs_cost_little_more_than_the_spawns_themselves() -> None:
 
     rounds = [(asyncio.run(ours()), plain()) for _ in range(5)]
     assert min(mine for mine, _ in rounds) < 2 * min(theirs for _, theirs in rounds)
+
+
+def test_what_was_printed_right_before_it_was_cancelled_is_kept(tmp_path):
+    whole = tmp_path / "whole"
+
+    async def scene():
+        begun = asyncio.Event()
+        command = ["sh", "-c", "echo so far; echo more >&2; exec sleep 60"]
+        task = asyncio.create_task(run(command, whole=whole, started=lambda _: begun.set()))
+        await begun.wait()
+        # Blocked for longer than it takes the program to print, so that nothing can be read before it is cancelled.
+        time.sleep(0.3)  # noqa: ASYNC251
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())
+    assert sorted(whole.read_text().splitlines()) == ["more", "so far"]

@@ -243,17 +243,21 @@ class _Child:
         self._exited = True
         if self.ended.done():
             return
-        for stream in (self.out, self.err):
-            # Bounded by what the pipe holds: a child that goes on printing must not keep us here.
-            for _ in range(64):
-                if not stream.open or not self._take(stream):
-                    break
+        self._drain()
         if self._timer is not None:
             self._timer.cancel()
         if self.out.open or self.err.open:
             self._read_as_it_comes()
             self._timer = self._loop.call_later(LINGER, self._finish, True)
         self._finish()
+
+    def _drain(self) -> None:
+        """Take what the pipes hold now."""
+        for stream in (self.out, self.err):
+            # Bounded by what the pipe holds: a child that goes on printing must not keep us here.
+            for _ in range(64):
+                if not stream.open or not self._take(stream):
+                    break
 
     def _finish(self, now: bool = False) -> None:
         if self._exited and (now or not (self.out.open or self.err.open)) and not self.ended.done():
@@ -293,6 +297,7 @@ class _Child:
         finally:
             self._signal(signal.SIGKILL)
             self._reap_killed()
+            self._drain()  # what it said last, often why it hung
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

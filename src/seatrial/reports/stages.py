@@ -205,5 +205,6 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
     error = words.one_line(row["error"], 300)
     if error and error not in lines:
         yield error
-    if not (len(lines) == 1 and error.endswith(lines[0])):
-        yield from lines
+        if len(lines) == 1 and error.endswith(lines[0]):
+            return
+    yield from lines
