@@ -168,3 +168,12 @@ def test_the_view_counts_what_the_fold_counts() -> None:
         "passed": 5, "failed": 1, "unknown": 1, "allowed": 1, "skipped": 5
     }  # fmt: skip
     assert [one.status for one in view.stages] == ["passed", "failed", "skipped", "passed"]
+
+
+def test_a_title_that_is_too_long_is_parted_from_its_time() -> None:
+    story = Story().tell("run_started", version="0.1.0", host="harbour")
+    only = stage("1.1", "build", "B" * 60, check("1.1.1", "build/a", "c" * 60))
+    story.plan("t1", [{"step": "1", "type": "stages", "steps": [only]}]).begin()
+    story.start("1.1.1").end("1.1.1").end("1.1").end("1").over().done()
+    text = render("preflight", story.events)
+    assert f"{'B' * 60} ✓ [1.0s]\n  ✓ {'c' * 60} (1.0s)\n" in text

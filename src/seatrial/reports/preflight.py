@@ -75,7 +75,7 @@ class Preflight(Console):
         if stage.status == "skipped":
             self.say(head, "skipped")
         else:
-            self.say(f"{head:<{STAGE_TIME}}[{words.seconds(stage.duration)}]", stage.status)
+            self.say(f"{_until(head, STAGE_TIME)}[{words.seconds(stage.duration)}]", stage.status)
         for check in stage.checks:
             self._check(check)
 
@@ -86,7 +86,7 @@ class Preflight(Console):
             return
         more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
-        self.say(f"{text:<{CHECK_TIME}}({words.seconds(check.duration)})", check.status)
+        self.say(f"{_until(text, CHECK_TIME)}({words.seconds(check.duration)})", check.status)
         for line in check.lines[:USEFUL]:
             self.say(f"    {self._arrow} {line}")
         more_lines = (check.count or len(check.lines)) - USEFUL
@@ -107,7 +107,8 @@ class Preflight(Console):
     def _summary(self) -> None:
         view = pipeline_of(self.fold)
         state = "passed" if view.exit_code == 0 else "failed" if view.exit_code in (1, 4) else "unknown"
-        self.say(f"{f'RESULT: {view.result.upper()}':<{CHECK_TIME}}Total: {words.seconds(view.duration)}", state)
+        result = _until(f"RESULT: {view.result.upper()}", CHECK_TIME)
+        self.say(f"{result}Total: {words.seconds(view.duration)}", state)
         for line in closing(view):
             self.say(line)
         root = self.options.get("reports") or ()
@@ -138,6 +139,11 @@ def closing(view: PipelineView) -> list[str]:
         meaning = words.EXIT_CODES.get(view.exit_code, "")
         lines.append(f"{meaning[:1].upper()}{meaning[1:]}: nobody can say whether a deploy would succeed.")
     return lines
+
+
+def _until(text: str, column: int) -> str:
+    """The text up to a column; one that is longer is parted from what follows all the same."""
+    return f"{text:<{column - 1}} "
 
 
 def _why_not(check: CheckView) -> str:
