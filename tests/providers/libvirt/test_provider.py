@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from tests.backends.docker import ROOT
 from tests.backends.machines import machines
 
 from seatrial.errors import CannotTell, LinkLost, Overrun, UsageError
@@ -16,6 +17,7 @@ from seatrial.providers.libvirt.names import File
 from seatrial.providers.libvirt.settings import settings_of
 from seatrial.testing import context, flow
 
+CLOUD = ROOT / ".images" / "cloud.qcow2"
 pytestmark = [pytest.mark.backend("libvirt"), pytest.mark.slow]
 
 
@@ -273,5 +275,18 @@ def test_an_image_that_changes_is_copied_anew(libvirtd, tmp_path):
 
         await hypervisor.call("dropping", drop)
         await hypervisor.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.skipif(not CLOUD.exists(), reason="`make backends` makes the image with cloud-init")
+def test_a_cloud_image_boots_by_its_own_loader_and_is_told_by_its_seed(libvirtd, tmp_path):
+    async def scene():
+        async with trial(tmp_path, {"uri": libvirtd, "image": str(CLOUD), "memory": 512}) as ctx:
+            node = await ctx.create_node(NodeSpec(name="n11", parameters={"root_volume_size": 4}))
+            told = await ctx.link(node).run("hostname; cat /var/lib/cloud/data/result.json; ip -4 -br addr show eth0")
+            assert told.stdout.split()[0] == "n11"
+            assert node.address in told.stdout
+            assert "Invalid cloud-config" not in await ctx.provider.console(node)
 
     asyncio.run(scene())

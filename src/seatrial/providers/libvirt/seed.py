@@ -80,7 +80,6 @@ def _user_data(identity: Identity) -> dict[str, Any]:
         "disable_root": identity.user != "root",
         "ssh_pwauth": False,
         "ssh_deletekeys": True,
-        "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": identity.host_key, "ed25519_public": identity.host_public},
         "users": [user],
         "bootcmd": [["mkdir", "-p", identity.folder]],
