@@ -15,7 +15,7 @@ from seatrial.loading.problems import Problems
 from seatrial.loading.shapes import shown
 from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.pipeline.document import Pipeline
-from seatrial.pipeline.rules import broken
+from seatrial.pipeline.rules import broken, names
 from seatrial.pipeline.salvage import salvaged
 
 KEY = "pipeline"
@@ -59,6 +59,8 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
     made = read_instance(Pipeline, raw, (KEY,), site, what="the pipeline")
     secrets = site.expressions(raw, environ)
     told = tuple(site.places)
+    for place, message, hint in names(raw):
+        problems.add(document, (KEY, *place), message, hint, key=True)
     pipeline: Pipeline = salvaged(Pipeline, raw) if made is None else made
     source = Path(document.folder / pipeline.source).resolve()
     for place, message, hint in broken(pipeline, source):
@@ -113,9 +115,9 @@ class _Site:
     def expressions(self, raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
         """Check every expression and every `${{ }}`; the names of the secrets that they ask for."""
         secrets: set[str] = set()
-        names = Names(raw)
+        seen = Names(raw)
         for text, place in self.formulas:
-            scope = names.scope(place, environ, secrets)
+            scope = seen.scope(place, environ, secrets)
             for message, hint in expressions.check(text, scope):
                 self.problem(place, message, hint)
         for text, place in _texts(raw, (KEY,)):
@@ -125,7 +127,7 @@ class _Site:
                 self.problem(place, "this is settled before anything runs", "write the value itself, not `${{ }}`")
                 continue
             asked: set[str] = set()
-            for message, hint in expressions.check_template(text, names.scope(place, environ, asked)):
+            for message, hint in expressions.check_template(text, seen.scope(place, environ, asked)):
                 self.problem(place, message, hint)
             if asked and _on_command_line(place):
                 hint = f"put it into `env:` and let the command read it there: {', '.join(sorted(asked))}"

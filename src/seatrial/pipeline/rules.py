@@ -35,15 +35,23 @@ def broken(pipeline: Pipeline, source: Path) -> Broken:
     yield from _environment(pipeline.env, ("env",))
 
 
+def names(raw: Mapping[str, object]) -> Broken:
+    """All names of stages and checks that cannot be named on a command line, whatever else is wrong with them."""
+    stages = raw.get("stages")
+    for stage, one in stages.items() if isinstance(stages, Mapping) else ():
+        yield from _named(stage, ("stages", stage), "stage")
+        checks = one.get("checks") if isinstance(one, Mapping) else None
+        for check in checks if isinstance(checks, Mapping) else ():
+            yield from _named(check, ("stages", stage, "checks", check), "check")
+
+
 def _stage(pipeline: Pipeline, name: str, stage: Stage) -> Broken:
     place: Place = ("stages", name)
-    yield from _named(name, place, "stage")
     if not stage.checks:
         yield (*place, "checks"), "there is no check here", "write `checks:` with a name for each"
     yield from _needs(stage.checks, (*place, "checks"), "check", beside=pipeline.stages)
     yield from _environment(stage.env, (*place, "env"))
     for check_name, check in stage.checks.items():
-        yield from _named(check_name, (*place, "checks", check_name), "check")
         yield from _check(pipeline, check, (*place, "checks", check_name))
 
 
