@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.checks.fakes import FakeContext, look, verdict, well
 
-from seatrial.checks.disk_size import UNITS, DiskSize, bytes_of
+from seatrial.checks.disk_size import DiskSize
+from seatrial.checks.sizes import UNITS, bytes_of
 from seatrial.errors import LinkDown
 
 
@@ -52,10 +54,15 @@ def test_a_file_system_has_its_size(tmp_path: Path) -> None:
         assert verdict(check, FakeContext(tmp_path, n11=well())) == expected, fields
 
 
-def test_what_is_not_there_or_has_no_disk_cannot_be_told(tmp_path: Path) -> None:
-    seen = look(DiskSize(path="/nowhere", at_least=1), FakeContext(tmp_path, n11=well()))
-    assert seen.verdict == "unknown"
-    assert "there is no /nowhere" in seen.why
+def test_what_is_not_there_has_no_size(tmp_path: Path) -> None:
+    for path in ("/nowhere", "/etc/passwd/below"):
+        seen = look(DiskSize(path=path, at_least=1), FakeContext(tmp_path, n11=well()))
+        assert seen.verdict == "failed"
+        assert f"there is no {path}" in seen.why
+
+
+def test_what_has_no_disk_below_it_or_no_name_cannot_be_told(tmp_path: Path) -> None:
+    assert look(DiskSize(path="/" + "x" * 300, at_least=1), FakeContext(tmp_path, n11=well())).verdict == "unknown"
     assert look(DiskSize(path="/proc", of="disk", at_least=1), FakeContext(tmp_path, n11=well())).verdict == "unknown"
 
 
@@ -69,6 +76,20 @@ def test_growth_is_counted_from_a_mark_of_each_node(tmp_path: Path) -> None:
     assert verdict(DiskSize(path=path, of="filesystem", grown_since="before"), ctx) == "passed"
     assert verdict(DiskSize(path=path, of="filesystem", grown_since="before", grown_by="4k"), ctx) == "passed"
     assert verdict(DiskSize(path=path, of="filesystem", grown_since="before", grown_by="5k"), ctx) == "failed"
+    near = DiskSize(path=path, of="filesystem", grown_since="before", grown_by="5k", tolerance="1k")
+    assert verdict(near, ctx) == "passed"
+
+
+def test_a_node_with_no_more_than_df_tells_the_size_as_well(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "df", "readlink"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    # A stat that knows no format, as the smallest busybox has it.
+    (programs / "stat").write_text('#!/bin/sh\ncase $1 in --) exec /usr/bin/stat "$@";; *) exit 1;; esac\n')
+    (programs / "stat").chmod(0o755)
+    seen = look(DiskSize(path=str(tmp_path), at_least=1), FakeContext(tmp_path, n11=well(), programs=programs))
+    assert seen.seen == {"n11": total(tmp_path) // 1024 * 1024}
 
 
 def test_a_mark_that_nobody_set_is_unknown_and_the_others_are_named(tmp_path: Path) -> None:

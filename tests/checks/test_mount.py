@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from tests.checks.fakes import FakeContext, look, verdict, well
 
@@ -41,6 +44,9 @@ CASES = [
     ({"path": "/proc", "device": "/dev/vdb"}, "failed"),
     ({"path": "/proc", "options": "rw"}, "passed"),
     ({"path": "/proc", "options": ("rw", "seatrial-none")}, "failed"),
+    ({"path": "/dev/shm", "at_least": "1KiB"}, "passed"),
+    ({"path": "/dev/shm", "at_least": "1000TiB"}, "failed"),
+    ({"path": "/nowhere", "at_least": 1}, "failed"),
     ({"path": "/proc", "mounted": False}, "failed"),
     ({"path": "/nowhere"}, "failed"),
     ({"path": "/nowhere", "mounted": False}, "passed"),
@@ -60,6 +66,16 @@ def test_a_point_without_a_mount_is_named() -> None:
 def test_a_node_that_does_not_answer_fails_and_one_that_refuses_us_is_unknown(trouble, expected) -> None:
     ctx = FakeContext(n11=well(), trouble={"n11": trouble})
     assert verdict(Mount(path="/proc", mounted=False), ctx) == expected
+
+
+def test_a_device_may_be_named_by_a_link_to_it(tmp_path: Path) -> None:
+    device = tmp_path / "vdb"
+    device.touch()
+    (tmp_path / "by-id").symlink_to(device)
+    found = mounts(f"24 22 254:16 / /data rw - xfs {device} rw\n")["/data"]
+    check = Mount(path="/data", device=str(tmp_path / "by-id"))
+    assert check._judge(found, os.path.realpath(check.device), "mounted").verdict == "passed"
+    assert check._judge(found, check.device, "mounted").verdict == "failed"
 
 
 def test_the_short_form_names_path_and_nodes() -> None:

@@ -10,47 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.checks.sizes import ALLOWED, LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
 
-UNITS = {
-    "": 1, "b": 1,
-    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
-    "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40,
-    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
-}  # fmt: skip
-ALLOWED = "a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)"
-
 MARKS = "disk_size.json"
 """In the trial's state folder: mark to node to bytes."""
 
-LOOK = r"""
-path=$1
-if [ -b "$path" ]; then
-    name=$(readlink -f "$path"); name=${name##*/}
-    read -r sectors <"/sys/class/block/$name/size" && echo "disk $((sectors * 512))"
-    exit
-fi
-[ -e "$path" ] || { echo "there is no $path" >&2; exit 3; }
-echo "filesystem $(stat -f -c '%S %b' -- "$path")" || exit
-number=$(stat -c %d -- "$path")
-entry=/sys/dev/block/$(((number >> 8) & 4095)):$(((number & 255) | ((number >> 12) & 1048320)))/size
-if [ -r "$entry" ]; then read -r sectors <"$entry" && echo "disk $((sectors * 512))"; fi
-"""
-
 Of = Literal["auto", "disk", "filesystem"]
-Size = int | str
-
-
-def bytes_of(value: Size) -> int:
-    """Bytes; ValueError says what is allowed."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", str(value).strip().lower())
-    if isinstance(value, bool) or match is None or match[2] not in UNITS:
-        raise ValueError(f"{value!r} is no size; {ALLOWED}")
-    return round(float(match[1]) * UNITS[match[2]])
 
 
 @check("disk_size")
@@ -70,10 +40,10 @@ class DiskSize:
     size: Size | None = field(default=None, metadata={"doc": f"What it must be, exactly; {ALLOWED}."})
     at_least: Size | None = field(default=None, metadata={"doc": "What it must be at least."})
     at_most: Size | None = field(default=None, metadata={"doc": "What it may be at most."})
-    tolerance: Size = field(default=0, metadata={"doc": "By how much `size` may be missed."})
+    tolerance: Size = field(default=0, metadata={"doc": "By how much `size` and `grown_by` may be missed."})
     mark: str = field(default="", metadata={"doc": "Remember what is seen under this name, for `grown_since`."})
     grown_since: str = field(default="", metadata={"doc": "It must have grown since the check with this `mark`."})
-    grown_by: Size | None = field(default=None, metadata={"doc": "By how much exactly it must have grown."})
+    grown_by: Size | None = field(default=None, metadata={"doc": "By how much it must have grown."})
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -96,14 +66,9 @@ class DiskSize:
             yield "", "nothing is asked of the size; name `size`, `at_least`, `at_most`, `mark` or `grown_since`"
         if self.grown_by is not None and not self.grown_since:
             yield "grown_by", "`grown_by` needs `grown_since`, the mark that it is counted from"
-        for key in ("size", "at_least", "at_most", "tolerance", "grown_by"):
-            value = getattr(self, key)
-            if value is None or (isinstance(value, str) and "${{" in value):
-                continue
-            try:
-                bytes_of(value)
-            except ValueError as error:
-                yield key, str(error)
+        yield from wrong_sizes(
+            (key, getattr(self, key)) for key in ("size", "at_least", "at_most", "tolerance", "grown_by")
+        )
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
@@ -118,15 +83,12 @@ class DiskSize:
         return await on_each(ctx, self.on, look, expected)
 
     async def _measure(self, ctx: Context, node: Node) -> int:
-        text = await shell(ctx, node, LOOK, self.path, what=self.path)
-        told = {words[0]: [int(word) for word in words[1:]] for line in text.splitlines() if (words := line.split())}
-        disk = told.get("disk")
-        if self.of != "filesystem" and disk:
-            return disk[0]
-        if self.of == "disk" or "filesystem" not in told:
-            raise CannotTell(f"{self.path} of {node.name} stands on no disk whose size can be read (see `of`)")
-        block, count = told["filesystem"]
-        return block * count
+        told = measured(await shell(ctx, node, LOOK, self.path, what=self.path))
+        for what in ("disk", "filesystem") if self.of == "auto" else (self.of,):
+            if what in told:
+                return told[what]
+        have = " and ".join(told) or "none"
+        raise CannotTell(f"the size of the {self.of} at {self.path} of {node.name} cannot be read; there is: {have}")
 
     def _expected(self) -> Mapping[str, object]:
         keys = ("size", "at_least", "at_most", "grown_since", "grown_by")
@@ -144,7 +106,8 @@ class DiskSize:
             before = _remembered(ctx.state / MARKS, self.grown_since, node.name)
             by = seen - before
             told = f"{self.path} had {before} bytes at the mark {self.grown_since!r}, and has {seen}"
-            if by <= 0 or (self.grown_by is not None and by != bytes_of(self.grown_by)):
+            off = abs(by - bytes_of(self.grown_by)) if self.grown_by is not None else 0
+            if by <= 0 or off > bytes_of(self.tolerance):
                 return failed(seen, expected, told)
         return passed(seen, expected)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from seatrial.checks.each import choose, look_at
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed
 from seatrial.spi import Context
@@ -38,9 +38,19 @@ async def on_each(
     return await look_at(await choose(ctx, selector), look, gone)
 
 
+class NotThere(StepFailed):
+    """What was to be looked at is not on the node: that is measured."""
+
+
+ABSENT = 44
+"""How a script of ours says so."""
+
+
 async def shell(ctx: Context, node: Node, script: str, *arguments: str, what: str) -> str:
-    """What a script of ours printed on the node; CannotTell when it could not do its work."""
+    """What a script of ours printed on the node; NotThere when it says so, CannotTell when it could not do its work."""
     done = await ctx.link(node).run(["sh", "-c", script, "sh", *arguments], env={"LC_ALL": "C"}, timeout=30)
+    if done.exit_code == ABSENT:
+        raise NotThere(done.stderr.strip() or f"there is no {what}")
     if not done.ok:
         said = done.stderr.strip()[-300:] or f"exit code {done.exit_code}"
         raise CannotTell(f"{what} could not be looked at: {said}")

@@ -10,9 +10,10 @@ from typing import Any
 
 from seatrial.checks.content import words
 from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.checks.sizes import ALLOWED, LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
-from seatrial.model.result import Observation, failed, passed
+from seatrial.model.result import Observation, Verdict, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -50,6 +51,14 @@ def _plain(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
+LIST = r"""
+[ -z "$1" ] || readlink -f -- "$1" 2>/dev/null || echo "$1"
+[ -n "$1" ] || echo
+cat /proc/self/mountinfo
+"""
+"""The device that was named, all links followed; then what is mounted."""
+
+
 @check("mount")
 @dataclass(frozen=True, kw_only=True)
 class Mount:
@@ -58,9 +67,13 @@ class Mount:
     path: str = field(metadata={"doc": "The mount point, an absolute path on the node."})
     on: str = field(default="*", metadata={"doc": ON})
     mounted: bool = field(default=True, metadata={"doc": "Whether something must be mounted there."})
-    device: str = field(default="", metadata={"doc": "What is mounted: `/dev/vdb`, `host:/export`, `tmpfs`."})
+    device: str = field(
+        default="", metadata={"doc": "What is mounted: `/dev/vdb` or a link to it, `host:/export`, `tmpfs`."}
+    )
     fstype: str = field(default="", metadata={"doc": "Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."})
     options: str | tuple[str, ...] = field(default=(), metadata={"doc": "Options that it must have: `rw`, `noexec`."})
+
+    at_least: Size | None = field(default=None, metadata={"doc": f"How large its file system must be; {ALLOWED}."})
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -77,21 +90,36 @@ class Mount:
         if "${{" not in self.path and not self.path.startswith("/"):
             yield "path", f"{self.path!r} is no absolute path"
         if not self.mounted:
-            for key in ("device", "fstype", "options"):
+            for key in ("device", "fstype", "options", "at_least"):
                 if getattr(self, key):
                     yield key, f"`mounted: false` leaves nothing that `{key}` could be about"
+        yield from wrong_sizes([("at_least", self.at_least)])
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
         expected = "mounted" if self.mounted else "not mounted"
 
         async def look(node: Node) -> Observation:
-            text = await shell(ctx, node, "cat /proc/self/mountinfo", what="what is mounted")
-            return self._judge(mounts(text).get(posixpath.normpath(self.path)), expected)
+            named = self.device if self.device.startswith("/") else ""
+            text = await shell(ctx, node, LIST, named, what="what is mounted")
+            device, _, list_ = text.partition("\n")
+            seen = self._judge(mounts(list_).get(posixpath.normpath(self.path)), device, expected)
+            if self.at_least is None or seen.verdict is not Verdict.PASSED:
+                return seen
+            return await self._large(ctx, node, seen)
 
         return await on_each(ctx, self.on, look, expected)
 
-    def _judge(self, found: Mounted | None, expected: str) -> Observation:
+    async def _large(self, ctx: Context, node: Node, seen: Observation) -> Observation:
+        size = measured(await shell(ctx, node, LOOK, self.path, what=self.path)).get("filesystem")
+        if size is None:
+            raise CannotTell(f"{node.name} does not tell the size of what is mounted at {self.path}")
+        more = {**seen.seen, "size": size} if isinstance(seen.seen, Mapping) else size
+        if size >= bytes_of(self.at_least or 0):
+            return passed(more, seen.expected)
+        return failed(more, {"at_least": self.at_least}, f"{self.path} has {size} bytes, expected {self.at_least}")
+
+    def _judge(self, found: Mounted | None, device: str, expected: str) -> Observation:
         if found is None:
             judge = failed if self.mounted else passed
             return judge("not mounted", expected, f"nothing is mounted at {self.path}" if self.mounted else "")
@@ -100,7 +128,7 @@ class Mount:
             return failed(seen, expected, f"{found.device} is mounted at {self.path}")
         for key in ("device", "fstype"):
             wanted = getattr(self, key)
-            if wanted and seen[key] != wanted:
+            if wanted and seen[key] != wanted and (key != "device" or seen[key] != device):
                 return failed(seen, {key: wanted}, f"the {key} at {self.path} is {seen[key]}, expected {wanted}")
         for option in words(self.options):
             if option not in found.options:
