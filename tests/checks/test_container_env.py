@@ -68,6 +68,39 @@ def test_neither_the_secret_nor_what_is_there_instead_is_shown(ctx: FakeContext,
     assert container not in ("web-2", "web-*") or "stale-and-private" in ctx.hidden
 
 
+def test_what_is_no_json_is_not_shown(ctx: FakeContext, tmp_path: Path) -> None:
+    (tmp_path / "database").write_text(f"[{SECRET}")
+    seen = look(ContainerEnv(container="database", variable="TOKEN", secret=SECRET, engine="podman"), ctx)
+    assert seen.verdict == "unknown"
+    assert SECRET not in str(seen)
+
+
+def test_a_short_wrong_value_is_not_hidden_everywhere(ctx: FakeContext) -> None:
+    look(ContainerEnv(container="web-1", variable="COLOUR", secret=SECRET, engine="podman"), ctx)
+    assert ctx.hidden == [SECRET]
+
+
+def test_every_engine_of_the_node_is_asked_and_a_broken_one_decides_nothing_that_another_knows(
+    ctx: FakeContext, tmp_path: Path
+) -> None:
+    broken = tmp_path / "bin/docker"
+    broken.write_text("#!/bin/sh\necho 'cannot connect to the daemon' >&2; exit 1\n")
+    broken.chmod(0o755)
+    assert verdict(ContainerEnv(container="web-1", variable="COLOUR", value="blue"), ctx) == "passed"
+    seen = look(ContainerEnv(container="worker", variable="COLOUR"), ctx)
+    assert seen.verdict == "unknown"
+    assert "docker cannot connect to the daemon" in seen.why
+
+
+def test_the_short_form_names_container_variable_value_and_nodes() -> None:
+    assert ContainerEnv.from_text(":web-*:COLOUR") == {"container": "web-*", "variable": "COLOUR"}
+    told = {"container": "web", "variable": "URL", "value": "http://a:1/?b==c", "on": "n11"}
+    assert ContainerEnv.from_text("[n11]:web:URL==http://a:1/?b==c") == told
+    for text in ("", ":web", ":web:A=b", ":web:"):
+        with pytest.raises(ValueError, match="container_env"):
+            ContainerEnv.from_text(text)
+
+
 def test_a_node_without_an_engine_cannot_be_told(tmp_path: Path) -> None:
     programs = tmp_path / "none"
     programs.mkdir()
@@ -75,7 +108,7 @@ def test_a_node_without_an_engine_cannot_be_told(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path, n11=well(), programs=programs)
     seen = look(ContainerEnv(container="x", variable="Y"), ctx)
     assert seen.verdict == "unknown"
-    assert "neither docker nor podman" in seen.why
+    assert "none of these: docker podman" in seen.why
 
 
 @pytest.mark.parametrize("trouble, expected", [(LinkDown("down"), "failed"), (LinkRefused("key"), "unknown")])

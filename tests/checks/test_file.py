@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"mode": "0640"}, "passed"),
     ({"mode": "640"}, "passed"),
     ({"mode": "0644"}, "failed"),
+    ({"owner": str(os.geteuid())}, "passed"),
+    ({"owner": f"{pwd.getpwuid(os.geteuid()).pw_name}:{os.getegid()}"}, "passed"),
+    ({"owner": f":{os.getegid()}"}, "passed"),
+    ({"owner": "nobody-of-ours"}, "failed"),
+    ({"owner": ":12345"}, "failed"),
     ({"size": len(TEXT)}, "passed"),
     ({"size": 0}, "failed"),
     ({"sha256": DIGEST.upper()}, "passed"),
@@ -91,7 +98,12 @@ def test_it_says_what_was_seen_and_expected(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "fields, key",
-    [({"mode": "rw"}, "mode"), ({"sha256": "abc"}, "sha256"), ({"exists": False, "size": 0}, "size")],
+    [
+        ({"mode": "rw"}, "mode"),
+        ({"sha256": "abc"}, "sha256"),
+        ({"owner": "a:b:c"}, "owner"),
+        ({"exists": False, "size": 0}, "size"),
+    ],
 )
 def test_wrong_fields_are_found_before_anything_runs(fields: dict[str, Any], key: str) -> None:
     assert [name for name, _ in File(path="x", **fields).check_fields()] == [key]

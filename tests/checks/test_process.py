@@ -33,6 +33,10 @@ def test_what_runs_decides(program: str) -> None:
         ({"name": program, "count": 1}, "passed"),
         ({"name": program, "count": 2}, "failed"),
         ({"name": program, "count": 0}, "failed"),
+        ({"name": program, "at_least": 1}, "passed"),
+        ({"name": program, "at_least": 2}, "failed"),
+        ({"name": program, "younger_than": 3600.0}, "passed"),
+        ({"name": program, "younger_than": -1.0}, "failed"),
         ({"name": f"{program}-other"}, "failed"),
         ({"name": f"{program}-other", "count": 0}, "passed"),
         ({"name": program, "user": "root" if os.geteuid() == 0 else str(os.geteuid())}, "passed"),
@@ -86,3 +90,4 @@ def test_the_short_form_names_program_and_nodes() -> None:
 def test_fields_that_cannot_be_are_refused() -> None:
     assert [key for key, _ in Process().check_fields()] == ["name"]
     assert [key for key, _ in Process(matching="(", count=-1).check_fields()] == ["matching", "count"]
+    assert [key for key, _ in Process(name="x", count=1, at_least=1).check_fields()] == ["at_least"]

@@ -5,28 +5,46 @@ from __future__ import annotations
 import fnmatch
 import hmac
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from seatrial.checks.inside import ON, on_each, shell
+from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, worst
 from seatrial.registry import check
 from seatrial.spi import Context
 
 NAMES = r"""
-for engine in $1; do command -v "$engine" >/dev/null && break; engine=; done
-[ -n "$engine" ] || { echo "the node has neither docker nor podman" >&2; exit 3; }
-echo "$engine"
-exec "$engine" ps --format '{{.Names}}'
+there=
+for engine in $1; do
+    command -v "$engine" >/dev/null || continue
+    there=1
+    if names=$("$engine" ps --format '{{.Names}}' 2>/dev/null); then
+        for name in $names; do echo "+ $engine $name"; done
+    else
+        echo "- $engine $("$engine" ps 2>&1 | tail -n 1)"
+    fi
+done
+[ -n "$there" ] || { echo "the node has none of these: $1" >&2; exit 3; }
 """
+"""The containers that run, of every engine that the node has; of one that does not answer, what it says."""
+
 ENVIRONMENT = r"""exec "$1" inspect --format '{{json .Config.Env}}' "$2" """
+
+
+LONG = 8
+"""Characters from which on an unknown value is hidden wherever else it is written."""
+
+_TEXT = re.compile(r"(?P<container>[^:=\s]+):(?P<variable>[^:=\s]+)(?:==(?P<value>.*))?", re.DOTALL)
 
 
 @check("container_env")
 @dataclass(frozen=True, kw_only=True)
 class ContainerEnv:
-    """Running containers of Docker or Podman have a variable with its value, or do not have it."""
+    """Running containers of Docker or Podman have a variable: `container_env:web-*:COLOUR`, `…==blue`."""
 
     container: str = field(metadata={"doc": "The container's name, or a pattern such as `web-*`; each must be so."})
     variable: str = field(metadata={"doc": "The name of the variable."})
@@ -38,7 +56,18 @@ class ContainerEnv:
     )
     absent: bool = field(default=False, metadata={"doc": "Whether it must not be there."})
     on: str = field(default="*", metadata={"doc": ON})
-    engine: str = field(default="", metadata={"doc": "`docker` or `podman`; else the first that the node has."})
+    engine: str = field(default="", metadata={"doc": "`docker` or `podman`; else all that the node has."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<container>:<variable>` or `…==<value>`, with the nodes in brackets before it."""
+        read = targeted(rest, "container_env:web:COLOUR==blue")
+        match = _TEXT.fullmatch(read.pop("rest"))
+        if match is None:
+            raise ValueError(
+                f"{rest!r} names no variable; allowed: container_env:web:COLOUR, container_env:web:COLOUR==blue"
+            )
+        return {**{key: value for key, value in match.groupdict().items() if value is not None}, **read}
 
     def node_names(self) -> Iterable[str]:
         """The selector to check."""
@@ -63,12 +92,14 @@ class ContainerEnv:
 
         async def look(node: Node) -> Observation:
             engines = self.engine or "docker podman"
-            listed = await shell(ctx, node, NAMES, engines, what="its containers")
-            engine, *names = listed.split()
-            names = [name for name in names if fnmatch.fnmatchcase(name, self.container)]
-            if not names:
+            listed = (await shell(ctx, node, NAMES, engines, what="its containers")).splitlines()
+            running = [(words[1], words[2]) for line in listed if line.startswith("+") and (words := line.split())]
+            found = [(engine, name) for engine, name in running if fnmatch.fnmatchcase(name, self.container)]
+            if not found and (silent := [line[2:] for line in listed if line.startswith("-")]):
+                raise CannotTell(f"the containers of {node.name} could not be listed: {'; '.join(silent)}")
+            if not found:
                 return failed("no container", expected, f"no container {self.container!r} runs on {node.name}")
-            seen = [await self._look(ctx, node, engine, name) for name in names]
+            seen = [await self._look(ctx, node, engine, name) for engine, name in found]
             verdict = worst(one.verdict for one in seen)
             return next(one for one in seen if one.verdict is verdict) if verdict is not Verdict.PASSED else seen[0]
 
@@ -76,12 +107,16 @@ class ContainerEnv:
 
     async def _look(self, ctx: Context, node: Node, engine: str, container: str) -> Observation:
         text = await shell(ctx, node, ENVIRONMENT, engine, container, what=f"the container {container}")
-        pairs = dict(pair.split("=", 1) for pair in json.loads(text) or () if "=" in pair)
+        try:
+            told = json.loads(text) or ()
+        except ValueError:  # the text may hold secrets: it is not shown
+            raise CannotTell(f"{engine} told the environment of {container} in no JSON") from None
+        pairs = dict(pair.split("=", 1) for pair in told if "=" in pair)
         found, expected = pairs.get(self.variable), self._expected()
         what = f"{self.variable} of the container {container}"
         if self.secret is not None:
-            if found:
-                ctx.secret(found)  # a wrong one is somebody's secret too
+            if found and len(found) >= LONG:
+                ctx.secret(found)  # a wrong one is somebody's secret too; a short one is a word of everybody's
             if found is None:
                 return failed("not set", expected, f"{what} is not set")
             if hmac.compare_digest(found.encode(), self.secret.encode()):

@@ -33,6 +33,8 @@ class Facts:
     size: int
     mode: str
     """In octal, four digits: 0644."""
+    owner: str
+    """User and group by name and by number: `root:root 0:0`."""
 
 
 @check("file")
@@ -46,6 +48,7 @@ class File:
     contains: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must contain."})
     lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must not contain."})
     mode: str = field(default="", metadata={"doc": 'Its permissions in octal, in quotes: "0644".'})
+    owner: str = field(default="", metadata={"doc": "Whose it must be: `USER`, `USER:GROUP` or `:GROUP`."})
     size: int | None = field(default=None, metadata={"doc": "Its size in bytes."})
     sha256: str = field(default="", metadata={"doc": "Its SHA-256 in hexadecimal."})
 
@@ -64,10 +67,12 @@ class File:
         """A mode and a digest that can be."""
         if self.mode and not re.fullmatch(r"[0-7]{3,4}", self.mode):
             yield "mode", f'{self.mode!r} is no mode; allowed: three or four octal digits in quotes, like "0644"'
+        if self.owner and not re.fullmatch(r"[^:\s]*(:[^:\s]+)?", self.owner):
+            yield "owner", f"{self.owner!r} is no owner; allowed: USER, USER:GROUP or :GROUP, by name or number"
         if self.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
             yield "sha256", f"{self.sha256!r} is no SHA-256; allowed: 64 hexadecimal digits"
         if not self.exists:
-            for key in ("contains", "lacks", "mode", "size", "sha256"):
+            for key in ("contains", "lacks", "mode", "owner", "size", "sha256"):
                 if getattr(self, key) not in ((), "", None):
                     yield key, f"`exists: false` leaves nothing that `{key}` could be about"
 
@@ -95,6 +100,8 @@ class File:
             return passed("not there", expected)
         if self.mode and facts.mode != self.mode.zfill(4):
             return failed({"mode": facts.mode}, {"mode": self.mode.zfill(4)}, f"the mode is {facts.mode}")
+        if self.owner and not owned(facts.owner, self.owner):
+            return failed({"owner": facts.owner}, {"owner": self.owner}, f"it belongs to {facts.owner}")
         if self.size is not None and facts.size != self.size:
             return failed({"size": facts.size}, {"size": self.size}, f"the size is {facts.size} bytes")
         if self.sha256:
@@ -108,6 +115,12 @@ class File:
             if wrong is not None:
                 return wrong
         return passed({"size": facts.size, "mode": facts.mode}, expected)
+
+
+def owned(owner: str, wanted: str) -> bool:
+    """Whether `user:group uid:gid` is who is wanted, each by name or by number; an empty part asks for nothing."""
+    both = [one.split(":") for one in owner.split()]
+    return all(not word or word in {one[at] for one in both} for at, word in enumerate(wanted.split(":")))
 
 
 class _OnHost:
@@ -124,7 +137,12 @@ class _OnHost:
             return None
         except OSError as error:
             raise CannotTell(f"{self._path} cannot be looked at: {error.strerror}") from error
-        return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}")
+        numbers = f"{found.st_uid}:{found.st_gid}"
+        try:
+            names = f"{self._path.owner()}:{self._path.group()}"
+        except (KeyError, OSError):  # a number that no user has
+            names = numbers
+        return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}", f"{names} {numbers}")
 
     async def content(self) -> bytes:
         """All of it."""
@@ -154,11 +172,11 @@ class _OnNode:
 
     async def facts(self) -> Facts | None:
         """None when it is not there."""
-        argv = ["stat", "-L", "-c", "%s %a", "--", self._path]
+        argv = ["stat", "-L", "-c", "%s %a %U:%G %u:%g", "--", self._path]
         done = await self._link.run(argv, env={"LC_ALL": "C"})
         if done.ok:
-            size, mode = done.stdout.split()
-            return Facts(int(size), mode.zfill(4))
+            size, mode, owner = done.stdout.strip().split(" ", 2)
+            return Facts(int(size), mode.zfill(4), owner)
         if "No such file or directory" in done.stderr or "Not a directory" in done.stderr:
             return None
         raise _trouble(done.exit_code, "stat", done.stderr)

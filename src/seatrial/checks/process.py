@@ -25,6 +25,7 @@ LIST = (
     f": {OURS}"
     + r"""
 echo "self $$ $(getconf CLK_TCK 2>/dev/null || echo 100) $(cut -d' ' -f1 /proc/uptime)"
+[ -r /proc/1/stat ] || { echo "this user does not see the processes of others (hidepid of /proc)" >&2; exit 1; }
 if [ -n "$1" ]; then number=$(id -u "$1") || exit; echo "user $number"; fi
 echo "=stat"; cat /proc/[0-9]*/stat 2>/dev/null
 echo "=uid"; grep -H '^Uid:' /proc/[0-9]*/status 2>/dev/null
@@ -61,8 +62,12 @@ class Process:
     matching: str = field(default="", metadata={"doc": "A regular expression that its command line must match."})
     on: str = field(default="*", metadata={"doc": ON})
     count: int | None = field(default=None, metadata={"doc": "How many there must be, exactly; else at least one."})
+    at_least: int | None = field(default=None, metadata={"doc": "How many there must be at least."})
     user: str = field(default="", metadata={"doc": "Whose they must be."})
     running_for: Duration | None = field(default=None, metadata={"doc": "How long each must have run at least."})
+    younger_than: Duration | None = field(
+        default=None, metadata={"doc": "How long each may have run at most: it was started again since."}
+    )
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -82,12 +87,16 @@ class Process:
             re.compile(self.matching)
         except re.error as error:
             yield "matching", f"{self.matching!r} is no regular expression: {error}"
-        if self.count is not None and self.count < 0:
-            yield "count", f"{self.count} is less than none"
+        for key in ("count", "at_least"):
+            if (getattr(self, key) or 0) < 0:
+                yield key, f"{getattr(self, key)} is less than none"
+        if self.count is not None and self.at_least is not None:
+            yield "at_least", "`count` says exactly how many: keep one of the two"
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
-        expected = {"count": "at least 1" if self.count is None else self.count}
+        least = 1 if self.at_least is None else self.at_least
+        expected = {"count": f"at least {least}" if self.count is None else self.count}
 
         async def look(node: Node) -> Observation:
             text = await shell(ctx, node, LIST, self.user, what="its processes")
@@ -104,13 +113,17 @@ class Process:
             if (not self.name or one.program == self.name) and re.search(self.matching, one.line) is not None
         ]
         seen = {"count": len(found), "processes": [f"{one.pid} {one.line.strip()[:80]}" for one in found[:5]]}
-        if len(found) != self.count if self.count is not None else not found:
+        least = 1 if self.at_least is None else self.at_least
+        if len(found) != self.count if self.count is not None else len(found) < least:
             return failed(seen, expected, f"{len(found)} processes of {what} run, expected {expected['count']}")
         if self.user and (others := [one for one in found if one.user != user]):
             return failed(seen, {"user": self.user}, f"{what} runs as the user {others[0].user}, expected {self.user}")
         if self.running_for is not None and (young := [one for one in found if one.seconds < (self.running_for or 0)]):
             why = f"process {young[0].pid} of {what} has run for {young[0].seconds:.1f} s only"
             return failed(seen, {"running_for": self.running_for}, why)
+        if self.younger_than is not None and (old := [one for one in found if one.seconds > (self.younger_than or 0)]):
+            why = f"process {old[0].pid} of {what} has run for {old[0].seconds:.1f} s already"
+            return failed(seen, {"younger_than": self.younger_than}, why)
         return passed(seen, expected)
 
 
