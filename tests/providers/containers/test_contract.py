@@ -17,15 +17,10 @@ def contract(**settings: object) -> ProviderContract:
 
 
 @pytest.mark.backend("podman")
-@pytest.mark.parametrize("promise", ProviderContract.promises())
-def test_on_podman_it_keeps(promise, tmp_path):
-    contract(engine="podman", ssh="yes").keep(promise, tmp_path)
-
-
-@pytest.mark.backend("podman")
+@pytest.mark.parametrize("ssh", ["yes", "no"])
 @pytest.mark.parametrize("voyage", VOYAGES)
-def test_on_podman_over_exec_it_keeps(voyage, tmp_path):
-    contract(engine="podman", ssh="no").keep_together(VOYAGES[voyage], tmp_path)
+def test_on_podman_it_keeps(voyage, ssh, tmp_path):
+    contract(engine="podman", ssh=ssh).keep_together(VOYAGES[voyage], tmp_path)
 
 
 @pytest.mark.backend("docker")
