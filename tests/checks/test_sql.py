@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from tests.checks.fakes import FakeContext, look, verdict
-from tests.conftest import missing, required
+from tests.backends.session import missing
+from tests.conftest import required
 from tests.links.test_tcp import closed_port
 
 from seatrial.checks.sql import Sql
