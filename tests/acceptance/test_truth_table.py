@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,16 @@ class Row:
     arguments: tuple[str, ...] = field(default=())
 
 
+def inside(*checks: Document | str, then: Sequence[Document | str] = ()) -> Document:
+    """A node of its own, and what is looked at inside it."""
+    steps = [validate(*checks)] + ([validate(*then)] if then else [])
+    return suite("init", "deploy", *steps, parameters={"cluster_size": 1})
+
+
+OTHER_SECRET = {
+    "check": "container_env", "container": "web-*", "variable": "TOKEN", "secret": "${{ secrets.TRUTH_TOKEN }}",
+}  # fmt: skip
+
 CLEAN = ("cluster_status", "ssh_connectivity", "all_nodes_running", "database_running", "admin_ui_accessible")
 
 ROWS = [
@@ -101,6 +111,61 @@ ROWS = [
         "the wrong state is expected",
         lambda: sample(validate("cluster_critical", retry={"max_attempts": 2})),
         "failed", "product", "cluster_critical",
+    ),
+    Row(
+        "nothing is mounted where it should be",
+        lambda: inside("mount:/no/such/volume"),
+        "failed", "product", "nothing is mounted at /no/such/volume",
+    ),
+    Row(
+        "a mount lacks an option",
+        lambda: inside({"check": "mount", "path": "/proc", "options": ["rw", "dirsync"]}),
+        "failed", "product", "without the option dirsync",
+    ),
+    Row(
+        "a disk is too small",
+        lambda: inside({"check": "disk_size", "path": "/", "at_least": "9000TiB"}),
+        "failed", "product", "expected at least 9000TiB",
+    ),
+    Row(
+        "a disk did not grow",
+        lambda: inside(
+            {"check": "disk_size", "path": "/", "of": "filesystem", "mark": "before"},
+            then=[{"check": "disk_size", "path": "/", "of": "filesystem", "grown_since": "before"}],
+        ),
+        "failed", "product", "at the mark 'before'",
+    ),
+    Row(
+        "nobody took the mark that a disk has grown since",
+        lambda: inside({"check": "disk_size", "path": "/", "grown_since": "never"}),
+        "unknown", "test", "has set the mark 'never'",
+    ),
+    Row(
+        "a program does not run",
+        lambda: inside("process:no-such-program-of-ours"),
+        "failed", "product", "0 processes of no-such-program-of-ours",
+    ),
+    Row(
+        "a program runs too often",
+        lambda: inside({"check": "process", "matching": "seatrial.sample.service.* n11 ", "count": 0}),
+        "failed", "product", "expected 0",
+    ),
+    Row(
+        "a container has another secret than it should",
+        lambda: inside(OTHER_SECRET),
+        "failed", "product", "TOKEN of the container web-1 is not the secret",
+        around="engine",
+    ),
+    Row(
+        "the node has no container engine",
+        lambda: inside({**OTHER_SECRET, "engine": "docker"}),
+        "unknown", "infrastructure", "none of these: docker",
+        around="no_engine",
+    ),
+    Row(
+        "a file belongs to somebody else",
+        lambda: inside({"check": "file", "on": "n11", "path": "/proc/version", "owner": "nobody-of-ours"}),
+        "failed", "product", "it belongs to",
     ),
     Row("the deployer exits with 1", lambda: deployer("exits"), "failed", "product", "1"),
     Row("the deployer hangs", lambda: deployer("hangs"), "failed", "timeout", "within"),
@@ -165,6 +230,38 @@ def full_disk(harbour: Harbour) -> Iterator[dict[str, Any]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+ENGINE = """#!/bin/sh
+case $1 in
+ps) echo web-1 ;;
+inspect) echo '["PATH=/bin", "TOKEN=as-it-was-last-year"]' ;;
+esac
+"""
+
+
+@contextmanager
+def engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
+    """A node with an engine in whose one container a stale secret is."""
+    programs = harbour.folder / "programs"
+    programs.mkdir()
+    (programs / "podman").write_text(ENGINE)
+    (programs / "podman").chmod(0o755)
+    path = f"{programs}:{harbour.environment['PATH']}"
+    yield {"env": {**harbour.environment, "PATH": path, "TRUTH_TOKEN": "as-it-is-now"}}
+
+
+@contextmanager
+def no_engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
+    """A node without any."""
+    programs = harbour.folder / "programs"
+    programs.mkdir()
+    for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
+        for program in Path(folder).glob("*"):
+            link = programs / program.name
+            if program.name not in ("docker", "podman") and not link.is_symlink():
+                link.symlink_to(program)
+    yield {"env": {**harbour.environment, "PATH": str(programs), "TRUTH_TOKEN": "as-it-is-now"}}
+
+
 @contextmanager
 def plain(harbour: Harbour) -> Iterator[dict[str, Any]]:
     yield {}
@@ -176,7 +273,7 @@ def judge(row: Row, harbour: Harbour) -> tuple[int, str, str, str]:
 
     (harbour.folder / "deployer.py").write_text(DEPLOYER)
     document = harbour.write("trial.json", row.document())
-    with {"full_disk": full_disk, "": plain}[row.around](harbour) as options:
+    with {"full_disk": full_disk, "engine": engine, "no_engine": no_engine, "": plain}[row.around](harbour) as options:
         done = harbour.seatrial("run", document, "--format", "json", *row.arguments, **options)
         try:
             results = json.loads(done.stdout)
