@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
 
+from seatrial.app.doctor import Finding, Findings, described
 from seatrial.cli import COMMANDS
+from seatrial.spi import Readiness
 
 
 def test_the_project_that_init_writes_passes_check_and_run(seatrial: Command, project: Path) -> None:
@@ -92,6 +96,74 @@ def test_doctor_is_not_held_up_by_a_provider_that_never_answers_or_breaks(seatri
     assert "ZeroDivisionError: by zero" in findings["broken"]["tried"]
     assert not findings["slow"]["ready"]
     assert done.returncode == 0, "the default provider works all the same"
+
+
+def test_doctor_tries_only_the_providers_that_are_named_and_all_of_them_must_work(seatrial: Command) -> None:
+    done = seatrial("doctor", "local", "--format", "json")
+    data = json.loads(done.stdout)
+    assert done.returncode == 0, data
+    assert (data["works"], data["asked"], [one["name"] for one in data["findings"]]) == (True, ["local"], ["local"])
+    both = seatrial("doctor", "local", "ssh")
+    assert both.returncode == 3, "ssh has no machines"
+    assert "no machines are named" in both.stdout
+    assert "cannot run on ssh here yet" in both.stdout
+
+
+def test_doctor_refuses_a_provider_that_there_is_not(seatrial: Command) -> None:
+    done = seatrial("doctor", "lokal")
+    assert done.returncode == 2
+    assert "unknown provider 'lokal': did you mean 'local'?" in done.stderr
+
+
+def test_doctor_says_what_brings_an_engine_that_is_not_installed_or_hangs(seatrial: Command, tmp_path: Path) -> None:
+    nothing = tmp_path / "bin"
+    nothing.mkdir()
+    told = seatrial("doctor", "containers", PATH=str(nothing))
+    assert told.returncode == 3
+    assert "podman is not installed; docker is not installed" in told.stdout
+    assert "try: apt-get install podman" in told.stdout
+    for name in ("podman", "docker"):
+        (nothing / name).write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+        (nothing / name).chmod(0o755)
+    began = time.monotonic()
+    told = seatrial("doctor", "containers", "local", "--deadline", "1s", PATH=f"{nothing}:{os.environ['PATH']}")
+    assert time.monotonic() - began < 30
+    assert "containers  not ready  it did not answer within 1 s" in told.stdout
+    assert "try: seatrial doctor containers --deadline 60s" in told.stdout
+
+
+def test_doctor_tells_of_an_image_that_is_named_and_not_there(tmp_path: Path) -> None:
+    from seatrial.providers.libvirt.ground import image_told
+    from seatrial.providers.libvirt.settings import Settings
+
+    fine = Readiness(True, "booted")
+    told = image_told(Settings(image=str(tmp_path / "none.qcow2")), fine)
+    assert not told.ready
+    assert f"booted; providers.libvirt.image is {tmp_path}/none.qcow2, which does not exist" in told.tried
+    assert told.remedy == "make backends"
+    none = image_told(Settings(), fine)
+    assert none.ready
+    assert "[providers.libvirt] image" in none.remedy
+
+
+@pytest.mark.backend("podman")
+def test_doctor_tells_of_an_image_that_no_store_has(seatrial: Command, project: Path) -> None:
+    (project / "seatrial.toml").write_text('[providers.containers]\nimage = "localhost/no-such-image-of-ours"\n')
+    told = seatrial("doctor", "containers")
+    assert told.returncode == 3
+    assert "has no image localhost/no-such-image-of-ours" in told.stdout
+    assert "pull localhost/no-such-image-of-ours" in told.stdout
+
+
+def test_findings_fit_a_narrow_terminal_and_commands_stay_whole() -> None:
+    command = "apt-get install a-package another-package and-one-more-package"
+    found = Finding(kind="provider", name="containers", ready=False, tried="word " * 30, remedy=command)
+    for width in (80, 38, 20):
+        lines = described(Findings(default="local", asked=("containers",), all=(found,)), width).splitlines()
+        (whole,) = [line for line in lines if "try: " in line]
+        assert whole.endswith(command)
+        assert all(len(line) <= max(width, 25) for line in lines if line is not whole), lines
+    assert "word " * 29 in described(Findings(default="local", asked=(), all=(found,)))
 
 
 def test_the_schema_has_the_steps_of_plugins_too(seatrial: Command, project: Path) -> None:

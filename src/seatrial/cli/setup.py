@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def init(arguments: Arguments) -> int:
 def doctor_arguments(parser: Parser) -> None:
     """All of `doctor`."""
     parser.add_argument(
-        "--deadline", type=seconds, default=10.0, metavar="TIME", help="for each question (default 10s)"
+        "provider", nargs="*", metavar="PROVIDER", help="try only these (default: all, and the machine itself)"
+    )
+    parser.add_argument(
+        "--deadline", type=seconds, default=30.0, metavar="TIME", help="for each provider (default 30s)"
     )
     parser.add_argument(
         "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
@@ -40,11 +44,11 @@ def doctor(arguments: Arguments) -> int:
     """Try what can be tried."""
     from seatrial.app.doctor import described, examine
 
-    findings = examine(plugins=tuple(arguments.plugin), deadline=arguments.deadline)
+    findings = examine(arguments.provider, plugins=tuple(arguments.plugin), deadline=arguments.deadline)
     if arguments.format == "json":
         sys.stdout.write(json.dumps(findings.data(), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(described(findings))
+        sys.stdout.write(described(findings, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0))
     return 0 if findings.works else 3
 
 
@@ -102,8 +106,12 @@ COMMANDS = {
     "doctor": Command(
         arguments=doctor_arguments,
         act=doctor,
-        more="Exit code 0 when the default provider (local) works here.",
-        examples=(("doctor", "what works, what was tried, what brings the rest"), ("doctor --format json", "as data")),
+        more="Exit code 0 when the default provider (local) works here, or every one that was named; else 3.",
+        examples=(
+            ("doctor", "what works, what was tried, what brings the rest"),
+            ("doctor containers libvirt", "only these"),
+            ("doctor --format json", "as data"),
+        ),
     ),
     "schema": Command(
         arguments=schema_arguments,

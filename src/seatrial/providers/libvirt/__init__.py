@@ -155,10 +155,11 @@ class Libvirt:
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Whether a guest on a network of its own boots here: one does, and both are given back."""
+        from seatrial.providers.libvirt.ground import image_told
         from seatrial.providers.libvirt.probing import readiness
 
         checked = settings_of(settings)
-        return await readiness(checked, uri_of(checked))
+        return image_told(checked, await readiness(checked, uri_of(checked)))
 
     # Looking
 

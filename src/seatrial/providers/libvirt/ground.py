@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
+from seatrial.links.project import project_folder
 from seatrial.providers.libvirt import images, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
 from seatrial.providers.libvirt.settings import Settings, cache_folder, uri_of
-from seatrial.spi import Context
+from seatrial.spi import Context, Readiness
+
+NAME_ONE = 'in seatrial.toml, [providers.libvirt] image = "…"'
 
 IMPORT = 900.0
 """Seconds in which a large image must have been copied into the pool."""
@@ -69,13 +72,24 @@ async def lay(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Groun
 def _looked_at(settings: Settings, project: Path) -> tuple[images.Image, Path | None, Path | None]:
     if not settings.image:
         raise CannotTell(
-            "providers.libvirt has no image: name a disk image (qcow2 or raw) in seatrial.toml, "
-            '[providers.libvirt] image = "…"; `make backends` of the Seatrial sources makes one for tests'
+            f"providers.libvirt has no image: name a disk image (qcow2 or raw): {NAME_ONE}; "
+            "`make backends` of the Seatrial sources makes one for tests"
         )
     image = images.image_at(project / Path(settings.image).expanduser(), boots_itself=not settings.kernel)
     kernel = images.kernel_at(project / Path(settings.kernel).expanduser(), "kernel") if settings.kernel else None
     initrd = images.kernel_at(project / Path(settings.initrd).expanduser(), "initrd") if settings.initrd else None
     return image, kernel, initrd
+
+
+def image_told(settings: Settings, answer: Readiness) -> Readiness:
+    """What a try of this machine told, and whether the image that the project names can be used."""
+    if not settings.image:
+        return replace(answer, tried=f"{answer.tried}; no image is named", remedy=answer.remedy or NAME_ONE)
+    try:
+        _looked_at(settings, project_folder())
+    except CannotTell as error:
+        return Readiness(False, f"{answer.tried}; {error}", answer.remedy or "make backends")
+    return answer
 
 
 async def _network(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> str:

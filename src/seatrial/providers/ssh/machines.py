@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.links import inventory
+from seatrial.links.project import project_folder
 from seatrial.model.resource import Node
 
 SETTINGS: Mapping[str, type] = {
@@ -79,9 +80,3 @@ def _reached(ssh: dict[str, object], settings: Mapping[str, Any], here: Path) ->
 def place(machine: Node) -> str:
     """What a machine is known by among trials of this host: `host:port`."""
     return f"{machine.ssh['host']}:{machine.ssh['port']}"
-
-
-def project_folder() -> Path:
-    """The nearest folder upward with a `seatrial.toml`, else the current one: paths in settings are relative to it."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "seatrial.toml").is_file()), here)
