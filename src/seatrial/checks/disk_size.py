@@ -107,7 +107,7 @@ class DiskSize:
             before = marks.get(self.grown_since, {}).get(node.name)
             if before is None:
                 have = ", ".join(sorted(marks)) or "none"
-                why = f"no disk_size check has set the mark {self.grown_since!r} on {node.name}; marks that are set: {have}"
+                why = f"no disk_size check has set the mark {self.grown_since!r} on {node.name}; set are: {have}"
                 return replace(unknown(why, expected, seen), category=str(Category.TEST))
             by = seen - before
             told = f"{self.path} had {before} bytes at the mark {self.grown_since!r}, and has {seen}"
