@@ -45,6 +45,22 @@ async def inspected(kind: str, name: str):
     return json.loads(await engine.call(kind, "inspect", name, what=f"looking at {name}"))[0]
 
 
+async def up(ctx, spec: NodeSpec = N11):
+    """A node that answers."""
+    node = await ctx.create_node(spec)
+    await answer(ctx.link(node))
+    return node
+
+
+async def answer(link) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(CannotTell):
+                if (await link.run(["true"])).ok:
+                    return
+            await asyncio.sleep(0.05)
+
+
 async def nothing_is_left(run: str) -> None:
     """Of no kind, by a provider that made nothing itself."""
     assert not await Containers({}).find(run)
@@ -53,7 +69,7 @@ async def nothing_is_left(run: str) -> None:
 def test_nodes_know_each_other_by_name_and_all_that_is_theirs_carries_the_trials_names(tmp_path):
     async def scene():
         async with trial(tmp_path) as ctx:
-            one, two = await asyncio.gather(*(ctx.create_node(NodeSpec(name=name)) for name in ("n11", "n12")))
+            one, two = await asyncio.gather(*(up(ctx, NodeSpec(name=name)) for name in ("n11", "n12")))
             link = ctx.link(one)
             assert two.address in (await link.run(["getent", "hosts", "n12"])).stdout
             assert one.address in (await ctx.link(two).run(["getent", "hosts", "n11"])).stdout
@@ -74,7 +90,7 @@ def test_nodes_know_each_other_by_name_and_all_that_is_theirs_carries_the_trials
 def test_a_crash_breaks_commands_off_and_leaves_data_console_and_address(tmp_path):
     async def scene():
         async with trial(tmp_path, command=["sh", "-c", "echo the product speaks"]) as ctx:
-            node = await ctx.create_node(N11)
+            node = await up(ctx)
             provider, link = ctx.provider, ctx.link(node)
             assert (await link.run("echo precious >/var/lib/seatrial/data; sync")).ok
             running = asyncio.create_task(link.run(["sleep", "987"], timeout=120))
@@ -89,9 +105,7 @@ def test_a_crash_breaks_commands_off_and_leaves_data_console_and_address(tmp_pat
             assert await provider.power_reason(node) == "exited with 137"
             assert "the product speaks" in await provider.console(node)
             await provider.start(node)
-            async with asyncio.timeout(30):
-                while not await answers(link):
-                    await asyncio.sleep(0.05)
+            await answer(link)
             assert (await link.run(["cat", "/var/lib/seatrial/data"])).stdout == "precious\n"
             assert node.address in (await link.run(["hostname", "-I"])).stdout
             assert await provider.guest_crash(node) == "off"
@@ -100,18 +114,11 @@ def test_a_crash_breaks_commands_off_and_leaves_data_console_and_address(tmp_pat
     sail(scene())
 
 
-async def answers(link):
-    try:
-        return (await link.run(["true"])).ok
-    except CannotTell:
-        return False
-
-
 @pytest.mark.parametrize("ssh", ["yes", "no"])
 def test_a_frozen_node_does_not_hang_who_asks_it_and_can_be_crashed(ssh, tmp_path):
     async def scene():
         async with trial(tmp_path, ssh=ssh) as ctx:
-            node = await ctx.create_node(N11)
+            node = await up(ctx)
             link = ctx.link(node)
             assert (await link.run(["true"])).ok
             await ctx.provider.pause(node)
@@ -129,7 +136,7 @@ def test_limits_and_volumes_are_the_suites_and_volumes_go_with_their_node(tmp_pa
     async def scene():
         async with trial(tmp_path, ssh="no", volumes=["/extra"]) as ctx:
             parameters = {"containers_memory_gb": 0.25, "containers_cpus": 0.5, "data_volumes_per_node": 1}
-            node = await ctx.create_node(NodeSpec(name="n11", parameters=parameters))
+            node = await up(ctx, NodeSpec(name="n11", parameters=parameters))
             link = ctx.link(node)
             seen = await inspected("container", str(node.detail["container"]))
             assert seen["HostConfig"]["Memory"] == 256 * 2**20
@@ -167,11 +174,9 @@ def test_ports_are_published_on_loopback_when_that_is_asked_for(tmp_path):
 def test_an_image_that_starts_its_own_ssh_server_gets_keys_of_the_trial(tmp_path):
     async def scene():
         async with trial(tmp_path, command="image", ssh="yes") as ctx:
-            node = await ctx.create_node(N11)
+            node = await up(ctx)
             link = ctx.link(node)
-            async with asyncio.timeout(30):
-                while not await answers(link):
-                    await asyncio.sleep(0.05)
+            await answer(link)
             first = (await link.run(["cat", "/proc/1/comm"])).stdout
             assert first == "sshd\n"
             assert (await link.run(["test", "-w", node.folder])).ok
@@ -184,7 +189,7 @@ def test_a_guest_that_ignores_what_it_is_told_is_not_started_anew_and_no_stop(tm
 
     async def scene():
         async with trial(tmp_path, command="image", ssh="no", options=["--entrypoint", DEAF]) as ctx:
-            node = await ctx.create_node(N11)
+            node = await up(ctx)
             boot = await ctx.provider.boot_id(node)
             await ctx.provider.guest_reboot(node)
             assert await ctx.provider.boot_id(node) == boot
@@ -208,7 +213,7 @@ def test_what_is_planted_and_in_no_ledger_is_listed_and_given_back_and_the_users
         try:
             await do("run", "--detach", "--network=none", "--name", users, IMAGE, "sleep", "1000")
             async with trial(tmp_path, ssh="no") as ctx:
-                node = await ctx.create_node(N11)
+                node = await up(ctx)
                 labels = [word for pair in ctx.labels().items() for word in ("--label", "=".join(pair))]
                 await do("volume", "create", *labels, f"{users}-v")
                 await do("network", "create", *labels, f"{users}-n")
