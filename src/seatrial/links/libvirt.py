@@ -75,6 +75,17 @@ def _begin_events(lib: Any) -> None:
         _events[0].start()
 
 
+def try_to_open(uri: str) -> str:
+    """Open a connection and close it; why that could not be done, or nothing. It blocks as long as the daemon does."""
+    lib = library()
+    _begin_events(lib)
+    try:
+        lib.open(uri).close()  # a read-only connection is let in where no machine may be made
+    except lib.libvirtError as error:
+        return str(judged(lib, error, f"connecting to libvirt at {uri}", uri))
+    return ""
+
+
 class Hypervisor:
     """A connection that is opened when it is first used, and again after the daemon was restarted."""
 

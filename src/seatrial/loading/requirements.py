@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = {
-    "libvirt": ("virsh",),
+    "libvirt": (),
     "podman": ("podman",),
     "docker": ("docker",),
     "containers": ("podman", "docker"),
@@ -23,7 +23,10 @@ PROGRAMS = {
     "ansible": ("ansible-playbook",),
     "kvm": (),
 }
-"""`<name>_available: true`, or `<name>: true`; any one of the programs will do."""
+"""`<name>_available: true`, or `<name>: true`; any one of the programs will do. Libvirt's daemon is asked, and KVM
+is a device."""
+
+LIBVIRT = ("libvirt", "libvirt_available")
 
 PROVIDERS = {
     **dict.fromkeys(("libvirt", "kvm"), "libvirt"),
@@ -60,10 +63,28 @@ def foreign(name: str, provider: str, on: str) -> bool:
     return (name in SIZES and on != provider) or PROVIDERS.get(name.removesuffix("_available"), on) != on
 
 
-def unmet(requirements: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """Why the suite cannot run here; empty: it can."""
-    reasons = (_unmet(name, value, environ) for name, value in requirements.items())
+def unmet(
+    requirements: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    provider: str = "",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Why the suite cannot run here; empty: it can. `settings` are those of all providers, by name."""
+    given = (settings or {}).get("libvirt", {})
+    daemon = str(given.get("uri") or environ.get("LIBVIRT_DEFAULT_URI") or "")
+    reasons = [
+        _without_libvirt(daemon, provider) if name in LIBVIRT and value else _unmet(name, value, environ)
+        for name, value in requirements.items()
+    ]
     return "; ".join(reason for reason in reasons if reason)
+
+
+def _without_libvirt(uri: str, provider: str) -> str:
+    from seatrial.links.libvirt_presence import why_absent
+
+    why = why_absent(uri, ours=provider == "libvirt")
+    return f"libvirt is not available here: {why}" if why else ""
 
 
 def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:

@@ -140,7 +140,12 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
             exclusive_wait=(merged.get("exclusive") or ("", 0.0))[1],
             notifications=tuple(merged.get("notifications") or ()),
             secrets=tuple(sorted(scope.secrets)),
-            skip=unmet(requirements, shop.environ),
+            skip=unmet(
+                requirements,
+                shop.environ,
+                provider=shop.on or own,
+                settings=shop.settings.value("providers"),
+            ),
         )
         suite = sized(suite, shop.problems, merged, moot=moot)
         hold(suite, shop.problems, merged, draft.document, compiled, provider)

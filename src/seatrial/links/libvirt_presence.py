@@ -1,0 +1,68 @@
+"""Whether libvirt can be had on this machine, looked at quickly: its daemon is asked, and no guest is booted."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import socket
+import threading
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from seatrial.errors import SeatrialError
+
+PATIENCE = 5.0
+"""Seconds that the daemon may take to let us in."""
+
+SYSTEM = "qemu:///system"
+SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
+
+
+@functools.cache
+def why_absent(uri: str = "", *, ours: bool = True) -> str:
+    """Why libvirt cannot be had at an address (empty: where it usually is); empty: it can.
+
+    `ours`: Seatrial itself is to speak with it, so its library is needed; else a deployer is, and `virsh` will do.
+    """
+    from seatrial.links.libvirt import library
+
+    where = uri or SYSTEM
+    try:
+        library()
+    except SeatrialError as error:
+        return str(error) if ours else _by_its_socket(where)
+    return _by_its_library(where)
+
+
+def _by_its_library(uri: str) -> str:
+    from seatrial.links.libvirt import try_to_open
+
+    said: list[str] = []
+    # A daemon that hangs costs a thread that nobody waits for.
+    thread = threading.Thread(target=lambda: said.append(try_to_open(uri)), name="is libvirt there?", daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return said[0] if said else f"libvirt at {uri} did not answer within {PATIENCE:g} s"
+
+
+def _by_its_socket(uri: str) -> str:
+    if shutil.which("virsh") is None:
+        return "neither libvirt-python nor virsh is installed"
+    parts = urlsplit(uri)
+    sockets = parse_qs(parts.query).get("socket") or (SOCKETS if parts.path == "/system" and not parts.netloc else ())
+    if not sockets:
+        return ""  # a session's daemon is started by whoever asks for it; another host's is not ours to look at
+    tried = [_refusal(one) for one in sockets]
+    return "" if "" in tried else f"no libvirt daemon answers at {uri} ({'; '.join(tried)})"
+
+
+def _refusal(path: str) -> str:
+    if not Path(path).exists():
+        return f"no {path}"
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(path)
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    return ""
