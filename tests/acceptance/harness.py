@@ -159,7 +159,12 @@ def processes_of(folder: Path) -> list[tuple[int, str]]:
             dead = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
         except OSError:
             continue
-        if not dead and (mark in environ.split(b"\0") or also in environ or also in command):
+        # Podman's name server is one for all networks of this machine, whoever made the first of them.
+        if (
+            not dead
+            and b"/aardvark-dns" not in command.split(b"\0")[0]
+            and (mark in environ.split(b"\0") or also in environ or also in command)
+        ):
             found.append((int(entry), command.replace(b"\0", b" ").decode(errors="replace")[:120]))
     return found
 

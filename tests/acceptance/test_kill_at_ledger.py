@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
 from tests.acceptance.harness import Harbour, Lister, kill_at_records, suite, validate
 
 CHUNKS = 4
@@ -19,6 +20,12 @@ def one_node(harbour: Harbour) -> Sequence[object]:
     return [harbour.write("trial.json", document)]
 
 
+def one_node_in_a_container(harbour: Harbour) -> Sequence[object]:
+    """A service in one container."""
+    on_containers(harbour)
+    return [harbour.write("trial.json", one_container(validate("cluster_status")))]
+
+
 @dataclass(frozen=True)
 class Row:
     """A provider, how a run on it is written, and who can list what it made."""
@@ -28,7 +35,16 @@ class Row:
     listers: Sequence[Lister]
 
 
-ROWS = [pytest.param(Row("local", one_node, [Harbour.left]), id="local")]
+IN_PODMAN = Row("containers", one_node_in_a_container, [Harbour.left, left_in_podman])
+ROWS = [
+    pytest.param(Row("local", one_node, [Harbour.left]), id="local"),
+    pytest.param(IN_PODMAN, id="containers", marks=pytest.mark.backend("podman")),
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    cache_of_tests(monkeypatch, tmp_path_factory)
 
 
 @pytest.mark.slow

@@ -256,8 +256,8 @@ class Containers:
 
     async def _require(self, node: Node, wanted: PowerState) -> None:
         if not await self._becomes(node, wanted):
-            name = _engine(node).name
-            raise CannotTell(f"{name} did what it was told, and {OBEYED:g} s later {node.name} is still not {wanted}")
+            told = f"{OBEYED:g} s after {_engine(node).name} did what it was told {node.name} is still not {wanted}"
+            raise Overrun(told) if wanted is PowerState.STOPPED else CannotTell(told)
 
     async def _becomes(self, node: Node, wanted: PowerState) -> bool:
         """Whether its state is so within OBEYED seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import random
 from collections.abc import Iterator
@@ -47,10 +48,11 @@ async def lay(ctx: Context, settings: Settings) -> Ground:
     mark_used(engine)
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
-    await _image(ctx, engine, settings)
+    # The library that makes keys takes as long to import as the engine to answer.
+    _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(_key, ctx.state))
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
-    return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=_key(ctx.state))
+    return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
 
 
 async def _image(ctx: Context, engine: Engine, settings: Settings) -> None:
