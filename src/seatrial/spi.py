@@ -469,7 +469,8 @@ class Context(Protocol):
         """The system's nodes."""
 
     async def select(self, selector: str) -> Sequence[Node]:
-        """Nodes by `n12`, `n12,n13`, `*`, `any`, `random:2`, or a role that the system names (`leader`)."""
+        """Nodes by `n12`, `n12,n13`, `*`, `any` (one that runs, where one does), `random:2`, or a role that the system
+        names (`leader`)."""
 
     def link(self, node: Node) -> Link:
         """The way into a node: one connection per node and trial."""

@@ -86,6 +86,20 @@ def test_a_selector_chooses_nodes_in_their_order(tmp_path, selector, count):
     run(tmp_path, test)
 
 
+def test_any_is_a_node_that_runs_as_long_as_one_does(tmp_path):
+    async def test(ctx):
+        await ctx.system.deploy(ctx)
+        nodes = await ctx.nodes()
+        for node in nodes[:2]:
+            await ctx.provider.stop(node)
+        for _ in range(20):
+            assert [node.name for node in await ctx.select("any")] == ["n13"]
+        await ctx.provider.stop(nodes[2])
+        assert len(await ctx.select("any")) == 1
+
+    run(tmp_path, test)
+
+
 @pytest.mark.parametrize(
     "selector, error",
     [

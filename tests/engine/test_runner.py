@@ -382,3 +382,25 @@ def test_a_cancellation_from_inside_a_step_is_unknown_and_never_green(tmp_path, 
 
     assert sail(tmp_path, step_plan(wrap((doing(stray), doing(fine))))).verdict() == "unknown"
     assert sail(tmp_path, step_plan(Observes((looking(stray), looking(stray))))).verdict() == "unknown"
+
+
+def test_a_check_is_named_by_the_values_in_it_and_a_secret_is_masked(tmp_path):
+    async def test(ctx):
+        ctx.secret("tide-at-0412")
+        texts = [
+            "tcp:${{ suite.name }}:1",
+            "http ${{ vars.nobody }}",
+            "plain",
+            "file ${{ suite.name }}" + "x" * 300,
+            "sql tide-at-0412 ${{ suite.name }}",
+        ]
+        plans = [check_plan(looking(lambda ctx: passed()), text=text) for text in texts]
+        return {"names": [result.check for result in await ctx.observe(plans)]}
+
+    (done,) = sail(tmp_path, doing(test)).of("step_finished")
+    names = done.data["outputs"]["names"]
+    assert names[:3] == ["tcp:flow:1", "http ${{ vars.nobody }}", "plain"]
+    assert names[3].startswith("file flowxxx")
+    assert len(names[3]) == 200
+    assert "tide" not in names[4]
+    assert names[4].endswith(" flow")

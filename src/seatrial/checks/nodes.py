@@ -16,7 +16,7 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 SELECTOR = (
-    "A node, or a selector: `n12`, `n12,n13`, `*`, `any`, `random:2`, or a role that the system names (`leader`)."
+    "A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system (`leader`)."
 )
 State = Literal["running", "stopped", "unreachable", "paused"]
 _STATES = ("running", "stopped", "unreachable", "paused")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from seatrial.engine import mooring
 from seatrial.engine import poll as polling
+from seatrial.engine.selecting import matching
 from seatrial.engine.trial import Trial
-from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, UsageError, nearest
+from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
@@ -336,28 +337,9 @@ class TrialContext:
             raise CannotTell(f"the selector {selector!r} has no nodes to choose from: the system has none now")
         chosen: dict[str, Node] = {}
         for word in (part.strip() for part in selector.split(",")):
-            for node in await self._matching(word, nodes):
+            for node in await matching(self, word, nodes):
                 chosen[node.name] = node
         return [node for node in nodes if node.name in chosen]
-
-    async def _matching(self, word: str, nodes: list[Node]) -> Sequence[Node]:
-        by_name = {node.name: node for node in nodes}
-        if word in by_name:
-            return [by_name[word]]
-        if word in ("*", "all"):
-            return nodes
-        if word == "any":
-            return [self.random.choice(nodes)]
-        if word.startswith("random:") and word[7:].isdigit():
-            count = int(word[7:])
-            if not 1 <= count <= len(nodes):
-                raise CannotTell(f"the selector {word!r} asks for {count} of {len(nodes)} nodes")
-            return self.random.sample(nodes, count)
-        role = getattr(self.system, "role", None)
-        if role is not None and word:
-            found: Sequence[Node] = await role(self, word)
-            return found
-        raise UsageError(f"no node {word!r}: {nearest(word, [*by_name, '*', 'any', 'random:N'])}")
 
     def link(self, node: Node) -> Link:
         key = (node.name, tuple(sorted((k, str(v)) for k, v in node.ssh.items())))

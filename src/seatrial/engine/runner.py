@@ -14,6 +14,9 @@ from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, Step
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 
+NAME = 200
+"""Characters of a check's name."""
+
 STEP_PASSED = Outcome(verdict=Verdict.PASSED)
 
 
@@ -165,7 +168,7 @@ class Runner:
                 break
             await asyncio.sleep(pause)
         result = CheckResult(
-            check=plan.text,
+            check=_filled(ctx, plan.text),
             observation=observation,
             attempts=attempts,
             duration=round(self._loop.time() - start, 6),
@@ -274,6 +277,17 @@ def _said(parent: str, plan: StepPlan) -> dict[str, object]:
 
 def _name(plan: StepPlan) -> str:
     return f"{plan.kind} {plan.id!r}" if plan.id not in ("", plan.kind) else plan.kind
+
+
+def _filled(ctx: TrialContext, text: str) -> str:
+    """The name of a check with its values in it, secrets masked; as it was written where one is not to be had."""
+    if "${{" not in text:
+        return text
+    try:
+        name = ctx.masked(str(ctx.bind(text)))
+    except SeatrialError:  # what is wrong with it, the check itself says
+        return text
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
 
 
 def _check_data(result: CheckResult) -> dict[str, object]:

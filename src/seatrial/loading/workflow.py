@@ -439,4 +439,7 @@ def _short(kind: Kind, given: Mapping[str, Any]) -> str:
     if isinstance(given.get("name"), str) and "name" in kind.common:
         return str(given["name"])
     main = next((given[key] for key in kind.fields if isinstance(given.get(key), str | int | float)), None)
-    return kind.name if main is None else f"{kind.name} {str(main)[:80]}"
+    if main is None:
+        return kind.name
+    # One that is still to be filled in is cut then, or there would be nothing left to fill.
+    return f"{kind.name} {main if '${{' in str(main) else str(main)[:80]}"

@@ -10,7 +10,7 @@ from seatrial.errors import CannotTell, SeatrialError, StepFailed
 from seatrial.model.resource import Node
 
 SELECTOR = (
-    "A node, or a selector: `n12`, `n12,n13`, `*`, `any`, `random:2`, or a role that the system names (`leader`)."
+    "A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system (`leader`)."
 )
 
 

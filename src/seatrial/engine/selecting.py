@@ -1,0 +1,49 @@
+"""Which nodes a word of a selector means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from seatrial.errors import CannotTell, SeatrialError, UsageError, nearest
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.spi import Context
+
+
+async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]:
+    """The nodes that one word means: a name, `*`, `any`, `random:N`, a role; UsageError when it means none."""
+    by_name = {node.name: node for node in nodes}
+    if word in by_name:
+        return [by_name[word]]
+    if word in ("*", "all"):
+        return nodes
+    if word == "any":
+        return [ctx.random.choice(await _running(ctx, nodes) or nodes)]
+    if word.startswith("random:") and word[7:].isdigit():
+        count = int(word[7:])
+        if not 1 <= count <= len(nodes):
+            raise CannotTell(f"the selector {word!r} asks for {count} of {len(nodes)} nodes")
+        return ctx.random.sample(nodes, count)
+    role = getattr(ctx.system, "role", None)
+    if role is not None and word:
+        found: Sequence[Node] = await role(ctx, word)
+        return found
+    raise UsageError(f"no node {word!r}: {nearest(word, [*by_name, '*', 'any', 'random:N'])}")
+
+
+async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
+    """Those whose power is on; one whose power cannot be told is none of them."""
+
+    async def power(node: Node) -> PowerState:
+        try:
+            return await ctx.provider.state(node)
+        except (SeatrialError, OSError):
+            return PowerState.UNKNOWN
+
+    if ctx.system.places_nodes:
+        powers = await asyncio.gather(*(power(node) for node in nodes))
+    else:  # the provider does not know these nodes: the system says how they are
+        health = await ctx.system.health(ctx, nodes)
+        powers = [health[node.name].power if node.name in health else PowerState.UNKNOWN for node in nodes]
+    return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]
