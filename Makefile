@@ -17,10 +17,10 @@ BACKENDS := etcd-server postgresql \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench backends dist pins clean
+.PHONY: help install demo test check format bench bench-machines backends dist pins clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with the pinned dependencies and this checkout (editable)
 
@@ -55,6 +55,9 @@ format: $(STAMP) ## Put the code into shape and mend what ruff can mend
 
 bench: $(STAMP) ## Measure against Chaos Toolkit, Robot Framework and pytest (BENCH_ARGS="--runs 3")
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-machines: $(STAMP) ## Measure containers and virtual machines against the same by hand (BENCH_ARGS="--only ready,health")
+	$(BIN)/python -m benchmarks.machines $(BENCH_ARGS)
 
 # The packages' own services are kept from starting, for the tests start their own: a policy of ours stands while apt
 # works, unless the machine has one. What is installed already is left as it is.

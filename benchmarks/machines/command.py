@@ -30,6 +30,11 @@ class Run:
         ends = [one["at"] for one in self.events if one["kind"] == "step_finished" and one["data"]["type"] == type]
         return float(ends[0]) - self.begun
 
+    def nodes_stood(self) -> float:
+        """Seconds until the last node was made: where nodes have SSH, a command has run on each by then."""
+        stood = [one["at"] for one in self.events if one["kind"] == "node" and one["data"].get("why") == "created"]
+        return float(max(stood)) - self.begun
+
     def steps(self, type: str) -> list[dict[str, Any]]:
         """The steps of this type as the results have them."""
         return [step for row in self.results["results"] for step in row["workflow_steps"] if step["step_type"] == type]
