@@ -83,7 +83,7 @@ def test_the_limits_of_a_retry_hold_within_the_deadline():
     assert looks == pytest.approx([0, 2, 4])
 
 
-def test_pauses_are_fixed_or_double_or_grow_to_80_ms():
+def test_pauses_are_fixed_or_double_or_grow_to_60_ms():
     assert taken(Retry(delay=30), 3) == [30, 30, 30]
     assert taken(Retry(delay=1, backoff="exponential"), 5) == [1, 2, 4, 8, 16]
     adaptive = taken(Retry(), 20)

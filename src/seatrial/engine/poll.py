@@ -12,8 +12,9 @@ from seatrial.model.scenario import Retry
 
 T = TypeVar("T")
 
-SHORTEST, LONGEST = 0.01, 0.08
-"""Seconds between adaptive looks: it begins with the first and never gets longer than the second."""
+SHORTEST, LONGEST = 0.01, 0.06
+"""Seconds between adaptive looks: it begins with the first and never gets longer than the second, for the look itself
+takes its part of the 100 ms."""
 
 ONCE = Retry(max_attempts=1)
 
