@@ -1,4 +1,4 @@
-"""Checks inside nodes through the real command: a secret of a real container is compared, and stands nowhere."""
+"""Checks inside nodes through the real command: on machines that are not this one, and of a secret in a container."""
 
 from __future__ import annotations
 
@@ -73,3 +73,38 @@ def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(har
     for secret in (RIGHT, WRONG):
         assert secret not in printed
         assert [file for file, text in texts(harbour.folder / ".seatrial") if secret.encode() in text] == []
+
+
+@pytest.mark.backend("podman")
+def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
+    harbour: Harbour, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in podman.items():
+        monkeypatch.setenv(name, value)
+    # Found again by its own project's state and cache, and by nobody else's.
+    monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(harbour.folder / "cache"))
+    (harbour.folder / "seatrial.toml").write_text(f'[providers.containers]\nimage = "{IMAGE}"\n')
+    service = "seatrial.sample.service --name n11 "
+    right: list[Any] = [
+        "cluster_status",
+        "data_integrity",
+        "mount:/proc",
+        {"check": "mount", "path": "/etc/hosts", "options": "rw", "name": "hosts"},
+        "disk_size:/>=1MiB",
+        {"check": "process", "matching": service, "on": "n11", "count": 1, "user": "root", "younger_than": "10m"},
+        {"check": "process", "matching": service, "on": "n12", "count": 0, "name": "not on n12"},
+        {"check": "file", "on": "*", "path": "/etc/passwd", "owner": "root:root", "mode": "0644"},
+        {"check": "command", "on": "*", "command": ["test", "-d", "/proc/1"]},
+    ]
+    wrong = ["mount:/data", "disk_size:/>=9000TiB", "process:no-such-program", "file:/no/such/file"]
+    blind = {"check": "container_env", "container": "x", "variable": "Y", "name": "no engine inside"}
+    retry = {"retry": {"timeout": "20s"}}
+    steps = ("init", "deploy", validate(*right, **retry), {**validate(*wrong, blind), "expect": "failure"}, "destroy")
+    harbour.write("trial.json", suite(*steps, parameters={"cluster_size": 2}))
+    done = harbour.seatrial("run", "trial.json", "--on", "containers")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [step for step in only(harbour.results()["results"])["workflow_steps"] if step["step_type"] == "validate"]
+    seen = {one["check"]: one["verdict"] for one in rows[1]["validation_results"]}
+    assert seen == {**dict.fromkeys(wrong, "failed"), "no engine inside": "unknown"}
+    assert "command test -d /proc/1" in {one["check"] for one in rows[0]["validation_results"]}
+    assert harbour.left() == []

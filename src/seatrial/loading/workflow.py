@@ -438,7 +438,8 @@ def _short(kind: Kind, given: Mapping[str, Any]) -> str:
     """The name of a check in results, where it was written as a mapping."""
     if isinstance(given.get("name"), str) and "name" in kind.common:
         return str(given["name"])
-    main = next((given[key] for key in kind.fields if isinstance(given.get(key), str | int | float)), None)
+    named = (given[key] for key in kind.fields if isinstance(given.get(key), str | int | float | list))
+    main = next((" ".join(map(str, one)) if isinstance(one, list) else one for one in named), None)
     if main is None:
         return kind.name
     # One that is still to be filled in is cut then, or there would be nothing left to fill.
