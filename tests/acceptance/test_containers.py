@@ -75,12 +75,12 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(harbour
         standing = left_in_podman(harbour)
         assert len(standing) == 2  # its container and its network
         trial = _leak(harbour)
-        assert len(left_in_podman(harbour)) == 7
+        assert len(left_in_podman(harbour)) == 8
         said = harbour.seatrial("clean")
         assert said.returncode == 0, said.stdout
-        for kind in ("node", "network"):
-            assert f"found {kind} {trial}-leak" in said.stdout
-            assert f"gave back {kind} {trial}-leak" in said.stdout
+        for leak in (f"node {trial}-leak", f"network {trial}-leak", f"volume {trial}-loose"):
+            assert f"found {leak}" in said.stdout
+            assert f"gave back {leak}" in said.stdout
         assert "it is still going on" in said.stdout
         assert left_in_podman(harbour) == standing
         assert engine("container", "inspect", "--format", "{{.State.Status}}", stranger) == "running"
@@ -98,7 +98,8 @@ def _leak(harbour: Harbour) -> str:
     assert killed_at_record(harbour, document, NODE_IS_MADE, when="after")
     ((trial, labels),) = ((name, told) for name, told in _networks(harbour).items() if name not in before)
     carried = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-    engine("volume", "create", *carried, f"{trial}-leak")
+    for name in ("leak", "loose"):
+        engine("volume", "create", *carried, f"{trial}-{name}")
     engine("network", "create", *carried, f"{trial}-leak")
     # On the trial's own network, which therefore cannot go before it.
     mounted = ("--volume", f"{trial}-leak:/data")
