@@ -163,3 +163,18 @@ def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(harbour: Harbour) 
     told = json.loads(done.stdout)
     assert (told["success"], told["totals"]["skipped"]) == (False, 1)
     assert "no-such-program" in told["results"][0]["reason"]
+
+
+def test_each_row_says_on_which_line_of_its_document_the_suite_begins(harbour: Harbour) -> None:
+    (harbour.folder / "s.yaml").write_text(
+        "requirements: {commands: [no-such-program]}\n"
+        "test_suites:\n"
+        "  one:\n    workflow: [{step: deploy}]\n\n"
+        "  two: {workflow: [{step: deploy}]}\n"
+    )
+    harbour.seatrial("run", "s.yaml", "--format", "none")
+    rows = {row["name"]: row["provenance"] for row in harbour.results()["results"]}
+    assert {name: (one["document"], one["line"]) for name, one in rows.items()} == {
+        "one": ("s.yaml", 3),
+        "two": ("s.yaml", 6),
+    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.errors import UsageError
+from seatrial.errors import DocumentError, Problem, UsageError
 from seatrial.registry import Registry
 
 if TYPE_CHECKING:
@@ -70,9 +70,34 @@ class Project:
     def registry(self, plugins: Sequence[Path]) -> Registry:
         """A registry with the project's plugins and these."""
         registry = Registry()
-        for file in [*(self.folder / one for one in self.settings.value("plugins") or ()), *plugins]:
+        problems = []
+        for one in self.settings.value("plugins") or ():
+            try:
+                registry.load(self.folder / one)
+            except UsageError as error:
+                problems.append(self._wrong_plugin(one, error))
+        if problems:
+            raise DocumentError(problems)
+        for file in plugins:
             registry.load(file)
         return registry
+
+    def _wrong_plugin(self, name: str, error: UsageError) -> Problem:
+        """What is wrong with a plugin that the settings name, and where they do so."""
+        origin, line, column = self.settings.origin("plugins"), 0, 0
+        if self.settings.file and origin.startswith(self.settings.file + ":"):
+            origin = self.settings.file
+            line, column = self._place_of(name, *self.settings.locate(("plugins",)))
+        return Problem(origin, line, column, f"the plugin {name!r} cannot be used: {error}")
+
+    def _place_of(self, name: str, line: int, column: int) -> tuple[int, int]:
+        """Where a name stands in a list of the settings that begins at this line and column."""
+        for number, text in enumerate(self.settings.text.split("\n")[line - 1 :], line):
+            begin = column - 1 if number == line else 0
+            found = [text.find(f"{quote}{name}{quote}", begin) for quote in "\"'"]
+            if max(found) >= 0:
+                return number, max(found) + 1
+        return line, column
 
     def scenarios(self) -> list[Path]:
         """The documents (and parts of them) that `run` takes when it is given none; UsageError when there are none."""

@@ -317,6 +317,7 @@ def _planned(trial: Trial) -> dict[str, object]:
         "deployment_id": trial.deployment_id,
         "description": suite.description,
         "document": suite.source.file,
+        "line": trial.run.locate(suite.source),
         "parameters": dict(suite.parameters),
         "nodes": suite.nodes,
         "steps": described(suite.steps),

@@ -116,5 +116,6 @@ def _plan(shop: Shop, shelf: Shelf, suites: Sequence[Suite], files: Sequence[str
 def _line(shelf: Shelf, source: Source) -> int:
     for document in shelf.read_already.values():
         if document is not None and document.file == source.file:
-            return document.locate(source.path)[0]
+            named = bool(source.path) and isinstance(source.path[-1], str)
+            return document.locate(source.path, key=named)[0]
     return 0
