@@ -44,13 +44,16 @@ class Peer(Client):
 class Cluster:
     """One node's part in the agreement."""
 
-    def __init__(self, name: str, peers: Sequence[Peer], store: Store, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, peers: Sequence[Peer], store: Store, say: Callable[[str], None], pace: float = 1.0
+    ) -> None:
         self.name = name
         self.peers = peers
         self.size = len(peers) + 1
         self.majority = self.size // 2 + 1
         self._store = store
         self._say = say
+        self._pace = pace
         self._boot = os.urandom(8).hex()
         self._issued = 0
         self._late: set[asyncio.Task[Any]] = set()
@@ -97,7 +100,7 @@ class Cluster:
 
     async def keys(self) -> list[str]:
         """Every key that a majority knows, sorted; raises NoMajority."""
-        calls = [peer.call("/replica/keys", {}, READ_TIMEOUT) for peer in self.peers]
+        calls = [peer.call("/replica/keys", {}, self._pace * READ_TIMEOUT) for peer in self.peers]
         answers = await self._from_majority({"keys": list(self._store.records)}, calls)
         return sorted({key for answer in answers for key in answer["keys"]})
 
@@ -120,7 +123,7 @@ class Cluster:
         raise Refused(404, f"no route {path}")
 
     async def _newest(self, key: str) -> tuple[Record, int] | None:
-        calls = [peer.call("/replica/read", {"key": key}, READ_TIMEOUT) for peer in self.peers]
+        calls = [peer.call("/replica/read", {"key": key}, self._pace * READ_TIMEOUT) for peer in self.peers]
         answers = await self._from_majority({"record": self._store.records.get(key)}, calls)
         found = [Record(*answer["record"]) for answer in answers if answer["record"] is not None]
         if not found:
@@ -133,7 +136,7 @@ class Cluster:
             await self._store.append([record])
         except OSError as error:
             raise NoMajority(f"{self.name} cannot write its log: {error}") from error
-        calls = [peer.call("/replica/store", {"records": [record]}, WRITE_TIMEOUT) for peer in self.peers]
+        calls = [peer.call("/replica/store", {"records": [record]}, self._pace * WRITE_TIMEOUT) for peer in self.peers]
         await self._from_majority({}, calls)
 
     async def _from_majority(self, own: Answer, calls: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
@@ -166,10 +169,10 @@ class Cluster:
     async def _ping(self, peer: Peer) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + PING_EVERY
+            due = clock() + self._pace * PING_EVERY
             up = False
             try:
-                answer = await peer.call("/replica/ping", {}, PING_TIMEOUT)
+                answer = await peer.call("/replica/ping", {}, self._pace * PING_TIMEOUT)
                 up = answer["node"] == peer.name  # another service may have taken over the address
                 reason = "" if up else f"{answer['node']!r} answers in its place"
             except Unreachable as error:
@@ -192,11 +195,11 @@ class Cluster:
                     if str(error) != said:  # a lasting failure is said once
                         said = str(error)
                         self._say(f"repair from {peer.name} put off: {said}")
-            await asyncio.sleep(REPAIR_EVERY)
+            await asyncio.sleep(self._pace * REPAIR_EVERY)
 
     async def _pull(self, peer: Peer, boot: str, mark: int) -> tuple[str, int]:
         """Take over what the peer applied after the mark and this node lacks; returns the new mark."""
-        news = await peer.call("/replica/since", {"boot": boot, "mark": mark}, REPAIR_TIMEOUT)
+        news = await peer.call("/replica/since", {"boot": boot, "mark": mark}, self._pace * REPAIR_TIMEOUT)
         lacking = {
             key: (counter, node)
             for key, counter, node in news["versions"]
@@ -204,7 +207,7 @@ class Cluster:
         }
         taken = 0
         while lacking:
-            answer = await peer.call("/replica/fetch", {"keys": list(lacking)}, REPAIR_TIMEOUT)
+            answer = await peer.call("/replica/fetch", {"keys": list(lacking)}, self._pace * REPAIR_TIMEOUT)
             records = [Record(*fields) for fields in answer["records"]]
             if not records:
                 raise Unreachable(f"{peer.name} lists {len(lacking)} records and does not give them")

@@ -175,6 +175,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--admin", required=True, type=address, metavar="HOST:PORT", help="where the admin page is")
     parser.add_argument("--peers", required=True, type=peer_list, metavar="NAME=URL,...", help="all nodes, this too")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder of the log of records")
+    parser.add_argument(
+        "--pace", default=1.0, type=float, metavar="N", help="be N times as patient with the others (a slow machine)"
+    )
     parser.add_argument("--misbehave", default=frozenset(), type=misbehaviours, metavar="WORD,...")
     options = parser.parse_args(argv)
     if options.name not in options.peers:
@@ -200,7 +203,7 @@ async def run(options: argparse.Namespace) -> int:
     if store.cut:
         say(f"cut a torn last line of {store.cut} bytes from {store.path}")
     peers = [Peer(name, *where) for name, where in options.peers.items() if name != options.name]
-    cluster = Cluster(options.name, peers, store, say)
+    cluster = Cluster(options.name, peers, store, say, options.pace)
     service = Service(cluster, options.misbehave)
     servers = [(Server(service.answer, say), options.listen, "records")]
     if "no_admin_ui" not in options.misbehave:
