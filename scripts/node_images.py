@@ -1,6 +1,7 @@
 """Make the node images of the real back ends from Debian packages: `python3 -m scripts.node_images [--force] [NAME …]`.
 
-`container` goes into podman's and docker's store as localhost/seatrial-node; `vm` and `cloud` are linked in `.images/`.
+`container` and `postgres` go into podman's and docker's store as localhost/seatrial-node and -postgres; `vm` and
+`cloud` are linked in `.images/`.
 All are kept in the user's cache folder by a checksum of these scripts. Standard library only; needs root.
 """
 
@@ -57,7 +58,8 @@ def provide(recipe: Recipe, into: Path, force: bool) -> None:
     for file in recipe.files:
         cache.link(made / file, into / file)
     if not recipe.virtual:
-        engines.deliver(made / "node.tar", key, force=force, say=say)
+        tar = made / recipe.files[0]
+        engines.deliver(tar, key, image=recipe.image, changes=recipe.changes, force=force, say=say)
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The container image in the stores of the engines that are here."""
+"""Container images in the stores of the engines that are here."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.images.cache import Failed
 
 IMAGE = "localhost/seatrial-node:latest"
+POSTGRES = "localhost/seatrial-postgres:latest"
 LABEL = "seatrial-image"
 """Of the image: the checksum of its inputs."""
 
@@ -29,40 +31,52 @@ network_backend = "netavark"
 """
 
 
-def deliver(tar: Path, key: str, *, force: bool, say: Callable[[str], None]) -> None:
-    """Import the image into podman's and docker's store, where it is not yet; an engine that is not here is left out.
+def deliver(
+    tar: Path, key: str, *, image: str, changes: Sequence[str], force: bool, say: Callable[[str], None]
+) -> None:
+    """Import an image into podman's and docker's store, where it is not yet; an engine that is not here is left out.
 
-    Failed when an engine is here and refuses.
+    `changes` are lines of a Dockerfile that say what it runs. Failed when an engine is here and refuses.
     """
     engines = [name for name in ("podman", "docker") if shutil.which(name)]
     reached = 0
     for name in engines:
         with _environment(name) as env:
             if env is None:
-                say(f"container: {name} is installed, but its service does not answer; left out")
+                say(f"{image}: {name} is installed, but its service does not answer; left out")
                 continue
             reached += 1
-            _import(name, env, tar, key, force, say)
+            _import(name, env, tar, key, _Wanted(image, changes, force), say)
     if not reached:
-        say(f"container: no engine took it; later: podman import {tar} {IMAGE}")
+        say(f"{image}: no engine took it; later: podman import {tar} {image}")
 
 
-def _import(name: str, env: dict[str, str], tar: Path, key: str, force: bool, say: Callable[[str], None]) -> None:
-    asked = [name, "image", "inspect", "--format", f'{{{{.Id}}}} {{{{index .Config.Labels "{LABEL}"}}}}', IMAGE]
+@dataclass(frozen=True)
+class _Wanted:
+    """What is imported, and as what."""
+
+    image: str
+    changes: Sequence[str]
+    force: bool
+
+
+def _import(name: str, env: dict[str, str], tar: Path, key: str, wanted: _Wanted, say: Callable[[str], None]) -> None:
+    image = wanted.image
+    asked = [name, "image", "inspect", "--format", f'{{{{.Id}}}} {{{{index .Config.Labels "{LABEL}"}}}}', image]
     had = subprocess.run(asked, env=env, capture_output=True, text=True, check=False)
     old, _, old_key = had.stdout.strip().partition(" ") if had.returncode == 0 else ("", "", "")
-    if old_key == key and not force:
-        say(f"container: {IMAGE} is in {name}'s store")
+    if old_key == key and not wanted.force:
+        say(f"{image} is in {name}'s store")
         return
-    changes = [f"LABEL {LABEL}={key}", 'CMD ["/usr/sbin/sshd", "-D", "-e"]']
-    argv = [name, "import", *(word for change in changes for word in ("--change", change)), str(tar), IMAGE]
+    changes = [f"LABEL {LABEL}={key}", *wanted.changes]
+    argv = [name, "import", *(word for change in changes for word in ("--change", change)), str(tar), image]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"{name} did not import {tar}: {done.stderr.strip()[-500:]}")
     if old:
         # It has no name any more; one that a container stands on stays.
         subprocess.run([name, "rmi", old], env=env, capture_output=True, check=False)
-    say(f"container: {IMAGE} {'renewed' if old else 'imported'} in {name}'s store")
+    say(f"{image} {'renewed' if old else 'imported'} in {name}'s store")
 
 
 @contextlib.contextmanager

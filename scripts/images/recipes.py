@@ -1,4 +1,4 @@
-"""The three things that are made: a container image, a small virtual machine, and a cloud image."""
+"""What is made: two container images, a small virtual machine, and a cloud image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.images import boot, disk, system
+from scripts.images import boot, disk, engines, system
 from scripts.images.cache import Failed, key_of
 from scripts.images.cloud import cloud
 from scripts.images.programs import need, need_room, run
@@ -30,7 +30,15 @@ class Recipe:
     """Our own files that it is made from, besides this one and `system.py`."""
     make: Callable[[Path, Path, Callable[[str], None]], None]
     """Called with the folder, the log and what tells progress."""
-    virtual: bool = True
+    image: str = ""
+    """What it is called in the stores of container engines; empty: it is for virtual machines."""
+    changes: tuple[str, ...] = ()
+    """What the image runs, as lines of a Dockerfile."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it boots."""
+        return not self.image
 
     def key(self) -> str:
         """A checksum of all inputs: scripts, files of ours, package lists (which are in the scripts), the machine."""
@@ -52,7 +60,24 @@ def container(folder: Path, log: Path, say: Callable[[str], None]) -> None:
     system.debian(root, system.NODE, log)
     system.lean_ssh(root)
     say("packing")
-    run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", folder / "node.tar", "."], log)
+    _pack(root, folder / "node.tar", log)
+
+
+def postgres(folder: Path, log: Path, say: Callable[[str], None]) -> None:
+    """`postgres.tar`: the file system of a container with a database server."""
+    root = folder / "root"
+    say("installing packages")
+    system.debian(root, system.POSTGRES, log)
+    # What the package made for its own service: here each container has a cluster of its own.
+    for old in [*(root / "etc/postgresql").iterdir(), *(root / "var/lib/postgresql").iterdir()]:
+        shutil.rmtree(old)
+    system.put("postgres", root / "usr/local/bin/serve-postgres", 0o755)
+    say("packing")
+    _pack(root, folder / "postgres.tar", log)
+
+
+def _pack(root: Path, tar: Path, log: Path) -> None:
+    run(["tar", "--numeric-owner", "--xattrs", "-C", root, "-cf", tar, "."], log)
     shutil.rmtree(root)
 
 
@@ -83,7 +108,18 @@ RECIPES = {
             megabytes=700,
             inputs=("guest/sshd.conf",),
             make=container,
-            virtual=False,
+            image=engines.IMAGE,
+            changes=('CMD ["/usr/sbin/sshd", "-D", "-e"]',),
+        ),
+        Recipe(
+            name="postgres",
+            files=("postgres.tar",),
+            programs=("mmdebstrap", "tar", "setpriv", "unshare"),
+            megabytes=900,
+            inputs=("guest/postgres",),
+            make=postgres,
+            image=engines.POSTGRES,
+            changes=('CMD ["/usr/local/bin/serve-postgres"]', "EXPOSE 5432"),
         ),
         Recipe(
             name="vm",

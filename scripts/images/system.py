@@ -13,6 +13,7 @@ GUEST = Path(__file__).parent / "guest"
 
 # What every node has: an SSH server, and what checks and the etcd example need.
 NODE = ("openssh-server", "etcd-server", "procps", "iproute2", "iputils-ping", "python3")
+POSTGRES = ("postgresql", "python3")
 VM = (*NODE, "busybox-static", "acpid", "kmod")
 CLOUD = (
     "openssh-server",

@@ -26,7 +26,7 @@ def test_an_unknown_image_is_refused_with_those_there_are():
         [sys.executable, "-m", "scripts.node_images", "vms"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "vms: no such image; there are container, vm, cloud" in done.stderr
+    assert "vms: no such image; there are container, postgres, vm, cloud" in done.stderr
 
 
 def test_without_root_it_says_so_and_leaves_no_folder(tmp_path, monkeypatch, capsys):
