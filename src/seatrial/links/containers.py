@@ -41,6 +41,9 @@ class Engine:
     """`podman` or `docker`."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Variables over those of this process."""
+    folder: str = ""
+    """Where its calls stand: Podman's monitor of a container stays there, and writes the file `oom` when the container
+    runs out of memory. Empty: where this process stands."""
 
     @property
     def podman(self) -> bool:
@@ -56,26 +59,30 @@ class Engine:
     ) -> Finished:
         """One call, whatever it ends with, with these variables besides; TimeoutError."""
         environment = {**self.environment(), **(env or {})}
-        return await process.run([self.program, *argv], env=environment, timeout=timeout, input=input, grace=1.0)
+        return await process.run(
+            [self.program, *argv], cwd=self.folder or None, env=environment, timeout=timeout, input=input, grace=1.0
+        )
 
-    async def attempt(self, *argv: str, what: str, timeout: float = CALL) -> Finished:
+    async def attempt(
+        self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None
+    ) -> Finished:
         """One call, whatever it ends with; CannotTell when it does not end."""
         try:
-            return await self.run(*argv, timeout=timeout)
+            return await self.run(*argv, timeout=timeout, env=env)
         except TimeoutError as error:
             raise CannotTell(f"{what}: {self.name} did not answer within {timeout:g} s") from error
 
-    async def call(self, *argv: str, what: str, timeout: float = CALL) -> str:
+    async def call(self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None) -> str:
         """One call that has to succeed: what it printed. `what` it was for is said in the error."""
-        done = await self.attempt(*argv, what=what, timeout=timeout)
+        done = await self.attempt(*argv, what=what, timeout=timeout, env=env)
         if not done.ok:
             raise refusal(self, what, done)
         return done.stdout
 
-    async def make(self, *argv: str, what: str, timeout: float = 120.0) -> str:
+    async def make(self, *argv: str, what: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> str:
         """A call that makes something. Cancelled it still waits for the engine's answer, 20 s at most: what is being
         made must not come after the sweep has looked."""
-        task = asyncio.ensure_future(self.call(*argv, what=what, timeout=timeout))
+        task = asyncio.ensure_future(self.call(*argv, what=what, timeout=timeout, env=env))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -33,8 +33,7 @@ async def spawn(
     whole: Path | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; see links.process.run for what it raises."""
-    if not ctx.holds("process", ctx.trial_id, owner=OWNER):
-        await _announce(ctx)
+    await announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     record = _Record(ctx, name)
     environment = {**ctx.environment(), TAG: name, **env}
@@ -46,10 +45,11 @@ async def spawn(
         await record.ended()
 
 
-async def _announce(ctx: Context) -> None:
+async def announce(ctx: Context) -> None:
     """Write down once, before the first program of a trial, that whatever carries a tag of it is to end with it: so
     that one which is short, or goes its own way as a daemon, is found at the end and after a crash."""
-    await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
+    if not ctx.holds("process", ctx.trial_id, owner=OWNER):
+        await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
 
 
 async def _exists() -> None:
