@@ -40,9 +40,9 @@ SAMPLE: Mapping[str, object] = {
         "parameter_flags": {"misbehave": "--misbehave"},
         "stop_timeout": 3,
     },
-    "health": {"http": _NODE + "/health", "timeout": 2},
+    "health": {"http": _NODE + "/health", "timeout": 4},
     # A read that a majority has to answer; the record need not be there.
-    "proof": {"http": _NODE + "/records/seatrial-proof", "status": [200, 404], "timeout": 2},
+    "proof": {"http": _NODE + "/records/seatrial-proof", "status": [200, 404], "timeout": 4},
     "rule": "majority",
     "leader": {"http": _NODE + "/leader", "name": "json.leader"},
     "admin": "http://${{ node.address }}:${{ node.ports.admin }}/",
