@@ -20,7 +20,7 @@ IMAGES = CHECKOUT / ".images"
 MEMORY = 192
 BOOT = 1.2
 SNAPSHOT = 0.3
-CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off"
+CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off no_timer_check"
 
 DOMAIN = """\
 <domain type='{type}'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
