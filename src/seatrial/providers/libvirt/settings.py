@@ -14,7 +14,7 @@ from seatrial.errors import UsageError, nearest
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off no_timer_check panic=10"
-"""`no_timer_check`: on a host so busy that an emulated timer comes late, the kernel would take it for broken, and panic."""
+"""`no_timer_check`: a kernel takes an emulated timer that comes late, on a busy host, for broken, and panics."""
 CHOICES = {"accelerate": ("auto", "kvm", "tcg"), "network": ("isolated", "nat")}
 UNITS = {"": GIB, "m": MIB, "g": GIB, "t": 1024 * GIB}
 
