@@ -12,9 +12,11 @@ from pathlib import Path
 from seatrial.app.project import Project, find
 from seatrial.app.run import RunOptions, RunReport, run_plan
 from seatrial.errors import UsageError
+from seatrial.links.caches import cache_folder
+from seatrial.pipeline.cache import Cache
 from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
 from seatrial.pipeline.document import Pipeline
-from seatrial.pipeline.reading import read_pipeline
+from seatrial.pipeline.reading import Read, read_pipeline
 from seatrial.pipeline.secrets import secrets_of
 from seatrial.pipeline.selection import Selection
 
@@ -41,6 +43,11 @@ class PreflightOptions:
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
+    cache: bool = True
+    explain: bool = False
+    """Whether each check says why it was, or was not, taken from the cache."""
+    trace_inputs: bool = False
+    """Whether it is looked at which files each check reads."""
     run: RunOptions = field(default_factory=RunOptions)
 
 
@@ -54,11 +61,37 @@ async def preflight(options: PreflightOptions) -> RunReport:
     missing: nothing is started then."""
     project = find(options.run.project)
     read = read_pipeline(*_document(options, project), environ=os.environ)
-    plan = compile_pipeline(read, _wishes(options))
+    cache = await _cache(options, project, read)
+    plan = compile_pipeline(read, replace(_wishes(options), cache=cache))
     pipeline = read.pipeline
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
-    return await run_plan(plan, run, project=project, registry=project.registry(options.run.plugins))
+    try:
+        return await run_plan(plan, run, project=project, registry=project.registry(options.run.plugins))
+    finally:
+        cache.close()
+
+
+async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cache:
+    """The user's cache, which runs of all projects share; UsageError when inputs cannot be traced here."""
+    if options.trace_inputs:
+        from seatrial.pipeline.cache.trace import ready
+
+        await ready()
+    off, folder = "" if options.cache else "the cache is off", Path()
+    if not off and any(check.inputs for stage in read.pipeline.stages.values() for check in stage.checks.values()):
+        try:
+            folder = cache_folder("preflight")
+        except OSError as error:
+            off = f"there is no folder for the cache: {error}"
+    return Cache(
+        source=read.source,
+        folder=folder,
+        off=off,
+        explain=options.explain,
+        tracing=options.trace_inputs,
+        limit=int(project.settings.value("cache_size_gb") * 1e9),
+    )
 
 
 def listed(options: PreflightOptions) -> str:

@@ -29,6 +29,14 @@ def preflight_arguments(parser: Parser) -> None:
     how.add_argument(
         "--parallel", type=positive, metavar="N", help="so many checks at a time (default: as many as cores)"
     )
+    keep = parser.add_argument_group("the cache of results")
+    keep.add_argument("--no-cache", action="store_true", help="run every check, and keep no result")
+    keep.add_argument(
+        "--explain", action="store_true", help="say of each check why it was, or was not, taken from the cache"
+    )
+    keep.add_argument(
+        "--trace-inputs", action="store_true", help="run every check; tell which files it reads and does not declare"
+    )
     show = parser.add_argument_group("what is shown and kept")
     show.add_argument(
         "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
@@ -55,6 +63,9 @@ def preflight(arguments: Arguments) -> int:
         fail_fast=arguments.fail_fast,
         host=arguments.host,
         parallel=arguments.parallel,
+        cache=not arguments.no_cache,
+        explain=arguments.explain,
+        trace_inputs=arguments.trace_inputs,
         run=run,
     )
     return show(options) if arguments.list else main(options)

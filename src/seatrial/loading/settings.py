@@ -50,6 +50,7 @@ class Key:
 KEYS: Mapping[str, Key] = {
     "scenarios": Key(_LIST, (), "documents, folders or patterns that `run` takes when it is given none"),
     "pipeline": Key(TEXT, None, "the document that `preflight` takes when it is given none"),
+    "cache_size_gb": Key(NUMBER, 2, "what the results that `preflight` keeps may take, in GB", 0),
     "parallel": Key(WHOLE, 1, "suites at a time", 1),
     "max_concurrent_nodes": Key(WHOLE, None, "nodes of all suites at a time", 1),
     "max_memory_gb": Key(NUMBER, None, "memory of all suites at a time, in GB", 0),

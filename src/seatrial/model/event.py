@@ -26,6 +26,7 @@ class Event:
     problems         step, problems: [{file, path (on this host, when it is there), line, column, severity, message}],
                      count (of all), lines (what is useful where none has a place), log (relative to the suite's
                      folder), again (the command that runs it alone)
+    cache            step, taken (from the cache), why: [text]
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     log              level (debug|info|warning|error), text
     cluster          op (kept|reused|moored|dropped), deployed_by (a trial's id), nodes (names), duration, why

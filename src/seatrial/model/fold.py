@@ -63,6 +63,7 @@ class Fold:
             "step_finished": self._step_finished,
             "check_observed": self._check_observed,
             "problems": self._problems,
+            "cache": self._cache,
             "node": self._node,
             "fault": self._fault,
             "output": self._output,
@@ -299,6 +300,10 @@ class Fold:
     def _problems(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].told(data)
+
+    def _cache(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)
+        self._trees[event.trial].cached(data)
 
     # Nodes, files and what is left
 

@@ -30,6 +30,7 @@ class StepTree:
             # A new attempt, of this step or of one above it: what the last one left is no result of this one.
             row["validation_results"] = []
             row.pop("problems", None)
+            row.pop("cache", None)
             row.update(dict.fromkeys(_TOLD, ""))
             _reset(row["steps"])
         if attempt == 1:
@@ -83,6 +84,10 @@ class StepTree:
         """What a step's own output says of files, where its log is, and how it is run again."""
         told = {key: data.get(key) for key in ("problems", "count", "lines", "log", "again")}
         self._row(data)["problems"] = told
+
+    def cached(self, data: Mapping[str, Any]) -> None:
+        """Whether the result of a step was there already, and why or why not."""
+        self._row(data)["cache"] = {"taken": bool(data.get("taken")), "why": list(data.get("why") or ())}
 
     def refresh(self, at: float) -> None:
         """Bring the durations of what is running up to this time."""

@@ -15,6 +15,8 @@ from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.process import TimedOut
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
+from seatrial.pipeline.cache import Cache, Caching
+from seatrial.pipeline.cache.visit import Visit
 from seatrial.pipeline.document import Build
 from seatrial.pipeline.executors import Job, executor_for
 from seatrial.pipeline.log import Log
@@ -61,6 +63,8 @@ class PipelineCheck:
     """Run it on this host whatever it says of images."""
     again: str = ""
     """The command that runs it alone once more."""
+    caching: Caching | None = None
+    """What it says of its result and the cache."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed (product) on an exit code that is no pass; Overrun; ToolMissing and CannotTell when nobody can
@@ -81,8 +85,14 @@ class PipelineCheck:
             cpus=self.cpus,
             memory_gb=self.memory_gb,
         )
+        place = executor_for(job, host=self.host)
+        visit = self._visit(ctx, job)
+        found = await visit.look(place, log)
+        if found is not None:
+            return found
         try:
-            done = await executor_for(job, host=self.host).run(ctx, job)
+            with visit.running() as job:
+                done = await place.run(ctx, job)
         except TimedOut as error:
             log.keep()
             log.tell([], str(error))
@@ -92,7 +102,28 @@ class PipelineCheck:
             raise
         finally:
             log.keep()
-        return {**self._judged(ctx, done, log), **await self._outputs(ctx, done), **self._kept(ctx, log)}
+        outputs = {**self._judged(ctx, done, log), **await self._outputs(ctx, done), **self._kept(ctx, log)}
+        visit.keep(outputs, log)
+        return outputs
+
+    def _visit(self, ctx: Context, job: Job) -> Visit:
+        command = {
+            "the command": job.argv,
+            "its folder": self.cwd,
+            "how it gets the sources": self.copied,
+            "what passes": [self.expect_exit_code, self.pass_exit_codes],
+            "what its outputs are": self.results,
+            "what its artifacts are": self.artifacts,
+        }
+        return Visit(
+            ctx,
+            self.caching or Caching(cache=Cache(source=job.source, off="there is no cache")),
+            job,
+            command={name: json.dumps(value, sort_keys=True) for name, value in command.items()},
+            variables=self.env,
+            secret=self.secrets,
+            on_host=self.host or not (self.image or self.build),
+        )
 
     def _judged(self, ctx: Context, done: Finished, log: Log) -> dict[str, object]:
         code = done.exit_code
@@ -130,7 +161,7 @@ class PipelineCheck:
         folder = (Path(self.source) / self.cwd).resolve()
         kept = []
         for pattern in self.artifacts:
-            files = [one for one in sorted(folder.glob(pattern)) if one.is_file()]
+            files = [one for one in sorted(folder.glob(_files(pattern))) if one.is_file()]
             if not files:
                 log.tell([])
                 raise StepFailed(f"it left no file that is like {pattern!r}, which it declares as an artifact")
@@ -152,3 +183,8 @@ def _ended(code: int, last: str) -> str:
 def _argv(run: Argv) -> tuple[str, ...]:
     # Of a text with several commands each has to pass: without -e the last alone would decide.
     return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
+
+
+def _files(pattern: str) -> str:
+    # `dist/**` alone is like the folders in it, and nobody means these.
+    return f"{pattern}/*" if pattern.endswith("**") else pattern

@@ -13,6 +13,7 @@ from seatrial.loading import expressions
 from seatrial.loading.document import Place
 from seatrial.loading.matrix import expand
 from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
+from seatrial.pipeline.cache import Cache, Caching
 from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.document import Check, Pipeline, Stage
 from seatrial.pipeline.reading import KEY, Read
@@ -32,6 +33,8 @@ class Wishes:
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
+    cache: Cache | None = None
+    """Where results are kept, and come from; None: there is no cache."""
     command: tuple[str, ...] = ("seatrial", "preflight")
     """How it was called, without what selects: a check is run again by it and `--only`."""
 
@@ -129,7 +132,7 @@ class _Compiler:
             for suffix, row in rows[name]:
                 place: Place = (KEY, "stages", stage_name, "checks", name)
                 id = f"{stage_name}/{name}{suffix}"
-                fields = self._fields(id, stage, check, row)
+                fields = {**self._fields(id, stage, check, row), "caching": self._caching(check, needs)}
                 step = None if expressions.templated(fields) else PipelineCheck(**fields)
                 made.append(
                     StepPlan(
@@ -183,6 +186,19 @@ class _Compiler:
             "host": self._wishes.host,
             "again": shlex.join([*self._wishes.command, "--only", id]),
         }
+
+    def _caching(self, check: Check, needs: tuple[str, ...]) -> Caching | None:
+        if self._wishes.cache is None:
+            return None
+        return Caching(
+            cache=self._wishes.cache,
+            inputs=check.inputs,
+            env_inputs=check.env_inputs,
+            tools=check.tools,
+            allowed=check.cache,
+            needs=needs,
+            artifacts=check.artifacts,
+        )
 
 
 def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:

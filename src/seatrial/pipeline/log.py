@@ -60,6 +60,19 @@ class Log:
         self.evidence = "\n".join(problems.useful(self._text))
         self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
+    def whole(self) -> bytes:
+        """All that was kept of what it printed, its secrets hidden."""
+        return (self._ctx.folder / self._file).read_bytes() if self._file else b""
+
+    def restore(self, content: bytes) -> None:
+        """Write down what it printed when its result was kept."""
+        file = self._ctx.artifacts / "logs" / f"{self._name}.log"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self._file = str(file.relative_to(self._ctx.folder))
+        text = content.decode(errors="replace")
+        self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
+
     @property
     def last(self) -> str:
         """The last line that says anything."""

@@ -87,6 +87,8 @@ class Preflight(Console):
         more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
         self.say(f"{_until(text, CHECK_TIME)}({words.seconds(check.duration)})", check.status)
+        for line in check.explained:
+            self.say(f"    {'from the cache' if check.cached else 'not from the cache'}: {line}")
         for line in check.lines[:USEFUL]:
             self.say(f"    {self._arrow} {line}")
         more_lines = (check.count or len(check.lines)) - USEFUL

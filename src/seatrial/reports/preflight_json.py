@@ -59,6 +59,7 @@ def _check(check: CheckView) -> dict[str, Any]:
         "reason": check.reason,
         "note": check.note,
         "cached": check.cached,
+        "cache": list(check.explained),
         "attempts": check.attempts if check.attempts > 1 else 0,
         "problems": [
             {key: one[key] for key in ("file", "line", "column", "severity", "message")} for one in check.problems

@@ -48,6 +48,8 @@ class CheckView:
     note: str = ""
     """What its passing exit code means."""
     cached: bool = False
+    explained: Sequence[str] = ()
+    """Why it was, or was not, taken from the cache; nothing unless that was asked for."""
     attempts: int = 1
     problems: Sequence[Mapping[str, Any]] = ()
     count: int = 0
@@ -169,6 +171,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
         reason=_short(reason, stage),
         note=words.word(status, row["verdict"]) if status == "allowed" else words.one_line(outputs.get("note", ""), 80),
         cached=bool(outputs.get("cached")),
+        explained=tuple(words.one_line(one, 300) for one in (row.get("cache") or {}).get("why") or ()),
         attempts=row["attempts"],
         problems=problems if wrong else (),
         count=int(told.get("count") or 0),

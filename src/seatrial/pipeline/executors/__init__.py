@@ -39,6 +39,10 @@ class Job:
 class Executor(Protocol):
     """One place where jobs can run."""
 
+    async def identity(self, ctx: Context, job: Job) -> str:
+        """What stands for all that the job finds there, for the cache: the digest of its image and of the images and
+        settings of its services, say; empty when nobody can say. ToolMissing, CannotTell as for `run`."""
+
     async def run(self, ctx: Context, job: Job) -> Finished:
         """Run it to its end. TimedOut after its timeout; ToolMissing, CannotTell when it could not be run at all."""
 

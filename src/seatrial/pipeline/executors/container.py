@@ -10,6 +10,10 @@ from seatrial.spi import Context, Finished
 class Container:
     """Runs jobs in containers."""
 
+    async def identity(self, ctx: Context, job: Job) -> str:
+        """Not to be told yet."""
+        return ""
+
     async def run(self, ctx: Context, job: Job) -> Finished:
         """CannotTell: there is no way yet."""
         what = f"the image {job.image}" if job.image else "an image of its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from seatrial.errors import CannotTell
@@ -12,6 +13,10 @@ from seatrial.spi import Context, Finished
 
 class Host:
     """Runs jobs as programs of this host."""
+
+    async def identity(self, ctx: Context, job: Job) -> str:
+        """This host and the folder, since commands can see it; what services are, nobody can say yet."""
+        return "" if job.services else f"host {platform.system()} {platform.machine()} {job.source}"
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """See Executor."""
