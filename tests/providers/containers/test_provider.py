@@ -21,7 +21,7 @@ from seatrial.links.containers import NoSuchImage
 from seatrial.links.engines import find
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
-from seatrial.providers.containers import Containers, ground
+from seatrial.providers.containers import Containers, giving_back, ground
 from seatrial.testing import context, flow
 
 pytestmark = [pytest.mark.backend("podman"), pytest.mark.slow]
@@ -246,6 +246,37 @@ def test_what_is_planted_and_in_no_ledger_is_listed_and_given_back_and_the_users
             await engine.run("volume", "rm", "--force", f"{users}-v", f"{users}-w")
 
     sail(scene())
+
+
+def test_what_a_node_said_is_kept_after_it_is_gone_and_tells_no_secret(tmp_path):
+    async def scene():
+        async with trial(tmp_path, ssh="no", command=["sh", "-c", "seq 15000; echo the key is hush-hush"]) as ctx:
+            ctx.secret("hush-hush")
+            node = await up(ctx)
+            async with asyncio.timeout(30):
+                while not (said := await ctx.provider.console(node)).endswith("hush-hush\n"):
+                    await asyncio.sleep(0.1)
+            assert len(said) <= 64 * 1024
+            assert int(said.splitlines()[0]) > 1000
+            await ctx.destroy_node(node)
+            kept = (ctx.artifacts / "nodes" / "n11" / "console.log").read_text()
+            assert "\n15000\n" in kept
+            assert "the key is" in kept
+            assert "hush-hush" not in kept
+            node = await up(ctx)
+            await other_process(node, ctx)
+
+    sail(scene())
+
+
+async def other_process(node, ctx) -> None:
+    """Give it back as somebody does who does not know the trial's secrets."""
+    kept = ctx.artifacts / "nodes" / "n11" / "console.log"
+    kept.unlink()
+    hide = giving_back.HIDING.pop(ctx.trial_id)
+    await ctx.destroy_node(node)
+    assert not kept.exists()
+    giving_back.HIDING[ctx.trial_id] = hide
 
 
 async def refused(folder: Path, error: type[BaseException], match: str, **settings: object) -> None:

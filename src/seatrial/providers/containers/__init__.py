@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, UsageError
@@ -38,6 +40,9 @@ has done so."""
 LOOK_EVERY = 0.05
 KILLED = 128
 """Exit codes above it are of commands that a signal ended."""
+
+KILLED_CODE = "137"
+"""Of an init that was ended by SIGKILL, be it ours or the kernel's."""
 TAIL = 64 * 1024
 
 
@@ -62,8 +67,10 @@ class Containers:
 
     async def prepare(self, ctx: Context) -> None:
         """Find the engine, see to the image, make the trial's network."""
+        from seatrial.providers.containers.giving_back import HIDING
         from seatrial.providers.containers.ground import lay
 
+        HIDING[ctx.trial_id] = ctx.masked
         async with self._laying:
             if self._ground is None:
                 self._ground = await lay(ctx, self._settings)
@@ -148,11 +155,12 @@ class Containers:
         return STATES.get((await self._seen(node)).status, PowerState.UNKNOWN)
 
     async def power_reason(self, node: Node) -> str:
-        """The engine's word, with the exit code of an init that ended."""
+        """The engine's word, with the exit code of an init that ended, and whether memory had run out in that boot."""
         seen = await self._seen(node)
         if STATES.get(seen.status) is not PowerState.STOPPED:
             return seen.status
-        return f"{seen.status} with {seen.code}" + (": out of memory" if seen.out_of_memory else "")
+        memory_ran_out = seen.out_of_memory or (seen.code == KILLED_CODE and _out_of_memory(node).exists())
+        return f"{seen.status} with {seen.code}" + (": memory ran out" if memory_ran_out else "")
 
     async def boot_id(self, node: Node) -> str:
         """The start of its init."""
@@ -170,9 +178,9 @@ class Containers:
 
     async def console(self, node: Node) -> str:
         """What its init and the image's own program wrote (the last 64 KiB)."""
-        from seatrial.providers.containers.giving_back import log_of
+        from seatrial.providers.containers.giving_back import log_of, tail_of
 
-        return (await log_of(_engine(node), _container(node)))[-TAIL:]
+        return tail_of(await log_of(_engine(node), _container(node)), TAIL)
 
     def enter(self, node: Node) -> Sequence[str]:
         """The engine's exec, for a person."""
@@ -184,6 +192,8 @@ class Containers:
 
     async def start(self, node: Node) -> None:
         """Start it; one that runs is left alone."""
+        if await self.state(node) is PowerState.STOPPED:
+            _out_of_memory(node).unlink(missing_ok=True)
         await self._act(node, "start", "starting")
         await self._require(node, PowerState.RUNNING)
 
@@ -233,9 +243,9 @@ class Containers:
             await self._act(node, "unpause", "letting go on")
 
     async def _act(self, node: Node, verb: str, what: str, *options: str) -> None:
-        await _engine(node).call(
-            verb, *options, _container(node), what=f"{what} {node.name}", timeout=self.deadlines["stop"]
-        )
+        # Where its monitor may stand, when this starts it.
+        there = replace(_engine(node), folder=str(node.detail["folder"]))
+        await there.call(verb, *options, _container(node), what=f"{what} {node.name}", timeout=self.deadlines["stop"])
 
     async def _tell(self, node: Node) -> None:
         from seatrial.providers.containers.guest import POWER_OFF
@@ -273,6 +283,11 @@ class Containers:
         known = self._links.get(container)
         if known is not None and isinstance(known[1], Breakable):
             known[1].abort()
+
+
+def _out_of_memory(node: Node) -> Path:
+    """What Podman's monitor leaves where it stands; its own word for it is lost with cgroups of version 1."""
+    return Path(str(node.detail["folder"])) / "oom"
 
 
 def _container(node: Node) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from seatrial.errors import CannotTell
@@ -10,7 +12,11 @@ from seatrial.links.containers import Engine, NoSuchThing, clients_gone, refusal
 from seatrial.links.engines import again, find
 from seatrial.model.resource import Resource
 
-LOG_LINES = "20000"
+LOG_LINES = "4000"
+"""Podman takes 4 s to find the last 15,000, and longer the more they are."""
+
+HIDING: dict[str, Callable[[str], str]] = {}
+"""What hides a trial's secrets, by its id. Another process than the trial's does not know them, so it keeps no log."""
 
 
 async def give_back(resource: Resource) -> None:
@@ -19,6 +25,7 @@ async def give_back(resource: Resource) -> None:
     engine = again(detail) if detail.get("engine") else await find()
     if resource.kind == "network":
         await _network(engine, str(detail["network"]), resource.trial)
+        HIDING.pop(resource.trial, None)
     elif resource.kind == "volume":
         await _gone(engine, "volume", "rm", "--force", str(detail["volume"]))
     else:
@@ -29,8 +36,8 @@ async def _node(engine: Engine, resource: Resource) -> None:
     container = str(resource.detail["container"])
     volumes = [str(one) for one in resource.detail.get("volumes") or ()]  # type: ignore[attr-defined]
     await clients_gone(engine, [container, *volumes])
-    if resource.detail.get("logs"):
-        await _keep_log(engine, container, Path(str(resource.detail["logs"])))
+    if resource.detail.get("logs") and (hide := HIDING.get(resource.trial)) is not None:
+        await _keep_log(engine, container, Path(str(resource.detail["logs"])), hide)
     await _gone(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
     for volume in volumes:
         await _gone(engine, "volume", "rm", "--force", volume)
@@ -66,12 +73,13 @@ async def _gone(engine: Engine, *argv: str) -> None:
             raise refused
 
 
-async def _keep_log(engine: Engine, container: str, folder: Path) -> None:
+async def _keep_log(engine: Engine, container: str, folder: Path, hide: Callable[[str], str]) -> None:
     """Into the artifacts, before it goes with its container."""
     text = await log_of(engine, container)
-    if text:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "console.log").write_text(text, errors="backslashreplace")
+    with suppress(OSError):  # a disk that is full must not keep the container from being given back
+        if text:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "console.log").write_text(hide(text), errors="backslashreplace")
 
 
 async def log_of(engine: Engine, container: str) -> str:
@@ -84,3 +92,8 @@ async def log_of(engine: Engine, container: str) -> str:
         refused = refusal(engine, "reading its log", done)
         return "" if isinstance(refused, NoSuchThing) else f"no log: {refused}"
     return done.stdout + done.stderr
+
+
+def tail_of(text: str, most: int) -> str:
+    """The last lines, of this many characters at most: half a secret would not be known as one."""
+    return text if len(text) <= most else text[-most:].partition("\n")[2] or f"(one line of {len(text)} characters)"
