@@ -1,9 +1,11 @@
-"""Settings of the libvirt provider for tests on real machines: the image of `make backends`, as small as it boots."""
+"""The libvirt of tests on real machines: settings with the image of `make backends`, as small as it boots."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from scripts.libvirtd import leftovers
 from tests.backends.docker import ROOT
 
 
@@ -18,3 +20,8 @@ def machines(uri: str, **more: Any) -> dict[str, Any]:
         "memory": 160,
         **more,
     }
+
+
+def daemon(uri: str) -> int:
+    """A process of the test process's own daemon, which has a view of the file system of its own."""
+    return next(leftovers.inhabitants(Path(uri.partition("socket=")[2]).parents[1]))

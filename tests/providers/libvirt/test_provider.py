@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, LinkLost, Overrun, UsageError
 from seatrial.links.libvirt import Hypervisor
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
-from seatrial.providers.libvirt import Libvirt, volumes, xml
+from seatrial.providers.libvirt import Libvirt, copies, volumes, xml
 from seatrial.providers.libvirt.names import File
 from seatrial.providers.libvirt.settings import settings_of
 from seatrial.testing import context, flow
@@ -258,7 +258,7 @@ def test_an_image_that_changes_is_copied_anew(libvirtd, tmp_path):
         settings = settings_of({})
 
         def copy(connection):
-            return volumes.cached(connection, volumes.pool_of(connection, settings), image)
+            return copies.cached(connection, volumes.pool_of(connection, settings), image)
 
         first = await hypervisor.call("copying", copy)
         assert await hypervisor.call("copying", copy) == first

@@ -12,7 +12,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
 from seatrial.links.project import project_folder
-from seatrial.providers.libvirt import images, names, network, volumes
+from seatrial.providers.libvirt import copies, images, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
 from seatrial.providers.libvirt.settings import Settings, cache_folder, uri_of
@@ -50,11 +50,16 @@ async def lay(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Groun
     how = await acceleration(hypervisor, settings)
     ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
 
-    def copied(connection: Any) -> list[str]:
+    def copied(connection: Any) -> tuple[list[str], list[str]]:
         pool = volumes.pool_of(connection, settings)
-        return [volumes.cached(connection, pool, one) if one else "" for one in (image.path, kernel, initrd)]
+        paths = [copies.cached(connection, pool, one) if one else "" for one in (image.path, kernel, initrd)]
+        return paths, copies.prune(connection, pool)
 
-    paths = await hypervisor.call("copying images into the pool", copied, timeout=IMPORT)
+    paths, pruned = await hypervisor.call("copying images into the pool", copied, timeout=IMPORT)
+    if pruned:
+        ctx.log(
+            f"copies of images that nobody used for {copies.UNUSED / copies.DAY:g} days are gone: {', '.join(pruned)}"
+        )
     subnet = await _network(ctx, hypervisor, settings)
     return Ground(
         image=paths[0],

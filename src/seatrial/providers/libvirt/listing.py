@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.links.libvirt import library
 from seatrial.model.resource import Resource
-from seatrial.providers.libvirt import names, volumes, xml
+from seatrial.providers.libvirt import names, probes, volumes, xml
 from seatrial.providers.libvirt.settings import Settings
 
 OWNER = "provider:libvirt"
@@ -18,7 +18,8 @@ LABELS = "labels"
 
 
 def listed(connection: Any, settings: Settings, uri: str, run: str) -> Sequence[Resource]:
-    """Nodes, then files that belong to none of them, then networks: in this order they can be given back."""
+    """Nodes, then files that belong to none of them, then networks, also of killed tries: in this order they can be
+    given back."""
     nodes = [one for one in _nodes(connection, settings, uri) if run in ("*", one.run)]
     held = {f"{one.trial}/{one.detail['node']}" for one in nodes}
     nets = {one.trial: one for one in _networks(connection, settings, uri) if run in ("*", one.run)}
@@ -32,7 +33,7 @@ def listed(connection: Any, settings: Settings, uri: str, run: str) -> Sequence[
             elif file.node == names.TRIAL and file.trial not in shared:
                 # The network went with the host's end, or was never made: what was made with it is still there.
                 shared[file.trial] = _network(file.run, file.trial, labels_of(connection, pool, file), uri, pool.name())
-    return [*nodes, *loose, *shared.values()]
+    return [*nodes, *loose, *shared.values(), *(_probes(connection, settings, uri) if run == "*" else ())]
 
 
 def _nodes(connection: Any, settings: Settings, uri: str) -> Iterator[Resource]:
@@ -103,6 +104,25 @@ def shared_detail(run: str, trial: str, uri: str, pool: str) -> dict[str, object
         "pool": pool,
         "files": str(names.File(run, trial, names.TRIAL, "")),
     }
+
+
+def _probes(connection: Any, settings: Settings, uri: str) -> Iterator[Resource]:
+    """What tries of this machine left that were killed; each is a run of its own."""
+    for name, labels in probes.forgotten(connection).items():
+        yield Resource(
+            kind="network",
+            name=name,
+            owner=OWNER,
+            run=name.removeprefix(f"{names.PREFIX}-"),
+            detail={
+                "uri": uri,
+                "network": name,
+                "domain": name,
+                "pool": volumes.pool_name(settings),
+                "files": name,
+                **names.told(labels),
+            },
+        )
 
 
 def _volume(connection: Any, pool: Any, file: names.File, uri: str) -> Resource:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 from seatrial.links.libvirt import Forbidden, Hypervisor, library
-from seatrial.providers.libvirt import names, network, volumes, xml
+from seatrial.providers.libvirt import copies, names, network, probes, volumes, xml
 from seatrial.providers.libvirt.settings import Settings, cache_folder
 from seatrial.spi import Readiness
 
@@ -72,7 +72,7 @@ async def _remembered(hypervisor: Hypervisor) -> Path:
 async def _boots(hypervisor: Hypervisor, settings: Settings, *, kvm: bool, deadline: float, net: str = "") -> str:
     """Boot the guest that switches itself off; empty: it did, else why not. It goes with our connection."""
     lib = library()
-    name = f"{names.PREFIX}-probe-{secrets.token_hex(6)}"
+    name = net or probes.name()
     mode = "KVM" if kvm else "emulation"
 
     def start(connection: Any) -> None:
@@ -116,7 +116,7 @@ async def _boots(hypervisor: Hypervisor, settings: Settings, *, kvm: bool, deadl
 
 def _guest(connection: Any, pool: Any) -> str:
     name = f"{names.PREFIX}-cache-guest-{hashlib.blake2b(GUEST, digest_size=4).hexdigest()}"
-    with volumes.locked(name):
+    with copies.locked(name):
         volume = volumes.found(pool, name)
         return str(volume.path()) if volume is not None else volumes.write(connection, pool, name, GUEST, mode="0644")
 
@@ -133,12 +133,14 @@ def _end(connection: Any, name: str) -> None:
 async def readiness(settings: Settings, uri: str) -> Readiness:
     """Whether a guest on a network of its own boots here: one does, and both are given back."""
     hypervisor = Hypervisor(uri)
-    name = f"{names.PREFIX}-probe-{secrets.token_hex(6)}"
+    name = probes.name()
     bridge = f"sea{secrets.token_hex(5)}"
 
     def lay(connection: Any) -> None:
+        for dead in probes.forgotten(connection):
+            network.destroy(connection, dead)
         subnet = next(names.subnets(name, network.taken(connection)))
-        network.create(connection, name, bridge, subnet, {}, nat=False)
+        network.create(connection, name, bridge, subnet, probes.labels(), nat=False)
 
     try:
         try:

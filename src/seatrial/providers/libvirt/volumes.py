@@ -6,9 +6,7 @@ Every function here blocks and is given a connection: it runs in a thread (see `
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.libvirt import library
 from seatrial.providers.libvirt import xml
 from seatrial.providers.libvirt.names import PREFIX
-from seatrial.providers.libvirt.settings import MIB, Settings, cache_folder
+from seatrial.providers.libvirt.settings import MIB, Settings
 
 T = TypeVar("T")
 
@@ -176,76 +174,3 @@ def delete(pool: Any, name: str) -> None:
         if error.get_error_code() == lib.VIR_ERR_NO_STORAGE_VOL or "No such file" in str(error):
             return
         raise
-
-
-def cached(connection: Any, pool: Any, source: Path) -> str:
-    """The path of this file's copy in the pool, made when it is not there; QEMU cannot read a user's own folders.
-
-    A copy is known by its source's path, size and time; it counts only when a second, empty volume says it is whole.
-    """
-    stat = source.stat()
-    identity = f"{source.resolve()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ino}"
-    key = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
-    name = f"{PREFIX}-cache-{key}-{source.name}"
-    with locked(f"{pool_name_of(pool)}-{key}"):
-        if {name, f"{name}.whole"} <= set(look(pool)):  # as it is now: somebody may have emptied the folder
-            return str(pool.storageVolLookupByName(name).path())
-        room(pool, _taken(source), f"a copy of {source}")
-        delete(pool, f"{name}.whole")
-        delete(pool, name)
-        volume = patiently(lambda: pool.createXML(xml.volume(name, stat.st_size, "raw", mode="0644"), 0))
-        _upload(connection, volume, source, stat.st_size)
-        create(pool, xml.volume(f"{name}.whole", 0, "raw"))
-        return str(volume.path())
-
-
-def pool_name_of(pool: Any) -> str:
-    """Its name, fit for a file's."""
-    return str(pool.name()).replace("/", "_")
-
-
-def _taken(source: Path) -> int:
-    return source.stat().st_blocks * 512
-
-
-@contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    with (cache_folder() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _upload(connection: Any, volume: Any, source: Path, size: int) -> None:
-    """Holes stay holes."""
-    lib = library()
-    stream = connection.newStream(0)
-    volume.upload(stream, 0, size, lib.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
-    with source.open("rb", buffering=0) as file:
-        fd = file.fileno()
-
-        def more(_stream: Any, count: int, _opaque: Any) -> bytes:
-            return os.read(fd, count)
-
-        def hole(_stream: Any, _opaque: Any) -> tuple[bool, int]:
-            here = os.lseek(fd, 0, os.SEEK_CUR)
-            data = _seek(fd, here, os.SEEK_DATA, size)
-            if data == here:
-                end = _seek(fd, here, os.SEEK_HOLE, size)
-                os.lseek(fd, here, os.SEEK_SET)
-                return True, end - here
-            os.lseek(fd, here, os.SEEK_SET)
-            return False, data - here
-
-        def skip(_stream: Any, length: int, _opaque: Any) -> int:
-            os.lseek(fd, length, os.SEEK_CUR)
-            return 0
-
-        stream.sparseSendAll(more, hole, skip, None)
-        stream.finish()
-
-
-def _seek(fd: int, start: int, whence: int, size: int) -> int:
-    try:
-        return os.lseek(fd, start, whence)
-    except OSError:  # nothing but a hole up to the end
-        return size

@@ -1,0 +1,175 @@
+"""Copies of images in the pool, made once and used by many trials: QEMU cannot read a user's own folders.
+
+Every function here blocks and is given a connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from seatrial.errors import CannotTell
+from seatrial.links.libvirt import library
+from seatrial.providers.libvirt import volumes, xml
+from seatrial.providers.libvirt.names import PREFIX
+from seatrial.providers.libvirt.settings import cache_folder
+
+DAY = 86400.0
+UNUSED = 14 * DAY
+"""Seconds after which a copy that nobody used is not worth its room any more."""
+
+IDLE = 3600.0
+"""The same when there is no room for another one."""
+
+COPY = re.compile(rf"{PREFIX}-cache-([0-9a-f]{{16}})-.*(?<!\.whole)")
+MARK = b"whole\n"
+
+
+def cached(connection: Any, pool: Any, source: Path) -> str:
+    """The path of this file's copy in the pool, made when it is not there; CannotTell when there is no room for it.
+
+    A copy is known by its source's path, size and time; it counts only when a second volume says that it is whole,
+    which is written anew whenever the copy is used.
+    """
+    stat = source.stat()
+    identity = f"{source.resolve()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ino}"
+    key = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+    name = f"{PREFIX}-cache-{key}-{source.name}"
+    with locked(_lock(pool, key)):
+        if {name, f"{name}.whole"} <= set(volumes.look(pool)):  # as it is now: somebody may have emptied the folder
+            _write(connection, volumes.found(pool, f"{name}.whole"))
+            return str(pool.storageVolLookupByName(name).path())
+        _make_room(connection, pool, source)
+        volumes.delete(pool, f"{name}.whole")
+        volumes.delete(pool, name)
+        volume = volumes.patiently(lambda: pool.createXML(xml.volume(name, stat.st_size, "raw", mode="0644"), 0))
+        _upload(connection, volume, source, stat.st_size)
+        volumes.write(connection, pool, f"{name}.whole", MARK)
+        return str(volume.path())
+
+
+def _make_room(connection: Any, pool: Any, source: Path) -> None:
+    needed, what = source.stat().st_blocks * 512, f"a copy of {source}"
+    try:
+        volumes.room(pool, needed, what)
+    except CannotTell:
+        if not prune(connection, pool, IDLE):
+            raise
+        volumes.room(pool, needed, what)
+
+
+def prune(connection: Any, pool: Any, unused: float = UNUSED) -> list[str]:
+    """Delete the copies that nobody used for so many seconds and no machine, running or not, stands on; their names."""
+    used: list[str] = []
+    gone = []
+    for name in volumes.look(pool):
+        copy = COPY.fullmatch(name)
+        if copy is None or _age(pool, name) < unused:
+            continue
+        used = used or ["", *_stood_on(connection, pool)]
+        with locked(_lock(pool, copy[1]), wait=False) as ours:
+            volumes.look(pool)  # libvirt tells times as of its last look, and somebody may have used it since
+            volume = volumes.found(pool, name)
+            if ours and volume is not None and _age(pool, name) > unused and not _in(str(volume.path()), used):
+                # The mark goes first: what is half deleted must not count as whole.
+                volumes.delete(pool, f"{name}.whole")
+                volumes.delete(pool, name)
+                gone.append(name)
+    return gone
+
+
+def _in(path: str, texts: list[str]) -> bool:
+    return any(path in text for text in texts)
+
+
+def _age(pool: Any, name: str) -> float:
+    """Seconds since it was last used; 0 when it is gone. Libvirt reads every file when it looks: only writing tells."""
+    volume = volumes.found(pool, f"{name}.whole") or volumes.found(pool, name)
+    written = volume and ElementTree.fromstring(volume.XMLDesc(0)).findtext("target/timestamps/mtime")
+    return time.time() - float(written) if written else 0.0
+
+
+def _stood_on(connection: Any, pool: Any) -> list[str]:
+    """Every text that may name a copy in use: of all machines, and of all disks that stand on others."""
+    lib = library()
+    texts = []
+    for thing in (*connection.listAllDomains(), *pool.listAllVolumes()):
+        try:
+            text = thing.XMLDesc(0)
+        except lib.libvirtError as error:
+            if error.get_error_code() not in (lib.VIR_ERR_NO_DOMAIN, lib.VIR_ERR_NO_STORAGE_VOL):
+                raise
+            continue
+        below = ElementTree.fromstring(text).find("backingStore/path")
+        if text.startswith("<domain"):
+            texts.append(text)
+        elif below is not None:
+            texts.append(below.text or "")
+    return texts
+
+
+def _lock(pool: Any, key: str) -> str:
+    return f"{str(pool.name()).replace('/', '_')}-{key}"
+
+
+@contextlib.contextmanager
+def locked(name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock of this user's. False: another holds it, and we did not wait."""
+    with (cache_folder() / f"{name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _write(connection: Any, volume: Any) -> None:
+    stream = connection.newStream(0)
+    volume.upload(stream, 0, len(MARK), 0)
+    stream.send(MARK)
+    stream.finish()
+
+
+def _upload(connection: Any, volume: Any, source: Path, size: int) -> None:
+    """Holes stay holes."""
+    lib = library()
+    stream = connection.newStream(0)
+    volume.upload(stream, 0, size, lib.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+    with source.open("rb", buffering=0) as file:
+        fd = file.fileno()
+
+        def more(_stream: Any, count: int, _opaque: Any) -> bytes:
+            return os.read(fd, count)
+
+        def hole(_stream: Any, _opaque: Any) -> tuple[bool, int]:
+            here = os.lseek(fd, 0, os.SEEK_CUR)
+            data = _seek(fd, here, os.SEEK_DATA, size)
+            if data == here:
+                end = _seek(fd, here, os.SEEK_HOLE, size)
+                os.lseek(fd, here, os.SEEK_SET)
+                return True, end - here
+            os.lseek(fd, here, os.SEEK_SET)
+            return False, data - here
+
+        def skip(_stream: Any, length: int, _opaque: Any) -> int:
+            os.lseek(fd, length, os.SEEK_CUR)
+            return 0
+
+        stream.sparseSendAll(more, hole, skip, None)
+        stream.finish()
+
+
+def _seek(fd: int, start: int, whence: int, size: int) -> int:
+    try:
+        return os.lseek(fd, start, whence)
+    except OSError:  # nothing but a hole up to the end
+        return size
