@@ -29,7 +29,7 @@ pipeline:
     required: [DJANGO_SECRET_KEY]
     from: [env, {file: .env}, {command: [doppler, secrets, download, --no-file, --format, json]}]
   budget: {parallel: 4, cpus: 2, memory_gb: 4}
-  caches: {pip: ~}
+  caches: {pip: /root/.cache/pip}
   services:
     database:
       image: localhost/postgres:15
@@ -52,6 +52,7 @@ pipeline:
         mypy:
           run: mypy app
           image: localhost/python
+          source: copy
           inputs: ["app/**"]
           env: {A: x}
           env_inputs: [HOME]
@@ -134,6 +135,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"needs": ["b"]}, "there is no check 'b' here"),
         ({"needs": ["a"]}, "need each other in a circle: a -> a"),
         ({"image": "x", "build": {}}, "`image` and `build` say the same"),
+        ({"image": "x", "artifacts": ["dist/*"]}, "mounted read-only"),
         ({"services": ["db"]}, "there is no service 'db'"),
         ({"problems": "mypi"}, "nobody knows the messages of 'mypi'"),
         ({"pass_exit_codes": {"x": "y"}}, "'x' is no exit code"),
@@ -176,6 +178,8 @@ def test_what_cannot_be_is_told(tmp_path: Path, more: dict[str, Any], words: str
         ({"secrets": {"from": [{"file": "x", "command": ["y"]}]}}, "either a `file` or a `command`"),
         ({"secrets": {"from": ["vault"]}}, "'vault' is not allowed here"),
         ({"services": {"db": {}}}, "needs an `image`"),
+        ({"services": {"my db": {"image": "x"}}}, "no name of a service"),
+        ({"caches": {"pip": "cache/pip"}}, "no folder of a container"),
         ({"services": {"db": {"image": "x", "health": {"tcp": "sql"}}}}, "there is no port 'sql'"),
         ({"services": {"db": {"image": "x", "health": {}}}}, "exactly one of"),
         ({"services": {"db": {"image": "x", "ports": {"sql": 70000}}}}, "70000 is no port"),

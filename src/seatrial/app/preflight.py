@@ -62,7 +62,8 @@ async def preflight(options: PreflightOptions) -> RunReport:
     project = find(options.run.project)
     read = read_pipeline(*_document(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
-    plan = compile_pipeline(read, replace(_wishes(options), cache=cache))
+    engine = str(project.providers.get("containers", {}).get("engine", ""))
+    plan = compile_pipeline(read, replace(_wishes(options), cache=cache, engine=engine))
     pipeline = read.pipeline
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)

@@ -17,7 +17,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.pipeline.cache import Cache, Caching
 from seatrial.pipeline.cache.visit import Visit
-from seatrial.pipeline.document import Build
+from seatrial.pipeline.document import Build, Service
 from seatrial.pipeline.executors import Job, executor_for
 from seatrial.pipeline.log import Log
 from seatrial.registry import step
@@ -56,7 +56,10 @@ class PipelineCheck:
     build: Build | None = None
     copied: bool = False
     services: tuple[str, ...] = ()
-    cpus: float = 1.0
+    served: Mapping[str, Service] = field(default_factory=dict)
+    """What these services are."""
+    caches: Mapping[str, str] = field(default_factory=dict)
+    cpus: float | None = None
     memory_gb: float = 0.0
     problems: str = ""
     host: bool = False
@@ -81,9 +84,13 @@ class PipelineCheck:
             image=self.image,
             build=self.build,
             copied=self.copied,
-            services=self.services,
+            services=self.served,
+            caches=self.caches,
             cpus=self.cpus,
             memory_gb=self.memory_gb,
+            artifacts=self.artifacts,
+            taken=self._taken(ctx),
+            host=self.host,
         )
         place = executor_for(job, host=self.host)
         visit = self._visit(ctx, job)
@@ -125,6 +132,11 @@ class PipelineCheck:
             on_host=self.host or not (self.image or self.build),
         )
 
+    def _taken(self, ctx: Context) -> Path | None:
+        """Where the artifacts of a container are; None: where the check ran, on this host."""
+        inside = not self.host and (self.image or self.build) and self.artifacts
+        return ctx.state / "taken" / ctx.step if inside else None
+
     def _judged(self, ctx: Context, done: Finished, log: Log) -> dict[str, object]:
         code = done.exit_code
         if code in self.expect_exit_code:
@@ -158,15 +170,16 @@ class PipelineCheck:
 
     def _kept(self, ctx: Context, log: Log) -> dict[str, object]:
         """Copy the declared files to the run's artifacts; StepFailed for a pattern that no file is like."""
-        folder = (Path(self.source) / self.cwd).resolve()
+        folder = self._taken(ctx) or (Path(self.source) / self.cwd).resolve()
+        within = folder if self._taken(ctx) else Path(self.source)
         kept = []
         for pattern in self.artifacts:
-            files = [one for one in sorted(folder.glob(_files(pattern))) if one.is_file()]
+            files = [one for one in sorted(folder.glob(pattern)) if one.is_file()]
             if not files:
                 log.tell([])
                 raise StepFailed(f"it left no file that is like {pattern!r}, which it declares as an artifact")
             for file in files:
-                if not file.resolve().is_relative_to(Path(self.source)):
+                if not file.resolve().is_relative_to(within.resolve()):
                     continue  # a link out of the source is nothing that this check made
                 target = ctx.artifacts / self.name / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -183,8 +196,3 @@ def _ended(code: int, last: str) -> str:
 def _argv(run: Argv) -> tuple[str, ...]:
     # Of a text with several commands each has to pass: without -e the last alone would decide.
     return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
-
-
-def _files(pattern: str) -> str:
-    # `dist/**` alone is like the folders in it, and nobody means these.
-    return f"{pattern}/*" if pattern.endswith("**") else pattern

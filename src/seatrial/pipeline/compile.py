@@ -18,6 +18,7 @@ from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.document import Check, Pipeline, Stage
 from seatrial.pipeline.reading import KEY, Read
 from seatrial.pipeline.selection import Selection, narrowed, row_of
+from seatrial.pipeline.services import late
 from seatrial.pipeline.stage import Stages, StageStep
 from seatrial.systems.pipeline import Pipeline as System
 from seatrial.systems.pipeline import PipelineSettings
@@ -35,6 +36,8 @@ class Wishes:
     parallel: int | None = None
     cache: Cache | None = None
     """Where results are kept, and come from; None: there is no cache."""
+    engine: str = ""
+    """The container engine that the project names."""
     command: tuple[str, ...] = ("seatrial", "preflight")
     """How it was called, without what selects: a check is run again by it and `--only`."""
 
@@ -70,7 +73,11 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
     name = name_of(read)
     folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
     settings = PipelineSettings(
-        parallel=wishes.parallel or budget.parallel or _cores(), cpus=budget.cpus, memory_gb=budget.memory_gb
+        parallel=wishes.parallel or budget.parallel or _cores(),
+        cpus=budget.cpus,
+        memory_gb=budget.memory_gb,
+        engine=wishes.engine,
+        image=_an_image(pipeline),
     )
     source = Source(file=read.document.file, path=(KEY,))
     return Suite(
@@ -85,6 +92,12 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         nodes=0,
         secrets=read.secrets,
     )
+
+
+def _an_image(pipeline: Pipeline) -> str:
+    """An image that is asked for, to try an engine with."""
+    images = [check.image for stage in pipeline.stages.values() for check in stage.checks.values()]
+    return next(filter(None, [*images, *(one.image for one in pipeline.services.values())]), "")
 
 
 def _selected(selection: Selection) -> dict[str, object]:
@@ -122,7 +135,7 @@ class _Compiler:
 
     def _share(self, stage: Stage, plan: StepPlan) -> tuple[float, float]:
         check = stage.checks[plan.id.partition("/")[2].partition("[")[0]]
-        return check.cpus, check.memory_gb
+        return (1.0 if check.cpus is None else check.cpus), check.memory_gb
 
     def _checks(self, stage_name: str, stage: Stage) -> tuple[StepPlan, ...]:
         rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
@@ -166,10 +179,10 @@ class _Compiler:
         expected = check.expect_exit_code
         return {
             "name": id,
-            "run_": check.run,
+            "run_": late(check.run) if isinstance(check.run, str) else tuple(map(late, check.run)),
             "source": str(self._read.source),
             "cwd": check.cwd,
-            "env": {**self._pipeline.env, **stage.env, **check.env},
+            "env": {k: late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
             "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
             "timeout": check.timeout,
             "expect_exit_code": expected if isinstance(expected, tuple) else (expected,),
@@ -180,6 +193,8 @@ class _Compiler:
             "build": check.build,
             "copied": check.source == "copy",
             "services": check.services,
+            "served": {name: self._pipeline.services[name] for name in check.services},
+            "caches": dict(self._pipeline.caches),
             "cpus": check.cpus,
             "memory_gb": check.memory_gb,
             "problems": check.problems,

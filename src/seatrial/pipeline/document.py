@@ -68,6 +68,9 @@ class HostService:
     command: tuple[str, ...] = field(metadata={"doc": "The program that serves; it stays in the foreground."})
     prepare: tuple[tuple[str, ...], ...] = field(default=(), metadata={"doc": "Programs that run before it, in order."})
     user: str = field(default="", metadata={"doc": "The user that it runs as, when we are root."})
+    path: tuple[str, ...] = field(
+        default=(), metadata={"doc": "Folders of its programs, besides PATH; of `*` the highest version is taken."}
+    )
     env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "More environment variables of it."})
 
 
@@ -125,8 +128,12 @@ class Check:
     artifacts: tuple[str, ...] = field(
         default=(), metadata={"doc": "Patterns of files, from its folder, that are kept with the run; each must match."}
     )
-    memory_gb: float = field(default=0.0, metadata={"doc": "What it counts for in the budget."})
-    cpus: float = field(default=1.0, metadata={"doc": "What it counts for in the budget."})
+    memory_gb: float = field(
+        default=0.0, metadata={"doc": "What it counts for in the budget, and the most that a container may use."}
+    )
+    cpus: float | None = field(
+        default=None, metadata={"doc": "The same in CPUs; without it 1 in the budget, and no limit."}
+    )
     problems: str = field(default="", metadata={"doc": "Whose messages it prints; default: told by its command."})
     cache: bool | None = field(default=None, metadata={"doc": "Whether its result may come from the cache."})
 
@@ -152,7 +159,8 @@ class Pipeline:
     env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Environment variables of every check."})
     secrets: Secrets = field(default_factory=Secrets, metadata={"doc": "Values that no output may show."})
     budget: Limits = field(default_factory=Limits, metadata={"doc": "What all checks may use at a time."})
-    caches: Mapping[str, object] = field(
-        default_factory=dict, metadata={"doc": "Folders for the dependencies of package managers, kept between runs."}
+    caches: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={"doc": "Names to folders in checks' containers, such as `/root/.cache/pip`, kept between runs."},
     )
     services: Mapping[str, Service] = field(default_factory=dict, metadata={"doc": "Containers beside the checks."})

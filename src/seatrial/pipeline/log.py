@@ -17,6 +17,9 @@ MOST = 50
 TAIL = 4000
 """Characters of the log that go into the event."""
 
+INSIDE = "/source"
+"""Where the sources are in a container."""
+
 WHOLE = 64 * 1024 * 1024
 """Bytes of an output that are kept: of a larger one the first half and the last half of it."""
 
@@ -108,6 +111,7 @@ class Log:
 
     def _path(self, file: str) -> str:
         """Where the file is on this host; empty when it is not there."""
+        file = file.removeprefix(f"{INSIDE}/")
         for folder in (self._folder, self._source):
             path = folder / file
             if path.is_file():

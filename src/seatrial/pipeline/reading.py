@@ -27,7 +27,8 @@ BOUND_LATE = ("run", "env", "cwd", "artifacts", "title", "binds", "command", "pr
 OF_OUTPUTS = ("json", "stdout", "exit_code")
 """What the expressions in `outputs` see besides."""
 
-OF_SERVICES = ("service", "services")
+BOUND_WITH_SERVICES = (("run",), ("env",))
+"""Keys of a check that may say where its services are: known when they run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +173,10 @@ class Names:
         if check:
             extras += ("matrix",) if self._check(stage, check).get("matrix") else ()
             extras += OF_OUTPUTS if place[5:6] == ("outputs",) else ()
-        if place[1:2] == ("services",) or (check and self._check(stage, check).get("services")):
-            extras += OF_SERVICES
+        if place[1:2] == ("services",):
+            extras += ("service",)
+        if check and place[5:6] in BOUND_WITH_SERVICES and self._check(stage, check).get("services"):
+            extras += ("services",)
         return expressions.Scope(
             steps=self._before(stage, check),
             all_steps=self._all,

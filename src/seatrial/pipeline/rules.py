@@ -16,6 +16,7 @@ Broken = Iterator[tuple[Place, str, str]]
 """Where in the pipeline, what is wrong, and what is allowed."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -30,6 +31,14 @@ def broken(pipeline: Pipeline, source: Path) -> Broken:
         yield from _stage(pipeline, name, stage)
     for name, service in pipeline.services.items():
         yield from _service(service, ("services", name))
+        if not _HOST.fullmatch(name):
+            hint = "checks reach it by this name: letters, digits and dashes, 63 at most"
+            yield ("services", name), f"{name!r} is no name of a service", hint
+    for name, folder in pipeline.caches.items():
+        if not _NAME.fullmatch(name):
+            yield ("caches", name), f"{name!r} is no name of a cache", "letters, digits, _, - and . are allowed"
+        if not PurePosixPath(folder).is_absolute() or ":" in folder:
+            yield ("caches", name), f"{folder!r} is no folder of a container", "write its whole path: /root/.cache/pip"
     yield from _limits(pipeline)
     yield from _secrets(pipeline)
     yield from _environment(pipeline.env, ("env",))
@@ -67,6 +76,9 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         if name not in pipeline.services:
             hint = nearest(name, pipeline.services, what="services of this pipeline")
             yield (*place, "services", at), f"there is no service {name!r}", hint
+    if check.artifacts and (check.image or check.build is not None) and check.source != "copy":
+        hint = "write `source: copy`: it then has sources of its own, which it may change"
+        yield (*place, "artifacts"), "a container cannot write into sources that are mounted read-only", hint
     if check.problems and check.problems not in problems.names():
         hint = nearest(check.problems, problems.names())
         yield (*place, "problems"), f"nobody knows the messages of {check.problems!r}", hint
@@ -85,7 +97,7 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     yield from _environment(check.env, (*place, "env"))
     yield from _matrix(check, place)
     for key, limit in (("cpus", pipeline.budget.cpus), ("memory_gb", pipeline.budget.memory_gb)):
-        wanted: float = getattr(check, key)
+        wanted: float = getattr(check, key) or 0.0
         if wanted < 0:
             yield (*place, key), f"{wanted:g} is less than nothing", "allowed: a number from 0"
         if limit is not None and wanted > limit:

@@ -10,6 +10,7 @@ from typing import Any
 from seatrial.errors import StepStopped
 from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.pipeline.services import end_services
 from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.steps.parallel import Together
@@ -40,7 +41,10 @@ class Stages:
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the stages. Outputs: `passed` (how many)."""
-        return _judged(self.steps, await Together(ctx, self.steps, self.fail_fast).run())
+        try:
+            return _judged(self.steps, await Together(ctx, self.steps, self.fail_fast).run())
+        finally:
+            await end_services(ctx)
 
 
 class _InRoom(Together):

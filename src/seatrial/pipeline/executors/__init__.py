@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from seatrial.pipeline.document import Build
+from seatrial.pipeline.document import Build, Service
 from seatrial.spi import Context, Finished
 
 
@@ -31,9 +31,19 @@ class Job:
     build: Build | None = None
     copied: bool = False
     """Whether it gets a copy of the sources, which it may change."""
-    services: tuple[str, ...] = ()
-    cpus: float = 1.0
+    services: Mapping[str, Service] = field(default_factory=dict)
+    """What it is bound to, by name; where they are is filled in when they run."""
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Names of folders that are kept between runs, to where they are in a container."""
+    cpus: float | None = None
+    """No more than this in a container; None: no limit."""
     memory_gb: float = 0.0
+    """The same; 0: no limit."""
+    artifacts: tuple[str, ...] = ()
+    taken: Path | None = None
+    """Where a container's artifacts are put, each at its path in the folder that it ran in."""
+    host: bool = False
+    """Whether services run as programs of this host where they can."""
 
 
 class Executor(Protocol):

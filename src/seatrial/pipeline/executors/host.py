@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.spawned import spawn
 from seatrial.pipeline.executors import Job
+from seatrial.pipeline.services import Services, bound, filled, identity
 from seatrial.spi import Context, Finished
 
 
@@ -15,14 +17,22 @@ class Host:
     """Runs jobs as programs of this host."""
 
     async def identity(self, ctx: Context, job: Job) -> str:
-        """This host and the folder, since commands can see it; what services are, nobody can say yet."""
-        return "" if job.services else f"host {platform.system()} {platform.machine()} {job.source}"
+        """This host, and the folder, since commands can see it; and what stands for the services."""
+        system: Any = ctx.system
+        services = await identity(system.engine, job.services, host=job.host) if job.services else ""
+        return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """See Executor."""
-        if job.services:
-            raise CannotTell(f"services are not supported yet, and it names {', '.join(job.services)}")
-        return await spawn(ctx, job.argv, cwd=_folder(job), env=job.env, timeout=job.timeout, whole=job.log)
+        folder = _folder(job)
+        if not job.services:
+            return await spawn(ctx, job.argv, cwd=folder, env=job.env, timeout=job.timeout, whole=job.log)
+        standing = await Services.of(ctx).up(ctx, job.services, host=job.host)
+        views = {name: one.outside for name, one in standing.items()}
+        given = {name: filled(ctx, value, views) for name, value in job.env.items()}
+        env = {**bound(ctx, job.services, views), **given}
+        argv = [filled(ctx, word, views) for word in job.argv]
+        return await spawn(ctx, argv, cwd=folder, env=env, timeout=job.timeout, whole=job.log)
 
 
 def _folder(job: Job) -> Path:

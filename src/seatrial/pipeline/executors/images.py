@@ -1,0 +1,145 @@
+"""The image of a check: one that is named, or one that is built, once for what goes into it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
+from seatrial.links.engine_things import bring_image
+from seatrial.links.process import TimedOut
+from seatrial.links.spawned import spawn
+from seatrial.loading import expressions
+from seatrial.pipeline.document import Build
+from seatrial.pipeline.executors import Job
+from seatrial.spi import Context
+
+BUILDING = 1800.0
+"""Seconds for a build, where the check does not say less."""
+
+NAME = "localhost/seatrial-build"
+LABEL = "seatrial.build"
+LEFT_OUT = (".git", ".seatrial")
+"""Folders of a context that never decide what is built."""
+
+
+async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
+    """An image that the store holds: pulled or built when it did not. CannotTell; StepFailed: it cannot be built."""
+    if job.build is None:
+        if await _once(ctx, job.image, lambda: bring_image(engine, job.image)):
+            ctx.log(f"{engine.name} pulled {job.image}")
+        return job.image
+    build = _bound(ctx, job.build)
+    tag = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
+
+    async def make() -> bool:
+        if await _id(engine, tag):
+            return False
+        await _build(ctx, engine, job, build, tag)
+        return True
+
+    await _once(ctx, tag, make)
+    return tag
+
+
+async def image_id(engine: Engine, job: Job) -> str:
+    """The digest of the image as it is in the store, of one that is built what goes into it; empty: it is not there."""
+    if job.build is not None:
+        return f"build {await asyncio.to_thread(digest_of, job.source, job.build)}"
+    return await _id(engine, job.image)
+
+
+async def _id(engine: Engine, image: str) -> str:
+    try:
+        said = await engine.call("image", "inspect", "--format", "{{.Id}}", image, what=f"the image {image}")
+    except NoSuchImage:
+        return ""
+    return said.strip()
+
+
+async def _once(ctx: Context, image: str, make: Any) -> bool:
+    """Two checks with one image bring it once: the second waits for the first."""
+    system: Any = ctx.system
+    turns: dict[str, asyncio.Lock] = system.shared.setdefault("images", {})
+    async with turns.setdefault(image, asyncio.Lock()):
+        return bool(await make())
+
+
+def _bound(ctx: Context, build: Build) -> Build:
+    return Build(
+        context=build.context,
+        dockerfile=build.dockerfile,
+        target=build.target,
+        args={name: str(value) for name, value in expressions.bind(dict(build.args), ctx.names()).items()},
+    )
+
+
+def context_of(source: Path, build: Build) -> Path:
+    """The folder of a build; CannotTell when there is none, or it leads out of the sources."""
+    folder = (source / build.context).resolve()
+    if not folder.is_relative_to(source.resolve()) or not folder.is_dir():
+        raise CannotTell(f"build.context {build.context!r} is no folder inside the source {source}")
+    return folder
+
+
+def _dockerfile(folder: Path, build: Build) -> Path:
+    named = [build.dockerfile] if build.dockerfile else ["Dockerfile", "Containerfile"]
+    for name in named:
+        if (folder / name).is_file():
+            return folder / name
+    raise CannotTell(f"there is no {' or '.join(named)} in {folder}: name it in `build.dockerfile`")
+
+
+def digest_of(source: Path, build: Build) -> str:
+    """What goes into a build, in 20 digits: the files of its context, its Dockerfile, its arguments."""
+    folder = context_of(source, build)
+    digest = hashlib.blake2b(digest_size=10)
+    told = [_dockerfile(folder, build).read_text(errors="replace"), build.target, sorted(build.args.items())]
+    digest.update(json.dumps(told).encode())
+    for top, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one not in LEFT_OUT)
+        for name in sorted(files):
+            path = Path(top, name)
+            digest.update(f"\0{path.relative_to(folder)}\0{path.lstat().st_mode:o}\0".encode(errors="surrogateescape"))
+            try:
+                digest.update(str(path.readlink()).encode() if path.is_symlink() else _content(path))
+            except OSError as error:
+                raise CannotTell(f"{path} goes into an image and cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:
+    folder = context_of(job.source, build)
+    argv = [
+        engine.program, "build", "--tag", tag, "--file", str(_dockerfile(folder, build)), "--label", f"{LABEL}=1",
+        *(["--target", build.target] if build.target else []),
+        *(word for name, value in build.args.items() for word in ("--build-arg", f"{name}={value}")),
+        str(folder),
+    ]  # fmt: skip
+    limit = min(job.timeout or BUILDING, BUILDING)
+    try:
+        done = await spawn(ctx, argv, cwd=folder, env=engine.extra, timeout=limit, whole=job.log)
+    except TimedOut as error:
+        raise TimedOut(
+            f"the image of {job.name} was not built within {limit:g} s", error.stdout, error.stderr
+        ) from None
+    if done.ok:
+        return
+    lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    last = ctx.masked(lines[-1] if lines else "it said nothing")[:300]
+    for pattern, _, _ in REFUSALS:
+        # What the engine could not do says nothing of the product; a command of the Dockerfile that fails does.
+        if re.search(pattern, last, re.IGNORECASE) and "while running runtime" not in last.lower():
+            raise CannotTell(f"the image of {job.name} could not be built: {last}", evidence="\n".join(lines[-20:]))
+    raise StepFailed(f"its image cannot be built: {last}", evidence=ctx.masked("\n".join(lines[-20:])))
