@@ -67,8 +67,10 @@ class Containers:
 
     async def prepare(self, ctx: Context) -> None:
         """Find the engine, see to the image, make the trial's network."""
+        from seatrial.providers.containers.giving_back import HIDING
         from seatrial.providers.containers.ground import lay
 
+        HIDING[ctx.trial_id] = ctx.masked
         async with self._laying:
             if self._ground is None:
                 self._ground = await lay(ctx, self._settings)
@@ -176,9 +178,9 @@ class Containers:
 
     async def console(self, node: Node) -> str:
         """What its init and the image's own program wrote (the last 64 KiB)."""
-        from seatrial.providers.containers.giving_back import log_of
+        from seatrial.providers.containers.giving_back import log_of, tail_of
 
-        return (await log_of(_engine(node), _container(node)))[-TAIL:]
+        return tail_of(await log_of(_engine(node), _container(node)), TAIL)
 
     def enter(self, node: Node) -> Sequence[str]:
         """The engine's exec, for a person."""

@@ -14,7 +14,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NotRunning, refusal
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
-from seatrial.providers.containers.giving_back import log_of
+from seatrial.providers.containers.giving_back import log_of, tail_of
 from seatrial.providers.containers.ground import Ground
 from seatrial.providers.containers.settings import IMAGE, Settings, Size, size_of
 from seatrial.spi import Context
@@ -84,7 +84,7 @@ async def make(
         raise CannotTell(
             f"providers.containers.ssh is `yes`, and {settings.image} has no SSH server that starts "
             "(/usr/sbin/sshd); set it to `auto` or `no`, or take an image with openssh-server",
-            evidence=await log_of(engine, plan.container),
+            evidence=tail_of(await log_of(engine, plan.container), 4000),
         )
     host, port = (plan.address, SSH_PORT) if ground.reachable else (LOOPBACK, published.get("ssh", 0))
     known = {"host": host, "port": port, "user": settings.user, "key": str(ground.key), "known_host": public}
@@ -199,7 +199,9 @@ async def _through(engine: Engine, plan: Plan) -> None:
             await _still_up(engine, plan)
             if clock() > until:
                 log = await log_of(engine, plan.container)
-                raise CannotTell(f"the init of {plan.name} was not through within {UP:g} s", evidence=log[-4000:])
+                raise CannotTell(
+                    f"the init of {plan.name} was not through within {UP:g} s", evidence=tail_of(log, 4000)
+                )
         await asyncio.sleep(0.01)
 
 
@@ -209,10 +211,9 @@ async def _still_up(engine: Engine, plan: Plan) -> None:
     status = (await engine.call("container", "inspect", "--format", form, plan.container, what=what)).strip()
     if not status.startswith("running"):
         log = await log_of(engine, plan.container)
-        raise CannotTell(
-            f"the container {plan.name} did not come up: it is {status}; it said: {log.strip()[-300:] or 'nothing'}",
-            evidence=log[-4000:],
-        )
+        said = tail_of(log.strip(), 300) or "nothing"
+        why = f"the container {plan.name} did not come up: it is {status}; it said: {said}"
+        raise CannotTell(why, evidence=tail_of(log, 4000))
 
 
 async def _has_folder(engine: Engine, plan: Plan) -> bool:
