@@ -124,7 +124,7 @@ def said_by(done: Finished) -> str:
     """The line that says why: engines warn first and err last."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("Error", "docker: "))] or lines
-    return told[-1].removeprefix("Error: ")[:500] if told else "nothing"
+    return told[-1].removeprefix("docker: ").removeprefix("Error: ")[:500] if told else "nothing"
 
 
 async def clients_gone(engine: Engine, names: Sequence[str], seconds: float = 30.0) -> None:
