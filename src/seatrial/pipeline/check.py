@@ -104,7 +104,8 @@ class PipelineCheck:
             log.keep()
             log.tell([], str(error))
             raise Overrun(str(error), evidence=log.evidence) from error
-        except CannotTell as error:
+        except (CannotTell, StepFailed) as error:
+            log.keep()
             log.tell([], str(error))
             raise
         finally:
@@ -174,7 +175,7 @@ class PipelineCheck:
         within = folder if self._taken(ctx) else Path(self.source)
         kept = []
         for pattern in self.artifacts:
-            files = [one for one in sorted(folder.glob(pattern)) if one.is_file()]
+            files = [one for one in sorted(folder.glob(_files(pattern))) if one.is_file()]
             if not files:
                 log.tell([])
                 raise StepFailed(f"it left no file that is like {pattern!r}, which it declares as an artifact")
@@ -196,3 +197,8 @@ def _ended(code: int, last: str) -> str:
 def _argv(run: Argv) -> tuple[str, ...]:
     # Of a text with several commands each has to pass: without -e the last alone would decide.
     return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
+
+
+def _files(pattern: str) -> str:
+    # `dist/**` alone is like the folders in it, and nobody means these.
+    return f"{pattern}/*" if pattern.endswith("**") else pattern

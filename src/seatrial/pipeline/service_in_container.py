@@ -42,11 +42,10 @@ class Contained:
         status, code = await status_of(self.engine, self.container)
         return "" if status == "running" else f"did not stay up: its container is {status}, with {code}"
 
-    async def log(self) -> str:
-        return await log_of(self.engine, self.container)
-
-    async def end(self) -> None:
+    async def end(self) -> str:
+        text = await log_of(self.engine, self.container)
         await self.ctx.give_back("container", self.container)
+        return text
 
 
 async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Contained:

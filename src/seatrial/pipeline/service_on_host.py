@@ -65,18 +65,16 @@ class OnHost:
             return ""
         return f"did not stay up: {self.command_of.host.command[0]} ended with {self.running.result().exit_code}"
 
-    async def log(self) -> str:
-        try:
-            return self.file.read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    async def end(self) -> None:
+    async def end(self) -> str:
         if self.running is not None:
             await self.ctx.give_back("server", f"{self.ctx.trial_id}-{self.name}")
             self.running.cancel()
             await asyncio.wait([self.running])
         await self.ctx.give_back("folder", f"{self.ctx.trial_id}-{self.name}")
+        try:  # only now: what it said last is written when it has ended
+            return self.file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,8 @@ class Standing(Protocol):
     async def ended(self) -> str:
         """How it ended; empty: it still runs."""
 
-    async def log(self) -> str:
-        """What it wrote, secrets in it."""
-
-    async def end(self) -> None:
-        """End it, and give all of it back."""
+    async def end(self) -> str:
+        """End it, and give all of it back; what it wrote, secrets in it."""
 
 
 class Services:
@@ -129,9 +126,7 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Sta
     try:
         await _healthy(ctx, name, service, standing)
     except BaseException as error:
-        text = ctx.masked(await standing.log())
-        _keep_log(ctx, name, text)
-        await _ended(ctx, name, standing, kept=True)
+        text = await _ended(ctx, name, standing)
         if not isinstance(error, CannotTell):
             raise
         lines = [line for line in text.splitlines() if line.strip()][-LINES:]
@@ -215,20 +210,18 @@ async def _listens(port: int, timeout: float) -> str:
     return f"port {port} was closed at once" if closed else ""
 
 
-async def _ended(ctx: Context, name: str, standing: Standing, *, kept: bool = False) -> None:
+async def _ended(ctx: Context, name: str, standing: Standing) -> str:
+    """End it, and keep what it wrote, which is also returned, its secrets hidden."""
     try:
-        if not kept:
-            _keep_log(ctx, name, ctx.masked(await standing.log()))
-        await standing.end()
+        text = ctx.masked(await standing.end())
     except (SeatrialError, OSError) as error:
         ctx.log(f"the service {name} did not end in order: {error}", "warning")
-
-
-def _keep_log(ctx: Context, name: str, text: str) -> None:
+        return ""
     if text.strip():
         file = ctx.artifacts / "logs" / f"service-{name}.log"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return text
 
 
 def _system(ctx: Context) -> Any:

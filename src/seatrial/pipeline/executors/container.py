@@ -15,6 +15,7 @@ from seatrial.links.caches import cache_folder
 from seatrial.links.containers import Engine, NoSuchThing, refusal, said_by
 from seatrial.links.engine_things import environment_words, labelled, status_of
 from seatrial.links.engines import detail_of
+from seatrial.links.process import TimedOut
 from seatrial.links.spawned import spawn
 from seatrial.pipeline.executors import Job
 from seatrial.pipeline.executors.images import image_id, image_of
@@ -129,7 +130,11 @@ def _user(engine: Engine) -> list[str]:
 async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finished:
     """Start it and stay until it ends; TimedOut, CannotTell when it did not even start."""
     argv = [engine.program, "start", "--attach", "--sig-proxy=false", name]
-    done = await spawn(ctx, argv, cwd=job.source, env=engine.extra, timeout=job.timeout, whole=job.log)
+    try:
+        done = await spawn(ctx, argv, cwd=job.source, env=engine.extra, timeout=job.timeout, whole=job.log)
+    except TimedOut as error:
+        told = f"{job.argv[0]} did not end within {job.timeout:g} s"
+        raise TimedOut(told, error.stdout, error.stderr) from error
     if done.exit_code in (0, 1) and engine.podman:
         return done
     status, code = await status_of(engine, name)
