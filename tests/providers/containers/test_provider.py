@@ -161,9 +161,10 @@ def test_limits_and_volumes_are_the_suites_and_volumes_go_with_their_node(tmp_pa
 def test_ports_are_published_on_loopback_when_that_is_asked_for(tmp_path):
     async def scene():
         async with trial(tmp_path, publish="yes") as ctx:
-            node = await ctx.create_node(NodeSpec(name="n11", ports={"ssh2": 22}))
+            node = await up(ctx, NodeSpec(name="n11", ports={"a": 0, "b": 20001, "c": 0, "ssh2": 22}))
             published = int(node.detail["published"]["ssh2"])
-            assert node.ports == {"ssh2": 22}
+            assert (node.ports["b"], node.ports["ssh2"]) == (20001, 22)
+            assert len(set(node.ports.values())) == 4
             reader, writer = await asyncio.open_connection("127.0.0.1", published)
             assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"SSH-2.0-OpenSSH")
             writer.close()
@@ -370,7 +371,7 @@ def _fill(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "ready", "tried"),
     [
-        ({}, True, "a container of .* was started by .*podman.*, and removed"),
+        ({}, True, "a container of .* was started on a network of its own by .*podman.*, and removed"),
         ({"image": "localhost/none"}, False, "its store has no image localhost/none"),
         ({"engine": "/opt/none/docker"}, False, "/opt/none/docker is not installed"),
         ({"image": ""}, True, ""),

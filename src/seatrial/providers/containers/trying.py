@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+
 from seatrial.errors import CannotTell, ToolMissing
-from seatrial.links.containers import NoSuchImage, said_by
-from seatrial.links.engines import configured, find
+from seatrial.links.containers import Engine, NoSuchImage, said_by
+from seatrial.links.engines import TRY, configured, find
 from seatrial.providers.containers.settings import Settings
 from seatrial.spi import Readiness
 
@@ -32,11 +35,28 @@ async def readiness(settings: Settings) -> Readiness:
         return Readiness(False, told, f"make it, or bring it: {engine.name} pull {settings.image}")
     except CannotTell as error:
         return Readiness(False, str(error))
-    argv = ["run", "--rm", "--label", "seatrial.try=1", "--entrypoint", "/bin/sh", settings.image, "-c", "exit 0"]
     try:
-        done = await engine.attempt(*argv, what=f"starting a container of {settings.image}", timeout=30)
+        why = await _started(engine, settings.image)
     except CannotTell as error:
         return Readiness(False, f"{error} ({engine.program}{own})")
-    if not done.ok:
-        return Readiness(False, f"{engine.program}{own} starts no container of {settings.image}: {said_by(done)}")
-    return Readiness(True, f"a container of {settings.image} was started by {engine.program}{own}, and removed")
+    if why:
+        return Readiness(False, f"{engine.program}{own} starts no container of {settings.image}: {why}")
+    did = f"a container of {settings.image} was started on a network of its own by {engine.program}{own}"
+    return Readiness(True, f"{did}, and removed")
+
+
+async def _started(engine: Engine, image: str) -> str:
+    """Why a container of the image does not start on a network made for it; empty: it did. Both are given back."""
+    name, label = f"seatrial-try-{secrets.token_hex(6)}", ("--label", "seatrial.try=1")
+    argv = ["run", "--rm", "--name", name, "--network", name, *label, "--entrypoint", "/bin/sh", image, "-c", "exit 0"]
+    try:
+        await engine.make("network", "create", *label, name, what="making a network")
+        done = await engine.attempt(*argv, what=f"starting a container of {image}", timeout=TRY)
+        return "" if done.ok else said_by(done)
+    finally:
+        await asyncio.shield(_given_back(engine, name))
+
+
+async def _given_back(engine: Engine, name: str) -> None:
+    await engine.attempt("rm", "--force", "--volumes", name, what=f"giving back {name}")
+    await engine.attempt("network", "rm", name, what=f"giving back {name}")
