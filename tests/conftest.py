@@ -51,6 +51,14 @@ def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     assert not left, "the tests of this process left behind: " + ", ".join(left)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def a_cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests find out about engines that end with them is not remembered for the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEATRIAL_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def podman() -> Mapping[str, str]:
     """What the environment of a test's own call of podman has to hold beside ours, so that it works here."""
