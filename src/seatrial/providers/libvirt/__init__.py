@@ -7,7 +7,16 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, Overrun, ToolMissing, UsageError
+from seatrial.errors import (
+    CannotTell,
+    ExtraMissing,
+    LinkDown,
+    LinkLost,
+    Overrun,
+    SeatrialError,
+    ToolMissing,
+    UsageError,
+)
 from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
@@ -173,8 +182,17 @@ class Libvirt:
         name = _domain(node)
         known = self._links.get(name)
         if known is None or known.node != node:
-            known = self._links[name] = MachineLink(node, self.console)
+            known = self._links[name] = MachineLink(node, self.console, self._excuse)
         return known
+
+    async def _excuse(self, node: Node) -> None:
+        """Raise Frozen when a machine cannot answer because of this host; else the link's own words stand."""
+        try:
+            await self._power(node)
+        except machine.Frozen:
+            raise
+        except SeatrialError:
+            return
 
     async def state(self, node: Node) -> PowerState:
         """As libvirt says it; CannotTell for one that this host froze because its disk is full."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from seatrial.errors import LinkDown, SeatrialError
+from seatrial.errors import LinkDown, LinkLost, SeatrialError
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
 from seatrial.providers.libvirt.console import panic, tail
@@ -18,12 +19,25 @@ LOGIN = 60.0
 
 
 class MachineLink(SSHLink):
-    """A way into a machine; LinkDown says so when its kernel has panicked."""
+    """A way into a machine; LinkDown says so when its kernel has panicked. When it does not answer because this host
+    froze it, `excuse` has the chance to raise that instead."""
 
-    def __init__(self, node: Node, console: Callable[[Node], Awaitable[str]]) -> None:
+    def __init__(
+        self, node: Node, console: Callable[[Node], Awaitable[str]], excuse: Callable[[Node], Awaitable[None]]
+    ) -> None:
         super().__init__(node, login_timeout=LOGIN)
         self.node = node
         self._console = console
+        self._excuse = excuse
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, what: str, timeout: float) -> AsyncIterator[None]:
+        try:
+            async with super()._in_time(what, timeout):
+                yield
+        except (LinkDown, LinkLost, TimeoutError):
+            await self._excuse(self.node)
+            raise
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         try:

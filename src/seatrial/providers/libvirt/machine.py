@@ -25,13 +25,17 @@ DRAINED = 0.05
 """Seconds in which a QEMU whose cable is unplugged has read, and thrown away, what was sent to it before."""
 
 
+class Frozen(CannotTell):
+    """QEMU froze a machine whose disk cannot be written any more on this host."""
+
+
 def define(connection: Any, text: str) -> None:
     """Define it and switch it on."""
     connection.defineXML(text).create()
 
 
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
-    """Its power, and libvirt's reason; one that does not exist has none. CannotTell when its disk could not be
+    """Its power, and libvirt's reason; one that does not exist has none. Frozen when its disk could not be
     written any more, which is nobody's fault but this host's."""
     lib = library()
     try:
@@ -50,7 +54,7 @@ def power(connection: Any, name: str) -> tuple[PowerState, str]:
             broken = (
                 ", ".join(f"{disk}: {why}" for disk, why in _disk_errors(domain).items()) or "a disk cannot be used"
             )
-            raise CannotTell(
+            raise Frozen(
                 f"the machine {name} was frozen, for its disk cannot be written on this host ({broken}): "
                 "free some disk space, or set providers.libvirt.folder elsewhere"
             )
