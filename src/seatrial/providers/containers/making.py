@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,7 +105,8 @@ async def _ports(
     """The node's ports, and under which of 127.0.0.1 this host has them too."""
     wanted = dict(sorted(spec.ports.items()))
     if ground.reachable:
-        ports = {name: port or FIRST_PORT + at for at, (name, port) in enumerate(wanted.items())}
+        free = (number for number in itertools.count(FIRST_PORT) if number not in wanted.values())
+        ports = {name: port or next(free) for name, port in wanted.items()}
         if settings.publish != "yes":
             return ports, {}
         return ports, {name: await ctx.lease_port() for name in ports}
