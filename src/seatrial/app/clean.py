@@ -175,7 +175,11 @@ def _row(resource: Resource, error: str) -> dict[str, str]:
 def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Path | None) -> dict[str, Provider]:
     """The providers that a run used, by its ledger and by what its journal says was planned, as far as they can be
     made: of one that cannot, the ledger's own sweep says why it gives nothing back."""
-    names = {name for entry in out for kind, _, name in [entry.resource.owner.partition(":")] if kind == "provider"}
+    owned = {(kind, name) for entry in out for kind, _, name in [entry.resource.owner.partition(":")]}
+    names = {name for kind, name in owned if kind == "provider"}
+    for kind, name in owned:
+        if kind == "system" and registry.knows(kind, name):
+            names |= set(getattr(registry.get(kind, name), "listed_by", ()))
     if folder is not None and (folder / "events.jsonl").is_file():
         planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
         names |= {str(event.data.get("provider")) for event in planned}

@@ -94,8 +94,8 @@ class Log:
         """The event that reports fold: problems with their places, the useful lines, where the log is."""
         listed = list(found)
         told: list[Mapping[str, Any]] = [
-            {"file": one.file, "path": self._path(one.file), "line": one.line, "column": one.column,
-             "severity": one.severity, "message": one.message}
+            {"file": one.file.removeprefix(f"{INSIDE}/"), "path": self._path(one.file), "line": one.line,
+             "column": one.column, "severity": one.severity, "message": one.message}
             for one in listed[:MOST]
         ]  # fmt: skip
         lines = [] if listed else (problems.useful(self._text, 8) or [why] * bool(why))

@@ -62,7 +62,8 @@ async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Co
     outside = View(address=LOOPBACK, ports=published)
     env = expressions.bind(dict(service.env), {**ctx.names(), "service": inside.names(name)})
     container = f"{ctx.trial_id}-service-{name}"
-    words, environment = environment_words(env, ctx.state / f"service-{name}.env")
+    texts = {key: str(value) for key, value in env.items()}
+    words, environment = environment_words(texts, ctx.state / f"service-{name}.env")
     argv = [
         "run", "--detach", "--pull=never", "--name", container, "--hostname", name,
         *(["--log-driver=k8s-file"] if engine.podman else []),

@@ -120,7 +120,7 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     view = View(address=LOOPBACK, ports=ports, folder=str(folder))
     names = {**ctx.names(), "service": view.names(name)}
     given = expressions.bind({**service.env, **host.env}, names)
-    env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **given}
+    env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
     programs = Programs(host, folder, env, names)
     programs.argv(host.command)  # what is not installed is told before anything is made
 

@@ -177,8 +177,8 @@ async def _look(ctx: Context, name: str, service: Service, standing: Standing, t
         return ""
     if health.command:
         view = standing.inside or standing.outside
-        argv = tuple(expressions.bind(health.command, {**ctx.names(), "service": view.names(name)}))
-        return await standing.command(argv, timeout)
+        argv = expressions.bind(health.command, {**ctx.names(), "service": view.names(name)})
+        return await standing.command(tuple(map(str, argv)), timeout)
     if health.tcp:
         return await _listens(standing.outside.ports[health.tcp], timeout)
     from seatrial.links.http import request

@@ -25,6 +25,9 @@ BUILDING = 1800.0
 
 NAME = "localhost/seatrial-build"
 LABEL = "seatrial.build"
+NOT_BROUGHT = r"initializing source|pinging container registry|pull access denied|failed to (resolve|do request)"
+"""What engines say when the image that a build begins with cannot be had."""
+
 LEFT_OUT = (".git", ".seatrial")
 """Folders of a context that never decide what is built."""
 
@@ -138,8 +141,9 @@ async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str)
         return
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
     last = ctx.masked(lines[-1] if lines else "it said nothing")[:300]
-    for pattern, _, _ in REFUSALS:
-        # What the engine could not do says nothing of the product; a command of the Dockerfile that fails does.
-        if re.search(pattern, last, re.IGNORECASE) and "while running runtime" not in last.lower():
-            raise CannotTell(f"the image of {job.name} could not be built: {last}", evidence="\n".join(lines[-20:]))
+    # What the engine could not do says nothing of the product; a command of the Dockerfile that fails does.
+    if "while running runtime" not in last and any(
+        re.search(pattern, last, re.IGNORECASE) for pattern in (NOT_BROUGHT, *(one for one, _, _ in REFUSALS))
+    ):
+        raise CannotTell(f"the image of {job.name} could not be built: {last}", evidence="\n".join(lines[-20:]))
     raise StepFailed(f"its image cannot be built: {last}", evidence=ctx.masked("\n".join(lines[-20:])))
