@@ -22,6 +22,11 @@ def machines(uri: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def inhabitants(uri: str) -> list[int]:
+    """The processes of the test process's own daemon, and those that it started: QEMU, dnsmasq."""
+    return list(leftovers.inhabitants(Path(uri.partition("socket=")[2]).parents[1]))
+
+
 def daemon(uri: str) -> int:
-    """A process of the test process's own daemon, which has a view of the file system of its own."""
-    return next(leftovers.inhabitants(Path(uri.partition("socket=")[2]).parents[1]))
+    """One of them: they have a view of the file system of their own."""
+    return inhabitants(uri)[0]
