@@ -1,0 +1,118 @@
+"""`seatrial preflight` and its cache through the real command: cold, warm, one file changed, and what is never kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.harness import Document, Harbour
+
+
+@pytest.fixture
+def cached(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> Harbour:
+    for at in range(10):
+        (harbour.folder / f"in{at}").mkdir()
+        (harbour.folder / f"in{at}/a.txt").write_text("1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(harbour.folder / "kept"))
+    return harbour
+
+
+def told(harbour: Harbour, checks: dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any]:
+    """The checks of a run by name, as JSON."""
+    document: Document = {"pipeline": {"stages": {"s": {"checks": checks}}, **more}}
+    harbour.write("pipeline.json", document)
+    done = harbour.seatrial("preflight", "--format", "json", *arguments)
+    assert done.stdout, done.stderr
+    return {one["name"]: one for one in json.loads(done.stdout)["stages"]["s"]["checks"]}
+
+
+def taken(found: dict[str, Any]) -> list[str]:
+    return [name for name, one in found.items() if one.get("cached")]
+
+
+def test_cold_warm_and_one_file_changed(cached: Harbour) -> None:
+    checks = {
+        f"c{at}": {"run": f"cat in{at}/*; mkdir -p out{at}; cp in{at}/a.txt out{at}/", "inputs": [f"in{at}/**"],
+                   "artifacts": [f"out{at}/*"]}
+        for at in range(10)
+    }  # fmt: skip
+    times, names = {}, list(checks)
+    for what, expected in (("cold", []), ("warm", names), ("one file changed", names[:3] + names[4:])):
+        if what == "one file changed":
+            (cached.folder / "in3/a.txt").write_text("2")
+        shutil.rmtree(cached.folder / "out5", ignore_errors=True)
+        began = time.monotonic()
+        found = told(cached, checks)
+        times[what] = round(time.monotonic() - began, 2)
+        assert taken(found) == expected, what
+        assert (cached.folder / "out5/a.txt").read_text() == "1", what
+    print(times)
+    done = cached.seatrial("preflight")
+    assert done.stdout.count("(cached)") == 10
+    assert taken(told(cached, checks, "--no-cache")) == []
+    assert cached.left() == []
+
+
+def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: Harbour) -> None:
+    (cached.folder / ".env").write_text("TOKEN=hunter2-hunter2\n")
+    kept = {"inputs": ["in0/**"]}
+    checks = {
+        "fails": {"run": "exit 1", **kept},
+        "may": {"run": "exit 1", **kept, "allow_failure": True},
+        "unknown": {"run": ["no-such-tool"], **kept},
+        "plain": {"run": "true"},
+        "said": {"run": "true", **kept, "cache": False},
+        "typo": {"run": "true", "inputs": ["inn/**"]},
+        "tells": {"run": "echo $TOKEN", **kept, "outputs": {"it": "stdout"}},
+        "writes": {"run": "mkdir -p o; echo $TOKEN | base64 >o/x", **kept, "artifacts": ["o/*"]},
+        "changes": {"run": "date +%N >>in1/a.txt", "inputs": ["in1/**"]},
+    }
+    secrets = {"secrets": {"required": ["TOKEN"], "from": [{"file": ".env"}]}}
+    for _ in range(2):
+        found = told(cached, checks, "--explain", **secrets)
+        assert taken(found) == []
+    why = {name: " ".join(one["cache"]) for name, one in found.items()}
+    for name, words in {
+        "plain": "declares no `inputs`",
+        "said": "`cache: false`",
+        "typo": "'inn/**' is like no file",
+        "tells": "a secret is in its outputs",
+        "writes": "a secret is in its artifact o/x",
+        "changes": "in1/a.txt changed",
+        "unknown": "no program 'no-such-tool'",
+    }.items():
+        assert words in why[name], (name, why[name])
+    held = b"".join(one.read_bytes() for one in Path(cached.folder / "kept").rglob("*") if one.is_file())
+    assert b"hunter2" not in held
+
+
+def test_explain_names_what_changed(cached: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = {"run": "cat in0/*", "inputs": ["in0/**"], "env": {"A": "1"}, "env_inputs": ["AROUND"]}
+    assert told(cached, {"c": check}, "--explain")["c"]["cache"] == ["no result of it was kept yet"]
+    assert told(cached, {"c": check}, "--explain")["c"]["cache"] == ["nothing that it depends on changed"]
+    (cached.folder / "in0/a.txt").write_text("2")
+    monkeypatch.setenv("AROUND", "1")
+    found = told(cached, {"c": {**check, "run": "cat in0/a.txt", "env": {"A": "2"}}}, "--explain")
+    assert found["c"]["cache"] == [
+        "in0/a.txt changed",
+        "the variable A changed",
+        "the variable AROUND around it is new",
+        "the command changed",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_files_that_are_read_and_not_declared_are_told_and_the_result_is_not_kept(cached: Harbour) -> None:
+    checks = {"c": {"run": "cat in0/a.txt in1/a.txt; echo x >new; cat new", "inputs": ["in0/**"]}}
+    assert taken(told(cached, checks)) == []
+    assert taken(told(cached, checks)) == ["c"]
+    done = cached.seatrial("preflight", "--trace-inputs")
+    assert "warning: s/c read files that its inputs do not cover; add to `inputs`: in1/a.txt\n" in done.stdout
+    assert taken(told(cached, checks)) == []  # what was kept before is gone, too
+    checks["c"]["inputs"].append("in1/a.txt")
+    told(cached, checks, "--trace-inputs")
+    assert taken(told(cached, checks)) == ["c"]
