@@ -157,7 +157,9 @@ class Visit:
         return self._variables.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
 
     async def _told_by(self, tool: Sequence[str]) -> str:
-        return await self._cache.told_by(self._ctx, tool, self._folder, self._variables)
+        # Where services will be is not known yet, and is no part of a version.
+        known = {name: value for name, value in self._variables.items() if "\0" not in value}
+        return await self._cache.told_by(self._ctx, tool, self._folder, known)
 
     def _program(self) -> Mapping[str, str]:
         """The program that is run, by what is in it: another version of it is another program."""
