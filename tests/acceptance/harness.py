@@ -91,14 +91,24 @@ Lister = Callable[[Harbour], Sequence[str]]
 
 
 def killed_at_record(
-    harbour: Harbour, document: Path | str, record: int, *, when: str, arguments: Sequence[object] = ()
+    harbour: Harbour,
+    document: Path | str,
+    record: int,
+    *,
+    when: str,
+    arguments: Sequence[object] = (),
+    command: str = "run",
 ) -> bool:
     """Run a document with SIGKILL at the n-th record of its ledger (`before` or `after` it is written); whether it was
     killed: it ends by itself when it has fewer records, and then it has to pass."""
-    (harbour.folder / "killer.py").write_text(LEDGER_KILLER)
+    # A command that takes no plugin has it from the start of its Python.
+    killer = harbour.folder / "killer" / ("killer.py" if command == "run" else "sitecustomize.py")
+    killer.parent.mkdir()
+    killer.write_text(LEDGER_KILLER)
     environment = {**harbour.environment, "KILL_AT": str(record), "KILL_WHEN": when}
-    plugin = ("--plugin", "killer.py", "--format", "none")
-    done = harbour.seatrial("run", document, *plugin, *arguments, env=environment, timeout=300)
+    plugin = ("--plugin", killer, "--format", "none") if command == "run" else ()
+    environment |= {} if plugin else {"PYTHONPATH": str(killer.parent)}
+    done = harbour.seatrial(command, document, *plugin, *arguments, env=environment, timeout=300)
     if done.returncode == 0:
         return False
     why = [(row["error"], row["evidence"]) for row in harbour.results()["results"]] if done.returncode > 0 else ""
@@ -126,18 +136,19 @@ def kill_at_records(
     when: str,
     first: int = 1,
     step: int = 1,
+    command: str = "run",
 ) -> int:
     """Kill a run at its first, first + step, … ledger record, each in a project of its own, and clean after each.
 
-    `make` writes the project's settings and its document, and says the arguments of `run`, the document first. The
-    number of runs that were killed.
+    `make` writes the project's settings and its document, and says the arguments of the command, the document first.
+    The number of runs that were killed.
     """
     record, killed = first, 0
     while True:
         harbour = Harbour(folder / f"{when}-{record}")
         harbour.folder.mkdir(parents=True)
         document, *arguments = make(harbour)
-        if not killed_at_record(harbour, str(document), record, when=when, arguments=arguments):
+        if not killed_at_record(harbour, str(document), record, when=when, arguments=arguments, command=command):
             assert_clean_leaves_nothing(harbour, listers, "a run that ended by itself")
             return killed
         assert_clean_leaves_nothing(harbour, listers, f"killed {when} record {record}")

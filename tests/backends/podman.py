@@ -12,7 +12,17 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.images.engines import CONFIGURATION, IMAGE
+from scripts.images.engines import CONFIGURATION, IMAGE, POSTGRES
+
+
+@functools.cache
+def no_database() -> str | None:
+    """Why no container with a database can be started here, or None."""
+    if why := why_not():
+        return why
+    if _run(["podman", "image", "exists", POSTGRES]).returncode:
+        return f"podman has no image {POSTGRES}: `make backends` makes it"
+    return None
 
 
 @functools.cache

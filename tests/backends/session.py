@@ -46,6 +46,7 @@ KNOWN: Mapping[str, Callable[[], str | None]] = {
     "etcd": lambda: programs.why_not("etcd", "etcd-server"),
     "postgresql": lambda: programs.why_not("postgres", "postgresql"),
     "podman": podman.why_not,
+    "postgresql in podman": podman.no_database,
     "docker": _docker,
     "libvirt": _libvirt,
 }

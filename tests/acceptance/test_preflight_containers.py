@@ -1,0 +1,387 @@
+"""`seatrial preflight` with checks in containers and services beside them, on a real engine and on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripts.images.engines import IMAGE, POSTGRES
+from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
+from tests.acceptance.harness import (
+    Document,
+    Harbour,
+    assert_clean_leaves_nothing,
+    kill_at_records,
+    processes_of,
+    until,
+)
+
+SECRET = "sesame-of-the-database-4711"
+WAIT = 300.0
+"""Seconds that a container may take on a busy machine."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        cache_of_tests(patch, tmp_path_factory)
+        yield
+
+
+def pipeline(checks: dict[str, Any], **more: Any) -> Document:
+    return {"pipeline": {"name": "Boxes", "stages": {"build": {"checks": checks}}, **more}}
+
+
+def preflight(harbour: Harbour, document: Document, *arguments: str, **env: str) -> dict[str, Any]:
+    """The JSON of a run, by the name of each check; after it nothing is left."""
+    harbour.write("pipeline.json", document)
+    environment = {**harbour.environment, **env}
+    done = harbour.seatrial("preflight", "--format", "json", *arguments, timeout=WAIT, env=environment)
+    assert done.stdout, done.stderr
+    data: dict[str, Any] = json.loads(done.stdout)
+    assert data["exit_code"] == done.returncode
+    assert harbour.left() == []
+    return data
+
+
+def checks_of(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for stage in data["stages"].values() for check in stage["checks"]}
+
+
+def log_of(data: dict[str, Any], name: str) -> str:
+    (file,) = Path(data["folder"]).rglob(f"logs/build-{name}.log")
+    return file.read_text()
+
+
+def inside(run: Any, **more: Any) -> Document:
+    return {"run": run, "image": IMAGE, **more}
+
+
+@pytest.mark.backend("podman")
+def test_checks_run_in_containers_and_the_host_stays_clean(harbour: Harbour) -> None:
+    source = harbour.folder / "src"
+    (source / "app").mkdir(parents=True)
+    (source / "app" / "x.py").write_text("x = 1\n")
+    seen = "import json,os; print(json.dumps(dict(os.environ)))"
+    checks = {
+        "fixed": inside("test -e x.py; ! touch y 2>/dev/null; touch /tmp/z; pwd", cwd="app"),
+        "copy": inside("echo x >> x.py; mkdir dist; cp x.py dist/y.py", cwd="app", source="copy",
+                       artifacts=["dist/**"]),
+        "sees": inside(["python3", "-c", seen], env={"PATH": "/usr/bin:/bin", "LINES": "a\n'b'", "TOKEN_2": "2"},
+                       outputs={"env": "json"}),
+        "small": inside("cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || true",
+                        memory_gb=0.25, cpus=0.5),
+        "keeps": inside("ls /cache; echo kept > /cache/file"),
+        "red": inside("echo '/source/app/x.py:1: error: bad'; exit 1"),
+        "other": inside("exit 127", expect_exit_code=127),
+        "slow": inside("echo begun; exec sleep 1000", timeout="3s"),
+        "no program": inside(["no-such-program"]),
+        "no folder": inside("true", cwd="nowhere"),
+        "no image": {"run": "true", "image": "localhost/no-such-image"},
+    }  # fmt: skip
+    named = {name.replace(" ", "-"): check for name, check in checks.items()}
+    data = preflight(
+        harbour, pipeline(named, source="src", secrets={"required": ["TOKEN"]}, caches={"ours": "/cache"}), TOKEN=SECRET
+    )
+    told = {name: check["status"] for name, check in checks_of(data).items()}
+    assert told == {
+        **dict.fromkeys(("fixed", "copy", "sees", "small", "keeps", "other"), "passed"),
+        "red": "failed", "slow": "failed",
+        **dict.fromkeys(("no-program", "no-folder", "no-image"), "unknown"),
+    }  # fmt: skip
+    assert log_of(data, "fixed").strip() == "/source/app"
+    assert sorted(one.name for one in source.rglob("*")) == ["app", "x.py"]
+    assert (source / "app" / "x.py").read_text() == "x = 1\n"
+    (kept,) = Path(data["folder"]).rglob("artifacts/build/copy/dist/y.py")
+    assert kept.read_text() == "x = 1\nx\n"
+    assert kept.stat().st_uid == os.getuid()
+    (env,) = [json.loads(log_of(data, "sees"))]
+    assert env["TOKEN"] == "***"
+    assert {name: env[name] for name in ("PATH", "LINES", "TOKEN_2")} == named["sees"]["env"]
+    assert env["E2E_RUN_ID"] in str(kept)
+    assert str(256 * 1024 * 1024) in log_of(data, "small")
+    assert "no-such-program" in checks_of(data)["no-program"]["error"]
+    assert "nowhere" in checks_of(data)["no-folder"]["error"]
+    assert "localhost/no-such-image" in checks_of(data)["no-image"]["error"]
+    assert "sleep did not end within" in checks_of(data)["slow"]["error"] or "/bin/sh did not end" in str(data)
+    assert checks_of(data)["red"]["problems"][0]["file"] == "app/x.py"
+    assert left_in_podman(harbour) == []
+    again = preflight(harbour, pipeline({"keeps": named["keeps"]}, source="src", caches={"ours": "/cache"}))
+    assert log_of(again, "keeps").strip() == "file"
+
+
+@pytest.mark.backend("podman")
+def test_no_secret_is_in_any_command_line(harbour: Harbour) -> None:
+    check = inside(
+        "touch /cache/here; while ! test -e /cache/go; do sleep 0.1; done", env={"B": "${{ secrets.TOKEN }}"}
+    )
+    document = pipeline({"a": check}, secrets={"required": ["TOKEN"]}, caches={"door": "/cache"})
+    harbour.write("pipeline.json", document)
+    process = harbour.start("preflight", env={**harbour.environment, "TOKEN": SECRET})
+    door = Path(os.environ["XDG_CACHE_HOME"]) / "seatrial" / "dependencies" / "door"
+    until((door / "here").exists, "the check", WAIT)
+    lines = [one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline") if one.exists()]
+    (door / "go").touch()
+    out, _ = process.communicate(timeout=WAIT)
+    assert process.returncode == 0, out
+    assert not any(SECRET.encode() in line for line in lines)
+    for file in (door / "here", door / "go"):
+        file.unlink()
+
+
+@pytest.mark.backend("podman")
+def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(harbour: Harbour) -> None:
+    box = harbour.folder / "box"
+    box.mkdir()
+    (box / "Dockerfile").write_text(
+        f"FROM {IMAGE}\nLABEL seatrial.test={harbour.folder.name}\nRUN echo built > /made\nCOPY word /word\n"
+    )
+    (box / "Broken").write_text(f"FROM {IMAGE}\nRUN echo it is broken >&2 && exit 9\n")
+    (box / "Nowhere").write_text("FROM localhost/no-such-image\n")
+    (box / "word").write_text(f"{harbour.folder}\n")
+    checks: Document = {
+        "good": {"run": "cat /made /word", "build": {"context": "box"}},
+        "same": {"run": "cat /made", "build": {"context": "box"}},
+        "broken": {"run": "true", "build": {"context": "box", "dockerfile": "Broken"}},
+        "nowhere": {"run": "true", "build": {"context": "box", "dockerfile": "Nowhere"}},
+        "missing": {"run": "true", "build": {"context": "box", "dockerfile": "Missing"}},
+    }
+    try:
+        data = preflight(harbour, pipeline(checks))
+        told = {name: check["status"] for name, check in checks_of(data).items()}
+        assert told == {"good": "passed", "same": "passed", "broken": "failed", "nowhere": "unknown",
+                        "missing": "unknown"}  # fmt: skip
+        assert log_of(data, "good").endswith(f"built\n{harbour.folder}\n") or "STEP" in log_of(data, "same")
+        assert "it is broken" in log_of(data, "broken")
+        again = preflight(harbour, pipeline({"good": checks["good"]}))
+        assert log_of(again, "good") == f"built\n{harbour.folder}\n"
+    finally:
+        made = engine("images", "--quiet", "--filter", f"label=seatrial.test={harbour.folder.name}").split()
+        for one in made:
+            with suppress(AssertionError):  # its base may have lost its name meanwhile, and be in use
+                engine("rmi", "--force", one)
+
+
+# Services
+
+ASK = """
+import os, socket, sys, urllib.parse
+where = urllib.parse.urlsplit(os.environ["DATABASE_URL"])
+with socket.create_connection((where.hostname, where.port), timeout=20) as line:
+    line.sendall((8).to_bytes(4, "big") + (80877103).to_bytes(4, "big"))  # PostgreSQL: shall we speak TLS?
+    sys.exit(line.recv(1) not in (b"S", b"N"))
+"""
+
+ON_HOST = {
+    "prepare": [
+        ["initdb", "--no-sync", "-D", "${{ service.folder }}/data", "-U", "app", "-A", "trust"],
+    ],
+    "command": ["postgres", "-D", "${{ service.folder }}/data", "-p", "${{ service.ports.sql }}",
+                "-c", "unix_socket_directories=${{ service.folder }}", "-c", "fsync=off"],
+    "user": "postgres",
+}  # fmt: skip
+
+
+def database(**more: Any) -> Document:
+    return {
+        "env": {"POSTGRES_PASSWORD": "${{ secrets.PG }}", "POSTGRES_USER": "app"},
+        "ports": {"sql": 5432},
+        "health": {
+            "command": ["pg_isready", "-h", "${{ service.address }}", "-p", "${{ service.ports.sql }}"],
+            "timeout": WAIT,
+        },
+        "binds": {
+            "DATABASE_URL": "postgresql://app:${{ secrets.PG }}@${{ service.address }}:${{ service.ports.sql }}/app"
+        },
+        **more,
+    }
+
+
+def asking(**more: Any) -> Document:
+    return {"services": ["database"], "timeout": WAIT, **more}
+
+
+@pytest.mark.backend("postgresql in podman")
+def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(harbour: Harbour) -> None:
+    checks = {
+        "inside": inside(["python3", "-c", ASK], **asking(env={"PORT": "${{ services.database.ports.sql }}"})),
+        "outside": {"run": [sys.executable, "-c", ASK], **asking()},
+        "where": {"run": "echo ${{ services.database.address }}", **asking()},
+        "alone": {"run": 'test -z "${DATABASE_URL-}"'},
+    }
+    never = {"image": IMAGE, "health": {"tcp": "x"}, "ports": {"x": 1}}  # nobody asks for it, so it is not started
+    document = pipeline(checks, services={"database": database(image=POSTGRES), "never": never})
+    data = preflight(harbour, document, PG=SECRET)
+    assert {check["status"] for check in checks_of(data).values()} == {"passed"}, data
+    assert log_of(data, "where") == "127.0.0.1\n"
+    (kept,) = Path(data["folder"]).rglob("logs/service-*.log")
+    assert "ready to accept connections" in kept.read_text()
+    assert left_in_podman(harbour) == []
+    for file in Path(data["folder"]).rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.backend("postgresql")
+@pytest.mark.parametrize("how", ["asked for", "no image"])
+def test_a_database_of_this_host_serves_as_well(harbour: Harbour, how: str) -> None:
+    image = {"image": "localhost/no-such-image"} if how == "asked for" else {}
+    service = database(host=ON_HOST, **image)
+    check = {"run": [sys.executable, "-c", ASK], **asking()}
+    arguments = ("--host",) if how == "asked for" else ()
+    data = preflight(harbour, pipeline({"a": check, "b": check}, services={"database": service}), *arguments, PG=SECRET)
+    assert {check["status"] for check in checks_of(data).values()} == {"passed"}, data
+    (kept,) = Path(data["folder"]).rglob("logs/service-database.log")
+    assert "database system is shut down" in kept.read_text()
+    assert folders_left(harbour) == []
+
+
+@pytest.mark.backend("podman")
+@pytest.mark.backend("postgresql")
+def test_a_check_in_a_container_reaches_a_database_of_this_host(harbour: Harbour) -> None:
+    check = inside(["python3", "-c", ASK], **asking())
+    data = preflight(harbour, pipeline({"a": check}, services={"database": database(host=ON_HOST)}), PG=SECRET)
+    assert checks_of(data)["a"]["status"] == "passed", data
+
+
+def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(harbour: Harbour) -> None:
+    service = {"host": {"command": ["no-such-server"]}}
+    data = preflight(harbour, pipeline({"a": {"run": "true", "services": ["db"]}}, services={"db": service}))
+    assert data["exit_code"] == 3
+    assert "'no-such-server' is not there" in checks_of(data)["a"]["error"]
+    assert "host.path" in checks_of(data)["a"]["error"]
+
+
+DEAF = {"command": ["sh", "-c", "echo I am deaf; exec sleep 1000"]}
+DYING = {"command": ["sh", "-c", "echo I cannot go on; exit 7"]}
+
+
+@pytest.mark.parametrize(
+    "host, words", [(DEAF, "was not healthy within"), (DYING, "did not stay up")], ids=["deaf", "dying"]
+)
+def test_a_service_that_never_comes_up_is_unknown_with_its_log(harbour: Harbour, host: Document, words: str) -> None:
+    service = {"host": host, "ports": {"x": 80}, "health": {"tcp": "x", "timeout": "2s"}}
+    checks = {name: {"run": "touch ran", "services": ["db"]} for name in ("a", "b")}
+    data = preflight(harbour, pipeline({**checks, "c": {"run": "true"}}, services={"db": service}))
+    assert data["exit_code"] == 3
+    for name in checks:
+        assert checks_of(data)[name]["status"] == "unknown"
+        assert f"the service db {words}" in checks_of(data)[name]["error"]
+    assert checks_of(data)["c"]["status"] == "passed"
+    assert not (harbour.folder / "ran").exists()
+    (kept,) = Path(data["folder"]).rglob("logs/service-db.log")
+    assert kept.read_text() == ("I am deaf\n" if host is DEAF else "I cannot go on\n")
+
+
+@pytest.mark.backend("postgresql in podman")
+def test_a_database_in_a_container_that_never_comes_up_is_unknown(harbour: Harbour) -> None:
+    service = database(image=POSTGRES, env={})  # it refuses to start without a password
+    document = pipeline({"a": {"run": "true", **asking()}}, services={"database": service})
+    data = preflight(harbour, document, PG=SECRET)
+    assert data["exit_code"] == 3
+    assert "did not stay up" in checks_of(data)["a"]["error"]
+    assert "POSTGRES_PASSWORD has to be set" in checks_of(data)["a"]["error"]
+    assert left_in_podman(harbour) == []
+
+
+# Ended at any time
+
+
+def folders_left(harbour: Harbour) -> list[str]:
+    """Folders and memory of services on this host that carry the name of a trial of this project."""
+    trials = {one.name.rpartition("-")[2] for one in harbour.folder.glob(".seatrial/runs/*/preflight-*")}
+    return [str(one) for one in Path(tempfile.gettempdir()).iterdir() if any(one.name.startswith(t) for t in trials)]
+
+
+def boxes(harbour: Harbour) -> Sequence[object]:
+    """A service in a container, a check in another, one with sources of its own."""
+    service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
+    checks = {
+        "a": inside("true", services=["box"]),
+        "b": inside("true", source="copy"),
+        "c": {"run": "true", "services": ["box"]},
+    }
+    (harbour.folder / "seatrial.toml").write_text("")
+    return [harbour.write("pipeline.json", pipeline(checks, services={"box": service}, budget={"parallel": 1}))]
+
+
+def programs(harbour: Harbour) -> Sequence[object]:
+    """A service of this host."""
+    (harbour.folder / "seatrial.toml").write_text("")
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "${{ service.ports.web }}"]
+    service = {
+        "host": {"prepare": [["mkdir", "data"]], "command": command},
+        "ports": {"web": 80},
+        "health": {"http": "http://${{ service.address }}:${{ service.ports.web }}/", "timeout": WAIT},
+    }
+    check = {"run": "true", "services": ["web"]}
+    return [harbour.write("pipeline.json", pipeline({"a": check}, services={"web": service}))]
+
+
+@pytest.mark.slow
+@pytest.mark.backend("postgresql in podman")
+@pytest.mark.parametrize("chunk", range(2))
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_record_containers_are_given_back(when: str, chunk: int, tmp_path: Path) -> None:
+    listers = [Harbour.left, left_in_podman]
+    killed = kill_at_records(tmp_path, boxes, listers, when=when, first=chunk + 1, step=2, command="preflight")
+    assert killed > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_record_programs_are_given_back(when: str, tmp_path: Path) -> None:
+    killed = kill_at_records(tmp_path, programs, [Harbour.left, folders_left], when=when, command="preflight")
+    assert killed > 4
+
+
+@pytest.mark.backend("postgresql in podman")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
+def test_ended_while_a_container_runs_nothing_is_left(harbour: Harbour, number: signal.Signals) -> None:
+    service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
+    checks = {"a": inside("sleep 1000", services=["box"])}
+    harbour.write("pipeline.json", pipeline(checks, services={"box": service}))
+    (harbour.folder / "seatrial.toml").write_text("")
+    process = harbour.start("preflight")
+    filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+    until(lambda: len(engine("ps", "--quiet", *filters).split()) == 2, "both containers", WAIT)
+    process.send_signal(number)
+    process.communicate(timeout=WAIT)
+    if number is signal.SIGKILL:
+        assert len(engine("ps", "--quiet", *filters).split()) == 2
+        cleaned = assert_clean_leaves_nothing(harbour, [Harbour.left, left_in_podman], "killed")
+        assert "container" in cleaned
+    assert left_in_podman(harbour) == []
+    assert harbour.left() == []
+
+
+@pytest.mark.backend("podman")
+def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: Harbour) -> None:
+    harbour.write("pipeline.json", pipeline({"a": inside("sleep 1000")}))
+    (harbour.folder / "seatrial.toml").write_text("")
+    process = harbour.start("preflight")
+    filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+    until(lambda: engine("ps", "--quiet", *filters), "the container", WAIT)
+    process.kill()
+    process.communicate(timeout=WAIT)
+    for ledger in (harbour.folder / ".seatrial" / "ledger").glob("*.jsonl"):
+        ledger.unlink()
+    cleaned = harbour.seatrial("clean", timeout=WAIT)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert left_in_podman(harbour) == [], cleaned.stdout
+    until(lambda: not processes_of(harbour.folder), "the end of the engine's command")
+
+
+def test_without_an_engine_it_says_so_and_what_to_do(harbour: Harbour) -> None:
+    (harbour.folder / "seatrial.toml").write_text('[providers.containers]\nengine = "no-such-engine"\n')
+    data = preflight(harbour, pipeline({"a": inside("true")}))
+    assert data["exit_code"] == 3
+    assert "no-such-engine is not installed" in checks_of(data)["a"]["error"]
+    assert "--host" in checks_of(data)["a"]["error"]
