@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from seatrial.errors import CannotTell
@@ -43,6 +44,12 @@ class Contained:
         return "" if status == "running" else f"did not stay up: its container is {status}, with {code}"
 
     async def end(self) -> str:
+        # Of one that is just ending the log is whole only when the engine calls it ended.
+        for _ in range(50):
+            status, _code = await status_of(self.engine, self.container)
+            if status not in ("stopped", "stopping"):
+                break
+            await asyncio.sleep(0.1)
         text = await log_of(self.engine, self.container)
         await self.ctx.give_back("container", self.container)
         return text
