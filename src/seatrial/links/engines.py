@@ -82,10 +82,11 @@ def again(detail: Mapping[str, object]) -> Engine:
     """The engine that a record names; a configuration of ours that was deleted since is written again."""
     program, given = str(detail["engine"]), detail.get("engine_environment")
     extra = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
-    engine = Engine(program, kind_of(program), extra)
-    if configured(engine) and not Path(extra["CONTAINERS_CONF"]).is_file():
-        _configure(engine)
-    return engine
+    if "CONTAINERS_CONF" in extra and not Path(extra["CONTAINERS_CONF"]).is_file():
+        # Whatever stood in it, podman keeps its things where it did; of files that are not there it makes an error.
+        extra["CONTAINERS_CONF"] = str(_own_configuration())
+        _configure(Engine(program, kind_of(program), extra))
+    return Engine(program, kind_of(program), extra)
 
 
 def configured(engine: Engine) -> bool:
