@@ -94,8 +94,9 @@ class Engine:
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
     (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
-    (r"no such container|no container with name|no such object|network (\S+ )?not found|no such network|"
-     r"unable to find network|no such volume|no volume with name", NoSuchThing, ""),
+    (r"no such container|no container with name|container not known|layer not known|no such object|"
+     r"network (\S+ )?not found|no such network|unable to find network|no such volume|no volume with name",
+     NoSuchThing, ""),
     (r"container state improper|is not running|is paused|unpause the container", NotRunning, ""),
     (r"address already in use|port is already allocated|bind for .* failed", LeaseTaken,
      "another program holds the port: end it, or publish another"),
