@@ -19,6 +19,9 @@ from seatrial.spi import Finished
 CALL = 60.0
 """Seconds that one call may take."""
 
+LISTED_AGAIN = 20
+"""Times that a list is read anew when others take things away meanwhile."""
+
 
 class NoSuchImage(CannotTell):
     """The engine's store does not hold the image."""
@@ -78,6 +81,18 @@ class Engine:
         if not done.ok:
             raise refusal(self, what, done)
         return done.stdout
+
+    async def names(self, *argv: str, what: str) -> list[str]:
+        """The words of a list. Podman gives up a whole list when one of its things goes while it is read, so that it is
+        read again."""
+        for again in range(LISTED_AGAIN, -1, -1):
+            try:
+                return (await self.call(*argv, what=what)).split()
+            except NoSuchThing:
+                if not again:
+                    raise
+                await asyncio.sleep(0.05)
+        raise AssertionError("the loop returns or raises")
 
     async def make(self, *argv: str, what: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> str:
         """A call that makes something. Cancelled it still waits for the engine's answer, 20 s at most: what is being

@@ -56,7 +56,7 @@ async def _network(engine: Engine, name: str, trial: str) -> None:
     except CannotTell:
         wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
         what = f"listing what is on the network {name}"
-        strays = (await engine.call("ps", "--all", "--quiet", *wanted, what=what)).split() if trial else []
+        strays = await engine.names("ps", "--all", "--quiet", *wanted, what=what) if trial else []
         if not strays:
             raise
         for one in strays:

@@ -14,9 +14,6 @@ from seatrial.providers.containers.ground import OWNER
 
 RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 
-LISTED_AGAIN = 20
-"""Times that a list is read anew when others take containers away meanwhile."""
-
 
 async def listed(engine: Engine, run: str) -> Sequence[Resource]:
     """Containers, then volumes that belong to none of them, then networks: in this order they can be given back."""
@@ -35,7 +32,7 @@ async def listed(engine: Engine, run: str) -> Sequence[Resource]:
 
 async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[str, Any]]:
     what = f"listing every {kind} of ours"
-    names = await _names(engine, what, listing)
+    names = await engine.names(*listing, what=what)
     if not names:
         return []
     done = await engine.attempt(kind, "inspect", *names, what=what)
@@ -44,16 +41,6 @@ async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[s
         raise refused
     found: list[Mapping[str, Any]] = json.loads(done.stdout or "[]")
     return found
-
-
-async def _names(engine: Engine, what: str, listing: Sequence[str]) -> list[str]:
-    """Podman gives up a whole list when one of its things goes while it is read: then it is read again."""
-    for _ in range(LISTED_AGAIN):
-        try:
-            return (await engine.call(*listing, what=what)).split()
-        except NoSuchThing:
-            await asyncio.sleep(0.05)
-    return (await engine.call(*listing, what=what)).split()
 
 
 def _node(engine: Engine, seen: Mapping[str, Any]) -> Resource:
