@@ -109,6 +109,8 @@ class Engine:
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
     (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
+    (r"getting container from store", NoSuchThing,
+     "if that stays, a container was taken away by halves: `{engine} rm --force` with the id that is named ends it"),
     (r"no such container|no container with name|container not known|layer not known|no such object|"
      r"network (\S+ )?not found|no such network|unable to find network|no such volume|no volume with name",
      NoSuchThing, ""),
