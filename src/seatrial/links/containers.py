@@ -158,6 +158,10 @@ async def clients_gone(engine: Engine, names: Sequence[str], seconds: float = 30
         await asyncio.sleep(0.02)
 
 
+def _is_engine(word: bytes) -> bool:
+    return word.rpartition(b"/")[2] in (b"podman", b"docker")
+
+
 def _clients(program: bytes, wanted: Sequence[bytes]) -> list[int]:
     found = []
     for entry in os.listdir("/proc"):
@@ -167,8 +171,8 @@ def _clients(program: bytes, wanted: Sequence[bytes]) -> list[int]:
             words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        # A script in the engine's place has its interpreter before it.
-        at = next((number for number, word in enumerate(words[:3]) if word == program), None)
+        # A script in the engine's place has its interpreter before it, and becomes the engine.
+        at = next((number for number, word in enumerate(words[:3]) if word == program or _is_engine(word)), None)
         if at is None or not {b"run", b"create"} & set(words[at + 1 : at + 3]):
             continue
         if any(name in words for name in wanted):
