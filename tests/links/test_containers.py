@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -111,6 +112,10 @@ def test_what_is_being_made_is_waited_for_when_cancelled(tmp_path):
     asyncio.run(act())
 
 
+NODE, OTHER = f"t{os.getpid()}-n11", f"t{os.getpid()}-n12"
+"""Names that no other process of the tests uses: whose call it is does not matter, only what it makes."""
+
+
 @contextlib.contextmanager
 def client(folder: Path, *argv: str):
     """A call of the engine whose caller is gone."""
@@ -127,24 +132,24 @@ def client(folder: Path, *argv: str):
 
 def test_a_call_that_goes_on_without_its_caller_is_waited_for(tmp_path):
     async def act(engine, process):
-        waiting = asyncio.create_task(clients_gone(engine, ["t1-n11"], 30))
+        waiting = asyncio.create_task(clients_gone(engine, [NODE], 30))
         await asyncio.wait([waiting], timeout=0.3)
         assert not waiting.done()
         process.stdin.close()
         process.wait(20)
         await waiting
 
-    with client(tmp_path, "run", "--detach", "--name", "t1-n11", "image") as (engine, process):
+    with client(tmp_path, "run", "--detach", "--name", NODE, "image") as (engine, process):
         asyncio.run(act(engine, process))
 
 
 def test_a_call_that_never_ends_is_said_and_others_do_not_matter(tmp_path):
-    with client(tmp_path, "run", "--detach", "--name", "t1-n11", "image") as (engine, process):
-        with pytest.raises(CannotTell, match=rf"process {process.pid}\) for t1-n11"):
-            asyncio.run(clients_gone(engine, ["t1-n11"], 0.1))
+    with client(tmp_path, "run", "--detach", "--name", NODE, "image") as (engine, process):
+        with pytest.raises(CannotTell, match=rf"process {process.pid}\) for {NODE}"):
+            asyncio.run(clients_gone(engine, [NODE], 0.1))
         begun = time.monotonic()
-        asyncio.run(clients_gone(engine, ["t1-n12"], 30))
+        asyncio.run(clients_gone(engine, [OTHER], 30))
         assert time.monotonic() - begun < 10
-    with client(tmp_path, "logs", "t1-n11") as (engine, process):
-        asyncio.run(clients_gone(engine, ["t1-n11"], 0.1))
+    with client(tmp_path, "logs", NODE) as (engine, process):
+        asyncio.run(clients_gone(engine, [NODE], 0.1))
         assert process.poll() is None
