@@ -1,0 +1,1 @@
+"""A GitHub server for tests, on loopback."""
