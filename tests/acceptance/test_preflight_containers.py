@@ -362,6 +362,37 @@ def test_ended_while_a_container_runs_nothing_is_left(harbour: Harbour, number: 
     assert harbour.left() == []
 
 
+HEARS = """#!/usr/bin/env bash
+# Podman, and a word about each signal that comes while it starts a container.
+[[ $1 == start ]] || exec podman "$@"
+trap 'echo heard >>"$0.signals"' TERM INT HUP
+podman "$@" &
+while kill -0 $! 2>/dev/null; do wait $!; code=$?; done
+exit "$code"
+"""
+
+
+@pytest.mark.backend("podman")
+@pytest.mark.parametrize("how", ["SIGINT", "its timeout"])
+def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(harbour: Harbour, how: str) -> None:
+    wrapped = harbour.folder / "podman"
+    wrapped.write_text(HEARS)
+    wrapped.chmod(0o755)
+    (harbour.folder / "seatrial.toml").write_text(f'[providers.containers]\nengine = "{wrapped}"\n')
+    timeout = {} if how == "SIGINT" else {"timeout": "2s"}
+    harbour.write("pipeline.json", pipeline({"a": inside("echo begun; sleep 1000", **timeout)}))
+    process = harbour.start("preflight")
+    if how == "SIGINT":
+        filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+        until(lambda: engine("ps", "--quiet", *filters), "the container", WAIT)
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WAIT)
+    assert process.returncode == (130 if how == "SIGINT" else 1)
+    assert not Path(f"{wrapped}.signals").exists()
+    assert left_in_podman(harbour) == []
+    assert harbour.left() == []
+
+
 @pytest.mark.backend("podman")
 def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: Harbour) -> None:
     harbour.write("pipeline.json", pipeline({"a": inside("sleep 1000")}))

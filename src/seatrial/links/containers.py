@@ -145,14 +145,22 @@ def said_by(done: Finished) -> str:
     return told[-1].removeprefix("docker: ").removeprefix("Error: ")[:500] if told else "nothing"
 
 
-async def clients_gone(engine: Engine, names: Sequence[str], seconds: float = 30.0) -> None:
-    """Wait for calls that make one of these and whose caller is gone: what they make must not come after a look.
+MAKING = (b"run", b"create")
+"""Verbs of calls after which there is something more."""
 
-    CannotTell when one goes on."""
+STARTING = (b"start",)
+"""The verb of calls that stay until the container ends."""
+
+
+async def clients_gone(
+    engine: Engine, names: Sequence[str], seconds: float = 30.0, verbs: Sequence[bytes] = MAKING
+) -> None:
+    """Wait for calls with one of these verbs for one of these names, also where their caller is gone: what they make
+    must not come after a look. CannotTell when one goes on."""
     wanted = [name.encode() for name in names if name]
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while busy := _clients(os.fsencode(engine.program), wanted):
+    while busy := _clients(os.fsencode(engine.program), wanted, verbs):
         if clock() > until:
             raise CannotTell(f"a call of the container engine still goes on (process {busy[0]}) for {names[0]}")
         await asyncio.sleep(0.02)
@@ -162,7 +170,7 @@ def _is_engine(word: bytes) -> bool:
     return word.rpartition(b"/")[2] in (b"podman", b"docker")
 
 
-def _clients(program: bytes, wanted: Sequence[bytes]) -> list[int]:
+def _clients(program: bytes, wanted: Sequence[bytes], verbs: Sequence[bytes]) -> list[int]:
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -173,7 +181,7 @@ def _clients(program: bytes, wanted: Sequence[bytes]) -> list[int]:
             continue
         # A script in the engine's place has its interpreter before it, and becomes the engine.
         at = next((number for number, word in enumerate(words[:3]) if word == program or _is_engine(word)), None)
-        if at is None or not {b"run", b"create"} & set(words[at + 1 : at + 3]):
+        if at is None or not set(verbs) & set(words[at + 1 : at + 3]):
             continue
         if any(name in words for name in wanted):
             found.append(int(entry))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.errors import CannotTell
-from seatrial.links.containers import Engine, NoSuchImage, NoSuchThing, clients_gone, refusal
+from seatrial.links.containers import STARTING, Engine, NoSuchImage, NoSuchThing, clients_gone, refusal
 
 PULL = 600.0
 """Seconds for bringing an image."""
@@ -32,6 +32,8 @@ async def take_away(engine: Engine, kind: str, name: str) -> None:
     done = await engine.attempt(*argv, what=what)
     if not done.ok and not isinstance(refused := refusal(engine, what, done), NoSuchThing):
         raise refused
+    if kind == "container":  # whoever waited for it hears of its end
+        await clients_gone(engine, [name], verbs=STARTING)
 
 
 async def bring_image(engine: Engine, image: str) -> bool:

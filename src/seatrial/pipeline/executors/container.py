@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import secrets
@@ -11,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
+from seatrial.links import process
 from seatrial.links.caches import cache_folder
 from seatrial.links.containers import Engine, NoSuchThing, refusal, said_by
 from seatrial.links.engine_things import environment_words, labelled, status_of
 from seatrial.links.engines import detail_of
 from seatrial.links.process import TimedOut
-from seatrial.links.spawned import spawn
 from seatrial.pipeline.executors import Job
 from seatrial.pipeline.executors.images import image_id, image_of
 from seatrial.pipeline.log import INSIDE
@@ -30,6 +31,9 @@ STATE = ".seatrial"
 
 COPY = 600.0
 """Seconds for copying files into or out of a container."""
+
+ENDED = 10.0
+"""Seconds in which the call that started a container ends when that was taken away."""
 
 NOT_STARTED = ("created", "configured", "initialized")
 
@@ -129,12 +133,24 @@ def _user(engine: Engine) -> list[str]:
 
 async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finished:
     """Start it and stay until it ends; TimedOut, CannotTell when it did not even start."""
+    # No program of the trial's, which are killed at its end: an engine that is killed while it starts a container
+    # forgets the monitor and the init that it has begun. This call ends when its container is taken away.
     argv = [engine.program, "start", "--attach", "--sig-proxy=false", name]
+    environment = {**ctx.environment(), **engine.extra}
+    call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log))
     try:
-        done = await spawn(ctx, argv, cwd=job.source, env=engine.extra, timeout=job.timeout, whole=job.log)
-    except TimedOut as error:
-        told = f"{job.argv[0]} did not end within {job.timeout:g} s"
-        raise TimedOut(told, error.stdout, error.stderr) from error
+        await asyncio.wait([call], timeout=job.timeout)
+        late = not call.done()
+    finally:
+        if not call.done():
+            await _taken_away(ctx, name)
+            await asyncio.wait([call], timeout=ENDED)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+    if late:
+        printed = ("", "") if call.cancelled() else (call.result().stdout, call.result().stderr)
+        raise TimedOut(f"{job.argv[0]} did not end within {job.timeout:g} s", *printed)
+    done = call.result()
     if done.exit_code in (0, 1) and engine.podman:
         return done
     status, code = await status_of(engine, name)
