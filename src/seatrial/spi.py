@@ -224,6 +224,20 @@ class Shared(Protocol):
 
 
 @runtime_checkable
+class Adopts(Protocol):
+    """A provider that recognises machines which a deployer made where it also makes its own, and then has its powers
+    over them: all that it declares. It gives none of them back: whoever made them does.
+
+    A system that brings its own nodes has them recognised each time it learns them anew, and says so for plan time by
+    `adopts_nodes = True` on its class. A power over a node that was not recognised is refused when it is asked for.
+    """
+
+    async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        """The same nodes in their order. A recognised one has `adopted` set, and in `detail` what the powers need; the
+        others are as they were. CannotTell when its list cannot be read. Asked again, it looks again."""
+
+
+@runtime_checkable
 class Snapshots(Protocol):
     """A provider that can keep the state of running nodes, memory and disks, and bring it back. It declares
     `Powers.SNAPSHOT`. Nodes may come from another instance of it: what it needs to know is in them."""

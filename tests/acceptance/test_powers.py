@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -155,4 +156,66 @@ def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_mus
     assert done.returncode == 3
     assert "a person must power on n11, n12" in steps["start_cluster"]["error"]
     assert "a person must power on n11, n12" in done.stdout
+    assert harbour.left() == []
+
+
+YARD = """
+from dataclasses import replace
+from pathlib import Path
+from seatrial import provider
+from seatrial.model.cluster import PowerState
+from seatrial.providers.ssh import SSH
+from seatrial.spi import Powers
+
+@provider("yard")
+class Yard(SSH):
+    "Knows the machine at 127.0.0.11, whoever made it."
+    powers = frozenset({Powers.LIST, Powers.STOP, Powers.START, Powers.CRASH})
+    reaches_any_node = False
+    async def adopt(self, nodes):
+        known = {"127.0.0.11": "7"}
+        return [replace(one, adopted=True, detail={"slot": known[one.address]}) if one.address in known else one
+                for one in nodes]
+    async def state(self, node):
+        return PowerState.STOPPED if Path(f"off-{node.detail['slot']}").exists() else PowerState.RUNNING
+    async def crash(self, node):
+        Path(f"off-{node.detail['slot']}").touch()
+    stop = crash
+    async def start(self, node):
+        Path(f"off-{node.detail['slot']}").unlink()
+"""
+
+
+def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognises_and_over_no_other(
+    harbour: Harbour,
+) -> None:
+    (harbour.folder / "plugin.py").write_text(YARD)
+    (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
+    inventory = "".join(f"n{n} ansible_host=127.0.0.{n} ansible_connection=local\n" for n in (11, 12, 13))
+    deploy = f"open('inventory.ini', 'w').write({inventory!r})"
+    system = {
+        "kind": "command",
+        "deploy": [sys.executable, "-c", deploy],
+        "destroy": ["true"],
+        "health": ["echo", json.dumps({name: {"ssh": "ok", "service": "ok"} for name in ("n11", "n12", "n13")})],
+        "inventory": {"file": "inventory.ini"},
+    }
+    document = suite(
+        "deploy",
+        {"step": "crash_node", "target_node": "n11", "method": "destroy"},
+        validate("node_status:n11:stopped", "node_status:n12:running", "cluster_degraded"),
+        {"step": "start_node", "target_node": "n11"},
+        validate("cluster_status"),
+        {"step": "crash_node", "target_node": "n12", "method": "destroy"},
+        provider="yard",
+        system=system,
+    )
+    harbour.write("trial.json", document)
+    done = harbour.seatrial("run", "trial.json", "--format", "plain")
+    row = only(harbour.results()["results"])
+    told = [(step["step_type"], step["status"], step.get("error")) for step in row["workflow_steps"]]
+    assert [status for _, status, _ in told] == ["completed"] * 5 + ["failed"], told
+    assert "the provider does not know n12 at 127.0.0.12: it neither made nor recognised it" in told[-1][2]
+    assert (row["verdict"], row["category"]) == ("unknown", "unsupported")
+    assert done.returncode == 3
     assert harbour.left() == []

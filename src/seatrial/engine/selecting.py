@@ -41,7 +41,7 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
         except (SeatrialError, OSError):
             return PowerState.UNKNOWN
 
-    if ctx.system.places_nodes:
+    if ctx.system.places_nodes or all(node.adopted for node in nodes):
         powers = await asyncio.gather(*(power(node) for node in nodes))
     else:  # the provider does not know these nodes: the system says how they are
         health = await ctx.system.health(ctx, nodes)

@@ -102,9 +102,10 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
 
 def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
     """What the provider can do to the system's nodes: nothing to those that the system brings itself, unless it says
-    that it reaches any node."""
+    that it reaches any node, or the system has it recognise them."""
     ours = getattr(system.factory, "places_nodes", True) or getattr(provider, "reaches_any_node", False)
-    return frozenset(provider.powers) if ours else frozenset()
+    recognised = getattr(system.factory, "adopts_nodes", False) and hasattr(provider, "adopt")
+    return frozenset(provider.powers) if ours or recognised else frozenset()
 
 
 def _wanted(step: Any, power: str) -> frozenset[Powers]:

@@ -38,6 +38,8 @@ class Node:
     folder: str = ""
     """A folder on the node that the service may write to."""
     detail: Mapping[str, object] = field(default_factory=dict)
+    adopted: bool = False
+    """A deployer made it, and the provider has recognised it as a machine of its own: its powers work over it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

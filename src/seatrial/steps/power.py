@@ -21,53 +21,58 @@ def by_guest(ctx: Context) -> bool:
 
 async def switch_off(ctx: Context, node: Node) -> None:
     """Orderly power-off: by the provider, or in the guest where the suite or the provider allows no other."""
-    what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx) else Powers.STOP
+    what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
     if await ctx.system.power(ctx, node, what):
         return
     if what is Powers.STOP:
-        await _power(ctx, what).stop(node)
+        await _power(ctx, node, what).stop(node)
     else:
-        await _guest(ctx, what).guest_stop(node)
+        await _guest(ctx, node, what).guest_stop(node)
 
 
-def _only_in_guest(ctx: Context) -> bool:
-    return Powers.STOP not in _all_powers(ctx) and Powers.GUEST_STOP in _all_powers(ctx)
+def _only_in_guest(ctx: Context, node: Node) -> bool:
+    return Powers.STOP not in _all_powers(ctx, node) and Powers.GUEST_STOP in _all_powers(ctx, node)
 
 
-def _all_powers(ctx: Context) -> frozenset[Powers]:
-    return _of_provider(ctx) | ctx.system.powers(ctx.suite.system.settings)
+def _all_powers(ctx: Context, node: Node) -> frozenset[Powers]:
+    return _of_provider(ctx, node) | ctx.system.powers(ctx.suite.system.settings)
 
 
-def _of_provider(ctx: Context) -> frozenset[Powers]:
-    """What the provider can do to the system's nodes. Over nodes that it did not make it has no power: a command that
-    its own nodes take for theirs would reach whatever machine a deployer's inventory names, this one among them."""
-    ours = ctx.system.places_nodes or getattr(ctx.provider, "reaches_any_node", False)
-    return ctx.provider.powers if ours else frozenset()
+def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
+    """What the provider can do to a node of the system. Over one that it neither made nor recognises it has no power: a
+    command that its own nodes take for theirs would reach whatever machine a deployer's inventory names, this one
+    among them."""
+    return ctx.provider.powers if _knows(ctx, node) or getattr(ctx.provider, "reaches_any_node", False) else frozenset()
+
+
+def _knows(ctx: Context, node: Node) -> bool:
+    """Whether the provider knows the node: it made it, or recognised it."""
+    return ctx.system.places_nodes or node.adopted
 
 
 async def switch_on(ctx: Context, node: Node) -> None:
     """Power on."""
     if not await ctx.system.power(ctx, node, Powers.START):
-        await _power(ctx, Powers.START).start(node)
+        await _power(ctx, node, Powers.START).start(node)
 
 
 async def cut(ctx: Context, node: Node) -> None:
     """Hard power-off, with no warning; what runs on the node over its link ends as LinkLost at once."""
     if not await ctx.system.power(ctx, node, Powers.CRASH):
-        await _power(ctx, Powers.CRASH).crash(node)
+        await _power(ctx, node, Powers.CRASH).crash(node)
     break_off(ctx, node)
 
 
 async def reboot(ctx: Context, node: Node) -> None:
     """Ask the guest to reboot."""
     if not await ctx.system.power(ctx, node, Powers.GUEST_REBOOT):
-        await _guest(ctx, Powers.GUEST_REBOOT).guest_reboot(node)
+        await _guest(ctx, node, Powers.GUEST_REBOOT).guest_reboot(node)
 
 
 async def crash_in_guest(ctx: Context, node: Node) -> str:
     """Crash the guest; `rebooting` or `off` as the guest was told, empty when the system did it and does not say."""
     by_system = await ctx.system.power(ctx, node, Powers.GUEST_CRASH)
-    told_to = "" if by_system else await _guest(ctx, Powers.GUEST_CRASH).guest_crash(node)
+    told_to = "" if by_system else await _guest(ctx, node, Powers.GUEST_CRASH).guest_crash(node)
     break_off(ctx, node)
     return told_to
 
@@ -76,31 +81,33 @@ async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> No
     """Power off in order and on again."""
     if await ctx.system.power(ctx, node, Powers.GRACEFUL_RESTART):
         return
-    power = _power(ctx, Powers.GRACEFUL_RESTART)
+    power = _power(ctx, node, Powers.GRACEFUL_RESTART)
     await power.stop(node)
     await until_off(ctx, node, left())
     await power.start(node)
 
 
-def _power(ctx: Context, what: Powers) -> Power:
+def _power(ctx: Context, node: Node, what: Powers) -> Power:
     if by_guest(ctx):
         raise NotSupported(f"the suite says `power: guest`: the provider may not be asked to {what}")
-    if what in _of_provider(ctx) and isinstance(ctx.provider, Power):
+    if what in _of_provider(ctx, node) and isinstance(ctx.provider, Power):
         return ctx.provider
-    raise _missing(ctx, what)
+    raise _missing(ctx, node, what)
 
 
-def _guest(ctx: Context, what: Powers) -> Guest:
-    if what in _of_provider(ctx) and isinstance(ctx.provider, Guest):
+def _guest(ctx: Context, node: Node, what: Powers) -> Guest:
+    if what in _of_provider(ctx, node) and isinstance(ctx.provider, Guest):
         return ctx.provider
-    raise _missing(ctx, what)
+    raise _missing(ctx, node, what)
 
 
-def _missing(ctx: Context, what: Powers) -> NotSupported:
-    has = ", ".join(sorted(_all_powers(ctx))) or "none"
-    return NotSupported(
-        f"neither the system nor the provider {ctx.suite.provider} has the power: {what}; they have: {has}"
-    )
+def _missing(ctx: Context, node: Node, what: Powers) -> NotSupported:
+    has = ", ".join(sorted(_all_powers(ctx, node))) or "none"
+    why = f"neither the system nor the provider {ctx.suite.provider} has the power: {what}; they have: {has}"
+    if what in ctx.provider.powers:
+        where = f" at {node.address}" if node.address else ""
+        why += f"; the provider does not know {node.name}{where}: it neither made nor recognised it"
+    return NotSupported(why)
 
 
 def break_off(ctx: Context, node: Node) -> None:
@@ -115,8 +122,8 @@ def break_off(ctx: Context, node: Node) -> None:
 
 
 async def power_of(ctx: Context, node: Node) -> PowerState:
-    """The power state: of nodes that the provider made as the provider knows it, of others as the system does."""
-    if ctx.system.places_nodes:
+    """The power state: of nodes that the provider knows as it knows it, of others as the system does."""
+    if _knows(ctx, node):
         return await ctx.provider.state(node)
     own = getattr(ctx.system, "state", None)
     if own is not None:
@@ -126,8 +133,8 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
 
 
 async def boot_of(ctx: Context, node: Node) -> str:
-    """The boot id: the provider's word, or the kernel's own on a node that is not the provider's."""
-    if ctx.system.places_nodes:
+    """The boot id: the provider's word, or the kernel's own on a node that the provider does not know."""
+    if _knows(ctx, node):
         return await ctx.provider.boot_id(node)
     try:
         done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)

@@ -24,7 +24,7 @@ from seatrial.model.cluster import (
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv
 from seatrial.registry import system
-from seatrial.spi import Context, Powers
+from seatrial.spi import Adopts, Context, Powers
 from seatrial.systems import told, verbs
 from seatrial.systems.command_settings import CommandSettings
 from seatrial.systems.records import Declared
@@ -50,6 +50,8 @@ class Command(Declared):
 
     Settings: ClassVar[type[Any]] = CommandSettings
     places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider is asked which of the inventory's machines it knows; over these it has its powers."""
     template_names: ClassVar[tuple[str, ...]] = ("node", "record")
     """First words of templates in the settings that this system fills in itself."""
 
@@ -101,11 +103,13 @@ class Command(Declared):
         )
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes of the inventory, read again after each verb; CannotTell when it is empty or cannot be read."""
+        """The nodes of the inventory, read again after each verb, where the provider knows them as machines of its own;
+        CannotTell when it is empty or cannot be read."""
         if self._stage != "deployed" or self._settings.inventory is None:
             return ()
         if not self._nodes:
-            self._nodes = await self._inventory(ctx)
+            found, provider = await self._inventory(ctx), ctx.provider
+            self._nodes = await provider.adopt(found) if isinstance(provider, Adopts) else found
         return self._nodes
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
@@ -317,13 +321,16 @@ class Command(Declared):
         return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
 
     async def _health_of(self, ctx: Context, node: Node, parts: dict[str, Reading], said: str) -> NodeHealth:
+        by = "the deployer"
+        if node.adopted:
+            by, said = f"the provider {ctx.suite.provider}", (await ctx.provider.state(node)).value
         power = PowerState(said) if said in tuple(PowerState) else PowerState.RUNNING
         if power in (PowerState.STOPPED, PowerState.PAUSED):
-            off = Reading(Measured.NOT_OK, f"the deployer says that it is {power}")
+            off = Reading(Measured.NOT_OK, f"{by} says that it is {power}")
             return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
         if "ssh" not in parts and node.ssh:
             parts["ssh"] = await self._link_of(ctx, node)
-            if parts["ssh"].measured is Measured.NOT_OK and not said:
+            if parts["ssh"].measured is Measured.NOT_OK and (node.adopted or not said):
                 power = PowerState.UNREACHABLE
         return NodeHealth(power=power, parts=parts)
 
