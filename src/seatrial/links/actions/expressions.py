@@ -33,6 +33,7 @@ __all__ = [
     "condition",
     "condition_calls",
     "evaluate",
+    "pieces",
     "render",
     "templated",
     "templates",
@@ -77,6 +78,17 @@ def render(template: str, contexts: Mapping[str, Any], functions: Mapping[str, F
     if not values.primitive(found):
         raise ExpressionError(f"{template.strip()} is an {values.kind(found)} where a text is expected; use toJSON")
     return values.as_text(found)
+
+
+def pieces(template: str, contexts: Mapping[str, Any]) -> list[str | Unknown]:
+    """A text in pieces: what is known of it, and in between what is not."""
+    found: list[str | Unknown] = []
+    for text, hole in _parts(template):
+        try:
+            found.append(values.as_text(evaluate(text, contexts)) if hole else text)
+        except UnknownValue as error:
+            found.append(error.unknown)
+    return found
 
 
 def condition(text: str, contexts: Mapping[str, Any], functions: Mapping[str, Function]) -> bool:

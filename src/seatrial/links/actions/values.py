@@ -24,7 +24,7 @@ class UnknownValue(ExpressionError):
 
     def __init__(self, unknown: Unknown) -> None:
         super().__init__(f"`{unknown.name}` cannot be known here{f': {unknown.why}' if unknown.why else ''}")
-        self.name = unknown.name
+        self.unknown = unknown
 
 
 class Filtered(list[Any]):
