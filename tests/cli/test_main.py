@@ -34,7 +34,7 @@ def test_help_lists_every_command_with_what_it_is_for(capsys: Output) -> None:
     for name, (_, summary) in COMMANDS.items():
         assert f"  {name} " in said
         assert summary in said
-    for planned in ("services", "serve", "mcp", "history"):
+    for planned in ("services", "serve", "history"):
         assert planned not in said
 
 

@@ -8,15 +8,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from seatrial.app.project import Project, find
 from seatrial.app.run import RunOptions, RunReport, run_plan
-from seatrial.errors import UsageError
+from seatrial.errors import DocumentError, UsageError
 from seatrial.links.caches import cache_folder
+from seatrial.model.scenario import StepPlan
 from seatrial.pipeline.cache import Cache
 from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
-from seatrial.pipeline.document import Pipeline
-from seatrial.pipeline.reading import Read, read_pipeline
+from seatrial.pipeline.document import Check, Pipeline
+from seatrial.pipeline.reading import KEY, Read, read_pipeline
 from seatrial.pipeline.secrets import secrets_of
 from seatrial.pipeline.selection import Selection
 
@@ -60,7 +62,7 @@ async def preflight(options: PreflightOptions) -> RunReport:
     """Run the pipeline. DocumentError has every problem of the document, UsageError names the secrets that are
     missing: nothing is started then."""
     project = find(options.run.project)
-    read = read_pipeline(*_document(options, project), environ=os.environ)
+    read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
     engine = str(project.providers.get("containers", {}).get("engine", ""))
     plan = compile_pipeline(read, replace(_wishes(options), cache=cache, engine=engine))
@@ -95,19 +97,74 @@ async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cac
     )
 
 
+def outline(options: PreflightOptions) -> dict[str, Any]:
+    """The stages and checks that would run, as data; nothing is started."""
+    read = read_pipeline(document_of(options, find(options.run.project)), environ=os.environ)
+    plan = compile_pipeline(read, _wishes(options))
+    return {
+        "name": name_of(read),
+        "document": read.document.file,
+        "secrets": list(read.secrets),
+        "stages": {
+            stage.id: {
+                "title": stage.description,
+                "needs": list(stage.needs),
+                "checks": [
+                    _outlined(check, read.pipeline.stages[stage.id].checks[_plain(check.id)])
+                    for check in stage.children
+                ],
+            }
+            for stage in plan.suites[0].steps[0].children
+        },
+    }
+
+
+def _outlined(check: StepPlan, said: Check) -> dict[str, Any]:
+    more = {
+        "if": said.if_,
+        "image": said.image or ("built from a Dockerfile" if said.build else ""),
+        "services": list(said.services),
+        "inputs": list(said.inputs),
+    }
+    return {
+        "id": check.id,
+        "title": check.description,
+        "needs": list(check.needs),
+        "run": said.run if isinstance(said.run, str) else list(said.run),
+        **{name: value for name, value in more.items() if value},
+    }
+
+
+def _plain(id: str) -> str:
+    """The name of a check in its stage, without the row of its matrix."""
+    return id.partition("/")[2].partition("[")[0]
+
+
 def listed(options: PreflightOptions) -> str:
     """The stages and checks that would run, as text; nothing is started."""
-    read = read_pipeline(*_document(options, find(options.run.project)), environ=os.environ)
-    stages = compile_pipeline(read, _wishes(options)).suites[0].steps[0].children
-    lines = [f"{name_of(read)}  ({read.document.file})"]
-    for stage in stages:
-        needs = f"  needs {', '.join(stage.needs)}" if stage.needs else ""
-        lines.append(f"{stage.id}{needs}")
-        for check in stage.children:
-            needs = f"  needs {', '.join(check.needs)}" if check.needs else ""
-            title = f"  {check.description}" if check.description != check.id.partition("/")[2] else ""
-            lines.append(f"  {check.id}{title}{needs}")
+    told = outline(options)
+    lines = [f"{told['name']}  ({told['document']})"]
+    for name, stage in told["stages"].items():
+        lines.append(f"{name}{_needing(stage['needs'])}")
+        for check in stage["checks"]:
+            title = f"  {check['title']}" if check["title"] != check["id"].partition("/")[2] else ""
+            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}")
     return "\n".join(lines) + "\n"
+
+
+def _needing(needs: Sequence[str]) -> str:
+    return f"  needs {', '.join(needs)}" if needs else ""
+
+
+def is_pipeline(path: Path) -> bool:
+    """Whether a document is a pipeline; one that cannot be read is none."""
+    from seatrial.loading.document import read
+
+    try:
+        data = read(path).data
+    except DocumentError:
+        return False
+    return isinstance(data, dict) and KEY in data
 
 
 def schema_text() -> str:
@@ -120,19 +177,19 @@ def schema_text() -> str:
     return json.dumps(schema_of(Registry(), "pipeline", Pipeline), indent=2, ensure_ascii=False) + "\n"
 
 
-def _document(options: PreflightOptions, project: Project) -> Sequence[Path]:
+def document_of(options: PreflightOptions, project: Project) -> Path:
     """The document that was named, the project's, or the nearest; UsageError when there is none."""
     if options.document is not None:
         path = options.document
-        return [path / NAMES[0]] if path.is_dir() else [path]
+        return path / NAMES[0] if path.is_dir() else path
     said = project.settings.value("pipeline")
     if said:
-        return [_from_here(project.folder / said)]
+        return _from_here(project.folder / said)
     here = Path.cwd()
     for folder in (here, *here.parents):
         for name in NAMES:
             if (folder / name).is_file():
-                return [_from_here(folder / name)]
+                return _from_here(folder / name)
     raise UsageError(
         f"there is no {NAMES[0]} in {here} or above it; name the document (`seatrial preflight FILE`), "
         'or say `pipeline = "FILE"` in seatrial.toml'
@@ -157,5 +214,10 @@ def _wishes(options: PreflightOptions) -> Wishes:
 
 def show(options: PreflightOptions) -> int:
     """Print what would run."""
-    sys.stdout.write(listed(options))
+    if options.run.format == "json":
+        import json
+
+        sys.stdout.write(json.dumps(outline(options), indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(listed(options))
     return 0

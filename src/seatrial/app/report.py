@@ -43,14 +43,14 @@ def main(run: str, formats: Sequence[str], out: Path | None, project: Path | Non
     return 0
 
 
-def rendered(name: str, events: Sequence[Event]) -> str:
-    """One report as text."""
+def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
+    """One report as text; `live`: of a run that is still going on."""
     from seatrial.errors import nearest
     from seatrial.reports.render import render
 
     if name not in FILES:
         raise UsageError(f"no report format {name!r}: {nearest(name, FILES)}")
-    return render(name, events)
+    return render(name, events, Fold(live=live))
 
 
 def events_of(folder: Path) -> list[Event]:

@@ -17,6 +17,7 @@ COMMANDS = {
     "clean": ("aftermath", "give back what dead runs left behind"),
     "report": ("aftermath", "write reports of a run that was: HTML, JUnit, CTRF, …"),
     "inspect": ("aftermath", "show what a run saw, and what failed why"),
+    "mcp": ("serving", "let agents list, check, run, watch and read results (MCP)"),
     "doctor": ("setup", "say what can work on this machine, and what brings the rest"),
     "init": ("setup", "begin a project: settings, a first scenario, its schema"),
     "schema": ("setup", "print the JSON Schema of scenario documents"),

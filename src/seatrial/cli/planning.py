@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seatrial.cli.parser import Arguments, Command, Parser, format_argument
 from seatrial.cli.running import options_of, selecting_arguments
@@ -34,9 +34,11 @@ def check_arguments(parser: Parser) -> None:
 
 def list_suites(arguments: Arguments) -> int:
     """One line per suite."""
+    from seatrial.app.plans import suite_data
+
     plan, _, _ = _plan(arguments)
     if arguments.format == "json" and plan.suites:
-        _print_json([_suite_data(suite) for suite in plan.suites])
+        _print_json([suite_data(suite) for suite in plan.suites])
         return 0
     _warn(plan)
     if not plan.suites:
@@ -56,9 +58,11 @@ def _row(suite: Suite) -> tuple[str, str, str, str]:
 
 def check(arguments: Arguments) -> int:
     """Validate and plan; every problem of every file is told."""
+    from seatrial.app.plans import check_data
+
     plan, project, registry = _plan(arguments)
     if arguments.format == "json" and plan.suites:
-        _print_json(_check_data(plan, project, registry))
+        _print_json(check_data(plan, project, registry))
         return 0
     _warn(plan)
     if not plan.suites:
@@ -106,18 +110,6 @@ def _all_steps(steps: Iterable[StepPlan]) -> Iterable[StepPlan]:
         yield from _all_steps(step.children)
 
 
-def powers_of(suite: Suite, registry: Registry) -> list[str]:
-    """What may be done to the nodes of a suite, by its provider and its system."""
-    from seatrial.spi import Powers
-
-    provider: frozenset[Powers] = getattr(registry.get("provider", suite.provider), "powers", frozenset())
-    system: frozenset[Powers] = suite.system.factory.powers(suite.system.settings)
-    powers = provider | system
-    if suite.power == "guest":
-        powers &= {Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH}
-    return sorted(map(str, powers))
-
-
 def _print_settings(project: Project) -> None:
     sys.stdout.write(f"project {project.folder}\n")
     for setting in project.settings:
@@ -126,6 +118,8 @@ def _print_settings(project: Project) -> None:
 
 
 def _print_suite(suite: Suite, registry: Registry) -> None:
+    from seatrial.app.plans import powers_of
+
     facts = {
         "document": suite.source.file,
         "about": suite.description,
@@ -162,50 +156,6 @@ def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
         for one in step.fields.get("checks", ()) if step.kind == "validate" else ():
             sys.stdout.write(f"{indent}      - {getattr(one, 'text', one)}\n")
         _print_steps(step.children, f"{path}.")
-
-
-def _suite_data(suite: Suite) -> dict[str, Any]:
-    return {
-        "test_id": suite.test_id,
-        "name": suite.name,
-        "provider": suite.provider,
-        "description": suite.description,
-        "document": suite.source.file,
-        "nodes": suite.nodes,
-        "memory_gb": suite.memory_gb,
-        "parameters": dict(suite.parameters),
-        "skip": suite.skip,
-        "steps": _steps_data(suite.steps),
-    }
-
-
-def _steps_data(steps: Iterable[StepPlan]) -> list[dict[str, Any]]:
-    made = []
-    for step in steps:
-        data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
-        if step.kind == "validate":
-            data["checks"] = [getattr(one, "text", str(one)) for one in step.fields.get("checks", ())]
-        if step.children:
-            data["steps"] = _steps_data(step.children)
-        made.append(data)
-    return made
-
-
-def _check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, Any]:
-    return {
-        "success": True,
-        "exit_code": 0,
-        "problems": [],
-        "warnings": list(plan.warnings),
-        "documents": list(plan.documents),
-        "project": str(project.folder),
-        "budget": {
-            "parallel": plan.budget.parallel,
-            "nodes": plan.budget.nodes,
-            "memory_gb": plan.budget.memory_gb,
-        },
-        "suites": [{**_suite_data(suite), "powers": powers_of(suite, registry)} for suite in plan.suites],
-    }
 
 
 COMMANDS = {

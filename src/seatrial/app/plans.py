@@ -1,0 +1,68 @@
+"""A plan as data: what documents hold and what would be done, for `--format json`, agents and other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from seatrial.app.project import Project
+from seatrial.model.scenario import Plan, StepPlan, Suite
+from seatrial.registry import Registry
+
+
+def powers_of(suite: Suite, registry: Registry) -> list[str]:
+    """What may be done to the nodes of a suite, by its provider and its system."""
+    from seatrial.spi import Powers
+
+    provider: frozenset[Powers] = getattr(registry.get("provider", suite.provider), "powers", frozenset())
+    system: frozenset[Powers] = suite.system.factory.powers(suite.system.settings)
+    powers = provider | system
+    if suite.power == "guest":
+        powers &= {Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH}
+    return sorted(map(str, powers))
+
+
+def suite_data(suite: Suite) -> dict[str, Any]:
+    """One suite with its steps and checks."""
+    return {
+        "test_id": suite.test_id,
+        "name": suite.name,
+        "provider": suite.provider,
+        "description": suite.description,
+        "document": suite.source.file,
+        "nodes": suite.nodes,
+        "memory_gb": suite.memory_gb,
+        "parameters": dict(suite.parameters),
+        "skip": suite.skip,
+        "steps": _steps_data(suite.steps),
+    }
+
+
+def _steps_data(steps: Iterable[StepPlan]) -> list[dict[str, Any]]:
+    made = []
+    for step in steps:
+        data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
+        if step.kind == "validate":
+            data["checks"] = [getattr(one, "text", str(one)) for one in step.fields.get("checks", ())]
+        if step.children:
+            data["steps"] = _steps_data(step.children)
+        made.append(data)
+    return made
+
+
+def check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, Any]:
+    """A whole plan in which nothing is wrong."""
+    return {
+        "success": True,
+        "exit_code": 0,
+        "problems": [],
+        "warnings": list(plan.warnings),
+        "documents": list(plan.documents),
+        "project": str(project.folder),
+        "budget": {
+            "parallel": plan.budget.parallel,
+            "nodes": plan.budget.nodes,
+            "memory_gb": plan.budget.memory_gb,
+        },
+        "suites": [{**suite_data(suite), "powers": powers_of(suite, registry)} for suite in plan.suites],
+    }
