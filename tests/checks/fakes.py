@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from seatrial.engine.poll import poll
 from seatrial.errors import CannotTell, LinkDown, UsageError
 from seatrial.links.process import run
 from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
@@ -130,6 +132,14 @@ class FakeContext:
 
     def secret(self, value: str) -> None:
         self.hidden.append(value)
+
+    def masked(self, text: str) -> str:
+        for secret in self.hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    async def poll(self, look: Any, *, deadline: float, what: str, retry: Any = None) -> Any:
+        return await poll(look, deadline=deadline, what=what, chance=random.Random(1), retry=retry)
 
     async def make(self, kind: str, name: str, create: Any, **_: object) -> Any:
         return await create()

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from seatrial.loading.fields import described
+from seatrial.loading.fields import Field, described
+from seatrial.loading.shapes import Nested, OneOf, Shape
 from seatrial.registry import Registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 
 MARK = "## All checks\n"
+
+
+def within(shape: Shape) -> Iterator[type[Any]]:
+    """The classes of the mappings that a field may hold."""
+    if isinstance(shape, Nested):
+        yield shape.factory
+    for inner in shape.shapes if isinstance(shape, OneOf) else [getattr(shape, "item", None)]:
+        if inner is not None:
+            yield from within(inner)
+
+
+def table(fields: Iterable[Field]) -> list[str]:
+    rows = [f"| `{one.key}` | {'must' if one.required else ''} | {one.doc.replace('|', '&#124;')} |" for one in fields]
+    return ["| key | | what |", "| --- | --- | --- |", *rows, ""]
 
 
 def page() -> str:
@@ -19,13 +36,14 @@ def page() -> str:
     for name in registry.names("check"):
         lines += [f"### `{name}`", "", registry.mark("check", name).description, ""]
         fields = described(registry.get("check", name))
-        if fields:
-            lines += ["| key | | what |", "| --- | --- | --- |"]
-            lines += [
-                f"| `{one.key}` | {'must' if one.required else ''} | {one.doc.replace('|', '&#124;')} |"
-                for one in fields.values()
-            ]
-            lines.append("")
+        lines += table(fields.values()) if fields else []
+        for one in fields.values():
+            for factory in dict.fromkeys(within(one.shape)):
+                inner = described(factory)
+                own = {key: field for key, field in inner.items() if key not in fields or field.doc != fields[key].doc}
+                # A key that is the check's own as well is named only.
+                besides = ", besides " + ", ".join(f"`{key}`" for key in inner if key not in own)
+                lines += [f"In `{one.key}`{besides if len(own) < len(inner) else ''}:", "", *table(own.values())]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -37,10 +55,7 @@ def test_the_page_in_the_docs_is_what_the_checks_say_of_themselves() -> None:
 
 def test_every_key_of_every_check_says_what_it_is() -> None:
     registry = Registry()
-    silent = [
-        f"{name}.{one.key}"
-        for name in registry.names("check")
-        for one in described(registry.get("check", name)).values()
-        if not one.doc
-    ]
+    asked = [registry.get("check", name) for name in registry.names("check")]
+    asked += [inner for one in asked for field in described(one).values() for inner in within(field.shape)]
+    silent = [f"{one.__name__}.{field.key}" for one in asked for field in described(one).values() if not field.doc]
     assert silent == []

@@ -140,3 +140,54 @@ def test_certificates_that_cannot_be_read_are_our_own_mistake(tmp_path: Path) ->
 def test_tls_to_a_plain_port_is_the_other_sides_doing(server: Server) -> None:
     with pytest.raises(LinkLost, match="TLS"):
         asked(server.url.replace("http:", "https:"))
+
+
+def test_another_address_is_asked_with_the_name_of_the_url(server: Server) -> None:
+    instead = {"ship.example": f"127.0.0.1:{server.server_port}"}
+    assert asked("http://ship.example/", connect_to=instead).status == 200
+    assert asked("http://ship.example:81/", connect_to=instead).status == 200
+    assert asked("http://ship.example/", connect_to=instead, headers={"Host": "own.example"}).status == 200
+    assert [seen[2]["Host"] for seen in server.seen] == ["ship.example", "ship.example:81", "own.example"]
+
+
+def test_the_certificate_is_held_against_the_name_of_the_url_and_is_told(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls, ca = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), str(tmp_path / "ca.pem")
+    issued = authority.issue_cert("ship.example", "app.127-0-0-1.nip.io")
+    issued.configure_cert(tls)
+    der = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+    with serving(tls) as server:
+        instead = {"ship.example": f"127.0.0.1:{server.server_port}", "other.example": server.url[8:]}
+        assert asked("https://ship.example/", connect_to=instead, ca=ca).certificate == der
+        assert asked(f"https://app.127-0-0-1.nip.io:{server.server_port}/", ca=ca).certificate == der
+        assert asked("https://other.example/", connect_to=instead, verify=False).certificate == der
+        with pytest.raises(LinkRefused, match="certificate"):
+            asked("https://other.example/", connect_to=instead, ca=ca)
+
+
+def test_a_connection_that_was_good_for_one_name_is_not_used_for_another(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("ship.example").configure_cert(tls)
+
+    async def main(url: str) -> None:
+        async with Web() as web:
+            await web.request("GET", url, ca=str(tmp_path / "ca.pem"), tls_name="ship.example")
+            with pytest.raises(LinkRefused, match="certificate"):
+                await web.request("GET", url, ca=str(tmp_path / "ca.pem"), tls_name="other.example")
+
+    with serving(tls) as server:
+        asyncio.run(main(server.url))
+
+
+def test_a_client_keeps_no_cookies(server: Server) -> None:
+    async def main() -> Answer:
+        async with Web() as web:
+            answer = await web.request("GET", f"{server.url}/cookies")
+            await web.request("GET", server.url)
+            return answer
+
+    assert asyncio.run(main()).cookies == ("a=1; Path=/", "b=2; Expires=Wed, 21 Oct 2099 07:28:00 GMT")
+    assert "Cookie" not in server.seen[1][2]

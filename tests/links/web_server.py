@@ -29,6 +29,12 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/echo":
             said = {"method": self.command, "body": body.decode(), "type": self.headers.get("content-type", "")}
             self._send(200, json.dumps(said).encode(), kind="application/json")
+        elif path == "/cookies":
+            self.send_response(200)
+            for one in ("a=1; Path=/", "b=2; Expires=Wed, 21 Oct 2099 07:28:00 GMT"):
+                self.send_header("set-cookie", one)
+            self.send_header("content-length", "0")
+            self.end_headers()
         elif path == "/big":
             self._send(200, b"x" * int(rest))
         elif path == "/slow":

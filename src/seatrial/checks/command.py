@@ -93,12 +93,12 @@ class Command:
         return replace(late, category=str(Category.TIMEOUT))
 
     async def _judge(self, ctx: Context, done: Finished, node: str) -> Observation:
-        said = shown(done.stderr or done.stdout)
+        said = shown(ctx, done.stderr or done.stdout)
         if done.exit_code == NOT_FOUND != self.exit_code:
             return unknown(f"the command's program is not there (exit code {NOT_FOUND}): {said}", self.exit_code)
         if done.exit_code != self.exit_code:
             return failed(done.exit_code, self.exit_code, f"it ended with {done.exit_code}: {said}")
-        wrong = held(done.stdout, self.contains, self.lacks, "the output")
+        wrong = held(ctx, done.stdout, self.contains, self.lacks, "the output")
         if wrong is not None:
             return wrong
         if not self.that:
@@ -113,4 +113,4 @@ class Command:
             "json": parsed,
             "node": node,
         }
-        return await holds(ctx, self.that, shown(done.stdout), **names)
+        return await holds(ctx, self.that, shown(ctx, done.stdout), **names)

@@ -12,9 +12,9 @@ SHOWN = 200
 """Characters of a text that are shown."""
 
 
-def shown(text: str) -> str:
-    """A text for a person: its beginning."""
-    text = text.strip()
+def shown(ctx: Context, text: str) -> str:
+    """A text for a person: its beginning, with every secret hidden before it is cut: half of one would not be known."""
+    text = ctx.masked(text.strip())
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
 
 
@@ -23,14 +23,18 @@ def words(given: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in ((given,) if isinstance(given, str) else given) if one)
 
 
-def held(text: str, contains: str | Sequence[str], lacks: str | Sequence[str], what: str) -> Observation | None:
+def held(
+    ctx: Context, text: str, contains: str | Sequence[str], lacks: str | Sequence[str], what: str
+) -> Observation | None:
     """Failed when a wanted text is not there, or an unwanted one is; None when all is as it should be."""
     for one in words(contains):
         if one not in text:
-            return failed(shown(text), f"contains {shown(one)!r}", f"{what} does not contain {shown(one)!r}")
+            wanted = shown(ctx, one)
+            return failed(shown(ctx, text), f"contains {wanted!r}", f"{what} does not contain {wanted!r}")
     for one in words(lacks):
         if one in text:
-            return failed(shown(text), f"lacks {shown(one)!r}", f"{what} contains {shown(one)!r}")
+            unwanted = shown(ctx, one)
+            return failed(shown(ctx, text), f"lacks {unwanted!r}", f"{what} contains {unwanted!r}")
     return None
 
 

@@ -79,17 +79,17 @@ class File:
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
         if not self.on:
-            return await self._judge(_OnHost(ctx.document_folder / self.path))
+            return await self._judge(ctx, _OnHost(ctx.document_folder / self.path))
 
         def gone(why: str) -> Observation:
             return failed(why, "there" if self.exists else "not there", f"the node was {why}")
 
         async def look(node: Node) -> Observation:
-            return await self._judge(_OnNode(ctx.link(node), self.path, ctx.state))
+            return await self._judge(ctx, _OnNode(ctx.link(node), self.path, ctx.state))
 
         return await look_at(await choose(ctx, self.on), look, gone)
 
-    async def _judge(self, place: _OnHost | _OnNode) -> Observation:
+    async def _judge(self, ctx: Context, place: _OnHost | _OnNode) -> Observation:
         facts = await place.facts()
         expected = "there" if self.exists else "not there"
         if (facts is not None) is not self.exists:
@@ -111,7 +111,7 @@ class File:
         if words(self.contains) or words(self.lacks):
             if facts.size > LIMIT:
                 raise CannotTell(f"{self.path} has {facts.size} bytes: past {LIMIT} its content is not searched")
-            wrong = held((await place.content()).decode(errors="replace"), self.contains, self.lacks, self.path)
+            wrong = held(ctx, (await place.content()).decode(errors="replace"), self.contains, self.lacks, self.path)
             if wrong is not None:
                 return wrong
         return passed({"size": facts.size, "mode": facts.mode}, expected)

@@ -11,9 +11,11 @@ import json as jsonlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.links.hosts import destination
 from seatrial.links.tcp import judged
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     encoding: str = "utf-8"
+    cookies: tuple[str, ...] = ()
+    """The `Set-Cookie` lines, one by one: joined they could not be read."""
+    certificate: bytes = b""
+    """What the server showed (DER), also when it was not verified; empty without TLS."""
 
     @property
     def text(self) -> str:
@@ -49,7 +55,7 @@ class Web:
     """A client whose connections are used again; close it, or use it with `async with`."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[bool, bool, str], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, bool, str, str], httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,31 +81,39 @@ class Web:
         verify: bool = True,
         ca: str = "",
         tls_name: str = "",
+        connect_to: Mapping[str, str] | None = None,
         **content: Any,
     ) -> Answer:
         """Send one request and read the answer; redirects are answers. `content` is httpx's: content, data, files,
         json.
 
         `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
-        `tls_name` the name that the certificate must have when it is not the URL's.
+        `tls_name` the name that the certificate must have when it is not the URL's. `connect_to` says of hosts where
+        to connect instead (see links.hosts): the `Host` header and the certificate's name stay as they were.
         Raises LinkDown (nobody answers), LinkLost (it broke off, or spoke no HTTP), LinkRefused (its TLS certificate is
         not good), TimeoutError (no whole answer in time), CannotTell (a bad URL, a body past `limit`: no verdict on
         the other side).
         """
         import httpx
 
-        client = self._client(url, verify, ca)
         if ":" in (port := url.partition("://")[2].partition("/")[0].rpartition("@")[2].rpartition("]")[2]):
             number = port.rpartition(":")[2]
             if number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
                 raise CannotTell(f"no request was sent to {url!r}: a port is a number from 1 to 65535")
-        extensions = {"sni_hostname": tls_name} if tls_name else None
         try:
-            async with (
-                asyncio.timeout(timeout),
-                client.stream(method, url, headers=headers, extensions=extensions, **content) as response,
-            ):
-                return await _read(response, limit)
+            at, name, more = _place(url, connect_to or {})
+            name = tls_name or name
+            own_host = any(one.lower() == "host" for one in headers or ())
+            client = self._client(url, verify, ca, name)
+            request = client.build_request(
+                method,
+                at,
+                headers={**({} if own_host else more), **(headers or {})},
+                extensions={"sni_hostname": name} if name else None,
+                **content,
+            )
+            async with asyncio.timeout(timeout):
+                return await _answered(client, request, limit)
         except TimeoutError:
             raise TimeoutError(f"{url} did not answer within {timeout:g} s") from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
@@ -111,15 +125,16 @@ class Web:
         except httpx.DecodingError as error:
             raise LinkLost(f"{url} sent a body that is not what its headers say: {error}") from error
 
-    def _client(self, url: str, verify: bool, ca: str) -> httpx.AsyncClient:
+    def _client(self, url: str, verify: bool, ca: str, name: str) -> httpx.AsyncClient:
         import httpx
 
         secure = url[:6].lower() == "https:"
-        key = (secure, verify, ca)
+        # A connection whose certificate was found good for one name is none for another.
+        key = (secure, verify, ca, name if secure else "")
         if key not in self._clients:
             context = _context(verify, ca) if secure else _NO_TLS
             self._clients[key] = httpx.AsyncClient(
-                verify=context, trust_env=False, timeout=None, follow_redirects=False
+                verify=context, trust_env=False, timeout=None, follow_redirects=False, cookies=_no_cookies()
             )
         return self._clients[key]
 
@@ -130,17 +145,64 @@ async def request(method: str, url: str, **options: Any) -> Answer:
         return await web.request(method, url, **options)
 
 
+def _place(url: str, instead: Mapping[str, str]) -> tuple[httpx.URL, str, dict[str, str]]:
+    """The URL to connect to; where that is another one, the name to ask for by TLS and the headers to send with it."""
+    import httpx
+
+    told = httpx.URL(url)
+    port = told.port or (443 if told.scheme == "https" else 80)
+    host, at = destination(told.host, port, instead)
+    if (host, at) == (told.host, port):
+        return told, "", {}
+    return told.copy_with(host=host, port=at), told.raw_host.decode("ascii"), {"Host": told.netloc.decode("ascii")}
+
+
+async def _answered(client: httpx.AsyncClient, request: httpx.Request, limit: int) -> Answer:
+    import httpx
+
+    try:
+        response = await client.send(request, stream=True)
+    except httpx.InvalidURL as error:  # httpx looks where a redirect leads, also when it is not followed
+        raise LinkLost(f"{request.url} answers with a redirect to what is no URL: {error}") from error
+    try:
+        return await _read(response, limit)
+    finally:
+        await response.aclose()
+
+
 async def _read(response: httpx.Response, limit: int) -> Answer:
     body = bytearray()
+    certificate = _certificate(response)
     async for part in response.aiter_bytes():
         body += part
         if len(body) > limit:
             raise CannotTell(f"{response.url} answers {response.status_code} with more than {limit} bytes")
     headers: dict[str, str] = {}
+    cookies = tuple(response.headers.get_list("set-cookie"))
     for name, value in response.headers.multi_items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     encoding = response.charset_encoding or "utf-8"
-    return Answer(status=response.status_code, headers=headers, body=bytes(body), encoding=encoding)
+    return Answer(
+        status=response.status_code,
+        headers=headers,
+        body=bytes(body),
+        encoding=encoding,
+        cookies=cookies,
+        certificate=certificate,
+    )
+
+
+def _certificate(response: httpx.Response) -> bytes:
+    """Has to be asked for while the connection stands."""
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""
+
+
+@functools.cache
+def _no_cookies() -> CookieJar:
+    """A jar that keeps nothing: who wants cookies keeps them (links.visit), others are strangers each time."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 # httpx makes a context of its own when it is given none; for http it is never used, so it gets something that is cheap.

@@ -8,6 +8,7 @@ import errno
 import socket
 
 from seatrial.errors import CannotTell, LinkDown
+from seatrial.links.hosts import embedded
 
 DOWN = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT}
 """What the other side, or its absence, answers; any other error is one of this machine."""
@@ -17,7 +18,7 @@ async def reach(host: str, port: int, *, timeout: float = 5.0) -> None:
     """Connect and close; LinkDown when nobody answers there, CannotTell when we could not even ask."""
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_connection(embedded(host) or host, port)
     except TimeoutError:
         raise LinkDown(f"{host}:{port} did not answer within {timeout:g} s") from None
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.errors import UsageError, nearest
 from seatrial.loading import expressions
 from seatrial.loading.document import Place
-from seatrial.loading.shapes import Children, Formula, Observed, OneOf, Shape, Site, shape_of
+from seatrial.loading.shapes import Children, Formula, Many, Named, Nested, Observed, OneOf, Shape, Site, shape_of
 from seatrial.model.scenario import CheckPlan, StepPlan
 
 
@@ -137,6 +137,26 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
     return None if broken else made
 
 
+def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
+    """A value with its `${{ }}` filled in, but for the expressions of mappings within: these stay what they are."""
+    inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
+    if isinstance(value, Mapping):
+        for one in inner:
+            if isinstance(one, Nested):
+                known = described(one.factory)
+                return {
+                    key: made if (field := known.get(key)) is None or field.formula else _bound(field.shape, made, bind)
+                    for key, made in value.items()
+                }
+            if isinstance(one, Named):
+                return {bind(key): _bound(one.item, made, bind) for key, made in value.items()}
+    if isinstance(value, list | tuple):
+        for one in inner:
+            if isinstance(one, Many):
+                return [_bound(one.item, made, bind) for made in value]
+    return bind(value)
+
+
 class _Counted:
     """A site that counts."""
 
@@ -193,5 +213,5 @@ def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[A
         if one.compiled or one.formula or not expressions.templated(value):
             ready[name] = value
         else:
-            ready[name] = one.shape.read(bind(value), (one.key,), site)
+            ready[name] = one.shape.read(_bound(one.shape, value, bind), (one.key,), site)
     return build(factory, ready, (), site)

@@ -1,0 +1,131 @@
+"""Whether an HTTP server answers as it should, to one request or to several of one visitor, or a port is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from seatrial.checks.http.answering import Expected
+from seatrial.checks.http.asking import Asked
+from seatrial.checks.http.certificates import Tls, wrong
+from seatrial.checks.http.then import Then
+from seatrial.checks.http.uploads import Sent, uploads
+from seatrial.checks.tcp import observe_port
+from seatrial.links.hosts import destination, place
+from seatrial.model.result import Observation, Verdict
+from seatrial.registry import check
+from seatrial.spi import Context
+
+if TYPE_CHECKING:
+    from seatrial.links.visit import Visit
+
+ONLY_OPEN = ("body", "json", "form", "submit", "files", "status", "answer_headers", "location", "ends_at", "contains",
+             "lacks", "that", "tls", "then")  # fmt: skip
+
+
+@check("http")
+@dataclass(frozen=True, kw_only=True)
+class Http(Expected, Asked):
+    """A URL answers with the right status, headers and body: `http:http://127.0.0.1:8080/health`."""
+
+    url: str = field(metadata={"doc": "`http://…` or `https://…`."})
+    then: tuple[Then, ...] | Then = field(
+        default=(),
+        metadata={"doc": "A request, or a list, that follow when this one was answered well, with its cookies."},
+    )
+    closed: bool = field(default=False, metadata={"doc": "The URL's port must be closed."})
+    connect_to: str | Mapping[str, str] = field(
+        default="",
+        metadata={
+            "doc": "`HOST` or `HOST:PORT` to connect to instead of the URL's, or a mapping from such to such; the "
+            "`Host` header and the certificate's name stay the URL's."
+        },
+    )
+    ca: str = field(default="", metadata={"doc": "A file of certificates to trust, relative to the document."})
+    tls_name: str = field(default="", metadata={"doc": "The name that the certificate must have, if not the URL's."})
+    verify: bool = field(default=True, metadata={"doc": "Whether the certificate must be trusted."})
+    tls: Tls | None = field(default=None, metadata={"doc": "What the certificate must say."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<url>`."""
+        if not rest.startswith((":http://", ":https://")):
+            raise ValueError(f"{rest!r} names no URL; allowed: http:URL, like http:http://127.0.0.1:8080/health")
+        return {"url": rest[1:]}
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """A URL that can be asked, one body at most, and nothing asked of a closed port."""
+        try:
+            _port(self.url)
+        except ValueError as error:
+            yield "url", str(error)
+        yield from self.wrong_asking()
+        try:
+            for name, to in self._instead().items():
+                place(name), place(to)
+        except ValueError as error:
+            yield "connect_to", str(error)
+        if self.closed:
+            for key in ONLY_OPEN:
+                if getattr(self, key) not in ("", None, (), {}):
+                    yield key, f"`closed: true` leaves nothing that `{key}` could be about"
+        if self.tls is not None and self.url[:5] == "http:" and self.redirects != "follow":
+            yield "tls", "a URL of http has no certificate; write https, or `redirects: follow` where it leads there"
+        known = set(self.files)
+        for at, one in enumerate(self._then(), 1):
+            known |= set(one.files)
+            if one.same_as and one.same_as not in known:
+                have = ", ".join(sorted(known)) or "none"
+                yield "then", f"request {at}: `same_as: {one.same_as}` is no file that was uploaded; there are: {have}"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Ask once; no answer is failed, a mistake of our own unknown (CannotTell)."""
+        from seatrial.links.http import Web
+        from seatrial.links.visit import Visit
+
+        if self.closed:
+            parts = urlsplit(self.url)
+            host, port = destination(parts.hostname or "", _port(self.url), self._instead())
+            return await observe_port(host, port, closed=True, timeout=self.timeout)
+        async with Web() as web:
+            options = {
+                "verify": self.verify,
+                "ca": str(ctx.document_folder / self.ca) if self.ca else "",
+                "tls_name": self.tls_name,
+                "connect_to": self._instead(),
+            }
+            return await self._visited(ctx, Visit(web, options))
+
+    async def _visited(self, ctx: Context, visit: Visit) -> Observation:
+        files: dict[str, Sent] = await uploads(ctx, self.files)
+        last = await self.ask(visit, self.url, files, self.wanted())
+        if isinstance(last, Observation):
+            return last
+        seen = await self.judge(ctx, last, files)
+        if seen.verdict is Verdict.PASSED and self.tls is not None:
+            seen = wrong(self.tls, last.answer.certificate, last.url) or seen
+        for one in self._then():
+            if seen.verdict is not Verdict.PASSED:
+                break
+            files |= await uploads(ctx, one.files)
+            last, seen = await one.follow(ctx, visit, last, files)
+        return seen
+
+    def _then(self) -> tuple[Then, ...]:
+        return self.then if isinstance(self.then, tuple) else (self.then,)
+
+    def _instead(self) -> Mapping[str, str]:
+        """The places to connect to by hosts."""
+        if isinstance(self.connect_to, str):
+            return {urlsplit(self.url).hostname or "": self.connect_to} if self.connect_to else {}
+        return {name.lower(): to for name, to in self.connect_to.items()}
+
+
+def _port(url: str) -> int:
+    """The port of a URL; ValueError when it cannot be asked."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no URL of HTTP; allowed: http://HOST[:PORT]/PATH, https://HOST[:PORT]/PATH")
+    return parts.port or (443 if parts.scheme == "https" else 80)

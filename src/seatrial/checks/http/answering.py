@@ -1,0 +1,125 @@
+"""What the answer must be: its status, headers, body, and where redirects lead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urljoin
+
+from seatrial.checks.content import held, holds, shown
+from seatrial.checks.http.uploads import Sent
+from seatrial.model.result import Observation, failed, passed
+from seatrial.model.values import Expression
+from seatrial.spi import Context
+
+if TYPE_CHECKING:
+    from seatrial.links.visit import Visited
+
+TEXT = "A text, or a list of texts, that the body must {}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What an answer must be."""
+
+    expression_names: ClassVar[tuple[str, ...]] = ("json", "status", "headers", "body", "url", "uploads")
+
+    status: int | tuple[int, ...] = field(
+        default=(), metadata={"doc": "The status, or a list of them; else any below 400."}
+    )
+    answer_headers: Mapping[str, str] = field(
+        default_factory=dict, metadata={"doc": "Headers that the answer must have, with these values."}
+    )
+    location: str = field(
+        default="", metadata={"doc": "Where the first redirect must lead; a part of a URL counts from the asked one."}
+    )
+    ends_at: str = field(default="", metadata={"doc": "The URL, or a part of one, at which redirects must have ended."})
+    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": TEXT.format("contain")})
+    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": TEXT.format("not contain")})
+    that: Expression = field(
+        default=Expression(""),
+        metadata={
+            "doc": "CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (that answered), `uploads` "
+            "(by field: `name`, `size`, `sha256`)."
+        },
+    )
+
+    def wanted(self) -> object:
+        """The status, for results."""
+        if self.status == ():
+            return "a status below 400"
+        return list(self.status) if isinstance(self.status, tuple) else self.status
+
+    async def judge(self, ctx: Context, visited: Visited, files: Mapping[str, Sent]) -> Observation:
+        """Whether the answer is so."""
+        wrong = self._led_wrong(visited) or self._answered_wrong(ctx, visited)
+        if wrong is not None:
+            return wrong
+        wrong = held(ctx, visited.answer.text, self.contains, self.lacks, "the body")
+        if wrong is not None:
+            return wrong
+        if not self.that:
+            return passed(_seen(visited), self.wanted())
+        names = names_of(self.that, visited, files)
+        if names is None:
+            return failed(shown(ctx, visited.answer.text), self.that, "the body is no JSON")
+        json = names["json"]
+        seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, visited.answer.text)
+        return await holds(ctx, self.that, seen, **names)
+
+    def _led_wrong(self, visited: Visited) -> Observation | None:
+        asked = visited.hops[0].url if visited.hops else visited.url
+        if visited.astray:
+            return failed(_way(visited), self.ends_at or "an end of redirects", visited.astray)
+        if self.location:
+            wanted = urljoin(asked, self.location)
+            led = visited.hops[0].location if visited.hops else visited.location
+            if led != wanted:
+                told = f"leads to {led}" if led else f"answers {visited.answer.status} and leads nowhere"
+                return failed(led or visited.answer.status, wanted, f"{asked} {told}, expected to lead to {wanted}")
+        if self.ends_at and visited.url != (wanted := urljoin(asked, self.ends_at)):
+            return failed(_way(visited), wanted, f"it ended at {visited.url}, expected {wanted}")
+        return None
+
+    def _answered_wrong(self, ctx: Context, visited: Visited) -> Observation | None:
+        answer = visited.answer
+        allowed = (self.status,) if isinstance(self.status, int) else self.status
+        if answer.status not in allowed if allowed else answer.status >= 400:
+            after = f" after {len(visited.hops)} redirect{'s' * (len(visited.hops) > 1)}" if visited.hops else ""
+            why = f"{visited.url} answers {answer.status}{after}: {shown(ctx, answer.text)}"
+            return failed(_seen(visited), self.wanted(), why)
+        for name, value in self.answer_headers.items():
+            seen = answer.headers.get(name.lower())
+            if seen != value:
+                return failed({name: seen}, {name: value}, f"the header {name} is {seen!r}")
+        return None
+
+
+def names_of(expression: str, visited: Visited, files: Mapping[str, Sent]) -> dict[str, Any] | None:
+    """What an expression sees of an answer; None when it asks for JSON and the body is none."""
+    answer, json = visited.answer, None
+    try:
+        json = answer.json()
+    except ValueError:
+        if re.search(r"\bjson\b", expression):
+            return None
+    return {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body": answer.text,
+        "json": json,
+        "url": visited.url,
+        "uploads": {name: one.facts for name, one in files.items()} if "uploads" in expression else {},
+    }
+
+
+def _seen(visited: Visited) -> object:
+    status = visited.answer.status
+    return {"status": status, "url": visited.url} if visited.hops else status
+
+
+def _way(visited: Visited) -> list[str]:
+    """The URLs of a chain of redirects, the first first."""
+    return [*(hop.url for hop in visited.hops), *([] if visited.astray else [visited.url])]

@@ -1,0 +1,120 @@
+"""What is sent: a request, or a page's form filled in and submitted as a browser does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from seatrial.checks.http.forms import Form, form_with, forms
+from seatrial.checks.http.uploads import Sent, Upload
+from seatrial.errors import LinkDown, LinkLost, LinkRefused
+from seatrial.model.result import Category, Observation, failed
+from seatrial.model.values import Duration
+
+if TYPE_CHECKING:
+    from seatrial.links.visit import Visit, Visited
+
+BODIES = ("body", "json", "form", "submit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request."""
+
+    url: str = field(default="", metadata={"doc": "The URL, or a part of one from the last answer's; else that one."})
+    method: str = field(default="GET", metadata={"doc": "The request's method."})
+    headers: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Headers to send."})
+    body: str = field(default="", metadata={"doc": "A body to send."})
+    json: Any = field(default=None, metadata={"doc": "A JSON body to send."})
+    form: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Form fields to send."})
+    submit: Mapping[str, str] | None = field(
+        default=None,
+        metadata={
+            "doc": "Fields to fill in: the URL is a page, and its first form that has them (and those of `files`) is "
+            "sent as a browser does, with its hidden fields and the page's cookies."
+        },
+    )
+    files: Mapping[str, str | Upload] = field(
+        default_factory=dict,
+        metadata={"doc": "Files to upload (multipart): field to path, relative to the document, or to a mapping."},
+    )
+    redirects: Literal["auto", "keep", "follow"] = field(
+        default="auto",
+        metadata={"doc": "`keep` them as the answer, `follow` them as a browser does; `auto`: follow after `submit`."},
+    )
+    max_redirects: int = field(default=10, metadata={"doc": "How many are followed at most; more are a failure."})
+    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long each whole answer may take."})
+
+    def wrong_asking(self) -> Iterable[tuple[str, str]]:
+        """One body at most."""
+        bodies = [name for name in BODIES if getattr(self, name) not in ("", None, {})]
+        if self.submit == {}:
+            bodies.append("submit")
+        for extra in bodies[1:]:
+            yield extra, f"`{bodies[0]}` is the body already: keep one of them"
+        if self.files and bodies and bodies[0] not in ("form", "submit"):
+            yield "files", f"`{bodies[0]}` is the body already: files go with `form` or `submit` only"
+        if self.submit is not None and self.method != "GET":
+            yield "method", "with `submit` the page's form says the method"
+        if self.max_redirects < 1:
+            yield "max_redirects", "at least 1; `redirects: keep` follows none"
+
+    async def ask(
+        self, visit: Visit, url: str, files: Mapping[str, Sent], expected: object, **more: Any
+    ) -> Visited | Observation:
+        """Send it; what there was no whole answer to, or no form for, is failed. CannotTell for our own mistakes."""
+        follows = self.redirects == "follow" or (self.redirects == "auto" and self.submit is not None)
+        more |= {"timeout": self.timeout, "follow": self.max_redirects if follows else 0}
+        try:
+            if self.submit is not None:
+                return await self._submitted(visit, url, files, more)
+            return await visit.ask(self.method, url, headers=self.headers, **self._content(files), **more)
+        except TimeoutError as error:
+            return replace(failed("no answer", expected, str(error)), category=str(Category.TIMEOUT))
+        except (LinkDown, LinkLost, LinkRefused) as error:
+            return failed("no answer", expected, str(error))
+
+    def _content(self, files: Mapping[str, Sent]) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        if self.body:
+            content["content"] = self.body.encode()
+        if self.json is not None:
+            content["json"] = self.json
+        if self.form:
+            content["data"] = dict(self.form)
+        if files:
+            content["files"] = {name: (one.name, one.content, one.type) for name, one in files.items()}
+        return content
+
+    async def _submitted(
+        self, visit: Visit, url: str, files: Mapping[str, Sent], more: Mapping[str, Any]
+    ) -> Visited | Observation:
+        page = await visit.ask("GET", url, headers=self.headers, **more)
+        fields = sorted({*(self.submit or ()), *files})
+        expected = f"a form with {', '.join(fields)}" if fields else "a form"
+        if page.astray or page.answer.status >= 400:
+            why = page.astray or f"{page.url} answers {page.answer.status}"
+            return failed(page.answer.status, expected, f"the page of the form: {why}")
+        form = form_with(forms(page.answer.text), fields)
+        if isinstance(form, str):
+            return failed("no such form", expected, f"{page.url}: {form}")
+        target = urljoin(page.url, form.action) if form.action else page.url
+        headers = {"Referer": page.url, **self.headers}  # where TLS is used, Django wants to see where a form came from
+        values = form.filled(self.submit or {})
+        if form.method != "POST":
+            query = urlsplit(target)._replace(query=urlencode(values), fragment="").geturl()
+            return await visit.ask("GET", query, headers=headers, **more)
+        return await visit.ask("POST", target, headers=headers, **_posted(form, values, files), **more)
+
+
+def _posted(form: Form, values: list[tuple[str, str]], files: Mapping[str, Sent]) -> dict[str, Any]:
+    if form.multipart or files:
+        parts: list[tuple[str, Any]] = [(name, (None, value.encode())) for name, value in values]
+        parts += [(name, (one.name, one.content, one.type)) for name, one in files.items()]
+        return {"files": parts}
+    data: dict[str, list[str]] = {}
+    for name, value in values:
+        data.setdefault(name, []).append(value)
+    return {"data": data}

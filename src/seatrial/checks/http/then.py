@@ -1,0 +1,104 @@
+"""A request that follows another one: where the answer before said, until it is so, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from seatrial.checks.content import shown
+from seatrial.checks.http.answering import Expected, names_of
+from seatrial.checks.http.asking import Asked
+from seatrial.checks.http.uploads import Sent, compared
+from seatrial.errors import CannotTell, Overrun
+from seatrial.model.result import Observation, Verdict, failed, unknown
+from seatrial.model.values import Duration, Expression
+from seatrial.spi import Context
+
+if TYPE_CHECKING:
+    from seatrial.links.visit import Visit, Visited
+
+
+@dataclass(frozen=True, kw_only=True)
+class Then(Expected, Asked):
+    """One more request of the same visitor."""
+
+    url_from: Expression = field(
+        default=Expression(""),
+        metadata={"doc": "Instead of `url`: CEL over the last answer, such as `json.url` or `headers.location`."},
+    )
+    same_as: str = field(
+        default="",
+        metadata={"doc": "The body must be, byte for byte, the file that was uploaded as this field."},
+    )
+    within: Duration = field(
+        default=Duration(0.0), metadata={"doc": "It is asked again until all is so, for as long; else once."}
+    )
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """One place to ask at, and one body at most."""
+        if self.url and self.url_from:
+            yield "url_from", "`url` says where already: keep one of the two"
+        yield from self.wrong_asking()
+
+    async def follow(
+        self, ctx: Context, visit: Visit, before: Visited, files: Mapping[str, Sent]
+    ) -> tuple[Visited, Observation]:
+        """Ask until it is so; the answer, and whether it is. What has no answer leaves the one before."""
+        url = await self._url(ctx, before, files)
+        if isinstance(url, Observation):
+            return before, url
+        last: list[tuple[Visited, Observation]] = []
+
+        async def look() -> tuple[Visited, Observation] | None:
+            last[:] = [await self._once(ctx, visit, url, before, files)]
+            return last[0] if last[0][1].verdict is Verdict.PASSED else None
+
+        if not self.within:
+            await look()
+        else:
+            try:
+                await ctx.poll(look, deadline=self.within, what=f"{self.method} {url}")
+            except Overrun:
+                if not last:
+                    raise
+        visited, seen = last[0]
+        if seen.verdict is Verdict.PASSED:
+            return visited, seen
+        for_long = f" within {self.within:g} s" if self.within else ""
+        return visited, replace(seen, why=f"then {self.method} {url}{for_long}: {seen.why}")
+
+    async def _url(self, ctx: Context, before: Visited, files: Mapping[str, Sent]) -> str | Observation:
+        if not self.url_from:
+            return urljoin(before.url, self.url)
+        names = names_of(self.url_from, before, files)
+        if names is None:
+            return failed(shown(ctx, before.answer.text), self.url_from, f"{before.url} answers with no JSON")
+        try:
+            found = await ctx.evaluate(self.url_from, **names)
+        except CannotTell as error:
+            return unknown(f"`url_from`: {error}", self.url_from)
+        if not isinstance(found, str) or not found:
+            return unknown(f"`url_from` gives {found!r}, no URL", self.url_from)
+        return urljoin(before.url, found)
+
+    async def _once(
+        self, ctx: Context, visit: Visit, url: str, before: Visited, files: Mapping[str, Sent]
+    ) -> tuple[Visited, Observation]:
+        from seatrial.links.http import LIMIT
+
+        own = {name: files[name] for name in self.files}
+        if not self.same_as:
+            visited = await self.ask(visit, url, own, self.wanted())
+        else:
+            sent = files[self.same_as].content
+            # What is packed for the way would be unpacked by us; all that comes too much is wanted, to say how much.
+            asking = replace(self, headers={"Accept-Encoding": "identity", **self.headers})
+            visited = await asking.ask(visit, url, own, self.wanted(), limit=max(LIMIT, 2 * len(sent)))
+        if isinstance(visited, Observation):
+            return before, visited
+        seen = await self.judge(ctx, visited, files)
+        if self.same_as and seen.verdict is Verdict.PASSED:
+            seen = compared(files[self.same_as].content, visited.answer.body)
+        return visited, seen
