@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ from seatrial.app.project import Project, find
 from seatrial.app.run import RunOptions, RunReport, run_plan
 from seatrial.errors import DocumentError, UsageError
 from seatrial.links.caches import cache_folder
+from seatrial.links.project import SETTINGS
 from seatrial.model.scenario import StepPlan
 from seatrial.pipeline.cache import Cache
+from seatrial.pipeline.cache.tree import Tree
 from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
 from seatrial.pipeline.document import Check, Pipeline
 from seatrial.pipeline.reading import KEY, Read, read_pipeline
 from seatrial.pipeline.secrets import secrets_of
-from seatrial.pipeline.selection import Selection
+from seatrial.pipeline.selection import Selection, narrowed
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 """What a pipeline is called where nobody says otherwise."""
@@ -42,6 +44,8 @@ class PreflightOptions:
     """None: the project's, else the nearest `pipeline.yaml` upward."""
     only: tuple[str, ...] = ()
     from_: str = ""
+    changed_since: str = ""
+    """A commit: only what the changes since it can affect."""
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
@@ -65,7 +69,8 @@ async def preflight(options: PreflightOptions) -> RunReport:
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
     engine = str(project.providers.get("containers", {}).get("engine", ""))
-    plan = compile_pipeline(read, replace(_wishes(options), cache=cache, engine=engine))
+    affected = await _affected(options, read, cache.tree)
+    plan = compile_pipeline(read, replace(_wishes(options, read, affected), cache=cache, engine=engine))
     pipeline = read.pipeline
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
@@ -97,10 +102,46 @@ async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cac
     )
 
 
+async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mapping[str, str] | None:
+    """The checks that the changes can affect, each with why; None when that was not asked."""
+    if not options.changed_since:
+        return None
+    from seatrial.links.git import changes_since
+    from seatrial.pipeline.affected import Changed, affected
+
+    source = Path(os.path.realpath(read.source))
+    found = await changes_since(source, options.changed_since)
+
+    inside = f"{source.relative_to(found.top)}/" if source != found.top else ""
+
+    def seen(paths: Iterable[str]) -> frozenset[str]:
+        return frozenset(
+            path[len(inside) :] if path.startswith(inside) else os.path.relpath(found.top / path, source)
+            for path in paths
+        )
+
+    changed = Changed(
+        files=seen(found.files),
+        folders=seen(found.folders),
+        known=seen(found.known),
+        modules=seen(found.modules),
+    )
+    document, settings = (
+        os.path.relpath(os.path.realpath(one), source)
+        for one in (read.document.path, find(options.run.project).folder / SETTINGS)
+    )
+    if document in changed.files or settings in changed.files:
+        changed = replace(changed, everything=f"{document if document in changed.files else settings} changed")
+    elif document not in changed.known:
+        changed = replace(changed, everything=f"git does not know {read.document.file}, so it may have changed")
+    return affected(narrowed(read.pipeline, _selection(options)), changed, tree, source)
+
+
 def outline(options: PreflightOptions) -> dict[str, Any]:
     """The stages and checks that would run, as data; nothing is started."""
     read = read_pipeline(document_of(options, find(options.run.project)), environ=os.environ)
-    plan = compile_pipeline(read, _wishes(options))
+    affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
+    plan = compile_pipeline(read, _wishes(options, read, affected))
     return {
         "name": name_of(read),
         "document": read.document.file,
@@ -111,12 +152,23 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
                 "needs": list(stage.needs),
                 "checks": [
                     _outlined(check, read.pipeline.stages[stage.id].checks[_plain(check.id)])
+                    | _told_of(check.id.partition("[")[0], affected, options)
                     for check in stage.children
                 ],
             }
             for stage in plan.suites[0].steps[0].children
         },
     }
+
+
+def _told_of(check: str, affected: Mapping[str, str] | None, options: PreflightOptions) -> dict[str, Any]:
+    if affected is None:
+        return {}
+    return {"because": affected[check]} if check in affected else {"skipped": _unchanged(options)}
+
+
+def _unchanged(options: PreflightOptions) -> str:
+    return f"nothing it depends on changed since {options.changed_since}"
 
 
 def _outlined(check: StepPlan, said: Check) -> dict[str, Any]:
@@ -142,13 +194,15 @@ def _plain(id: str) -> str:
 
 def listed(options: PreflightOptions) -> str:
     """The stages and checks that would run, as text; nothing is started."""
-    told = outline(options)
-    lines = [f"{told['name']}  ({told['document']})"]
-    for name, stage in told["stages"].items():
+    whole = outline(options)
+    lines = [f"{whole['name']}  ({whole['document']})"]
+    for name, stage in whole["stages"].items():
         lines.append(f"{name}{_needing(stage['needs'])}")
         for check in stage["checks"]:
             title = f"  {check['title']}" if check["title"] != check["id"].partition("/")[2] else ""
-            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}")
+            told = f"  because {check['because']}" if "because" in check else ""
+            told = f"  skipped: {check['skipped']}" if "skipped" in check else told
+            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}{told}")
     return "\n".join(lines) + "\n"
 
 
@@ -201,10 +255,20 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _wishes(options: PreflightOptions) -> Wishes:
+def _selection(options: PreflightOptions) -> Selection:
+    return Selection(options.only, options.from_)
+
+
+def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:
     named = [str(options.document)] if options.document is not None else []
+    left_out = {}
+    if affected is not None:
+        checks = [f"{stage}/{name}" for stage, one in read.pipeline.stages.items() for name in one.checks]
+        left_out = {name: _unchanged(options) for name in checks if name not in affected}
     return Wishes(
-        selection=Selection(options.only, options.from_),
+        selection=_selection(options),
+        left_out=left_out,
+        since=options.changed_since,
         fail_fast=options.fail_fast,
         host=options.host,
         parallel=options.parallel,

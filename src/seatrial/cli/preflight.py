@@ -22,6 +22,10 @@ def preflight_arguments(parser: Parser) -> None:
     choose.add_argument(
         "--from", dest="from_", default="", metavar="STAGE", help="this stage and those after it in the document"
     )
+    choose.add_argument(
+        "--changed-since", default=None, metavar="REF",
+        help="only what the changes since the branch left REF (and those not committed) can affect",
+    )  # fmt: skip
     choose.add_argument("--list", action="store_true", help="print what would run; start nothing")
     how = parser.add_argument_group("how they run")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first check that did not pass")
@@ -49,7 +53,10 @@ def preflight(arguments: Arguments) -> int:
     """Run the checks, or list them."""
     from seatrial.app.preflight import PreflightOptions, main, show
     from seatrial.app.run import RunOptions
+    from seatrial.errors import UsageError
 
+    if arguments.changed_since == "":
+        raise UsageError("seatrial preflight: --changed-since names no commit; write a branch, a tag or a commit")
     run = RunOptions(
         format=arguments.format or "",
         report_dir=arguments.report_dir,
@@ -60,6 +67,7 @@ def preflight(arguments: Arguments) -> int:
         document=arguments.document,
         only=tuple(arguments.only),
         from_=arguments.from_,
+        changed_since=arguments.changed_since or "",
         fail_fast=arguments.fail_fast,
         host=arguments.host,
         parallel=arguments.parallel,
@@ -82,6 +90,7 @@ COMMANDS = {
             ("preflight --list", "what would run"),
             ("preflight --only quality/mypy", "one check alone"),
             ("preflight --from quality --fail-fast", "from a stage on, until something fails"),
+            ("preflight --changed-since origin/main", "only what this branch can have broken"),
             ("preflight --format compact", "only what failed, and how to go on: for agents"),
             ("preflight --format json >preflight.json", "one JSON document on standard output"),
         ),

@@ -335,7 +335,7 @@ def _finished(outcome: Outcome, swept: Swept, duration: float, did_something: bo
         data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
     elif not did_something:
         # Nothing run is not a pass.
-        data |= {"verdict": "", "status": "skipped", "reason": "no step was run: the conditions of all were not met"}
+        data |= {"verdict": "", "status": "skipped", "reason": "no step was run: all were skipped"}
     elif swept.left:
         data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} things were left behind"}
     return data

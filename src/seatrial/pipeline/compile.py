@@ -38,6 +38,10 @@ class Wishes:
     """Where results are kept, and come from; None: there is no cache."""
     engine: str = ""
     """The container engine that the project names."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Checks (`stage/check`) that are skipped, each with why; what needs them does without."""
+    since: str = ""
+    """What the changes were since that decided that."""
     command: tuple[str, ...] = ("seatrial", "preflight")
     """How it was called, without what selects: a check is run again by it and `--only`."""
 
@@ -84,7 +88,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         test_id=f"preflight-{folder_name}",
         name=name,
         provider=PROVIDER,
-        parameters={"whole": True} if wishes.selection.whole else {"whole": False, **_selected(wishes.selection)},
+        parameters=_selected(wishes),
         steps=(top,),
         system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
         source=source,
@@ -100,9 +104,16 @@ def _an_image(pipeline: Pipeline) -> str:
     return next(filter(None, [*images, *(one.image for one in pipeline.services.values())]), "")
 
 
-def _selected(selection: Selection) -> dict[str, object]:
-    told: dict[str, object] = {"only": list(selection.only)} if selection.only else {}
-    return {**told, **({"from": selection.from_} if selection.from_ else {})}
+def _selected(wishes: Wishes) -> dict[str, object]:
+    selection = wishes.selection
+    told: dict[str, object] = {"whole": selection.whole and not wishes.left_out}
+    if selection.only:
+        told["only"] = list(selection.only)
+    if selection.from_:
+        told["from"] = selection.from_
+    if wishes.since:
+        told["changed_since"] = wishes.since
+    return told
 
 
 def _cores() -> int:
@@ -124,7 +135,9 @@ class _Compiler:
                 kind="stage",
                 factory=StageStep,
                 fields={},
-                step=StageStep(steps=checks, room=room, fail_fast=self._wishes.fail_fast),
+                step=StageStep(
+                    steps=checks, room=room, fail_fast=self._wishes.fail_fast, left_out=self._left_out(checks)
+                ),
                 source=_source(self._read, (KEY, "stages", name), at),
                 id=name,
                 description=stage.title or f"{name.replace('-', ' ').replace('_', ' ').capitalize()} Stage",
@@ -132,6 +145,10 @@ class _Compiler:
                 needs=stage.needs,
                 children=checks,
             )
+
+    def _left_out(self, checks: Sequence[StepPlan]) -> dict[str, str]:
+        why = self._wishes.left_out
+        return {plan.id: why[plain] for plan in checks if (plain := plan.id.partition("[")[0]) in why}
 
     def _share(self, stage: Stage, plan: StepPlan) -> tuple[float, float]:
         check = stage.checks[plan.id.partition("/")[2].partition("[")[0]]
@@ -141,7 +158,8 @@ class _Compiler:
         rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
         made: list[StepPlan] = []
         for name, check in stage.checks.items():
-            needs = tuple(f"{stage_name}/{other}{suffix}" for other in check.needs for suffix, _ in rows[other])
+            needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
+                          for suffix, _ in rows[other])  # fmt: skip
             for suffix, row in rows[name]:
                 place: Place = (KEY, "stages", stage_name, "checks", name)
                 id = f"{stage_name}/{name}{suffix}"
@@ -164,6 +182,10 @@ class _Compiler:
                     )
                 )
         return tuple(made)
+
+    def _needs(self, stage: str, name: str, check: Check) -> Sequence[str]:
+        left_out = self._wishes.left_out
+        return () if f"{stage}/{name}" in left_out else [n for n in check.needs if f"{stage}/{n}" not in left_out]
 
     def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The rows of the check's matrix that were selected, each with what its name ends in."""

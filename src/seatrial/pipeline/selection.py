@@ -82,14 +82,15 @@ def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
         if one not in found:
             found.add(one)
             stage, _, check = one.partition("/")
-            todo += _read_by(pipeline.stages[stage].checks[check])
+            todo += outputs_read(pipeline.stages[stage].checks[check], pipeline.stages[stage].if_)
     return found
 
 
-def _read_by(check: Check) -> Iterable[str]:
+def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
+    """The checks whose outputs a check reads; `condition` is its stage's."""
     texts = [*([check.run] if isinstance(check.run, str) else check.run), *check.env.values(), check.cwd]
     formulas = [one for text in texts for one in expressions.expressions(text)]
-    for formula in [*formulas, *([check.if_] if check.if_ else [])]:
+    for formula in [*formulas, *(one for one in (check.if_, condition) if one)]:
         for path in expressions.references(formula):
             if path[0] == "steps" and len(path) > 1:
                 yield str(path[1])

@@ -25,10 +25,12 @@ class StageStep:
     room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """The checks by id, to the CPUs and memory that they count for."""
     fail_fast: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Checks that are skipped, by their ids, each with why."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the checks. Outputs: `passed` (how many)."""
-        return _judged(self.steps, await _InRoom(ctx, self.steps, self.fail_fast, self.room).run())
+        return _judged(self.steps, await _InRoom(ctx, self).run())
 
 
 @step("stages")
@@ -50,11 +52,13 @@ class Stages:
 class _InRoom(Together):
     """A check waits for room before it is said to begin, so that its time and its timeout are its own."""
 
-    def __init__(
-        self, ctx: Context, steps: tuple[StepPlan, ...], fail_fast: bool, room: Mapping[str, tuple[float, float]]
-    ) -> None:
-        super().__init__(ctx, steps, fail_fast)
-        self._shares = room
+    def __init__(self, ctx: Context, stage: StageStep) -> None:
+        super().__init__(ctx, stage.steps, stage.fail_fast)
+        self._shares = stage.room
+        self._left_out = stage.left_out
+
+    def _why_not(self, child: StepPlan) -> str:
+        return self._left_out.get(child.id) or super()._why_not(child)
 
     def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
         system: Any = self._ctx.system

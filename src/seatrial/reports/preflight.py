@@ -137,6 +137,10 @@ def closing(view: PipelineView) -> list[str]:
         lines.append(f"{failed} check(s) failed. Fix issues and retry.")
     if unknown:
         lines.append(f"{unknown} check(s) could not be judged: nobody can say whether a deploy would succeed.")
+    if view.exit_code == 5:
+        reasons = {check.reason for check in view.checks()}
+        why = reasons.pop() if len(reasons) == 1 else "every check was skipped"
+        return [*lines[: len(view.left)], f"Nothing ran: {why}."]
     if not (failed or unknown):
         meaning = words.EXIT_CODES.get(view.exit_code, "")
         lines.append(f"{meaning[:1].upper()}{meaning[1:]}: nobody can say whether a deploy would succeed.")
