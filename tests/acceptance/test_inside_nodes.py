@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 from scripts.images.engines import IMAGE
 from tests.acceptance.harness import Harbour, only, suite, validate
@@ -75,6 +76,34 @@ def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(har
         assert [file for file, text in texts(harbour.folder / ".seatrial") if secret.encode() in text] == []
 
 
+def grown() -> list[Any]:
+    """Steps in which a file system grows, before which it has not."""
+    more: dict[str, Any] = {"check": "disk_size", "path": "/data", "grown_since": "before"}
+    resize = {"check": "command", "on": "*", "command": "mount -o remount,size=16m /data"}
+    return [
+        {**validate(more), "expect": "failure"},
+        validate(resize),
+        validate(more, {**more, "grown_by": "8MiB", "size": "16MiB", "name": "by 8 MiB"}),
+        {**validate({**more, "grown_by": "9MiB"}), "expect": "failure"},
+    ]
+
+
+def rotated(harbour: Harbour) -> list[Any]:
+    """Steps in which an old key is refused, let in, and thrown out again."""
+    old = asyncssh.generate_private_key("ssh-ed25519")
+    old.write_private_key(str(harbour.folder / "old"))
+    public, file = old.export_public_key().decode(), "/run/seatrial/authorized_keys"
+    told = {"check": "command", "on": "*"}
+    return [
+        validate("ssh_key:old==refused"),
+        validate({**told, "command": f"cat >>{file}", "input": public}),
+        validate("ssh_key:old==accepted"),
+        {**validate("ssh_key:old==refused"), "expect": "failure"},
+        validate({**told, "command": f"sed -i '$d' {file}"}),
+        validate("ssh_key:old==refused"),
+    ]
+
+
 @pytest.mark.backend("podman")
 def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
     harbour: Harbour, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
@@ -83,23 +112,29 @@ def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
         monkeypatch.setenv(name, value)
     # Found again by its own project's state and cache, and by nobody else's.
     monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(harbour.folder / "cache"))
-    (harbour.folder / "seatrial.toml").write_text(f'[providers.containers]\nimage = "{IMAGE}"\n')
+    (harbour.folder / "seatrial.toml").write_text(
+        f'[providers.containers]\nimage = "{IMAGE}"\n'
+        'options = ["--cap-add", "SYS_ADMIN", "--tmpfs", "/data:size=8m,noexec"]\n'
+    )
     service = "seatrial.sample.service --name n11 "
     right: list[Any] = [
         "cluster_status",
         "data_integrity",
         "mount:/proc",
         {"check": "mount", "path": "/etc/hosts", "options": "rw", "name": "hosts"},
-        "disk_size:/>=1MiB",
+        {"check": "mount", "path": "/data", "fstype": "tmpfs", "options": ["rw", "noexec"], "at_least": "8MiB"},
+        "disk_size:/data==8MiB",
+        {"check": "disk_size", "path": "/data", "mark": "before", "name": "before"},
         {"check": "process", "matching": service, "on": "n11", "count": 1, "user": "root", "younger_than": "10m"},
         {"check": "process", "matching": service, "on": "n12", "count": 0, "name": "not on n12"},
         {"check": "file", "on": "*", "path": "/etc/passwd", "owner": "root:root", "mode": "0644"},
         {"check": "command", "on": "*", "command": ["test", "-d", "/proc/1"]},
     ]
-    wrong = ["mount:/data", "disk_size:/>=9000TiB", "process:no-such-program", "file:/no/such/file"]
+    wrong = ["mount:/srv", "disk_size:/data==8388609", "process:no-such-program", "file:/no/such/file"]
     blind = {"check": "container_env", "container": "x", "variable": "Y", "name": "no engine inside"}
     retry = {"retry": {"timeout": "20s"}}
-    steps = ("init", "deploy", validate(*right, **retry), {**validate(*wrong, blind), "expect": "failure"}, "destroy")
+    steps = ("init", "deploy", validate(*right, **retry), {**validate(*wrong, blind), "expect": "failure"})
+    steps = (*steps, *grown(), *rotated(harbour), "destroy")
     harbour.write("trial.json", suite(*steps, parameters={"cluster_size": 2}))
     done = harbour.seatrial("run", "trial.json", "--on", "containers")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -150,6 +150,21 @@ class SSHLink:
         if connection is not None:
             connection.abort()
 
+    async def lets_in(self) -> bool:
+        """Whether the node takes our key, found out by a login; LinkDown when it does not answer, LinkRefused when
+        something else than the key is wrong: its identity, our file, the machine to go through."""
+        import asyncssh
+
+        if self._jump is not None:
+            await self._jump._open()
+        try:
+            await self._open()
+        except LinkRefused as error:
+            if isinstance(error.__cause__, asyncssh.PermissionDenied):
+                return False
+            raise
+        return True
+
     # Commands
 
     def _by_sudo(self, root: bool) -> bool:

@@ -1,0 +1,74 @@
+"""Whether nodes refuse an SSH key, as they must after it was replaced, or take it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seatrial.checks.inside import ON, on_each
+from seatrial.errors import CannotTell, LinkDown, LinkLost
+from seatrial.model.resource import Node
+from seatrial.model.result import Observation, failed, passed, unknown
+from seatrial.model.values import Duration
+from seatrial.registry import check
+from seatrial.spi import Context
+
+_TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<key>.+?)\s*==\s*(?P<login>refused|accepted)")
+
+
+@check("ssh_key")
+@dataclass(frozen=True, kw_only=True)
+class SshKey:
+    """A login with a key is refused, or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
+
+    key: str = field(metadata={"doc": "The file of the private key, relative to the document."})
+    login: Literal["refused", "accepted"] = field(
+        metadata={"doc": "`refused` or `accepted`; a node that does not answer refuses nothing: it is unknown."}
+    )
+    user: str = field(default="", metadata={"doc": "Who logs in; else the user of the node's own link."})
+    on: str = field(default="*", metadata={"doc": ON})
+    timeout: Duration = field(default=Duration(20.0), metadata={"doc": "How long the login may take."})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<key>==refused` or `==accepted`, with the nodes in brackets before it."""
+        match = _TEXT.fullmatch(rest)
+        if match is None:
+            raise ValueError(f"{rest!r} is incomplete; allowed: ssh_key:keys/old==refused, ssh_key:keys/new==accepted")
+        return {key: value for key, value in match.groupdict().items() if value is not None}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,)
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Log in once with this key and no other, on several nodes at the same time."""
+
+        async def look(node: Node) -> Observation:
+            try:
+                seen = "accepted" if await self._let_in(ctx, node) else "refused"
+            except (LinkDown, LinkLost) as error:
+                if self.login == "accepted":
+                    raise
+                return unknown(f"no answer is no refusal: {error}", self.login, "no answer")
+            if seen == self.login:
+                return passed(seen, self.login)
+            return failed(seen, self.login, f"a login with the key {self.key} is {seen}, expected {self.login}")
+
+        return await on_each(ctx, self.on, look, self.login)
+
+    async def _let_in(self, ctx: Context, node: Node) -> bool:
+        from seatrial.links.ssh import SSHLink
+
+        if not node.ssh.get("host"):
+            raise CannotTell(f"{node.name} has no SSH, so there is no login to try a key at")
+        door = {**node.ssh, "key": str(ctx.document_folder / self.key), "agent": False, "become": False}
+        if self.user:
+            door["user"] = self.user
+        link = SSHLink(Node(name=node.name, ssh=door), login_timeout=self.timeout)
+        try:
+            return await link.lets_in()
+        finally:
+            await link.close()
