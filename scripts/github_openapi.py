@@ -38,7 +38,7 @@ def slim(node: Any, *, names: bool = False) -> Any:
         return [slim(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in node.items():
         if not names and (key in DROPPED or (key.startswith("x-") and key != CHANGES)):
             continue
@@ -46,6 +46,9 @@ def slim(node: Any, *, names: bool = False) -> Any:
             kept[key] = [{"version": change["version"], "patch": slim(change["patch"])} for change in value]
         else:
             kept[key] = slim(value, names=key in ("properties", "responses", "schemas", "paths") and not names)
+    # Many enumerations leave out the null that their `nullable` means.
+    if not names and kept.get("nullable") and None not in kept.get("enum", [None]):
+        kept["enum"] = [*kept["enum"], None]
     return kept
 
 

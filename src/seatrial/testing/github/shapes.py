@@ -85,11 +85,18 @@ class Shapes:
         }  # fmt: skip
 
     def whole_user(self, login: str) -> Json:
-        """A user as `/user` has it."""
+        """A user as everybody sees them."""
         about = {"name": login, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
         counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
         when = "2020-01-01T00:00:00Z"
-        return {**self.user(login), **about, "bio": None, **counts, "created_at": when, "updated_at": when}
+        times = {"created_at": when, "updated_at": when}
+        return {**self.user(login), "user_view_type": "public", **about, "bio": None, **counts, **times}
+
+    def own_user(self, login: str) -> Json:
+        """A user as they see themselves."""
+        private = ("private_gists", "total_private_repos", "owned_private_repos", "disk_usage", "collaborators")
+        own = {**dict.fromkeys(private, 0), "user_view_type": "private", "two_factor_authentication": True}
+        return {**self.whole_user(login), **own}
 
     def repository_url(self, repository: str) -> str:
         """Of the API."""

@@ -34,7 +34,7 @@ async def user(asked: Asked) -> Answer:
     """Who asks."""
     if asked.token is None:
         raise Refused(401, "Requires authentication")
-    return Answer(json=asked.shapes.whole_user(asked.login))
+    return Answer(json=asked.shapes.own_user(asked.login))
 
 
 async def named_user(asked: Asked) -> Answer:
