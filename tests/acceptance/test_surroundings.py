@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, suite, validate
+from tests.acceptance.harness import Document, Harbour, suite, until, validate
+
+from seatrial.providers.local import tree
 
 WAITS = suite({"step": "wait", "for": 0})
 
@@ -115,3 +118,25 @@ def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(harbour: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert harbour.left() == []
+
+
+def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_one_given_back(harbour: Harbour) -> None:
+    (harbour.folder / "seatrial.toml").write_text("[providers.local]\n")
+    doctor = harbour.start("doctor", "local")
+
+    def nodes() -> set[str]:
+        return {one.folder for one in tree.find_tagged() if one.node.startswith(f"readiness-{doctor.pid}-")}
+
+    until(nodes, "the node that doctor tries")
+    doctor.send_signal(signal.SIGSTOP)
+    (folder,) = nodes()
+    cleaned = harbour.seatrial("clean")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert nodes() == {folder}, cleaned.stdout
+    doctor.kill()
+    doctor.communicate(timeout=30)
+    cleaned = harbour.seatrial("clean")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert "of a try of this machine that was killed" in cleaned.stdout
+    assert nodes() == set()
+    assert not Path(folder).exists()

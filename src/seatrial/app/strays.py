@@ -147,6 +147,8 @@ def _planned(journal: Path) -> set[str]:
 
 def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
     """Whether it is to be given back; when it is left alone, why, unless there is nothing to say of it."""
+    if not stray.run:
+        return True, ""  # a node of a killed try of this machine: nothing else that is listed is of no run
     own = project.folder_of(stray.run) is not None
     if not stray.project and not own:
         return False, ""  # nothing says whose it is
@@ -210,6 +212,8 @@ async def _give_back(providers: Mapping[str, Provider], leases: Leases, stray: S
     for name, things in stray.things.items():
         await give_back_found(providers[name], things, swept, say=say)
     whose = f"of run {stray.run}{f' of {stray.project}' if stray.project else ''}, which no ledger names"
+    if not stray.run:
+        whose = "of a try of this machine that was killed"
     strays.found += [f"{resource} {whose}" for resource in swept.found]
     strays.left += [_row(resource, error) for resource, error in swept.left]
     if swept.left:

@@ -88,12 +88,13 @@ class Local:
                 shutil.rmtree(folder)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """The nodes that this run's processes on this host tell of."""
+        """The nodes that this run's processes on this host tell of; of no run is the node of a killed `readiness`."""
         from seatrial.providers.local import tree
+        from seatrial.providers.local.trying import goes_on
 
         nodes: dict[str, tree.Tagged] = {}
         for process in tree.find_tagged(run):
-            if process.folder:
+            if process.folder and not goes_on(process.node):
                 nodes.setdefault(process.node, process)
         return [_found(process) for process in nodes.values()]
 

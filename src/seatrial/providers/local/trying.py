@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import SeatrialError
+from seatrial.links.procfs import process_start
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.local import tree
 from seatrial.providers.local.making import Place, prepare, trial_key
@@ -19,20 +21,31 @@ if TYPE_CHECKING:
     from seatrial.providers.local import Local
 
 
+TRY = "readiness"
+"""How the tag of a try begins; after it come the process that tries, when that began, and chance."""
+
+
+def goes_on(tag: str) -> bool:
+    """Whether a tag is that of a try whose process lives: its node is no stray, though no ledger names it."""
+    first, _, rest = tag.partition("-")
+    pid, _, began = rest.partition("-")
+    return first == TRY and pid.isdigit() and process_start(int(pid)) == began.partition("-")[0] != ""
+
+
 async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and give it back."""
-    tag = f"readiness-{uuid.uuid4().hex}/n11"
+    tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{uuid.uuid4().hex}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
-        folder = Path(temporary, "n11")
-        detail = {"folder": str(folder), "tag": tag, "logs": str(Path(temporary, "logs"))}
+        folder = Path(temporary)  # all of it, so that whoever finds the node of a killed try removes all
+        detail = {"folder": temporary, "tag": tag, "logs": str(folder / "logs")}
         resource = Resource(kind="node", name="readiness-n11", owner="provider:local", run="", detail=detail)
         try:
             address = f"127.{random.randrange(64, 128)}.{random.randrange(256)}.{random.randrange(2, 254)}"
             with socket.socket() as probe:
                 probe.bind((address, 0))
                 port: int = probe.getsockname()[1]
-            place = Place(folder=folder, tag=tag, logs=Path(temporary, "logs"))
-            prepare(place, "n11", address, port, trial_key(Path(temporary)), {})
+            place = Place(folder=folder, tag=tag, logs=folder / "logs")
+            prepare(place, "n11", address, port, trial_key(folder), {})
             node = Node(name="n11", address=address, ssh={"host": address, "port": port}, detail=detail)
             await local.start(node)
             report = tree.read_state(folder)["confinement"]
