@@ -50,8 +50,9 @@ def test_the_servers_word_decides(tmp_path: Path, name: str, login: str, verdict
         assert one.why == f"n11: a login with the key {name} is {one.seen['n11']}, expected {login}"  # type: ignore[index]
 
 
-def test_the_nodes_own_key_and_the_agent_do_not_help_a_key_that_is_refused(tmp_path: Path) -> None:
-    assert seen(tmp_path, {"key": key(tmp_path), "login": "refused"}, agent=True).verdict == "passed"
+def test_another_user_may_be_tried(tmp_path: Path) -> None:
+    one = seen(tmp_path, {"key": "key", "login": "accepted", "user": "deploy"}, port=closed_port())
+    assert "deploy@127.0.0.1" in one.why
 
 
 @pytest.mark.parametrize("login, verdict", [("refused", "unknown"), ("accepted", "failed")])

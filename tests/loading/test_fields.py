@@ -38,6 +38,16 @@ def test_what_is_filled_in_is_converted_to_the_type_of_its_field(registry: Regis
     assert made.until == "vars.x == '${{ not a template }}'"
 
 
+def test_expressions_of_mappings_within_are_not_filled_in(registry: Registry) -> None:
+    then = [
+        {"url": "/${{ vars.path }}", "that": "${{ json.size() == 1 }}", "files": {"f": {"path": "${{ vars.path }}"}}}
+    ]
+    fields = {"url": "http://x/", "then": then}
+    made = bind_fields(registry.get("check", "http"), fields, lambda value: bind(value, {"vars": {"path": "a"}}))
+    (one,) = made.then
+    assert (one.url, one.that, one.files["f"].path) == ("/a", "json.size() == 1", "a")
+
+
 @pytest.mark.parametrize(
     "fields, value, word",
     [
