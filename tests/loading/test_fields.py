@@ -39,10 +39,9 @@ def test_what_is_filled_in_is_converted_to_the_type_of_its_field(registry: Regis
 
 
 def test_expressions_of_mappings_within_are_not_filled_in(registry: Registry) -> None:
-    then = [
-        {"url": "/${{ vars.path }}", "that": "${{ json.size() == 1 }}", "files": {"f": {"path": "${{ vars.path }}"}}}
-    ]
-    fields = {"url": "http://x/", "then": then}
+    path = "${{ vars.path }}"
+    then = {"url": f"/{path}", "that": "${{ json.size() == 1 }}", "files": {"f": {"path": path}}}
+    fields = {"url": "http://x/", "then": [then]}
     made = bind_fields(registry.get("check", "http"), fields, lambda value: bind(value, {"vars": {"path": "a"}}))
     (one,) = made.then
     assert (one.url, one.that, one.files["f"].path) == ("/a", "json.size() == 1", "a")
