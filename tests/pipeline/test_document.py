@@ -14,6 +14,7 @@ import yaml
 from seatrial.app.preflight import schema_text
 from seatrial.errors import DocumentError, UsageError
 from seatrial.loading.fields import described
+from seatrial.pipeline.cache import Cache
 from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.compile import Wishes, compile_pipeline
 from seatrial.pipeline.document import Check, Stage
@@ -136,6 +137,9 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"needs": ["a"]}, "need each other in a circle: a -> a"),
         ({"image": "x", "build": {}}, "`image` and `build` say the same"),
         ({"image": "x", "artifacts": ["dist/*"]}, "mounted read-only"),
+        ({"image": "python:${{ parameters.no }}"}, "parameter 'no'"),
+        ({"uses": ["build/b"]}, "no check 'build/b' has ended by then"),
+        ({"uses": ["build/a"]}, "no check 'build/a' has ended by then"),
         ({"services": ["db"]}, "there is no service 'db'"),
         ({"problems": "mypi"}, "nobody knows the messages of 'mypi'"),
         ({"pass_exit_codes": {"x": "y"}}, "'x' is no exit code"),
@@ -183,6 +187,8 @@ def test_what_cannot_be_is_told(tmp_path: Path, more: dict[str, Any], words: str
         ({"services": {"db": {"image": "x", "health": {"tcp": "sql"}}}}, "there is no port 'sql'"),
         ({"services": {"db": {"image": "x", "health": {}}}}, "exactly one of"),
         ({"services": {"db": {"image": "x", "ports": {"sql": 70000}}}}, "70000 is no port"),
+        ({"parameters": {"a-b": 1}}, "cannot be named in an expression"),
+        ({"parameters": {"only": 1}}, "what the run itself calls something"),
         ({"stages": {}}, "there is no stage here"),
         ({"stages": {"a": {"checks": {}}}}, "there is no check here"),
         ({"stages": {"a/b": {"checks": {"c": {"run": "x"}}}}}, "no name of a stage"),
@@ -208,6 +214,47 @@ def test_an_output_can_be_read_only_by_what_comes_after(tmp_path: Path) -> None:
     assert "has not run by then" in problems(tmp_path, json.dumps({"pipeline": data}))[0]
     data["stages"]["b"]["checks"]["a"]["needs"] = ["z"]  # type: ignore[index]
     assert read(tmp_path, json.dumps({"pipeline": data})).pipeline.stages
+
+
+def using(**more: Any) -> str:
+    """A document whose second stage has a check that uses what one of the first makes."""
+    maker = {"run": "x", "cwd": "w", "artifacts": ["d/*"], "matrix": {"v": [1, 2]}, **more.pop("maker", {})}
+    user = {"run": "x", "uses": ["one/maker"], **more}
+    stages = {"one": {"checks": {"maker": maker}}, "two": {"needs": ["one"], "checks": {"user": user}}}
+    return json.dumps({"pipeline": {"stages": stages}})
+
+
+def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path) -> None:
+    wishes = Wishes(selection=Selection(("two/user",)), cache=Cache(source=tmp_path))
+    one, two = compile_pipeline(read(tmp_path, using()), wishes).suites[0].steps[0].children
+    assert [check.id for check in one.children] == ["one/maker[v=1]", "one/maker[v=2]"]
+    (user,) = two.children
+    assert isinstance(user.step, PipelineCheck)
+    assert user.step.uses == {"one/maker[v=1]": "w", "one/maker[v=2]": "w"}
+    assert user.step.caching is not None
+    assert user.step.caching.needs == ("one/maker[v=1]", "one/maker[v=2]")
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ({"maker": {"artifacts": []}}, "one/maker leaves no artifacts"),
+        ({"maker": {"cwd": "${{ matrix.v }}"}}, "known only when it runs"),
+        ({"image": "x"}, "nothing can be put into sources that are mounted read-only"),
+    ],
+)
+def test_what_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words: str) -> None:
+    (found,) = problems(tmp_path, using(**more))
+    assert words in found
+
+
+def test_a_parameter_can_be_set_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    data = {"parameters": {"python": "3.12"}, "stages": {"b": {"checks": {"a": {"run": "x"}}}}}
+    found = read(tmp_path, json.dumps({"pipeline": data}))
+    suite = compile_pipeline(found, Wishes(parameters={"python": "3.13"})).suites[0]
+    assert suite.parameters == {"python": "3.13", "whole": True}
+    with pytest.raises(UsageError, match=r"there is no parameter 'pyton': did you mean 'python'\?"):
+        compile_pipeline(found, Wishes(parameters={"pyton": 1}))
 
 
 @pytest.mark.parametrize(

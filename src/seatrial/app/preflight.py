@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,6 +50,8 @@ class PreflightOptions:
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Values in the place of the document's own parameters."""
     cache: bool = True
     explain: bool = False
     """Whether each check says why it was, or was not, taken from the cache."""
@@ -223,8 +226,6 @@ def is_pipeline(path: Path) -> bool:
 
 def schema_text() -> str:
     """The JSON Schema of pipeline documents."""
-    import json
-
     from seatrial.loading.schema import schema_of
     from seatrial.registry import Registry
 
@@ -260,6 +261,7 @@ def _selection(options: PreflightOptions) -> Selection:
 
 
 def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:
+    sets = [word for name, value in options.parameters.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     named = [str(options.document)] if options.document is not None else []
     left_out = {}
     if affected is not None:
@@ -272,15 +274,14 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
         fail_fast=options.fail_fast,
         host=options.host,
         parallel=options.parallel,
-        command=("seatrial", "preflight", *named, *(["--host"] if options.host else [])),
+        parameters=options.parameters,
+        command=("seatrial", "preflight", *named, *(["--host"] if options.host else []), *sets),
     )
 
 
 def show(options: PreflightOptions) -> int:
     """Print what would run."""
     if options.run.format == "json":
-        import json
-
         sys.stdout.write(json.dumps(outline(options), indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(listed(options))

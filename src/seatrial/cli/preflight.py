@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, Parser, one_of, positive
+from seatrial.cli.running import assignment
 
 FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
 
@@ -33,6 +34,10 @@ def preflight_arguments(parser: Parser) -> None:
     how.add_argument(
         "--parallel", type=positive, metavar="N", help="so many checks at a time (default: as many as cores)"
     )
+    how.add_argument(
+        "--set", type=assignment, action="append", default=[], metavar="K=V",
+        help="a parameter of the pipeline (repeatable); the value is read as in YAML",
+    )  # fmt: skip
     keep = parser.add_argument_group("the cache of results")
     keep.add_argument("--no-cache", action="store_true", help="run every check, and keep no result")
     keep.add_argument(
@@ -71,6 +76,7 @@ def preflight(arguments: Arguments) -> int:
         fail_fast=arguments.fail_fast,
         host=arguments.host,
         parallel=arguments.parallel,
+        parameters=dict(arguments.set),
         cache=not arguments.no_cache,
         explain=arguments.explain,
         trace_inputs=arguments.trace_inputs,

@@ -8,7 +8,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
@@ -52,6 +52,8 @@ class PipelineCheck:
     results: Mapping[str, str] = field(default_factory=dict)
     """Names of outputs to expressions over `json`, `stdout` and `exit_code`."""
     artifacts: tuple[str, ...] = ()
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """Checks whose artifacts it uses, to the folders that they ran in."""
     image: str = ""
     build: Build | None = None
     copied: bool = False
@@ -82,9 +84,11 @@ class PipelineCheck:
             timeout=self.timeout,
             log=log.raw,
             image=self.image,
-            build=self.build,
+            build=None if self.build is None else replace(self.build, args=_texts(ctx.bind(self.build.args))),
             copied=self.copied,
-            services=self.served,
+            given=self._given(ctx),
+            inputs=self.caching.inputs if self.caching is not None else (),
+            services={name: replace(one, image=str(ctx.bind(one.image))) for name, one in self.served.items()},
             caches=self.caches,
             cpus=self.cpus,
             memory_gb=self.memory_gb,
@@ -122,6 +126,7 @@ class PipelineCheck:
             "what passes": [self.expect_exit_code, self.pass_exit_codes],
             "what its outputs are": self.results,
             "what its artifacts are": self.artifacts,
+            **({"whose artifacts it uses": self.uses} if self.uses else {}),
         }
         return Visit(
             ctx,
@@ -132,6 +137,15 @@ class PipelineCheck:
             secret=self.secrets,
             on_host=self.host or not (self.image or self.build),
         )
+
+    def _given(self, ctx: Context) -> Mapping[str, Path]:
+        """The artifacts that it uses, by their paths in the source."""
+        return {
+            str(Path(folder) / file.relative_to(ctx.artifacts / name)): file
+            for name, folder in self.uses.items()
+            for file in sorted((ctx.artifacts / name).rglob("*"))
+            if file.is_file()
+        }
 
     def _taken(self, ctx: Context) -> Path | None:
         """Where the artifacts of a container are; None: where the check ran, on this host."""
@@ -187,6 +201,10 @@ class PipelineCheck:
                 shutil.copy2(file, target)
                 kept.append(str(target.relative_to(ctx.folder)))
         return {"artifacts": kept} if kept else {}
+
+
+def _texts(values: Mapping[str, object]) -> Mapping[str, str]:
+    return {name: str(value) for name, value in values.items()}
 
 
 def _ended(code: int, last: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.errors import CannotTell, UsageError, nearest
@@ -34,6 +35,8 @@ class Wishes:
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Values in the place of the document's."""
     cache: Cache | None = None
     """Where results are kept, and come from; None: there is no cache."""
     engine: str = ""
@@ -48,7 +51,7 @@ class Wishes:
 
 def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
     """The plan of a pipeline that was read; UsageError when what was selected is not in it."""
-    pipeline = narrowed(read.pipeline, wishes.selection)
+    pipeline = narrowed(_with_parameters(read.pipeline, wishes.parameters), wishes.selection)
     stages = tuple(_Compiler(read, pipeline, wishes).stages())
     top = StepPlan(
         kind="stages",
@@ -65,6 +68,14 @@ def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
         documents=(read.document.file,),
         locate=lambda source: read.document.locate(_place(source), key=True)[0],
     )
+
+
+def _with_parameters(pipeline: Pipeline, given: Mapping[str, object]) -> Pipeline:
+    for name in given:
+        if name not in pipeline.parameters:
+            hint = nearest(name, pipeline.parameters, what="parameters of this pipeline")
+            raise UsageError(f"--set: there is no parameter {name!r}: {hint}")
+    return replace(pipeline, parameters={**pipeline.parameters, **given}) if given else pipeline
 
 
 def name_of(read: Read) -> str:
@@ -88,7 +99,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         test_id=f"preflight-{folder_name}",
         name=name,
         provider=PROVIDER,
-        parameters=_selected(wishes),
+        parameters={**pipeline.parameters, **_selected(wishes)},
         steps=(top,),
         system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
         source=source,
@@ -101,7 +112,10 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
 def _an_image(pipeline: Pipeline) -> str:
     """An image that is asked for, to try an engine with."""
     images = [check.image for stage in pipeline.stages.values() for check in stage.checks.values()]
-    return next(filter(None, [*images, *(one.image for one in pipeline.services.values())]), "")
+    for image in filter(None, [*images, *(one.image for one in pipeline.services.values())]):
+        with suppress(CannotTell):  # one that a matrix names, say
+            return str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ}))
+    return ""
 
 
 def _selected(wishes: Wishes) -> dict[str, object]:
@@ -156,6 +170,7 @@ class _Compiler:
 
     def _checks(self, stage_name: str, stage: Stage) -> tuple[StepPlan, ...]:
         rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
+        uses = {name: self._used(check) for name, check in stage.checks.items()}
         made: list[StepPlan] = []
         for name, check in stage.checks.items():
             needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
@@ -163,7 +178,8 @@ class _Compiler:
             for suffix, row in rows[name]:
                 place: Place = (KEY, "stages", stage_name, "checks", name)
                 id = f"{stage_name}/{name}{suffix}"
-                fields = {**self._fields(id, stage, check, row), "caching": self._caching(check, needs)}
+                caching = self._caching(check, tuple(dict.fromkeys((*needs, *uses[name]))))
+                fields = {**self._fields(id, stage, check, row), "uses": uses[name], "caching": caching}
                 step = None if expressions.templated(fields) else PipelineCheck(**fields)
                 made.append(
                     StepPlan(
@@ -196,6 +212,15 @@ class _Compiler:
             if one not in known:
                 raise UsageError(f"--only: there is no {one!r}: {nearest(one, known, what='rows of its matrix')}")
         yield from (one for one in found if not wanted or f"{stage}/{name}{one[0]}" in wanted)
+
+    def _used(self, check: Check) -> Mapping[str, str]:
+        """The checks whose artifacts it uses, each with the folder that it ran in."""
+        found: dict[str, str] = {}
+        for used in check.uses:
+            stage, _, name = used.partition("/")
+            other = self._pipeline.stages[stage].checks[name]
+            found |= {f"{used}{suffix}": other.cwd for suffix, _ in self._rows(stage, name, other)}
+        return found
 
     def _fields(self, id: str, stage: Stage, check: Check, row: Mapping[str, Any]) -> dict[str, Any]:
         expected = check.expect_exit_code

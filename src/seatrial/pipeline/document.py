@@ -125,6 +125,10 @@ class Check:
         default_factory=dict,
         metadata={"doc": "Names to expressions over `json` (of standard output), `stdout` and `exit_code`."},
     )
+    uses: tuple[str, ...] = field(
+        default=(),
+        metadata={"doc": "Checks before it, as `stage/check`, whose artifacts it finds where they were made."},
+    )
     artifacts: tuple[str, ...] = field(
         default=(), metadata={"doc": "Patterns of files, from its folder, that are kept with the run; each must match."}
     )
@@ -156,6 +160,10 @@ class Pipeline:
     stages: Mapping[str, Stage] = field(metadata={"doc": "The stages by name."})
     name: str = field(default="", metadata={"doc": "What people read; default: the name of the source's folder."})
     source: str = field(default=".", metadata={"doc": "The folder of the sources, from the document's folder."})
+    parameters: Mapping[str, object] = field(
+        default_factory=dict,
+        metadata={"doc": "Values that the document reads as `${{ parameters.NAME }}`; `--set NAME=VALUE` sets others."},
+    )
     env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Environment variables of every check."})
     secrets: Secrets = field(default_factory=Secrets, metadata={"doc": "Values that no output may show."})
     budget: Limits = field(default_factory=Limits, metadata={"doc": "What all checks may use at a time."})

@@ -21,7 +21,7 @@ from seatrial.pipeline.salvage import salvaged
 KEY = "pipeline"
 BESIDE = ("$schema", "version")
 
-BOUND_LATE = ("run", "env", "cwd", "artifacts", "title", "binds", "command", "prepare", "http", "args")
+BOUND_LATE = ("run", "env", "cwd", "image", "artifacts", "title", "binds", "command", "prepare", "http", "args")
 """Keys whose values are filled in when a check or service starts; all others are settled before anything runs."""
 
 OF_OUTPUTS = ("json", "stdout", "exit_code")
@@ -161,6 +161,7 @@ class Names:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._stages = _mapping(raw.get("stages"))
+        self._parameters = _mapping(raw.get("parameters"))
         self._all = {
             f"{stage}/{check}" for stage, one in self._stages.items() for check in _mapping(_mapping(one).get("checks"))
         }
@@ -181,6 +182,7 @@ class Names:
             steps=self._before(stage, check),
             all_steps=self._all,
             environment=environ,
+            parameters=set(self._parameters),
             extras=extras,
             secrets=secrets,
             secrets_later=True,

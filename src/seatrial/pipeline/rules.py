@@ -20,6 +20,10 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+OF_THE_RUN = ("whole", "only", "from", "changed_since")
+"""What a run writes down beside the parameters of its pipeline."""
+
+
 def broken(pipeline: Pipeline, source: Path) -> Broken:
     """All that is wrong in a pipeline whose values are well-formed."""
     if not source.is_dir():
@@ -39,6 +43,11 @@ def broken(pipeline: Pipeline, source: Path) -> Broken:
             yield ("caches", name), f"{name!r} is no name of a cache", "letters, digits, _, - and . are allowed"
         if not PurePosixPath(folder).is_absolute() or ":" in folder:
             yield ("caches", name), f"{folder!r} is no folder of a container", "write its whole path: /root/.cache/pip"
+    for name in pipeline.parameters:
+        if not _VARIABLE.fullmatch(name):
+            yield ("parameters", name), f"{name!r} cannot be named in an expression", "letters, digits and _"
+        elif name in OF_THE_RUN:
+            yield ("parameters", name), f"{name!r} is what the run itself calls something", "name it otherwise"
     yield from _limits(pipeline)
     yield from _secrets(pipeline)
     yield from _environment(pipeline.env, ("env",))
@@ -72,6 +81,7 @@ def _named(name: str, place: Place, what: str) -> Broken:
 def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     if check.image and check.build is not None:
         yield (*place, "build"), "`image` and `build` say the same", "keep one of them"
+    yield from _uses(pipeline, check, place)
     for at, name in enumerate(check.services):
         if name not in pipeline.services:
             hint = nearest(name, pipeline.services, what="services of this pipeline")
@@ -103,6 +113,37 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         if limit is not None and wanted > limit:
             hint = f"make the budget larger, or say less here: budget.{key} is {limit:g}"
             yield (*place, key), f"it asks for {wanted:g}, more than all checks together may use", hint
+
+
+def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
+    stage, name = str(place[1]), str(place[3])
+    earlier = {f"{other}/{one}" for other in _before(pipeline.stages, stage) for one in pipeline.stages[other].checks}
+    earlier |= {f"{stage}/{one}" for one in _before(pipeline.stages[stage].checks, name)}
+    for at, used in enumerate(check.uses):
+        here: Place = (*place, "uses", at)
+        if used not in earlier:
+            yield here, f"no check {used!r} has ended by then", nearest(used, earlier, what="checks before it")
+            continue
+        other = pipeline.stages[used.partition("/")[0]].checks[used.partition("/")[2]]
+        if not other.artifacts:
+            yield here, f"{used} leaves no artifacts", "declare them there: `artifacts: [...]`"
+        if "${{" in other.cwd:
+            yield here, f"the folder of {used} is known only when it runs", "write its `cwd` without `${{ }}`"
+    if check.uses and (check.image or check.build is not None) and check.source != "copy":
+        hint = "write `source: copy`: the artifacts are put into its copy"
+        yield (*place, "uses"), "nothing can be put into sources that are mounted read-only", hint
+
+
+def _before(named: Mapping[str, Stage] | Mapping[str, Check], start: str) -> set[str]:
+    """What has to have passed before the one of this name begins."""
+    found: set[str] = set()
+    todo = list(named[start].needs)
+    while todo:
+        one = todo.pop()
+        if one in named and one not in found:
+            found.add(one)
+            todo += named[one].needs
+    return found
 
 
 def _matrix(check: Check, place: Place) -> Broken:

@@ -26,8 +26,8 @@ class Selection:
 
 
 def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
-    """The pipeline with what was selected, and needs of nothing else; a check whose outputs a selected one reads
-    comes with it. UsageError names the nearest where a name is not known."""
+    """The pipeline with what was selected, and needs of nothing else; a check whose outputs or artifacts a selected one
+    takes comes with it. UsageError names the nearest where a name is not known."""
     if selection.whole:
         return pipeline
     wanted = _with_outputs(pipeline, set(_from(pipeline, selection.from_)) & set(_only(pipeline, selection.only)))
@@ -74,7 +74,7 @@ def _only(pipeline: Pipeline, wanted: Sequence[str]) -> Iterable[str]:
 
 
 def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
-    """A check cannot be run without the values that it reads."""
+    """A check cannot be run without the values that it reads, and the files that it uses."""
     found: set[str] = set()
     todo = list(chosen)
     while todo:
@@ -87,7 +87,8 @@ def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
 
 
 def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
-    """The checks whose outputs a check reads; `condition` is its stage's."""
+    """The checks whose outputs or artifacts a check takes; `condition` is its stage's."""
+    yield from check.uses
     texts = [*([check.run] if isinstance(check.run, str) else check.run), *check.env.values(), check.cwd]
     formulas = [one for text in texts for one in expressions.expressions(text)]
     for formula in [*formulas, *(one for one in (check.if_, condition) if one)]:

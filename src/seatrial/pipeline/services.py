@@ -10,13 +10,12 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
-from seatrial.links.containers import Engine
 from seatrial.loading import expressions
 from seatrial.pipeline.document import Service
 from seatrial.spi import Context
@@ -261,15 +260,18 @@ def bound(ctx: Context, wanted: Mapping[str, Service], views: Mapping[str, View]
     return found
 
 
-async def identity(engine: Callable[[], Awaitable[Engine]], wanted: Mapping[str, Service], *, host: bool) -> str:
-    """What stands for these services, for the cache: their settings, and the digests of their images."""
+async def identity(ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> str:
+    """What stands for these services, for the cache: their settings, and the digests of their images. CannotTell when
+    an image has yet to be brought."""
+    from seatrial.pipeline.executors.images import id_in_store
+
     told: list[object] = []
     for name, service in sorted(wanted.items()):
         image = ""
         if service.image and not (host and service.host is not None):
-            found = await engine()
-            form, what = "{{.Id}}", f"the image {service.image} of the service {name}"
-            image = (await found.call("image", "inspect", "--format", form, service.image, what=what)).strip()
+            image = await id_in_store(ctx, await _system(ctx).engine(), service.image)
+            if not image:
+                raise CannotTell(f"the image {service.image} of the service {name} has yet to be brought")
         told.append([name, asdict(service), image])
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if wanted else ""

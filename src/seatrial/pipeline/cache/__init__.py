@@ -97,5 +97,5 @@ class Caching:
     tools: tuple[tuple[str, ...], ...] = ()
     allowed: bool | None = None
     needs: tuple[str, ...] = field(default=())
-    """The checks of its stage that it needs, by their ids."""
+    """The checks of its stage that it needs, and those whose artifacts it uses, by their ids."""
     artifacts: tuple[str, ...] = ()

@@ -31,6 +31,10 @@ class Job:
     build: Build | None = None
     copied: bool = False
     """Whether it gets a copy of the sources, which it may change."""
+    given: Mapping[str, Path] = field(default_factory=dict)
+    """What is put into that copy besides: paths in the source, to files."""
+    inputs: tuple[str, ...] = ()
+    """Patterns of the files that it depends on: a copy has those that .gitignore leaves out, when they are named."""
     services: Mapping[str, Service] = field(default_factory=dict)
     """What it is bound to, by name; where they are is filled in when they run."""
     caches: Mapping[str, str] = field(default_factory=dict)

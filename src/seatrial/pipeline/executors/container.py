@@ -19,6 +19,7 @@ from seatrial.links.engine_things import environment_words, labelled, status_of
 from seatrial.links.engines import detail_of
 from seatrial.links.process import TimedOut
 from seatrial.pipeline.executors import Job
+from seatrial.pipeline.executors.copied import gather
 from seatrial.pipeline.executors.images import image_id, image_of
 from seatrial.pipeline.log import INSIDE
 from seatrial.pipeline.services import Services, Standing, bound, filled, identity
@@ -26,9 +27,6 @@ from seatrial.spi import Context, Finished
 from seatrial.systems.pipeline import OWNER
 
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
-STATE = ".seatrial"
-"""The project's own state, which is no part of the sources."""
-
 COPY = 600.0
 """Seconds for copying files into or out of a container."""
 
@@ -45,8 +43,8 @@ class Container:
         """The digest of the image, and what stands for the services; empty when the image has yet to be brought."""
         system: Any = ctx.system
         engine = await system.engine()
-        image = await image_id(engine, job)
-        services = await identity(system.engine, job.services, host=False)
+        image = await image_id(ctx, engine, job)
+        services = await identity(ctx, job.services, host=False)
         return f"container {image} {services}" if image else ""
 
     async def run(self, ctx: Context, job: Job) -> Finished:
@@ -169,9 +167,7 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
     staged = ctx.state / "sources" / name
     try:
         try:
-            shutil.copytree(
-                job.source, staged, symlinks=True, copy_function=_linked, ignore=shutil.ignore_patterns(STATE)
-            )
+            await asyncio.to_thread(gather, job, staged)
         except (OSError, shutil.Error) as error:
             raise CannotTell(f"the sources of {job.name} cannot be copied: {str(error)[:300]}") from error
         own = [] if engine.podman else ["--archive"]  # Podman gives them to the container's user by itself
@@ -179,14 +175,6 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
         await engine.call("cp", *own, f"{staged}/.", f"{name}:{INSIDE}", what=what, timeout=COPY)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-
-
-def _linked(source: str, target: str) -> None:
-    """A second name for the file where that can be: it is only read."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
 
 
 async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:

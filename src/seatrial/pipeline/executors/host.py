@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.spawned import spawn
@@ -18,8 +17,7 @@ class Host:
 
     async def identity(self, ctx: Context, job: Job) -> str:
         """This host, and the folder, since commands can see it; and what stands for the services."""
-        system: Any = ctx.system
-        services = await identity(system.engine, job.services, host=job.host) if job.services else ""
+        services = await identity(ctx, job.services, host=job.host)
         return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
 
     async def run(self, ctx: Context, job: Job) -> Finished:

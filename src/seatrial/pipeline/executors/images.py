@@ -15,9 +15,9 @@ from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
 from seatrial.links.engine_things import bring_image
 from seatrial.links.process import TimedOut
 from seatrial.links.spawned import spawn
-from seatrial.loading import expressions
 from seatrial.pipeline.document import Build
 from seatrial.pipeline.executors import Job
+from seatrial.pipeline.executors.dockerignore import Ignoring
 from seatrial.spi import Context
 
 BUILDING = 1800.0
@@ -38,7 +38,7 @@ async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
         if await _once(ctx, job.image, lambda: bring_image(engine, job.image)):
             ctx.log(f"{engine.name} pulled {job.image}")
         return job.image
-    build = _bound(ctx, job.build)
+    build = job.build
     tag = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
 
     async def make() -> bool:
@@ -51,11 +51,22 @@ async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
     return tag
 
 
-async def image_id(engine: Engine, job: Job) -> str:
+async def image_id(ctx: Context, engine: Engine, job: Job) -> str:
     """The digest of the image as it is in the store, of one that is built what goes into it; empty: it is not there."""
     if job.build is not None:
         return f"build {await asyncio.to_thread(digest_of, job.source, job.build)}"
-    return await _id(engine, job.image)
+    return await id_in_store(ctx, engine, job.image)
+
+
+async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
+    """The digest of an image, asked once in a run; empty: the store does not hold it."""
+    system: Any = ctx.system
+    known: dict[str, str] = system.shared.setdefault("digests", {})
+    turns: dict[str, asyncio.Lock] = system.shared.setdefault("asking", {})
+    async with turns.setdefault(image, asyncio.Lock()):
+        if not known.get(image):
+            known[image] = await _id(engine, image)
+    return known[image]
 
 
 async def _id(engine: Engine, image: str) -> str:
@@ -72,15 +83,6 @@ async def _once(ctx: Context, image: str, make: Any) -> bool:
     turns: dict[str, asyncio.Lock] = system.shared.setdefault("images", {})
     async with turns.setdefault(image, asyncio.Lock()):
         return bool(await make())
-
-
-def _bound(ctx: Context, build: Build) -> Build:
-    return Build(
-        context=build.context,
-        dockerfile=build.dockerfile,
-        target=build.target,
-        args={name: str(value) for name, value in expressions.bind(dict(build.args), ctx.names()).items()},
-    )
 
 
 def context_of(source: Path, build: Build) -> Path:
@@ -105,9 +107,13 @@ def digest_of(source: Path, build: Build) -> str:
     digest = hashlib.blake2b(digest_size=10)
     told = [_dockerfile(folder, build).read_text(errors="replace"), build.target, sorted(build.args.items())]
     digest.update(json.dumps(told).encode())
+    ignoring = Ignoring(folder)
     for top, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in LEFT_OUT)
+        inside = os.path.relpath(top, folder)
+        folders[:] = sorted(one for one in folders if one not in LEFT_OUT and not ignoring.whole(_at(inside, one)))
         for name in sorted(files):
+            if ignoring.leaves_out(_at(inside, name)):
+                continue
             path = Path(top, name)
             digest.update(f"\0{path.relative_to(folder)}\0{path.lstat().st_mode:o}\0".encode(errors="surrogateescape"))
             try:
@@ -115,6 +121,10 @@ def digest_of(source: Path, build: Build) -> str:
             except OSError as error:
                 raise CannotTell(f"{path} goes into an image and cannot be read: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def _at(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
 
 
 def _content(path: Path) -> bytes:
