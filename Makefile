@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+EXAMPLE_ARGS ?=
 # Real services, container engines, virtual machines, what builds libvirt-python, and what makes the node images.
 BACKENDS := etcd-server postgresql \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
@@ -17,7 +18,7 @@ BACKENDS := etcd-server postgresql \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench bench-machines backends dist pins clean
+.PHONY: help install demo example-consultancy test check format bench bench-machines backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ $(STAMP): pyproject.toml requirements/dev.txt requirements/libvirt.txt
 
 demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 	$(BIN)/seatrial demo
+
+example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deploy: on this host and in containers
+	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)
 
 test: $(STAMP) ## Run all tests, then the import contracts (back ends that are missing are skipped, see .ci/run)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)

@@ -15,6 +15,7 @@ from scripts.images.cache import Failed
 
 IMAGE = "localhost/seatrial-node:latest"
 POSTGRES = "localhost/seatrial-postgres:latest"
+TOOLBOX = "localhost/seatrial-toolbox:latest"
 LABEL = "seatrial-image"
 """Of the image: the checksum of its inputs."""
 
@@ -77,6 +78,18 @@ def _import(name: str, env: dict[str, str], tar: Path, key: str, wanted: _Wanted
         # It has no name any more; one that a container stands on stays.
         subprocess.run([name, "rmi", old], env=env, capture_output=True, check=False)
     say(f"{image} {'renewed' if old else 'imported'} in {name}'s store")
+
+
+@contextlib.contextmanager
+def working() -> Iterator[tuple[str, dict[str, str]] | None]:
+    """The first engine that is here and answers, and the environment in which it does; None: there is none."""
+    for name in ("podman", "docker"):
+        if shutil.which(name):
+            with _environment(name) as env:
+                if env is not None:
+                    yield name, env
+                    return
+    yield None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Clients, engagements and hours."""
