@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
-from tests.acceptance.harness import Harbour, Lister, kill_at_records, suite, validate
+from tests.acceptance.harness import Harbour, Lister, dealt, kill_at_records, suite, validate
 
 CHUNKS = 4
 """Into so many tests the records are dealt, so that they can run at the same time."""
@@ -48,7 +48,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", dealt(CHUNKS))
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("row", ROWS)
 def test_killed_at_any_record_and_cleaned_nothing_is_left(row: Row, when: str, chunk: int, tmp_path: Path) -> None:

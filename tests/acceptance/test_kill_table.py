@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, only, suite, until, validate
+from tests.acceptance.harness import Document, Harbour, dealt, only, suite, until, validate
 
 import seatrial
 
@@ -64,7 +64,7 @@ def assert_results_are_true(harbour: Harbour) -> dict[str, Any]:
     return results
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", dealt(CHUNKS))
 def test_killed_at_any_event_and_cleaned_nothing_is_left(chunk: int, tmp_path: Path) -> None:
     event = chunk + 1
     while True:
