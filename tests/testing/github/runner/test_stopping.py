@@ -59,10 +59,10 @@ def test_a_program_hears_of_its_end_first_and_a_deaf_one_is_killed_with_all_it_s
     script = f"""\
 - shell: python
   run: |
-    import signal, subprocess, sys, time
+    import os, signal, subprocess, time
     child = subprocess.Popen(["sleep", "61.{os.getpid()}"], start_new_session=True)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: print("heard", signal.Signals(number).name, flush=True))
+        signal.signal(number, lambda number, frame: os.write(1, f"heard {{signal.Signals(number).name}}\\n".encode()))
     print("begun", flush=True)
     while True:
         time.sleep(0.05)
