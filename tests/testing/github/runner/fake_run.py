@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seatrial.testing.github.git import GitFailed
 from seatrial.testing.github.seam import Conclusion, Level, WorkflowFile
 
 SECRET = "hunter2-and-more"
@@ -138,7 +139,7 @@ class FakeRun:
 
     async def checkout(self, folder: Path, ref: str = "") -> str:
         if ref == "nowhere":
-            raise LookupError(ref)
+            raise GitFailed(f"there is no {ref}")
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return self.sha
 

@@ -42,7 +42,7 @@ def test_checkout_puts_the_repository_into_the_workspace(tmp_path: Path) -> None
     "inputs, message",
     [
         ("repository: other/place", "checks out acme/notes only"),
-        ("ref: nowhere", "the ref 'nowhere' is not there"),
+        ("ref: nowhere", "the ref 'nowhere' cannot be checked out: there is no nowhere"),
         ("path: ../out", "is not under"),
         ("clean: maybe", "the input 'clean' of actions/checkout is true or false"),
     ],

@@ -274,7 +274,7 @@ def test_a_test_registers_an_action_of_its_own(tmp_path: Path) -> None:
 def test_a_wrong_workflow_does_not_start(tmp_path: Path) -> None:
     run = FakeRun(tmp_path / "r", "on: push\n")
     assert execute(run) == "startup_failure"
-    assert run.jobs == {}
+    assert [one[1] for one in only(run).annotations] == ["a workflow has at least one job under `jobs`"]
 
 
 def test_an_expression_that_has_no_value_fails_its_step(tmp_path: Path) -> None:

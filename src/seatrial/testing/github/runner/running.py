@@ -45,7 +45,12 @@ class WorkflowRunner:
         """Execute one attempt of a run, and say what became of it."""
         try:
             workflow = read_workflow(run.workflow.text, run.workflow.path)
-        except WorkflowError:
+        except WorkflowError as error:
+            # GitHub shows no job of such a run, and says why on its page alone; here it is where clients look.
+            told = run.begin_job("", run.workflow.path, waiting=True)
+            for problem in error.problems:
+                told.annotate("failure", problem.message, path=problem.file, line=problem.line)
+            told.end("failure")
             return "startup_failure"
 
         def secrets(environment: str) -> Mapping[str, str]:

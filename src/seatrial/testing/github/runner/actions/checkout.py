@@ -7,6 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from seatrial.testing.github.git import GitFailed
 from seatrial.testing.github.runner.calls import ActionCall, ActionFailed
 
 
@@ -25,8 +26,8 @@ async def checkout(call: ActionCall) -> None:
         clone.mkdir()
         try:
             sha = await call.run.checkout(clone, call.input("ref"))
-        except (LookupError, ValueError) as error:
-            raise ActionFailed(f"the ref {call.input('ref')!r} is not there: {error}") from None
+        except GitFailed as error:
+            raise ActionFailed(f"the ref {call.input('ref', call.run.ref)!r} cannot be checked out: {error}") from None
         _replace(folder, clone, clean=call.flag("clean", True))
     call.outputs |= {"ref": call.input("ref", call.run.ref), "commit": sha}
     call.host.log(sha)
