@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from seatrial.links.actions.expressions import ExpressionError, render
+from seatrial.links.actions.inputs import typed_inputs
+from seatrial.links.actions.values import as_number, as_text
+from seatrial.links.actions.workflow import Input, WorkflowError
 from seatrial.testing.github.plants import ForeignRuns, LateRuns
-from seatrial.testing.github.reading import Input, Unreadable, fill, read
+from seatrial.testing.github.reading import read
 from seatrial.testing.github.records import RunRecord, WorkflowRecord
 from seatrial.testing.github.repository import Repository
 from seatrial.testing.github.shapes import run_commit
@@ -56,7 +61,7 @@ async def dispatch(
             repository=repository.name, workflow=workflow, text=text, number=workflow.runs,
             event="workflow_dispatch", ref=full, sha=sha, actor=who, title=title, inputs=given, commit=commit,
         )  # fmt: skip
-        run.title = _title(run) or workflow.name
+        run.title = _title(run, repository) or workflow.name
         _late(forge, run)
         repository.runs.append(run)
         forge.scheduler.queue(repository, run, actor=who, kept={})
@@ -94,21 +99,24 @@ def _late(forge: Forge, run: RunRecord) -> None:
             run.unseen_by_id = run.unseen_by_id or one.plant.by_id
 
 
-def _title(run: RunRecord) -> str:
+def _title(run: RunRecord, repository: Repository) -> str:
     template = read(run.text, run.workflow.path).run_name
     names = {
         "repository": run.repository, "ref": run.ref, "ref_name": run.branch, "sha": run.sha, "actor": run.actor,
         "event_name": run.event, "workflow": run.workflow.name, "run_id": str(run.run_id),
         "run_number": str(run.number), "event": {"inputs": run.inputs},
     }  # fmt: skip
-    return fill(template, {"inputs": run.inputs, "github": names}).strip()
+    try:
+        return render(template, {"inputs": run.inputs, "github": names, "vars": repository.variables}).strip()
+    except ExpressionError:
+        return ""  # GitHub then shows the workflow's own name
 
 
 def _typed(text: str, path: str, given: Mapping[str, object], environments: Sequence[str]) -> Mapping[str, object]:
     """The inputs as expressions have them; NotDispatched when they are not as the workflow wants them."""
     try:
         declared = read(text, path).dispatch if text else None
-    except Unreadable as error:
+    except WorkflowError as error:
         raise NotDispatched(f"failed to parse workflow: {error}") from error
     if declared is None:
         raise NotDispatched("Workflow does not have 'workflow_dispatch' trigger")
@@ -118,29 +126,19 @@ def _typed(text: str, path: str, given: Mapping[str, object], environments: Sequ
         )
     if unexpected := [name for name in given if name not in declared]:
         raise NotDispatched(f"Unexpected inputs provided: {json.dumps(unexpected)}")
-    return {name: _value(about, given, environments) for name, about in declared.items()}
+    for name, about in declared.items():
+        _check(name, about, given.get(name, about.default), name in given, environments)
+    return typed_inputs(declared, given)
 
 
-def _value(about: Input, given: Mapping[str, object], environments: Sequence[str]) -> object:
-    if about.name not in given:
-        if about.required and about.default is None:
-            raise NotDispatched(f"Required input '{about.name}' not provided")
-        value = about.default
-        if value is None:
-            return {"boolean": False, "number": 0}.get(about.type, "")
-    else:
-        value = given[about.name]
-    text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+def _check(name: str, about: Input, value: object, given: bool, environments: Sequence[str]) -> None:
+    text = as_text(value)
     if about.required and not text:
-        raise NotDispatched(f"Required input '{about.name}' not provided")
+        raise NotDispatched(f"Required input '{name}' not provided")
+    if not given:
+        return
     allowed = {"boolean": ("true", "false"), "choice": about.options, "environment": environments}.get(about.type)
     if allowed is not None and text not in allowed and (text or about.type == "boolean"):
-        raise NotDispatched(f"Provided value '{text}' for input '{about.name}' not in the list of allowed values")
-    if about.type == "boolean":
-        return text == "true"
-    if about.type == "number":
-        try:
-            return float(text) if "." in text or "e" in text.lower() else int(text or "0")
-        except ValueError as error:
-            raise NotDispatched(f"Provided value '{text}' for input '{about.name}' is not a number") from error
-    return text
+        raise NotDispatched(f"Provided value '{text}' for input '{name}' not in the list of allowed values")
+    if about.type == "number" and math.isnan(as_number(value)):
+        raise NotDispatched(f"Provided value '{text}' for input '{name}' is not a number")

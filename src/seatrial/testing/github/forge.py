@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from seatrial.links.actions.workflow import WorkflowError
 from seatrial.testing.github.limits import Limits
 from seatrial.testing.github.live import LiveRun
 from seatrial.testing.github.plants import (
@@ -17,7 +19,7 @@ from seatrial.testing.github.plants import (
     OnRuns,
     Planted,
 )
-from seatrial.testing.github.reading import Unreadable, read
+from seatrial.testing.github.reading import permissions, read
 from seatrial.testing.github.records import Artifact, Attempt, RunRecord, Token
 from seatrial.testing.github.repository import Repository
 from seatrial.testing.github.scheduler import Scheduler
@@ -132,10 +134,8 @@ class _Cancelled:
         return await self.forge.runner.run(run)
 
 
-def _permissions(run: RunRecord) -> dict[str, str] | None:
-    """What the job's token may, as the workflow's `permissions` say; all, if it says nothing."""
+def _permissions(run: RunRecord) -> Mapping[str, str] | None:
     try:
-        said = read(run.text, run.workflow.path).permissions
-    except Unreadable:
+        return permissions(read(run.text, run.workflow.path))
+    except WorkflowError:
         return {}
-    return None if said is None else dict(said)

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from seatrial.links.actions.expressions import ExpressionError, render, value
+from seatrial.links.actions.workflow import WorkflowError
 from seatrial.testing.github.live import PENDING, LiveJob, LiveRun
-from seatrial.testing.github.reading import Unreadable, fill, read
+from seatrial.testing.github.reading import read
 from seatrial.testing.github.records import Attempt, JobRecord, RunRecord, now
 from seatrial.testing.github.repository import Repository
 from seatrial.testing.github.seam import Conclusion, Runner
@@ -51,7 +53,7 @@ class Scheduler:
                 conclusion = await runner.run(live)
                 if live.cancelled.is_set() and conclusion == "success":
                     conclusion = "cancelled"
-        except Unreadable as error:
+        except (WorkflowError, ExpressionError) as error:
             conclusion = "startup_failure"
             self._remark(live, f"Invalid workflow file: {error}")
         except Exception as error:  # noqa: BLE001 - the runner's fault, whatever it is, is told to the test
@@ -87,11 +89,8 @@ class Scheduler:
         if said is None:
             return None
         names = contexts(live)
-        cancel = said.cancel_in_progress
-        if isinstance(cancel, str):
-            cancel = fill(cancel, names) == "true"
-        group = fill(said.group, names)
-        return (group, cancel) if group else None
+        group = render(said.group, names)
+        return (group, value(said.cancel_in_progress, names) is True) if group else None
 
     def leave(self, repository: Repository, group: str, member: object) -> None:
         """Give a group up; whoever waited for it begins."""

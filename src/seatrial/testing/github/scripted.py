@@ -7,11 +7,11 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from seatrial.testing.github.reading import read
+from seatrial.testing.github.reading import job_name, read, step_name
 from seatrial.testing.github.seam import Conclusion, Job, Run
 
 Files: TypeAlias = Mapping[str, object]
@@ -99,8 +99,12 @@ class Play:
         if not script.begins:
             await run.cancelled.wait()
             return "cancelled"
+        names = {"inputs": run.inputs, "vars": run.variables}
+        workflow = read(run.workflow.text, run.workflow.path)
         jobs = {
-            key: about for key, about in read(run.workflow.text, run.workflow.path).jobs.items() if key not in run.kept
+            key: (job_name(job, names), [step_name(step, names) for step in job.steps])
+            for key, job in workflow.jobs.items()
+            if key not in run.kept
         }
         bad = script.job or (list(jobs)[-1] if jobs else "")
         over: Conclusion | None = None
@@ -120,11 +124,8 @@ class Play:
                 run.add_artifact(artifact, archive(files))
         return over or "success"
 
-    async def _job(
-        self, run: Run, job: Job, steps: list[str] | tuple[str, ...] | object, *, bad: bool, first: bool
-    ) -> bool:
+    async def _job(self, run: Run, job: Job, names: Sequence[str], *, bad: bool, first: bool) -> bool:
         script = self.script
-        names = [str(step) for step in steps] if isinstance(steps, list | tuple) else []
         failing = script.step if script.step in names else names[-1]
         well = True
         for place, name in enumerate(names):
