@@ -19,7 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "src" / "seatrial" / "testing" / "github"
 PACKAGE = "@octokit/openapi"
 CHANGES = "x-github-breaking-changes"
-DROPPED = ("description", "summary", "example", "examples", "externalDocs", "headers", "title", "deprecated", "tags")
+DROPPED = (
+    "discriminator",
+    "description",
+    "summary",
+    "example",
+    "examples",
+    "externalDocs",
+    "headers",
+    "title",
+    "deprecated",
+    "tags",
+)
 
 
 def unpacked(folder: Path) -> Path:
@@ -46,9 +57,12 @@ def slim(node: Any, *, names: bool = False) -> Any:
             kept[key] = [{"version": change["version"], "patch": slim(change["patch"])} for change in value]
         else:
             kept[key] = slim(value, names=key in ("properties", "responses", "schemas", "paths") and not names)
-    # Many enumerations leave out the null that their `nullable` means.
+    # Many enumerations and choices leave out the null that their `nullable` means.
     if not names and kept.get("nullable") and None not in kept.get("enum", [None]):
         kept["enum"] = [*kept["enum"], None]
+    for choice in ("oneOf", "anyOf"):
+        if not names and kept.get("nullable") and choice in kept:
+            kept[choice] = [*kept[choice], {"nullable": True, "enum": [None]}]
     return kept
 
 

@@ -39,10 +39,11 @@ async def dispatch(
     actor: str,
 ) -> RunRecord:
     """Make a run, unless the ref, the workflow there or the inputs are wrong; foreign runs come before and after."""
-    full = await _full(repository, ref)
-    sha = await repository.resolve(full) if full else None
-    if full is None or sha is None:
+    refs = await repository.refs()
+    full = next((name for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}") if name in refs), None)
+    if full is None:
         raise NotDispatched(f"No ref found for: {ref}")
+    sha = refs[full]
     if workflow.state.startswith("disabled"):
         raise NotDispatched("Cannot trigger a 'workflow_dispatch' on a disabled workflow")
     text = (await repository.read(sha, workflow.path) or b"").decode(errors="replace")
@@ -81,14 +82,6 @@ async def dispatch(
 
 def _file(workflow: WorkflowRecord) -> str:
     return workflow.path.rpartition("/")[2]
-
-
-async def _full(repository: Repository, ref: str) -> str | None:
-    refs = await repository.refs()
-    for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}"):
-        if name in refs:
-            return name
-    return None
 
 
 def _late(forge: Forge, run: RunRecord) -> None:

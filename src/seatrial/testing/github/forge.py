@@ -100,6 +100,10 @@ class Forge:
             ca_file=self.ca_file,
         )  # fmt: skip
 
+    def ended(self, live: LiveRun) -> None:
+        """The token of an attempt holds no more."""
+        self.tokens.pop(live.secrets["GITHUB_TOKEN"], None)
+
     def _adding(self, run: RunRecord, artifact: Artifact) -> list[Artifact]:
         return spoilt(run, artifact, [one for one in self.bed if isinstance(one.plant, OnArtifacts)])
 

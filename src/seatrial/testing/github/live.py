@@ -223,7 +223,7 @@ class LiveRun:
         if not sha:
             raise git.GitFailed(f"{self.repository} has no ref {ref!r}")
         branch = (ref or self.ref).removeprefix("refs/heads/")
-        named = branch if f"refs/heads/{branch}" in await self.of.refs() else None
+        named = branch if f"refs/heads/{branch}" in await self.of.refs(look=False) else None
         await git.call(folder, "checkout", "--quiet", *(["-B", named, sha] if named else ["--detach", sha]))
         return sha
 

@@ -103,8 +103,8 @@ class Repository:
         scratch = self.scratch / f"work-{new_id()}"
         return git.commit(self.bare, branch or self.default_branch, files, message, scratch)
 
-    async def refs(self) -> Mapping[str, str]:
-        """Every visible branch and tag to its commit, by its full name; one look at them."""
+    async def refs(self, *, look: bool = True) -> Mapping[str, str]:
+        """Every visible branch and tag to its commit, by its full name; `look`: this counts as one look at them."""
         true = {}
         format_ = "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
         for line in (
@@ -116,10 +116,10 @@ class Repository:
         if self.late is None:
             self._shown, self._changed = true, {}
         else:
-            self._look(true, self.late)
+            self._look(true, self.late, 1 if look else 0)
         return dict(self._shown)
 
-    def _look(self, true: Mapping[str, str], late: Late) -> None:
+    def _look(self, true: Mapping[str, str], late: Late, counts: int) -> None:
         shown = {name: sha for name, sha in self._shown.items() if name in true}
         for name, sha in true.items():
             if shown.get(name) == sha:
@@ -130,7 +130,7 @@ class Repository:
                 shown[name] = sha
                 self._changed.pop(name, None)
             else:
-                self._changed[name] = (sha, since, looks + 1) if hidden == sha else (sha, time.monotonic(), 1)
+                self._changed[name] = (sha, since, looks + counts) if hidden == sha else (sha, time.monotonic(), counts)
         self._shown = shown
 
     async def resolve(self, ref: str) -> str | None:
@@ -194,7 +194,7 @@ class Repository:
 
     async def listed_workflows(self) -> list[WorkflowRecord]:
         """The workflows of the default branch, and those that were there once and had runs."""
-        refs = await self.refs()
+        refs = await self.refs(look=False)
         sha = refs.get(f"refs/heads/{self.default_branch}")
         files = await self.entries(sha, WORKFLOWS) if sha else None
         there = set()

@@ -27,6 +27,8 @@ class Scheduler:
     choose: Choosing
     """Whoever runs this run: the test's runner, unless something is planted."""
     problem: Callable[[str], None]
+    ended: Callable[[LiveRun], None]
+    """An attempt is over: its token holds no more."""
     live: dict[int, LiveRun] = field(default_factory=dict)
     """By the run's id, as long as an attempt of it is not over."""
 
@@ -130,6 +132,7 @@ class Scheduler:
         attempt = live.ongoing
         attempt.status, attempt.conclusion = "completed", conclusion
         live.touch()
+        self.ended(live)
         if self.live.get(live.run_id) is live:
             del self.live[live.run_id]
         if attempt.group:

@@ -121,7 +121,7 @@ class GitHubServer:
             async with asyncio.TaskGroup() as tasks:
                 self._forge.scheduler = Scheduler(
                     tasks=tasks, prepare=self._forge.prepare, choose=self._forge.choose,
-                    problem=self._forge.problems.append,
+                    problem=self._forge.problems.append, ended=self._forge.ended,
                 )  # fmt: skip
                 listening = tasks.create_task(serving.serve(sockets=sockets))
                 while not serving.started and not listening.done():
