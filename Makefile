@@ -76,7 +76,8 @@ backends: ## Install the Debian packages of the real back ends, and make the nod
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -qq; \
-	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS)
+	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS); \
+	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images are made with Python 3.11 or newer: make backends PYTHON=python3.12")'
 	$(PYTHON) -m scripts.node_images
 	@rm -f $(STAMP)
