@@ -137,7 +137,7 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
         changed = replace(changed, everything=f"{document if document in changed.files else settings} changed")
     elif document not in changed.known:
         changed = replace(changed, everything=f"git does not know {read.document.file}, so it may have changed")
-    return affected(narrowed(read.pipeline, _selection(options)), changed, tree, source)
+    return affected(narrowed(read.pipeline, selection_of(options)), changed, tree, source)
 
 
 def outline(options: PreflightOptions) -> dict[str, Any]:
@@ -256,7 +256,8 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _selection(options: PreflightOptions) -> Selection:
+def selection_of(options: PreflightOptions) -> Selection:
+    """What was asked for by name."""
     return Selection(options.only, options.from_)
 
 
@@ -268,7 +269,7 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
         checks = [f"{stage}/{name}" for stage, one in read.pipeline.stages.items() for name in one.checks]
         left_out = {name: _unchanged(options) for name in checks if name not in affected}
     return Wishes(
-        selection=_selection(options),
+        selection=selection_of(options),
         left_out=left_out,
         since=options.changed_since,
         fail_fast=options.fail_fast,

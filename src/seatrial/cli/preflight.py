@@ -29,6 +29,7 @@ def preflight_arguments(parser: Parser) -> None:
     )  # fmt: skip
     choose.add_argument("--list", action="store_true", help="print what would run; start nothing")
     how = parser.add_argument_group("how they run")
+    how.add_argument("--watch", action="store_true", help="again whenever inputs or the document change, until Ctrl-C")
     how.add_argument("--fail-fast", action="store_true", help="stop at the first check that did not pass")
     how.add_argument("--host", action="store_true", help="run all on this machine, also what names an image")
     how.add_argument(
@@ -82,7 +83,15 @@ def preflight(arguments: Arguments) -> int:
         trace_inputs=arguments.trace_inputs,
         run=run,
     )
-    return show(options) if arguments.list else main(options)
+    if arguments.list and arguments.watch:
+        raise UsageError("seatrial preflight: --list starts nothing, so there is nothing to watch")
+    if arguments.list:
+        return show(options)
+    if arguments.watch:
+        from seatrial.app.watching import main as watch
+
+        return watch(options)
+    return main(options)
 
 
 COMMANDS = {
@@ -96,6 +105,7 @@ COMMANDS = {
             ("preflight --list", "what would run"),
             ("preflight --only quality/mypy", "one check alone"),
             ("preflight --from quality --fail-fast", "from a stage on, until something fails"),
+            ("preflight --watch", "while you work: only what a change affects runs again"),
             ("preflight --changed-since origin/main", "only what this branch can have broken"),
             ("preflight --format compact", "only what failed, and how to go on: for agents"),
             ("preflight --format json >preflight.json", "one JSON document on standard output"),

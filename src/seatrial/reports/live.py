@@ -39,7 +39,7 @@ class Live(Console):
         self._shown_at = 0.0
         self._anchor = (0.0, 0.0)
         self._picture = 0
-        if isinstance(out, Path) or not out.isatty() or os.environ.get("TERM") == "dumb":
+        if isinstance(out, Path) or not out.isatty() or os.environ.get("TERM") == "dumb" or self.options.get("plain"):
             return
         from rich.console import Console as Terminal
         from rich.live import Live as Region

@@ -76,6 +76,14 @@ class Tree:
             found = {path for path in found if not spec.match_file(path)}
         return found
 
+    def leaves_out(self, path: str) -> bool:
+        """Whether .gitignore leaves out a file or a folder, which need not be there any more."""
+        folder = path.rpartition("/")[0]
+        if self._is_ignored(folder):
+            return True
+        is_folder = Path(f"{self._source}/{path}").is_dir()
+        return _leaves_out(self._ignoring(folder), path, is_folder)
+
     def _content(self, path: str) -> str:
         known = self._contents.get(path)
         if known is None:

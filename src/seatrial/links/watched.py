@@ -1,0 +1,95 @@
+"""What changes in a folder, as it changes: the kernel tells it where it can (`watchfiles`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from seatrial.errors import CannotTell, ExtraMissing
+
+TOGETHER = 1000
+"""Milliseconds for which changes that follow one another are gathered: a checkout, or an editor's save."""
+
+QUIET = 60
+"""Milliseconds without a change after which what was gathered is told."""
+
+TICK = 500
+"""Milliseconds between two looks at files that are elsewhere."""
+
+
+def needed() -> None:
+    """ExtraMissing when the library is not there."""
+    try:
+        import watchfiles
+    except ImportError as error:
+        raise ExtraMissing(f"watchfiles is not installed ({error}): pip install 'seatrial[watch]'") from error
+    del watchfiles
+
+
+class Watched:
+    """A folder that is watched, and single files elsewhere; from when it is entered nothing is missed."""
+
+    def __init__(self, folder: Path, *, ignored: Callable[[str], bool], files: Iterable[Path] = ()) -> None:
+        self.folder = folder
+        self._ignored = ignored
+        self._files = {file: _seen(file) for file in files}
+        self._told: asyncio.Queue[frozenset[str] | Exception] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        await asyncio.sleep(0)  # its first step begins the watch
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def changes(self) -> frozenset[str]:
+        """Wait for changes: whole paths, of new and deleted files too. CannotTell when it cannot be watched."""
+        told = await self._told.get()
+        if isinstance(told, Exception):
+            raise CannotTell(
+                f"{self.folder} cannot be watched: {told}; WATCHFILES_FORCE_POLLING=1 looks again and again instead"
+            ) from told
+        while not self._told.empty() and isinstance(more := self._told.get_nowait(), frozenset):
+            told |= more
+        return told
+
+    async def _watch(self) -> None:
+        from watchfiles import awatch
+
+        try:
+            async for changes in awatch(
+                self.folder,
+                watch_filter=lambda _, path: not self._ignored(path),
+                debounce=TOGETHER,
+                step=QUIET,
+                rust_timeout=TICK,
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+            ):
+                found = {path for _, path in changes} | self._elsewhere()
+                if found:
+                    self._told.put_nowait(frozenset(found))
+        except (OSError, RuntimeError) as error:
+            self._told.put_nowait(error)
+
+    def _elsewhere(self) -> set[str]:
+        now = {file: _seen(file) for file in self._files}
+        found = {str(file) for file, seen in now.items() if seen != self._files[file]}
+        self._files = now
+        return found
+
+
+def _seen(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_size, found.st_ino
