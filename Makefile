@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 EXAMPLE_ARGS ?=
 # Real services, container engines, virtual machines, what builds libvirt-python, and what makes the node images.
-BACKENDS := etcd-server postgresql \
+BACKENDS := etcd-server postgresql gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
 	libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 \
 	libvirt-dev pkg-config gcc python3-dev \

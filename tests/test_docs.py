@@ -46,7 +46,7 @@ def test_there_is_an_example_of_a_step_a_check_a_provider_and_a_reporter() -> No
     assert set(examples()) >= {"step", "check", "provider", "reporter"}
 
 
-@pytest.mark.parametrize("page", ["plugins.md", "python.md"])
+@pytest.mark.parametrize("page", ["plugins.md", "python.md", "testing-github.md"])
 def test_every_piece_of_python_on_a_page_is_python(page: str) -> None:
     blocks = BLOCK.findall((CHECKOUT / "docs" / page).read_text())
     assert blocks

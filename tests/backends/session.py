@@ -49,6 +49,7 @@ KNOWN: Mapping[str, Callable[[], str | None]] = {
     "podman": podman.why_not,
     "postgresql in podman": podman.no_database,
     "docker": _docker,
+    "gh": lambda: programs.why_not("/usr/bin/gh", "gh"),
     "libvirt": _libvirt,
 }
 """Each back end, and what says why it cannot be used here (None when it can), found out by doing."""

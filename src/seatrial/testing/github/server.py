@@ -37,8 +37,9 @@ class GitHubServer:
 
     `run_details` is what it makes of a dispatch that asks for the run's number: `offered` answers it (always, in API
     version 2026-03-10), `refused` answers 400, `ignored` an empty 204; the latter two as Enterprise Server does, which
-    knows version 2022-11-28 alone. `check_answers` holds every answer against GitHub's own description. What went wrong
-    in the server itself, or in the runner, is in `problems`; leaving the block raises it.
+    knows version 2022-11-28 alone. Logs and artifacts are redirected to another origin, where a token is an error
+    unless `storage_refuses_tokens` is off. `check_answers` holds every answer against GitHub's own description. What
+    went wrong in the server itself, or in the runner, is in `problems`; leaving the block raises it.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class GitHubServer:
         rate_limit: int = 5000,
         enterprise_version: str = "",
         check_answers: bool = True,
+        storage_refuses_tokens: bool = True,
     ) -> None:
         self.runner: Runner = runner or Scripted()
         self._tls = tls
@@ -58,6 +60,7 @@ class GitHubServer:
         self._limit = rate_limit
         self._version = enterprise_version or ("3.21.0" if run_details == "offered" else "3.19.1")
         self._check = check_answers
+        self._refuses = storage_refuses_tokens
         self._login = login
         self._stack = contextlib.ExitStack()
         self._ready = threading.Event()
@@ -92,9 +95,10 @@ class GitHubServer:
         options: dict[str, Any] = {}
         if self._tls:
             self.ca_file, options = _certificates(self.folder)
+        storage = Storage(f"{scheme}://127.0.0.1:{sockets[1].getsockname()[1]}", self._refuses)
         self._forge = Forge(
             runner=self.runner, run_details=self._details, enterprise_version=self._version,
-            storage=Storage(f"{scheme}://127.0.0.1:{sockets[1].getsockname()[1]}"), limits=Limits(self._limit),
+            storage=storage, limits=Limits(self._limit),
             site=self.site, ca_file=self.ca_file,
         )  # fmt: skip
         self.token = self._forge.add_token(Token(login=self._login))
@@ -123,12 +127,13 @@ class GitHubServer:
                     tasks=tasks, prepare=self._forge.prepare, choose=self._forge.choose,
                     problem=self._forge.problems.append, ended=self._forge.ended,
                 )  # fmt: skip
+                # Its own loop would look for the end ten times a second.
+                serving.main_loop = self._stop.wait
                 listening = tasks.create_task(serving.serve(sockets=sockets))
                 while not serving.started and not listening.done():
                     await asyncio.sleep(0.002)
                 self._ready.set()
                 await self._stop.wait()
-                serving.should_exit = True
                 await listening
                 for live in list(self._forge.scheduler.live.values()):
                     if live.ongoing.task is not None:

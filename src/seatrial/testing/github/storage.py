@@ -1,6 +1,7 @@
 """Where logs and archives are downloaded from: another origin, by signed addresses that hold for a minute.
 
-As with GitHub's own storage, whoever sends their token along is refused: a client has to leave it out when it follows.
+As with github.com's storage, whoever sends their token along is refused: a client has to leave it out when it follows.
+An Enterprise server's own storage does not mind.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Storage:
 
     origin: str
     """`http://127.0.0.1:Q`"""
+    refuses_tokens: bool = True
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _kept: dict[str, bytes | Artifact] = field(default_factory=dict)
 
@@ -46,7 +48,7 @@ class Storage:
         """What is sent to whoever follows an address."""
         name = path.removeprefix(PATH)
         until, signature = query.get("se", ""), query.get("sig", "")
-        if "authorization" in headers:
+        if self.refuses_tokens and "authorization" in headers:
             return _xml(401, "InvalidAuthenticationInfo")
         if not hmac.compare_digest(signature, self._signature(name, until)) or float(until) < time.time():
             return _xml(403, "AuthenticationFailed")
