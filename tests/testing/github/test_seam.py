@@ -93,6 +93,7 @@ def test_the_token_of_a_job_may_what_the_workflow_says_until_the_run_is_over() -
         server.wait_for(lambda: tokens)
         with speaking(server, tokens[0]) as client:
             client.ask("/actions/runs")
+            client.ask("//user", expect=403)
             refused = client.ask("/actions/workflows/one.yml/dispatches", "POST", 403, json={"ref": "main"})
             assert refused.json()["message"] == "Resource not accessible by integration"
             assert server._loop is not None

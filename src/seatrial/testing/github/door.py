@@ -214,7 +214,11 @@ class Door:
                 continue
             if isinstance(plant, HangsUp):
                 return _Met(None, plant.after_effect)
-            headers = {**self.forge.limits.headers(""), **plant.headers}
+            try:
+                token = self._token(asked.headers)
+            except Refused:
+                token = None
+            headers = {**self.forge.limits.headers(token.login if token else ""), **plant.headers}
             reset = headers.get("x-ratelimit-reset", "")
             if reset.startswith("+"):
                 headers["x-ratelimit-reset"] = str(math.ceil(time.time() + float(reset)))

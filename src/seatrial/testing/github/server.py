@@ -272,7 +272,7 @@ class GitHubServer:
         found = self._forge.repositories[repository].runs
         return [run for run in found if workflow in ("", run.workflow.path.rpartition("/")[2])]
 
-    def wait_for(self, condition: Callable[[], T], timeout: float = PATIENCE) -> T:
+    def wait_for(self, condition: Callable[[], T | None], timeout: float = PATIENCE) -> T:
         """What the condition gives once that is true; AssertionError when it takes too long."""
         end = time.monotonic() + timeout
         while not (value := condition()):

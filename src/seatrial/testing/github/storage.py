@@ -50,6 +50,7 @@ class Storage:
         until, signature = query.get("se", ""), query.get("sig", "")
         if self.refuses_tokens and "authorization" in headers:
             return _xml(401, "InvalidAuthenticationInfo")
+        # Only what we signed ourselves is looked at any further.
         if not hmac.compare_digest(signature, self._signature(name, until)) or float(until) < time.time():
             return _xml(403, "AuthenticationFailed")
         content = self._kept[name]

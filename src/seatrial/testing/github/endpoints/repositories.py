@@ -34,6 +34,8 @@ async def user(asked: Asked) -> Answer:
     """Who asks."""
     if asked.token is None:
         raise Refused(401, "Requires authentication")
+    if asked.token.kind == "integration":
+        raise Refused(403, "Resource not accessible by integration")
     return Answer(json=asked.shapes.own_user(asked.login))
 
 
