@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.reports.story import Story, suite
 from tests.reports.test_junit import NOT_GREEN
@@ -44,6 +46,16 @@ def test_failed_suites_come_before_those_that_could_not_be_judged() -> None:
         "suite t2%3A failed",
         "suite t1%3A unknown",
     ]
+
+
+def test_files_are_named_from_the_root_of_what_is_checked_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deploy").mkdir()
+    monkeypatch.chdir(tmp_path / "deploy")
+    story = Story().plan(document="a.yaml").begin().over("failed", error="no").done("failed", 1)
+    assert "file=deploy/a.yaml,line=3," in lines(story, workspace=str(tmp_path))[0]
+    assert "file=a.yaml,line=3," in lines(story)[0]
+    # What is somewhere else keeps its name.
+    assert "file=a.yaml,line=3," in lines(story, workspace=str(tmp_path / "other"))[0]
 
 
 @pytest.mark.parametrize("story", NOT_GREEN)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.reports.story import Story, suite
 
-from seatrial.reports.github import LIMIT, GitHub
+from seatrial.reports.github import GitHub
+from seatrial.reports.markdown import LIMIT
 from seatrial.reports.render import render
 
 
@@ -45,6 +46,18 @@ def test_a_thousand_failed_suites_keep_under_the_limit() -> None:
     told = text(failing(1000, "x" * 20_000))
     assert len(told.encode()) < LIMIT
     assert "size limit" in told
+
+
+def test_a_place_is_a_link_to_its_line_where_the_commit_is_known(tmp_path: Path) -> None:
+    story = Story().plan(document=str(tmp_path / "deploy" / "a b.yaml")).begin()
+    events = story.over("failed", error="no").done("failed", 1).events
+    about = {"workspace": str(tmp_path), "source_url": "https://github.com/acme/notes/blob/c0ffee"}
+    told = render("github", events, options=about)
+    assert (
+        f"in [`{tmp_path}/deploy/a b.yaml:3`](https://github.com/acme/notes/blob/c0ffee/deploy/a%20b.yaml#L3)" in told
+    )
+    assert "](https" not in render("github", events, options={**about, "workspace": str(tmp_path / "other")})
+    assert "](https" not in render("github", events)
 
 
 def test_markup_in_names_stays_text() -> None:

@@ -38,7 +38,7 @@ def reporters_of(project: Project, registry: Registry, options: RunOptions, fold
     }
     made = [registry.get("reporter", name)(folder, shared) for name in ("json", *options.files, *names)]
     for name, out in _shown(wanted, options.faces or FACES):
-        made.append(registry.get("reporter", name)(out, {**shared, "append": isinstance(out, Path)}))
+        made.append(registry.get("reporter", name)(out, {**shared, **_repository(), "append": isinstance(out, Path)}))
     return made
 
 
@@ -61,6 +61,18 @@ def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         yield "annotations", sys.stdout
         if os.environ.get("GITHUB_STEP_SUMMARY"):
             yield "github", Path(os.environ["GITHUB_STEP_SUMMARY"])
+
+
+def _repository() -> dict[str, str]:
+    """Where a job of GitHub Actions has checked out its repository, and where its files can be seen."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return {}
+    found = {"workspace": os.environ.get("GITHUB_WORKSPACE", "")}
+    if all(os.environ.get(name) for name in names):
+        server, repository, sha = (os.environ[name] for name in names)
+        found["source_url"] = f"{server}/{repository}/blob/{sha}"
+    return found
 
 
 def coloured(asked: bool | None) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import PurePath
 
 from seatrial.registry import reporter
-from seatrial.reports import words
+from seatrial.reports import places, words
 from seatrial.reports.document import Document
 from seatrial.reports.words import Row
 
@@ -71,7 +69,7 @@ class Annotations(Document):
     def _at(self, level: str, where: Mapping[str, object], title: str, text: str) -> str:
         fields = {key: value for key, value in where.items() if value}
         if "file" in fields:
-            fields["file"] = self._relative(str(fields["file"]))
+            fields["file"] = places.in_repository(str(fields["file"]), self.options)
         fields["title"] = words.one_line(title, 100)
         return f"::{level} {_told(fields)}::{_data(text)}"
 
@@ -90,16 +88,12 @@ class Annotations(Document):
         document, line = words.place(row)
         fields = {"title": f"{words.one_line(row['name'], 100)}: {state}"}
         if document:
-            fields = {"file": self._relative(document), **({"line": str(line)} if line else {}), **fields}
+            fields = {
+                "file": places.in_repository(document, self.options),
+                **({"line": str(line)} if line else {}),
+                **fields,
+            }
         return f"::{level} {_told(fields)}::{_data(text)}"
-
-    def _relative(self, document: str) -> str:
-        """GitHub knows files by their path from the root of the repository."""
-        root = self.options.get("root")
-        if root and PurePath(document).is_absolute():
-            relative = os.path.relpath(document, root)
-            return document if relative.startswith("..") else relative
-        return document
 
 
 def _why(row: Row) -> str:

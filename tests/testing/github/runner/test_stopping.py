@@ -96,6 +96,25 @@ c: {needs: a, runs-on: x, steps: [{run: "echo no"}]}
     assert (run.jobs["a"].conclusion, run.jobs["b"].conclusion, run.skipped) == ("cancelled", "success", ["c"])
 
 
+COMPOSITE = """\
+runs:
+  using: composite
+  steps:
+    - {run: "echo begun; exec sleep 60", shell: bash}
+    - {run: echo no, shell: bash}
+    - {run: echo given back, shell: bash, if: always()}
+"""
+
+
+def test_what_is_always_due_in_a_composite_action_runs_when_it_is_cancelled(tmp_path: Path) -> None:
+    steps = "- uses: actions/checkout@v4\n- uses: ./\n- run: echo no\n"
+    run = FakeRun(tmp_path / "r", workflow(steps), files={"action.yml": COMPOSITE})
+    assert asyncio.run(cancelled(run, "\nbegun")) == "cancelled"
+    assert [step.conclusion for step in only(run).steps] == ["success", "cancelled", "skipped", "success"]
+    assert "given back" in only(run).steps[1].lines
+    assert "no" not in only(run).log_text.split("\n")
+
+
 def test_a_job_out_of_time_is_cancelled(tmp_path: Path) -> None:
     steps = "- run: sleep 60\n- {if: always(), run: echo after}\n"
     run = FakeRun(tmp_path / "r", workflow(steps, job="timeout-minutes: 0.005"))

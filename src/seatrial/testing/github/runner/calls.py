@@ -14,6 +14,10 @@ class ActionFailed(Exception):
     """The step fails; the message is in its log and an annotation."""
 
 
+class ActionCancelled(ActionFailed):
+    """The step was told to end, and did."""
+
+
 class Host(Protocol):
     """What an action may do to the job that it is a step of."""
 

@@ -12,7 +12,7 @@ from seatrial.links.actions.expressions import ExpressionError, Function, condit
 from seatrial.links.actions.values import CaseSensitive, as_number, as_text
 from seatrial.links.actions.workflow import Step
 from seatrial.testing.github.runner import files, shells
-from seatrial.testing.github.runner.calls import ActionFailed
+from seatrial.testing.github.runner.calls import ActionCancelled, ActionFailed
 from seatrial.testing.github.runner.commands import Output
 from seatrial.testing.github.runner.contexts import as_environment
 from seatrial.testing.github.runner.jobs import JobRun
@@ -29,6 +29,8 @@ class Scope:
     inputs: Mapping[str, Any]
     steps: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
+    cancelled: bool = False
+    """One of the steps was cut off."""
     action: Mapping[str, str] = field(default_factory=dict)
     """What `github` has of the action: `action_path`, …"""
     depth: int = 0
@@ -84,6 +86,8 @@ class Steps:
 
     async def one(self, step: Step, scope: Scope) -> Conclusion:
         """Run a step whose turn it is, and keep what became of it."""
+        from seatrial.testing.github.runner.uses import composite
+
         outputs: dict[str, str] = {}
         outcome: Conclusion = "failure"
         try:
@@ -92,15 +96,19 @@ class Steps:
             ending = await self.here.stop.guard(
                 self._work(step, scope, outputs),
                 timeout=seconds,
-                stays=lambda: self.due(step, scope),
+                # The steps of a composite action are cut off one by one: those that are always due still run.
+                stays=lambda: composite(self, step) or self.due(step, scope),
             )
             outcome = "success" if ending == "done" else "cancelled" if ending == "cancelled" else "failure"
             if ending == "timeout":
                 self.here.fail(f"The action '{title(step, {})}' has timed out after {as_number(minutes):g} minutes.")
             elif ending == "cancelled":
                 self.here.seam.log("##[error]The operation was canceled.")
+        except ActionCancelled:
+            outcome = "cancelled"
         except (ActionFailed, ExpressionError) as error:
             self.here.fail(str(error))
+        scope.cancelled = scope.cancelled or outcome == "cancelled"
         conclusion = outcome
         if outcome == "failure":
             try:

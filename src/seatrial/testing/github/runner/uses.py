@@ -13,7 +13,7 @@ from seatrial.links.actions.expressions import render, templated, value
 from seatrial.links.actions.values import as_text
 from seatrial.links.actions.workflow import Step, WorkflowError
 from seatrial.testing.github.runner.actions import BUILT_IN
-from seatrial.testing.github.runner.calls import ActionCall, ActionFailed, ActionFunction
+from seatrial.testing.github.runner.calls import ActionCall, ActionCancelled, ActionFailed, ActionFunction
 from seatrial.testing.github.runner.steps import Scope, Steps, title
 
 DEEPEST = 10
@@ -36,6 +36,14 @@ async def use(steps: Steps, step: Step, scope: Scope, own: Mapping[str, str], ou
         await _composite(steps, step, scope, own, given, found, outputs)
     else:
         await _function(steps, step, scope, own, given, found, outputs)
+
+
+def composite(steps: Steps, step: Step) -> bool:
+    """Whether the step uses an action that has steps of its own."""
+    try:
+        return bool(step.uses) and isinstance(_find(steps, step.uses), Path)
+    except ActionFailed:
+        return False
 
 
 def _find(steps: Steps, uses: str) -> ActionFunction | Path:
@@ -119,6 +127,8 @@ async def _composite(
             steps.leave(one, inside, "skipped", "skipped", {})
     contexts = steps.contexts(inside)
     outputs.update({name: render(one.value, contexts) for name, one in action.outputs.items()})
+    if inside.cancelled:
+        raise ActionCancelled
     if inside.failed:
         raise ActionFailed(f"{step.uses} failed: a step of it did")
 

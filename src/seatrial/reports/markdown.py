@@ -1,0 +1,78 @@
+"""Markdown for GitHub: text that stays text, evidence in fences, all of it under the size that GitHub takes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from seatrial.reports import words
+
+LIMIT = 1_000_000
+"""Bytes; GitHub refuses a summary of more than 1 MiB (1,048,576)."""
+
+
+@dataclass(slots=True)
+class Block:
+    """A part of the summary: evidence may be cut, the text around it goes last."""
+
+    text: str
+    evidence: str = ""
+
+    def __str__(self) -> str:
+        if not self.evidence:
+            return self.text
+        fence = "`" * max(3, 1 + _longest_run(self.evidence))
+        return f"{self.text}\n{fence}text\n{self.evidence}\n{fence}\n"
+
+    def size(self) -> int:
+        """Bytes."""
+        return len(str(self).encode()) + 1
+
+
+def fitted(blocks: list[Block]) -> str:
+    """All blocks in less than LIMIT bytes: the largest evidence is cut first, then the last blocks go."""
+    budget = LIMIT - 500
+    size = sum(block.size() for block in blocks)
+    cut = 0
+    for block in sorted(blocks, key=lambda block: len(block.evidence), reverse=True):
+        if size <= budget or len(block.evidence) < 2000:
+            break
+        before = block.size()
+        keep = max(1000, len(block.evidence) - (size - budget) - 200)
+        block.evidence = f"… {len(block.evidence) - keep} characters before\n{block.evidence[-keep:]}"
+        if block.size() > before - (size - budget):  # characters of several bytes: the same again, to the minimum
+            block.evidence = f"… cut\n{block.evidence[-1000:]}"
+        size += block.size() - before
+        cut += 1
+    dropped = 0
+    while size > budget and len(blocks) > 2:
+        size -= blocks.pop().size()
+        dropped += 1
+    notes = []
+    if cut:
+        notes.append(f"{words.count(cut, 'piece')} of evidence shortened")
+    if dropped:
+        notes.append(f"{words.count(dropped, 'section')} left out")
+    if notes:
+        blocks.append(
+            Block(f"\n> This summary has a size limit: {' and '.join(notes)}. The full report has all of it.\n")
+        )
+    return "\n".join(map(str, blocks))
+
+
+def cell(text: str) -> str:
+    """Text of anybody's that stays text in a table cell and can make neither markup nor a mention."""
+    for mark in "\\`*_[]<>|~":
+        text = text.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
+    return text.replace("\n", " ").replace("@", "@\u200b").replace("#", "#\u200b")
+
+
+def code(text: str) -> str:
+    """Text as inline code, in a table cell too."""
+    ticks = "`" * (1 + _longest_run(text))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}".replace("|", "\\|").replace("\n", " ")
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
