@@ -81,7 +81,7 @@ def test_what_is_wrong_with_a_dispatch_is_said_as_github_says_it(
 def test_the_workflow_is_read_at_the_ref_and_must_be_on_the_default_branch(
     server: GitHubServer, client: Client
 ) -> None:
-    repository = server._forge.repositories[REPOSITORY]
+    repository = server.repositories[REPOSITORY]
     on_branch = FILES[".github/workflows/free.yml"].replace("who:", "whom:")
     new = {".github/workflows/free.yml": on_branch, ".github/workflows/new.yml": on_branch}
     sha = repository.commit(new, branch="topic")

@@ -25,6 +25,7 @@ from seatrial.testing.github import (
     GitHubServer,
     plants,
 )
+from seatrial.testing.github.storage import Storage
 
 
 def listed(server: GitHubServer, client: Client) -> list[dict]:
@@ -67,6 +68,18 @@ def test_an_artifact_is_downloaded_from_another_origin_that_wants_no_token(
     assert (by_name["total_count"], client.get("/actions/artifacts?name=x")["total_count"]) == (1, 0)
     client.ask(f"/actions/artifacts/{artifact['id']}", "DELETE", 204)
     client.ask(f"/actions/artifacts/{artifact['id']}", expect=404)
+
+
+def test_an_address_holds_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage("http://127.0.0.1:1")
+
+    def status(address: str) -> int:
+        url = httpx.URL(address)
+        return storage.answer(url.path, dict(url.params), {}).status
+
+    assert status(storage.put("a.txt", b"a")) == 200
+    monkeypatch.setattr("seatrial.testing.github.storage.HOLDS_FOR", -0.01)
+    assert status(storage.put("a.txt", b"a")) == 403
 
 
 def test_logs_are_the_lines_of_the_steps_as_a_text_and_as_an_archive(server: GitHubServer, client: Client) -> None:

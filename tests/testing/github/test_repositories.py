@@ -13,7 +13,7 @@ from seatrial.testing.github import GitHubServer, LateRefs, git
 
 
 def test_branches_refs_and_commits_are_those_of_git(server: GitHubServer, client: Client) -> None:
-    repository = server._forge.repositories[REPOSITORY]
+    repository = server.repositories[REPOSITORY]
     first = client.get("/commits/main")["sha"]
     sha = repository.commit({"app/main.py": "print(2)\n", "README.md": None}, message="Second\n\nmore", branch="a/b")
     assert git.run(repository.bare, "rev-parse", "a/b").decode().strip() == sha
@@ -33,7 +33,7 @@ def test_branches_refs_and_commits_are_those_of_git(server: GitHubServer, client
 
 
 def test_files_are_read_at_a_ref(server: GitHubServer, client: Client) -> None:
-    server._forge.repositories[REPOSITORY].commit({"app/main.py": "print(2)\n"}, branch="topic")
+    server.repositories[REPOSITORY].commit({"app/main.py": "print(2)\n"}, branch="topic")
     file = client.get("/contents/app/main.py?ref=topic")
     assert base64.b64decode(file["content"]) == b"print(2)\n"
     assert (file["type"], file["path"], file["size"]) == ("file", "app/main.py", 9)
@@ -49,9 +49,9 @@ def test_files_are_read_at_a_ref(server: GitHubServer, client: Client) -> None:
 
 
 def test_a_pushed_commit_is_seen_late_by_its_branch_and_by_its_sha(server: GitHubServer, client: Client) -> None:
-    repository = server._forge.repositories[REPOSITORY]
+    repository = server.repositories[REPOSITORY]
     before = client.get("/branches/main")["commit"]["sha"]
-    server.plant(LateRefs(looks=3))
+    planted = server.plant(LateRefs(looks=3, times=2))
     sha = repository.commit({"new.txt": "new"})
     assert client.get("/branches/main")["commit"]["sha"] == before
     client.ask(f"/commits/{sha}", expect=422)
@@ -64,6 +64,8 @@ def test_a_pushed_commit_is_seen_late_by_its_branch_and_by_its_sha(server: GitHu
     client.ask("/git/ref/heads/fresh", expect=404)
     server.wait_for(lambda: client.http.get(f"/repos/{REPOSITORY}/git/ref/heads/fresh").status_code == 200)
     assert client.get("/git/ref/heads/fresh")["object"]["sha"] == fresh
+    assert planted.happened == 2
+    assert repository.commit({"new.txt": "newest"}) == client.get("/commits/main")["sha"], "the plant is used up"
 
 
 def test_a_repository_is_a_copy_of_a_folder_or_of_a_git_repository_with_all_its_refs(tmp_path: Path) -> None:

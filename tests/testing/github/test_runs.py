@@ -167,7 +167,7 @@ def test_of_a_group_one_runs_one_is_pending_and_the_older_pending_one_is_cancell
 
 def test_cancel_in_progress_ends_the_one_that_runs(server: GitHubServer, client: Client) -> None:
     group = "concurrency: {group: 'g-${{ github.ref_name }}', cancel-in-progress: true}\n"
-    server._forge.repositories[REPOSITORY].commit({".github/workflows/free.yml": group + FREE})
+    server.repositories[REPOSITORY].commit({".github/workflows/free.yml": group + FREE})
     server.plant(RunsForEver("free.yml", times=1))
     first, second = client.dispatch("free.yml", who="x"), client.dispatch("free.yml", who="y")
     assert over(server, first).conclusion == "cancelled"
@@ -212,7 +212,7 @@ def test_a_new_run_is_in_lists_only_after_some_looks(server: GitHubServer, clien
 def test_a_workflow_that_cannot_be_read_is_listed_by_its_path_and_not_dispatched(
     server: GitHubServer, client: Client
 ) -> None:
-    server._forge.repositories[REPOSITORY].commit({".github/workflows/deploy.yml": DEPLOY + "\n  - [broken"})
+    server.repositories[REPOSITORY].commit({".github/workflows/deploy.yml": DEPLOY + "\n  - [broken"})
     listed = client.get("/actions/workflows")["workflows"]
     assert ".github/workflows/deploy.yml" in [one["name"] for one in listed]
     answer = client.ask("/actions/workflows/deploy.yml/dispatches", "POST", 422, json={"ref": "main"})

@@ -15,6 +15,7 @@ from seatrial.testing.github.limits import Limits
 from seatrial.testing.github.live import LiveRun
 from seatrial.testing.github.plants import (
     CancelledBySomebody,
+    LateRefs,
     OnArtifacts,
     OnRuns,
     Planted,
@@ -77,6 +78,13 @@ class Forge:
             run.unseen -= 1
             return False
         return time.monotonic() >= run.unseen_until
+
+    def lateness(self) -> LateRefs | None:
+        """What is planted for a ref that has just changed."""
+        for one in list(self.bed):
+            if isinstance(one.plant, LateRefs) and one.happens():
+                return one.plant
+        return None
 
     def groups(self, repository: Repository) -> list[str]:
         """The concurrency groups of the runs that are not over."""

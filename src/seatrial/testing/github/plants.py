@@ -225,7 +225,6 @@ class Quota:
 
     remaining: int
     reset_in: float
-    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +239,7 @@ class LateRuns:
 
 @dataclass(frozen=True, slots=True)
 class LateRefs:
-    """A ref that changed is shown as it was, for so many looks at the refs and so many seconds."""
+    """A ref that changes from now on is shown as it was, for so many looks at the refs and so many seconds."""
 
     looks: int = 0
     seconds: float = 0.0
@@ -298,7 +297,8 @@ class Planted:
             self._met += 1
             if self._met <= getattr(self.plant, "skip", 0):
                 return False
-            if self.plant.times is not None and self.happened >= self.plant.times:
+            times = getattr(self.plant, "times", None)
+            if times is not None and self.happened >= times:
                 return False
             lasts = getattr(self.plant, "seconds", None) if isinstance(self.plant, Answers) else None
             if lasts is not None:

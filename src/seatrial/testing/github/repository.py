@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from seatrial.testing.github import git
 from seatrial.testing.github.groups import Groups
+from seatrial.testing.github.plants import LateRefs
 from seatrial.testing.github.reading import workflow_name
 from seatrial.testing.github.records import Deployment, RunRecord, WorkflowRecord, new_id, now
 
@@ -51,12 +52,14 @@ class Environment:
     created_at: datetime = field(default_factory=now)
 
 
-@dataclass(slots=True, kw_only=True)
-class Late:
-    """How long a ref that has changed is shown as it was."""
+@dataclass(slots=True)
+class _Hidden:
+    """What a ref really is, when that was noticed, and how often it was looked for since."""
 
+    sha: str
     looks: int
-    seconds: float
+    since: float
+    late: LateRefs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,10 +80,10 @@ class Repository:
     workflows: dict[str, WorkflowRecord] = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
     groups: Groups[object] = field(default_factory=Groups)
-    late: Late | None = None
+    lateness: Callable[[], LateRefs | None] = lambda: None
+    """Asked whenever a ref has changed: how long it is shown as it was; None: not at all."""
     _shown: dict[str, str] = field(default_factory=dict)
-    _changed: dict[str, tuple[str, float, int]] = field(default_factory=dict)
-    """Ref to its hidden sha, when that was first noticed, and how often it was looked for since."""
+    _hidden: dict[str, _Hidden] = field(default_factory=dict)
     _files: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
     _commits: dict[str, Commit] = field(default_factory=dict)
 
@@ -113,25 +116,26 @@ class Repository:
             name, _, sha = line.partition(" ")
             if name:
                 true[name] = sha
-        if self.late is None:
-            self._shown, self._changed = true, {}
-        else:
-            self._look(true, self.late, 1 if look else 0)
+        self._look(true, 1 if look else 0)
         return dict(self._shown)
 
-    def _look(self, true: Mapping[str, str], late: Late, counts: int) -> None:
+    def _look(self, true: Mapping[str, str], counts: int) -> None:
+        now_ = time.monotonic()
         shown = {name: sha for name, sha in self._shown.items() if name in true}
+        changed = {}
         for name, sha in true.items():
             if shown.get(name) == sha:
-                self._changed.pop(name, None)
                 continue
-            hidden, since, looks = self._changed.get(name, (sha, time.monotonic(), 0))
-            if looks >= late.looks and time.monotonic() - since >= late.seconds:
+            hidden = self._hidden.get(name)
+            if hidden is None or hidden.sha != sha:
+                late = self.lateness()
+                hidden = _Hidden(sha, 0, now_, late) if late is not None else None
+            if hidden is None or (hidden.looks >= hidden.late.looks and now_ - hidden.since >= hidden.late.seconds):
                 shown[name] = sha
-                self._changed.pop(name, None)
             else:
-                self._changed[name] = (sha, since, looks + counts) if hidden == sha else (sha, time.monotonic(), counts)
-        self._shown = shown
+                hidden.looks += counts
+                changed[name] = hidden
+        self._shown, self._hidden = shown, changed
 
     async def resolve(self, ref: str) -> str | None:
         """The commit of a branch, a tag, a full ref or a sha, as far as it is visible."""
@@ -147,10 +151,10 @@ class Repository:
             sha = (await git.call(self.bare, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")).decode().strip()
         except git.GitFailed:
             return None
-        return None if self._changed and sha in await self._hidden() else sha
+        return None if self._hidden and sha in await self._unseen() else sha
 
-    async def _hidden(self) -> set[str]:
-        tips = [sha for sha, _, _ in self._changed.values()]
+    async def _unseen(self) -> set[str]:
+        tips = [hidden.sha for hidden in self._hidden.values()]
         listed = await git.call(self.bare, "rev-list", *tips, "--not", *self._shown.values())
         return set(listed.decode().split())
 

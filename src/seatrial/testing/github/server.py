@@ -20,7 +20,7 @@ from seatrial.testing.github.forge import Forge, Request, RunDetails
 from seatrial.testing.github.limits import Limits
 from seatrial.testing.github.plants import LateRefs, Plant, Planted, Quota
 from seatrial.testing.github.records import RunRecord, Token
-from seatrial.testing.github.repository import Environment, Late, Repository
+from seatrial.testing.github.repository import Environment, Repository
 from seatrial.testing.github.scheduler import Scheduler
 from seatrial.testing.github.scripted import Scripted
 from seatrial.testing.github.seam import Runner
@@ -170,6 +170,11 @@ class GitHubServer:
         return self._forge.problems
 
     @property
+    def repositories(self) -> Mapping[str, Repository]:
+        """Those that were added, by name."""
+        return self._forge.repositories
+
+    @property
     def requests(self) -> list[Request]:
         """Every request so far, in the order of their answers."""
         return self._forge.requests
@@ -214,6 +219,7 @@ class GitHubServer:
                 name=environment, secrets=kept.get("secrets", {}), variables=kept.get("variables", {})
             )
         self._call(made.listed_workflows)
+        made.lateness = self._forge.lateness
         self._forge.repositories[name] = made
         return made
 
@@ -233,12 +239,9 @@ class GitHubServer:
         planted = Planted(plant, self._forge.bed)
         if isinstance(plant, Quota):
             self._forge.limits.tighten(plant.remaining, plant.reset_in)
-            return planted
-        if isinstance(plant, LateRefs):
-            for repository in self._forge.repositories.values():
-                self._call(repository.refs)
-                repository.late = Late(looks=plant.looks, seconds=plant.seconds)
-            return planted
+        elif isinstance(plant, LateRefs):
+            for repository in self.repositories.values():
+                self._call(repository.refs)  # what has changed until now is seen at once
         self._forge.bed.append(planted)
         return planted
 
@@ -249,7 +252,7 @@ class GitHubServer:
         """Somebody else dispatches a workflow."""
         from seatrial.testing.github.dispatching import dispatch
 
-        it = self._forge.repositories[repository]
+        it = self.repositories[repository]
 
         async def doing() -> RunRecord:
             found = await it.workflow(workflow)
@@ -269,7 +272,7 @@ class GitHubServer:
 
     def runs(self, repository: str, workflow: str = "") -> list[RunRecord]:
         """Every run of a repository, or of one workflow's file, oldest first, visible or not."""
-        found = self._forge.repositories[repository].runs
+        found = self.repositories[repository].runs
         return [run for run in found if workflow in ("", run.workflow.path.rpartition("/")[2])]
 
     def wait_for(self, condition: Callable[[], T | None], timeout: float = PATIENCE) -> T:
