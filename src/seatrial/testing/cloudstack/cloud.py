@@ -26,12 +26,19 @@ class Thing:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     name: str
     tags: dict[str, str] = field(default_factory=dict)
+    project: str = ""
+    """The identifier of the project that it is in."""
     created: str = field(default_factory=lambda: datetime.now(UTC).strftime(TIME))
     since: float = field(default_factory=time.monotonic)
 
     def told_tags(self) -> list[dict[str, object]]:
         """Its tags as every answer has them."""
         return [{"key": key, "value": value, "resourceid": self.id} for key, value in self.tags.items()]
+
+
+@dataclass(slots=True, kw_only=True)
+class Project(Thing):
+    """A room of its own within the account."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +150,7 @@ class Cloud:
     machines_backing: Machines
     plants: Plants = field(default_factory=Plants)
     account: str = "seatrial"
+    projects: dict[str, Project] = field(default_factory=dict)
     zones: dict[str, Zone] = field(default_factory=dict)
     templates: dict[str, Template] = field(default_factory=dict)
     offerings: dict[str, Offering] = field(default_factory=dict)

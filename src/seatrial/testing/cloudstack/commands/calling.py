@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from seatrial.testing.cloudstack.cloud import Cloud, Thing
+from seatrial.testing.cloudstack.cloud import Address, Cloud, KeyPair, Machine, Snapshot, Thing, Volume
 from seatrial.testing.cloudstack.jobs import Jobs, Work
 from seatrial.testing.cloudstack.refusals import WRONG_PARAMETER, Refused, missing, no_such
 
 MOST = 500
 """Things on one page."""
+
+IN_PROJECTS = (Address, KeyPair, Machine, Snapshot, Volume)
+"""Things that are in a project, or in none: lists show one of these rooms."""
 
 T = TypeVar("T", bound=Thing)
 
@@ -85,7 +88,8 @@ class Call:
         return [
             one
             for one in self.cloud.visible(shelf)
-            if (not wanted or one.id in wanted)
+            if (not isinstance(one, IN_PROJECTS) or one.project == self.get("projectid"))
+            and (not wanted or one.id in wanted)
             and (not self.get("name") or self.get("name") in names(one))
             and (not keyword or any(keyword in name.lower() for name in names(one)))
             and all(one.tags.get(key) == value for key, value in tags.items())

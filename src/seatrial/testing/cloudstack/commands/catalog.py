@@ -15,6 +15,14 @@ async def list_zones(call: Call) -> dict[str, object]:
     )  # fmt: skip
 
 
+@command("listProjects")
+async def list_projects(call: Call) -> dict[str, object]:
+    return call.listed(
+        "project",
+        ({"id": one.id, "name": one.name, "state": "Active"} for one in call.chosen(call.cloud.projects)),
+    )
+
+
 @command("listTemplates")
 async def list_templates(call: Call) -> dict[str, object]:
     call.need("templatefilter")

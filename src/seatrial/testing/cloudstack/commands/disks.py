@@ -20,7 +20,7 @@ def new_volume(call: Call, *, name: str, size: int) -> Volume:
         raise Refused(WRONG_PARAMETER, f"The disk offering {offering.name} is customizable: a size in GB must be given")
     size = call.cloud.plants.wrong_disk_size * GIB or size
     zone = call.get("zoneid") or next(iter(call.cloud.zones))
-    return Volume(name=name, zone=zone, size=size, offering=offering.id)
+    return Volume(name=name, zone=zone, size=size, offering=offering.id, project=call.get("projectid"))
 
 
 @command("listVolumes")
@@ -145,7 +145,7 @@ async def list_snapshots(call: Call) -> dict[str, object]:
 @command("createSnapshot")
 async def create_snapshot(call: Call) -> dict[str, object]:
     volume = call.of(call.cloud.volumes, "volumeid")
-    snapshot = Snapshot(name=call.get("name") or f"{volume.name}-snapshot", volume=volume.id)
+    snapshot = Snapshot(name=call.get("name") or f"{volume.name}-snapshot", volume=volume.id, project=volume.project)
 
     async def work() -> dict[str, object]:
         call.cloud.add(call.cloud.snapshots, snapshot)

@@ -79,7 +79,7 @@ def _told_pair(one: KeyPair) -> dict[str, object]:
 @command("registerSSHKeyPair")
 async def register_ssh_key_pair(call: Call) -> dict[str, object]:
     name, public = call.need("name"), call.need("publickey").strip()
-    if name in call.cloud.keypairs:
+    if name in call.cloud.keypairs:  # a name is there once, whatever the project
         raise Refused(WRONG_PARAMETER, f"A key pair with name '{name}' already exists.", 4350)
     words = public.split()
     try:
@@ -87,7 +87,8 @@ async def register_ssh_key_pair(call: Call) -> dict[str, object]:
     except (IndexError, ValueError):
         raise Refused(WRONG_PARAMETER, "Public key is invalid", 4350) from None
     digest = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    pair = KeyPair(name=name, public=public, fingerprint=":".join(digest[at : at + 2] for at in range(0, 32, 2)))
+    fingerprint = ":".join(digest[at : at + 2] for at in range(0, 32, 2))
+    pair = KeyPair(name=name, public=public, fingerprint=fingerprint, project=call.get("projectid"))
     call.cloud.keypairs[name] = pair
     return {"keypair": _told_pair(pair)}
 
@@ -95,7 +96,11 @@ async def register_ssh_key_pair(call: Call) -> dict[str, object]:
 @command("listSSHKeyPairs")
 async def list_ssh_key_pairs(call: Call) -> dict[str, object]:
     wanted = call.get("name")
-    pairs = (one for one in call.cloud.keypairs.values() if not wanted or one.name == wanted)
+    pairs = (
+        one
+        for one in call.cloud.keypairs.values()
+        if one.project == call.get("projectid") and (not wanted or one.name == wanted)
+    )
     return call.listed("sshkeypair", map(_told_pair, pairs))
 
 
@@ -118,7 +123,7 @@ async def associate_ip_address(call: Call) -> dict[str, object]:
     zone = call.get("zoneid") or next(iter(cloud.zones))
     taken = {one.name for one in cloud.addresses.values()}
     name = next(f"198.51.100.{n}" for n in range(1, 255) if f"198.51.100.{n}" not in taken)
-    address = Address(name=name, zone=zone, network=call.get("networkid"))
+    address = Address(name=name, zone=zone, network=call.get("networkid"), project=call.get("projectid"))
 
     async def work() -> dict[str, object]:
         cloud.add(cloud.addresses, address)

@@ -51,7 +51,7 @@ async def deploy_virtual_machine(call: Call) -> dict[str, object]:
     machine = Machine(
         name="", display=call.get("displayname") or name, zone=zone.id, template=template.id,
         offering=(wrong or offering).id, networks=networks, keypair=call.get("keypair") or call.get("keypairs"),
-        user_data=_user_data(call),
+        user_data=_user_data(call), project=call.get("projectid"),
     )  # fmt: skip
     machine.name = name or f"VM-{machine.id}"
     machine.display = machine.display or machine.name
@@ -61,6 +61,7 @@ async def deploy_virtual_machine(call: Call) -> dict[str, object]:
     if call.get("diskofferingid"):
         data.append(new_volume(call, name=f"DATA-{machine.id[:8]}", size=size_asked(call, "size")))
         data[0].machine, data[0].device = machine.id, 1
+    root.project = machine.project
     cloud.add(cloud.machines, machine)
     for volume in (root, *data):
         cloud.add(cloud.volumes, volume)

@@ -1,0 +1,198 @@
+"""CloudStack's API by the `cs` client: lists in pages, jobs to their end, errors in the cloud's own words.
+
+`cs` blocks, so each request is one short thread. Requests are POSTs: what signs them is in no address and no log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import CannotTell, ExtraMissing
+
+if TYPE_CHECKING:
+    from cs import CloudStack
+
+PAGE = 500
+RETRIES = 4
+"""How often a question is asked again that got no answer of CloudStack's; what changes something is asked once."""
+
+NAMES = ("endpoint", "key", "secret", "timeout", "verify", "cert", "cert_key", "dangerous_no_tls_verify", "expiration")
+"""What of the client's configuration is used here."""
+
+CAPACITY = (533, 534, 535)
+"""Codes of errors that are about room: no capacity, a resource that is unavailable, a limit of the account."""
+
+
+class CloudRefused(CannotTell):
+    """CloudStack answered with an error: its code and its words."""
+
+    def __init__(self, message: str, *, code: int = 0, text: str = "") -> None:
+        super().__init__(message)
+        self.code, self.text = code, text
+
+
+class NoSuchThing(CloudRefused):
+    """What was asked for is not there, or not any more."""
+
+
+class NoRoom(CloudRefused):
+    """The cloud has no capacity for it, or the account's limit is reached."""
+
+
+class JobNeverEnded(CannotTell):
+    """A job did not end within its deadline; what it does may still come."""
+
+
+class Cloud:
+    """One account at one endpoint. `project`: the identifier of the project that everything is asked and made in."""
+
+    def __init__(self, client: CloudStack, secret: str, *, timeout: float) -> None:
+        self.endpoint = client.endpoint
+        self.secret = secret
+        self.project = ""
+        self._client = client
+        self._timeout = timeout
+        # Connections that were kept open end with this, wherever that is.
+        weakref.finalize(self, client.session.close)
+
+    async def ask(self, command: str, **parameters: Any) -> Mapping[str, Any]:
+        """Ask for something that changes nothing; again when no answer of CloudStack's came."""
+        pause = 0.2
+        for left in range(RETRIES, -1, -1):
+            try:
+                return await self._call(command, parameters)
+            except CloudRefused:
+                raise
+            except CannotTell:
+                if not left:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise AssertionError("the loop returns or raises")
+
+    async def list(self, command: str, key: str, **parameters: Any) -> list[dict[str, Any]]:
+        """A whole list, page by page."""
+        if self.project:
+            parameters.setdefault("projectid", self.project)
+        found: list[dict[str, Any]] = []
+        for page in range(1, 1000):
+            told = await self.ask(command, page=page, pagesize=PAGE, **parameters)
+            part = list(told.get(key) or [])
+            found += part
+            if len(part) < PAGE and len(found) >= int(told.get("count") or 0):
+                break
+            if not part:
+                break
+        return found
+
+    async def do(self, command: str, *, deadline: float, **parameters: Any) -> Mapping[str, Any]:
+        """Do something, by a job or at once: its result. JobNeverEnded after `deadline` seconds."""
+        told = await self._call(command, parameters)
+        if "jobid" not in told:
+            return told
+        return await self.job(str(told["jobid"]), command, deadline=deadline)
+
+    async def begin(self, command: str, **parameters: Any) -> Mapping[str, Any]:
+        """Begin something: the answer with `jobid`, and the `id` of what will be."""
+        return await self._call(command, parameters)
+
+    async def job(self, id: str, command: str, *, deadline: float) -> Mapping[str, Any]:
+        """Ask for a job until it has ended: its result."""
+        pause = 0.05
+        try:
+            async with asyncio.timeout(deadline):
+                while True:
+                    told = await self.ask("queryAsyncJobResult", jobid=id)
+                    if told.get("jobstatus") != 0:
+                        break
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.3, 2.0)
+        except TimeoutError:
+            raise JobNeverEnded(
+                f"{command}: CloudStack's job {id} did not end within {deadline:g} s; "
+                f"`queryAsyncJobResult jobid={id}` tells what became of it"
+            ) from None
+        result = told.get("jobresult") or {}
+        if told.get("jobstatus") != 1 or told.get("jobresultcode"):
+            raise _refused(command, result if isinstance(result, Mapping) else {"errortext": result})
+        return result if isinstance(result, Mapping) else {}
+
+    async def _call(self, command: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One request. Cancelled it still waits for the answer: what is being made must not come after the sweep."""
+        task = asyncio.ensure_future(asyncio.to_thread(self._sent, command, dict(parameters)))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=self._timeout * 2)
+            if task.done() and not task.cancelled():
+                task.exception()
+            raise
+
+    def _sent(self, command: str, parameters: dict[str, Any]) -> Mapping[str, Any]:
+        import requests
+        from cs import CloudStackApiException, CloudStackException
+
+        try:
+            told = getattr(self._client, command)(**parameters)
+        except CloudStackApiException as error:
+            raise _refused(command, error.error if isinstance(error.error, Mapping) else {}) from None
+        except CloudStackException as error:  # its arguments are words about the answer; the request is in none of them
+            said = ": ".join(str(one) for one in error.args[:1])
+            raise CannotTell(f"{command}: {self.endpoint} gave no answer of CloudStack's: {said}") from None
+        except requests.RequestException as error:
+            raise CannotTell(f"{command}: {self.endpoint} could not be asked: {_reason(error)}") from None
+        return told if isinstance(told, Mapping) else {}
+
+
+def connect(profile: str = "") -> Cloud:
+    """The account that the environment (`CLOUDSTACK_…`) or `cloudstack.ini` names, as `cs` reads them; `profile`: that
+    section of the file. ExtraMissing without `cs`; CannotTell when nothing is named."""
+    try:
+        from cs import CloudStack
+        from cs.client import DEFAULT_CONFIG, read_config, read_config_from_ini, strtobool
+    except ImportError as error:
+        raise ExtraMissing("the client `cs` is not installed: pip install 'seatrial[cloudstack]'") from error
+    import configparser
+
+    try:
+        told = {**DEFAULT_CONFIG, **read_config_from_ini(profile)} if profile else read_config()
+    except SystemExit as error:
+        raise CannotTell(f"no CloudStack is named: {error}; {REMEDY}") from None
+    except configparser.NoSectionError:
+        raise CannotTell(f"cloudstack.ini has no section {profile!r}; {REMEDY}") from None
+    except (ValueError, configparser.Error) as error:
+        raise CannotTell(f"the configuration of CloudStack cannot be read: {type(error).__name__}; {REMEDY}") from None
+    missing = [name for name in ("endpoint", "key", "secret") if not told.get(name)]
+    if missing:
+        raise CannotTell(f"the configuration of CloudStack has no {' and no '.join(missing)}; {REMEDY}")
+    given = {name: told[name] for name in NAMES if told.get(name) not in (None, "")}
+    careless = str(given.pop("dangerous_no_tls_verify", "no"))
+    client = CloudStack(**given, method="post", dangerous_no_tls_verify=strtobool(careless), trace=False,
+                        headers=told.get("headers"))  # fmt: skip
+    return Cloud(client, str(told["secret"]), timeout=float(told.get("timeout") or 10))
+
+
+REMEDY = (
+    "set CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY and CLOUDSTACK_SECRET, or write them into ~/.cloudstack.ini, and name a "
+    'section that is not [cloudstack] by `profile = "…"` under [providers.cloudstack] in seatrial.toml'
+)
+
+
+def _refused(command: str, told: Mapping[str, Any]) -> CloudRefused:
+    code, text = int(told.get("errorcode") or 0), str(told.get("errortext") or "nothing")
+    kind: type[CloudRefused] = CloudRefused
+    if "entity does not exist" in text or re.search(r"unable to find .* (by|with) id", text, re.IGNORECASE):
+        kind = NoSuchThing
+    elif code in CAPACITY or re.search(r"insufficient|no host has capacity|has been exceeded", text, re.IGNORECASE):
+        kind = NoRoom
+    return kind(f"{command}: CloudStack says ({code}): {text}", code=code, text=text)
+
+
+def _reason(error: Exception) -> str:
+    """Why a request failed, without its address or its content."""
+    said = re.search(r"\[Errno \d+\] [^'\")]+|CERTIFICATE_VERIFY_FAILED[^'\")]*|[Rr]ead timed out", str(error))
+    return said[0].strip() if said else type(error).__name__

@@ -1,0 +1,68 @@
+"""What the settings name, as the cloud knows it: zone, template, offerings, networks, project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.errors import CannotTell, nearest
+from seatrial.links.cloudstack import Cloud
+from seatrial.providers.cloudstack.settings import Settings, Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Identifiers of what one machine is made from."""
+
+    zone: str
+    template: str
+    offering: str
+    networks: tuple[str, ...]
+    disk_offering: str
+
+
+async def choose_project(cloud: Cloud, settings: Settings) -> None:
+    """From now on everything is asked and made in the project that is named."""
+    if settings.project and not cloud.project:
+        cloud.project = _id(await cloud.list("listProjects", "project"), settings.project, "project", "project")
+
+
+async def choose(cloud: Cloud, settings: Settings, size: Size) -> Chosen:
+    """CannotTell when something is not there: it names the setting and what there is."""
+    await choose_project(cloud, settings)
+    zone = _id(await cloud.list("listZones", "zone"), settings.zone, "zone", "zone")
+    templates = await cloud.list("listTemplates", "template", templatefilter="executable", zoneid=zone)
+    offerings = await cloud.list("listServiceOfferings", "serviceoffering")
+    networks: list[dict[str, Any]] = []
+    if settings.network:
+        networks = await cloud.list("listNetworks", "network", zoneid=zone)
+    disks: list[dict[str, Any]] = []
+    if size.data_gib:
+        found = await cloud.list("listDiskOfferings", "diskoffering")
+        disks = [one for one in found if one.get("iscustomized")]
+    return Chosen(
+        zone=zone,
+        template=_id(templates, size.template, "template", "template"),
+        offering=_id(offerings, size.offering, "service offering", "offering"),
+        networks=tuple(_id(networks, name, "network", "network") for name in settings.network),
+        disk_offering=_id(disks, settings.disk_offering, "disk offering with a size of one's choice", "disk_offering")
+        if size.data_gib
+        else "",
+    )
+
+
+def _id(found: list[dict[str, Any]], named: str, what: str, setting: str) -> str:
+    """The identifier of what is named, or of the only one where nothing is."""
+    ids = {str(one["id"]): str(one.get("name", "")) for one in found}
+    chosen = [id for id, name in ids.items() if named in (id, name)] if named else list(ids)
+    if len(chosen) == 1:
+        return chosen[0]
+    where = f"providers.cloudstack.{setting}"
+    if named and not chosen:
+        raise CannotTell(f"{where} is {named!r}, and CloudStack has no such {what}: {nearest(named, ids.values())}")
+    if named:
+        raise CannotTell(
+            f"{where} is {named!r}, and {len(chosen)} have this name; name one by its id: {', '.join(chosen)}"
+        )
+    listed = ", ".join(sorted(ids.values())) or "none"
+    raise CannotTell(f"{where} names no {what}, and there is not exactly one; there are: {listed}")

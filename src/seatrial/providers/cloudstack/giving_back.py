@@ -1,0 +1,90 @@
+"""Giving back what was made, by its record alone: the machine with its disks, and disks that have no machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.errors import CannotTell
+from seatrial.links.cloudstack import Cloud, CloudRefused, NoSuchThing
+from seatrial.providers.cloudstack.naming import PREFIX
+
+GONE = ("Destroyed", "Expunging")
+"""States of machines that are given back; the cloud forgets them by itself."""
+
+SETTLED = 120.0
+"""Seconds in which what was destroyed is out of the lists, and another's change of a machine is over."""
+
+
+async def machines_named(cloud: Cloud, name: str) -> list[dict[str, Any]]:
+    """Machines of exactly this name that are not given back."""
+    found = await cloud.list("listVirtualMachines", "virtualmachine", name=name)
+    return [one for one in found if one.get("name") == name and one.get("state") not in GONE]
+
+
+async def disks_named(cloud: Cloud, machine: str) -> list[dict[str, Any]]:
+    """Data disks that were made for a machine of this name."""
+    found = await cloud.list("listVolumes", "volume", keyword=f"{machine}-data")
+    own = (one for one in found if str(one.get("name", "")).startswith(f"{machine}-data"))
+    return [one for one in own if one.get("state") not in ("Destroy", "Expunging", "Expunged")]
+
+
+async def machine_gone(cloud: Cloud, name: str, id: str, deadline: float) -> None:
+    """Destroy and expunge the machine of this name with its disks, and the disks that were made for it; return when no
+    list shows them. `id` is asked for too where it is known: lists may be late."""
+    require_ours(name)
+    ids = {str(one["id"]) for one in await machines_named(cloud, name)} | ({id} if id else set())
+    for one in sorted(ids):
+        await _destroyed(cloud, one, deadline)
+    for disk in await disks_named(cloud, name):
+        await _disk_gone(cloud, disk, deadline)
+    await _unlisted(cloud, name)
+
+
+def require_ours(name: str) -> None:
+    """CannotTell for a name that no machine of ours has: a record that was damaged must not destroy another's."""
+    if not name.startswith(PREFIX) or len(name) < len(PREFIX) + 10:
+        raise CannotTell(f"{name!r} is no name of a machine of ours: nothing is destroyed")
+
+
+async def _destroyed(cloud: Cloud, id: str, deadline: float) -> None:
+    try:
+        disks = await cloud.list("listVolumes", "volume", virtualmachineid=id, type="DATADISK")
+        asked: dict[str, Any] = {"id": id, "expunge": True}
+        if disks:
+            asked["volumeids"] = ",".join(str(one["id"]) for one in disks)
+        try:
+            await cloud.do("destroyVirtualMachine", deadline=deadline, **asked)
+        except CloudRefused as error:
+            if "expunge" not in error.text.lower():
+                raise
+            # Some clouds keep expunging to themselves: what is destroyed is given back, and goes by itself.
+            await cloud.do("destroyVirtualMachine", deadline=deadline, **{**asked, "expunge": None})
+    except NoSuchThing:
+        return
+
+
+async def _disk_gone(cloud: Cloud, disk: Mapping[str, Any], deadline: float) -> None:
+    try:
+        if disk.get("virtualmachineid"):
+            await cloud.do("detachVolume", id=disk["id"], deadline=deadline)
+        await cloud.do("deleteVolume", id=disk["id"], deadline=deadline)
+    except NoSuchThing:
+        return
+
+
+async def _unlisted(cloud: Cloud, name: str) -> None:
+    """Wait until the lists agree; CannotTell when CloudStack reported success and the machine is still there."""
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + SETTLED, 0.05
+    while True:
+        machines, disks = await machines_named(cloud, name), await disks_named(cloud, name)
+        if not machines and not disks:
+            return
+        steady = [one for one in machines if one.get("state") in ("Running", "Stopped", "Error")]
+        if clock() > end or (steady and clock() > end - SETTLED + 10):
+            told = [f"{one.get('name')} ({one.get('state')})" for one in (*machines, *disks)]
+            raise CannotTell(f"CloudStack reported that it was destroyed, and its lists still show {', '.join(told)}")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 2.0)

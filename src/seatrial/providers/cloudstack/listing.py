@@ -1,0 +1,45 @@
+"""What CloudStack itself lists as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.links.cloudstack import Cloud
+from seatrial.model.resource import Resource
+from seatrial.providers.cloudstack.giving_back import GONE
+from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, tags_in
+
+OWNER = "provider:cloudstack"
+
+
+async def listed(cloud: Cloud, run: str) -> list[Resource]:
+    """Machines of this run (`*`: of any), and disks of machines that are gone; project and expiry in the detail."""
+    found: dict[str, Resource] = {}
+    for machine in await cloud.list("listVirtualMachines", "virtualmachine", keyword=PREFIX):
+        if machine.get("state") not in GONE:
+            _add(found, cloud, machine, run)
+    for disk in await cloud.list("listVolumes", "volume", keyword=PREFIX):
+        if disk.get("type") == "DATADISK" and disk.get("state") not in ("Destroy", "Expunging", "Expunged"):
+            _add(found, cloud, disk, run)
+    return list(found.values())
+
+
+def _add(found: dict[str, Resource], cloud: Cloud, thing: Mapping[str, Any], run: str) -> None:
+    ids = ids_of(thing)
+    if ids is None or run not in ("*", ids[0]):
+        return
+    its_run, trial, node = ids
+    tags = tags_in(thing)
+    detail: dict[str, object] = {
+        "node": node,
+        "endpoint": cloud.endpoint,
+        "machine": machine_name(trial, node),
+        "project": tags.get("seatrial.project", ""),
+        "expires": tags.get("seatrial.expires", ""),
+    }
+    name = f"{trial}-{node}"
+    found.setdefault(
+        name,
+        Resource(kind="node", name=name, owner=OWNER, run=its_run, trial=trial, detail=detail, outlives_host=True),
+    )

@@ -1,0 +1,180 @@
+"""Making one virtual machine, and waiting until it lets us in."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.links.cloudstack import Cloud
+from seatrial.links.ssh import SSHLink
+from seatrial.model.resource import Node, NodeSpec
+from seatrial.providers.cloudstack import naming
+from seatrial.providers.cloudstack.catalog import choose
+from seatrial.providers.cloudstack.settings import Settings, size_of
+from seatrial.spi import Context
+
+FOLDER = "/var/lib/seatrial"
+FIRST_PORT = 20000
+LOOK_AGAIN = 0.2
+STUBBORN = 60.0
+"""Seconds that a machine may refuse our key before it is believed: cloud-init puts it there after SSH answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What lets us in, and how the machine is known."""
+
+    private: Path
+    public: str
+    pair: str
+    """The name of the cloud's key pair; empty: user data has the key."""
+
+
+def keys_of(ctx: Context) -> tuple[Path, str]:
+    """The trial's own key, made when it is missing: its file, and the public half."""
+    path = ctx.state / "cloudstack" / "id_ed25519"
+    public = path.with_suffix(".pub")
+    if not path.exists():
+        import asyncssh
+
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
+        public.write_bytes(key.export_public_key())
+        path.touch(mode=0o600)
+        path.write_bytes(key.export_private_key())
+    return path, public.read_text().strip()
+
+
+async def make(
+    cloud: Cloud,
+    spec: NodeSpec,
+    ctx: Context,
+    settings: Settings,
+    keys: Keys,
+    detail: Mapping[str, object],
+    ids: dict[str, str],
+) -> Node:
+    """Deploy it with its disks and tags; its node. Its identifier is in `ids` as soon as it has one."""
+    size = size_of(spec.parameters, settings)
+    chosen = await choose(cloud, settings, size)
+    name, deadline = str(detail["machine"]), ctx.deadline("start")
+    asked: dict[str, Any] = {
+        "zoneid": chosen.zone,
+        "templateid": chosen.template,
+        "serviceofferingid": chosen.offering,
+        "name": name,
+        "displayname": naming.display_name(ctx.run_id, ctx.trial_id, spec.name),
+        **({"networkids": ",".join(chosen.networks)} if chosen.networks else {}),
+        **({"rootdisksize": size.root_gib} if size.root_gib else {}),
+        **({"projectid": cloud.project} if cloud.project else {}),
+    }
+    known_host = ""
+    if keys.pair:
+        asked["keypair"] = keys.pair
+    else:
+        data, known_host = _user_data(settings.user, keys.public, name)
+        asked["userdata"] = base64.b64encode(data.encode()).decode()
+    begun = await cloud.begin("deployVirtualMachine", **asked)
+    ids[name] = id = str(begun["id"])
+    tags = naming.tags_of(ctx.labels(), spec.name)
+    await cloud.do("createTags", resourceids=id, resourcetype="UserVm", tags=tags, deadline=deadline)
+    told = await cloud.job(str(begun["jobid"]), "deployVirtualMachine", deadline=deadline)
+    machine: Mapping[str, Any] = told.get("virtualmachine") or {}
+    if machine.get("state") != "Running":
+        raise CannotTell(f"the machine {name} is in the state {machine.get('state')} though CloudStack's job succeeded")
+    for number, gib in enumerate(size.data_gib, 1):
+        await _disk(cloud, naming.disk_name(name, number), gib, id, chosen.zone, chosen.disk_offering, tags, deadline)
+    address = _address(machine, settings)
+    trust: dict[str, object] = {"known_host": known_host} if known_host else {"accept": True}
+    return Node(
+        name=spec.name,
+        address=address,
+        ports={name: port or FIRST_PORT + place for place, (name, port) in enumerate(sorted(spec.ports.items()))},
+        ssh={"host": address, "port": settings.port, "user": settings.user, "key": str(keys.private), **trust},
+        folder=FOLDER,
+        detail={**detail, "id": id},
+    )
+
+
+async def _disk(
+    cloud: Cloud,
+    name: str,
+    gib: int,
+    machine: str,
+    zone: str,
+    offering: str,
+    tags: list[dict[str, str]],
+    deadline: float,
+) -> None:
+    project = {"projectid": cloud.project} if cloud.project else {}
+    made = await cloud.do(
+        "createVolume", name=name, zoneid=zone, diskofferingid=offering, size=gib, deadline=deadline, **project
+    )
+    id = str(made["volume"]["id"])
+    await cloud.do("createTags", resourceids=id, resourcetype="Volume", tags=tags, deadline=deadline)
+    await cloud.do("attachVolume", id=id, virtualmachineid=machine, deadline=deadline)
+
+
+def _address(machine: Mapping[str, Any], settings: Settings) -> str:
+    if settings.address == "public":
+        address = machine.get("publicip")
+        if not address:
+            raise CannotTell(f"the machine {machine.get('name')} has no public address; set `address` of "
+                             '[providers.cloudstack] to "private", or use a network with public addresses')  # fmt: skip
+        return str(address)
+    cards = sorted(machine.get("nic") or (), key=lambda card: not card.get("isdefault"))
+    if not cards or not cards[0].get("ipaddress"):
+        raise CannotTell(f"the machine {machine.get('name')} has no address on any network")
+    return str(cards[0]["ipaddress"])
+
+
+def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
+    """For cloud-init: who may log in, and the host key, so that the machine is known from the first connection on."""
+    import asyncssh
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    host_key, host_public = key.export_private_key().decode(), key.export_public_key().decode().strip()
+    who: dict[str, Any] = {"name": user, "ssh_authorized_keys": [public]}
+    if user != "root":
+        who |= {"sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/sh", "lock_passwd": True}
+    told = {
+        "hostname": hostname,
+        "disable_root": user != "root",
+        "ssh_pwauth": False,
+        "ssh_deletekeys": True,
+        "ssh_keys": {"ed25519_private": host_key, "ed25519_public": host_public},
+        "users": [who],
+        "package_update": False,
+    }
+    return "#cloud-config\n" + json.dumps(told, indent=1) + "\n", host_public
+
+
+async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) -> None:
+    """Return when the machine has booted, lets us in and has its folder; CannotTell says at what it stopped."""
+    clock = asyncio.get_running_loop().time
+    end, refused = clock() + deadline, 0.0
+    own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'
+    while True:
+        try:
+            done = await link.sudo(["sh", "-c", own, user], timeout=max(1.0, min(60.0, end - clock())))
+        except LinkRefused as error:
+            refused = refused or clock()
+            if clock() - refused > STUBBORN:
+                raise CannotTell(f"the machine {node.name} does not let us in: {error}; its template needs cloud-init "
+                                 "for user data, or set `login` of [providers.cloudstack]") from error  # fmt: skip
+            why: Exception = error
+        except (LinkDown, LinkLost, TimeoutError) as error:
+            why = error
+        else:
+            if not done.ok:
+                raise CannotTell(f"{FOLDER} cannot be made on {node.name}: {done.stderr.strip()}")
+            return
+        if clock() > end:
+            raise CannotTell(f"the machine {node.name} did not let us in within {deadline:g} s: {why}") from why
+        await asyncio.sleep(LOOK_AGAIN)

@@ -1,0 +1,47 @@
+"""Names and tags of what is made: each tells the run, the trial and the node, from its first moment on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+PREFIX = "seatrial-"
+"""Of the name of every machine and disk."""
+
+_TOLD = re.compile(r"seatrial (r[0-9a-z]{10,}) (t[0-9a-z]{10,}) (\S+)")
+
+
+def machine_name(trial: str, node: str) -> str:
+    """A host name that no other trial has."""
+    return f"{PREFIX}{trial}-{node}"
+
+
+def display_name(run: str, trial: str, node: str) -> str:
+    """What the cloud's own pages show; there before any tag can be."""
+    return f"seatrial {run} {trial} {node}"
+
+
+def disk_name(machine: str, number: int) -> str:
+    """A data disk of a machine."""
+    return f"{machine}-data{number}"
+
+
+def tags_of(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
+    """Labels as CloudStack takes them."""
+    return [{"key": key, "value": value} for key, value in {**labels, "seatrial.node": node}.items() if value]
+
+
+def tags_in(thing: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that an answer tells."""
+    return {str(one.get("key")): str(one.get("value")) for one in thing.get("tags") or ()}
+
+
+def ids_of(thing: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Run, trial and node of a machine that is ours; by its tags, else by its display name."""
+    tags = tags_in(thing)
+    told = tuple(tags.get(f"seatrial.{word}", "") for word in ("run", "trial", "node"))
+    if all(told):
+        return told[0], told[1], told[2]
+    match = _TOLD.fullmatch(str(thing.get("displayname") or ""))
+    return (match[1], match[2], match[3]) if match else None
