@@ -15,4 +15,4 @@ ALIASES: dict[str, str] = {
     "database_down": "database",
 }
 # The first three hold families, whose checks are found by ALIASES.
-PARTS: tuple[str, ...] = ("cluster", "nodes", "database", "each", "content", "inside", "sizes")
+PARTS: tuple[str, ...] = ("cluster", "nodes", "database", "each", "content", "inside", "sizes", "clouds")

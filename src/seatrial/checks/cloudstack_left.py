@@ -1,0 +1,92 @@
+"""Whether a teardown left nothing in an Apache CloudStack."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.checks import clouds
+from seatrial.errors import nearest
+from seatrial.links.cloudstack import Cloud
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context
+
+LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "machine": ("listVirtualMachines", "virtualmachine", ("name", "displayname")),
+    "volume": ("listVolumes", "volume", ("name", "vmname")),
+    "network": ("listNetworks", "network", ("name", "displaytext")),
+    "address": (
+        "listPublicIpAddresses",
+        "publicipaddress",
+        ("virtualmachinename", "associatednetworkname", "ipaddress"),
+    ),
+    "snapshot": ("listSnapshots", "snapshot", ("name", "volumename")),
+    "keypair": ("listSSHKeyPairs", "sshkeypair", ("name",)),
+}
+"""Kind to the command that lists it, the key of the list, and by which names a thing of it is known."""
+
+
+@check("cloudstack_left")
+@dataclass(frozen=True, kw_only=True)
+class CloudstackLeft:
+    """Nothing of these names or tags is there, nor what other checks have looked at: `cloudstack_left:notes-*`."""
+
+    name: str | tuple[str, ...] = field(default=(), metadata={"doc": clouds.NAME})
+    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": f"{clouds.TAGS}, all of them."})
+    kinds: tuple[str, ...] = field(
+        default=tuple(LISTS), metadata={"doc": f"What is looked for: a list of {', '.join(LISTS)}."}
+    )
+    allow: str | tuple[str, ...] = field(
+        default=(), metadata={"doc": "Names, or patterns, of what may stay: a network that is everybody's."}
+    )
+    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<name>`."""
+        if not rest.startswith(":") or not rest[1:].strip():
+            raise ValueError(f"{rest!r} names nothing; allowed is cloudstack_left:notes-*")
+        return {"name": rest[1:].strip()}
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Something is named: an account may hold other things than a trial's."""
+        if not self.name and not self.tags:
+            yield "", "nothing is named that must be gone; name `name` or `tags`"
+        for kind in self.kinds:
+            if kind not in LISTS:
+                yield "kinds", f"{kind!r} is no kind: {nearest(kind, LISTS)}"
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; a list that cannot be read is unknown."""
+        cloud = await clouds.account(ctx, self.profile)
+        known = clouds.seen(ctx)
+        found = await asyncio.gather(*(self._left(cloud, kind, known.get(kind, {})) for kind in self.kinds))
+        left = {kind: names for kind, names in zip(self.kinds, found, strict=True) if names}
+        if not left:
+            return passed({}, {})
+        told = "; ".join(f"{kind} {name}" for kind, names in left.items() for name in names)
+        return failed(left, {}, f"left behind: {told}")
+
+    async def _left(self, cloud: Cloud, kind: str, known: Mapping[str, str]) -> list[str]:
+        command, key, names = LISTS[kind]
+        told = []
+        for one in await cloud.list(command, key):
+            if one.get("state") in clouds.GONE or clouds.matches(one, clouds.listed(self.allow), *names):
+                continue
+            if str(one.get("id")) in known or self._meant(one, names):
+                told.append(_told(one))
+        return sorted(told)
+
+    def _meant(self, one: clouds.Thing, names: tuple[str, ...]) -> bool:
+        patterns = clouds.listed(self.name)
+        by_name = bool(patterns) and clouds.matches(one, patterns, *names)
+        return by_name or (bool(self.tags) and clouds.tagged(one, self.tags))
+
+
+def _told(one: clouds.Thing) -> str:
+    name = str(one.get("name") or one.get("ipaddress") or one.get("id"))
+    more = [str(one[key]) for key in ("state", "vmname", "virtualmachinename") if one.get(key)]
+    return f"{name} ({', '.join(more)})" if more else name

@@ -1,0 +1,108 @@
+"""Whether virtual machines of an Apache CloudStack are as they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.checks import clouds
+from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context
+
+MIB = 1024**2
+
+
+@check("cloudstack_vm")
+@dataclass(frozen=True, kw_only=True)
+class CloudstackVM:
+    """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
+
+    on: str = field(default="", metadata={"doc": "The machines of these nodes; of all, where no name is said."})
+    name: str | tuple[str, ...] = field(default=(), metadata={"doc": clouds.NAME})
+    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
+    count: int | None = field(default=None, metadata={"doc": "How many there must be; else one at least."})
+    state: str = field(default="Running", metadata={"doc": "CloudStack's word: `Running`, `Stopped`."})
+    offering: str = field(default="", metadata={"doc": "The name or identifier of the service offering."})
+    template: str = field(default="", metadata={"doc": "The name or identifier of the template."})
+    zone: str = field(default="", metadata={"doc": "The name or identifier of the zone."})
+    network: str | tuple[str, ...] = field(
+        default=(), metadata={"doc": "Names of networks that it must be on, all of them."}
+    )
+    cpus: int | None = field(default=None, metadata={"doc": "How many processors it has."})
+    memory: Size | None = field(default=None, metadata={"doc": f"How much memory it has; {ALLOWED}."})
+    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<name>`."""
+        if not rest.startswith(":") or not rest[1:].strip():
+            raise ValueError(f"{rest!r} names no machine; allowed is cloudstack_vm:notes-*")
+        return {"name": rest[1:].strip()}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,) if self.on else ()
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Nodes, or machines by their names; sizes that are some."""
+        if self.on and self.name:
+            yield "name", "`on` chooses machines by nodes already: keep one of the two"
+        yield from wrong_sizes([("memory", self.memory)])
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once, at all of them."""
+        cloud = await clouds.account(ctx, self.profile)
+        found = await clouds.machines(ctx, cloud, on=self.on, name=clouds.listed(self.name))
+        clouds.remember(ctx, "machine", found)
+        for machine in found:
+            disks = await cloud.list("listVolumes", "volume", virtualmachineid=machine["id"])
+            clouds.remember(ctx, "volume", disks)
+        expected = self._expected()
+        seen = {str(one.get("name")): self._shown(one) for one in found}
+        if (self.count is not None and len(found) != self.count) or not found:
+            wanted = "one at least" if self.count is None else self.count
+            return failed(
+                seen, {"count": wanted, **expected}, f"there are {len(found)} such machines, expected {wanted}"
+            )
+        wrong = [f"{one.get('name')}: {why}" for one in found for why in self._wrong(one)]
+        return failed(seen, expected, "; ".join(wrong)) if wrong else passed(seen, expected)
+
+    def _expected(self) -> dict[str, object]:
+        keys = ("state", "offering", "template", "zone", "network", "cpus", "memory", "tags")
+        return {key: getattr(self, key) for key in keys if getattr(self, key)}
+
+    @staticmethod
+    def _shown(one: clouds.Thing) -> dict[str, object]:
+        return {
+            "state": one.get("state"),
+            "offering": one.get("serviceofferingname"),
+            "template": one.get("templatename"),
+            "zone": one.get("zonename"),
+            "network": [card.get("networkname") for card in one.get("nic") or ()],
+            "tags": clouds.tags_of(one),
+        }
+
+    def _wrong(self, one: clouds.Thing) -> Iterable[str]:
+        if self.state and one.get("state") != self.state:
+            yield f"it is {one.get('state')}, expected {self.state}"
+        for what, key in (("offering", "serviceoffering"), ("template", "template"), ("zone", "zone")):
+            wanted = getattr(self, what)
+            if wanted and wanted not in (one.get(f"{key}name"), one.get(f"{key}id")):
+                yield f"its {what} is {one.get(f'{key}name')}, expected {wanted}"
+        cards = list(one.get("nic") or ())
+        on = {str(card.get(key)) for card in cards for key in ("networkname", "networkid")}
+        for wanted in clouds.listed(self.network):
+            if wanted not in on:
+                there = ", ".join(str(card.get("networkname")) for card in cards) or "none"
+                yield f"it is not on the network {wanted}, but on {there}"
+        if self.cpus is not None and one.get("cpunumber") != self.cpus:
+            yield f"it has {one.get('cpunumber')} processors, expected {self.cpus}"
+        if self.memory is not None and int(one.get("memory") or 0) * MIB != bytes_of(self.memory):
+            yield f"it has {one.get('memory')} MiB of memory, expected {self.memory}"
+        own = clouds.tags_of(one)
+        for key, value in self.tags.items():
+            if own.get(key) != str(value):
+                yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"

@@ -1,0 +1,103 @@
+"""Whether the disks of virtual machines of an Apache CloudStack are as they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seatrial.checks import clouds
+from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
+from seatrial.model.result import Observation, failed, passed
+from seatrial.registry import check
+from seatrial.spi import Context
+
+Kind = Literal["data", "root", "any"]
+KINDS = {"data": "DATADISK", "root": "ROOT"}
+
+
+@check("cloudstack_volume")
+@dataclass(frozen=True, kw_only=True)
+class CloudstackVolume:
+    """Volumes have their size, offering and tags, and are where they belong: `cloudstack_volume:notes-db-*`."""
+
+    on: str = field(default="", metadata={"doc": "The disks of these nodes; of all, where nothing else is said."})
+    machine: str | tuple[str, ...] = field(default=(), metadata={"doc": "The disks of the machines of these names."})
+    name: str | tuple[str, ...] = field(default=(), metadata={"doc": "Names of volumes, attached or not, or patterns."})
+    kind: Kind = field(default="data", metadata={"doc": "Which disks are meant."})
+    count: int | None = field(
+        default=None, metadata={"doc": "How many there must be on each machine, or of this name."}
+    )
+    size: Size | None = field(default=None, metadata={"doc": f"What each must be, exactly; {ALLOWED}."})
+    at_least: Size | None = field(default=None, metadata={"doc": "What each must be at least."})
+    offering: str = field(default="", metadata={"doc": "The name or identifier of the disk offering."})
+    attached: bool = field(default=True, metadata={"doc": "Whether it must be attached to a machine."})
+    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
+    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Read `:<name>`."""
+        if not rest.startswith(":") or not rest[1:].strip():
+            raise ValueError(f"{rest!r} names no volume; allowed is cloudstack_volume:notes-db-*")
+        return {"name": rest[1:].strip()}
+
+    def node_names(self) -> Iterable[str]:
+        """The selector to check."""
+        return (self.on,) if self.on else ()
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """One way to choose them; sizes that are some."""
+        chosen = [key for key in ("on", "machine", "name") if getattr(self, key)]
+        for key in chosen[1:]:
+            yield key, f"`{chosen[0]}` chooses volumes already: keep one of the two"
+        yield from wrong_sizes([("size", self.size), ("at_least", self.at_least)])
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once, at all of them."""
+        cloud = await clouds.account(ctx, self.profile)
+        found: list[clouds.Thing] = [*await cloud.list("listVolumes", "volume")]
+        kind = KINDS.get(self.kind)
+        found = [one for one in found if one.get("state") not in clouds.GONE and (not kind or one.get("type") == kind)]
+        names, groups = clouds.listed(self.name), dict[str, list[clouds.Thing]]()
+        if names:
+            groups["of this name"] = [one for one in found if clouds.matches(one, names, "name")]
+        else:
+            chosen = clouds.listed(self.machine)
+            for machine in await clouds.machines(ctx, cloud, on=self.on, name=chosen):
+                own = [one for one in found if one.get("virtualmachineid") == machine["id"]]
+                groups[f"of {machine.get('name')}"] = own
+        clouds.remember(ctx, "volume", (one for group in groups.values() for one in group))
+        return self._judged(groups)
+
+    def _judged(self, groups: Mapping[str, list[clouds.Thing]]) -> Observation:
+        keys = ("count", "size", "at_least", "offering", "tags")
+        expected = {key: getattr(self, key) for key in keys if getattr(self, key) not in (None, "", {})}
+        shown = {where: [_shown(one) for one in group] for where, group in groups.items()}
+        wrong = [] if groups else ["there is no such machine"]
+        for where, group in groups.items():
+            if (self.count is not None and len(group) != self.count) or (not group and self.count is None):
+                wanted = "one at least" if self.count is None else self.count
+                wrong.append(f"there are {len(group)} volumes {where}, expected {wanted}")
+            wrong += [f"{one.get('name')} {where}: {why}" for one in group for why in self._wrong(one)]
+        return failed(shown, expected, "; ".join(wrong)) if wrong else passed(shown, expected)
+
+    def _wrong(self, one: clouds.Thing) -> Iterable[str]:
+        size = int(one.get("size") or 0)
+        if self.size is not None and size != bytes_of(self.size):
+            yield f"it has {size} bytes, expected {self.size} ({bytes_of(self.size)} bytes)"
+        if self.at_least is not None and size < bytes_of(self.at_least):
+            yield f"it has {size} bytes, expected at least {self.at_least}"
+        if self.offering and self.offering not in (one.get("diskofferingname"), one.get("diskofferingid")):
+            yield f"its offering is {one.get('diskofferingname')}, expected {self.offering}"
+        if bool(one.get("virtualmachineid")) is not self.attached:
+            yield "it is attached to no machine" if self.attached else f"it is attached to {one.get('vmname')}"
+        own = clouds.tags_of(one)
+        for key, value in self.tags.items():
+            if own.get(key) != str(value):
+                yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
+
+
+def _shown(one: clouds.Thing) -> dict[str, object]:
+    told = {"name": one.get("name"), "size": one.get("size"), "type": one.get("type"), "machine": one.get("vmname")}
+    return {**told, "offering": one.get("diskofferingname"), "tags": clouds.tags_of(one)}
