@@ -1,4 +1,4 @@
-"""What checks on an Apache CloudStack have in common: the account, the machines that are meant, and what was looked at."""
+"""What checks on an Apache CloudStack share: the account, the machines that are meant, and what was looked at."""
 
 from __future__ import annotations
 
