@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -172,6 +175,54 @@ def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fau
         for one in made:
             with suppress(AssertionError):  # its base may have lost its name meanwhile, and be in use
                 engine("rmi", "--force", one)
+
+
+@pytest.mark.backend("podman")
+def test_built_images_go_by_number_and_by_age_and_never_one_in_use(harbour: Harbour) -> None:
+    shelf = harbour.folder / "cache" / "images"
+    (harbour.folder / "box").mkdir()
+    (harbour.folder / "seatrial.toml").write_text("built_images = 2\nbuilt_images_days = 5\n")
+    holder = f"holder-{secrets.token_hex(6)}"
+
+    def used(number: int) -> None:
+        """Run a check in an image of its own."""
+        (harbour.folder / "box" / "Dockerfile").write_text(f"FROM {IMAGE}\nLABEL of={holder}-{number}\n")
+        document = pipeline({"good": {"run": "true", "build": {"context": "box"}}})
+        data = preflight(harbour, document, SEATRIAL_CACHE_DIR=str(shelf.parent))
+        assert data["exit_code"] == 0, data
+
+    def tag(number: int) -> str:
+        return engine("images", "--format", "{{.Tag}}", "--filter", f"label=of={holder}-{number}")
+
+    def there() -> list[int]:
+        """The numbers of the images that there are."""
+        return [number for number in range(1, 6) if tag(number)]
+
+    try:
+        used(1)
+        used(2)
+        used(1)  # so that 2 was used longest ago
+        used(3)
+        assert there() == [1, 3]
+        with (shelf / f"podman-{tag(1)}").open("ab") as lock:  # as another run has it
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            used(4)
+            assert there() == [1, 3, 4]
+        engine("create", "--name", holder, f"localhost/seatrial-build:{tag(3)}", "true")
+        days_ago = time.time() - 6 * 24 * 3600
+        for number in (1, 3):
+            os.utime(shelf / f"podman-{tag(number)}", (days_ago, days_ago))
+        used(4)
+        assert there() == [3, 4], "a container keeps its image"
+        engine("rm", "--force", holder)
+        used(4)
+        assert there() == [4]
+        assert [one.name for one in shelf.glob("podman-*")] == [f"podman-{tag(4)}"]
+    finally:
+        with suppress(AssertionError):
+            engine("rm", "--force", holder)
+        for number in there():
+            engine("rmi", f"localhost/seatrial-build:{tag(number)}")
 
 
 # Services

@@ -21,6 +21,7 @@ from seatrial.pipeline.cache import Cache
 from seatrial.pipeline.cache.tree import Tree
 from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
 from seatrial.pipeline.document import Check, Pipeline
+from seatrial.pipeline.executors.shelf import Limits
 from seatrial.pipeline.reading import KEY, Read, read_pipeline
 from seatrial.pipeline.secrets import secrets_of
 from seatrial.pipeline.selection import Selection, narrowed
@@ -73,7 +74,9 @@ async def preflight(options: PreflightOptions) -> RunReport:
     cache = await _cache(options, project, read)
     engine = str(project.providers.get("containers", {}).get("engine", ""))
     affected = await _affected(options, read, cache.tree)
-    plan = compile_pipeline(read, replace(_wishes(options, read, affected), cache=cache, engine=engine))
+    plan = compile_pipeline(
+        read, replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
+    )
     pipeline = read.pipeline
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
@@ -81,6 +84,11 @@ async def preflight(options: PreflightOptions) -> RunReport:
         return await run_plan(plan, run, project=project, registry=project.registry(options.run.plugins))
     finally:
         cache.close()
+
+
+def _images(project: Project) -> Limits:
+    settings = project.settings
+    return Limits(count=settings.value("built_images"), days=settings.value("built_images_days"))
 
 
 async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cache:

@@ -51,6 +51,8 @@ KEYS: Mapping[str, Key] = {
     "scenarios": Key(_LIST, (), "documents, folders or patterns that `run` takes when it is given none"),
     "pipeline": Key(TEXT, None, "the document that `preflight` takes when it is given none"),
     "cache_size_gb": Key(NUMBER, 2, "what the results that `preflight` keeps may take, in GB", 0),
+    "built_images": Key(WHOLE, 20, "images that `preflight` built and that are kept, the last used ones", 1),
+    "built_images_days": Key(NUMBER, 30, "days after which one that was not used goes all the same", 0),
     "parallel": Key(WHOLE, 1, "suites at a time", 1),
     "max_concurrent_nodes": Key(WHOLE, None, "nodes of all suites at a time", 1),
     "max_memory_gb": Key(NUMBER, None, "memory of all suites at a time, in GB", 0),

@@ -17,6 +17,7 @@ from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, Syste
 from seatrial.pipeline.cache import Cache, Caching
 from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.document import Check, Pipeline, Stage
+from seatrial.pipeline.executors.shelf import Limits
 from seatrial.pipeline.reading import KEY, Read
 from seatrial.pipeline.selection import Selection, narrowed, row_of
 from seatrial.pipeline.services import late
@@ -41,6 +42,8 @@ class Wishes:
     """Where results are kept, and come from; None: there is no cache."""
     engine: str = ""
     """The container engine that the project names."""
+    images: Limits = field(default_factory=Limits)
+    """What stays of the images that are built."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Checks (`stage/check`) that are skipped, each with why; what needs them does without."""
     since: str = ""
@@ -57,7 +60,7 @@ def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
         kind="stages",
         factory=Stages,
         fields={},
-        step=Stages(steps=stages, fail_fast=wishes.fail_fast),
+        step=Stages(steps=stages, fail_fast=wishes.fail_fast, images=wishes.images),
         source=_source(read, (KEY, "stages"), 0),
         children=stages,
     )

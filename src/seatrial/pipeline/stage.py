@@ -10,6 +10,7 @@ from typing import Any
 from seatrial.errors import StepStopped
 from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.pipeline.executors.shelf import Limits, collect, let_go
 from seatrial.pipeline.services import end_services
 from seatrial.registry import step
 from seatrial.spi import Context
@@ -40,13 +41,20 @@ class Stages:
 
     steps: tuple[StepPlan, ...]
     fail_fast: bool = False
+    images: Limits = field(default_factory=Limits)
+    """What stays of the images that are built."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the stages. Outputs: `passed` (how many)."""
+        used = False
         try:
-            return _judged(self.steps, await Together(ctx, self.steps, self.fail_fast).run())
+            outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         finally:
             await end_services(ctx)
+            used = let_go(ctx)
+        if used:
+            await collect(ctx, self.images)
+        return _judged(self.steps, outcomes)
 
 
 class _InRoom(Together):

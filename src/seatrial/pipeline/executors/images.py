@@ -18,13 +18,12 @@ from seatrial.links.spawned import spawn
 from seatrial.pipeline.document import Build
 from seatrial.pipeline.executors import Job
 from seatrial.pipeline.executors.dockerignore import Ignoring
+from seatrial.pipeline.executors.shelf import LABEL, NAME, hold, mark
 from seatrial.spi import Context
 
 BUILDING = 1800.0
 """Seconds for a build, where the check does not say less."""
 
-NAME = "localhost/seatrial-build"
-LABEL = "seatrial.build"
 NOT_BROUGHT = r"initializing source|pinging container registry|pull access denied|failed to (resolve|do request)"
 """What engines say when the image that a build begins with cannot be had."""
 
@@ -40,6 +39,8 @@ async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
         return job.image
     build = job.build
     tag = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
+
+    await hold(ctx, engine, tag)
 
     async def make() -> bool:
         if await _id(engine, tag):
@@ -135,7 +136,8 @@ def _content(path: Path) -> bytes:
 async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:
     folder = context_of(job.source, build)
     argv = [
-        engine.program, "build", "--tag", tag, "--file", str(_dockerfile(folder, build)), "--label", f"{LABEL}=1",
+        engine.program, "build", "--tag", tag, "--file", str(_dockerfile(folder, build)),
+        "--label", f"{LABEL}={mark()}",
         *(["--target", build.target] if build.target else []),
         *(word for name, value in build.args.items() for word in ("--build-arg", f"{name}={value}")),
         str(folder),
