@@ -160,9 +160,15 @@ def test_of_a_group_one_runs_one_is_pending_and_the_older_pending_one_is_cancell
     (remark,) = client.get(f"/check-runs/{job['id']}/annotations")
     assert "higher priority waiting request for deploy-acme/notes" in remark["message"]
     (group,) = client.get("/actions/concurrency_groups")["concurrency_groups"]
-    assert group["group_name"] == "deploy-acme/notes"
+    members = client.http.get(group["group_url"]).json()["group_members"]
+    assert [(one["run_id"], one["status"]) for one in members] == [(first, "in_progress"), (third, "pending")]
+    (own,) = client.get(f"/actions/runs/{third}/concurrency_groups")["concurrency_groups"]
+    assert (own["group_name"], len(own["group_members"])) == ("deploy-acme/notes", 1)
     gate.open()
     assert [over(server, number).conclusion for number in (first, third, free)] == ["success"] * 3
+    assert client.get("/actions/concurrency_groups")["total_count"] == 0
+    client.http.get(group["group_url"])
+    assert server.requests[-1].status == 404
 
 
 def test_cancel_in_progress_ends_the_one_that_runs(server: GitHubServer, client: Client) -> None:

@@ -138,6 +138,8 @@ def test_a_job_waits_for_a_group_of_its_own_and_an_older_one_that_waits_is_cance
         assert over(server, runs[1]).conclusion == "cancelled"
         (job,) = client.get(f"/actions/runs/{runs[2]}/jobs")["jobs"]
         assert job["status"] == "pending"
+        members = client.get("/actions/concurrency_groups/ships")["group_members"]
+        assert [(one["run_id"], one["job_name"]) for one in members] == [(runs[0], "Ship 1"), (runs[2], "Ship 3")]
         assert client.get(f"/actions/runs/{runs[2]}")["status"] == "in_progress"
         assert server._loop is not None
         for gate in gates:

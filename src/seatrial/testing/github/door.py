@@ -29,7 +29,7 @@ from seatrial.testing.github.smart_http import GIT, serve_git
 from seatrial.testing.github.storage import PATH as STORAGE
 
 PREFIX = "/api/v3"
-GREEDY = ("path", "ref", "branch", "environment_name")
+GREEDY = ("path", "ref", "branch", "environment_name", "concurrency_group_name")
 """Parts of a path that may hold slashes."""
 
 

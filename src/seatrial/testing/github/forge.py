@@ -86,11 +86,6 @@ class Forge:
                 return one.plant
         return None
 
-    def groups(self, repository: Repository) -> list[str]:
-        """The concurrency groups of the runs that are not over."""
-        living = [run.last.group for run in repository.runs if not run.last.over and run.last.group]
-        return list(dict.fromkeys(living))
-
     def prepare(self, repository: Repository, run: RunRecord, attempt: Attempt) -> LiveRun:
         """What a runner is given."""
         about = Token(

@@ -26,10 +26,16 @@ class Groups(Generic[M]):
 
     _holding: dict[str, M] = field(default_factory=dict)
     _pending: dict[str, M] = field(default_factory=dict)
+    _spelt: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Those that somebody holds, as they were spelt first."""
+        return [self._spelt[name] for name in self._holding]
 
     def ask(self, group: str, member: M, *, cancel_in_progress: bool = False) -> Entered[M]:
         """Enter a group: begin now, or be its pending member in place of an older one."""
         name = group.casefold()
+        self._spelt.setdefault(name, group)
         if name not in self._holding:
             self._holding[name] = member
             return Entered(True)

@@ -56,7 +56,7 @@ class LiveJob:
             return False
         groups = self.run.of.groups
         entered = groups.ask(group, self, cancel_in_progress=cancel_in_progress)
-        self.group = group
+        self.group = self.record.group = group
         if entered.displaced is not None:
             self.run.displace(entered.displaced, group)
         if entered.in_progress is not None:

@@ -61,6 +61,8 @@ class JobRecord:
     name: str
     attempt: int
     labels: tuple[str, ...] = ()
+    group: str = ""
+    """The concurrency group that it asked for; empty: none."""
     job_id: int = field(default_factory=new_id)
     status: Status = "queued"
     conclusion: Conclusion | None = None

@@ -137,14 +137,6 @@ def _again(asked: Asked, kept: dict[str, Conclusion]) -> Answer:
     return Answer(status=201, json={})
 
 
-async def groups(asked: Asked) -> Answer:
-    """The concurrency groups that somebody holds."""
-    listed = asked.forge.groups(asked.repository)
-    url = f"{asked.shapes.repository_url(asked.repository.name)}/actions/concurrency_groups"
-    shown = [{"group_name": name, "group_url": f"{url}/{name}", "last_acquired_at": None} for name in listed]
-    return Answer(json={"total_count": len(shown), "concurrency_groups": shown})
-
-
 ENDPOINTS = (
     Endpoint("GET", HERE, runs, "actions:read"),
     Endpoint("GET", f"{REPOSITORY}/actions/workflows/{{workflow_id}}/runs", runs_of_workflow, "actions:read"),
@@ -155,5 +147,4 @@ ENDPOINTS = (
     Endpoint("POST", f"{ONE}/force-cancel", force_cancel, "actions:write", signed_in=True),
     Endpoint("POST", f"{ONE}/rerun", rerun, "actions:write", signed_in=True),
     Endpoint("POST", f"{ONE}/rerun-failed-jobs", rerun_failed, "actions:write", signed_in=True),
-    Endpoint("GET", f"{REPOSITORY}/actions/concurrency_groups", groups, "actions:read"),
 )
