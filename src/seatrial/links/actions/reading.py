@@ -155,9 +155,8 @@ class Reading:
             self.tree.wrong(place, f"the job {name!r} has no `steps`")
         steps = found.get("steps") or []
         needs = found.get("needs") or []
-        environment = found.get("environment") or ""
-        if isinstance(environment, dict):
-            environment = environment.get("name") or ""
+        about = found.get("environment")
+        environment: Mapping[str, Any] = about if isinstance(about, dict) else {"name": about}
         return Job(
             id=name,
             name=self.text(place, found, "name"),
@@ -169,7 +168,8 @@ class Reading:
             env=self.environment(place, found),
             defaults=self.defaults(place, found),
             concurrency=self.concurrency(place, found),
-            environment=str(environment),
+            environment=_word(environment.get("name")),
+            environment_url=_word(environment.get("url")),
             timeout_minutes=self.minutes(place, found),
             continue_on_error=self.flag(place, found, "continue-on-error", False),
             strategy=self.strategy(place, found),

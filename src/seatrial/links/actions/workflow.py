@@ -109,6 +109,7 @@ class Job:
     defaults: Defaults = field(default_factory=Defaults)
     concurrency: Concurrency | None = None
     environment: Template = ""
+    environment_url: Template = ""
     timeout_minutes: float | Template | None = None
     continue_on_error: bool | Template = False
     strategy: Strategy = field(default_factory=Strategy)

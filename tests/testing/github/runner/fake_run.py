@@ -46,7 +46,7 @@ class FakeJob:
         self.begun = True
 
     def deploy_to(self, environment: str, url: str = "") -> None:
-        self.environment = environment
+        self.environment = f"{environment} {url}".strip()
 
     def begin_step(self, name: str) -> None:
         assert not self.steps or self.steps[-1].conclusion, "the step before has not ended"

@@ -141,7 +141,8 @@ def test_fail_fast_cancels_the_rest_of_a_matrix(tmp_path: Path, fail_fast: bool)
 
 def test_a_job_waits_for_its_concurrency_group_and_names_its_environment(tmp_path: Path) -> None:
     text = "\n".join([
-        job("a", "concurrency: {group: 'g-${{ github.ref_name }}', cancel-in-progress: true}, environment: production",
+        job("a", "concurrency: {group: 'g-${{ github.ref_name }}', cancel-in-progress: true}, "
+            "environment: {name: production, url: 'https://${{ github.ref_name }}.example.org'}",
             'test "${{ vars.ZONE }} ${{ secrets.MY_SECRET }}" = "production of-production"'),
         job("b", "concurrency: taken"),
     ])  # fmt: skip
@@ -151,7 +152,7 @@ def test_a_job_waits_for_its_concurrency_group_and_names_its_environment(tmp_pat
     assert (run.jobs["a"].held, run.jobs["a"].begun, run.jobs["a"].environment) == (
         "g-main cancels",
         True,
-        "production",
+        "production https://main.example.org",
     )
     assert (run.jobs["b"].begun, run.jobs["b"].steps) == (False, [])
 
@@ -192,6 +193,7 @@ after: {needs: call, runs-on: x, steps: [{run: 'test ${{ needs.call.outputs.addr
 @pytest.mark.parametrize(
     "about, message",
     [
+        ("uses: ./.github/workflows/called.yml, concurrency: g", "`concurrency` of a job that calls a workflow"),
         ("uses: ./.github/workflows/none.yml", "none.yml that the job call calls is not there"),
         ("uses: other/repo/.github/workflows/x.yml@v1", "of its own repository only"),
         ("uses: ./.github/workflows/called.yml", "the input 'zone' is required"),

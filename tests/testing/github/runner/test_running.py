@@ -53,7 +53,7 @@ def test_a_failed_step_fails_the_job_and_only_steps_that_want_it_follow(tmp_path
 - {run: exit 3, id: bad}
 - {run: echo no}
 - {run: "echo saw ${{ steps.bad.outcome }} ${{ job.status }}", if: failure()}
-- {run: echo always, if: always()}
+- {run: echo always, if: always() && env.MINE == '1', env: {MINE: 1}}
 - {run: echo cancelled, if: cancelled()}
 """
     run = FakeRun(tmp_path / "r", workflow(steps))

@@ -177,7 +177,7 @@ class Graph:
                     return result
                 seam.begin()
             if environment:
-                seam.deploy_to(environment)
+                seam.deploy_to(environment, _address(job, contexts))
             result = await jobs.execute(
                 settings=self.settings,
                 run=self.run,
@@ -219,6 +219,8 @@ class Graph:
         return Result(result=result, outputs=graph.outputs())
 
     async def _inner(self, job: Job, contexts: Mapping[str, Any], key: str, name: str, failed: asyncio.Event) -> Graph:
+        if job.concurrency is not None:
+            raise ExpressionError(f"this runner does not know `concurrency` of a job that calls a workflow ({job.id})")
         if not job.uses.startswith("./"):
             raise ExpressionError(f"this runner calls workflows of its own repository only (`./…`), not {job.uses}")
         path = job.uses.removeprefix("./")
@@ -271,6 +273,14 @@ def overall(results: list[Result], cancelled: bool) -> Conclusion:
         if word in ended:
             return "failure" if word == "failure" else "cancelled"
     return "skipped" if ended and all(one == "skipped" for one in ended) else "success"
+
+
+def _address(job: Job, contexts: Mapping[str, Any]) -> str:
+    """The address of an environment, where no step has to say it."""
+    try:
+        return render(job.environment_url, contexts)
+    except ExpressionError:
+        return ""
 
 
 def _name(job: Job, combination: Mapping[str, Any], contexts: Mapping[str, Any]) -> str:

@@ -84,14 +84,9 @@ class Machine:
         """Nothing of the job runs any more, and its folders are gone."""
         self.programs.close()
         if not self.settings.keep:
-            shutil.rmtree(self.root, ignore_errors=False, onerror=_writable)
-
-
-def _writable(function: Any, path: str, error: Any) -> None:
-    """Folders that a job took its own rights from."""
-    Path(path).parent.chmod(0o700)
-    if Path(path).is_dir() and not Path(path).is_symlink():
-        Path(path).chmod(0o700)
-        shutil.rmtree(path)
-    else:
-        Path(path).unlink(missing_ok=True)
+            try:
+                shutil.rmtree(self.root)
+            except PermissionError:  # a job may take its own rights from a folder
+                for folder, _, _ in os.walk(self.root):
+                    Path(folder).chmod(0o700)
+                shutil.rmtree(self.root)

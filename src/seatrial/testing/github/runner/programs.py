@@ -63,7 +63,7 @@ class Programs:
             try:
                 await self._end(program)
             finally:
-                kill(tree(program.pid))
+                kill(self._rest(program))
                 lines.finish()
             raise
         await lines.ended()
@@ -78,6 +78,15 @@ class Programs:
                 async with asyncio.timeout(patience):
                     await program.wait()
                     return
+
+    def _rest(self, program: asyncio.subprocess.Process) -> list[int]:
+        """What is there of a program that was cancelled."""
+        if program.returncode is None:
+            return tree(program.pid)
+        # Its number may be another's by now; what is left of its session carries our tag.
+        with contextlib.suppress(OSError):
+            return [pid for pid in tagged(self.tag) if int(_stat(pid)[3]) == program.pid]
+        return []
 
     def close(self) -> None:
         """Kill whatever of the job still runs, and let its pipes go. Not async: nothing can come between."""

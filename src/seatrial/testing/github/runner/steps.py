@@ -63,7 +63,7 @@ class Steps:
 
     async def _shown(self, step: Step) -> None:
         """A step of the job, which the API shows."""
-        contexts = self.contexts(self.scope, name=False)
+        contexts = self.contexts(self.scope)
         try:
             name = render(step.name, contexts) if step.name else title(step, contexts)
             due = self.due(step, self.scope)
@@ -126,8 +126,14 @@ class Steps:
         return conclusion
 
     def due(self, step: Step, scope: Scope) -> bool:
-        """What the step's `if` says now."""
-        return condition(step.condition, self.contexts(scope), self.functions(scope))
+        """What the step's `if` says now; it sees the step's own `env` too."""
+        own = self.own(step, scope) if step.condition else {}
+        return condition(step.condition, self.contexts(scope, own), self.functions(scope))
+
+    def own(self, step: Step, scope: Scope) -> dict[str, str]:
+        """The step's own `env`, filled in."""
+        functions = {"hashFiles": self.functions(scope)["hashFiles"]}
+        return self.here.filled(step.env, self.contexts(scope), functions)
 
     def leave(
         self, step: Step, scope: Scope, outcome: Conclusion, conclusion: Conclusion, outputs: Mapping[str, str]
@@ -136,7 +142,7 @@ class Steps:
         if step.id:
             scope.steps[step.id] = {"outputs": dict(outputs), "outcome": outcome, "conclusion": conclusion}
 
-    def contexts(self, scope: Scope, more: Mapping[str, str] | None = None, *, name: bool = True) -> dict[str, Any]:
+    def contexts(self, scope: Scope, more: Mapping[str, str] | None = None) -> dict[str, Any]:
         """All that an expression of a step sees; `more` is the step's own env."""
         here = self.here
         return {
@@ -164,7 +170,7 @@ class Steps:
         from seatrial.testing.github.runner.uses import use
 
         functions = {"hashFiles": self.functions(scope)["hashFiles"]}
-        own = self.here.filled(step.env, self.contexts(scope), functions)
+        own = self.own(step, scope)
         if step.uses:
             await use(self, step, scope, own, outputs)
         else:
