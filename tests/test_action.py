@@ -24,7 +24,12 @@ SUITES = """\
 test_suites:
   good:
     provider: local
-    workflow: [{step: validate, checks: ["command:test -n \\"$GITHUB_TOKEN\\""]}]
+    parameters: {owner: nobody}
+    workflow:
+      - step: validate
+        checks:
+          - command:test -n "$GITHUB_TOKEN"
+          - {check: command, command: [echo, "${{ parameters.owner }}"], contains: "the $(whoami) crew"}
   bad:
     provider: local
     workflow:
@@ -88,8 +93,8 @@ def test_the_documented_workflow_installs_the_action_and_shows_the_result(tmp_pa
     assert "| good | ✅ passed |" in summaries["trial"]
     assert "| bad | ❌ failed |" in summaries["trial"]
     assert "| `file:/nowhere/at/all` | ❌ failed | `not there` | `there` |" in summaries["trial"]
-    assert f"/acme/notes/blob/{run.sha}/e2e.yaml#L8)" in summaries["trial"]
-    assert ("e2e.yaml", 8) in [(one.path, one.line) for one in jobs["trial"].annotations]
+    assert f"/acme/notes/blob/{run.sha}/e2e.yaml#L13)" in summaries["trial"]
+    assert ("e2e.yaml", 13) in [(one.path, one.line) for one in jobs["trial"].annotations]
 
     assert sorted(artifacts) == ["preflight-report", "seatrial-report"]
     with zipfile.ZipFile(io.BytesIO(artifacts["seatrial-report"])) as archive:
