@@ -61,16 +61,20 @@ def test_a_program_hears_of_its_end_first_and_a_deaf_one_is_killed_with_all_it_s
   run: |
     import os, signal, subprocess, time
     child = subprocess.Popen(["sleep", "61.{os.getpid()}"], start_new_session=True)
+    open("child", "w").write(str(child.pid))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: os.write(1, f"heard {{signal.Signals(number).name}}\\n".encode()))
     print("begun", flush=True)
     while True:
         time.sleep(0.05)
+- if: always()
+  run: if grep -q '^State:.[RSD]' "/proc/$(cat child)/status"; then exit 1; fi
 """
     run = FakeRun(tmp_path / "r", workflow(script))
     assert asyncio.run(cancelled(run, "\nbegun")) == "cancelled"
     lines = only(run).steps[0].lines
     assert [line for line in lines if line.startswith("heard")] == ["heard SIGINT", "heard SIGTERM"]
+    assert only(run).steps[1].conclusion == "success", "a program of the step before still runs"
     assert alive(f"61.{os.getpid()}") == []
 
 
