@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_nothing_of_the_users_git_configuration_is_used(tmp_path: Path, monkeypa
         assert git.run(repository.bare, "log", "-1", "--format=%an").decode().strip() == "Ada Shipwright"
     assert subprocess.run(["ls", str(tmp_path)], capture_output=True, check=True, text=True).stdout == ""
     assert not server.folder.exists(), "the server leaves nothing"
+
+
+def test_what_a_killed_server_left_goes_with_the_next_one_and_a_living_one_keeps_its_own(
+    server: GitHubServer,
+) -> None:
+    program = (
+        "from seatrial.testing.github import GitHubServer\n"
+        "with GitHubServer() as server:\n    print(server.folder, flush=True)\n    input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as killed:
+        assert killed.stdout is not None
+        left = Path(killed.stdout.readline().strip())
+        killed.kill()
+    assert left.is_dir()
+    with GitHubServer():
+        assert not left.exists()
+        assert (server.folder / "git").is_dir()
 
 
 def test_deployments_secrets_and_variables_are_told_as_far_as_github_tells(server: GitHubServer) -> None:

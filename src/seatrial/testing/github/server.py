@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +20,7 @@ from seatrial.testing.github.plants import LateRefs, Plant, Planted, Quota
 from seatrial.testing.github.records import RunRecord, Token
 from seatrial.testing.github.repository import Environment, Repository
 from seatrial.testing.github.scheduler import Scheduler
+from seatrial.testing.github.scratch import scratch
 from seatrial.testing.github.scripted import Scripted
 from seatrial.testing.github.seam import Runner
 from seatrial.testing.github.storage import Storage
@@ -75,8 +74,7 @@ class GitHubServer:
             import uvicorn
         except ImportError as error:
             raise ExtraMissing(f"{error.name} is not installed: pip install 'seatrial[testing]'") from error
-        self.folder = Path(tempfile.mkdtemp(prefix="seatrial-github-"))
-        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = self._stack.enter_context(scratch())
         try:
             self._start(uvicorn)
         except BaseException:
@@ -140,6 +138,7 @@ class GitHubServer:
                         live.ongoing.task.cancel()
         except BaseException as error:
             self._broke = error
+            self._forge.problems.append(f"the server itself broke: {error!r}")
             raise
         finally:
             self._ready.set()
