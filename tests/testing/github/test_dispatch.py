@@ -127,6 +127,19 @@ def test_a_public_repository_can_be_read_by_anybody_and_changed_by_nobody(server
         assert answer.status_code == 401
 
 
+def test_a_classic_token_may_what_its_scopes_say(server: GitHubServer, client: Client) -> None:
+    server.add_repository("acme/open", files=FILES, private=False)
+    where, body = "/repos/acme/open/actions/workflows/deploy.yml/dispatches", {"ref": "main"}
+    with speaking(server, server.add_token("bob", scopes=("public_repo",))) as bob:
+        bob.ask("/actions/runs", expect=404)
+        assert bob.http.post(where, json=body).status_code == 204
+    with speaking(server, server.add_token("eve", scopes=("gist",))) as eve:
+        refused = eve.http.post(where, json=body)
+        assert (refused.status_code, refused.headers["x-accepted-oauth-scopes"]) == (403, "repo")
+        assert (refused.headers["x-oauth-scopes"], eve.http.get("/repos/acme/open").status_code) == ("gist", 200)
+    assert client.ask("").headers["x-oauth-scopes"] == "repo, workflow"
+
+
 def test_others_dispatch_the_same_workflow_just_before_and_after(server: GitHubServer, client: Client) -> None:
     planted = server.plant(ForeignRuns(before=2, after=1, workflow="deploy.yml", times=1))
     own = client.dispatch(correlation="mine")

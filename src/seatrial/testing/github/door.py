@@ -24,6 +24,7 @@ from seatrial.testing.github.graphql import answer_query
 from seatrial.testing.github.openapi import OLD, VERSIONS, wrong
 from seatrial.testing.github.plants import Answers, HangsUp, Slow, meets
 from seatrial.testing.github.records import Token
+from seatrial.testing.github.rights import let_in
 from seatrial.testing.github.shapes import Shapes
 from seatrial.testing.github.smart_http import GIT, serve_git
 from seatrial.testing.github.storage import PATH as STORAGE
@@ -97,9 +98,9 @@ class Door:
         except Exception as error:  # noqa: BLE001 - whatever breaks in here is told to the test
             self.forge.problems.append(f"{asked.method} {asked.path}: {error!r}\n{traceback.format_exc()}")
             answer = refusal(500, f"the server for tests broke: {error!r}")
-        if planted is not None:
-            return planted.answer
-        return answer
+        if asked.token is not None and asked.token.permissions is None:
+            answer.headers["x-oauth-scopes"] = ", ".join(asked.token.scopes or ("repo", "workflow"))
+        return answer if planted is None else planted.answer
 
     async def _own(self, asked: Asked) -> Answer:
         asked.token = self._token(asked.headers)
@@ -118,8 +119,6 @@ class Door:
         answer.headers["x-github-api-version-selected"] = asked.version
         if asked.enterprise:
             answer.headers["x-github-enterprise-version"] = self.forge.enterprise_version
-        if asked.token is not None and asked.token.permissions is None:
-            answer.headers["x-oauth-scopes"] = "repo, workflow"
         return answer
 
     async def _operation(self, asked: Asked) -> Answer:
@@ -167,26 +166,7 @@ class Door:
         if "owner" in asked.variables:
             wanted = f"{asked.variables['owner']}/{asked.variables['repo']}".casefold()
             known = {name.casefold(): it for name, it in self.forge.repositories.items()}
-            repository = known.get(wanted)
-            token = asked.token
-            if repository is None or (token is None and repository.private):
-                raise not_found()
-            elsewhere = (
-                token is not None and token.repositories is not None and repository.name not in token.repositories
-            )
-            if elsewhere and repository.private:
-                raise not_found()
-            asked.repository_or_none = repository
-            if token is None:
-                if endpoint.signed_in:
-                    raise Refused(401, "Requires authentication")
-                return
-            what, _, level = endpoint.needs.partition(":")
-            public = not repository.private and not endpoint.signed_in
-            if what and not public and (elsewhere or not token.may(what, level)):
-                raise Refused(
-                    403, f"Resource not accessible by {token.kind}", x_accepted_github_permissions=f"{what}={level}"
-                )
+            asked.repository_or_none = let_in(asked.token, known.get(wanted), endpoint)
 
     @staticmethod
     def _unchanged(asked: Asked, answer: Answer) -> Answer:

@@ -206,9 +206,11 @@ class Token:
 
     login: str
     permissions: Mapping[str, str] | None = None
-    """`{"actions": "read", "contents": "write"}`, as a fine-grained token's; None: all of them, as `repo, workflow`."""
+    """`{"actions": "read", "contents": "write"}`, as a fine-grained token's; None: all of them."""
     repositories: frozenset[str] | None = None
     """The repositories that it may know of; None: all."""
+    scopes: tuple[str, ...] | None = None
+    """`("public_repo",)`, as a classic token's; None: `repo` and `workflow`."""
     kind: str = "personal access token"
     """How GitHub calls it when it says that it may not: `personal access token` or `integration`."""
 

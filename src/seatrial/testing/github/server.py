@@ -223,11 +223,20 @@ class GitHubServer:
         return made
 
     def add_token(
-        self, login: str, *, permissions: Mapping[str, str] | None = None, repositories: tuple[str, ...] | None = None
+        self,
+        login: str,
+        *,
+        permissions: Mapping[str, str] | None = None,
+        repositories: tuple[str, ...] | None = None,
+        scopes: tuple[str, ...] | None = None,
     ) -> str:
-        """A token of somebody: `permissions` as a fine-grained token has them, None: all; `repositories` it knows."""
+        """A token of somebody, which may all unless it is said otherwise: a fine-grained one by `permissions` and the
+        `repositories` that it knows, a classic one by `scopes`."""
         known = None if repositories is None else frozenset(repositories)
-        return self._forge.add_token(Token(login=login, permissions=permissions, repositories=known))
+        return self._forge.add_token(
+            Token(login=login, permissions=permissions, repositories=known, scopes=scopes),
+            "ghp_" if permissions is None else "github_pat_",
+        )
 
     def revoke(self, token: str) -> None:
         """The token is known no more: 401."""
