@@ -52,8 +52,6 @@ class CloudStack:
         self._settings: Settings = settings_of(settings)
         self._cloud: Cloud | None = None
         self._links: dict[tuple[str, str], SSHLink] = {}
-        self._ids: dict[str, str] = {}
-        """Machines by name, from the moment in which they have an identifier: before any list shows them."""
         self._key_pair = asyncio.Lock()
 
     async def cloud(self) -> Cloud:
@@ -112,15 +110,14 @@ class CloudStack:
         pair = f"{naming.PREFIX}{ctx.trial_id}" if self._settings.login == "keypair" else ""
         keys = making.Keys(private=private, public=public, pair=pair)
         detail = self.foresee(spec, ctx)
-        node = await making.make(
-            await self.cloud(), spec, ctx, self._settings, keys, {"node": spec.name, **detail}, self._ids
-        )
+        node = await making.make(await self.cloud(), spec, ctx, self._settings, keys, {"node": spec.name, **detail})
         await making.until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"))
         return node
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a machine with its disks, or a key pair, by its record; already gone is success."""
         from seatrial.links.cloudstack import CloudRefused
+        from seatrial.providers.cloudstack import making
         from seatrial.providers.cloudstack.giving_back import machine_gone
 
         cloud, detail = await self.cloud(), resource.detail
@@ -137,8 +134,9 @@ class CloudStack:
                     raise
             return
         name = str(detail["machine"])
-        await machine_gone(cloud, name, self._ids.get(name, ""), self.deadlines["destroy"])
-        self._ids.pop(name, None)
+        begun = making.BEGUN.get((cloud.endpoint, name), "")
+        await machine_gone(cloud, name, begun, self.deadlines["destroy"])
+        making.BEGUN.pop((cloud.endpoint, name), None)
         for key, link in self._links.items():
             if key[0] == name:
                 link.abort()

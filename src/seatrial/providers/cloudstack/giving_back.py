@@ -17,6 +17,10 @@ SETTLED = 120.0
 """Seconds in which what was destroyed is out of the lists, and another's change of a machine is over."""
 
 
+BELIEVED = 10.0
+"""Seconds after which a machine is left behind that is as steady as if nobody had asked for its end."""
+
+
 async def machines_named(cloud: Cloud, name: str) -> list[dict[str, Any]]:
     """Machines of exactly this name that are not given back."""
     found = await cloud.list("listVirtualMachines", "virtualmachine", name=name)
@@ -77,13 +81,13 @@ async def _disk_gone(cloud: Cloud, disk: Mapping[str, Any], deadline: float) -> 
 async def _unlisted(cloud: Cloud, name: str) -> None:
     """Wait until the lists agree; CannotTell when CloudStack reported success and the machine is still there."""
     clock = asyncio.get_running_loop().time
-    end, pause = clock() + SETTLED, 0.05
+    end, believed, pause = clock() + SETTLED, clock() + BELIEVED, 0.05
     while True:
         machines, disks = await machines_named(cloud, name), await disks_named(cloud, name)
         if not machines and not disks:
             return
         steady = [one for one in machines if one.get("state") in ("Running", "Stopped", "Error")]
-        if clock() > end or (steady and clock() > end - SETTLED + 10):
+        if clock() > end or (steady and clock() > believed):
             told = [f"{one.get('name')} ({one.get('state')})" for one in (*machines, *disks)]
             raise CannotTell(f"CloudStack reported that it was destroyed, and its lists still show {', '.join(told)}")
         await asyncio.sleep(pause)

@@ -25,6 +25,10 @@ LOOK_AGAIN = 0.2
 STUBBORN = 60.0
 """Seconds that a machine may refuse our key before it is believed: cloud-init puts it there after SSH answers."""
 
+BEGUN: dict[tuple[str, str], str] = {}
+"""Endpoint and name of each machine that this process began, to its identifier: it has one before any list shows it,
+and another instance of the provider may have to give it back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
@@ -58,9 +62,8 @@ async def make(
     settings: Settings,
     keys: Keys,
     detail: Mapping[str, object],
-    ids: dict[str, str],
 ) -> Node:
-    """Deploy it with its disks and tags; its node. Its identifier is in `ids` as soon as it has one."""
+    """Deploy it with its disks and tags; its node."""
     size = size_of(spec.parameters, settings)
     chosen = await choose(cloud, settings, size)
     name, deadline = str(detail["machine"]), ctx.deadline("start")
@@ -81,7 +84,7 @@ async def make(
         data, known_host = _user_data(settings.user, keys.public, name)
         asked["userdata"] = base64.b64encode(data.encode()).decode()
     begun = await cloud.begin("deployVirtualMachine", **asked)
-    ids[name] = id = str(begun["id"])
+    BEGUN[cloud.endpoint, name] = id = str(begun["id"])
     tags = naming.tags_of(ctx.labels(), spec.name)
     await cloud.do("createTags", resourceids=id, resourcetype="UserVm", tags=tags, deadline=deadline)
     told = await cloud.job(str(begun["jobid"]), "deployVirtualMachine", deadline=deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -174,6 +175,9 @@ class Cloud:
         self.add(self.disk_offerings, DiskOffering(name="custom"))
         self.add(self.disk_offerings, DiskOffering(name="one", size=1))
         self.add(self.networks, Network(name="shared-1", zone=zone.id))
+        for shelf in (self.zones, self.templates, self.offerings, self.disk_offerings, self.networks):
+            for thing in shelf.values():
+                thing.since = -math.inf  # it was always there
 
     def add(self, shelf: dict[str, T], thing: T) -> T:
         """Put a thing where its kind is."""

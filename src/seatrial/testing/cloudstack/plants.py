@@ -27,6 +27,8 @@ class Plants:
     """Names of virtual machines that destroying reports as done and leaves as they are."""
     forgets_volumes: bool = False
     """Data volumes are never deleted with their machine, though it is asked for."""
+    may_not_expunge: bool = False
+    """The account has no right to expunge: asking for it is refused, and what is destroyed stays as such."""
     wrong_disk_size: int = 0
     """GiB that every new data disk has instead of what was asked for."""
     wrong_offering: str = ""

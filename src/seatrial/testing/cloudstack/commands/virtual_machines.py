@@ -11,6 +11,7 @@ from seatrial.testing.cloudstack.commands.disks import new_volume, size_asked
 from seatrial.testing.cloudstack.machines import Wanted
 from seatrial.testing.cloudstack.refusals import (
     NO_CAPACITY,
+    NOT_ALLOWED,
     OVER_LIMIT,
     WRONG_PARAMETER,
     Refused,
@@ -165,6 +166,8 @@ def _require(machine: Machine, verb: str, *states: str) -> None:
 async def destroy_virtual_machine(call: Call) -> dict[str, object]:
     machine = call.of(call.cloud.machines, "id")
     expunge, volumes = call.truth("expunge"), call.several("volumeids")
+    if expunge and call.cloud.plants.may_not_expunge:
+        raise Refused(NOT_ALLOWED, "Parameter expunge can be passed by Admin only", 4365)
     own = {one.id for one in call.cloud.volumes_of(machine.id) if one.kind != "ROOT"}
     for id in volumes:
         if id not in own:
