@@ -67,9 +67,8 @@ class Harbour:
         return found
 
 
-def dealt(chunks: int) -> range:
-    """The chunks of a kill table to run: all where SEATRIAL_EVERY_KILL is set, as in CI, else every third of them."""
-    return range(0, chunks, 1 if os.environ.get("SEATRIAL_EVERY_KILL") else 3)
+EVERY = 1 if os.environ.get("SEATRIAL_EVERY_KILL") else 3
+"""How far apart the rows of a kill table are that are run: all where SEATRIAL_EVERY_KILL is set, as in CI."""
 
 
 LEDGER_KILLER = '''
@@ -140,16 +139,18 @@ def kill_at_records(
     *,
     when: str,
     first: int = 1,
+    last: int | None = None,
     step: int = 1,
     command: str = "run",
 ) -> int:
-    """Kill a run at its first, first + step, … ledger record, each in a project of its own, and clean after each.
+    """Kill a run at its first, first + step, … ledger record, each in a project of its own, and clean after each: up
+    to the last one, or until a run ends by itself.
 
     `make` writes the project's settings and its document, and says the arguments of the command, the document first.
     The number of runs that were killed.
     """
     record, killed = first, 0
-    while True:
+    while last is None or record <= last:
         harbour = Harbour(folder / f"{when}-{record}")
         harbour.folder.mkdir(parents=True)
         document, *arguments = make(harbour)
@@ -159,6 +160,7 @@ def kill_at_records(
         assert_clean_leaves_nothing(harbour, listers, f"killed {when} record {record}")
         killed += 1
         record += step
+    return killed
 
 
 def processes_of(folder: Path) -> list[tuple[int, str]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
-from tests.acceptance.harness import Harbour, Lister, dealt, kill_at_records, suite, validate
+from tests.acceptance.harness import EVERY, Harbour, Lister, kill_at_records, suite, validate
 
-CHUNKS = 4
-"""Into so many tests the records are dealt, so that they can run at the same time."""
+PARTS = [(1, 6), (7, None)]
+"""The records that each test kills at, so that they can run at the same time; the last part goes on to the end."""
 
 
 def one_node(harbour: Harbour) -> Sequence[object]:
@@ -48,9 +48,11 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chunk", dealt(CHUNKS))
+@pytest.mark.parametrize("first, last", PARTS)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("row", ROWS)
-def test_killed_at_any_record_and_cleaned_nothing_is_left(row: Row, when: str, chunk: int, tmp_path: Path) -> None:
-    killed = kill_at_records(tmp_path, row.make, row.listers, when=when, first=chunk + 1, step=CHUNKS)
+def test_killed_at_any_record_and_cleaned_nothing_is_left(
+    row: Row, when: str, first: int, last: int | None, tmp_path: Path
+) -> None:
+    killed = kill_at_records(tmp_path, row.make, row.listers, when=when, first=first, last=last, step=EVERY)
     assert killed > 0, "no run was killed at all"

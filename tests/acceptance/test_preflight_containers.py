@@ -19,10 +19,10 @@ import pytest
 from scripts.images.engines import IMAGE, POSTGRES
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
 from tests.acceptance.harness import (
+    EVERY,
     Document,
     Harbour,
     assert_clean_leaves_nothing,
-    dealt,
     kill_at_records,
     processes_of,
     until,
@@ -32,8 +32,8 @@ SECRET = "sesame-of-the-database-4711"
 WAIT = 300.0
 """Seconds that a container may take on a busy machine."""
 
-CHUNKS = 4
-"""Into so many tests the records of a ledger are dealt."""
+PARTS = [(1, 6), (7, 12), (13, None)]
+"""The records of a ledger that each test kills at; the last part goes on to the end."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -382,11 +382,14 @@ def programs(harbour: Harbour) -> Sequence[object]:
 
 @pytest.mark.slow
 @pytest.mark.backend("postgresql in podman")
-@pytest.mark.parametrize("chunk", dealt(CHUNKS))
+@pytest.mark.parametrize("first, last", PARTS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_any_record_containers_are_given_back(when: str, chunk: int, tmp_path: Path) -> None:
+def test_killed_at_any_record_containers_are_given_back(
+    when: str, first: int, last: int | None, tmp_path: Path
+) -> None:
     listers = [Harbour.left, left_in_podman]
-    killed = kill_at_records(tmp_path, boxes, listers, when=when, first=chunk + 1, step=CHUNKS, command="preflight")
+    which: dict[str, Any] = {"first": first, "last": last, "step": EVERY}
+    killed = kill_at_records(tmp_path, boxes, listers, when=when, command="preflight", **which)
     assert killed > 0
 
 
