@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.links.actions.action import read_action
+from seatrial.links.actions.workflow import read_workflow
 from seatrial.testing.github import GitHubServer
 from seatrial.testing.github.runner import WorkflowRunner
 
@@ -143,6 +144,18 @@ def test_the_page_names_every_input_and_output_with_its_default() -> None:
     for name, one in ACTION.inputs.items():
         assert rows[name].strip().strip("`") == str(one.default or ""), name
     assert set(ACTION.outputs) <= set(rows)
+
+
+def test_every_workflow_of_the_examples_is_one_and_gives_the_action_inputs_that_it_has() -> None:
+    files = [
+        file for file in (CHECKOUT / "examples").glob("*/.github/workflows/*.yml") if "node_modules" not in file.parts
+    ]
+    assert files
+    for file in files:
+        found = read_workflow(file.read_text(), str(file.relative_to(CHECKOUT)))
+        for step in (step for job in found.jobs.values() for step in job.steps):
+            if "/seatrial@" in step.uses:
+                assert set(step.with_) <= set(ACTION.inputs), f"{found.path}:{step.line}"
 
 
 def test_the_python_on_the_page_does_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from seatrial.links.actions.concurrency import Judgement, WaitsForItself, judge
+from seatrial.links.actions.values import Unknown
 from seatrial.links.actions.workflow import WorkflowError
 
 JOBS = "jobs: {a: {runs-on: x, steps: [{run: a}]}}\n"
@@ -176,6 +177,16 @@ def test_a_group_that_cannot_be_known_is_told_and_not_ignored(unknown: str) -> N
     assert "may be one, and it cannot be told" in doubt
     assert DEPLOY in doubt
     assert TEST in doubt
+
+
+def test_an_input_that_is_not_known_yet_is_a_doubt_where_the_group_needs_it() -> None:
+    deploy = "on: {workflow_dispatch: {inputs: {zone: , id: }}}\nconcurrency: zone-${{ inputs.zone }}\n"
+    later = Unknown("inputs.zone", "a step gives it")
+    found = look(deploy, workflow("zone-a", "E2E"), inputs={"zone": later})
+    assert found.collisions == ()
+    assert "inputs.zone (a step gives it)" in found.doubts[0]
+    found = look(deploy, workflow("zone-a", "E2E"), inputs={"zone": "a", "id": Unknown("inputs.id")})
+    assert len(found.collisions) == 1
 
 
 def test_what_is_known_of_variables_is_used() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatrial.links.actions.inputs import typed_inputs, wrong_inputs
+from seatrial.links.actions.values import Unknown
 from seatrial.links.actions.workflow import Input
 
 INPUTS = {
@@ -46,6 +47,12 @@ def test_every_input_has_its_kind_and_its_default() -> None:
 def test_a_wrong_input_is_told(given: dict[str, object], message: str) -> None:
     (found,) = wrong_inputs(INPUTS, given)
     assert message in found
+
+
+def test_a_value_that_is_not_known_yet_may_be_right() -> None:
+    later = Unknown("inputs.workers", "a step gives it")
+    assert wrong_inputs(INPUTS, {"Workers": later}) == []
+    assert typed_inputs(INPUTS, {"Workers": later})["workers"] is later
 
 
 def test_all_that_is_wrong_is_told() -> None:

@@ -134,9 +134,7 @@ class Claims:
         workflow = read_workflow(text, path)
         given = {key: _known_or_not(one, names, f"inputs.{key}") for key, one in job.with_.items()}
         declared = workflow.call.inputs if workflow.call else {}
-        inputs = typed_inputs(declared, {key: one for key, one in given.items() if not isinstance(one, Unknown)})
-        inputs |= {key: one for key, one in given.items() if isinstance(one, Unknown)}
-        inside = {"github": names["github"], "vars": names["vars"], "inputs": inputs}
+        inside = {"github": names["github"], "vars": names["vars"], "inputs": typed_inputs(declared, given)}
         whose = f"the workflow that {label} calls"
         claims = self.all(workflow, inside, whose, depth)
         if current is not None:

@@ -86,8 +86,9 @@ def judge(
 ) -> Judgement:
     """Whether the workflow `path` of `repository`, dispatched at `ref` with `inputs`, would wait for who dispatches it.
 
-    `environment` is the job's (GITHUB_…), `event` what its GITHUB_EVENT_PATH holds. `read` gives workflows as they are
-    at `ref`, `read_ours` (else `read`) as they were when our run began. Outside of Actions nothing is held.
+    An input whose value is not known yet is an `Unknown`. `environment` is the job's (GITHUB_…), `event` what its
+    GITHUB_EVENT_PATH holds. `read` gives workflows as they are at `ref`, `read_ours` (else `read`) as they were when
+    our run began. Outside of Actions nothing is held.
     WorkflowError when the workflow that is to be dispatched cannot be read.
     """
     inside = environment.get("GITHUB_ACTIONS") == "true"

@@ -44,7 +44,7 @@ def dispatched(
         if like is not None and one in like:
             github[one] = like[one]
     full = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
-    given = {key: as_text(one) for key, one in inputs.items()}
+    given = {key: one if isinstance(one, Unknown) else as_text(one) for key, one in inputs.items()}
     github |= {
         "repository": repository,
         "repository_owner": repository.partition("/")[0],

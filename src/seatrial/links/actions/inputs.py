@@ -15,13 +15,13 @@ EMPTY: Mapping[str, Any] = {"boolean": False, "number": 0}
 
 
 def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[str]:
-    """All that is wrong with the values that are given, a sentence each."""
+    """All that is wrong with the values that are given, a sentence each; an `Unknown` may be right."""
     known = {name.lower(): one for name, one in inputs.items()}
     found = []
     for name, value in given.items():
         if name.lower() not in known:
             found.append(f"there is no input {name!r}; {nearest(name, inputs, what='there are')}")
-        elif why := _refused(known[name.lower()], value):
+        elif not isinstance(value, values.Unknown) and (why := _refused(known[name.lower()], value)):
             found.append(why)
     there = {name.lower() for name, value in given.items() if value not in (None, "")}
     for name, one in inputs.items():
@@ -33,6 +33,7 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[
 def typed_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
     """The `inputs` context: every input with its value, else its default, as its type says."""
     there = {name.lower(): value for name, value in given.items() if value is not None}
+    # What is not known yet is whatever it will be: only who needs it is told.
     return {name: _typed(one, there.get(name.lower(), one.default)) for name, one in inputs.items()}
 
 
@@ -50,6 +51,8 @@ def _refused(about: Input, value: Any) -> str:
 
 
 def _typed(about: Input, value: Any) -> Any:
+    if isinstance(value, values.Unknown):
+        return value
     if value is None:
         return EMPTY.get(about.type, "")
     if about.type == "boolean":
