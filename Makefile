@@ -18,7 +18,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo example-consultancy test check format bench bench-machines backends dist pins clean
+.PHONY: help install demo example-consultancy test check format bench bench-machines bench-preflight backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: $(STAMP) ## Measure against Chaos Toolkit, Robot Framework and pytest (BE
 
 bench-machines: $(STAMP) ## Measure containers and virtual machines against the same by hand (BENCH_ARGS="--only ready,health")
 	$(BIN)/python -m benchmarks.machines $(BENCH_ARGS)
+
+bench-preflight: $(STAMP) ## Measure preflight beside the same commands by a plain shell (BENCH_ARGS="--only overhead")
+	$(BIN)/python -m benchmarks.preflight $(BENCH_ARGS)
 
 # The packages' own services are kept from starting, for the tests start their own: a policy of ours stands while apt
 # works, unless the machine has one. What is installed already is left as it is.

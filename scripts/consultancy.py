@@ -2,12 +2,13 @@
 
 It sets up what the example needs: a virtual environment beside it, and for its containers a base image that has in it
 what a machine without a registry cannot fetch while it builds. Then the pipeline runs on this host and, where an engine
-and the images are here, in containers: cold, warm (nothing changed), and with one file changed. Standard library only.
+and the images are here, in containers: cold, warm (nothing changed), and with one file changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import os
@@ -28,6 +29,10 @@ if __name__ == "__main__" and not __package__:
 
 from scripts.images import cache, engines, toolbox  # noqa: E402 - found by the line above
 from scripts.images.cache import Failed  # noqa: E402
+
+from seatrial.errors import ToolMissing  # noqa: E402
+from seatrial.links.containers import Engine  # noqa: E402
+from seatrial.links.engines import find  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "consultancy"
 BASE = "localhost/seatrial-consultancy"
@@ -154,22 +159,22 @@ def npm_cache(folder: Path, kept: Path) -> None:
 
 def in_containers() -> tuple[str, ...]:
     """The arguments with which the pipeline finds its images here, made when they are not; Failed: there are none."""
-    with engines.working() as found:
-        if found is None:
-            raise Failed("no container engine works here: sudo make backends")
-        program, environment = found
-        for image in (engines.TOOLBOX, engines.POSTGRES):
-            if not _holds(program, environment, image):
-                raise Failed(f"{program} has no {image}: sudo make backends")
-        base = _base(program, environment)
+    try:
+        engine = asyncio.run(find())  # the one that the pipeline will find
+    except ToolMissing as error:
+        raise Failed(str(error)) from error
+    for image in (engines.TOOLBOX, engines.POSTGRES):
+        if not _holds(engine, image):
+            raise Failed(f"{engine.name} has no {image}: sudo make backends")
+    base = _base(engine)
     return ("--set", f"python={base}", "--set", f"node={base}", "--set", f"postgres={engines.POSTGRES}")
 
 
-def _base(program: str, environment: Mapping[str, str]) -> str:
+def _base(engine: Engine) -> str:
     requirements = sorted((EXAMPLE / "requirements").glob("*.txt"))
     key = _key(requirements, [CONTAINERFILE, NPM, toolbox.RECIPE.key()])
     image = f"{BASE}:{key}"
-    if _holds(program, environment, image):
+    if _holds(engine, image):
         return image
 
     def make(folder: Path) -> None:
@@ -188,13 +193,14 @@ def _base(program: str, environment: Mapping[str, str]) -> str:
 
     made = cache.made("consultancy", key, make, say=lambda text: print(text, flush=True))
     print(f"building {image}", flush=True)
-    _run([program, "build", "--tag", image, "--file", str(made / "Containerfile"), str(made)], env=environment)
+    file = str(made / "Containerfile")
+    _run([engine.program, "build", "--tag", image, "--file", file, str(made)], env=engine.environment())
     return image
 
 
-def _holds(program: str, environment: Mapping[str, str], image: str) -> bool:
-    argv = [program, "image", "inspect", "--format", "{{.Id}}", image]
-    return subprocess.run(argv, env=dict(environment), capture_output=True, check=False).returncode == 0
+def _holds(engine: Engine, image: str) -> bool:
+    argv = [engine.program, "image", "inspect", "--format", "{{.Id}}", image]
+    return subprocess.run(argv, env=engine.environment(), capture_output=True, check=False).returncode == 0
 
 
 def _key(files: Sequence[Path], words: Sequence[str]) -> str:

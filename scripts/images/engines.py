@@ -81,18 +81,6 @@ def _import(name: str, env: dict[str, str], tar: Path, key: str, wanted: _Wanted
 
 
 @contextlib.contextmanager
-def working() -> Iterator[tuple[str, dict[str, str]] | None]:
-    """The first engine that is here and answers, and the environment in which it does; None: there is none."""
-    for name in ("podman", "docker"):
-        if shutil.which(name):
-            with _environment(name) as env:
-                if env is not None:
-                    yield name, env
-                    return
-    yield None
-
-
-@contextlib.contextmanager
 def _environment(name: str) -> Iterator[dict[str, str] | None]:
     """An environment in which the engine works, found by asking it; None when it does not."""
     plain = dict(os.environ)

@@ -246,7 +246,7 @@ def red_at(place: Place, plant: Plant) -> None:
 
 ON_HOST = (pytest.mark.slow, pytest.mark.backend("postgresql"), pytest.mark.backend("npm"),
            pytest.mark.xdist_group("consultancy on the host"))  # fmt: skip
-IN_CONTAINERS = (pytest.mark.slow, pytest.mark.backend("postgresql in podman"), pytest.mark.backend("npm"),
+IN_CONTAINERS = (pytest.mark.slow, pytest.mark.backend("toolbox in podman"), pytest.mark.backend("npm"),
                  pytest.mark.xdist_group("consultancy in containers"))  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.images.engines import CONFIGURATION, IMAGE, POSTGRES
+from scripts.images.engines import CONFIGURATION, IMAGE, POSTGRES, TOOLBOX
 
 
 @functools.cache
@@ -22,6 +22,16 @@ def no_database() -> str | None:
         return why
     if _run(["podman", "image", "exists", POSTGRES]).returncode:
         return f"podman has no image {POSTGRES}: `make backends` makes it"
+    return None
+
+
+@functools.cache
+def no_toolbox() -> str | None:
+    """Why the example of builds and checks cannot run in containers here, or None."""
+    if why := no_database():
+        return why
+    if _run(["podman", "image", "exists", TOOLBOX]).returncode:
+        return f"podman has no image {TOOLBOX}: `make backends` makes it"
     return None
 
 

@@ -48,6 +48,7 @@ KNOWN: Mapping[str, Callable[[], str | None]] = {
     "npm": lambda: programs.why_not("npm", "npm"),
     "podman": podman.why_not,
     "postgresql in podman": podman.no_database,
+    "toolbox in podman": podman.no_toolbox,
     "docker": _docker,
     "gh": lambda: programs.why_not("/usr/bin/gh", "gh"),
     "libvirt": _libvirt,

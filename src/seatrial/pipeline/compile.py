@@ -90,12 +90,14 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
     budget = pipeline.budget
     name = name_of(read)
     folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+    images = _images(pipeline)
     settings = PipelineSettings(
         parallel=wishes.parallel or budget.parallel or _cores(),
         cpus=budget.cpus,
         memory_gb=budget.memory_gb,
         engine=wishes.engine,
-        image=_an_image(pipeline),
+        image=next(iter(images), ""),
+        images=images,
     )
     source = Source(file=read.document.file, path=(KEY,))
     return Suite(
@@ -112,13 +114,16 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
     )
 
 
-def _an_image(pipeline: Pipeline) -> str:
-    """An image that is asked for, to try an engine with."""
-    images = [check.image for stage in pipeline.stages.values() for check in stage.checks.values()]
-    for image in filter(None, [*images, *(one.image for one in pipeline.services.values())]):
-        with suppress(CannotTell):  # one that a matrix names, say
-            return str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ}))
-    return ""
+def _images(pipeline: Pipeline) -> tuple[str, ...]:
+    """The images that are asked for by name, but for those that are known only later (of a matrix, say)."""
+    checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
+    used = {name for check in checks for name in check.services}
+    images = [*(one.image for one in checks), *(s.image for name, s in pipeline.services.items() if name in used)]
+    found: list[str] = []
+    for image in filter(None, images):
+        with suppress(CannotTell):
+            found.append(str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ})))
+    return tuple(dict.fromkeys(found))
 
 
 def _selected(wishes: Wishes) -> dict[str, object]:

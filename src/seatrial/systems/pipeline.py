@@ -46,6 +46,8 @@ class PipelineSettings:
     """The container engine by its name or path; empty: the first that works."""
     image: str = ""
     """An image of the pipeline, by which it is found out which engine works."""
+    images: tuple[str, ...] = ()
+    """All that are named in it."""
 
 
 @system("pipeline")
@@ -63,6 +65,8 @@ class Pipeline:
         self.room = Room(settings.parallel, settings.cpus, settings.memory_gb)
         self.shared: dict[str, Any] = {}
         """What the checks of the trial have in common, such as services that run."""
+        self.images = settings.images
+        """The images that the pipeline names, to ask an engine for all of them in one call."""
         self._settings = settings
         self._looking = asyncio.Lock()
         self._engine: Engine | ToolMissing | None = None

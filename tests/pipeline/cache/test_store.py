@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -79,6 +81,7 @@ def test_the_entry_of_another_key_is_none(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import BinaryIO
 from seatrial.pipeline.cache import store as module
 
 left = int(sys.argv[3])
@@ -190,3 +193,24 @@ def test_only_its_owner_can_look_into_it_and_the_salt_is_the_same_for_all(tmp_pa
     assert len(first) == 32
     assert FolderStore(tmp_path / "store").salt() == first
     assert (tmp_path / "store").stat().st_mode & 0o77 == 0
+
+
+def test_a_file_that_is_swept_before_its_writer_locks_it_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    lock, swept = fcntl.flock, []
+
+    def late(file: BinaryIO, how: int) -> None:
+        if how == fcntl.LOCK_EX and not swept:
+            swept.append(file.name)
+            FolderStore(tmp_path / "store").collect(10**9)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    store.keep(KEY, {}, b"kept", made(tmp_path, 10))
+    assert swept
+    assert not Path(swept[0]).exists()
+    found = read(store, KEY)
+    assert found is not None
+    assert found[1] == b"kept"

@@ -238,15 +238,24 @@ class FolderStore:
         writer lives, in whatever container that is."""
         for folder in (self._aside, target.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        aside = self._aside / secrets.token_hex(8)
-        with aside.open("xb") as out:
-            fcntl.flock(out, fcntl.LOCK_EX)
+        aside, out = self._locked()
+        with out:
             try:
                 yield out
                 out.flush()
                 aside.replace(target)
             finally:
                 aside.unlink(missing_ok=True)
+
+    def _locked(self) -> tuple[Path, BinaryIO]:
+        """A new file that is locked: one that was swept before it was is no file any more, so another is made."""
+        while True:
+            aside = self._aside / secrets.token_hex(8)
+            out = aside.open("xb")
+            fcntl.flock(out, fcntl.LOCK_EX)
+            if os.fstat(out.fileno()).st_nlink:
+                return aside, out
+            out.close()
 
     def _sweep(self) -> None:
         with suppress(FileNotFoundError):

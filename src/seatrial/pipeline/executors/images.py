@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,21 @@ async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
     """The digest of an image, asked once in a run; empty: the store does not hold it."""
     system: Any = ctx.system
     known: dict[str, str] = system.shared.setdefault("digests", {})
-    turns: dict[str, asyncio.Lock] = system.shared.setdefault("asking", {})
-    async with turns.setdefault(image, asyncio.Lock()):
+    turn: asyncio.Lock = system.shared.setdefault("asking", asyncio.Lock())
+    async with turn:
+        if not known:
+            known |= await _ids(engine, tuple(dict.fromkeys((image, *system.images))))
         if not known.get(image):
             known[image] = await _id(engine, image)
     return known[image]
+
+
+async def _ids(engine: Engine, images: Sequence[str]) -> dict[str, str]:
+    """The digests of all of them by one call, which takes as long as for one; nothing when one of them is not there."""
+    argv = ("image", "inspect", "--format", "{{.Id}}", *images)
+    done = await engine.attempt(*argv, what="the images of the pipeline")
+    said = done.stdout.split()
+    return dict(zip(images, said, strict=True)) if done.ok and len(said) == len(images) else {}
 
 
 async def _id(engine: Engine, image: str) -> str:
