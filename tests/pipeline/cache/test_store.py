@@ -199,7 +199,8 @@ def test_a_file_that_is_swept_before_its_writer_locks_it_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderStore(tmp_path / "store")
-    lock, swept = fcntl.flock, []
+    lock = fcntl.flock
+    swept: list[str] = []
 
     def late(file: BinaryIO, how: int) -> None:
         if how == fcntl.LOCK_EX and not swept:
