@@ -22,7 +22,7 @@ KINDS = {
     "reporter": "reports",
 }
 
-RESERVED = {"step": ("dispatch_workflow", "heal", "inject", "workload")}
+RESERVED = {"step": ("heal", "inject", "workload")}
 """Names that documents may not use yet, and plugins may not take."""
 
 C = TypeVar("C")

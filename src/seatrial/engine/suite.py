@@ -24,7 +24,7 @@ from seatrial.model.scenario import Budget, Plan, Suite
 T = TypeVar("T")
 
 SWEEP = 300.0
-"""Seconds for the whole sweep of one trial."""
+"""Seconds for the whole sweep of one trial, beside what the slowest of its things says that it needs itself."""
 
 NOTICE = 10.0
 """Seconds for telling whom a suite names."""
@@ -144,7 +144,8 @@ class Voyage:
         try:
             outcome = await self._steps()
         finally:
-            await shielded(self._end(outcome, start), DEADLINE * 2 + SWEEP + NOTICE * 2)
+            longest = DEADLINE * 2 + sweep_seconds(trial.run, trial.id) + NOTICE * 2
+            await shielded(self._end(outcome, start), longest)
         return outcome.verdict
 
     async def _end(self, outcome: Outcome, start: float) -> None:
@@ -153,10 +154,11 @@ class Voyage:
         trial = self._trial
         if outcome.verdict is not Verdict.PASSED and trial.made_something:
             await diagnose(trial, self._ctx)
+        seconds = sweep_seconds(trial.run, trial.id)
         try:
-            swept = await asyncio.wait_for(self._give_back(outcome.verdict), SWEEP)
+            swept = await asyncio.wait_for(self._give_back(outcome.verdict), seconds)
         except Exception as error:
-            swept = self._unswept(error)
+            swept = self._unswept(error, seconds)
         duration = asyncio.get_running_loop().time() - start
         trial.emit("suite_finished", **_finished(outcome, swept, duration, trial.did_something))
         try:
@@ -164,10 +166,10 @@ class Voyage:
         except TimeoutError:
             trial.emit("log", level="warning", text=f"the notifications were not through within {NOTICE:g} s")
 
-    def _unswept(self, error: Exception) -> Swept:
+    def _unswept(self, error: Exception, seconds: float) -> Swept:
         """What a sweep that broke off has left: all that is out still, and never nothing."""
         trial = self._trial
-        why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        why = f"the sweep did not end within {seconds:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
         whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
         out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)] or [whole]
         swept = Swept(left=[(resource, why) for resource in out])
@@ -252,6 +254,12 @@ class Voyage:
         kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
         trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
         return Swept()
+
+
+def sweep_seconds(run: Run, trial: str) -> float:
+    """How long the sweep of a trial may take: a deployer's own way of taking things away may be a long one."""
+    asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in run.ledger.out(trial))
+    return SWEEP + max(asked, default=0.0)
 
 
 async def clear(run: Run) -> None:

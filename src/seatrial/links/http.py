@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
@@ -82,6 +83,8 @@ class Web:
         ca: str = "",
         tls_name: str = "",
         connect_to: Mapping[str, str] | None = None,
+        into: Path | None = None,
+        shown: str = "",
         **content: Any,
     ) -> Answer:
         """Send one request and read the answer; redirects are answers. `content` is httpx's: content, data, files,
@@ -89,17 +92,20 @@ class Web:
 
         `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
         `tls_name` the name that the certificate must have when it is not the URL's. `connect_to` says of hosts where
-        to connect instead (see links.hosts): the `Host` header and the certificate's name stay as they were.
+        to connect instead (see links.hosts): the `Host` header and the certificate's name stay as they were. `into` is
+        a file for the body of a status below 300, there only when it is whole; the answer has none then. `shown` is
+        what errors say in place of the URL.
         Raises LinkDown (nobody answers), LinkLost (it broke off, or spoke no HTTP), LinkRefused (its TLS certificate is
         not good), TimeoutError (no whole answer in time), CannotTell (a bad URL, a body past `limit`: no verdict on
         the other side).
         """
         import httpx
 
+        shown = shown or url
         if ":" in (port := url.partition("://")[2].partition("/")[0].rpartition("@")[2].rpartition("]")[2]):
             number = port.rpartition(":")[2]
             if number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-                raise CannotTell(f"no request was sent to {url!r}: a port is a number from 1 to 65535")
+                raise CannotTell(f"no request was sent to {shown!r}: a port is a number from 1 to 65535")
         try:
             at, name, more = _place(url, connect_to or {})
             name = tls_name or name
@@ -113,17 +119,17 @@ class Web:
                 **content,
             )
             async with asyncio.timeout(timeout):
-                return await _answered(client, request, limit)
+                return await _answered(client, request, limit, into, shown)
         except TimeoutError:
-            raise TimeoutError(f"{url} did not answer within {timeout:g} s") from None
+            raise TimeoutError(f"{shown} did not answer within {timeout:g} s") from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
-            raise CannotTell(f"no request was sent to {url!r}: {error}") from error
+            raise CannotTell(f"no request was sent to {shown!r}: {error}") from error
         except httpx.ConnectError as error:
-            raise _not_connected(url, error) from error
+            raise _not_connected(shown, error) from error
         except httpx.TransportError as error:
-            raise LinkLost(f"{url} broke off: {error or type(error).__name__}") from error
+            raise LinkLost(f"{shown} broke off: {error or type(error).__name__}") from error
         except httpx.DecodingError as error:
-            raise LinkLost(f"{url} sent a body that is not what its headers say: {error}") from error
+            raise LinkLost(f"{shown} sent a body that is not what its headers say: {error}") from error
 
     def _client(self, url: str, verify: bool, ca: str, name: str) -> httpx.AsyncClient:
         import httpx
@@ -157,26 +163,47 @@ def _place(url: str, instead: Mapping[str, str]) -> tuple[httpx.URL, str, dict[s
     return told.copy_with(host=host, port=at), told.raw_host.decode("ascii"), {"Host": told.netloc.decode("ascii")}
 
 
-async def _answered(client: httpx.AsyncClient, request: httpx.Request, limit: int) -> Answer:
+async def _answered(
+    client: httpx.AsyncClient, request: httpx.Request, limit: int, into: Path | None, shown: str
+) -> Answer:
     import httpx
 
     try:
         response = await client.send(request, stream=True)
     except httpx.InvalidURL as error:  # httpx looks where a redirect leads, also when it is not followed
-        raise LinkLost(f"{request.url} answers with a redirect to what is no URL: {error}") from error
+        raise LinkLost(f"{shown} answers with a redirect to what is no URL: {error}") from error
     try:
-        return await _read(response, limit)
+        if into is not None and response.status_code < 300:
+            return await _kept(response, into, limit, shown)
+        return await _read(response, limit, shown)
     finally:
         await response.aclose()
 
 
-async def _read(response: httpx.Response, limit: int) -> Answer:
+async def _kept(response: httpx.Response, into: Path, limit: int, shown: str) -> Answer:
+    """The body in a file."""
+    part = into.with_name(f"{into.name}.part")
+    size = 0
+    try:
+        with part.open("wb") as file:
+            async for piece in response.aiter_bytes():
+                size += len(piece)
+                if size > limit:
+                    raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
+                file.write(piece)
+        part.replace(into)
+    finally:
+        part.unlink(missing_ok=True)
+    return Answer(status=response.status_code, headers=dict(response.headers))
+
+
+async def _read(response: httpx.Response, limit: int, shown: str) -> Answer:
     body = bytearray()
     certificate = _certificate(response)
     async for part in response.aiter_bytes():
         body += part
         if len(body) > limit:
-            raise CannotTell(f"{response.url} answers {response.status_code} with more than {limit} bytes")
+            raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
     headers: dict[str, str] = {}
     cookies = tuple(response.headers.get_list("set-cookie"))
     for name, value in response.headers.multi_items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -54,7 +55,9 @@ def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
 def hold(
     suite: Suite, problems: Problems, merged: Merged, document: Document, compiled: Compiled, provider: type[Any]
 ) -> None:
-    """Refuse node names that there are not, and powers that neither provider nor system has."""
+    """Refuse node names that there are not, powers that neither provider nor system has, and settings in which the
+    system itself sees something wrong."""
+    _by_the_system(suite, problems, merged)
     names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
     if names:
         roles = roles_of(suite)
@@ -71,6 +74,17 @@ def hold(
             missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
                 _missing(suite, problems, document, kind, missing, place, held=held, reasons=reasons)
+
+
+def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
+    """What a system can see to be wrong before anything runs, by files and environment: its `check_suite`."""
+    look = getattr(suite.system.factory, "check_suite", None)
+    if look is None or suite.skip:
+        return
+    for path, message, hint in look(suite, os.environ):
+        place = ("system", *path)
+        document, where = merged.where(*place[:2])
+        problems.add(document, (*where, *place[2:]) if len(place) > 2 else where, message, hint)
 
 
 def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: SystemPlan, *, on: str) -> str:

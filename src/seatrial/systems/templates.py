@@ -1,4 +1,4 @@
-"""Templates that a system fills itself: `${{ node.… }}`, `${{ cluster.… }}`, `${{ record.… }}`."""
+"""Templates that a system fills itself: `${{ node.… }}`, `${{ cluster.… }}`, `${{ record.… }}`, `${{ outputs.… }}`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 ROOTS = ("node", "cluster", "record")
 """The first words of templates that the context does not know and a system fills itself."""
 
-_REFERENCE = re.compile(r"\$\{\{\s*((?:node|cluster|record)(?:\.[A-Za-z0-9_-]+)+)\s*\}\}")
+_REFERENCE = re.compile(r"\$\{\{\s*((?:node|cluster|record|outputs)(?:\.[A-Za-z0-9_-]+)+)\s*\}\}")
 
 Roots = Mapping[str, Mapping[str, object]]
 

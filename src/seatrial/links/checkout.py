@@ -1,0 +1,93 @@
+"""What the local git checkout around a folder says: which repository, which branch, which commit, and was it pushed.
+
+Small local questions to `git`, some milliseconds each, so that they can be asked while documents are read. Nothing is
+written, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+GIT_SECONDS = 10.0
+
+_REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?(?P<host>[^:/]+)(?::\d+)?[:/]+(?P<name>[^/]+/[^/]+?)(?:\.git)?/?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A git work tree."""
+
+    folder: Path
+    """Its root."""
+    repository: str = ""
+    """`acme/notes`, by the remote `origin` (or the only one); empty: no remote that reads so."""
+    host: str = ""
+    branch: str = ""
+    """Empty: no branch is checked out."""
+    head: str = ""
+    """The commit that is checked out."""
+    pushed: str = ""
+    """The commit of the branch at the remote, when it was last heard of; empty: the remote does not have the branch."""
+
+    def file(self, path: str, ref: str = "") -> str | None:
+        """The text of a file: as it is in the work tree, or at a ref that is not checked out; None: it is not there."""
+        if not ref or ref == self.branch:
+            try:
+                return (self.folder / path).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                return None
+        for name in (f"refs/remotes/origin/{ref}", ref):
+            text = _git(self.folder, "show", f"{name}:{path}")
+            if text is not None:
+                return text
+        return None
+
+    def knows(self, ref: str) -> bool:
+        """Whether the ref can be looked into here."""
+        if ref == self.branch:
+            return True
+        names = (f"refs/remotes/origin/{ref}", ref)
+        return any(_git(self.folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") for name in names)
+
+
+def checkout_of(folder: Path) -> Checkout | None:
+    """The work tree that a folder is in; None: it is in none, or there is no git."""
+    root = _line(folder, "rev-parse", "--show-toplevel")
+    if not root:
+        return None
+    remotes = (_git(folder, "remote") or "").split()
+    remote = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else ""
+    found = _REMOTE.search(_line(folder, "remote", "get-url", remote)) if remote else None
+    branch = _line(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    pushed = ""
+    if branch and remote:
+        pushed = _line(folder, "rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{branch}")
+    return Checkout(
+        folder=Path(root),
+        repository=found["name"] if found else "",
+        host=found["host"] if found else "",
+        branch=branch,
+        head=_line(folder, "rev-parse", "--verify", "--quiet", "HEAD"),
+        pushed=pushed,
+    )
+
+
+def _line(folder: Path, *arguments: str) -> str:
+    return (_git(folder, *arguments) or "").strip()
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

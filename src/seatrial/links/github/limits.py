@@ -1,0 +1,50 @@
+"""GitHub's rate limits: how long an answer asks us to wait, and how fast we may go on."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+from seatrial.links.http import Answer
+
+SECONDARY = 60.0
+"""Seconds to wait when a secondary limit is met and the answer says no time: what GitHub's documentation asks for."""
+
+SPARE = 50
+"""Requests that are left to others who use the same token."""
+
+
+def wait_of(answer: Answer) -> float | None:
+    """Seconds that this answer asks us to wait before the next request; None: it is no word of a limit."""
+    if answer.status not in (403, 429):
+        return None
+    after = answer.headers.get("retry-after", "")
+    if after.strip().isdigit():
+        return float(after)
+    if answer.headers.get("x-ratelimit-remaining", "") == "0":
+        return max(_until_reset(answer), 1.0)
+    if answer.status == 429 or "rate limit" in answer.text.lower() or "abuse detection" in answer.text.lower():
+        return SECONDARY
+    return None
+
+
+def pace_of(answer: Answer) -> float:
+    """Seconds between requests with which what is left lasts until the limit is set anew; 0: there is plenty."""
+    remaining = answer.headers.get("x-ratelimit-remaining", "")
+    if not remaining.isdigit() or "x-ratelimit-reset" not in answer.headers:
+        return 0.0
+    left = int(remaining) - SPARE
+    seconds = _until_reset(answer)
+    if seconds <= 0:
+        return 0.0
+    pace = seconds / max(left, 1)
+    return pace if pace > 1 else 0.0
+
+
+def _until_reset(answer: Answer) -> float:
+    """By the server's own clock: ours may be wrong."""
+    try:
+        reset = float(answer.headers.get("x-ratelimit-reset", ""))
+        now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError):
+        return 0.0
+    return max(reset - now, 0.0)

@@ -1,0 +1,116 @@
+"""`dispatch_workflow`: a CI workflow is started, and exactly that run is waited for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import UsageError
+from seatrial.links.workflow_runs.checking import Draft, wrong_here, wrong_there
+from seatrial.links.workflow_runs.following import followed, record_of, started
+from seatrial.links.workflow_runs.giving_back import end_run
+from seatrial.links.workflow_runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
+from seatrial.links.workflow_runs.place import LITERAL, Place, find_place, open_forge, template_of
+from seatrial.links.workflow_runs.starting import ready, until_visible
+from seatrial.model.resource import Resource
+from seatrial.model.scenario import Outputs
+from seatrial.registry import step
+from seatrial.spi import Context
+
+KIND = "workflow-run"
+OWNER = "step:dispatch_workflow"
+
+
+@step("dispatch_workflow")
+@dataclass(frozen=True, kw_only=True)
+class DispatchWorkflow:
+    """Start a workflow of GitHub Actions, wait for exactly that run, and fetch what it left."""
+
+    workflow: str = field(metadata={"doc": "The file's name in `.github/workflows`: `deploy.yml`."})
+    inputs: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "Values for the workflow's own inputs."})
+    artifacts: tuple[str, ...] = field(
+        default=(), metadata={"doc": "Artifacts to fetch; the keys of JSON files in them become outputs."}
+    )
+    repository: str = field(
+        default="",
+        metadata={"doc": "`OWNER/NAME`; else $GITHUB_REPOSITORY, else the git remote of the document's folder."},
+    )
+    api_url: str = field(default="", metadata={"doc": "Else $GITHUB_API_URL, else https://api.github.com."})
+    ref: str = field(default="", metadata={"doc": "A branch or tag; else the branch that is checked out."})
+    token: str = field(
+        default="",
+        metadata={"doc": "`${{ secrets.NAME }}`; else $GH_TOKEN or $GITHUB_TOKEN, else what `gh auth token` says."},
+    )
+    correlation_input: str = field(
+        default="", metadata={"doc": "The input that takes an id which the workflow puts into its `run-name`."}
+    )
+    deadlines: RunDeadlines = field(default=DEADLINES, metadata={"doc": "How long each part may take."})
+    limits: Limits = field(default=LIMITS, metadata={"doc": "How large artifacts may be."})
+
+    def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
+        """What the local checkout shows to be wrong, and a token that stands in the document."""
+        if self.token:  # a step that still has templates in it is not asked
+            yield "token", LITERAL
+        try:
+            place = self._place(folder, os.environ)
+        except UsageError as error:
+            yield "", str(error)
+            return
+        for path, message, hint in wrong_here(place, self._draft(), os.environ):
+            yield path[0], f"{message}{hint and f' ({hint})'}"
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepFailed when the run failed or left no such artifact, Overrun when it did not end in time; CannotTell when
+        it was cancelled by somebody, was not begun in time, or cannot be told from others.
+
+        Outputs: what the JSON in its artifacts says, `run_id`, `run_url`, `run_sha`, `artifacts` (name to folder).
+        """
+        environment = ctx.environment()
+        place = self._place(ctx.document_folder, environment)
+        forge, token = await open_forge(place.record, self.token, environment, ctx.log)
+        ctx.secret(token)
+        try:
+            order = self._order(place)
+            await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
+            if wrong := await wrong_there(forge, place, self._draft(), environment):
+                raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
+            id = f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
+            prepared = await ready(forge, order, id)
+            record = record_of(place, template_of(token, environment), prepared)
+            run = await ctx.make(
+                KIND,
+                id,
+                lambda: started(forge, prepared, record, ctx.log),
+                owner=OWNER,
+                detail=record,
+                outlives_host=True,
+            )
+            done = await followed(ctx, forge, run, order, ctx.log)
+            await ctx.give_back(KIND, id)
+            return done.told
+        finally:
+            await forge.close()
+
+    async def give_back(self, resource: Resource) -> None:
+        """Cancel the run if it goes on, from the ledger's record alone (called on a bare instance)."""
+        await end_run(resource.detail, os.environ)
+
+    def _place(self, folder: Path, environment: Mapping[str, str]) -> Place:
+        return find_place(folder, environment, repository=self.repository, api_url=self.api_url, ref=self.ref)
+
+    def _draft(self) -> Draft:
+        return Draft(workflow=self.workflow, inputs=self.inputs, correlation_input=self.correlation_input)
+
+    def _order(self, place: Place) -> Order:
+        return Order(
+            workflow=self.workflow,
+            ref=place.ref,
+            inputs=self.inputs,
+            artifacts=self.artifacts,
+            correlation_input=self.correlation_input,
+            deadlines=self.deadlines,
+            limits=self.limits,
+        )

@@ -1,0 +1,111 @@
+"""How the nodes of a deployment are, and the whole: power by the provider that knows them, links, and the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seatrial.errors import CannotTell, SeatrialError
+from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.resource import Node
+from seatrial.spi import Context
+from seatrial.systems.github_actions.settings import GithubActionsSettings
+from seatrial.systems.probes import look
+from seatrial.systems.processes import RULES
+from seatrial.systems.reaching import link_of
+from seatrial.systems.templates import Roots, node_root
+from seatrial.systems.together import together
+
+
+class Measure:
+    """Measures one deployment; `outputs` is what its workflow said."""
+
+    def __init__(self, settings: GithubActionsSettings, outputs: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._outputs = outputs
+
+    def roots(self, node: Node) -> Roots:
+        """What templates in the settings see of a node."""
+        return {"node": node_root(node), "outputs": self._outputs}
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
+        """All of these at the same time."""
+        found = await together(lambda node: self._node(ctx, node), nodes)
+        return {node.name: one for node, one in zip(nodes, found, strict=True)}
+
+    async def status(self, ctx: Context, nodes: Sequence[Node]) -> ClusterStatus:
+        """The state by the declared rule; without nodes by what `health` sees, else by the workflow's word."""
+        if not nodes or (self._settings.health is None and self._settings.ssh is None):
+            return await self._alone(ctx)
+        health = await self.health(ctx, nodes)
+        able = await self._able(ctx, health)
+        return await self._named(ctx, cluster_status(health, rule=lambda _healthy, _total: able))
+
+    async def _alone(self, ctx: Context) -> ClusterStatus:
+        probe = self._settings.health
+        if probe is None:
+            return ClusterStatus(state="running", service=OK, why="its workflow succeeded; nothing else is declared")
+        whole = Node(name="deployment")
+        seen = await look(ctx, probe, whole, self.roots(whole))
+        state = {Measured.OK: "running", Measured.NOT_OK: "critical", Measured.UNKNOWN: ""}[seen.measured]
+        return ClusterStatus(state=state, service=seen, why=seen.why)
+
+    async def _node(self, ctx: Context, node: Node) -> NodeHealth:
+        power = PowerState.RUNNING
+        if node.adopted:
+            try:
+                power = await ctx.provider.state(node)
+            except (SeatrialError, OSError) as error:
+                why = f"the provider cannot tell its power state: {error}"
+                return NodeHealth(power=PowerState.UNKNOWN, parts={"service": Reading(Measured.UNKNOWN, why)}, why=why)
+        if power in (PowerState.STOPPED, PowerState.PAUSED):
+            off = Reading(Measured.NOT_OK, f"the provider {ctx.suite.provider} says that it is {power}")
+            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
+        parts: dict[str, Reading] = {}
+        if node.ssh:
+            parts["ssh"] = await link_of(ctx, node)
+            if parts["ssh"].measured is Measured.NOT_OK:
+                power = PowerState.UNREACHABLE
+        service = await self._service(ctx, node, parts.get("ssh"))
+        return NodeHealth(power=power, parts={**parts, "service": service} if service is not None else parts)
+
+    async def _service(self, ctx: Context, node: Node, link: Reading | None) -> Reading | None:
+        """None: the node has no part in it. Where no service is declared, a link that answers is all there is."""
+        settings = self._settings
+        if settings.health is None:
+            return link or Reading(Measured.UNKNOWN, "neither `health` nor `ssh` is declared, so it cannot be asked")
+        name = node.name.rstrip("0123456789")
+        if settings.service_nodes and not {name, node.name} & set(settings.service_nodes):
+            return None
+        return await look(ctx, settings.health, node, self.roots(node))
+
+    async def _able(self, ctx: Context, health: Mapping[str, NodeHealth]) -> bool:
+        """Whether the rule holds when every node that could not be measured is given the benefit of the doubt."""
+        total = len(health)
+        healthy = sum(1 for one in health.values() if one.healthy is not Measured.NOT_OK)
+        if self._settings.rule in RULES:
+            return RULES[self._settings.rule](healthy, total)
+        answer = await ctx.evaluate(self._settings.rule, healthy=healthy, total=total)
+        if not isinstance(answer, bool):
+            raise CannotTell(f"the rule {self._settings.rule!r} gave {answer!r}, not true or false")
+        return answer
+
+    async def _named(self, ctx: Context, status: ClusterStatus) -> ClusterStatus:
+        """The same status under the name of the first declared state that holds."""
+        if not self._settings.states:
+            return status
+        members = {
+            name: {
+                "power": str(one.power),
+                "healthy": one.healthy is Measured.OK,
+                "parts": {part: str(reading.measured) for part, reading in one.parts.items()},
+            }
+            for name, one in status.nodes.items()
+        }
+        healthy = sum(1 for one in status.nodes.values() if one.healthy is Measured.OK)
+        names = {"members": members, "healthy": healthy, "total": len(members), "state": status.state}
+        for state, expression in self._settings.states.items():
+            if await ctx.evaluate(expression, **names) is True:
+                why = f"{expression} (else {status.state}: {status.why})"
+                return ClusterStatus(state=state, nodes=status.nodes, service=status.service, why=why)
+        return status

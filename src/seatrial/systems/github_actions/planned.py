@@ -1,0 +1,73 @@
+"""What can be seen to be wrong with the settings before anything runs, by the local checkout and the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import UsageError
+from seatrial.links.workflow_runs.checking import Draft, Wrong, wrong_here
+from seatrial.links.workflow_runs.place import LITERAL, Place, find_place
+from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
+
+_TEMPLATE = re.compile(r"\$\{\{\s*(parameters|env)\.([A-Za-z_]\w*)\s*\}\}")
+
+LATER: Any = object()
+"""A value that is not known before something ran."""
+
+
+def wrong(
+    settings: GithubActionsSettings, folder: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> Iterator[Wrong]:
+    """Every key that is wrong, with what is wrong and a hint."""
+    if settings.token and "${{" not in settings.token:
+        yield ("token",), LITERAL, ""
+    try:
+        place = _place(settings, folder, parameters, environment)
+    except UsageError as error:
+        yield (), str(error), ""
+        return
+    if place is None:
+        return
+    parts: Mapping[str, DeploySettings | TeardownSettings] = {"deploy": settings.deploy, "teardown": settings.teardown}
+    for key, part in parts.items():
+        for path, message, hint in wrong_here(place, draft_of(part, parameters, environment), environment):
+            yield (key, *path), message, hint
+
+
+def _place(
+    settings: GithubActionsSettings, folder: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> Place | None:
+    said = {
+        name: settled(getattr(settings, name), parameters, environment) for name in ("repository", "api_url", "ref")
+    }
+    if LATER in said.values():
+        return None
+    return find_place(folder, environment, **said)
+
+
+def draft_of(
+    part: DeploySettings | TeardownSettings, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> Draft:
+    """A dispatch as far as it is known by now."""
+    known = {name: settled(value, parameters, environment) for name, value in part.inputs.items()}
+    return Draft(
+        workflow=part.workflow,
+        inputs={name: value for name, value in known.items() if value is not LATER},
+        later=frozenset(name for name, value in known.items() if value is LATER),
+        correlation_input=part.correlation_input,
+    )
+
+
+def settled(value: Any, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """A value with its parameters and environment variables in it; LATER when it names anything else."""
+    if not isinstance(value, str) or "${{" not in value:
+        return value
+    roots: Mapping[str, Mapping[str, Any]] = {"parameters": parameters, "env": environment}
+    whole = _TEMPLATE.fullmatch(value.strip())
+    if whole is not None:
+        return roots[whole[1]].get(whole[2], LATER)
+    text = _TEMPLATE.sub(lambda match: str(roots[match[1]].get(match[2], match[0])), value)
+    return LATER if "${{" in text else text

@@ -1,0 +1,288 @@
+"""The system `github-actions`: the workflows that ship the product are what deploys it and takes it away here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import CannotTell, LeaseTaken, UsageError
+from seatrial.links import process
+from seatrial.links.forge import Forge
+from seatrial.links.spawned import spawn
+from seatrial.links.workflow_runs.checking import wrong_there
+from seatrial.links.workflow_runs.following import Followed, followed, record_of, started
+from seatrial.links.workflow_runs.giving_back import CANCEL_SECONDS, end_run
+from seatrial.links.workflow_runs.order import Order
+from seatrial.links.workflow_runs.place import Place, find_place, held_back, open_forge, put_back, template_of
+from seatrial.links.workflow_runs.starting import Ready, ready, until_visible
+from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, PowerState, Reading
+from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import Suite
+from seatrial.registry import system
+from seatrial.spi import Adopts, Context, Powers
+from seatrial.systems.github_actions import planned
+from seatrial.systems.github_actions.book import Book
+from seatrial.systems.github_actions.machines import machines
+from seatrial.systems.github_actions.measuring import Measure
+from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
+from seatrial.systems.github_actions.standing import Standing, by_command, by_history
+from seatrial.systems.github_actions.teardown import take_away
+from seatrial.systems.records import Declared
+from seatrial.systems.templates import Roots
+
+DEPLOYMENT = "deployment"
+RUN = "workflow-run"
+TURN = "deployment-turn"
+"""The kind of the lease that keeps two trials of this machine from one deployment."""
+
+OWNER = "system:github-actions"
+
+SERVICES = 120.0
+"""Seconds, beside the workflow's own, until what it deployed is healthy."""
+
+
+@system("github-actions")
+class GithubActions(Declared):
+    """A deployment that CI workflows make and take away."""
+
+    Settings: ClassVar[type[Any]] = GithubActionsSettings
+    places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider is asked which of the deployment's machines it knows; over these it has its powers."""
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record", "outputs")
+    """First words of templates in the settings that this system fills in itself."""
+    expression_names: ClassVar[tuple[str, ...]] = (
+        "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
+    )  # fmt: skip
+    """What the expressions in the settings see besides the usual."""
+
+    def __init__(self, settings: GithubActionsSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, self._roots)
+        self._settings = settings
+        self._folder = folder
+        self._nodes: Sequence[Node] = ()
+        self._outputs: Mapping[str, Any] = {}
+        deploy, teardown = settings.deploy.deadlines.whole, settings.teardown.deadlines.whole + CANCEL_SECONDS
+        before = teardown if settings.teardown.before else 0.0
+        self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": deploy + teardown}
+
+    @classmethod
+    def powers(cls, settings: GithubActionsSettings) -> frozenset[Powers]:
+        """None: a provider that recognises the machines has the power."""
+        return frozenset()
+
+    @classmethod
+    def node_names(cls, settings: GithubActionsSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Not known: what the workflow leaves says which there are."""
+        return ()
+
+    @classmethod
+    def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """What is wrong with a suite's settings, by the files and the environment that are here."""
+        return planned.wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
+
+    async def init(self, ctx: Context) -> None:
+        """See that both workflows are at the ref, take their inputs, and would not wait for us; starts nothing."""
+        async with self._forge(ctx) as (forge, place, _):
+            await self._check(ctx, forge, place)
+        self._stage = "initialized"
+
+    async def deploy(self, ctx: Context) -> None:
+        """Run the deploy workflow; from before it until its teardown succeeded the deployment is in the ledger."""
+        async with self._forge(ctx) as (forge, place, token):
+            if self._stage != "initialized":
+                await self._check(ctx, forge, place)
+            await self._take_turn(ctx, place)
+            book = Book(Path(ctx.labels()["seatrial.project"]))
+            await self._refuse_foreign(ctx, forge, place, book)
+            if self._settings.teardown.before:
+                await self._clean_slate(ctx, forge, place, token)
+            order = self._order(ctx, self._settings.deploy, place)
+            prepared = await ready(forge, order, self._id(ctx))
+            record = self._record(ctx, place, token, prepared)
+            book.write(record, ctx.trial_id)
+            self._stage = "deployed"
+            self._nodes, self._outputs = (), {}
+            run = await ctx.make(
+                DEPLOYMENT,
+                ctx.deployment_id,
+                lambda: started(forge, prepared, record, ctx.log),
+                owner=OWNER,
+                detail=record,
+                outlives_host=True,
+            )
+            book.write(record, ctx.trial_id)
+            await self._learn(ctx, await followed(ctx, forge, run, order, ctx.log))
+
+    async def outputs(self, ctx: Context) -> Mapping[str, Any]:
+        """What the workflow's artifacts say, and the run itself: outputs of the step `deploy`."""
+        return self._outputs
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The nodes that the workflow told of; those that the provider knows are machines of its own."""
+        return self._nodes
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Power, link and service of these nodes."""
+        return await Measure(self._settings, self._outputs).health(ctx, nodes)
+
+    async def state(self, ctx: Context, node: Node) -> PowerState:
+        """Running while its link answers, unreachable otherwise: of its power nobody here knows more."""
+        return (await self.health(ctx, [node]))[node.name].power
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state of the whole."""
+        if self._stage != "deployed":
+            why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
+                self._stage, "it was neither initialised nor deployed"
+            )
+            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+        return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
+
+    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
+        """Never: the provider has the power, where it knows the node."""
+        return False
+
+    async def destroy(self, ctx: Context) -> None:
+        """Run the teardown workflow and take the deployment off the ledger; nothing to do when there is none."""
+        log = ctx.folder / "teardown.log"
+        try:
+            await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
+        finally:
+            if log.is_file():
+                ctx.output("teardown", log.read_text(encoding="utf-8", errors="replace"))
+        self._nodes = ()
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """End a run, or undo a deployment, from the ledger's record alone (called on a bare instance)."""
+        if resource.kind == DEPLOYMENT:
+            await take_away(resource.detail, resource.trial, os.environ)
+        else:
+            await end_run(resource.detail, os.environ)
+
+    # What is asked for
+
+    @asynccontextmanager
+    async def _forge(self, ctx: Context) -> AsyncIterator[tuple[Forge, Place, str]]:
+        """The forge, the place on it, and the template of its token, for the ledger."""
+        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in ("repository", "api_url", "ref")}
+        environment = ctx.environment()
+        place = find_place(self._folder, environment, **said)
+        given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
+        forge, token = await open_forge(place.record, given, environment, ctx.log)
+        ctx.secret(token)
+        try:
+            yield forge, place, self._settings.token or template_of(token, environment)
+        finally:
+            await forge.close()
+
+    async def _check(self, ctx: Context, forge: Forge, place: Place) -> None:
+        await until_visible(forge, place.ref, self._settings.deploy.deadlines.visible, place.checkout, ctx.log)
+        environment = ctx.environment()
+        problems: list[str] = []
+        for key in ("deploy", "teardown"):
+            draft = planned.draft_of(getattr(self._settings, key), ctx.suite.parameters, environment)
+            for path, message, hint in await wrong_there(forge, place, draft, environment):
+                problems.append(f"{'.'.join((key, *path))}: {message}{hint and f' ({hint})'}")
+        if problems:
+            raise UsageError("; ".join(problems))
+
+    def _order(self, ctx: Context, part: DeploySettings | TeardownSettings, place: Place) -> Order:
+        order = Order(
+            workflow=part.workflow,
+            ref=place.ref,
+            inputs=ctx.bind(dict(part.inputs)),
+            correlation_input=part.correlation_input,
+            deadlines=part.deadlines,
+        )
+        return (
+            replace(order, artifacts=part.artifacts, limits=part.limits) if isinstance(part, DeploySettings) else order
+        )
+
+    def _id(self, ctx: Context) -> str:
+        return f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
+
+    def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
+        """All that the teardown needs, known before anything is made; secrets stay templates."""
+        teardown = self._settings.teardown
+        hidden, marks = held_back(dict(teardown.inputs))
+        return {
+            **record_of(place, token, prepared),
+            "teardown": {
+                "workflow": teardown.workflow,
+                "inputs": put_back(ctx.bind(hidden), marks),
+                "correlation_input": teardown.correlation_input,
+                "deadlines": asdict(teardown.deadlines),
+            },
+            "replace_existing": self._settings.replace_existing,
+            "project": ctx.labels()["seatrial.project"],
+            "artifacts": str(ctx.artifacts),
+            "log": str(ctx.folder / "teardown.log"),
+            "timeout": teardown.deadlines.whole + CANCEL_SECONDS,
+        }
+
+    # What stands already
+
+    async def _take_turn(self, ctx: Context, place: Place) -> None:
+        """Production's names are used: of this machine's trials one at a time has a repository's deployment."""
+        host = place.api_url.partition("://")[2]
+        name = f"{host}/{place.repository}/{self._settings.deploy.workflow}".replace("/", "_")
+        if not ctx.holds(TURN, name, owner="engine:lease"):
+            await ctx.lease(TURN, [name])
+
+    async def _refuse_foreign(self, ctx: Context, forge: Forge, place: Place, book: Book) -> None:
+        record = {**place.record, "workflow": self._settings.deploy.workflow}
+        stands = await self._stands(ctx, forge, record, book)
+        if stands is None:
+            return
+        if stands.trial:
+            ctx.log(f"a deployment of the trial {stands.trial} stands: {stands.what}")
+        elif self._settings.replace_existing:
+            ctx.log(f"a deployment stands that no trial made, and may be replaced: {stands.what}", "warning")
+        else:
+            raise LeaseTaken(stands.refusal(place.repository))
+
+    async def _stands(self, ctx: Context, forge: Forge, record: Mapping[str, Any], book: Book) -> Standing | None:
+        """By the user's command where there is one, else by the history of the workflows."""
+        asked = self._settings.standing
+        if asked is None:
+            return await by_history(forge, record, self._settings.teardown.workflow, book)
+        argv = process.words(ctx.bind(asked.command))
+        done = await spawn(ctx, argv, cwd=self._folder, env={}, timeout=asked.timeout)
+        ctx.output("standing", done.stdout + done.stderr)
+        if not done.ok:
+            last = done.stderr.strip().rpartition("\n")[2]
+            raise CannotTell(f"which deployment stands is not known: `standing` ended with {done.exit_code}: {last}")
+        return by_command(done.stdout, record, book)
+
+    async def _clean_slate(self, ctx: Context, forge: Forge, place: Place, token: str) -> None:
+        """Run the teardown before anything of ours is there."""
+        order = self._order(ctx, self._settings.teardown, place)
+        id = self._id(ctx)
+        prepared = await ready(forge, order, id)
+        record = record_of(place, token, prepared)
+        run = await ctx.make(
+            RUN,
+            id,
+            lambda: started(forge, prepared, record, ctx.log),
+            owner=OWNER,
+            detail=record,
+            outlives_host=True,
+        )
+        await followed(ctx, forge, run, order, ctx.log)
+        await ctx.give_back(RUN, id)
+
+    # What was deployed
+
+    async def _learn(self, ctx: Context, done: Followed) -> None:
+        self._outputs = done.told
+        nodes = await machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
+        self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, Adopts) else nodes
+
+    def _roots(self, node: Node) -> Roots:
+        return Measure(self._settings, self._outputs).roots(node)

@@ -1,0 +1,124 @@
+"""Taking a deployment away from what the ledger says of it alone: its run is ended, then the teardown workflow runs.
+
+The same for the step `destroy`, the end of a suite, and `clean` after SIGKILL; asked again it finds what is gone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import LeftBehind
+from seatrial.links.forge import Forge, WorkflowRun
+from seatrial.links.workflow_runs.following import run_folder
+from seatrial.links.workflow_runs.giving_back import ended
+from seatrial.links.workflow_runs.judging import judge
+from seatrial.links.workflow_runs.order import Order, RunDeadlines, carries
+from seatrial.links.workflow_runs.place import filled_in, open_forge
+from seatrial.links.workflow_runs.starting import ready, start
+from seatrial.links.workflow_runs.watching import until_over
+from seatrial.model.values import Duration
+from seatrial.systems.github_actions.book import Book
+
+RAN = ("success", "failure", "cancelled", "timed_out", "skipped", "neutral")
+"""What a job may be whose steps had their turn; `skipped` ones did not."""
+
+
+async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:
+    """Undo a deployment; nothing to do when nothing was started, or it was torn down already. StepFailed and its kin
+    when the teardown fails; LeftBehind when another's deployment took its place."""
+    hidden: list[str] = []
+    token = filled_in(str(record.get("token") or ""), environment, hidden.append)
+    log = _Log(Path(str(record["log"])), hidden)
+    forge, found = await open_forge(record, token, environment, log.say)
+    hidden.append(found)
+    try:
+        run = await ended(forge, record)
+        if run is None:
+            log.say("nothing was started, so there is nothing to tear down")
+        elif not await _did_something(forge, run):
+            log.say(f"{run} ended as {run.conclusion} before any of its jobs began: there is nothing to tear down")
+        else:
+            await _torn_down(forge, record, run, trial, environment, log)
+    finally:
+        await forge.close()
+
+
+async def _did_something(forge: Forge, run: WorkflowRun) -> bool:
+    """Whether any job of it had a machine: what never ran has deployed nothing."""
+    if run.conclusion in ("success", "failure", "timed_out"):
+        return True
+    return any(job.runner or job.steps for job in await forge.jobs(run.id) if job.conclusion != "skipped")
+
+
+async def _torn_down(
+    forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, trial: str, environment: Mapping[str, str], log: _Log
+) -> None:
+    told: Mapping[str, Any] = record["teardown"]
+    since = [run for run in await forge.runs(told["workflow"], event="") if run.id > ours.id]
+    done = next((run for run in since if run.conclusion == "success" and run.created >= ours.updated), None)
+    if done is not None:
+        log.say(f"it was torn down already: {done}")
+        return
+    if not record.get("replace_existing"):
+        await _refuse_others(forge, record, ours, Book(Path(str(record["project"]))), log)
+    going = next((run for run in since if not run.over and carries(run.title, trial)), None)
+    order = order_of(record, filled_in(told["inputs"], environment, log.hidden.append))
+    if going is None:
+        prepared = await ready(forge, order, f"{trial}-{secrets.token_hex(4)}")
+        going = await start(forge, prepared, log.say)
+    over = await until_over(forge, going, order.deadlines, log.say)
+    folder = run_folder(Path(str(record["artifacts"])), order.workflow, over)
+    await judge(forge, over, order.workflow, folder / "logs", log.masked)
+
+
+async def _refuse_others(forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, book: Book, log: _Log) -> None:
+    """A deployment that was made after ours, by somebody else, stands in its place: it is not ours to take away."""
+    for run in await forge.runs(str(record["workflow"]), event=""):
+        later = run.id > ours.id and (not run.over or run.conclusion == "success")
+        if later and not book.trial_of(record, run):
+            raise LeftBehind(
+                f"{run} deployed over ours ({ours}), and no trial of this project made it: it was not torn down. Tear "
+                "it down yourself, or say `replace_existing: true`"
+            )
+    log.say(f"tearing down what {ours} deployed")
+
+
+def order_of(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Order:
+    """The teardown as it was meant when the deployment was asked for."""
+    told: Mapping[str, Any] = record["teardown"]
+    deadlines = {name: Duration(float(seconds)) for name, seconds in told["deadlines"].items()}
+    return Order(
+        workflow=told["workflow"],
+        ref=str(record["ref"]),
+        inputs=inputs,
+        correlation_input=told["correlation_input"],
+        deadlines=RunDeadlines(**deadlines),
+    )
+
+
+class _Log:
+    """What the taking away said, kept where the suite's own things are."""
+
+    def __init__(self, file: Path, hidden: list[str]) -> None:
+        self._file = file
+        self.hidden = hidden
+        self._file.unlink(missing_ok=True)
+
+    def masked(self, text: str) -> str:
+        """The text without the secrets that are used here."""
+        for secret in self.hidden:
+            if len(secret) > 2:
+                text = text.replace(secret, "***")
+        return text
+
+    def say(self, text: str) -> None:
+        """Add a line, where the folder is still there."""
+        if self._file.parent.is_dir():
+            with self._file.open("a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(self.masked(text) + "\n")
+
+
+Say = Callable[[str], None]

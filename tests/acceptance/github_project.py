@@ -1,0 +1,155 @@
+"""A project whose deployer is two workflows on the GitHub server for tests, and what the real command says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.harness import Document, Harbour, only
+
+from seatrial.testing.github import GitHubServer, Run, Script, Scripted
+
+REPOSITORY = "acme/notes"
+
+DEPLOY = """
+name: Deploy
+run-name: Deploy ${{ inputs.correlation_id }}
+on:
+  workflow_dispatch:
+    inputs:
+      workers: {type: number, default: 1}
+      size: {type: choice, options: [small, large], default: small}
+      correlation_id: {type: string, default: ""}
+concurrency: deploy-${{ github.repository }}
+jobs:
+  provision:
+    runs-on: ubuntu-latest
+    steps:
+      - {name: Make machines, run: ./provision}
+  app:
+    needs: provision
+    runs-on: ubuntu-latest
+    steps:
+      - {name: Build, run: ./build}
+      - {name: Deploy the app, run: kamal deploy}
+"""
+
+TEARDOWN = """
+name: Teardown
+run-name: Teardown ${{ inputs.correlation_id }}
+on:
+  workflow_dispatch:
+    inputs:
+      correlation_id: {type: string, default: ""}
+concurrency: deploy-${{ github.repository }}
+jobs:
+  teardown:
+    runs-on: ubuntu-latest
+    steps:
+      - {name: Destroy machines, run: ./destroy}
+"""
+
+SILENT = "\n".join(line for line in DEPLOY.splitlines() if "correlation_id" not in line)
+"""The same without an id in its name."""
+
+FILES = {".github/workflows/deploy.yml": DEPLOY, ".github/workflows/teardown.yml": TEARDOWN}
+
+DEADLINES = {"queue": 20, "run": 20, "download": 10, "visible": 10, "settle": 1}
+
+
+def provisioned(run: Run) -> Mapping[str, Mapping[str, object]]:
+    """What the deploy workflow leaves: an address each for as many workers as were asked for."""
+    workers = [f"127.0.0.{2 + number}" for number in range(int(str(run.inputs.get("workers") or 0)))]
+    told = {"web_ip": "127.0.0.1", "worker_ips": workers, "db_ip": "", "size": run.inputs.get("size", "")}
+    return {"provision-output": {"provision-output.json": told}}
+
+
+def scripted(**scripts: Script) -> Scripted:
+    """`deploy` leaves what it should, unless it is said otherwise."""
+    named = {f"{name}.yml": script for name, script in scripts.items()}
+    return Scripted(scripts={"deploy.yml": Script(artifacts=provisioned), **named})
+
+
+def system(**more: Any) -> Document:
+    """The settings of the system, with short deadlines."""
+    deploy = {
+        "workflow": "deploy.yml",
+        "artifacts": ["provision-output"],
+        "deadlines": DEADLINES,
+        **more.pop("deploy", {}),
+    }
+    teardown = {"workflow": "teardown.yml", "deadlines": DEADLINES, **more.pop("teardown", {})}
+    return {
+        "kind": "github-actions",
+        "repository": REPOSITORY,
+        "ref": "main",
+        "deploy": deploy,
+        "teardown": teardown,
+        **more,
+    }
+
+
+def document(*steps: Document | str, **more: Any) -> Document:
+    """A document with one suite called `trial`, which is deployed by workflows."""
+    workflow = [{"step": one} if isinstance(one, str) else one for one in steps]
+    return {"test_suites": {"trial": {"provider": "local", "system": system(**more), "workflow": workflow}}}
+
+
+def dispatching(**more: Any) -> Document:
+    """A step that dispatches the deploy workflow."""
+    return {
+        "step": "dispatch_workflow", "workflow": "deploy.yml", "repository": REPOSITORY, "ref": "main",
+        "deadlines": DEADLINES, **more,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Port(Harbour):
+    """A harbour whose commands speak to one server."""
+
+    server: GitHubServer
+    token: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = {"GITHUB_API_URL": self.server.url, "GH_TOKEN": self.token or self.server.token}
+        kept = {name: value for name, value in super().environment.items() if not name.startswith("GH_")}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+            **ours,
+            **self.more,
+        }
+
+    def verdict(self, document: Document, *arguments: object, timeout: float = 60) -> Row:
+        """Run a document and say how its one suite ended."""
+        done = self.seatrial("run", self.write("trial.json", document), "--format", "none", *arguments, timeout=timeout)
+        row = only(self.results()["results"])
+        return Row(done.returncode, row["verdict"], row["category"], row["error"], row["evidence"], row, done.stderr)
+
+    def told(self) -> str:
+        """Everything that was written in the project, to be searched."""
+        files = [one for one in self.folder.rglob("*") if one.is_file()]
+        return "\n".join(one.read_bytes().decode("utf-8", "replace") for one in files)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a suite ended."""
+
+    code: int
+    verdict: str
+    category: str
+    error: str
+    evidence: str
+    row: dict[str, Any]
+    stderr: str
+
+
+def artifacts(harbour: Harbour) -> list[Path]:
+    """Files that were fetched."""
+    return sorted(one for one in harbour.runs()[-1].rglob("workflows/**/*") if one.is_file())

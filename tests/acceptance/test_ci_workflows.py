@@ -1,0 +1,443 @@
+"""The real command against workflows that go wrong in every way that they can: each has its verdict and category."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance.github_project import (
+    DEADLINES,
+    DEPLOY,
+    FILES,
+    REPOSITORY,
+    Port,
+    artifacts,
+    dispatching,
+    document,
+    scripted,
+)
+from tests.acceptance.harness import Document, until
+
+from seatrial.testing.github import (
+    ArtifactBomb,
+    ArtifactCutOff,
+    ArtifactEmpty,
+    ArtifactExpired,
+    ArtifactHuge,
+    ArtifactMissing,
+    ArtifactNotJson,
+    ArtifactTwice,
+    ArtifactWithPaths,
+    CancelledBySomebody,
+    Fails,
+    GitHubServer,
+    HangsUp,
+    LateRefs,
+    LateRuns,
+    QueuedForEver,
+    RateLimited,
+    RunsForEver,
+    Script,
+    Scripted,
+    SecondaryLimit,
+    ServerErrors,
+    TimesOut,
+)
+
+SHORT = {**DEADLINES, "queue": 1.5, "run": 1.5}
+
+
+@pytest.fixture
+def server() -> Iterator[GitHubServer]:
+    with GitHubServer(scripted()) as server:
+        server.add_repository(REPOSITORY, files=FILES)
+        yield server
+
+
+@pytest.fixture
+def port(server: GitHubServer, tmp_path: Path) -> Port:
+    return Port(tmp_path, server)
+
+
+WANTED = '127.0.0.1 127.0.0.3 ["web", "worker1", "worker2"]'
+
+
+def scripts(server: GitHubServer) -> dict[str, Script]:
+    assert isinstance(server.runner, Scripted)
+    assert isinstance(server.runner.scripts, dict)
+    return server.runner.scripts
+
+
+def conclusions(server: GitHubServer, workflow: str = "deploy.yml") -> list[str | None]:
+    return [run.conclusion for run in server.runs(REPOSITORY, workflow)]
+
+
+def test_what_the_workflow_leaves_becomes_outputs_and_nodes_and_the_teardown_runs(
+    server: GitHubServer, port: Port
+) -> None:
+    nodes = {"web": "${{ outputs.web_ip }}", "worker": "${{ outputs.worker_ips }}", "db": "${{ outputs.db_ip }}"}
+    said = "${{ steps.deploy.outputs.web_ip }} ${{ nodes.worker2.address }} ${{ steps.deploy.outputs.nodes }}"
+    check = {"step": "custom_command", "custom_command": ["test", said, "=", WANTED]}
+    deploy = {"inputs": {"workers": "${{ parameters.workers }}", "size": "large"}}
+    told = document("init", "deploy", check, nodes=nodes, deploy=deploy)
+    told["test_suites"]["trial"]["parameters"] = {"workers": 2}
+    row = port.verdict(told)
+    assert row.verdict == "passed", row
+    assert conclusions(server) == ["success"]
+    assert conclusions(server, "teardown.yml") == ["success"]
+    (file,) = [one for one in artifacts(port) if one.suffix == ".json"]
+    assert json.loads(file.read_text())["worker_ips"] == ["127.0.0.2", "127.0.0.3"]
+    assert json.loads(file.read_text())["size"] == "large"
+    assert port.left() == []
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A fault, and what has to be said of it."""
+
+    faults: tuple[Any, ...]
+    verdict: str
+    category: str
+    said: str
+    code: int
+    deploy: tuple[tuple[str, Any], ...] = ()
+    torn_down: bool = True
+    script: Script | None = None
+
+
+PLANTS = {
+    "the workflow fails": Plant(
+        (Fails("deploy.yml", job="app", step="Build", message="no space left on device"),),
+        "failed", "product", r"job 'app', step 'Build': .*no space left on device", 1,
+    ),
+    "it times out": Plant((TimesOut("deploy.yml"),), "failed", "timeout", r"took too long: job 'app'", 1),
+    "it never ends": Plant(
+        (RunsForEver("deploy.yml"),), "failed", "timeout", r"did not end within 1.5 s: 'provision' goes on", 1,
+        (("deadlines", SHORT),),
+    ),
+    "somebody cancels it": Plant(
+        (CancelledBySomebody("deploy.yml", after=0.2),), "unknown", "infrastructure",
+        r"was cancelled by somebody, not by this", 3, script=Script(ends=False),
+    ),
+    "it is queued for ever": Plant(
+        (QueuedForEver("deploy.yml"),), "unknown", "timeout", r"did not begin within 1.5 s", 3,
+        (("deadlines", SHORT),), torn_down=False,
+    ),
+    "no artifact": Plant(
+        (ArtifactMissing("provision-output"),), "failed", "product",
+        r"left no artifact 'provision-output'; it left: none", 1,
+    ),
+    "an empty artifact": Plant(
+        (ArtifactEmpty("provision-output"),), "failed", "product", r"'provision-output' .* is empty", 1
+    ),
+    "zero bytes": Plant(
+        (ArtifactEmpty("provision-output", archive=False),), "failed", "product", r"'provision-output' .* is empty", 1
+    ),
+    "two artifacts": Plant(
+        (ArtifactTwice("provision-output"),), "failed", "product", r"left 2 artifacts 'provision-output'", 1
+    ),
+    "5 GB": Plant(
+        (ArtifactHuge("provision-output"),), "unknown", "infrastructure",
+        r"has 5120 MB; allowed are 256 .* not fetched", 3
+    ),
+    "5 GB, and it does not say so": Plant(
+        (ArtifactHuge("provision-output", size=64 * 1024**2, honest=False),), "unknown", "infrastructure",
+        r"larger than it says, and than is allowed", 3, (("limits", {"megabytes": 1}),),
+    ),
+    "a bomb": Plant(
+        (ArtifactBomb("provision-output", size=3 * 1024**2),), "unknown", "infrastructure",
+        r"holds 3 MB; allowed are 1", 3, (("limits", {"unpacked_megabytes": 1}),),
+    ),
+    "names that lead out": Plant(
+        (ArtifactWithPaths("provision-output"),), "unknown", "infrastructure",
+        r"'\.\./evil\.json' that leads out of it", 3
+    ),
+    "no JSON": Plant(
+        (ArtifactNotJson("provision-output"),), "failed", "product", r"provision-output\.json .* is not JSON", 1
+    ),
+    "an expired artifact": Plant(
+        (ArtifactExpired("provision-output"),), "unknown", "infrastructure", r"has expired", 3
+    ),
+    "a download that is cut off": Plant(
+        (ArtifactCutOff("provision-output"),), "unknown", "infrastructure", r"artifact-\d+\.zip broke off", 3,
+        (("deadlines", {**DEADLINES, "download": 2}),),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_each_fault_has_its_verdict_its_category_and_its_reason(name: str, server: GitHubServer, port: Port) -> None:
+    plant = PLANTS[name]
+    if plant.script is not None:
+        scripts(server)["deploy.yml"] = plant.script
+    for fault in plant.faults:
+        server.plant(fault)
+    row = port.verdict(document("deploy", deploy=dict(plant.deploy)))
+    assert (row.verdict, row.category, row.code) == (plant.verdict, plant.category, plant.code), row
+    assert re.search(plant.said, row.error), row.error
+    assert all(run.status == "completed" for run in server.runs(REPOSITORY)), "a run goes on"
+    assert conclusions(server, "teardown.yml") == (["success"] if plant.torn_down else [])
+    assert port.left() == []
+    assert not list(port.folder.parent.rglob("evil.json"))
+    assert server.token not in port.told() + row.stderr
+
+
+def test_a_failed_job_leaves_its_log_and_its_last_lines(server: GitHubServer, port: Port) -> None:
+    server.plant(Fails("deploy.yml", job="app", step="Deploy the app", message="kamal: no route to host"))
+    row = port.verdict(document("deploy"))
+    assert "kamal: no route to host" in row.evidence
+    assert f"{server.site}/{REPOSITORY}/actions/runs/" in row.error
+    (log,) = [one for one in artifacts(port) if one.suffix == ".log"]
+    assert log.name.startswith("app-")
+    assert "kamal: no route to host" in log.read_text()
+
+
+WEATHER: dict[str, Any] = {
+    "500 for a while": ServerErrors(times=3),
+    "a limit": RateLimited(times=2, reset_in=1.0, skip=4),
+    "a second limit": SecondaryLimit(times=1, skip=6),
+    "a connection that is closed": HangsUp(method="GET", times=2, skip=3),
+    "late runs": LateRuns(seconds=0.8, by_id=True),
+}
+
+
+@pytest.mark.parametrize("name", WEATHER)
+def test_weather_that_passes_is_sat_out(name: str, server: GitHubServer, port: Port) -> None:
+    planted = server.plant(WEATHER[name])
+    row = port.verdict(document("deploy"))
+    assert row.verdict == "passed", row
+    assert planted.happened
+    assert conclusions(server) == ["success"]
+    assert conclusions(server, "teardown.yml") == ["success"]
+
+
+DISPATCH = r"/dispatches$"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not taken", "taken all the same"])
+@pytest.mark.parametrize("fault", [ServerErrors, HangsUp])
+def test_a_dispatch_with_no_good_answer_starts_one_run_and_no_second(
+    fault: Any, after: bool, server: GitHubServer, port: Port
+) -> None:
+    server.plant(fault(DISPATCH, method="POST", times=1, after_effect=after))
+    row = port.verdict({"test_suites": {"trial": {"provider": "local", "workflow": [dispatching()]}}})
+    assert row.verdict == "passed", row
+    assert conclusions(server) == ["success"]
+
+
+def test_a_limit_that_is_too_long_is_said_and_not_waited_for(server: GitHubServer, port: Port) -> None:
+    server.plant(RateLimited(times=None, reset_in=3000))
+    row = port.verdict(document("deploy"))
+    assert (row.verdict, row.category) == ("unknown", "infrastructure")
+    assert re.search(r"limits our requests for \d+ s more, and \d+ s are left", row.error), row.error
+    assert server.runs(REPOSITORY) == []
+
+
+@pytest.mark.parametrize(
+    ("rights", "said"),
+    [
+        ({"actions": "read", "contents": "read"}, "the token needs the right `actions"),
+        ({"actions": "write"}, "the token needs the right `contents"),
+    ],
+)
+def test_a_token_without_rights_is_told_which_it_lacks(
+    rights: dict[str, str], said: str, server: GitHubServer, port: Port
+) -> None:
+    token = server.add_token("ada", permissions=rights)
+    row = Port(port.folder, server, token).verdict(document("deploy"))
+    assert (row.verdict, row.category, row.code) == ("unknown", "infrastructure", 3)
+    assert said in row.error, row.error
+    assert server.runs(REPOSITORY) == []
+    assert token not in port.told() + row.stderr
+
+
+def test_a_token_that_is_known_no_more_is_said(server: GitHubServer, port: Port) -> None:
+    token = server.add_token("ada")
+    server.revoke(token)
+    row = Port(port.folder, server, token).verdict(document("deploy"))
+    assert (row.verdict, row.category) == ("unknown", "infrastructure")
+    assert "the token is not valid, or no longer" in row.error
+
+
+def test_a_teardown_that_fails_is_red_by_itself(server: GitHubServer, port: Port) -> None:
+    planted = server.plant(Fails("teardown.yml", message="the VM is still there"))
+    row = port.verdict(document("deploy"))
+    assert row.code == 4, row
+    assert "the VM is still there" in port.told()
+    cleaned = port.seatrial("clean")
+    assert cleaned.returncode == 4, cleaned.stdout
+    planted.remove()
+    cleaned = port.seatrial("clean")
+    assert cleaned.returncode == 0, cleaned.stdout
+    assert conclusions(server, "teardown.yml") == ["failure", "failure", "success"]
+    assert port.left() == []
+
+
+def test_destroy_tears_down_once_and_its_failure_is_the_products(server: GitHubServer, port: Port) -> None:
+    server.plant(Fails("teardown.yml", message="the VM is still there", times=1))
+    row = port.verdict(document("deploy", "destroy"))
+    assert (row.verdict, row.category) == ("failed", "product")
+    assert "the VM is still there" in row.error
+    assert conclusions(server, "teardown.yml") == ["failure", "success"]  # the end of the suite tried again
+    row = port.verdict(document("deploy", "destroy"))
+    assert row.verdict == "passed", row
+    assert conclusions(server, "teardown.yml") == ["failure", "success", "success"]
+
+
+# Whose deployment it is
+
+
+def test_a_deployment_that_no_trial_made_is_neither_replaced_nor_torn_down(server: GitHubServer, port: Port) -> None:
+    run = server.dispatch(REPOSITORY, "deploy.yml", actor="grace")
+    server.wait_for(lambda: run.status == "completed")
+    row = port.verdict(document("init", "deploy", teardown={"before": True}))
+    assert (row.verdict, row.category, row.code) == ("unknown", "infrastructure", 3)
+    assert f"run {run.run_id}" in row.error
+    assert "started by grace" in row.error
+    assert "replace_existing: true" in row.error
+    assert len(server.runs(REPOSITORY)) == 1
+    row = port.verdict(document("deploy", teardown={"before": True}, replace_existing=True))
+    assert row.verdict == "passed", row
+    assert [one.workflow.path.rpartition("/")[2] for one in server.runs(REPOSITORY)] == [
+        "deploy.yml", "teardown.yml", "deploy.yml", "teardown.yml"
+    ]  # fmt: skip
+
+
+def test_a_deployment_of_ours_that_was_left_is_known_again(server: GitHubServer, port: Port) -> None:
+    planted = server.plant(Fails("teardown.yml"))
+    assert port.verdict(document("deploy")).code == 4
+    planted.remove()
+    for file in port.folder.glob(".seatrial/ledger/*"):
+        file.unlink()  # the ledger is lost, and with it whose the deployment is; the history is not
+    for lease in (port.folder / "xdg").rglob("*.yml"):
+        lease.unlink()
+    row = port.verdict(document("deploy", teardown={"before": True}))
+    assert row.verdict == "passed", row
+    assert "a deployment of the trial" in port.told()
+
+
+def test_what_others_deployed_over_ours_is_left_to_them(server: GitHubServer, port: Port) -> None:
+    over = {"step": "custom_command", "custom_command": "touch deployed; while [ ! -e go ]; do sleep 0.02; done"}
+    process = port.start("run", port.write("trial.json", document("deploy", over)), "--format", "none")
+    until((port.folder / "deployed").exists, "the deployment")
+    run = server.dispatch(REPOSITORY, "deploy.yml", actor="grace")
+    server.wait_for(lambda: run.status == "completed")
+    (port.folder / "go").touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "deployed over ours" in port.told()
+    assert conclusions(server, "teardown.yml") == []
+
+
+def test_a_command_can_say_what_stands(server: GitHubServer, port: Port) -> None:
+    told = document("deploy", standing={"command": "echo production of grace, since Tuesday"})
+    row = port.verdict(told)
+    assert (row.verdict, row.code) == ("unknown", 3)
+    assert "production of grace, since Tuesday" in row.error
+    assert port.verdict(document("deploy", standing={"command": ["true"]})).verdict == "passed"
+    row = port.verdict(document("deploy", standing={"command": "echo no cloud >&2; exit 7"}))
+    assert (row.verdict, "ended with 7: no cloud" in row.error) == ("unknown", True)
+
+
+# Interrupted, killed
+
+
+def test_ctrl_c_cancels_the_run_and_tears_down(server: GitHubServer, port: Port) -> None:
+    server.plant(RunsForEver("deploy.yml"))
+    process = port.start("run", port.write("trial.json", document("deploy")), "--format", "none")
+    server.wait_for(lambda: [run for run in server.runs(REPOSITORY) if run.status == "in_progress"])
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert conclusions(server) == ["cancelled"]
+    assert conclusions(server, "teardown.yml") == ["success"]
+    assert port.left() == []
+
+
+# At plan time
+
+
+def wrong(*steps: Document | str, **more: Any) -> Document:
+    return document(*steps, **more)
+
+
+@pytest.fixture
+def checkout(port: Port) -> Path:
+    """The project's folder is a checkout of the repository."""
+    import subprocess
+
+    for path, text in FILES.items():
+        (port.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (port.folder / path).write_text(text)
+    commands: Sequence[Sequence[str]] = [
+        ["init", "-q", "-b", "main"],
+        ["remote", "add", "origin", f"https://github.com/{REPOSITORY}.git"],
+        ["add", ".github"],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "first"],
+    ]
+    for command in commands:
+        subprocess.run(["git", "-C", str(port.folder), *command], check=True)
+    return port.folder
+
+
+def test_wrong_inputs_are_found_when_the_document_is_read(port: Port, checkout: Path) -> None:
+    deploy = {"inputs": {"worker": 2, "size": "huge", "workers": "${{ parameters.workers }}"}}
+    told = document("deploy", dispatching(workflow="deplay.yml"), deploy=deploy, token="ghp_literal")
+    told["test_suites"]["trial"]["parameters"] = {"workers": "many"}
+    path = port.folder / "trial.json"
+    path.write_text(json.dumps(told, indent=1))
+    done = port.seatrial("check", path)
+    assert done.returncode == 2
+    lines = path.read_text().splitlines()
+    at = {name: number for number, line in enumerate(lines, 1) for name in ("worker", "size") if f'"{name}":' in line}
+    text = done.stdout + done.stderr
+    assert re.search(rf":{at['worker']}:\d+: .*has no input 'worker'\n\s+did you mean 'workers'", text), text
+    assert re.search(rf":{at['size']}:\d+: .*'size' is not one of its options", text), text
+    assert "the input 'workers' is a number, not 'many'" in text
+    assert "there is no .github/workflows/deplay.yml at main" in text
+    assert "did you mean 'deploy.yml'?" in text
+    assert "a token does not belong into a document" in text
+    assert port.server.requests == []
+
+
+def test_a_run_that_would_wait_for_itself_is_refused(port: Port, checkout: Path) -> None:
+    ours = DEPLOY.replace("name: Deploy\n", "name: E2E\n").replace("run-name", "# run-name")
+    (checkout / ".github/workflows/e2e.yml").write_text(ours)
+    inside = {
+        "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_JOB": "app", "GITHUB_REF_NAME": "main",
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_WORKFLOW_REF": f"{REPOSITORY}/.github/workflows/e2e.yml@refs/heads/main",
+    }  # fmt: skip
+    done = Port(port.folder, port.server, more=inside).seatrial("check", port.write("trial.json", document("deploy")))
+    assert done.returncode == 2, done.stdout
+    assert "would wait for ever: it asks for the concurrency group 'deploy-acme/notes'" in done.stdout + done.stderr
+    assert "rename one of the groups" in done.stdout + done.stderr
+    assert port.seatrial("check", port.folder / "trial.json").returncode == 0
+
+
+# Pushed, and visible
+
+
+def test_a_pushed_commit_is_waited_for_and_one_that_is_not_is_said(
+    server: GitHubServer, port: Port, checkout: Path
+) -> None:
+    row = port.verdict(document("deploy"))
+    assert row.verdict == "passed", row
+    assert "was not pushed to main" in port.told()
+
+
+def test_a_branch_that_is_late_is_waited_for(server: GitHubServer, port: Port) -> None:
+    repository = server._forge.repositories[REPOSITORY]
+    server.plant(LateRefs(looks=2))
+    repository.commit({"new.txt": "new"}, branch="feature")
+    told = document("deploy", ref="feature")
+    row = port.verdict(told)
+    assert row.verdict == "passed", row
+    row = port.verdict(document("deploy", ref="nowhere", deploy={"deadlines": {**DEADLINES, "visible": 0.5}}))
+    assert (row.verdict, "has no 'nowhere' that the API shows" in row.error) == ("unknown", True), row
