@@ -12,6 +12,7 @@ from tests.links.test_tcp import closed_port
 
 from seatrial.checks.ssh_key import SshKey
 from seatrial.errors import CannotTell
+from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation
 
@@ -76,6 +77,26 @@ def test_what_says_nothing_of_the_key_is_unknown(tmp_path: Path, name: str, node
     (tmp_path / "text").write_text("no key")
     one = seen(tmp_path, {"key": name, "login": "refused"}, **node)
     assert (one.verdict, why in one.why) == ("unknown", True), one.why
+
+
+def test_the_identity_that_the_nodes_own_link_has_seen_first_has_to_stay(tmp_path: Path) -> None:
+    async def main() -> tuple[Observation, Observation]:
+        async with serving(tmp_path) as server:
+            ctx, node = FakeContext(tmp_path, n11=well()), server.node(known_host="", accept=True)
+            link = SSHLink(node)
+            ctx._nodes["n11"], ctx.links["n11"] = node, link  # type: ignore[assignment]
+            await link.run("true")
+            await link.close()
+            before = await SshKey(key="old", login="refused").observe(ctx)  # type: ignore[arg-type]
+            await server.crash()
+            server.host_key = asyncssh.generate_private_key("ssh-ed25519")
+            await server.start()
+            return before, await SshKey(key="old", login="refused").observe(ctx)  # type: ignore[arg-type]
+
+    key(tmp_path)
+    before, after = asyncio.run(asyncio.wait_for(main(), 30))
+    assert before.verdict == "passed"
+    assert (after.verdict, "another identity" in after.why) == ("unknown", True), after
 
 
 def test_a_machine_to_go_through_that_refuses_us_has_not_refused_the_key(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ class SshKey:
         door = {**node.ssh, "key": str(ctx.document_folder / self.key), "agent": False, "become": False}
         if self.user:
             door["user"] = self.user
+        own = ctx.link(node)
+        if isinstance(own, SSHLink) and own.known_host:  # accepted when it was seen first: another machine is none
+            door["known_host"] = own.known_host
         link = SSHLink(Node(name=node.name, ssh=door), login_timeout=self.timeout)
         try:
             return await link.lets_in()
