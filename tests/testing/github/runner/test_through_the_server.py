@@ -68,6 +68,39 @@ jobs:
 """
 
 
+AGAIN = """\
+on: workflow_dispatch
+jobs:
+  build:
+    runs-on: x
+    strategy: {fail-fast: false, matrix: {n: [1, 2]}}
+    outputs: {made: "${{ steps.s.outputs.made }}"}
+    steps:
+      - id: s
+        run: |
+          echo "made=n${{ matrix.n }} in ${{ github.run_attempt }}" >> "$GITHUB_OUTPUT"
+          test ${{ matrix.n }} = 1 -o "$GITHUB_RUN_ATTEMPT" = 2
+  call:
+    uses: ./.github/workflows/called.yml
+    with: {word: kept}
+  after:
+    needs: [build, call]
+    runs-on: x
+    steps: [{run: 'echo "told ${{ needs.build.outputs.made }} and ${{ needs.call.outputs.said }}"'}]
+"""
+CALLED = """\
+on:
+  workflow_call:
+    inputs: {word: {type: string}}
+    outputs: {said: {value: "${{ jobs.say.outputs.said }}"}}
+jobs:
+  say:
+    runs-on: x
+    outputs: {said: "${{ steps.s.outputs.said }}"}
+    steps: [{id: s, run: 'echo "said=${{ inputs.word }} of $GITHUB_RUN_ATTEMPT" >> $GITHUB_OUTPUT'}]
+"""
+
+
 class Client:
     """GitHub's API, as a client asks it."""
 
@@ -109,7 +142,10 @@ def client(tmp_path: Path) -> Iterator[Client]:
     with GitHubServer(WorkflowRunner(folder=tmp_path / "jobs", grace=QUICK)) as server:
         server.add_repository(
             "acme/notes",
-            files={".github/workflows/deploy.yml": DEPLOY, ".github/workflows/slow.yml": SLOW},
+            files={
+                f".github/workflows/{name}.yml": text
+                for name, text in {"deploy": DEPLOY, "slow": SLOW, "again": AGAIN, "called": CALLED}.items()
+            },
             secrets={"KEY": "a-key-of-nobody"},
             environments={"production": {"variables": {"WHERE": "the north"}}},
         )
@@ -158,6 +194,32 @@ def test_runs_of_one_group_are_executed_one_after_another(client: Client) -> Non
     assert max(job["completed_at"] for job in client.jobs(first).values()) <= min(
         job["started_at"] for job in client.jobs(second).values()
     )
+
+
+def test_only_failed_jobs_and_what_needs_them_are_run_again(client: Client) -> None:
+    run = client.dispatch("again.yml")
+    assert client.ended(run)["conclusion"] == "failure"
+    first = client.jobs(run)
+    assert {name: job["conclusion"] for name, job in first.items()} == {
+        "build (1)": "success",
+        "build (2)": "failure",
+        "call / say": "success",
+        "after": "skipped",
+    }
+    client.http.post(f"actions/runs/{run}/rerun-failed-jobs").raise_for_status()
+    ended = client.until(run, lambda found: found["run_attempt"] == 2 and found["status"] == "completed")
+    assert ended["conclusion"] == "success"
+    assert "told n2 in 2 and kept of 1" in client.log(client.jobs(run)["after"])
+
+
+def test_jobs_speak_to_a_server_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    with GitHubServer(WorkflowRunner(folder=tmp_path / "jobs"), tls=True) as server:
+        server.add_repository("acme/notes", files={".github/workflows/deploy.yml": DEPLOY}, secrets={"KEY": "a key"})
+        run = server.dispatch("acme/notes", "deploy.yml", inputs={"id": "tls"})
+        server.wait_for(lambda: run.status == "completed")
+        told = "\n".join(line for job in run.last.jobs for step in job.steps for line in step.lines)
+    assert run.conclusion == "success", told
+    assert "status is in_progress" in told
 
 
 def test_nothing_outlives_the_server(tmp_path: Path) -> None:
