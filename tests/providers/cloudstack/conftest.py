@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import pytest
+from tests.testing.cloudstack.calls import named
 
 from seatrial.testing.cloudstack import CloudStackServer, PodmanMachines
-
-
-@contextlib.contextmanager
-def named(server: CloudStackServer) -> Iterator[CloudStackServer]:
-    """The server in the environment, as `cs` looks for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        yield server
 
 
 @pytest.fixture(scope="module")

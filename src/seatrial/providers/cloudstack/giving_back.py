@@ -17,6 +17,9 @@ SETTLED = 120.0
 """Seconds in which what was destroyed is out of the lists, and another's change of a machine is over."""
 
 
+BUSY = ("Starting", "Stopping", "Migrating")
+"""States in which CloudStack refuses to destroy a machine: somebody's job goes on."""
+
 BELIEVED = 10.0
 """Seconds after which a machine is left behind that is as steady as if nobody had asked for its end."""
 
@@ -38,12 +41,24 @@ async def machine_gone(cloud: Cloud, name: str, id: str, deadline: float) -> Non
     """Destroy and expunge the machine of this name with its disks, and the disks that were made for it; return when no
     list shows them. `id` is asked for too where it is known: lists may be late."""
     require_ours(name)
-    ids = {str(one["id"]) for one in await machines_named(cloud, name)} | ({id} if id else set())
+    ids = {str(one["id"]) for one in await _steady(cloud, name)} | ({id} if id else set())
     for one in sorted(ids):
         await _destroyed(cloud, one, deadline)
     for disk in await disks_named(cloud, name):
         await _disk_gone(cloud, disk, deadline)
     await _unlisted(cloud, name)
+
+
+async def _steady(cloud: Cloud, name: str) -> list[dict[str, Any]]:
+    """The machines of this name when no job goes on over them, or has for too long."""
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + SETTLED, 0.1
+    while True:
+        found = await machines_named(cloud, name)
+        if clock() > end or not any(one.get("state") in BUSY for one in found):
+            return found
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 2.0)
 
 
 def require_ours(name: str) -> None:

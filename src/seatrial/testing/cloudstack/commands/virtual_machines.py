@@ -175,6 +175,7 @@ async def destroy_virtual_machine(call: Call) -> dict[str, object]:
 
     async def work() -> dict[str, object]:
         told = told_machine(call.cloud, machine)
+        _require(machine, "destroy", "Running", "Stopped", "Error", "Destroyed")
         if machine.name in call.cloud.plants.keeps or machine.display in call.cloud.plants.keeps:
             return {"virtualmachine": told}
         async with machine.busy:

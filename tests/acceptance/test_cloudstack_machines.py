@@ -1,0 +1,75 @@
+"""Virtual machines of a CloudStack through the real command: a real etcd on them, and runs that are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.acceptance.containers_project import SERVICE
+from tests.acceptance.harness import Harbour, assert_clean_leaves_nothing, kill_at_records, suite, until
+from tests.testing.cloudstack.calls import catalog, client, named
+
+from seatrial.testing.cloudstack import CloudStackServer, PodmanMachines
+
+pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
+
+CLASSIC = Path(__file__).resolve().parents[2] / "examples" / "etcd" / "classic.yaml"
+SETTINGS = '[providers.cloudstack]\ntemplate = "debian-12"\noffering = "small"\n'
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudStackServer]:
+    with CloudStackServer(PodmanMachines(folder=tmp_path_factory.mktemp("machines"))) as server, named(server):
+        yield server
+
+
+def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_cloudstack(
+    harbour: Harbour, cloud: CloudStackServer
+) -> None:
+    (harbour.folder / "seatrial.toml").write_text(SETTINGS)
+    asked = ("--on", "cloudstack", "--run-test", "cloudstack-workflow-etcd_leader_crashed")
+    done = harbour.seatrial("run", CLASSIC, *asked, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [row["verdict"] for row in harbour.results()["results"]] == ["passed"]
+    assert [given.get("forced") for command, given in cloud.cloud.calls if command == "stopVirtualMachine"] == ["true"]
+    assert not cloud.cloud.machines
+    assert not cloud.cloud.volumes
+    assert harbour.left() == []
+    files = [file for file in harbour.folder.rglob("*") if file.is_file()]
+    assert [file for file in files if cloud.secret.encode() in file.read_bytes()] == []
+
+
+@pytest.fixture
+def stranger(cloud: CloudStackServer) -> Iterator[str]:
+    """A machine that is somebody else's."""
+    caller = client(cloud)
+    made = caller.deployVirtualMachine(**catalog(caller), name="somebody-else", startvm=False)["virtualmachine"]
+    yield made["id"]
+    assert made["id"] in cloud.cloud.machines
+    caller.destroyVirtualMachine(id=made["id"], expunge=True)
+
+
+def one_machine(harbour: Harbour) -> list[object]:
+    """A project with a document of one machine with a disk; the arguments of `run`."""
+    (harbour.folder / "seatrial.toml").write_text(SETTINGS)
+    more = {"parameters": {"cluster_size": 1, "data_volumes_per_node": 1}, "system": SERVICE}
+    return [harbour.write("trial.json", suite("init", "deploy", "destroy", provider="cloudstack", **more))]
+
+
+def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_destroy(
+    tmp_path: Path, cloud: CloudStackServer, stranger: str
+) -> None:
+    def left(harbour: Harbour) -> list[str]:
+        disks = [one.name for one in cloud.cloud.volumes.values() if one.kind == "DATADISK"]
+        return [one.name for one in cloud.cloud.machines.values() if one.id != stranger] + disks
+
+    # The third record says that the machine is made; a run that ends by itself has five.
+    assert kill_at_records(tmp_path, one_machine, [left, Harbour.left], when="after", first=3, step=3) == 1
+    harbour = Harbour(tmp_path / "between")
+    harbour.folder.mkdir()
+    process = harbour.start("run", *one_machine(harbour), "--format", "none")
+    until(lambda: left(harbour), "the machine that is being made")
+    process.kill()
+    process.communicate(timeout=60)
+    assert_clean_leaves_nothing(harbour, [left, Harbour.left], "killed while CloudStack made the machine")
