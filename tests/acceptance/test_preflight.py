@@ -196,7 +196,7 @@ def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(
     assert re.fullmatch(r"FAILED exit=1 passed=1 failed=1 skipped=2 \S+s", first)
     assert re.fullmatch(r"failed quality/mypy \(\S+s\)", rest[0])
     assert rest[1] == "  app/views.py:45: error: Incompatible types in assignment [assignment]"
-    assert Path(rest[2].removeprefix("  log: ")).is_file()
+    assert (harbour.folder / rest[2].removeprefix("  log: ")).is_file()
     assert rest[3] == "  again: seatrial preflight other.json --only quality/mypy"
     assert rest[4:] == ["skipped: quality/pytest, integration/migrations"]
     again = subprocess.run(
@@ -504,3 +504,25 @@ def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: 
         if line.strip() and "runs/" not in line:
             assert re.sub(r"\d\S*s\b", "", line).strip() in re.sub(r"\d\S*s\b", "", shown)
     assert "1 running" in shown
+
+
+def test_the_short_form_names_files_from_here_and_explains_the_cache(harbour: Harbour) -> None:
+    (harbour.folder / "web" / "src").mkdir(parents=True)
+    (harbour.folder / "web" / "src" / "a.ts").write_text("x")
+    whole = harbour.folder / "web" / "src" / "a.ts"
+    checks = {
+        "near": {"run": "echo 'src/a.ts:3:1: error: bad'; exit 1", "cwd": "web"},
+        "whole": {"run": f"echo '{whole}:4: error: worse'; exit 1"},
+        "plain": {"run": "echo one; echo two; exit 3"},
+        "good": {"run": "true", "inputs": ["web/**"]},
+    }
+    environment = {**harbour.environment, "SEATRIAL_CACHE_DIR": str(harbour.folder / "cache")}
+    done = said(harbour, pipeline({"a": checks}), "--format", "compact", "--explain", env=environment)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("FAILED exit=1 passed=1 failed=3 ")
+    assert "  web/src/a.ts:3: error: bad" in lines
+    assert "  web/src/a.ts:4: error: worse" in lines
+    at = lines.index("  the command ended with 3")
+    assert lines[at + 1 : at + 3] == ["  one", "  two"]
+    assert "  not from the cache: no result of it was kept yet, and what does not pass is never kept" in lines
+    assert all(line.startswith("  log: .seatrial/runs/") for line in lines if line.startswith("  log:"))

@@ -104,3 +104,29 @@ def test_a_folder_stands_for_the_documents_in_it(seatrial: Command, project: Pat
     done = seatrial("list", "empty")
     assert done.returncode == 2
     assert "empty: there is no document" in done.stderr
+
+
+def test_check_takes_pipelines_too_and_tells_all_problems_of_all_documents(
+    seatrial: Command, document: Path, project: Path
+) -> None:
+    (project / "pipeline.yaml").write_text(
+        "pipeline: {name: Shop, stages: {a: {checks: {x: {run: echo}, y: {run: y}}}}}\n"
+    )
+    alone = seatrial("check")
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout == "pipeline Shop: 2 checks in 1 stage: no problems found, nothing was started\n"
+    both = seatrial("check", document, "pipeline.yaml")
+    assert both.stdout.splitlines() == [
+        "2 suites with 4 steps in 1 document: no problems found, nothing was started",
+        "pipeline Shop: 2 checks in 1 stage: no problems found, nothing was started",
+    ]
+    data = json.loads(seatrial("check", document, "pipeline.yaml", "--format", "json").stdout)
+    assert [len(data["suites"]), [one["name"] for one in data["pipelines"]]] == [2, ["Shop"]]
+
+    (project / "pipeline.yaml").write_text("pipeline: {stages: {a: {checks: {x: {rum: [true]}}}}}\n")
+    (project / "bad.json").write_text('{"test_suites": {"s": {"provider": "locall"}}}')
+    wrong = seatrial("check", "bad.json", "pipeline.yaml")
+    assert wrong.returncode == 2
+    assert "pipeline.yaml:1:" in wrong.stderr
+    assert "bad.json:1:" in wrong.stderr
+    assert "problems in 2 files" in wrong.stderr

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from seatrial.app.preflight import PreflightOptions, document_of, is_pipeline
 from seatrial.app.project import Project
+from seatrial.errors import UsageError
 from seatrial.model.scenario import Plan, StepPlan, Suite
 from seatrial.registry import Registry
+
+
+def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], list[Path]]:
+    """Scenarios and pipelines among these documents; without any, those of the project. A file that cannot be read is
+    told by who reads scenarios."""
+    if paths:
+        pipelines = [path for path in paths if path.is_file() and is_pipeline(path)]
+        return [path for path in paths if path not in pipelines], pipelines
+    try:
+        pipelines = [document_of(PreflightOptions(), project)]
+    except UsageError:  # it has none
+        pipelines = []
+    here = [path for path in pipelines if path.resolve().is_relative_to(project.folder.resolve())]
+    named = project.settings.value("scenarios") or (project.folder / "scenarios").is_dir()
+    return (project.scenarios() if named or not here else []), here
 
 
 def powers_of(suite: Suite, registry: Registry) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from seatrial.cli.parser import Arguments, Command, Parser, format_argument
 from seatrial.cli.running import options_of, selecting_arguments
@@ -58,11 +59,31 @@ def _row(suite: Suite) -> tuple[str, str, str, str]:
 
 def check(arguments: Arguments) -> int:
     """Validate and plan; every problem of every file is told."""
-    from seatrial.app.plans import check_data
+    from seatrial.app.plans import check_data, documents_of
+    from seatrial.app.project import find
+    from seatrial.errors import DocumentError, Problem
 
-    plan, project, registry = _plan(arguments)
+    scenarios, pipelines = documents_of(arguments.paths, find())
+    arguments.paths = scenarios if arguments.paths else []
+    outlines: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for path in pipelines:
+        try:
+            outlines.append(_outline(path))
+        except DocumentError as error:
+            problems += error.problems
+    if pipelines and not scenarios:
+        if problems:
+            raise DocumentError(problems)
+        return _tell_pipelines(outlines, arguments)
+    try:
+        plan, project, registry = _plan(arguments)
+    except DocumentError as error:
+        raise (DocumentError([*problems, *error.problems]) if problems else error) from None
+    if problems:
+        raise DocumentError(problems)
     if arguments.format == "json" and plan.suites:
-        _print_json(check_data(plan, project, registry))
+        _print_json({**check_data(plan, project, registry), **({"pipelines": outlines} if outlines else {})})
         return 0
     _warn(plan)
     if not plan.suites:
@@ -77,6 +98,23 @@ def check(arguments: Arguments) -> int:
     counts = _counted(len(plan.suites), "suite"), _counted(steps, "step"), _counted(len(plan.documents), "document")
     held = "{} with {} in {}".format(*counts)
     sys.stdout.write(f"{held}{told}: no problems found, nothing was started\n")
+    return _tell_pipelines(outlines, arguments)
+
+
+def _outline(path: Path) -> dict[str, Any]:
+    from seatrial.app.preflight import PreflightOptions, outline
+
+    return outline(PreflightOptions(document=path))
+
+
+def _tell_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:
+    if arguments.format == "json":
+        _print_json({"success": True, "exit_code": 0, "problems": [], "suites": [], "pipelines": outlines})
+        return 0
+    for one in outlines:
+        checks = sum(len(stage["checks"]) for stage in one["stages"].values())
+        held = f"{_counted(checks, 'check')} in {_counted(len(one['stages']), 'stage')}"
+        sys.stdout.write(f"pipeline {one['name']}: {held}: no problems found, nothing was started\n")
     return 0
 
 
@@ -175,6 +213,7 @@ COMMANDS = {
         examples=(
             ("check", "the project's scenarios"),
             ("check failover.yaml -v", "with steps, nodes, powers, and where settings came from"),
+            ("check pipeline.yaml", "a pipeline, as `preflight` would run it"),
             ("check a.yaml --on hetzner", "would it work on another provider?"),
             ("check --format json", "for editors and CI"),
         ),

@@ -14,8 +14,8 @@ from typing import Any
 
 from seatrial.app import plans
 from seatrial.app.inspect import described, seen
-from seatrial.app.preflight import PreflightOptions, document_of, is_pipeline, outline
-from seatrial.app.project import Project, find
+from seatrial.app.preflight import PreflightOptions, outline
+from seatrial.app.project import find
 from seatrial.app.report import events_of, rendered
 from seatrial.app.run import RunOptions, plan_documents
 from seatrial.errors import DocumentError, Problem, UsageError
@@ -37,7 +37,7 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
     """What documents hold: suites of scenarios, stages and checks of pipelines; and all that is wrong in them. Without
     paths: those of the project."""
     project = find()
-    scenarios, pipelines = _sorted([inside(folder, one) for one in paths]) if paths else _of_project(project)
+    scenarios, pipelines = plans.documents_of([inside(folder, one) for one in paths], project)
     held: dict[str, Any] = {
         "project": str(project.folder),
         "suites": [],
@@ -88,23 +88,6 @@ def inside(folder: Path, path: str) -> Path:
     if not wanted.is_relative_to(project.resolve()):
         raise UsageError(f"{path!r} is not in the project {project}: this server reads and runs documents of it alone")
     return Path(path)
-
-
-def _of_project(project: Project) -> tuple[list[Path], list[Path]]:
-    scenarios: list[Path] = []
-    if project.settings.value("scenarios") or (project.folder / "scenarios").is_dir():
-        scenarios = project.scenarios()
-    try:
-        pipelines = [document_of(PreflightOptions(), project)]
-    except UsageError:  # it has none
-        pipelines = []
-    return scenarios, pipelines
-
-
-def _sorted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Scenarios and pipelines; a file that cannot be read is told by who reads scenarios."""
-    pipelines = [path for path in paths if path.is_file() and is_pipeline(path)]
-    return [path for path in paths if path not in pipelines], pipelines
 
 
 def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:

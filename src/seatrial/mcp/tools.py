@@ -168,6 +168,10 @@ class _Running:
         document: Annotated[str, Field(description="The pipeline; without it the project's.")] = "",
         only: Annotated[list[str], Field(description="Only these: `stage` or `stage/check`.")] = [],  # noqa: B006
         from_stage: Annotated[str, Field(description="This stage and those after it.")] = "",
+        changed_since: Annotated[
+            str, Field(description="A commit or branch: only what the changes since it can affect.")
+        ] = "",
+        parameters: Annotated[dict[str, Any], Field(description="Parameters over those of the document.")] = {},  # noqa: B006
         fail_fast: Annotated[bool, Field(description="Stop at the first check that did not pass.")] = False,
         on_this_machine: Annotated[bool, Field(description="No containers, whatever the document says.")] = False,
         use_cache: Annotated[bool, Field(description="Take results of checks whose inputs have not changed.")] = True,
@@ -176,7 +180,8 @@ class _Running:
         with _told():
             path = str(looking.inside(self._fleet.folder, document)) if document else ""
             options = {
-                "document": path, "only": only, "from_": from_stage, "fail_fast": fail_fast, "host": on_this_machine,
+                "document": path, "only": only, "from_": from_stage, "changed_since": changed_since,
+                "parameters": parameters, "fail_fast": fail_fast, "host": on_this_machine,
                 "cache": use_cache,
             }  # fmt: skip
             return _begun(await self._fleet.start("pipeline", options))

@@ -94,7 +94,7 @@ class Log:
         """The event that reports fold: problems with their places, the useful lines, where the log is."""
         listed = list(found)
         told: list[Mapping[str, Any]] = [
-            {"file": one.file.removeprefix(f"{INSIDE}/"), "path": self._path(one.file), "line": one.line,
+            {"file": self._named(one.file), "path": self._path(one.file), "line": one.line,
              "column": one.column, "severity": one.severity, "message": one.message}
             for one in listed[:MOST]
         ]  # fmt: skip
@@ -108,6 +108,10 @@ class Log:
             log=self._file,
             again=self._again,
         )
+
+    def _named(self, file: str) -> str:
+        """A file as people look for it: from the sources, where the tool names it by its whole path."""
+        return file.removeprefix(f"{INSIDE}/").removeprefix(f"{self._source}/")
 
     def _path(self, file: str) -> str:
         """Where the file is on this host; empty when it is not there."""

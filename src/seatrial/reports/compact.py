@@ -7,7 +7,7 @@ from pathlib import Path
 from seatrial.registry import reporter
 from seatrial.reports import words
 from seatrial.reports.document import Document
-from seatrial.reports.preflight import closing
+from seatrial.reports.preflight import closing, shown
 from seatrial.reports.stages import CheckView, PipelineView, pipeline_of
 
 USEFUL = 10
@@ -27,6 +27,9 @@ class Compact(Document):
         for check in view.checks():
             if check.red:
                 lines += self._red(check)
+            elif check.explained:
+                lines.append(f"{check.status} {check.id} ({words.seconds(check.duration)})")
+                lines += _explained(check)
         skipped = [check for check in view.checks() if check.status == "skipped"]
         if skipped and view.exit_code:
             lines.append("skipped: " + ", ".join(check.id for check in skipped))
@@ -35,16 +38,35 @@ class Compact(Document):
 
     def _red(self, check: CheckView) -> list[str]:
         lines = [f"{check.status} {check.id} ({words.seconds(check.duration)})"]
-        lines += [f"  {line}" for line in check.lines[:USEFUL]]
+        lines += _explained(check)
+        lines += [f"  {line}" for line in _useful(check)[:USEFUL]]
         more = (check.count or len(check.lines)) - USEFUL
         if more > 0:
             lines.append(f"  ... {more} more")
         if check.log:
             reports = self.options.get("reports") or ()
-            lines.append(f"  log: {Path(reports[0]).parent / check.log if reports else check.log}")
+            lines.append(f"  log: {shown(Path(reports[0]).parent / check.log) if reports else check.log}")
         if check.again:
             lines.append(f"  again: {check.again}")
         return lines
+
+
+def _explained(check: CheckView) -> list[str]:
+    taken = "from the cache" if check.cached else "not from the cache"
+    return [f"  {taken}: {line}" for line in check.explained]
+
+
+def _useful(check: CheckView) -> list[str]:
+    """Its lines; a tool that ran in a folder of its own names files from there, and whoever opens them is here."""
+    if not check.problems:
+        return list(check.lines)
+    here = f"{Path.cwd()}/"
+    lines = []
+    for one, line in zip(check.problems, check.lines, strict=False):
+        path = str(one.get("path") or "")
+        near = path.removeprefix(here) if path.startswith(here) else one["file"]
+        lines.append(near + line.removeprefix(words.one_line(one["file"], 300)) if near != one["file"] else line)
+    return lines
 
 
 def _counts(view: PipelineView) -> str:

@@ -121,7 +121,7 @@ class Preflight(Console):
             if check.again:
                 self.say(f"  again: {check.again}")
             if check.log:
-                self.say(f"  log:   {_shown(Path(root[0]).parent / check.log) if root else check.log}")
+                self.say(f"  log:   {shown(Path(root[0]).parent / check.log) if root else check.log}")
 
 
 def closing(view: PipelineView) -> list[str]:
@@ -160,7 +160,7 @@ def _why_not(check: CheckView) -> str:
     return f"skipped: {check.reason}" if check.reason else "skipped"
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as it is reached from here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

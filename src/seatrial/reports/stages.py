@@ -207,7 +207,9 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
     lines = [words.one_line(line, 300) for line in told.get("lines") or ()]
     error = words.one_line(row["error"], 300)
     if error and error not in lines:
-        yield error
-        if len(lines) == 1 and error.endswith(lines[0]):
+        last = f": {lines[-1]}" if lines else ""
+        if len(lines) == 1 and error.endswith(last):
+            yield error
             return
+        yield error.removesuffix(last)  # it stands in its place below
     yield from lines

@@ -210,7 +210,7 @@ class Visit:
             return
         before = self._cache.store.last(self._cache.name_of(self._job.name))
         if before is None:
-            self._because("no result of it was kept yet")
+            self._because("no result of it was kept yet, and what does not pass is never kept")
             return
         for line in changes(before, self._manifest) or ["its result is not in the cache any more"]:
             self._because(line)
