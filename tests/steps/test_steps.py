@@ -14,6 +14,7 @@ NAMES = [
     "custom_command",
     "deploy",
     "destroy",
+    "dispatch_workflow",
     "group",
     "init",
     "parallel",

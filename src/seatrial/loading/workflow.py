@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,8 @@ class Kind:
     node_keys: tuple[str, ...]
     needs_powers: bool
     checks_files: bool
+    checks_templates: bool
+    """It can tell of a step that still has templates in it what is wrong all the same."""
     extras: tuple[str, ...]
     child_extras: tuple[str, ...]
     allow_failure: bool = False
@@ -89,6 +91,7 @@ class Kinds:
             node_keys=() if hasattr(factory, "node_names") else tuple(key for key in _NODE_FIELDS if key in fields),
             needs_powers=hasattr(factory, "needs_powers"),
             checks_files=hasattr(factory, "check_files"),
+            checks_templates=hasattr(factory, "check_templates"),
             extras=tuple(getattr(factory, "expression_names", default)),
             child_extras=tuple(getattr(factory, "child_names", CHILD_NAMES.get(name, ()))),
             allow_failure=kind == "check" and self.registry.mark(kind, name).allow_failure,
@@ -193,6 +196,8 @@ class Workflow:
         if ready and self.problems.count == before:
             step = build(kind.factory, fields, place, self)
             self._look_further(kind, step, place)
+        elif not ready and kind.checks_templates and self.problems.count == before:
+            self._told(kind.factory.check_templates(fields, self.folder), place)
         self._selectors(kind, fields, step, place)
         if getattr(kind.factory, "into", "") == "vars" and isinstance(raw.get("values"), dict):
             self.scope.variables |= set(raw["values"])
@@ -410,8 +415,11 @@ class Workflow:
         if kind.needs_powers:
             self.result.powers.append((step, kind.name, place))
         if kind.checks_files:
-            for key, message in step.check_files(self.folder):
-                self.problem((*place, key) if key else place, message)
+            self._told(step.check_files(self.folder), place)
+
+    def _told(self, wrong: Iterable[tuple[str, str]], place: Place) -> None:
+        for key, message in wrong:
+            self.problem((*place, key) if key else place, message)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
         if made is not None and hasattr(made, "node_names"):

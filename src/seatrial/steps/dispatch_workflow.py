@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class DispatchWorkflow:
 
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
         """What the local checkout shows to be wrong, and a token that stands in the document."""
-        if self.token:  # a step that still has templates in it is not asked
+        if self.token:  # a step that still has templates in it is asked by `check_templates`
             yield "token", LITERAL
         try:
             place = self._place(folder, os.environ)
@@ -60,6 +60,34 @@ class DispatchWorkflow:
             yield "", str(error)
             return
         for path, message, hint in wrong_here(place, self._draft(), os.environ):
+            yield path[0], f"{message}{hint and f' ({hint})'}"
+
+    @classmethod
+    def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
+        """The same of a step that still has templates in it: all that does not hang on them."""
+        texts = {key: str(fields.get(key) or "") for key in ("workflow", "repository", "api_url", "ref")}
+        inputs, token = fields.get("inputs") or {}, str(fields.get("token") or "")
+        if token and not _later(token):
+            yield "token", LITERAL
+        if not texts["workflow"] or not isinstance(inputs, Mapping) or any(map(_later, texts.values())):
+            return
+        later = frozenset(name for name, value in inputs.items() if _later(value))
+        known = {name: value for name, value in inputs.items() if name not in later}
+        correlation = str(fields.get("correlation_input") or "")
+        step = cls(
+            workflow=texts["workflow"],
+            inputs=known,
+            repository=texts["repository"],
+            api_url=texts["api_url"],
+            ref=texts["ref"],
+            correlation_input="" if _later(correlation) else correlation,
+        )
+        try:
+            place = step._place(folder, os.environ)
+        except UsageError as error:
+            yield "", str(error)
+            return
+        for path, message, hint in wrong_here(place, replace(step._draft(), later=later), os.environ):
             yield path[0], f"{message}{hint and f' ({hint})'}"
 
     async def run(self, ctx: Context) -> Outputs:
@@ -75,7 +103,7 @@ class DispatchWorkflow:
         try:
             order = self._order(place)
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
-            if wrong := await wrong_there(forge, place, self._draft(), environment):
+            if wrong := await wrong_there(forge, place, self._draft(), environment, ctx.log):
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
             id = f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
             prepared = await ready(forge, order, id)
@@ -114,3 +142,8 @@ class DispatchWorkflow:
             deadlines=self.deadlines,
             limits=self.limits,
         )
+
+
+def _later(value: object) -> bool:
+    """Whether a value is filled in when the step runs."""
+    return isinstance(value, str) and "$" in value

@@ -11,6 +11,7 @@ from typing import Any
 from seatrial.errors import nearest
 from seatrial.links.actions.concurrency import judge
 from seatrial.links.actions.inputs import wrong_inputs
+from seatrial.links.actions.values import Unknown
 from seatrial.links.actions.workflow import Workflow, WorkflowError, read_workflow
 from seatrial.links.forge import Absent, Forge
 from seatrial.links.workflow_runs.order import short
@@ -25,6 +26,9 @@ Wrong = tuple[tuple[str, ...], str, str]
 """The key that is wrong, what is wrong with it, and a hint."""
 
 Read = Callable[[str], str | None]
+
+Log = Callable[[str, str], None]
+"""A text and its level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +105,27 @@ def _inputs(workflow: Workflow, draft: Draft, where: str) -> Iterator[Wrong]:
 
 
 def collisions(
-    place: Place, draft: Draft, read: Read, environment: Mapping[str, str], *, ours: Read | None = None
+    place: Place,
+    draft: Draft,
+    read: Read,
+    environment: Mapping[str, str],
+    *,
+    ours: Read | None = None,
+    doubts: list[str] | None = None,
 ) -> Iterator[Wrong]:
-    """The concurrency groups for which the run would wait for ever, because we hold them."""
+    """The concurrency groups for which the run would wait for ever, because we hold them; `doubts` is added to: what
+    could hide one and cannot be told."""
     try:
         judgement = judge(
             repository=place.repository,
             path=draft.path,
             ref=place.ref,
-            inputs=dict(draft.inputs),
+            inputs={
+                **draft.inputs,
+                **{name: Unknown(f"inputs.{name}", "it is known when the run is dispatched") for name in draft.later},
+                # No other run has it: a group that is made with it is nobody else's.
+                draft.correlation_input or "correlation_id": "(the id of this dispatch)",
+            },
             read=read,
             read_ours=ours,
             environment=environment,
@@ -117,6 +133,8 @@ def collisions(
         )
     except WorkflowError:
         return  # what is wrong with the file was said already
+    if doubts is not None:
+        doubts += judgement.doubts
     for one in judgement.collisions:
         problem = one.problem()
         yield ("workflow",), f"{problem.file}:{problem.line}: {problem.message}", problem.hint
@@ -131,8 +149,11 @@ def _event(environment: Mapping[str, str]) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-async def wrong_there(forge: Forge, place: Place, draft: Draft, environment: Mapping[str, str]) -> list[Wrong]:
-    """The same by the files that the forge has at the ref; they are fetched as they are asked for."""
+async def wrong_there(
+    forge: Forge, place: Place, draft: Draft, environment: Mapping[str, str], log: Log
+) -> list[Wrong]:
+    """The same by the files that the forge has at the ref; they are fetched as they are asked for. What of the groups
+    cannot be told is logged."""
     texts: dict[str, str | None] = {}
     missed: set[str] = set()
 
@@ -142,17 +163,21 @@ async def wrong_there(forge: Forge, place: Place, draft: Draft, environment: Map
         return texts.get(path)
 
     found: list[Wrong] = []
+    doubts: list[str] = []
     for _ in range(ROUNDS):
         missed.clear()
+        doubts.clear()
         if (text := read(draft.path)) is not None:
             where = f"{draft.path} at {place.ref} of {place.repository}"
-            found = [*wrong_in(text, draft, where), *collisions(place, draft, read, environment)]
+            found = [*wrong_in(text, draft, where), *collisions(place, draft, read, environment, doubts=doubts)]
         elif draft.path in texts:
             return [(("workflow",), f"{place.repository} has no {draft.path} at {place.ref}", "push it")]
         if not missed:
             break
         for path in sorted(missed):
             texts[path] = await _text(forge, path, place.ref)
+    for doubt in doubts:
+        log(f"whether {draft.path} would wait for the run that waits for it: {doubt}", "warning")
     return found
 
 

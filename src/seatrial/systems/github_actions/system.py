@@ -187,7 +187,7 @@ class GithubActions(Declared):
         problems: list[str] = []
         for key in ("deploy", "teardown"):
             draft = planned.draft_of(getattr(self._settings, key), ctx.suite.parameters, environment)
-            for path, message, hint in await wrong_there(forge, place, draft, environment):
+            for path, message, hint in await wrong_there(forge, place, draft, environment, ctx.log):
                 problems.append(f"{'.'.join((key, *path))}: {message}{hint and f' ({hint})'}")
         if problems:
             raise UsageError("; ".join(problems))
