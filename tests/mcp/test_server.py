@@ -250,6 +250,9 @@ def test_without_leave_to_run_it_only_looks(harbour: Harbour) -> None:
             assert "without --allow-run" in (one.client.instructions or "")
             assert "run_pipeline" in await one.refused("run_pipeline")
             assert (await one.call("check_documents"))["pipelines"][0]["secrets"] == ["TOKEN"]
+            for name, key in (("pipeline", "pipeline"), ("scenario", "test_suites")):
+                (held,) = (await one.client.read_resource(f"seatrial://schema/{name}")).contents
+                assert key in json.loads(getattr(held, "text", ""))["properties"]
 
     played(play)
     assert harbour.runs() == []

@@ -160,14 +160,22 @@ def _writable(name: str, folder: Path) -> Finding:
 
 
 def _optional() -> list[Finding]:
-    return [_sql(), _etcd(), _terminal()]
+    return [
+        _extra("sql check", "sql", sqlalchemy="SQLAlchemy", psycopg="psycopg"),
+        _extra("mcp", "mcp", mcp="the MCP SDK"),
+        _extra("preflight --watch", "watch", watchfiles="watchfiles"),
+        _etcd(),
+        _terminal(),
+    ]
 
 
-def _sql() -> Finding:
-    missing = [name for name in ("sqlalchemy", "psycopg") if find_spec(name) is None]
-    tried = f"{' and '.join(missing)} cannot be imported" if missing else "SQLAlchemy and psycopg are there"
-    remedy = "pip install 'seatrial[sql]'" if missing else ""
-    return Finding(kind="optional", name="sql check", ready=not missing, tried=tried, remedy=remedy)
+def _extra(name: str, extra: str, **modules: str) -> Finding:
+    """What an extra brings: its modules, each with what it is called."""
+    missing = [module for module in modules if find_spec(module) is None]
+    there = f"{' and '.join(modules.values())} {'are' if len(modules) > 1 else 'is'} there"
+    tried = f"{' and '.join(missing)} cannot be imported" if missing else there
+    remedy = f"pip install 'seatrial[{extra}]'" if missing else ""
+    return Finding(kind="optional", name=name, ready=not missing, tried=tried, remedy=remedy)
 
 
 def _etcd() -> Finding:

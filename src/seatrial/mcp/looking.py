@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seatrial.app import plans
+from seatrial.app.init import schema_text as scenario_schema
 from seatrial.app.inspect import described, seen
 from seatrial.app.preflight import PreflightOptions, outline
+from seatrial.app.preflight import schema_text as pipeline_schema
 from seatrial.app.project import find
 from seatrial.app.report import events_of, rendered
 from seatrial.app.run import RunOptions, plan_documents
@@ -26,6 +28,9 @@ REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "jun
 HIDDEN_IN = (("artifacts", "logs"), ("artifacts", "diagnostics"))
 """Folders of a suite in which the engine has hidden every secret before it wrote; what else is among the artifacts,
 the product made."""
+
+SCHEMAS = ("pipeline", "scenario")
+"""Documents that have a JSON Schema."""
 
 _RUN = re.compile(r"last|r[0-9a-z]+")
 
@@ -92,6 +97,11 @@ def inside(folder: Path, path: str) -> Path:
 
 def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     return [asdict(problem) for problem in problems]
+
+
+def schema(what: str) -> str:
+    """The JSON Schema of `pipeline` or `scenario` documents."""
+    return pipeline_schema() if what == "pipeline" else scenario_schema()
 
 
 def named(run: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
@@ -29,7 +29,8 @@ HOW = """\
 Seatrial runs scenarios (build a system, break it, check it) and pipelines (the checks before a deploy).
 Begin with list_documents. {begin} watch_run returns what happened since a cursor; call it again with the
 cursor of its answer until `finished`. read_result says what failed, the first useful lines and where the log is;
-read_log reads more. Verdicts: passed; failed: the product did wrong; unknown: it could not be judged (a tool is
+read_log reads more. The resources seatrial://schema/pipeline and seatrial://schema/scenario say what may stand in a
+document. Verdicts: passed; failed: the product did wrong; unknown: it could not be judged (a tool is
 missing, the infrastructure broke), which is never a pass. Exit codes: 0 passed, 1 failed, 3 unknown, 4 something was
 left behind, 5 nothing ran."""
 
@@ -59,7 +60,21 @@ def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
     running: list[Callable[..., Any]] = [starts.run_pipeline, starts.run_scenarios, starts.stop_run]
     for tool in running if allow_run else ():
         server.add_tool(tool, annotations=STARTS)
+    for what in looking.SCHEMAS:
+        server.resource(
+            f"seatrial://schema/{what}",
+            name=f"{what} schema",
+            mime_type="application/schema+json",
+            description=f"The JSON Schema of {what} documents, with what the project's plugins add.",
+        )(_schema_of(what))
     return server
+
+
+def _schema_of(what: str) -> Callable[[], Awaitable[str]]:
+    async def read() -> str:
+        return await _aside(looking.schema, what)
+
+    return read
 
 
 @contextmanager
