@@ -66,6 +66,29 @@ def test_machines_are_recognised_by_their_addresses_and_powered(cloud):
     assert stops == ["true"]
 
 
+def test_states_that_are_asked_for_at_once_are_one_question_and_none_is_older_than_its_asker(cloud):
+    machines = [deployed(cloud, f"notes-{number}") for number in range(5)]
+
+    async def scenario():
+        provider = CloudStack({})
+        nodes = await provider.adopt([at(one, one["name"]) for one in machines])
+        cloud.cloud.calls.clear()
+        first = asyncio.ensure_future(provider.state(nodes[0]))
+        await asyncio.sleep(0)
+        later = [asyncio.ensure_future(provider.state(one)) for one in nodes[1:]]
+        states = await asyncio.gather(first, *later)
+        assert states == [PowerState.RUNNING] * 5
+        assert len(cloud.cloud.calls) <= 2
+        await provider.crash(nodes[0])
+        del cloud.cloud.machines[machines[1]["id"]]
+        answers = await asyncio.gather(*(provider.state(one) for one in nodes[:3]), return_exceptions=True)
+        assert answers[0::2] == [PowerState.STOPPED, PowerState.RUNNING]
+        assert isinstance(answers[1], CannotTell)
+        assert "any more" in str(answers[1])
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("settings", "known"),
     [

@@ -17,6 +17,7 @@ from seatrial.spi import Breakable, Context, Finished, Link, Powers, Readiness
 if TYPE_CHECKING:
     from seatrial.links.cloudstack import Cloud
     from seatrial.links.ssh import SSHLink
+    from seatrial.providers.cloudstack.looking import Looks
     from seatrial.providers.ssh.identity import Seen
 
 STATES = {
@@ -51,6 +52,7 @@ class CloudStack:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings: Settings = settings_of(settings)
         self._cloud: Cloud | None = None
+        self._looks: Looks | None = None
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._key_pair = asyncio.Lock()
 
@@ -195,10 +197,11 @@ class CloudStack:
     async def power_reason(self, node: Node) -> str:
         """CloudStack's own word for the machine's state."""
         cloud = await self.cloud()
-        found = await cloud.list("listVirtualMachines", "virtualmachine", id=self._id(node))
-        if not found:
-            raise CannotTell(f"CloudStack has no machine {self._id(node)} any more: {node.name} was destroyed")
-        return str(found[0].get("state"))
+        if self._looks is None:
+            from seatrial.providers.cloudstack.looking import Looks
+
+            self._looks = Looks(cloud)
+        return await self._looks.at(self._id(node))
 
     async def boot_id(self, node: Node) -> str:
         """The guest kernel's own; LinkDown when it cannot be asked."""

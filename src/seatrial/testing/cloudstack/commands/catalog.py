@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatrial.testing.cloudstack.cloud import Network, told_network
 from seatrial.testing.cloudstack.commands.calling import Call, command
+from seatrial.testing.cloudstack.refusals import INTERNAL, Refused
 
 
 @command("listZones")
@@ -84,6 +85,10 @@ async def delete_network(call: Call) -> dict[str, object]:
     network = call.of(call.cloud.networks, "id")
 
     async def work() -> dict[str, object]:
+        on_it = [one.name for one in call.cloud.machines.values() if network.id in one.networks]
+        if on_it:
+            raise Refused(INTERNAL, f"Failed to delete the network {network.name}: there are machines on it: "
+                          f"{', '.join(on_it)}")  # fmt: skip
         call.cloud.networks.pop(network.id, None)
         return {"success": True}
 
