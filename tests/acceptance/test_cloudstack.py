@@ -98,7 +98,8 @@ class EveryWeb(set[str]):
 
 def test_what_a_teardown_left_is_named(harbour: Harbour, cloud: CloudStackServer) -> None:
     cloud.plants.keeps, cloud.plants.forgets_volumes = EveryWeb(), True
-    code, steps, row = run(harbour, cloud, "deploy", PROVISIONED, "destroy", LEFT)
+    looked_at = validate({"check": "cloudstack_vm", "count": 3})
+    code, steps, row = run(harbour, cloud, "deploy", looked_at, "destroy", LEFT)
     assert (code, row["category"]) == (1, "product"), row
     (kept,) = (one.name for one in cloud.cloud.machines.values())
     (disk,) = (one.name for one in cloud.cloud.volumes.values() if one.kind == "DATADISK")

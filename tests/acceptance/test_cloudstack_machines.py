@@ -68,8 +68,10 @@ def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_de
     assert kill_at_records(tmp_path, one_machine, [left, Harbour.left], when="after", first=3, step=3) == 1
     harbour = Harbour(tmp_path / "between")
     harbour.folder.mkdir()
+    cloud.plants.slow = 5.0  # so long it is starting, and CloudStack would not destroy it
     process = harbour.start("run", *one_machine(harbour), "--format", "none")
     until(lambda: left(harbour), "the machine that is being made")
     process.kill()
     process.communicate(timeout=60)
+    cloud.plants.slow = 0.0
     assert_clean_leaves_nothing(harbour, [left, Harbour.left], "killed while CloudStack made the machine")

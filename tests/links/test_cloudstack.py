@@ -41,6 +41,13 @@ def test_a_question_without_an_answer_is_asked_again_and_a_command_is_not(server
     assert server.plants.broken["*"] == 95
 
 
+def test_an_answer_that_refuses_is_an_answer(server):
+    server.plants.refuses["listZones"] = 531, "not for you"
+    with pytest.raises(CannotTell, match=r"listZones: CloudStack says \(531\): not for you"):
+        asyncio.run(connect().list("listZones", "zone"))
+    assert names(server) == ["listZones"]
+
+
 def test_what_is_not_there_is_told_apart(server):
     with pytest.raises(NoSuchThing, match=r"CloudStack says \(431\)"):
         asyncio.run(connect().do("startVirtualMachine", id="0000", deadline=5.0))

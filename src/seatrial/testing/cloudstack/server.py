@@ -144,9 +144,9 @@ class CloudStackServer:
             if work is None:
                 raise Refused(UNSUPPORTED, f"The given command '{name}' either does not exist, is not available for "
                               "user, or not available from ip address '127.0.0.1'.")  # fmt: skip
+            self.cloud.calls.append((known, {key: low[key] for key in low if key not in ("signature", "apikey")}))
             if known in self.plants.refuses:
                 raise Refused(*self.plants.refuses[known])
-            self.cloud.calls.append((known, {key: low[key] for key in low if key not in ("signature", "apikey")}))
             told: Mapping[str, object] = await work(Call(known, low, self.cloud, self._jobs))
         except Refused as error:
             return _json(name, error.answer(), error.code)

@@ -166,6 +166,7 @@ def _require(machine: Machine, verb: str, *states: str) -> None:
 async def destroy_virtual_machine(call: Call) -> dict[str, object]:
     machine = call.of(call.cloud.machines, "id")
     expunge, volumes = call.truth("expunge"), call.several("volumeids")
+    _require(machine, "destroy", "Running", "Stopped", "Error", "Destroyed")
     if expunge and call.cloud.plants.may_not_expunge:
         raise Refused(NOT_ALLOWED, "Parameter expunge can be passed by Admin only", 4365)
     own = {one.id for one in call.cloud.volumes_of(machine.id) if one.kind != "ROOT"}
@@ -175,7 +176,6 @@ async def destroy_virtual_machine(call: Call) -> dict[str, object]:
 
     async def work() -> dict[str, object]:
         told = told_machine(call.cloud, machine)
-        _require(machine, "destroy", "Running", "Stopped", "Error", "Destroyed")
         if machine.name in call.cloud.plants.keeps or machine.display in call.cloud.plants.keeps:
             return {"virtualmachine": told}
         async with machine.busy:
