@@ -86,6 +86,8 @@ def test_what_was_provisioned_wrongly_is_told_as_it_is(harbour: Harbour, cloud: 
     said = str([one for one in steps[-1]["validation_results"] if not one["passed"]])
     assert "its offering is large, expected small" in said
     assert f"it has {7 * 1024**3} bytes, expected 2GiB" in said
+    (power,) = harbour.folder.rglob("diagnostics/n11/power.txt")
+    assert power.read_text().startswith("state: running\nreason: Running\n")
     assert harbour.left() == []
 
 

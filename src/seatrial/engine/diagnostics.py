@@ -158,7 +158,7 @@ class _Collector:
         """All that its shell tells; nothing more is asked of a node that does not answer."""
         try:
             async with asyncio.timeout(ANSWER):
-                if self._places and await self._is_off(node):
+                if self._knows(node) and await self._is_off(node):
                     raise CannotTell("the node is not running")
                 await self._ctx.link(node).run(["true"], timeout=ANSWER)
         except asyncio.CancelledError:
@@ -194,9 +194,9 @@ class _Collector:
         return text
 
     async def _power(self, node: Node) -> str:
-        """As the provider knows it; of a deployer's node as the system does."""
+        """As the provider knows it; of a deployer's node that it did not recognise as the system does."""
         provider = self._trial.provider
-        if not self._places:
+        if not self._knows(node):
             health = (await self._trial.system.health(self._ctx, [node])).get(node.name)
             return f"state: {health.power if health is not None else 'not told'}\n"
         lines = [f"state: {await provider.state(node)}"]
@@ -258,6 +258,9 @@ class _Collector:
     @property
     def _places(self) -> bool:
         return self._trial.system.places_nodes
+
+    def _knows(self, node: Node) -> bool:
+        return self._places or node.adopted
 
     @property
     def _console(self) -> Console | None:
