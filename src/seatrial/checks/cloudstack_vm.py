@@ -62,7 +62,7 @@ class CloudstackVM:
             clouds.remember(ctx, "volume", disks)
         expected = self._expected()
         seen = {str(one.get("name")): self._shown(one) for one in found}
-        if (self.count is not None and len(found) != self.count) or not found:
+        if len(found) != self.count if self.count is not None else not found:
             wanted = "one at least" if self.count is None else self.count
             return failed(
                 seen, {"count": wanted, **expected}, f"there are {len(found)} such machines, expected {wanted}"
