@@ -166,6 +166,10 @@ def test_a_document_that_is_wrong_is_told_and_mended(harbour: Harbour) -> None:
         harbour.write("pipeline.json", DOCUMENT)
         watch.waits(2)
         assert "Ready to deploy!" in watch.said
+        harbour.write("pipeline.json", DOCUMENT)  # saved, and the same
+        (harbour.folder / "docs.md").write_text("y")
+        watch.waits(3)
+        assert watch.heads() == ["pipeline.json", "docs.md"]
         watch.process.send_signal(signal.SIGINT)
         assert watch.ended() == 130
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from seatrial.app.preflight import PreflightOptions, document_of, preflight, selection_of
@@ -67,6 +68,7 @@ class Watch:
         self._idle: asyncio.Task[object] | None = None
         self._runs: list[str] = []
         self._first = True
+        self._texts = {str(one): _text(str(one)) for one in (self._document.resolve(), self._project.folder / SETTINGS)}
 
     async def run(self) -> int:
         """Round after round; the code of the signal that ended it."""
@@ -74,7 +76,7 @@ class Watch:
         while True:
             folder = read.source if read else self._document.resolve().parent
             files = [self._document.resolve(), self._project.folder / SETTINGS]
-            async with Watched(folder, ignored=ignored, files=files) as watched:
+            async with Watched(folder, ignored=partial(_ignored, folder), files=files) as watched:
                 sources = Sources(folder, self._hashes(folder))
                 try:
                     while (read.source if read else folder) == folder:
@@ -188,8 +190,13 @@ class Watch:
 
     def _what(self, sources: Sources, paths: frozenset[str]) -> dict[str, Counts]:
         documents = {str(self._document.resolve()), str(self._project.folder / SETTINGS)}
-        found = {Path(path).name: Counts.DECLARED for path in paths & documents}
+        found = {Path(path).name: Counts.DECLARED for path in paths & documents if self._differs(path)}
         return {**found, **sources.changed(paths - documents)}
+
+    def _differs(self, document: str) -> bool:
+        """Whether a document has another text than when a round began with it: a change may be told twice."""
+        before, self._texts[document] = self._texts.get(document), _text(document)
+        return before != self._texts[document]
 
     def _named(self, found: Iterable[str]) -> str:
         names = sorted(found)
@@ -208,6 +215,17 @@ class Watch:
             self._idle.cancel()
         else:
             raise KeyboardInterrupt
+
+
+def _ignored(folder: Path, path: str) -> bool:
+    return ignored(os.path.relpath(path, folder))
+
+
+def _text(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
 
 
 class Signals:
