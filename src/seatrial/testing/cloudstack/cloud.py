@@ -16,6 +16,9 @@ from seatrial.testing.cloudstack.plants import Plants
 
 GIB = 1024**3
 TIME = "%Y-%m-%dT%H:%M:%S%z"
+NETWORK_OFFERING = "5b0b7b06-5d1a-4ab0-9ba7-0a5d4c3f1c01"
+"""The identifier of the one offering of networks."""
+
 CD_DRIVE = 3
 """The device number that no disk gets."""
 
@@ -212,6 +215,7 @@ def told_machine(cloud: Cloud, one: Machine) -> dict[str, object]:
     zone, template, offering = cloud.zones[one.zone], cloud.templates[one.template], cloud.offerings[one.offering]
     pairs = {"keypair": one.keypair, "keypairs": one.keypair} if one.keypair else {}
     root = next((volume for volume in cloud.volumes_of(one.id) if volume.kind == "ROOT"), None)
+    public = next((address.name for address in cloud.addresses.values() if address.machine == one.id), "")
     return {
         "id": one.id, "name": one.name, "displayname": one.display, "instancename": f"i-2-{one.id[:8]}-VM",
         "account": cloud.account, "domain": "ROOT", "created": one.created, "state": one.state, "haenable": False,
@@ -221,11 +225,12 @@ def told_machine(cloud: Cloud, one: Machine) -> dict[str, object]:
         **({"rootdeviceid": root.device} if root else {}), **pairs,
         "nic": [
             {"id": f"{one.id[:-4]}{place:04x}", "networkid": id, "networkname": cloud.networks[id].name,
-             "ipaddress": one.address, "isdefault": place == 0, "type": cloud.networks[id].kind}
+             **({"ipaddress": one.address} if one.address else {}), "isdefault": place == 0,
+             "type": cloud.networks[id].kind, "traffictype": "Guest"}
             for place, id in enumerate(one.networks) if id in cloud.networks
         ],
         "tags": one.told_tags(), "securitygroup": [], "affinitygroup": [],
-        "publicip": next((a.name for a in cloud.addresses.values() if a.machine == one.id), None),
+        **({"publicip": public} if public else {}),
     }  # fmt: skip
 
 
@@ -253,7 +258,8 @@ def told_network(cloud: Cloud, one: Network) -> dict[str, object]:
     return {
         "id": one.id, "name": one.name, "displaytext": one.name, "type": one.kind, "state": "Implemented",
         "zoneid": zone.id, "zonename": zone.name, "account": cloud.account, "domain": "ROOT", "created": one.created,
-        "tags": one.told_tags(), "service": [],
+        "networkofferingid": one.offering or NETWORK_OFFERING, "traffictype": "Guest", "tags": one.told_tags(),
+        "service": [],
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.testing.cloudstack.cloud import Network, told_network
+from seatrial.testing.cloudstack.cloud import NETWORK_OFFERING, Network, told_network
 from seatrial.testing.cloudstack.commands.calling import Call, command
 from seatrial.testing.cloudstack.refusals import INTERNAL, Refused
 
@@ -75,7 +75,7 @@ async def create_network(call: Call) -> dict[str, object]:
 @command("listNetworkOfferings")
 async def list_network_offerings(call: Call) -> dict[str, object]:
     name = "DefaultIsolatedNetworkOfferingWithSourceNatService"
-    offering = {"id": "5b0b7b06-5d1a-4ab0-9ba7-0a5d4c3f1c01", "name": name, "displaytext": name, "state": "Enabled",
+    offering = {"id": NETWORK_OFFERING, "name": name, "displaytext": name, "state": "Enabled",
                 "guestiptype": "Isolated", "isdefault": True}  # fmt: skip
     return call.listed("networkoffering", [offering] if call.get("name", name) == name else [])
 

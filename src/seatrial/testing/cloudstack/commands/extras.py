@@ -159,3 +159,13 @@ async def disassociate_ip_address(call: Call) -> dict[str, object]:
         return {"success": True}
 
     return call.job(work)
+
+
+@command("listPortForwardingRules")
+async def list_port_forwarding_rules(call: Call) -> dict[str, object]:
+    return call.listed("portforwardingrule", ())
+
+
+@command("listIpForwardingRules")
+async def list_ip_forwarding_rules(call: Call) -> dict[str, object]:
+    return call.listed("ipforwardingrule", ())
