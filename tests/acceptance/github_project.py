@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.acceptance.harness import Document, Harbour, only
 
-from seatrial.testing.github import GitHubServer, Run, Script, Scripted
+from seatrial.testing.github import GitHubServer, Planted, Run, Script, Scripted
+from seatrial.testing.github.plants import Plant
 
 REPOSITORY = "acme/notes"
 
@@ -70,6 +72,61 @@ def scripted(**scripts: Script) -> Scripted:
     """`deploy` leaves what it should, unless it is said otherwise."""
     named = {f"{name}.yml": script for name, script in scripts.items()}
     return Scripted(scripts={"deploy.yml": Script(artifacts=provisioned), **named})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One suite of a document of many: what happens to its deployment, and what has to be said of it."""
+
+    faults: Callable[[str, str], Sequence[Plant]] = lambda workflow, artifact: ()
+    """The plants, by the name of its workflow file and of its artifact."""
+    weather: Callable[[str], Sequence[Plant]] = lambda path: ()
+    """The plants, by a pattern of the paths of its repository."""
+    script: Script | None = None
+    deploy: Mapping[str, Any] = field(default_factory=dict)
+    steps: Sequence[Document | str] = ("deploy",)
+    verdict: str = "passed"
+    category: str = ""
+    said: str = ""
+    torn_down: tuple[str, ...] = ("success",)
+
+
+@dataclass
+class Fleet:
+    """Many suites, each with a repository of its own on one server, run by one command."""
+
+    server: GitHubServer
+    cases: Mapping[str, Case]
+    planted: dict[str, list[Planted]] = field(default_factory=dict)
+
+    def document(self) -> Document:
+        """Add the repositories, plant the faults, and write the suites."""
+        suites: dict[str, Any] = {}
+        assert isinstance(self.server.runner, Scripted)
+        scripts = self.server.runner.scripts
+        assert isinstance(scripts, dict)
+        for number, (name, case) in enumerate(self.cases.items()):
+            workflow, artifact, repository = f"deploy-{number}.yml", f"output-{number}", f"acme/repo-{number}"
+            files = {f".github/workflows/{workflow}": DEPLOY, ".github/workflows/teardown.yml": TEARDOWN}
+            self.server.add_repository(repository, files=files)
+            scripts[workflow] = case.script or Script(artifacts=partial(_named, artifact))
+            plants = [*case.faults(workflow, artifact), *case.weather(rf"^/repos/{repository}/")]
+            self.planted[name] = [self.server.plant(one) for one in plants]
+            deploy = {"workflow": workflow, "artifacts": [artifact], **case.deploy}
+            told = {**system(deploy=deploy), "repository": repository}
+            steps = [{"step": one} if isinstance(one, str) else one for one in case.steps]
+            steps = [{**one, "repository": repository} if one["step"] == "dispatch_workflow" else one for one in steps]
+            suites[name] = {"provider": "local", "system": told, "workflow": steps}
+        return {"test_suites": suites}
+
+    def runs(self, name: str, workflow: str = "") -> list[str | None]:
+        """How the runs of a suite's repository ended, of the deployment or of one workflow."""
+        number = list(self.cases).index(name)
+        return [run.conclusion for run in self.server.runs(f"acme/repo-{number}", workflow or f"deploy-{number}.yml")]
+
+
+def _named(artifact: str, run: Run) -> Mapping[str, Mapping[str, object]]:
+    return {artifact: provisioned(run)["provision-output"]}
 
 
 def system(**more: Any) -> Document:

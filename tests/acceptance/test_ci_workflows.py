@@ -6,7 +6,6 @@ import json
 import re
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from tests.acceptance.github_project import (
     DEPLOY,
     FILES,
     REPOSITORY,
+    Case,
+    Fleet,
     Port,
     artifacts,
     dispatching,
@@ -44,7 +45,6 @@ from seatrial.testing.github import (
     RateLimited,
     RunsForEver,
     Script,
-    Scripted,
     SecondaryLimit,
     ServerErrors,
     TimesOut,
@@ -66,12 +66,6 @@ def port(server: GitHubServer, tmp_path: Path) -> Port:
 
 
 WANTED = '127.0.0.1 127.0.0.3 ["web", "worker1", "worker2"]'
-
-
-def scripts(server: GitHubServer) -> dict[str, Script]:
-    assert isinstance(server.runner, Scripted)
-    assert isinstance(server.runner.scripts, dict)
-    return server.runner.scripts
 
 
 def conclusions(server: GitHubServer, workflow: str = "deploy.yml") -> list[str | None]:
@@ -97,95 +91,127 @@ def test_what_the_workflow_leaves_becomes_outputs_and_nodes_and_the_teardown_run
     assert port.left() == []
 
 
-@dataclass(frozen=True)
-class Plant:
-    """A fault, and what has to be said of it."""
-
-    faults: tuple[Any, ...]
-    verdict: str
-    category: str
-    said: str
-    code: int
-    deploy: tuple[tuple[str, Any], ...] = ()
-    torn_down: bool = True
-    script: Script | None = None
-
-
-PLANTS = {
-    "the workflow fails": Plant(
-        (Fails("deploy.yml", job="app", step="Build", message="no space left on device"),),
-        "failed", "product", r"job 'app', step 'Build': .*no space left on device", 1,
+CASES = {
+    "fails": Case(
+        faults=lambda workflow, artifact: [Fails(workflow, job="app", step="Build", message="no space left on device")],
+        verdict="failed", category="product", said=r"job 'app', step 'Build': .*no space left on device",
     ),
-    "it times out": Plant((TimesOut("deploy.yml"),), "failed", "timeout", r"took too long: job 'app'", 1),
-    "it never ends": Plant(
-        (RunsForEver("deploy.yml"),), "failed", "timeout", r"did not end within 1.5 s: 'provision' goes on", 1,
-        (("deadlines", SHORT),),
+    "times_out": Case(
+        faults=lambda workflow, artifact: [TimesOut(workflow)],
+        verdict="failed", category="timeout", said=r"took too long: job 'app'",
     ),
-    "somebody cancels it": Plant(
-        (CancelledBySomebody("deploy.yml", after=0.2),), "unknown", "infrastructure",
-        r"was cancelled by somebody, not by this", 3, script=Script(ends=False),
+    "never_ends": Case(
+        faults=lambda workflow, artifact: [RunsForEver(workflow)], deploy={"deadlines": SHORT},
+        verdict="failed", category="timeout", said=r"did not end within 1.5 s: 'provision' goes on",
     ),
-    "it is queued for ever": Plant(
-        (QueuedForEver("deploy.yml"),), "unknown", "timeout", r"did not begin within 1.5 s", 3,
-        (("deadlines", SHORT),), torn_down=False,
+    "cancelled": Case(
+        faults=lambda workflow, artifact: [CancelledBySomebody(workflow, after=0.2)], script=Script(ends=False),
+        verdict="unknown", category="infrastructure", said=r"was cancelled by somebody, not by this",
     ),
-    "no artifact": Plant(
-        (ArtifactMissing("provision-output"),), "failed", "product",
-        r"left no artifact 'provision-output'; it left: none", 1,
+    "queued_for_ever": Case(
+        faults=lambda workflow, artifact: [QueuedForEver(workflow)], deploy={"deadlines": SHORT},
+        verdict="unknown", category="timeout", said=r"did not begin within 1.5 s", torn_down=(),
     ),
-    "an empty artifact": Plant(
-        (ArtifactEmpty("provision-output"),), "failed", "product", r"'provision-output' .* is empty", 1
+    "skipped": Case(
+        script=Script(conclusion="skipped"), verdict="unknown", category="infrastructure", said=r"ran nothing",
     ),
-    "zero bytes": Plant(
-        (ArtifactEmpty("provision-output", archive=False),), "failed", "product", r"'provision-output' .* is empty", 1
+    "needs_approval": Case(
+        script=Script(conclusion="action_required"),
+        verdict="unknown", category="infrastructure", said=r"needs the approval of",
     ),
-    "two artifacts": Plant(
-        (ArtifactTwice("provision-output"),), "failed", "product", r"left 2 artifacts 'provision-output'", 1
+    "no_artifact": Case(
+        faults=lambda workflow, artifact: [ArtifactMissing(artifact)],
+        verdict="failed", category="product", said=r"left no artifact 'output-\d+'; it left: none",
     ),
-    "5 GB": Plant(
-        (ArtifactHuge("provision-output"),), "unknown", "infrastructure",
-        r"has 5120 MB; allowed are 256 .* not fetched", 3
+    "empty": Case(
+        faults=lambda workflow, artifact: [ArtifactEmpty(artifact)],
+        verdict="failed", category="product", said=r"is empty: it has no files",
     ),
-    "5 GB, and it does not say so": Plant(
-        (ArtifactHuge("provision-output", size=64 * 1024**2, honest=False),), "unknown", "infrastructure",
-        r"larger than it says, and than is allowed", 3, (("limits", {"megabytes": 1}),),
+    "zero_bytes": Case(
+        faults=lambda workflow, artifact: [ArtifactEmpty(artifact, archive=False)],
+        verdict="failed", category="product", said=r"is empty: it has no bytes",
     ),
-    "a bomb": Plant(
-        (ArtifactBomb("provision-output", size=3 * 1024**2),), "unknown", "infrastructure",
-        r"holds 3 MB; allowed are 1", 3, (("limits", {"unpacked_megabytes": 1}),),
+    "twice": Case(
+        faults=lambda workflow, artifact: [ArtifactTwice(artifact)],
+        verdict="failed", category="product", said=r"left 2 artifacts 'output-\d+'",
     ),
-    "names that lead out": Plant(
-        (ArtifactWithPaths("provision-output"),), "unknown", "infrastructure",
-        r"'\.\./evil\.json' that leads out of it", 3
+    "five_gigabytes": Case(
+        faults=lambda workflow, artifact: [ArtifactHuge(artifact)],
+        verdict="unknown", category="infrastructure", said=r"has 5120 MB; allowed are 256 .* not fetched",
     ),
-    "no JSON": Plant(
-        (ArtifactNotJson("provision-output"),), "failed", "product", r"provision-output\.json .* is not JSON", 1
+    "five_gigabytes_unsaid": Case(
+        faults=lambda workflow, artifact: [ArtifactHuge(artifact, honest=False)], deploy={"limits": {"megabytes": 1}},
+        verdict="unknown", category="infrastructure", said=r"larger than it says, and than is allowed",
     ),
-    "an expired artifact": Plant(
-        (ArtifactExpired("provision-output"),), "unknown", "infrastructure", r"has expired", 3
+    "bomb": Case(
+        faults=lambda workflow, artifact: [ArtifactBomb(artifact, size=3 * 1024**2)],
+        deploy={"limits": {"unpacked_megabytes": 1}},
+        verdict="unknown", category="infrastructure", said=r"holds 3 MB; allowed are 1",
     ),
-    "a download that is cut off": Plant(
-        (ArtifactCutOff("provision-output"),), "unknown", "infrastructure", r"artifact-\d+\.zip broke off", 3,
-        (("deadlines", {**DEADLINES, "download": 2}),),
+    "leads_out": Case(
+        faults=lambda workflow, artifact: [ArtifactWithPaths(artifact)],
+        verdict="unknown", category="infrastructure", said=r"'\.\./evil\.json' that leads out of it",
     ),
+    "no_json": Case(
+        faults=lambda workflow, artifact: [ArtifactNotJson(artifact)],
+        verdict="failed", category="product", said=r"provision-output\.json .* is not JSON",
+    ),
+    "expired": Case(
+        faults=lambda workflow, artifact: [ArtifactExpired(artifact)],
+        verdict="unknown", category="infrastructure", said=r"has expired",
+    ),
+    "cut_off": Case(
+        faults=lambda workflow, artifact: [ArtifactCutOff(artifact)],
+        deploy={"deadlines": {**DEADLINES, "download": 2}},
+        verdict="unknown", category="infrastructure", said=r"artifact-\d+\.zip broke off",
+    ),
+    "errors_for_a_while": Case(weather=lambda path: [ServerErrors(path, times=3)]),
+    "a_limit": Case(weather=lambda path: [RateLimited(path, times=2, reset_in=1.0, skip=4)]),
+    "a_second_limit": Case(weather=lambda path: [SecondaryLimit(path, times=1, skip=6)]),
+    "hangs_up": Case(weather=lambda path: [HangsUp(path, method="GET", times=2, skip=3)]),
+    "too_long_a_limit": Case(
+        weather=lambda path: [RateLimited(path, times=None, reset_in=3000)],
+        verdict="unknown", category="infrastructure", torn_down=(),
+        said=r"limits our requests for \d+ s more, and \d+ s are left",
+    ),
+    "not_taken": Case(weather=lambda path: [ServerErrors(f"{path}.*/dispatches$", times=1)]),
+    "taken_all_the_same": Case(
+        weather=lambda path: [ServerErrors(f"{path}.*/dispatches$", times=1, after_effect=True)]
+    ),
+    "taken_and_hung_up": Case(weather=lambda path: [HangsUp(f"{path}.*/dispatches$", after_effect=True)]),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PLANTS)
-def test_each_fault_has_its_verdict_its_category_and_its_reason(name: str, server: GitHubServer, port: Port) -> None:
-    plant = PLANTS[name]
-    if plant.script is not None:
-        scripts(server)["deploy.yml"] = plant.script
-    for fault in plant.faults:
-        server.plant(fault)
-    row = port.verdict(document("deploy", deploy=dict(plant.deploy)))
-    assert (row.verdict, row.category, row.code) == (plant.verdict, plant.category, plant.code), row
-    assert re.search(plant.said, row.error), row.error
-    assert all(run.status == "completed" for run in server.runs(REPOSITORY)), "a run goes on"
-    assert conclusions(server, "teardown.yml") == (["success"] if plant.torn_down else [])
+def wrong_in(name: str, row: dict[str, Any], fleet: Fleet) -> Iterator[str]:
+    """What of a suite is not as it has to be."""
+    case = CASES[name]
+    if (row["verdict"], row["category"] or "") != (case.verdict, case.category):
+        yield f"{row['verdict']} {row['category']}: {row['error']}"
+    if not re.search(case.said, row["error"] or ""):
+        yield f"it says: {row['error']}"
+    if None in fleet.runs(name):
+        yield "a run goes on"
+    if fleet.runs(name, "teardown.yml") != list(case.torn_down):
+        yield f"torn down: {fleet.runs(name, 'teardown.yml')}"
+    if not all(planted.happened for planted in fleet.planted[name]):
+        yield "the plant did nothing"
+    if case.verdict == "passed" and fleet.runs(name) != ["success"]:
+        yield f"its runs: {fleet.runs(name)}"
+
+
+@pytest.mark.slow
+def test_each_fault_has_its_verdict_its_category_and_its_reason(tmp_path: Path) -> None:
+    with GitHubServer(scripted()) as server:
+        fleet, port = Fleet(server, CASES), Port(tmp_path / "project", server)
+        port.folder.mkdir()
+        done = port.seatrial("run", port.write("fleet.json", fleet.document()), "--parallel", 10, timeout=100)
+        rows = {row["name"]: row for row in port.results()["results"]}
+        found = {name: [*wrong_in(name, rows[name], fleet)] for name in CASES}
+    assert {name: what for name, what in found.items() if what} == {}
+    assert done.returncode == 1
     assert port.left() == []
-    assert not list(port.folder.parent.rglob("evil.json"))
-    assert server.token not in port.told() + row.stderr
+    assert not list(tmp_path.rglob("evil.json"))
+    assert server.token not in port.told() + done.stdout + done.stderr
 
 
 def test_a_failed_job_leaves_its_log_and_its_last_lines(server: GitHubServer, port: Port) -> None:
@@ -198,45 +224,11 @@ def test_a_failed_job_leaves_its_log_and_its_last_lines(server: GitHubServer, po
     assert "kamal: no route to host" in log.read_text()
 
 
-WEATHER: dict[str, Any] = {
-    "500 for a while": ServerErrors(times=3),
-    "a limit": RateLimited(times=2, reset_in=1.0, skip=4),
-    "a second limit": SecondaryLimit(times=1, skip=6),
-    "a connection that is closed": HangsUp(method="GET", times=2, skip=3),
-    "late runs": LateRuns(seconds=0.8, by_id=True),
-}
-
-
-@pytest.mark.parametrize("name", WEATHER)
-def test_weather_that_passes_is_sat_out(name: str, server: GitHubServer, port: Port) -> None:
-    planted = server.plant(WEATHER[name])
+def test_a_run_that_is_shown_late_is_waited_for(server: GitHubServer, port: Port) -> None:
+    server.plant(LateRuns(seconds=0.8, by_id=True))
     row = port.verdict(document("deploy"))
     assert row.verdict == "passed", row
-    assert planted.happened
     assert conclusions(server) == ["success"]
-    assert conclusions(server, "teardown.yml") == ["success"]
-
-
-DISPATCH = r"/dispatches$"
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["not taken", "taken all the same"])
-@pytest.mark.parametrize("fault", [ServerErrors, HangsUp])
-def test_a_dispatch_with_no_good_answer_starts_one_run_and_no_second(
-    fault: Any, after: bool, server: GitHubServer, port: Port
-) -> None:
-    server.plant(fault(DISPATCH, method="POST", times=1, after_effect=after))
-    row = port.verdict({"test_suites": {"trial": {"provider": "local", "workflow": [dispatching()]}}})
-    assert row.verdict == "passed", row
-    assert conclusions(server) == ["success"]
-
-
-def test_a_limit_that_is_too_long_is_said_and_not_waited_for(server: GitHubServer, port: Port) -> None:
-    server.plant(RateLimited(times=None, reset_in=3000))
-    row = port.verdict(document("deploy"))
-    assert (row.verdict, row.category) == ("unknown", "infrastructure")
-    assert re.search(r"limits our requests for \d+ s more, and \d+ s are left", row.error), row.error
-    assert server.runs(REPOSITORY) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import parsedate_to_datetime
 
 from seatrial.links.http import Answer
@@ -41,10 +42,13 @@ def pace_of(answer: Answer) -> float:
 
 
 def _until_reset(answer: Answer) -> float:
-    """By the server's own clock: ours may be wrong."""
+    """By the server's own clock, where it tells it: ours may be wrong."""
     try:
         reset = float(answer.headers.get("x-ratelimit-reset", ""))
+    except ValueError:
+        return 0.0
+    try:
         now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ValueError, TypeError):
-        return 0.0
+        now = time.time()
     return max(reset - now, 0.0)

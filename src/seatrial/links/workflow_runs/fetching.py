@@ -18,6 +18,9 @@ from seatrial.links.workflow_runs.unpacking import MEGABYTE, unpack
 LATE = 3.0
 """Seconds until an artifact of a run that has ended must be in its list."""
 
+SHARE = 0.9
+"""Of the time that is left, what a download may take: so that it can say itself why it did not come."""
+
 JSON_LIMIT = 16 * MEGABYTE
 MASKED_LIMIT = 16 * MEGABYTE
 """Bytes of a file up to which secrets are looked for in it."""
@@ -47,7 +50,8 @@ async def fetch(
             for name in order.artifacts:
                 artifact = await _listed(forge, run, name)
                 place = folder / _folder_name(name)
-                files = await _unpacked(forge, run, artifact, order, place)
+                left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+                files = await _unpacked(forge, run, artifact, order, place, left * SHARE)
                 for key, value in _outputs(files, place, name).items():
                     if key in outputs and outputs[key] != value:
                         raise StepFailed(f"the artifacts of {run} say two things of {key!r}")
@@ -81,7 +85,9 @@ async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
         await asyncio.sleep(0.5)
 
 
-async def _unpacked(forge: Forge, run: WorkflowRun, artifact: RunArtifact, order: Order, place: Path) -> list[Path]:
+async def _unpacked(
+    forge: Forge, run: WorkflowRun, artifact: RunArtifact, order: Order, place: Path, seconds: float
+) -> list[Path]:
     what = f"the artifact {artifact.name!r} of {run}"
     most = order.limits.megabytes * MEGABYTE
     if artifact.size > most:
@@ -94,7 +100,7 @@ async def _unpacked(forge: Forge, run: WorkflowRun, artifact: RunArtifact, order
     place.parent.mkdir(parents=True, exist_ok=True)
     archive = place.with_name(f".{place.name}-{artifact.id}.zip")
     try:
-        await forge.download(artifact, archive, limit=most, timeout=order.deadlines.download)
+        await forge.download(artifact, archive, limit=most, timeout=seconds)
         return await asyncio.to_thread(unpack, archive, place, order.limits, what)
     except CannotTell as error:
         if "with more than" in str(error):
