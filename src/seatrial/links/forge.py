@@ -149,8 +149,11 @@ class Forge(Protocol):
     async def dispatch(self, asked: Asked) -> int:
         """Start a run; its id, 0 when the forge does not tell. Unsure when it may have been started all the same."""
 
-    async def runs(self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0) -> Sequence[WorkflowRun]:
-        """The runs of a workflow with ids above this one, the newest first; without a limit the newest hundred."""
+    async def runs(
+        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0, most: int = 100
+    ) -> Sequence[WorkflowRun]:
+        """The runs of a workflow, the newest first: all with ids above this one, or without that the newest so many (a
+        hundred at most). Without an event, of every event."""
 
     async def run(self, id: int) -> WorkflowRun:
         """One run."""

@@ -126,12 +126,14 @@ class GitHub:
             except (ValueError, AttributeError, TypeError):
                 return 0
 
-    async def runs(self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0) -> Sequence[WorkflowRun]:
+    async def runs(
+        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0, most: int = PAGE
+    ) -> Sequence[WorkflowRun]:
         path = f"{self._workflow(workflow)}/runs"
         wanted = {name: value for name, value in (("event", event), ("branch", ref)) if value}
         found: list[WorkflowRun] = []
         for page in range(1, PAGES + 1):
-            told = await self._get(path, READ, per_page=PAGE, page=page, **wanted)
+            told = await self._get(path, READ, per_page=PAGE if above else most, page=page, **wanted)
             rows = _rows(told, "workflow_runs", path)
             here = [_run(row) for row in rows]
             found += [run for run in here if run.id > above]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import SeatrialError
+from seatrial.errors import CannotTell, SeatrialError
 from seatrial.links.forge import Denied, Forge, Rejected, WorkflowRun
 from seatrial.links.workflow_runs.fetching import fetch
 from seatrial.links.workflow_runs.judging import judge
@@ -61,11 +61,14 @@ def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
 
 
 async def started(forge: Forge, ready: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
-    """Dispatch; the record has the run's id from then on, or that there is none."""
+    """Dispatch; the record has the run's id from then on, or that there is none, or that it was looked for in vain."""
     try:
         run = await start(forge, ready, say)
     except (Denied, Rejected):
         record["refused"] = True
+        raise
+    except CannotTell:
+        record["looked"] = True  # as long as there was any use in it
         raise
     record["run"] = run.id
     return run

@@ -48,6 +48,8 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> WorkflowRun | None:
     if not found:
         return None
     if len(found) > 1 and not hunt.correlation:
+        if "teardown" not in record and all(run.over for run in found):
+            return None  # whichever was ours: none of them goes on
         raise LeftBehind(
             f"{len(found)} runs of {hunt.workflow} could be the one that was started for us: {listed(found)}; look at "
             "them, end by hand the one that is ours, and undo what it did"
@@ -59,7 +61,7 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> WorkflowRun | None:
 
 async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:
     """Runs become visible late: one that was asked for a moment ago may still turn up."""
-    age = time.time() - float(record.get("asked") or 0)
+    age = time.time() - float(0 if record.get("looked") else record.get("asked") or 0)
     left = float(record.get("visible") or 0) + float(record.get("settle") or 0) - age
     clock = asyncio.get_running_loop().time
     end, pause = clock() + max(left, 0.0), 0.2

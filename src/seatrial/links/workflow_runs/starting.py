@@ -80,7 +80,7 @@ async def ready(forge: Forge, order: Order, id: str) -> Ready:
     inputs = {**order.inputs, **({named: id} if named else {})}
     if problems := wrong_for(workflow, inputs):
         raise UsageError(f"{file.path} at {order.ref}: {'; '.join(problems)}")
-    runs = await forge.runs(order.workflow, ref=short(order.ref))
+    runs = await forge.runs(order.workflow, ref=short(order.ref), most=1)
     hunt = Hunt(
         workflow=order.workflow,
         ref=order.ref,
