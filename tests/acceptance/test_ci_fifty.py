@@ -73,8 +73,8 @@ def sail(server: GitHubServer, folder: Path) -> dict[str, Document]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("details", "workflow"),
-    [("offered", SILENT), ("refused", WORD), ("ignored", WORD)],
-    ids=["by the answer", "by the name, as the field is refused", "by the name, as nothing is answered"],
+    [("offered", SILENT), ("refused", WORD)],
+    ids=["by the answer", "by the name, as the field is refused"],
 )
 def test_each_of_fifty_is_followed_to_its_own_run(details: str, workflow: str, tmp_path: Path) -> None:
     runner = Scripted(scripts={"word.yml": Script(artifacts=said)})

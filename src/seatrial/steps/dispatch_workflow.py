@@ -107,7 +107,7 @@ class DispatchWorkflow:
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
             id = f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
             prepared = await ready(forge, order, id)
-            record = record_of(place, template_of(token, environment), prepared)
+            record = record_of(place, template_of(self.token, environment), prepared)
             run = await ctx.make(
                 KIND,
                 id,

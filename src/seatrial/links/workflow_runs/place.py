@@ -78,10 +78,12 @@ async def open_forge(
     return GitHub(api_url, str(place["repository"]), found, say), found
 
 
-def template_of(token: str, environment: Mapping[str, str]) -> str:
-    """The template of the environment variable that has this token: what may be written down in its place. Empty: none
-    has it, and whoever needs it again asks where everybody does."""
-    name = next((name for name, value in environment.items() if value == token and name.isidentifier()), "")
+def template_of(given: str, environment: Mapping[str, str]) -> str:
+    """The template of the environment variable that has the token which a document gave: what may be written down in
+    its place. Empty: whoever needs it again asks where everybody does."""
+    if not given:
+        return ""
+    name = next((name for name, value in environment.items() if value == given and name.isidentifier()), "")
     return f"${{{{ secrets.{name} }}}}" if name else ""
 
 

@@ -17,7 +17,7 @@ from seatrial.links.workflow_runs.checking import wrong_there
 from seatrial.links.workflow_runs.following import Followed, followed, record_of, started
 from seatrial.links.workflow_runs.giving_back import CANCEL_SECONDS, end_run
 from seatrial.links.workflow_runs.order import Order
-from seatrial.links.workflow_runs.place import Place, find_place, held_back, open_forge, put_back, template_of
+from seatrial.links.workflow_runs.place import Place, find_place, held_back, open_forge, put_back
 from seatrial.links.workflow_runs.starting import Ready, ready, until_visible
 from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, PowerState, Reading
 from seatrial.model.resource import Node, Resource
@@ -177,7 +177,7 @@ class GithubActions(Declared):
         forge, token = await open_forge(place.record, given, environment, ctx.log)
         ctx.secret(token)
         try:
-            yield forge, place, self._settings.token or template_of(token, environment)
+            yield forge, place, self._settings.token
         finally:
             await forge.close()
 
