@@ -1,7 +1,7 @@
 """Make the node images of the real back ends from Debian packages: `python3 -m scripts.node_images [--force] [NAME …]`.
 
-`container`, `postgres` and `toolbox` go into podman's and docker's store as localhost/seatrial-node, -postgres and
--toolbox; `vm` and `cloud` are linked in `.images/`.
+`container`, `postgres`, `toolbox`, `dockhand` and `webapp` go into podman's and docker's store as
+localhost/seatrial-node, -postgres, -toolbox, -dockhand and -webapp-base; `vm` and `cloud` are linked in `.images/`.
 All are kept in the user's cache folder by a checksum of these scripts. Standard library only; needs root.
 """
 
@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__" and not __package__:
     sys.path[0] = str(ROOT)
 
-from scripts.images import cache, engines, toolbox  # noqa: E402 - found by the line above
+from scripts.images import cache, engines, toolbox, webapp  # noqa: E402 - found by the line above
 from scripts.images.cache import Failed  # noqa: E402
 from scripts.images.recipes import RECIPES as MACHINES  # noqa: E402
 from scripts.images.recipes import Recipe  # noqa: E402
 
-RECIPES = {**MACHINES, toolbox.RECIPE.name: toolbox.RECIPE}
+RECIPES = {**MACHINES, **{one.name: one for one in (toolbox.RECIPE, webapp.DOCKHAND, webapp.WEBAPP)}}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

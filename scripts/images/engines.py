@@ -16,6 +16,8 @@ from scripts.images.cache import Failed
 IMAGE = "localhost/seatrial-node:latest"
 POSTGRES = "localhost/seatrial-postgres:latest"
 TOOLBOX = "localhost/seatrial-toolbox:latest"
+DOCKHAND = "localhost/seatrial-dockhand:latest"
+WEBAPP = "localhost/seatrial-webapp-base:latest"
 LABEL = "seatrial-image"
 """Of the image: the checksum of its inputs."""
 
