@@ -1,0 +1,1 @@
+"""Notes and uploads: a small web app, with PostgreSQL when it has one."""
