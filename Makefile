@@ -18,7 +18,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo example-consultancy test check format bench bench-machines bench-preflight backends dist pins clean
+.PHONY: help install demo example-consultancy example-webapp test check format bench bench-machines bench-preflight backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 
 example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deploy: on this host and in containers
 	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)
+
+# EXAMPLE_ARGS go to `seatrial run`, such as '--run-test cloudstack-workflow-web-only'; --sweep alone only cleans up.
+example-webapp: $(STAMP) ## Deploy a web app by its own workflows here, verify it, tear it down: four suites (needs root)
+	@$(BIN)/python examples/webapp/harness/run.py $(EXAMPLE_ARGS)
 
 test: $(STAMP) ## Run all tests, then the import contracts (back ends that are missing are skipped, see .ci/run)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)

@@ -38,7 +38,8 @@ class GitHubServer:
     version 2026-03-10), `refused` answers 400, `ignored` an empty 204; the latter two as Enterprise Server does, which
     knows version 2022-11-28 alone. Logs and artifacts are redirected to another origin, where a token is an error
     unless `storage_refuses_tokens` is off. `check_answers` holds every answer against GitHub's own description. What
-    went wrong in the server itself, or in the runner, is in `problems`; leaving the block raises it.
+    went wrong in the server itself, or in the runner, is in `problems`; leaving the block raises it. `port`: else a
+    free one.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class GitHubServer:
         enterprise_version: str = "",
         check_answers: bool = True,
         storage_refuses_tokens: bool = True,
+        port: int = 0,
     ) -> None:
         self.runner: Runner = runner or Scripted()
         self._tls = tls
@@ -61,6 +63,7 @@ class GitHubServer:
         self._check = check_answers
         self._refuses = storage_refuses_tokens
         self._login = login
+        self._port = port
         self._stack = contextlib.ExitStack()
         self._ready = threading.Event()
         self._broke: BaseException | None = None
@@ -83,7 +86,7 @@ class GitHubServer:
         return self
 
     def _start(self, uvicorn: Any) -> None:
-        sockets = [self._stack.enter_context(_listening()) for _ in range(2)]
+        sockets = [self._stack.enter_context(_listening(port)) for port in (self._port, 0)]
         host = "localhost" if self._tls else "127.0.0.1"
         scheme = "https" if self._tls else "http"
         self.port = sockets[0].getsockname()[1]
@@ -292,9 +295,10 @@ class GitHubServer:
         return value
 
 
-def _listening() -> socket.socket:
+def _listening(port: int) -> socket.socket:
     opened = socket.socket()
-    opened.bind(("127.0.0.1", 0))
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind(("127.0.0.1", port))
     opened.listen(256)
     return opened
 
