@@ -139,6 +139,8 @@ def scope() -> Scope:
         "nodes.n11.address",
         "deploy_dir",
         "false",
+        '"GONE" in env ? env.GONE : "x"',
+        "'GONE' in env && env['GONE'] == '1'",
     ],
 )
 def test_what_is_there_is_not_complained_of(text: str) -> None:
@@ -158,6 +160,8 @@ def test_what_is_there_is_not_complained_of(text: str) -> None:
         ("x" * 3000, "characters"),
         ("vars.x > ", "no CEL"),
         ("lower(vars.x)", "no function"),
+        ('"HOME" in env ? env.GONE : "x"', "GONE is not set"),
+        ('"GONE in env" == env.GONE', "GONE is not set"),
     ],
 )
 def test_what_is_not_there_is_told_before_the_run(text: str, word: str) -> None:

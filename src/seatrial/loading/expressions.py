@@ -52,6 +52,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,(?:\s*([A-Za-z_]\w*)\s*,)?")
+_ASKED = re.compile(r"""(["'])([A-Za-z_]\w*)\1\s+in\s+env\b""")
+"""A variable of the environment that may not be there: the expression asks first."""
 _WORDS = {"true": True, "false": False, "null": None}
 
 Path = tuple[str | int, ...]
@@ -273,7 +275,8 @@ def check(expression: str, scope: Scope) -> list[tuple[str, str]]:
         wrong = _syntax(text)
         if wrong:
             return wrong
-    return [problem for path in references(text) for problem in _check_path(path, scope)]
+    asked = {("env", match[2]) for match in _ASKED.finditer(text)}
+    return [p for path in references(text) if path[:2] not in asked for p in _check_path(path, scope)]
 
 
 def check_template(text: str, scope: Scope) -> list[tuple[str, str]]:
