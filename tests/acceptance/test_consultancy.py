@@ -213,7 +213,7 @@ PLANTS = {
         ),
         Plant(
             "TypeScript error", "worker/src/invoice.ts", "invoice.total}", "invoice.totl}", "build/worker",
-            "Property 'totl' does not exist", where="src/invoice.ts:20",
+            "Property 'totl' does not exist", where="worker/src/invoice.ts:20",
         ),
         Plant(
             "broken site", "site/pages/index.txt", "(work)", "(nowhere)", "build/site",

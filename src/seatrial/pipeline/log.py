@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,7 @@ class Log:
 
     def look(self, command: Argv, wanted: str) -> None:
         """Find the problems in it, and tell them."""
-        found = problems.find(self._text, command, wanted)
+        found = [replace(one, file=self._shown(one.file)) for one in problems.find(self._text, command, wanted)]
         errors = [one for one in found if one.severity == "error"] or found
         if errors:
             self.first = str(errors[0])
@@ -94,8 +96,8 @@ class Log:
         """The event that reports fold: problems with their places, the useful lines, where the log is."""
         listed = list(found)
         told: list[Mapping[str, Any]] = [
-            {"file": self._named(one.file), "path": self._path(one.file), "line": one.line,
-             "column": one.column, "severity": one.severity, "message": one.message}
+            {"file": one.file, "path": self._there(one.file), "line": one.line, "column": one.column,
+             "severity": one.severity, "message": one.message}
             for one in listed[:MOST]
         ]  # fmt: skip
         lines = [] if listed else (problems.useful(self._text, 8) or [why] * bool(why))
@@ -109,18 +111,19 @@ class Log:
             again=self._again,
         )
 
-    def _named(self, file: str) -> str:
-        """A file as people look for it: from the sources, where the tool names it by its whole path."""
-        return file.removeprefix(f"{INSIDE}/").removeprefix(f"{self._source}/")
-
-    def _path(self, file: str) -> str:
-        """Where the file is on this host; empty when it is not there."""
+    def _shown(self, file: str) -> str:
+        """The file by its path in the source, wherever its check ran; as the tool names it when it is not there."""
         file = file.removeprefix(f"{INSIDE}/")
         for folder in (self._folder, self._source):
             path = folder / file
-            if path.is_file():
-                return str(path)
-        return ""
+            if path.is_file() and path.is_relative_to(self._source):
+                return os.path.relpath(path, self._source)
+        return file.removeprefix(f"{self._source}/")
+
+    def _there(self, file: str) -> str:
+        """Where the file is on this host; empty when it is not there."""
+        path = self._source / file
+        return str(path) if path.is_file() else ""
 
 
 def _content(file: Path) -> bytes:
