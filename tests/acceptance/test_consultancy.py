@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -230,12 +231,12 @@ def red_at(place: Place, plant: Plant) -> None:
     assert told.statuses == expected, told.console
     assert told.code == 1
     check = told.checks[plant.red]
-    shown = told.console.partition(f"✗ {TITLES[plant.red]}")[2]
-    first = next(line for line in shown.splitlines() if line.startswith("    →"))
-    assert plant.words in first, told.console
+    below = told.console.partition(f"✗ {TITLES[plant.red]}")[2].splitlines()[1:]
+    shown = list(itertools.takewhile(lambda line: line.startswith("    →"), below))
+    assert plant.words in " ".join(shown[:1] if plant.where else shown), told.console
     assert plant.words in check["error"]
     if plant.where:
-        assert f"    → {plant.where}" in first
+        assert shown[0].startswith(f"    → {plant.where}")
         file, _, line = plant.where.partition(":")
         assert (check["problems"][0]["file"], check["problems"][0]["line"]) == (file, int(line))
         assert f"1 check(s) failed. Fix issues and retry.\n\n{plant.red}\n" in told.console

@@ -3,6 +3,8 @@
 import os
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from scripts.images.engines import IMAGE
@@ -74,3 +76,17 @@ def test_the_libvirt_daemon_of_the_tests_answers_at_its_own_address(libvirtd):
         assert connection.listAllDomains() == []
     finally:
         connection.close()
+
+
+def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import os, pathlib, pytest\n"
+        "@pytest.mark.xdist_group('all of them')\n"
+        "@pytest.mark.parametrize('at', range(8))\n"
+        "def test_it(at): (pathlib.Path(__file__).parent / os.environ['PYTEST_XDIST_WORKER']).touch()\n"
+    )
+    argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider",
+            "--rootdir", str(tmp_path), "-c", "/dev/null", str(tmp_path)]  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert "8 passed" in done.stdout, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("gw*"))) == 1
