@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 import weakref
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 PAGE = 500
 RETRIES = 4
 """How often a question is asked again that got no answer of CloudStack's; what changes something is asked once."""
+
+PATIENCE = 30
+"""Seconds that the answer to a command may take at least: some are done before they are answered."""
 
 NAMES = ("endpoint", "key", "secret", "timeout", "verify", "cert", "cert_key", "dangerous_no_tls_verify", "expiration")
 """What of the client's configuration is used here."""
@@ -50,12 +54,13 @@ class JobNeverEnded(CannotTell):
 class Cloud:
     """One account at one endpoint. `project`: the identifier of the project that everything is asked and made in."""
 
-    def __init__(self, client: CloudStack, secret: str, *, timeout: float) -> None:
+    def __init__(self, client: CloudStack, secret: str) -> None:
         self.endpoint = client.endpoint
         self.secret = secret
         self.project = ""
         self._client = client
-        self._timeout = timeout
+        self._patient = copy.copy(client)
+        self._patient.timeout = max(client.timeout, PATIENCE)
         # Connections that were kept open end with this, wherever that is.
         weakref.finalize(self, client.session.close)
 
@@ -64,7 +69,7 @@ class Cloud:
         pause = 0.2
         for left in range(RETRIES, -1, -1):
             try:
-                return await self._call(command, parameters)
+                return await self._call(self._client, command, parameters)
             except CloudRefused:
                 raise
             except CannotTell:
@@ -91,14 +96,14 @@ class Cloud:
 
     async def do(self, command: str, *, deadline: float, **parameters: Any) -> Mapping[str, Any]:
         """Do something, by a job or at once: its result. JobNeverEnded after `deadline` seconds."""
-        told = await self._call(command, parameters)
+        told = await self.begin(command, **parameters)
         if "jobid" not in told:
             return told
         return await self.job(str(told["jobid"]), command, deadline=deadline)
 
     async def begin(self, command: str, **parameters: Any) -> Mapping[str, Any]:
         """Begin something: the answer with `jobid`, and the `id` of what will be."""
-        return await self._call(command, parameters)
+        return await self._call(self._patient, command, parameters)
 
     async def job(self, id: str, command: str, *, deadline: float) -> Mapping[str, Any]:
         """Ask for a job until it has ended: its result."""
@@ -121,23 +126,23 @@ class Cloud:
             raise _refused(command, result if isinstance(result, Mapping) else {"errortext": result})
         return result if isinstance(result, Mapping) else {}
 
-    async def _call(self, command: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _call(self, client: CloudStack, command: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """One request. Cancelled it still waits for the answer: what is being made must not come after the sweep."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._sent, command, dict(parameters)))
+        task = asyncio.ensure_future(asyncio.to_thread(self._sent, client, command, dict(parameters)))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=self._timeout * 2)
+            await asyncio.wait([task], timeout=client.timeout * 2)
             if task.done() and not task.cancelled():
                 task.exception()
             raise
 
-    def _sent(self, command: str, parameters: dict[str, Any]) -> Mapping[str, Any]:
+    def _sent(self, client: CloudStack, command: str, parameters: dict[str, Any]) -> Mapping[str, Any]:
         import requests
         from cs import CloudStackApiException, CloudStackException
 
         try:
-            told = getattr(self._client, command)(**parameters)
+            told = getattr(client, command)(**parameters)
         except CloudStackApiException as error:
             raise _refused(command, error.error if isinstance(error.error, Mapping) else {}) from None
         except CloudStackException as error:  # its arguments are words about the answer; the request is in none of them
@@ -173,7 +178,7 @@ def connect(profile: str = "") -> Cloud:
     careless = str(given.pop("dangerous_no_tls_verify", "no"))
     client = CloudStack(**given, method="post", dangerous_no_tls_verify=strtobool(careless), trace=False,
                         headers=told.get("headers"))  # fmt: skip
-    return Cloud(client, str(told["secret"]), timeout=float(told.get("timeout") or 10))
+    return Cloud(client, str(told["secret"]))
 
 
 REMEDY = (
