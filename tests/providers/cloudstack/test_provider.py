@@ -24,7 +24,7 @@ SETTINGS = {"template": "debian-12", "offering": "small"}
 
 @contextlib.asynccontextmanager
 async def trial(folder: Path, **more: Any):
-    suite = replace(flow(provider="cloudstack"), deadlines={"start": 1.0})
+    suite = replace(flow(provider="cloudstack"), deadlines={"start": 2.0})
     settings = {**SETTINGS, **more}
     async with context(folder, suite, providers={"cloudstack": settings}, registry=Registry()) as ctx:
         yield ctx
@@ -157,7 +157,7 @@ def test_a_job_that_never_ends_has_a_deadline_and_what_it_made_is_given_back(clo
 
     async def scenario():
         async with trial(tmp_path) as ctx:
-            with pytest.raises(JobNeverEnded, match=r"deployVirtualMachine: CloudStack's job .* within 1 s"):
+            with pytest.raises(JobNeverEnded, match=r"deployVirtualMachine: CloudStack's job .* within 2 s"):
                 await ctx.create_node(NodeSpec(name="n11"))
 
     asyncio.run(scenario())
@@ -169,7 +169,7 @@ def test_what_no_list_shows_yet_is_given_back(cloud, tmp_path):
 
     async def scenario():
         async with trial(tmp_path) as ctx:
-            with pytest.raises(CannotTell, match="did not let us in within 1 s"):
+            with pytest.raises(CannotTell, match="did not let us in within 2 s"):
                 await ctx.create_node(NodeSpec(name="n11"))
             assert len(cloud.cloud.machines) == 1
 
@@ -181,7 +181,7 @@ def test_disks_are_made_to_measure_tagged_and_given_back_also_without_their_mach
     cloud.plants.forgets_volumes = True
 
     async def scenario():
-        suite = replace(flow(provider="cloudstack"), deadlines={"start": 1.0})
+        suite = replace(flow(provider="cloudstack"), deadlines={"start": 2.0})
         async with context(tmp_path, suite, providers={"cloudstack": SETTINGS}, registry=Registry()) as ctx:
             parameters = {"data_volumes_per_node": 2, "data_volume_size": "3G", "root_volume_size": 20}
             with pytest.raises(CannotTell, match="did not let us in"):
