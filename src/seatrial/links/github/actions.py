@@ -22,7 +22,7 @@ from seatrial.links.forge import (
     WorkflowFile,
     WorkflowRun,
 )
-from seatrial.links.github.api import PATIENCE, Api
+from seatrial.links.github.api import PATIENCE, VERSIONS, Api
 
 READ, WRITE = "actions: read", "actions: write"
 CONTENTS = "contents: read"
@@ -107,15 +107,17 @@ class GitHub:
 
     async def dispatch(self, asked: Asked) -> int:
         path = f"{self._workflow(asked.workflow)}/dispatches"
+        inputs = {name: _text(value) for name, value in asked.inputs.items()}
+
+        def body() -> dict[str, Any]:
+            details = self._details and self._api.version == VERSIONS[0]
+            return {"ref": asked.ref, "inputs": inputs, **({DETAILS: True} if details else {})}
+
         while True:
-            body: dict[str, Any] = {"ref": asked.ref, "inputs": {k: _text(v) for k, v in asked.inputs.items()}}
-            details = self._details and self._api.version == "2022-11-28"
-            if details:
-                body[DETAILS] = True
             try:
                 answer = await self._api.ask("POST", path, json=body, right=WRITE, once=True, within=self._patience)
             except Rejected as error:
-                if details and DETAILS in str(error):
+                if DETAILS in body() and DETAILS in str(error):
                     self._details = False  # an older server: it tells no id, and has not started anything yet
                     continue
                 raise

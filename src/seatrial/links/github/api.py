@@ -66,17 +66,18 @@ class Api:
         right: str,
         within: float = PATIENCE,
         params: Mapping[str, Any] | None = None,
-        json: Any = None,
+        json: Callable[[], Any] | None = None,
         once: bool = False,
         also: tuple[int, ...] = (),
     ) -> Answer:
         """An answer of a status below 300, or one of `also`. Repeated while the server has faults or asks us to wait,
-        as long as `within` seconds allow; `once`: not after a fault that may hide that it was done (Unsure)."""
+        as long as `within` seconds allow; `once`: not after a fault that may hide that it was done (Unsure). `json`
+        makes the body for the version of the API that is spoken by then."""
         end = asyncio.get_running_loop().time() + within
         pause = FIRST
         while True:
             try:
-                answer = await self._send(method, path, params, json)
+                answer = await self._send(method, path, params, json() if json is not None else None)
             except (LinkDown, LinkLost, TimeoutError) as error:
                 if once and not isinstance(error, LinkDown):
                     raise Unsure(f"{method} {self.url}{path} had no answer: {error}") from error

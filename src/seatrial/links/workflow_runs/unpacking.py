@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from seatrial.errors import CannotTell, StepFailed
@@ -33,7 +34,15 @@ def unpack(archive: Path, into: Path, limits: Limits, what: str) -> list[Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 room -= _copied(packed, one, target, room, what)
             return sorted(into.joinpath(*place.parts) for _, place in entries)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        IndexError,
+        zlib.error,
+    ) as error:
         raise CannotTell(f"{what} is no zip archive that can be read: {error}") from error
     except (OSError, ValueError) as error:
         raise CannotTell(f"{what} cannot be unpacked: {error}") from error
