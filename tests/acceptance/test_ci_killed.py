@@ -14,6 +14,7 @@ from tests.acceptance.github_project import (
     DEADLINES,
     FILES,
     REPOSITORY,
+    TEARDOWN,
     Port,
     dispatching,
     document,
@@ -187,3 +188,37 @@ def test_clean_without_a_token_says_what_it_needs_and_keeps_the_record(server: G
     assert cleaned.returncode == 4
     assert "set GH_TOKEN or GITHUB_TOKEN" in cleaned.stdout
     assert_clean_leaves_nothing(port, [Harbour.left, partial(stands, server, REPOSITORY)], "with a token")
+
+
+def test_secrets_of_the_document_are_in_no_file_and_clean_finds_them_in_the_environment(tmp_path: Path) -> None:
+    asking = TEARDOWN.replace(
+        "      correlation_id:", "      password: {type: string, required: true}\n      correlation_id:"
+    )
+    leaking = Script(
+        artifacts={"provision-output": {"out.json": {"web_ip": "127.0.0.1", "password": "pass-w0rd-of-db"}}}
+    )
+    with GitHubServer(scripted(deploy=leaking), check_answers=False) as server:
+        server.add_repository(REPOSITORY, files={**FILES, ".github/workflows/teardown.yml": asking})
+        secret = {"DEPLOY_TOKEN": server.token, "DB_PASSWORD": "pass-w0rd-of-db"}
+        port = Port(tmp_path, server, token="not-the-token", more=secret)
+        told = document(
+            "deploy",
+            deploy={"deadlines": QUICK},
+            teardown={"deadlines": QUICK, "inputs": {"password": "${{ secrets.DB_PASSWORD }}"}},
+            token="${{ secrets.DEPLOY_TOKEN }}",
+        )
+        assert killed_at_record(port, port.write("trial.json", told), 4, when="after")
+        (ledger,) = port.folder.glob(".seatrial/ledger/*.jsonl")
+        assert "${{ secrets.DEPLOY_TOKEN }}" in ledger.read_text()
+        bare = {name: value for name, value in port.environment.items() if name != "DB_PASSWORD"}
+        cleaned = port.seatrial("clean", env=bare)
+        assert cleaned.returncode == 4
+        assert "the environment variable DB_PASSWORD is needed to give this back" in cleaned.stdout
+        assert_clean_leaves_nothing(port, [Harbour.left, partial(stands, server, REPOSITORY)], "with its secrets")
+        (torn,) = server.runs(REPOSITORY, "teardown.yml")
+        assert torn.inputs["password"] == "pass-w0rd-of-db"
+        row = port.verdict(told)
+        assert row.verdict == "passed", row
+        written = port.told() + row.stderr + cleaned.stdout
+        assert [one for one in secret.values() if one in written] == []
+        assert '"password": "***"' in written, "what was fetched is kept, without the secret"

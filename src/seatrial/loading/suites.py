@@ -139,7 +139,7 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
             exclusive=(merged.get("exclusive") or ("", 0.0))[0],
             exclusive_wait=(merged.get("exclusive") or ("", 0.0))[1],
             notifications=tuple(merged.get("notifications") or ()),
-            secrets=tuple(sorted(scope.secrets)),
+            secrets=tuple(sorted({*scope.secrets, *system.secrets})),
             skip=unmet(
                 requirements,
                 shop.environ,

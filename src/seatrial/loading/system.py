@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,14 @@ def _read_system(shop: Shop, merged: Merged, raw: Mapping[str, Any], written: bo
         return None
     folder = Path(getattr(document, "path", shop.settings.folder / "x")).parent if written else shop.settings.folder
     source = Source(file=document.file, path=place) if written else Source(file="")
-    return SystemPlan(kind=kind, factory=factory, settings=settings, source=source, folder=folder.resolve())
+    return SystemPlan(
+        kind=kind,
+        factory=factory,
+        settings=settings,
+        source=source,
+        folder=folder.resolve(),
+        secrets=tuple(sorted(site.secrets)),
+    )
 
 
 @dataclass(slots=True)
@@ -69,6 +76,8 @@ class _SystemSite:
     document: Located
     factory: type[Any]
     bound: bool = False
+    secrets: set[str] = field(default_factory=set)
+    """Is added to: the names of the secrets that the settings ask for."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
@@ -78,7 +87,9 @@ class _SystemSite:
 
     def _scope(self, more: str) -> expressions.Scope:
         names = tuple(getattr(self.factory, more, ()))
-        return expressions.Scope(extras=(*names, "parameters", "vars", "steps"), environment=self.shop.environ)
+        return expressions.Scope(
+            extras=(*names, "parameters", "vars", "steps"), environment=self.shop.environ, secrets=self.secrets
+        )
 
     def formula(self, text: str, place: Place) -> None:
         for message, hint in expressions.check(text, self._scope("expression_names")):

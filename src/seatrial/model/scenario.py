@@ -109,6 +109,8 @@ class SystemPlan:
     source: Source
     folder: Path
     """Relative paths in the settings are taken from here."""
+    secrets: tuple[str, ...] = ()
+    """The names of the `${{ secrets.NAME }}` in its settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
