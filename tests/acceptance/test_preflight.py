@@ -250,6 +250,21 @@ def test_environment_folder_and_artifacts(harbour: Harbour) -> None:
     assert "build" in str(kept[0])
 
 
+def test_whatever_a_matrix_holds_each_row_has_files_of_its_own_within_the_run(harbour: Harbour) -> None:
+    values = ["<2", ">2", "../../../../out", "/etc", "x" * 300, "a b", "a-b", "a\n"]
+    code = "import sys; open('made', 'w').write(sys.argv[1]); print(repr(sys.argv[1])); sys.exit(len(sys.argv[1]) < 2)"
+    check = {"run": [PYTHON, "-c", code, "${{ matrix.v }}"], "matrix": {"v": values}, "artifacts": ["made"]}
+    before = set(harbour.folder.parent.rglob("made"))
+    document = pipeline({"a": {"b-c": check}, "a-b": {"c": python("print('other')")}}, budget={"parallel": 1})
+    assert set(statuses(as_data(harbour, document)).values()) == {"passed"}
+    [trial] = harbour.runs()[-1].glob("preflight-*")
+    made = set(harbour.folder.parent.rglob("made")) - before - {harbour.folder / "made"}
+    assert all(one.is_relative_to(trial / "artifacts" / "a") for one in made)
+    assert sorted(one.read_text() for one in made) == sorted(values)
+    logs = [one.read_text().strip() for one in (trial / "artifacts/logs").iterdir()]
+    assert sorted(logs) == sorted([*map(repr, values), "other"])
+
+
 COUNT = """
 import os, time
 mine = f'running-{os.getpid()}'

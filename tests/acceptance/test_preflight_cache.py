@@ -91,6 +91,19 @@ def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: Harbour) -> N
     assert b"hunter2" not in held
 
 
+def test_what_was_changed_while_it_ran_and_changed_back_is_not_kept(cached: Harbour) -> None:
+    there_and_back = "echo good >in0/a.txt; grep good in0/a.txt; echo 1 >in0/a.txt"
+    checks = {
+        "c": {"run": f"cp in0/a.txt before; {there_and_back}", "inputs": ["in0/a.txt"]},
+        "own": {"run": "cp in1/a.txt in1/b.txt", "inputs": ["in1/**"], "artifacts": ["in1/b.txt"]},
+    }
+    assert taken(told(cached, checks)) == []
+    found = told(cached, checks, "--explain")
+    assert taken(found) == []
+    assert "while it ran, in0/a.txt was written" in " ".join(found["c"]["cache"])
+    assert taken(told(cached, checks)) == ["own"], "what a check makes is written by it each time"
+
+
 def test_explain_names_what_changed(cached: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     check = {"run": "cat in0/*", "inputs": ["in0/**"], "env": {"A": "1"}, "env_inputs": ["AROUND"]}
     assert told(cached, {"c": check}, "--explain")["c"]["cache"] == [

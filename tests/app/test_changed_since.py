@@ -178,6 +178,66 @@ def test_a_check_without_inputs_always_counts_and_so_does_what_git_cannot_tell(r
     assert counted()["quality/docs"] == "docs/a.md changed"
 
 
+def test_what_went_from_a_folder_that_a_link_leads_to_counts(repository: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    checks = document["pipeline"]["stages"]["quality"]["checks"]
+    checks["below"] = {"run": ["true"], "inputs": ["app/**/*.py"]}
+    checks["whole"] = {"run": ["true"], "inputs": ["app/lib/**"]}
+    checks["without"] = {"run": ["true"], "inputs": ["app/**/*.py", "!app/lib/**"]}
+    write("pipeline.json", json.dumps(document))
+    write("shared/a.py")
+    write("shared/b.py")
+    Path("app/lib").symlink_to("../shared")
+    committed(repository, "a link")
+    git(repository, "branch", "--force", "main")
+    assert {"quality/below", "quality/whole", "quality/without"} & set(counted()) == set()
+    Path("shared/a.py").unlink()
+    found = counted()
+    assert found["quality/below"] == found["quality/whole"] == "app/lib/a.py leads to shared/a.py, which changed"
+    assert "quality/without" not in found
+
+
+def test_what_is_left_out_of_the_inputs_counts_where_it_is_the_program_or_in_the_image(repository: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    checks = document["pipeline"]["stages"]["quality"]["checks"]
+    checks["program"] = {"run": ["./scripts/test.sh"], "inputs": ["docs/**", "!scripts/**"]}
+    checks["image"] = {"run": ["true"], "build": {"context": "other"}, "inputs": ["**", "!other/**", "!scripts/**"]}
+    write("pipeline.json", json.dumps(document))
+    committed(repository, "more checks")
+    git(repository, "branch", "--force", "main")
+    write("other/x")
+    assert counted() == {"quality/image": "other/x changed"}
+    git(repository, "checkout", "other/x")
+    write("scripts/test.sh")
+    assert set(counted()) == {"quality/program", "quality/tests"}
+
+
+@pytest.mark.parametrize("what", ["the file of the secrets", "a link to the document", "a mode that git does not keep"])
+def test_what_git_or_the_document_does_not_say_outright_counts(repository: Path, what: str) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    # What a document names is looked for where it is, not where the link to it is.
+    document["pipeline"] |= {"source": "..", "secrets": {"from": [{"file": "../secrets.enc"}]}}
+    write("secrets.enc")
+    for number in ("1", "2"):
+        write(f"pipelines/{number}.json", json.dumps(document))
+    Path("pipeline.json").unlink()
+    Path("pipeline.json").symlink_to("pipelines/1.json")
+    committed(repository, "secrets")
+    git(repository, "branch", "--force", "main")
+    assert counted() == {}
+    if what == "the file of the secrets":
+        write("secrets.enc", "other")
+        assert set(counted().values()) == {"secrets.enc changed"}
+    elif what == "a link to the document":
+        Path("pipeline.json").unlink()
+        Path("pipeline.json").symlink_to("pipelines/2.json")
+        assert set(counted().values()) == {"pipeline.json changed"}
+    else:
+        git(repository, "config", "core.fileMode", "false")
+        Path("docs/a.md").chmod(0o755)
+        assert counted() == {"quality/docs": "docs/a.md changed"}
+
+
 def test_a_submodule_counts_as_a_whole(repository: Path, tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
@@ -189,7 +249,7 @@ def test_a_submodule_counts_as_a_whole(repository: Path, tmp_path: Path) -> None
     git(repository, "submodule", "add", str(library), "app/library")
     committed(repository, "with a library")
     git(repository, "branch", "--force", "main")
-    assert set(counted()) == set()
+    assert counted() == {}
     inside = repository / "app" / "library"
     (inside / "code.py").write_text("y")
     assert counted()["quality/lint"] == "app/library, another repository, changed"
@@ -197,7 +257,7 @@ def test_a_submodule_counts_as_a_whole(repository: Path, tmp_path: Path) -> None
     (inside / "untracked.py").write_text("y")
     assert "quality/lint" in counted()
     (inside / "untracked.py").unlink()
-    assert set(counted()) == set()
+    assert counted() == {}
     (inside / "code.py").write_text("y")
     committed(inside, "second")
     assert set(counted()) == {"quality/lint", "quality/types", "quality/tests"}

@@ -150,6 +150,16 @@ def test_a_secret_is_hidden(tmp_path, journal, spelling):
     assert read(tmp_path / "events.jsonl") == kept.events
 
 
+@pytest.mark.parametrize("quote", ["&#x27;", "&#39;", "&apos;", "'"])
+def test_a_secret_is_hidden_in_pages(tmp_path, journal, quote):
+    kept = Kept()
+    made = journal(kept)
+    made.mask("a<b>&\"c'd0")
+    made.emit("output", "t1", {"text": f"<td>a&lt;b&gt;&amp;&quot;c{quote}d0</td>"})
+    made.close()
+    assert kept.events[0].data["text"] == "<td>***</td>"
+
+
 def test_a_secret_is_hidden_in_keys_and_numbers_and_objects(tmp_path, journal):
     kept = Kept()
     made = journal(kept)

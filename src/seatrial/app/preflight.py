@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seatrial.app.project import Project, find
 from seatrial.app.run import RunOptions, RunReport, run_plan
@@ -25,6 +25,9 @@ from seatrial.pipeline.executors.shelf import Limits
 from seatrial.pipeline.reading import KEY, Read, read_pipeline
 from seatrial.pipeline.secrets import secrets_of
 from seatrial.pipeline.selection import Selection, narrowed
+
+if TYPE_CHECKING:
+    from seatrial.pipeline.affected import Changed
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 """What a pipeline is called where nobody says otherwise."""
@@ -136,16 +139,25 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
         folders=seen(found.folders),
         known=seen(found.known),
         modules=seen(found.modules),
+        links=seen(found.links),
     )
-    document, settings = (
-        os.path.relpath(os.path.realpath(one), source)
-        for one in (read.document.path, find(options.run.project).folder / SETTINGS)
-    )
-    if document in changed.files or settings in changed.files:
-        changed = replace(changed, everything=f"{document if document in changed.files else settings} changed")
-    elif document not in changed.known:
-        changed = replace(changed, everything=f"git does not know {read.document.file}, so it may have changed")
+    changed = replace(changed, everything=_why_everything(options, read, changed, source))
     return affected(narrowed(read.pipeline, selection_of(options)), changed, tree, source)
+
+
+def _why_everything(options: PreflightOptions, read: Read, changed: Changed, source: Path) -> str:
+    """What changed that every check depends on: the document, the project's settings, a file of secrets, if any."""
+    document = read.document.path
+    secret = [read.document.folder / one.file for one in read.pipeline.secrets.from_ if one != "env" and one.file]
+    for one in (document, find(options.run.project).folder / SETTINGS, *secret):
+        # It may be a link, and then both it and what it leads to count.
+        link = Path(os.path.realpath(one.parent)) / one.name
+        for path in (os.path.relpath(link, source), os.path.relpath(os.path.realpath(one), source)):
+            if path in changed.files:
+                return f"{path} changed"
+    if os.path.relpath(os.path.realpath(document), source) not in changed.known:
+        return f"git does not know {read.document.file}, so it may have changed"
+    return ""
 
 
 def outline(options: PreflightOptions) -> dict[str, Any]:

@@ -170,12 +170,16 @@ def _broken(secret: str) -> re.Pattern[str]:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it may appear in texts: plain, line by line, in JSON, in a URL, in base64 at any offset."""
+    """A secret as it may appear in texts: plain, line by line, in JSON, in a URL, in HTML, in base64 at any offset."""
     import base64
+    import html
     from urllib.parse import quote, quote_plus
 
     found = {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
     found |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    page = html.escape(secret)
+    found |= {html.escape(secret, quote=False), page, page.replace("&#x27;", "&#39;"), page.replace("&#x27;", "'"),
+              page.replace("&#x27;", "&apos;"), page.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}  # fmt: skip
     raw = secret.encode("utf-8", "surrogateescape")
     for before in range(3):
         # Only the characters that nothing but the secret's own bits decide.

@@ -24,11 +24,14 @@ PATIENCE = 60.0
 SETTINGS = (
     "core.quotePath=false", "core.excludesFile=/dev/null", "core.fsmonitor=false", "core.untrackedCache=false",
     "diff.external=", "diff.orderFile=/dev/null", "diff.ignoreSubmodules=none", "diff.submodule=short",
-    "submodule.recurse=false", "color.ui=false",
+    "submodule.recurse=false", "color.ui=false", "core.fileMode=true",
 )  # fmt: skip
 
 GITLINK = "160000"
 """The mode of a submodule."""
+
+LINK = "120000"
+"""The mode of a symbolic link."""
 
 HEX = 12
 """Digits of a commit that people are told."""
@@ -50,6 +53,8 @@ class Changes:
     """All files that git would tell of if they changed."""
     modules: frozenset[str]
     """All submodules: a file in one is as unchanged as the submodule is."""
+    links: frozenset[str]
+    """All links, to files and to folders."""
 
 
 async def changes_since(folder: Path, reference: str) -> Changes:
@@ -77,6 +82,8 @@ async def changes_since(folder: Path, reference: str) -> Changes:
         folders=frozenset(folders),
         known=frozenset({path for mode, path, _ in tracked if mode != GITLINK} | files),
         modules=frozenset(modules),
+        links=frozenset({path for mode, path, _ in tracked if mode == LINK})
+        | {one for one in files if (top / one).is_symlink()},
     )
 
 

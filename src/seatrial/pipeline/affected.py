@@ -12,6 +12,9 @@ from seatrial.pipeline.cache.tree import Tree, matcher, outright
 from seatrial.pipeline.document import Check, Pipeline
 from seatrial.pipeline.selection import outputs_read
 
+LINKED = 2
+"""How many links to folders may lie on the way to a file; more would be one that leads to itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
@@ -24,6 +27,8 @@ class Changed:
     """Files whose change would be known."""
     modules: frozenset[str]
     """Folders whose change would be known as a whole."""
+    links: frozenset[str] = frozenset()
+    """Links, to files and to folders."""
     everything: str = ""
     """Why every check counts, such as a changed document."""
 
@@ -93,6 +98,7 @@ class _Look:
         self._checks, self._changed, self._tree = checks, changed, tree
         self._source = str(source)
         self._links: dict[str, bool] = {}
+        self._paths = sorted(_seen_through_links(changed, self._source).items())
 
     def why(self, check: Check) -> str:
         """Why it counts; empty: nothing that it declares was touched."""
@@ -100,13 +106,15 @@ class _Look:
         if not inputs:
             return "it declares no `inputs`"
         without = [one[1:] for one in check.inputs if one.startswith("!")]
-        patterns = [*inputs, *_besides(check)]
-        wanted, unwanted = matcher(patterns), matcher(without)
-        for path in sorted(self._changed.files):
-            if wanted.match_file(path) and not unwanted.match_file(path):
-                return f"{path} changed"
+        # What `!pattern` leaves out of the inputs is in the image, or is the program, all the same.
+        besides = list(_besides(check))
+        wanted, unwanted, always = matcher(inputs), matcher(without), matcher(besides)
+        for path, real in self._paths:
+            if always.match_file(path) or (wanted.match_file(path) and not unwanted.match_file(path)):
+                return f"{path} changed" if path == real else f"{path} leads to {real}, which changed"
         for folder in sorted(self._changed.folders):
-            if any(_overlap(folder, one) for one in patterns) and not unwanted.match_file(f"{folder}/x"):
+            declared = any(_overlap(folder, one) for one in inputs) and not unwanted.match_file(f"{folder}/x")
+            if declared or any(_overlap(folder, one) for one in besides):
                 return f"{folder}, another repository, changed"
         return self._unknown(check, inputs)
 
@@ -158,6 +166,25 @@ class _Look:
                 self._links[at] = Path(f"{self._source}/{at}").is_symlink()
             links += [at] if self._links[at] else []
         return links, os.path.relpath(os.path.realpath(f"{self._source}/{path}"), self._source) if links else path
+
+
+def _seen_through_links(changed: Changed, source: str) -> Mapping[str, str]:
+    """The changed files by their paths, and by those at which links to folders show them: nothing else tells of what
+    went from such a folder."""
+    folders = [
+        (link, os.path.relpath(os.path.realpath(f"{source}/{link}"), os.path.realpath(source)))
+        for link in changed.links
+        if not Path(f"{source}/{link}").is_file()
+    ]
+    found = {path: path for path in changed.files}
+    for _ in range(LINKED if folders else 0):
+        found |= {
+            f"{link}{path[len(real) :]}": file
+            for path, file in found.items()
+            for link, real in folders
+            if path.startswith(f"{real}/")
+        }
+    return found
 
 
 def _positive(check: Check) -> list[str]:

@@ -20,6 +20,7 @@ from seatrial.pipeline.cache.visit import Visit
 from seatrial.pipeline.document import Build, Service
 from seatrial.pipeline.executors import Job, executor_for
 from seatrial.pipeline.log import Log
+from seatrial.pipeline.names import folder_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 
@@ -141,9 +142,9 @@ class PipelineCheck:
     def _given(self, ctx: Context) -> Mapping[str, Path]:
         """The artifacts that it uses, by their paths in the source."""
         return {
-            str(Path(folder) / file.relative_to(ctx.artifacts / name)): file
+            str(Path(folder) / file.relative_to(ctx.artifacts / folder_of(name))): file
             for name, folder in self.uses.items()
-            for file in sorted((ctx.artifacts / name).rglob("*"))
+            for file in sorted((ctx.artifacts / folder_of(name)).rglob("*"))
             if file.is_file()
         }
 
@@ -196,7 +197,7 @@ class PipelineCheck:
             for file in files:
                 if not file.resolve().is_relative_to(within.resolve()):
                     continue  # a link out of the source is nothing that this check made
-                target = ctx.artifacts / self.name / file.relative_to(folder)
+                target = ctx.artifacts / folder_of(self.name) / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)
                 kept.append(str(target.relative_to(ctx.folder)))

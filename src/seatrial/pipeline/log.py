@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seatrial.model.values import Argv
+from seatrial.pipeline.names import log_of
 from seatrial.reports import problems
 from seatrial.spi import Context
 
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self, ctx: Context, *, name: str, folder: Path, source: Path, again: str) -> None:
         self._ctx = ctx
-        self._name = re.sub(r"[^\w.=-]+", "-", name).strip("-")
+        self._name = log_of(name)
         self._folder = folder
         self._source = source
         self._again = again

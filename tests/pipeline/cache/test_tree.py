@@ -75,6 +75,23 @@ def test_ignored_files_are_those_that_git_leaves_out(source: Path) -> None:
     assert sorted(tree(source).files(["**"])) == sorted(listed)
 
 
+def test_what_git_tracks_although_it_is_ignored_is_a_file_like_any_other(source: Path) -> None:
+    git = shutil.which("git")
+    if git is None:
+        pytest.skip("git is not there")
+    (source / "app/made.log").write_text("1")
+    subprocess.run([git, "init", "-q", "."], cwd=source, check=True)
+    subprocess.run([git, "add", "-f", "app/noise.log", "dist"], cwd=source, check=True)
+    seen = tree(source)
+    assert {"app/noise.log", "app/made.log"} & seen.files(["app/**"]) == {"app/noise.log"}
+    assert seen.files(["**/*.log"]) >= {"app/noise.log"}
+    assert {one for one in seen.files(["**"]) if one.startswith("dist/")} == seen.files(["dist"])
+    assert not seen.leaves_out("app/noise.log")
+    assert seen.leaves_out("app/made.log")
+    (source / "app/noise.log").unlink()
+    assert "app/noise.log" not in tree(source).files(["app/**"])
+
+
 def test_the_gitignore_of_the_repository_around_the_source_counts(source: Path) -> None:
     (source.parent / ".git").mkdir()
     (source.parent / ".gitignore").write_text("/source/sub/\n")

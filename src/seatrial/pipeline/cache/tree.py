@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import CannotTell
+from seatrial.links.tracked import tracked_though_ignored
 from seatrial.pipeline.cache.hashes import Hashes, described
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     Ignoring = tuple[tuple[int, str, GitIgnoreSpec], ...]
     """The .gitignore files that hold in a folder, the outermost first; before each what a path of the source loses and
     gets in front to be seen from where the file stands."""
+
+Stamp = tuple[int, int]
+"""Time of the last change, and inode."""
 
 _WILD = frozenset("*?[")
 GIT = ".git"
@@ -33,6 +38,11 @@ class Tree:
         self._ignored: dict[str, Ignoring] = {}
         self._contents: dict[str, str] = {}
         self._outer: Ignoring | None = None
+        self._top: Path | None = None
+        self._stamps: dict[str, Stamp] = {}
+        self._added: frozenset[str] | None = None
+        self._left_out = False
+        """Whether .gitignore left out anything yet; until then nobody has to be asked what it does not count for."""
         self._busy = 0
 
     @contextmanager
@@ -51,12 +61,18 @@ class Tree:
         self._folders.clear()
         self._ignored.clear()
         self._contents.clear()
+        self._stamps.clear()
         self._outer = None
 
     def contents(self, patterns: Sequence[str]) -> Mapping[str, str]:
         """The declared files by their paths in the source, each with what it is. CannotTell for a pattern that is like
         no file, and for a file that cannot be read."""
         return {path: self._content(path) for path in sorted(self.files(patterns))}
+
+    def stamps(self, paths: Iterable[str]) -> Mapping[str, Stamp]:
+        """When these files were written, as it was just before `contents` read them: what was changed, and then changed
+        back, has another one."""
+        return {path: self._stamps[path] for path in paths if path in self._stamps}
 
     def files(self, patterns: Sequence[str]) -> set[str]:
         """The declared files, by their paths in the source; `!pattern` leaves out."""
@@ -78,6 +94,8 @@ class Tree:
 
     def leaves_out(self, path: str) -> bool:
         """Whether .gitignore leaves out a file or a folder, which need not be there any more."""
+        if path in self._tracked():
+            return False
         folder = path.rpartition("/")[0]
         if self._is_ignored(folder):
             return True
@@ -88,6 +106,7 @@ class Tree:
         known = self._contents.get(path)
         if known is None:
             try:
+                self._stamps[path] = _stamp(f"{self._source}/{path}")
                 known = self._contents[path] = described(f"{self._source}/{path}", self._hashes)
             except OSError as error:
                 raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
@@ -102,7 +121,10 @@ class Tree:
             return
         # What .gitignore leaves out counts where its folder is named outright: a check that needs `dist/**` says so.
         ignoring = None if self._is_ignored(start) else self._ignoring(start)
-        below = self._walk(start, ignoring, (_identity(full),))
+        below = list(self._walk(start, ignoring, (_identity(full),)))
+        if ignoring is not None and self._left_out:
+            added = (one for one in self._tracked() if not start or one.startswith(f"{start}/"))
+            below += (one for one in added if os.path.lexists(f"{self._source}/{one}"))
         if not wild:
             yield from below
             return
@@ -112,7 +134,10 @@ class Tree:
     def _walk(self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
         for name, is_folder in self._entries(folder):
             path = f"{folder}/{name}" if folder else name
-            if ignoring is not None and (name == GIT or _leaves_out(ignoring, path, is_folder)):
+            if ignoring is not None and name == GIT:
+                continue
+            if ignoring is not None and _leaves_out(ignoring, path, is_folder):
+                self._left_out = True
                 continue
             if not is_folder:
                 yield path
@@ -136,6 +161,13 @@ class Tree:
             self._folders[folder] = known
         return known
 
+    def _tracked(self) -> frozenset[str]:
+        """What git tracks although .gitignore leaves it out: to git it is a file like any other."""
+        if self._added is None:
+            self._above()
+            self._added = tracked_though_ignored(self._source) if self._top is not None else frozenset()
+        return self._added
+
     def _is_ignored(self, path: str) -> bool:
         """Whether a folder, or one that it is in, is left out."""
         parts = path.split("/") if path else []
@@ -158,6 +190,7 @@ class Tree:
             found: list[tuple[int, str, GitIgnoreSpec]] = []
             source = Path(self._source)
             tops = [one for one in (source, *source.parents) if (one / GIT).exists()]
+            self._top = tops[0] if tops else None
             for folder in (one for one in source.parents if tops and one.is_relative_to(tops[0])):
                 spec = _spec(str(folder / ".gitignore"))
                 if spec is not None:
@@ -204,6 +237,15 @@ def _spec(file: str) -> GitIgnoreSpec | None:
     from pathspec import GitIgnoreSpec
 
     return GitIgnoreSpec.from_lines(lines)
+
+
+def _stamp(path: str) -> Stamp:
+    """Of a regular file; what a folder holds is not told by its times."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return (found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else (0, 0)
 
 
 def _identity(folder: str) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from seatrial.pipeline.cache import trace
 from seatrial.pipeline.cache.hashes import described, digest, digest_of
 from seatrial.pipeline.cache.manifest import Manifest, changes, key_of
 from seatrial.pipeline.cache.store import Entry
+from seatrial.pipeline.cache.tree import Stamp, matcher
+from seatrial.pipeline.names import folder_of
 
 if TYPE_CHECKING:
     from seatrial.pipeline.cache import Caching
@@ -54,6 +56,7 @@ class Visit:
         self._on_host = on_host
         self._folder = (job.source / job.cwd).resolve()
         self._manifest: Manifest | None = None
+        self._stamps: Mapping[str, Stamp] = {}
         self._why: list[str] = []
         self._trace: Path | None = None
         self._kept_from: str = ""
@@ -136,6 +139,7 @@ class Visit:
             parts["programs"] = self._program()
         # Last: what is read now is what the command will read.
         parts["files"] = self._cache.tree.contents(self._caching.inputs)
+        self._stamps = self._cache.tree.stamps(parts["files"])
         return parts
 
     def _hidden(self, values: Mapping[str, str]) -> Mapping[str, str]:
@@ -181,10 +185,19 @@ class Visit:
         except CannotTell as error:
             return str(error)
         if now == self._manifest["files"]:
-            return ""
+            return self._written()
         told = changes({"files": self._manifest["files"]}, {"files": now})
         hint = ", ".join(told)
         return f"while it ran, {hint}; what it makes itself is no input (`!pattern` leaves it out)"
+
+    def _written(self) -> str:
+        """Which of its inputs was written while it ran, and is as it was: it may have seen what was there meanwhile."""
+        now = self._cache.tree.stamps(self._stamps)
+        own = matcher([f"{self._job.cwd}/{one}" if self._job.cwd else one for one in self._caching.artifacts])
+        written = [one for one, stamp in self._stamps.items() if now.get(one) != stamp and not own.match_file(one)]
+        if not written:
+            return ""
+        return f"while it ran, {written[0]} was written, and may have been another one meanwhile"
 
     # What was kept
 
@@ -219,7 +232,7 @@ class Visit:
         """Its files and its log, as they were."""
         files: list[tuple[str, Path]] = []
         for one in entry.files:
-            target = self._ctx.artifacts / self._job.name / one.path
+            target = self._ctx.artifacts / folder_of(self._job.name) / one.path
             _write(target, entry.content(one), one.mode, aside=target.with_name(f".{target.name}.new"))
             files.append((one.path, target))
         if self._on_host:
@@ -251,7 +264,7 @@ class Visit:
     # What may be kept
 
     def _artifacts(self, outputs: Mapping[str, Any]) -> list[tuple[str, Path]]:
-        top = self._ctx.artifacts / self._job.name
+        top = self._ctx.artifacts / folder_of(self._job.name)
         return [
             (str((self._ctx.folder / one).relative_to(top)), self._ctx.folder / one)
             for one in outputs.get("artifacts", ())
