@@ -98,7 +98,7 @@ class DispatchWorkflow:
         """
         environment = ctx.environment()
         place = self._place(ctx.document_folder, environment)
-        forge, token = await open_forge(place.record, self.token, environment, ctx.log)
+        forge, token = await open_forge(place.record, self.token, environment, ctx.log, patience=self.deadlines.whole)
         ctx.secret(token)
         try:
             order = self._order(place)

@@ -124,3 +124,19 @@ def test_every_run_above_a_number_is_found_on_all_pages(tmp_path: Path) -> None:
                 await github.close()
 
         assert asyncio.run(main()) == ours[::-1]
+
+
+def test_a_limit_is_waited_for_longer_than_a_fault_where_there_is_time(api: Api) -> None:
+    api.answers = [(403, {"retry-after": "1"}, {"message": "secondary rate limit"}), (200, {}, {"id": 7})]
+
+    async def main(limited: float) -> int:
+        github = GitHub(api.url, "acme/notes", "t0k3n-of-tests", patience=0.5, limited=limited)
+        try:
+            return (await github.run(7)).id
+        finally:
+            await github.close()
+
+    assert asyncio.run(main(5)) == 7
+    api.answers = [(403, {"retry-after": "1"}, {"message": "secondary rate limit"})]
+    with pytest.raises(CannotTell, match="limits our requests for 1 s more, and 0 s are left"):
+        asyncio.run(main(0))

@@ -51,9 +51,10 @@ class GitHub:
         say: Callable[[str], None] = lambda text: None,
         *,
         patience: float = PATIENCE,
+        limited: float = PATIENCE,
     ) -> None:
         self.repository = repository
-        self._api = Api(api_url, token, say)
+        self._api = Api(api_url, token, say, limited=limited)
         self._home = f"/repos/{repository}"
         self._patience = patience
         self._details = True

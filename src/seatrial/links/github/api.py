@@ -36,12 +36,16 @@ REMEMBERED = 256
 
 
 class Api:
-    """One server and one token. `say` is told why a request takes longer."""
+    """One server and one token. `say` is told why a request takes longer; `limited` is how many seconds may be waited
+    where the server limits our requests: it says itself until when, and whoever waits for a run has time."""
 
-    def __init__(self, url: str, token: str, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self, url: str, token: str, say: Callable[[str], None] = lambda text: None, *, limited: float = PATIENCE
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._say = say
+        self._limits = limited
         self._web = Web()
         self._versions = list(VERSIONS)
         self._known: dict[str, tuple[str, Answer]] = {}
@@ -73,7 +77,8 @@ class Api:
         """An answer of a status below 300, or one of `also`. Repeated while the server has faults or asks us to wait,
         as long as `within` seconds allow; `once`: not after a fault that may hide that it was done (Unsure). `json`
         makes the body for the version of the API that is spoken by then."""
-        end = asyncio.get_running_loop().time() + within
+        start = asyncio.get_running_loop().time()
+        end, patient = start + within, start + max(within, self._limits)
         pause = FIRST
         while True:
             try:
@@ -87,7 +92,8 @@ class Api:
                     return answer
                 wait = wait_of(answer)
                 if wait is not None:
-                    await self._limited(wait, end, answer)
+                    await self._limited(wait, patient, answer)
+                    end = max(end, asyncio.get_running_loop().time() + within)  # it was no fault: these begin anew
                     continue
                 if answer.status < 500:
                     if self._other_version(answer):

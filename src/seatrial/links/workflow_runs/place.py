@@ -65,9 +65,15 @@ def find_place(
 
 
 async def open_forge(
-    place: Mapping[str, Any], token: str, environment: Mapping[str, str], say: Callable[[str], None]
+    place: Mapping[str, Any],
+    token: str,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    patience: float = 0.0,
 ) -> tuple[Forge, str]:
-    """The forge of a record (`forge`, `api_url`, `repository`), and the token that it got, which is to be hidden."""
+    """The forge of a record (`forge`, `api_url`, `repository`), and the token that it got, which is to be hidden.
+    `patience`: how many seconds may be waited where the forge limits our requests."""
     kind = str(place.get("forge", "github"))
     if kind != "github":
         raise CannotTell(f"there is no forge {kind!r}; there is: github")
@@ -75,7 +81,7 @@ async def open_forge(
 
     api_url = str(place["api_url"])
     found = await find_token(token, api_url, environment)
-    return GitHub(api_url, str(place["repository"]), found, say), found
+    return GitHub(api_url, str(place["repository"]), found, say, limited=patience), found
 
 
 def template_of(given: str, environment: Mapping[str, str]) -> str:

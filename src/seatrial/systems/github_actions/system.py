@@ -174,7 +174,9 @@ class GithubActions(Declared):
         environment = ctx.environment()
         place = find_place(self._folder, environment, **said)
         given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
-        forge, token = await open_forge(place.record, given, environment, ctx.log)
+        forge, token = await open_forge(
+            place.record, given, environment, ctx.log, patience=self._settings.deploy.deadlines.whole
+        )
         ctx.secret(token)
         try:
             yield forge, place, self._settings.token

@@ -32,7 +32,7 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
     hidden: list[str] = []
     token = filled_in(str(record.get("token") or ""), environment, hidden.append)
     log = _Log(Path(str(record["log"])), hidden)
-    forge, found = await open_forge(record, token, environment, log.say)
+    forge, found = await open_forge(record, token, environment, log.say, patience=float(record["timeout"]))
     hidden.append(found)
     try:
         run = await ended(forge, record)
