@@ -23,8 +23,10 @@ PLANTED = {
     "webapp/notes.py": [('file.write(json.dumps(asdict(note)) + "\\n")', "pass")],
     "webapp/uploads.py": [("file.write(content)", "file.write(content[:-1])")],
     "config/deploy.yml": [("    - MY_SECRET\n    - POSTGRES_PASSWORD\n\nssh", "    - POSTGRES_PASSWORD\n\nssh")],
+    "infra/teardown.py": [("    try:\n", "    return 0\n    try:\n")],
 }
-"""Notes are lost, uploads are truncated, a secret is not handed to the container; the app stays healthy."""
+"""Notes are lost, uploads are truncated, a secret is not handed to the container, and the app stays healthy; a teardown
+that succeeds leaves everything."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +112,13 @@ def test_planted_faults_are_each_seen_for_what_they_are(port: Port, stand: stand
         changed[path] = text
     stand.repository.commit(changed)
     stand.cloud.plants.wrong_disk_size = 2
-    stand.cloud.plants.keeps.add("webapp-web")
     try:
         done = port.seatrial("run", planted(port), "--format", "plain", timeout=300)
     finally:
-        stand.cloud.plants.keeps.clear()
         stand.cloud.plants.wrong_disk_size = 0
-    assert done.returncode in (1, 4), done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
     row = only(port.results()["results"])
-    healthy, looks, gone, *_ = [step for step in row["workflow_steps"] if step["step_type"] in ("validate", "destroy")]
+    healthy, looks, left = [step for step in row["workflow_steps"] if step["step_type"] == "validate"]
     assert healthy["verdict"] == "passed", done.stdout
     assert checks_of(looks) == {
         "notes": ("failed", "product"),
@@ -128,8 +128,9 @@ def test_planted_faults_are_each_seen_for_what_they_are(port: Port, stand: stand
         "secret": ("failed", "product"),
         "variable": ("passed", ""),
     }
-    assert gone["verdict"] == "failed"
-    assert (row["verdict"], row["category"]) == ("failed", "product")
+    assert checks_of(left) == {"cloudstack_left webapp*": ("failed", "product")}
+    assert "webapp-web" in str(left["validation_results"][0]["seen"])
+    assert (row["verdict"], row["category"], done.returncode) == ("failed", "product", 1)
     assert port.secrets_told(done.stdout, done.stderr) == []
 
 
