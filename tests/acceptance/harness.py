@@ -39,7 +39,12 @@ class Harbour:
 
     def seatrial(self, *arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **options)
-        out, err = process.communicate(timeout=timeout)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            process.terminate()  # it gives everything back: the next tests find nothing of it
+            out, err = process.communicate(timeout=timeout)
+            raise AssertionError(f"{error}\n{out}{err}") from error
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def runs(self) -> list[Path]:
