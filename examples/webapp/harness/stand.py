@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import shlex
@@ -65,9 +64,9 @@ def call(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 class Stand:
-    """`with Stand() as stand:`; `stand.environment` is what the scenario needs. `app` is the folder of the app.
+    """`with Stand() as stand:`; `stand.environment` is what the scenario needs.
 
-    `folder` keeps what another process needs to clean up when this one is killed.
+    `app` is the folder of the app, `port` the GitHub server's: the old one, to give back what a killed stand left.
     """
 
     def __init__(self, app: Path = APP, *, port: int = 0) -> None:
@@ -96,7 +95,7 @@ class Stand:
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         stack.enter_context(_held(self.folder))
         id = self.folder.name.removeprefix(PREFIX)
-        stack.callback(_remove_images, self._engine, f"localhost/{IMAGES}/{id}")
+        stack.callback(_remove_images, self._engine, id)
         self.key, self.retired = self._key("deploy"), self._key("retired")
         machines = PodmanMachines(NODE, options=OPTIONS)
         self.cloud = stack.enter_context(CloudStackServer(machines))
@@ -177,16 +176,25 @@ def left() -> Iterator[int]:
 
 def sweep(engine: Engine) -> None:
     """Take away what killed stands left of keys and images; what they left of machines the next CloudStack does."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    home = Path(tempfile.gettempdir())
+    for folder in home.glob(f"{PREFIX}*"):
         if not _lives(folder):
-            _remove_images(engine, f"localhost/{IMAGES}/{folder.name.removeprefix(PREFIX)}")
             shutil.rmtree(folder, ignore_errors=True)
+    for id in {name.split("/")[2].partition(":")[0] for name in _images(engine)}:
+        if not _lives(home / f"{PREFIX}{id}"):  # a build may have ended after its stand did
+            _remove_images(engine, id)
 
 
-def _remove_images(engine: Engine, name: str) -> None:
-    listed = call(engine, "images", "--format", "json", name)
-    for image in json.loads(listed.stdout or "[]"):
-        call(engine, "rmi", "--force", image["Id"])
+def _images(engine: Engine) -> list[str]:
+    """All that runners of stands have built; the engine lists the other names of an image too."""
+    listed = call(engine, "images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    return [name for name in listed if name.startswith(f"localhost/{IMAGES}/")]
+
+
+def _remove_images(engine: Engine, id: str) -> None:
+    for name in _images(engine):
+        if name.startswith(f"localhost/{IMAGES}/{id}:"):
+            call(engine, "rmi", name)
 
 
 @contextlib.contextmanager

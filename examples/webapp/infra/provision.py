@@ -137,10 +137,12 @@ def _disk(wanted: Wanted, ground: dict[str, str], machine: str, tags: dict[str, 
 
 def _user_data() -> str:
     """Cloud-init lets the deploy key in."""
-    public = subprocess.run(
-        ["ssh-keygen", "-y", "-f", os.environ["SSH_KEY_FILE"]], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    return base64.b64encode(f"#cloud-config\nssh_authorized_keys:\n  - {public}\n".encode()).decode()
+    return base64.b64encode(f"#cloud-config\nssh_authorized_keys:\n  - {_public_key()}\n".encode()).decode()
+
+
+def _public_key() -> str:
+    words = ["ssh-keygen", "-y", "-f", os.environ["SSH_KEY_FILE"]]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _prepare(name: str, address: str) -> None:
@@ -156,12 +158,14 @@ def _prepare(name: str, address: str) -> None:
         if time.monotonic() > end:
             raise cloud.Wrong(f"{name} ({address}) has no SSH after {SSH_SECONDS} s: {last.stderr.strip()}")
         time.sleep(1)
-    public = subprocess.run(
-        ["ssh-keygen", "-y", "-f", os.environ["SSH_KEY_FILE"]], capture_output=True, text=True, check=True
-    ).stdout.strip()
     script = Path(__file__).with_name("prepare-node.sh").read_text()
     done = subprocess.run(
-        [*argv, f"sh -s -- '{public}'"], input=script, capture_output=True, text=True, timeout=SSH_SECONDS, check=False
+        [*argv, f"sh -s -- '{_public_key()}'"],
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=SSH_SECONDS,
+        check=False,
     )
     if done.returncode:
         raise cloud.Wrong(f"{name} ({address}) could not be prepared: {done.stderr.strip()}")
