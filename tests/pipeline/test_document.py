@@ -154,6 +154,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"env": {"A": "${{ matrix.x }}"}}, "unknown variable 'matrix'"),
         ({"run": "echo ${{ secrets.X }}"}, "a secret in a command"),
         ({"matrix": {"v": []}}, "empty list"),
+        ({"matrix": {"v": [1, "1"]}}, "two rows are both called [v=1]"),
         ({"matrix": {"v": [[1]]}}, "a value of a matrix is text"),
         ({"matrix": {"v w": [1]}}, "cannot be named in an expression"),
         ({"cpus": -1}, "less than nothing"),

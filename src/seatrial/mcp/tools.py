@@ -15,7 +15,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from seatrial import __version__
-from seatrial.errors import SeatrialError
+from seatrial.errors import SeatrialError, nearest
 from seatrial.mcp import looking
 from seatrial.mcp.fleet import Fleet, Refused
 from seatrial.mcp.watching import watched
@@ -41,9 +41,21 @@ Run = Annotated[str, Field(description="The run's id, the beginning of it, or `l
 Seconds = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for news, 0 to 600.")]
 
 
+class _Server(MCPServer[Any]):
+    """A server that takes no argument which a tool does not have: left out in silence, an agent takes it for heeded."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """ToolError names the nearest argument."""
+        known = {tool.name: tool.input_schema.get("properties", {}) for tool in await self.list_tools()}
+        for word in arguments:
+            if name in known and word not in known[name]:
+                raise ToolError(f"{name} takes no {word!r}: {nearest(word, known[name])}")
+        return await super().call_tool(name, arguments, context)
+
+
 def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
     """The server with its tools; those that start anything only where that is allowed."""
-    server: MCPServer[Any] = MCPServer(
+    server = _Server(
         "seatrial",
         title="Seatrial",
         version=__version__,

@@ -18,6 +18,7 @@ from seatrial.pipeline.cache import Cache, Caching
 from seatrial.pipeline.check import PipelineCheck
 from seatrial.pipeline.document import Check, Pipeline, Stage
 from seatrial.pipeline.executors.shelf import Limits
+from seatrial.pipeline.names import row_name
 from seatrial.pipeline.reading import KEY, Read
 from seatrial.pipeline.selection import Selection, narrowed, row_of
 from seatrial.pipeline.services import late
@@ -213,7 +214,7 @@ class _Compiler:
 
     def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The rows of the check's matrix that were selected, each with what its name ends in."""
-        found = [(_suffix(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
+        found = [(row_name(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
         wanted = row_of(self._wishes.selection.only, f"{stage}/{name}")
         known = [f"{stage}/{name}{suffix}" for suffix, _ in found]
         for one in wanted:
@@ -280,12 +281,6 @@ def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
         except CannotTell:
             return title
     return f"{title} {suffix}" if suffix else title
-
-
-def _suffix(row: Mapping[str, Any]) -> str:
-    """`[python=3.11,os=linux]`."""
-    told = ",".join(f"{key}={expressions.as_text(value)}" for key, value in row.items())
-    return f"[{told}]" if told else ""
 
 
 def _source(read: Read, place: Sequence[str | int], at: int) -> Source:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+
+from seatrial.loading import expressions
 
 ROW = 80
 """Characters of a row of a matrix that a name of a file has."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.=,]*")
 _ODD = re.compile(r"[^A-Za-z0-9_.=,-]+")
+
+
+def row_name(row: Mapping[str, object]) -> str:
+    """What a row of a matrix adds to the name of its check: `[python=3.11,os=linux]`."""
+    told = ",".join(f"{key}={expressions.as_text(value)}" for key, value in row.items())
+    return f"[{told}]" if told else ""
 
 
 def folder_of(check: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +11,7 @@ from seatrial.errors import nearest
 from seatrial.loading.document import Place
 from seatrial.loading.matrix import expand
 from seatrial.pipeline.document import Check, Pipeline, SecretSource, Service, Stage
+from seatrial.pipeline.names import row_name
 from seatrial.reports import problems
 
 Broken = Iterator[tuple[Place, str, str]]
@@ -154,9 +156,13 @@ def _matrix(check: Check, place: Place) -> Broken:
             if isinstance(value, Mapping | list | tuple):
                 yield (*place, "matrix", name, at), "a value of a matrix is text, a number or a truth value", ""
     try:
-        expand({name: list(values) for name, values in check.matrix.items()}, "full")
+        rows = [row_name(row) for row in expand({name: list(v) for name, v in check.matrix.items()}, "full")]
     except ValueError as error:
         yield (*place, "matrix"), str(error).replace("the parameter", "the name"), ""
+        return
+    for row in sorted(one for one, times in Counter(rows).items() if times > 1):
+        hint = 'each row is a check of its own, and is told by its values: `1` and `"1"` look alike'
+        yield (*place, "matrix"), f"two rows are both called {row}", hint
 
 
 def _service(service: Service, place: Place) -> Broken:
