@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -82,7 +83,11 @@ class Deployment:
         plain = ["--layers=false"] if engine() == "podman" else []  # no half image stays with the runner
         label = f"service={self._told.service}"
         argv = [engine(), "build", *plain, *arguments, "--label", label, "--tag", self._image, str(self._folder)]
+        before = _id_of(self._image)
         locally(argv, shown=True)
+        if before and before != _id_of(self._image):  # it has lost its name, and nobody would find it any more
+            with contextlib.suppress(Failed):
+                locally([engine(), "rmi", before])
 
     def _bootstrap(self, host: Host) -> None:
         host.run("podman", "--version")
@@ -93,7 +98,7 @@ class Deployment:
         if self._there(host, f"name=^{name}$"):
             self._say(f"the accessory {name} is on {host.address} already")
             return
-        if engine() == "docker" or not _here(accessory.image):
+        if engine() == "docker" or not _id_of(accessory.image):
             locally([engine(), "pull", accessory.image], shown=True)
         self._say(f"bringing {accessory.image} to {host.address}")
         host.bring(accessory.image)
@@ -208,9 +213,9 @@ class Deployment:
         host.run("rm", "-rf", "/root/.kamal")
 
 
-def _here(image: str) -> bool:
+def _id_of(image: str) -> str:
+    """Of an image in the store of this machine's engine; empty: it is not there."""
     try:
-        locally([engine(), "image", "inspect", image])
+        return locally([engine(), "image", "inspect", "--format", "{{.Id}}", image])
     except Failed:
-        return False
-    return True
+        return ""
