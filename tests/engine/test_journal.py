@@ -284,6 +284,18 @@ def test_a_secret_that_is_broken_over_lines_is_hidden(journal, width, indent, en
     assert "staple" not in said.replace(end + indent, "")
 
 
+# A short one is not looked for over the ends of lines.
+@pytest.mark.parametrize(
+    ("secret", "end"), [("12345", ""), *(("correct-horse-battery", end) for end in ("", "\n", "\\n  "))]
+)
+@pytest.mark.parametrize("style", ["\x1b[0m", "\x1b[1;36m\x1b[4m", "\\u001b[36m", "\x1b]8;;file:x\x07", "\x1bM"])
+def test_a_secret_with_colours_in_it_is_hidden(journal, secret, end, style):
+    made = journal()
+    made.mask(secret)
+    said = made.masked(f"{style}before {secret[:2]}{style}{end}{style}{secret[2:4]}{style}{secret[4:]} after")
+    assert said == f"{style}before *** after"
+
+
 @pytest.mark.parametrize("before", ["", "x", "xy", "a longer text, so that the secret is across the end of a line: "])
 def test_a_secret_in_wrapped_base64_is_hidden(journal, before):
     secret = "correct-horse-battery-staple-0123456789" * 2

@@ -22,6 +22,11 @@ LONG = 8
 _BREAK = re.compile(r"(?:\r?\n|(?:\\r)?\\n)[ \t]*")
 """The end of a line, as it is or as JSON spells it, and the indent of the next."""
 
+_STYLE = re.compile(
+    r"(?:\x1b|\\u001[bB]|\\x1[bB]|\\033)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\|\\u0007)|[@-Z^_])"
+)
+"""What a terminal takes for a colour or the like and does not show, as it is or as JSON and shells spell it."""
+
 _encoder = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False, allow_nan=False
 )
@@ -70,14 +75,25 @@ class Journal:
         self._masks = sorted({*self._masks, *_spellings(secret)}, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
-        """The text with every secret hidden, also one that is broken over lines."""
+        """The text with every secret hidden, also one that is broken over lines, or has colours in it."""
         for secret in self._masks:
             text = text.replace(secret, MASK)
-        if self._masks and ("\n" in text or "\\n" in text):
-            joined = _BREAK.sub("", text)
-            for secret in self._masks:
-                if len(secret) >= LONG and secret in joined:
-                    text = _broken(secret).sub(MASK, text)
+        if not self._masks:
+            return text
+        # Reports leave colours out: what they part would be whole there.
+        plain = _STYLE.sub("", text)
+        if plain != text:
+            text = self._joined(text, plain, _STYLE.pattern, 0)
+        if "\n" in text or "\\n" in text:
+            between = f"{_BREAK.pattern}|{_STYLE.pattern}"
+            text = self._joined(text, re.sub(between, "", text), between, LONG)
+        return text
+
+    def _joined(self, text: str, joined: str, between: str, least: int) -> str:
+        """The text with those secrets hidden that are whole where nothing is `between` their characters."""
+        for secret in self._masks:
+            if len(secret) >= least and secret in joined:
+                text = re.sub(f"(?:{between})*".join(map(re.escape, secret)), MASK, text)
         return text
 
     def emit(self, kind: str, trial: str, data: dict[str, object]) -> None:
@@ -162,11 +178,6 @@ def _sayable(value: object, depth: int = 0) -> object:
         return str(value)
     except Exception as error:
         return f"a {type(value).__name__} that cannot be told: {type(error).__name__}"
-
-
-def _broken(secret: str) -> re.Pattern[str]:
-    """The text with any number of line ends in it."""
-    return re.compile(f"(?:{_BREAK.pattern})*".join(map(re.escape, secret)))
 
 
 def _spellings(secret: str) -> set[str]:
