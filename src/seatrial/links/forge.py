@@ -57,6 +57,8 @@ class WorkflowRun:
     """Its page for people."""
     created: str = ""
     updated: str = ""
+    began: str = ""
+    """Its last attempt."""
     attempt: int = 1
 
     @property
@@ -134,6 +136,10 @@ class Forge(Protocol):
     def pace(self) -> float:
         """Seconds that should be between two looks, so that what is allowed lasts; 0: as often as one likes."""
 
+    @property
+    def ahead(self) -> float:
+        """Seconds that the forge's clock is ahead of ours, by its last answer; 0: it does not tell."""
+
     async def who(self) -> str:
         """The name under which we act; empty: the token does not say."""
 
@@ -150,10 +156,11 @@ class Forge(Protocol):
         """Start a run; its id, 0 when the forge does not tell. Unsure when it may have been started all the same."""
 
     async def runs(
-        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0, most: int = 100
+        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = -1, most: int = 100
     ) -> Sequence[WorkflowRun]:
         """The runs of a workflow, the newest first: all with ids above this one, or without that the newest so many (a
-        hundred at most). Without an event, of every event."""
+        hundred at most). Without an event, of every event. CannotTell when there are more above it than the forge
+        tells."""
 
     async def run(self, id: int) -> WorkflowRun:
         """One run."""

@@ -31,6 +31,9 @@ PAGE = 100
 PAGES = 20
 """Pages of a list that are read: 2,000 things."""
 
+SEARCHED = 1000
+"""Runs that GitHub tells at most where they are asked for by branch or event; what comes after is left out unsaid."""
+
 FOLDER = ".github/workflows"
 
 DETAILS = "return_run_details"
@@ -63,6 +66,10 @@ class GitHub:
     @property
     def pace(self) -> float:
         return self._api.pace
+
+    @property
+    def ahead(self) -> float:
+        return self._api.ahead
 
     async def close(self) -> None:
         await self._api.close()
@@ -130,18 +137,26 @@ class GitHub:
                 return 0
 
     async def runs(
-        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = 0, most: int = PAGE
+        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = -1, most: int = PAGE
     ) -> Sequence[WorkflowRun]:
         path = f"{self._workflow(workflow)}/runs"
         wanted = {name: value for name, value in (("event", event), ("branch", ref)) if value}
         found: list[WorkflowRun] = []
+        every = above >= 0
         for page in range(1, PAGES + 1):
-            told = await self._get(path, READ, per_page=PAGE if above else most, page=page, **wanted)
+            told = await self._get(path, READ, per_page=PAGE if every else most, page=page, **wanted)
             rows = _rows(told, "workflow_runs", path)
             here = [_run(row) for row in rows]
             found += [run for run in here if run.id > above]
-            if len(rows) < PAGE or not above or min(run.id for run in here) <= above:
+            if not every or any(run.id <= above for run in here):
                 break
+            if len(rows) < PAGE and not (wanted and len(found) >= SEARCHED):
+                break
+            if len(rows) < PAGE or page == PAGES:
+                raise CannotTell(
+                    f"{workflow} of {self.repository} has more runs above {above} than GitHub tells ({len(found)}): "
+                    f"which are among them is not known; delete old runs, or look at {path} yourself"
+                )
         return sorted({run.id: run for run in found}.values(), key=lambda run: run.id, reverse=True)
 
     async def run(self, id: int) -> WorkflowRun:
@@ -225,6 +240,7 @@ def _run(row: Mapping[str, Any]) -> WorkflowRun:
             url=str(row.get("html_url") or ""),
             created=str(row.get("created_at") or ""),
             updated=str(row.get("updated_at") or ""),
+            began=str(row.get("run_started_at") or ""),
             attempt=int(row.get("run_attempt") or 1),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -6,6 +6,7 @@ The token is in a header of each request to the API's own origin, and nowhere el
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.download import bare, download
 from seatrial.links.forge import Absent, Denied, Rejected, Unsure
-from seatrial.links.github.limits import pace_of, wait_of
+from seatrial.links.github.limits import now_of, pace_of, wait_of
 from seatrial.links.http import Answer, Web
 
 VERSIONS = ("2022-11-28", "2026-03-10", "")
@@ -52,6 +53,7 @@ class Api:
         """Of a URL the tag of its last answer, and the answer."""
         self._places = asyncio.Semaphore(ABREAST)
         self.pace = 0.0
+        self.ahead = 0.0
 
     @property
     def version(self) -> str:
@@ -152,6 +154,8 @@ class Api:
                 method, url, headers=headers, timeout=ANSWER, params=params or None, **content
             )
         self.pace = pace_of(answer)
+        if (now := now_of(answer)) is not None:
+            self.ahead = now - time.time()
         if answer.status == 304 and known is not None:
             return known
         if method == "GET" and answer.status == 200 and "etag" in answer.headers:

@@ -47,8 +47,13 @@ def _until_reset(answer: Answer) -> float:
         reset = float(answer.headers.get("x-ratelimit-reset", ""))
     except ValueError:
         return 0.0
+    now = now_of(answer)
+    return max(reset - (time.time() if now is None else now), 0.0)
+
+
+def now_of(answer: Answer) -> float | None:
+    """The time by the server's clock; None: it does not tell."""
     try:
-        now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ValueError, TypeError):
-        now = time.time()
-    return max(reset - now, 0.0)
+        return None

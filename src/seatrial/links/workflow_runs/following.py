@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, SeatrialError
-from seatrial.links.forge import Denied, Forge, Rejected, WorkflowRun
+from seatrial.errors import SeatrialError
+from seatrial.links.forge import Forge, WorkflowRun
 from seatrial.links.workflow_runs.fetching import fetch
 from seatrial.links.workflow_runs.judging import judge
 from seatrial.links.workflow_runs.order import Order, detail_of
 from seatrial.links.workflow_runs.place import Place
 from seatrial.links.workflow_runs.starting import Ready, start
-from seatrial.links.workflow_runs.watching import until_over
+from seatrial.links.workflow_runs.watching import require_same, until_over
 from seatrial.spi import Context
 
 STOP_SECONDS = 15.0
@@ -55,6 +55,7 @@ def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
         **detail_of(ready.hunt),
         "run": 0,
         "asked": round(time.time()),
+        "asked_there": round(time.time() + ready.ahead),
         "visible": deadlines.visible,
         "settle": deadlines.settle,
     }
@@ -62,14 +63,7 @@ def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
 
 async def started(forge: Forge, ready: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
     """Dispatch; the record has the run's id from then on, or that there is none, or that it was looked for in vain."""
-    try:
-        run = await start(forge, ready, say)
-    except (Denied, Rejected):
-        record["refused"] = True
-        raise
-    except CannotTell:
-        record["looked"] = True  # as long as there was any use in it
-        raise
+    run = await start(forge, ready, say, record.__setitem__)
     record["run"] = run.id
     return run
 
@@ -84,6 +78,8 @@ async def followed(ctx: Context, forge: Forge, run: WorkflowRun, order: Order, s
         raise
     await judge(forge, run, order.workflow, folder / "logs", ctx.masked)
     found = await fetch(forge, run, order, folder, ctx.masked)
+    if order.artifacts:
+        require_same(run, await forge.run(run.id))  # else they may be another attempt's
     return Followed(run, found.outputs, found.folders)
 
 

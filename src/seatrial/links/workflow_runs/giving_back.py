@@ -18,7 +18,10 @@ CANCEL_SECONDS = 300.0
 """How long a run may take to end once it was cancelled: steps under `if: always()` have their turn."""
 
 BEFORE, AFTER = 60.0, 180.0
-"""Seconds around our request within which a run is ours by its age: the server's clock is another."""
+"""Seconds around our request within which a run is ours by its age."""
+
+DELETED = "deleted"
+"""The conclusion here of a run that somebody deleted: nothing of it goes on, and what it did is not known."""
 
 
 async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> None:
@@ -31,32 +34,35 @@ async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> 
         await forge.close()
 
 
-async def ended(forge: Forge, record: Mapping[str, Any]) -> WorkflowRun | None:
-    """Our run, which has ended when this returns; None: nothing was started. LeftBehind when a run goes on that may be
-    ours, or another's."""
+async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
+    """Our runs, which have ended when this returns: several where the dispatch was sent again after a fault of the
+    server, none where nothing was started. LeftBehind when a run goes on that may be ours, or another's; Absent when
+    the token sees nothing of the repository."""
     if record.get("refused"):
-        return None
+        return []
     if id := int(record.get("run") or 0):
         try:
-            return await cancelled(forge, id, CANCEL_SECONDS)
+            return [await cancelled(forge, id, CANCEL_SECONDS)]
         except Absent:
-            return None  # its owner deleted it, or the whole repository: nothing of it can go on
+            # A token that may not see the repository is told the same as of a run that was deleted.
+            await forge.runs(str(record["workflow"]), most=1)
+            return [WorkflowRun(id=id, status="completed", conclusion=DELETED)]
     hunt = hunt_of(record)
     found = await _found(forge, hunt, record)
     if not hunt.correlation:
-        found = [run for run in found if _of_that_time(run, float(record.get("asked") or 0))]
+        asked = float(record.get("asked_there") or record.get("asked") or 0)
+        found = [run for run in found if _of_that_time(run, asked)]
     if not found:
-        return None
+        return []
     if len(found) > 1 and not hunt.correlation:
         if "teardown" not in record and all(run.over for run in found):
-            return None  # whichever was ours: none of them goes on
+            return []  # whichever was ours: none of them goes on
         raise LeftBehind(
             f"{len(found)} runs of {hunt.workflow} could be the one that was started for us: {listed(found)}; look at "
             "them, end by hand the one that is ours, and undo what it did"
         )
     # Several of one id are all ours: the dispatch was sent again after a fault of the server.
-    gone = [await cancelled(forge, run.id, CANCEL_SECONDS) for run in found]
-    return next((run for run in gone if run.conclusion == "success"), gone[0])
+    return [await cancelled(forge, run.id, CANCEL_SECONDS) for run in found]
 
 
 async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:

@@ -14,7 +14,7 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.links.actions.inputs import wrong_inputs
 from seatrial.links.actions.workflow import Workflow, WorkflowError, read_workflow
 from seatrial.links.checkout import Checkout
-from seatrial.links.forge import Absent, Asked, Forge, Rejected, Unsure, WorkflowRun
+from seatrial.links.forge import Absent, Asked, Denied, Forge, Rejected, Unsure, WorkflowRun
 from seatrial.links.workflow_runs.order import CORRELATION, Hunt, Order, listed, short
 
 FIRST, LONGEST = 0.1, 2.0
@@ -25,6 +25,8 @@ TRIES = 4
 
 Say = Callable[[str], None]
 
+Note = Callable[[str, object], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -33,6 +35,8 @@ class Ready:
     order: Order
     hunt: Hunt
     asked: Asked
+    ahead: float = 0.0
+    """Seconds that the forge's clock is ahead of ours."""
 
 
 class Ambiguous(CannotTell):
@@ -88,7 +92,7 @@ async def ready(forge: Forge, order: Order, id: str) -> Ready:
         above=max((run.id for run in runs), default=0),
         actor=await forge.who(),
     )
-    return Ready(order, hunt, Asked(workflow=order.workflow, ref=order.ref, inputs=inputs))
+    return Ready(order, hunt, Asked(workflow=order.workflow, ref=order.ref, inputs=inputs), forge.ahead)
 
 
 def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
@@ -108,26 +112,33 @@ def wrong_for(workflow: Workflow, inputs: dict[str, object]) -> list[str]:
     return wrong_inputs(workflow.dispatch, inputs)
 
 
-async def start(forge: Forge, ready: Ready, say: Say) -> WorkflowRun:
+async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, value: None) -> WorkflowRun:
     """Dispatch, and return our run once the API shows it; CannotTell when it does not, Ambiguous when it cannot be
-    told from others."""
+    told from others. `note` is told at once what a clean-up has to know: the `run`, that it was `refused`, so that
+    nothing was started, or that it was `looked` for in vain."""
     order, hunt = ready.order, ready.hunt
     for attempt in range(1, TRIES + 1):
         try:
             id = await _dispatched(forge, ready, say)
+        except (Denied, Rejected):
+            if attempt == 1:  # else one before may have been taken
+                note("refused", True)
+            raise
         except Unsure as error:
             # It may have been taken: only when no run turns up is it sent once more.
             say(f"{error}; looking whether it was taken all the same")
             found = await _turned_up(forge, hunt, min(order.deadlines.settle, 2.0**attempt))
             if not found:
                 if attempt == TRIES:
+                    note("looked", True)
                     raise CannotTell(f"the workflow {order.workflow} could not be started: {error}") from error
                 continue
             id = 0
         if id:
+            note("run", id)
             say(f"run {id} of {order.workflow} was started (the answer to the dispatch says so)")
             return await _shown(forge, id, order)
-        return await identified(forge, hunt, order, say)
+        return await identified(forge, hunt, order, say, note)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -162,10 +173,13 @@ async def _turned_up(forge: Forge, hunt: Hunt, seconds: float) -> list[WorkflowR
     return []
 
 
-async def identified(forge: Forge, hunt: Hunt, order: Order, say: Say) -> WorkflowRun:
+async def identified(
+    forge: Forge, hunt: Hunt, order: Order, say: Say, note: Note = lambda word, value: None
+) -> WorkflowRun:
     """The one run that is ours, by its name or by its age."""
     found = await _turned_up(forge, hunt, order.deadlines.visible)
     if not found:
+        note("looked", True)
         how = f"whose name has {hunt.correlation} in it" if hunt.correlation else "that is younger than our request"
         raise CannotTell(
             f"{hunt.workflow} was dispatched on {hunt.ref}, and no run {how} was there within "
@@ -178,6 +192,7 @@ async def identified(forge: Forge, hunt: Hunt, order: Order, say: Say) -> Workfl
             if len(found) > 1:
                 break
     if len(found) != 1:
+        note("looked", True)
         raise Ambiguous(ambiguous(hunt, found))
     how = f"its name has {hunt.correlation} in it" if hunt.correlation else "it alone is younger than our request"
     say(f"run {found[0].id} of {hunt.workflow} is ours: {how}")

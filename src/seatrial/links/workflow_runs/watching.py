@@ -31,7 +31,7 @@ class StillQueued(CannotTell):
 
 async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, say: Say) -> WorkflowRun:
     """The run once it has ended. StillQueued when none of its jobs begins in time, Overrun when it does not end in
-    time; it is not cancelled here."""
+    time, CannotTell when somebody runs it again meanwhile; it is not cancelled here."""
     clock = asyncio.get_running_loop().time
     since, pause, state, began = clock(), FIRST, "", False
     while True:
@@ -49,8 +49,19 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
             raise await _too_late(forge, run, began, deadlines)
         await asyncio.sleep(min(max(pause, forge.pace), -late))
         pause = min(pause * GROWTH, LONGEST)
-        run = await forge.run(run.id)
+        run = require_same(run, await forge.run(run.id))
     return run
+
+
+def require_same(run: WorkflowRun, now: WorkflowRun) -> WorkflowRun:
+    """The run as it is now; CannotTell when that is another attempt: what it does says nothing of the one before."""
+    if now.attempt != run.attempt:
+        by = f" by {now.actor}" if now.actor else ""
+        raise CannotTell(
+            f"{now} was run again{by} while it was followed: it is attempt {now.attempt}, and attempt {run.attempt} "
+            "was ours; let runs of trials be, and start the trial again"
+        )
+    return now
 
 
 async def cancelled(forge: Forge, id: int, seconds: float = CANCEL_SECONDS) -> WorkflowRun:

@@ -57,7 +57,9 @@ def _named(name: str, value: Any) -> Sequence[tuple[str, str]]:
     if isinstance(value, str) and re.search(r"[,\s]", value.strip()):
         value = [one for one in re.split(r"[,\s]+", value.strip()) if one]
     if isinstance(value, list | tuple):
-        return [(f"{name}{number}", str(one)) for number, one in enumerate(value, 1) if str(one).strip()]
+        if wrong := [one for one in value if one is not None and not isinstance(one, str)]:
+            raise StepFailed(f"the addresses of {name} have {wrong[0]!r} among them, which is not a text")
+        return [(f"{name}{number}", one.strip()) for number, one in enumerate(value, 1) if one and one.strip()]
     if value is None or value == "":
         return ()
     if not isinstance(value, str):

@@ -15,6 +15,10 @@ GOING_ON = ("in_progress", "queued", "pending", "requested")
 """States of a run that will do something by itself: one that waits for an approval may wait for ever."""
 
 
+MANY = 100
+"""Runs that are asked for at first; where none of them says what stands, all are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A deployment that stands, or is being made."""
@@ -35,17 +39,27 @@ class Standing:
 
 async def by_history(forge: Forge, record: Mapping[str, Any], teardown: str, book: Book) -> Standing | None:
     """The newest deployment that succeeded, or goes on, and was not torn down since; None: nothing stands."""
-    deployed = [run for run in await forge.runs(str(record["workflow"]), event="") if _counts(run)]
+    runs = await forge.runs(str(record["workflow"]), event="")
+    if len(runs) >= MANY and not any(map(_counts, runs)):
+        runs = await forge.runs(str(record["workflow"]), event="", above=0)
+    deployed = [run for run in runs if _counts(run)]
     if not deployed:
         return None
-    gone = [run.id for run in await forge.runs(teardown, event="") if run.conclusion == "success"]
-    newest = deployed[0]
-    if newest.over and max(gone, default=0) > newest.id:
+    gone = [run for run in await forge.runs(teardown, event="") if run.conclusion == "success"]
+    newest = next((run for run in deployed if not run.over or not any(undoes(one, run) for one in gone)), None)
+    if newest is None:
         return None
     trial = book.trial_of(record, newest)
     state = f"deployed at {newest.updated}" if newest.over else f"being deployed ({newest.status})"
     by = f", started by {newest.actor}" if newest.actor else ""
     return Standing(f"{record['workflow']} {newest}, {state}{by}, event {newest.event}", trial, newest)
+
+
+def undoes(teardown: WorkflowRun, deployed: WorkflowRun) -> bool:
+    """Whether a teardown that succeeded came after a deployment; one that was run again keeps its number."""
+    if teardown.attempt == deployed.attempt == 1:
+        return teardown.id > deployed.id
+    return (teardown.began or teardown.created) >= deployed.updated
 
 
 def _counts(run: WorkflowRun) -> bool:

@@ -6,24 +6,23 @@ The same for the step `destroy`, the end of a suite, and `clean` after SIGKILL; 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import LeftBehind
 from seatrial.links.forge import Forge, WorkflowRun
 from seatrial.links.workflow_runs.following import run_folder
-from seatrial.links.workflow_runs.giving_back import ended
+from seatrial.links.workflow_runs.giving_back import DELETED, ended
 from seatrial.links.workflow_runs.judging import judge
-from seatrial.links.workflow_runs.order import Order, RunDeadlines, carries
+from seatrial.links.workflow_runs.order import Order, RunDeadlines, carries, short
 from seatrial.links.workflow_runs.place import filled_in, open_forge
 from seatrial.links.workflow_runs.starting import ready, start
 from seatrial.links.workflow_runs.watching import until_over
 from seatrial.model.values import Duration
 from seatrial.systems.github_actions.book import Book
-
-RAN = ("success", "failure", "cancelled", "timed_out", "skipped", "neutral")
-"""What a job may be whose steps had their turn; `skipped` ones did not."""
+from seatrial.systems.github_actions.standing import undoes
 
 
 async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:
@@ -35,21 +34,25 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
     forge, found = await open_forge(record, token, environment, log.say, patience=float(record["timeout"]))
     hidden.append(found)
     try:
-        run = await ended(forge, record)
-        if run is None:
+        runs = await ended(forge, record)
+        did = [run for run in runs if await _did_something(forge, run)]
+        if not runs:
             log.say("nothing was started, so there is nothing to tear down")
-        elif not await _did_something(forge, run):
-            log.say(f"{run} ended as {run.conclusion} before any of its jobs began: there is nothing to tear down")
+        elif not did:
+            for run in runs:
+                log.say(f"{run} ended as {run.conclusion} before any of its jobs began: there is nothing to tear down")
         else:
-            await _torn_down(forge, record, run, trial, environment, log)
+            newest = max(did, key=lambda run: run.id)
+            ours = replace(newest, updated=max(run.updated for run in did))
+            await _torn_down(forge, record, ours, trial, environment, log)
     finally:
         await forge.close()
 
 
 async def _did_something(forge: Forge, run: WorkflowRun) -> bool:
     """Whether any job of it had a machine: what never ran has deployed nothing."""
-    if run.conclusion in ("success", "failure", "timed_out"):
-        return True
+    if run.conclusion in ("success", "failure", "timed_out", DELETED) or run.attempt > 1:
+        return True  # jobs are told of the last attempt only
     return any(job.runner or job.steps for job in await forge.jobs(run.id) if job.conclusion != "skipped")
 
 
@@ -57,13 +60,14 @@ async def _torn_down(
     forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, trial: str, environment: Mapping[str, str], log: _Log
 ) -> None:
     told: Mapping[str, Any] = record["teardown"]
-    since = [run for run in await forge.runs(told["workflow"], event="") if run.id > ours.id]
-    done = next((run for run in since if run.conclusion == "success" and run.created >= ours.updated), None)
+    since = await forge.runs(told["workflow"], event="", above=ours.id)
+    gone = [run for run in since if run.conclusion == "success" and run.created >= ours.updated]
+    done = next((run for run in gone if _like_ours(run, record, trial)), None)
     if done is not None:
         log.say(f"it was torn down already: {done}")
         return
     if not record.get("replace_existing"):
-        await _refuse_others(forge, record, ours, Book(Path(str(record["project"]))), log)
+        await _refuse_others(forge, record, ours, gone, Book(Path(str(record["project"]))), log)
     going = next((run for run in since if not run.over and carries(run.title, trial)), None)
     order = order_of(record, filled_in(told["inputs"], environment, log.hidden.append))
     if going is None:
@@ -74,11 +78,22 @@ async def _torn_down(
     await judge(forge, over, order.workflow, folder / "logs", log.masked)
 
 
-async def _refuse_others(forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, book: Book, log: _Log) -> None:
+def _like_ours(run: WorkflowRun, record: Mapping[str, Any], trial: str) -> bool:
+    """Whether a teardown that succeeded is one of what we deployed: what inputs another's had nobody tells."""
+    return carries(run.title, trial) or (not record["teardown"]["inputs"] and run.branch in ("", short(record["ref"])))
+
+
+async def _refuse_others(
+    forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, gone: Sequence[WorkflowRun], book: Book, log: _Log
+) -> None:
     """A deployment that was made after ours, by somebody else, stands in its place: it is not ours to take away."""
-    for run in await forge.runs(str(record["workflow"]), event=""):
-        later = run.id > ours.id and (not run.over or run.conclusion == "success")
-        if later and not book.trial_of(record, run):
+    workflow = str(record["workflow"])
+    again = [run for run in await forge.runs(workflow, event="") if run.attempt > 1 and run.id < ours.id]
+    again = [run for run in again if ours.updated and run.began >= ours.updated]
+    later = [*await forge.runs(workflow, event="", above=ours.id), *again]
+    for run in later:
+        stands = not run.over or (run.conclusion == "success" and not any(undoes(one, run) for one in gone))
+        if stands and not book.trial_of(record, run):
             raise LeftBehind(
                 f"{run} deployed over ours ({ours}), and no trial of this project made it: it was not torn down. Tear "
                 "it down yourself, or say `replace_existing: true`"

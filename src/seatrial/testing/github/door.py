@@ -11,6 +11,7 @@ import re
 import time
 import traceback
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -215,7 +216,10 @@ class _Met:
 
 async def _send(answer: Answer, receive: Receive, send: Send, head: bool) -> None:
     body = answer.body()
-    headers = {"x-github-request-id": hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:20].upper()}
+    headers = {
+        "date": formatdate(usegmt=True),  # uvicorn's own comes from the loop that this server does without
+        "x-github-request-id": hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:20].upper(),
+    }
     if answer.is_json:
         headers["content-type"] = "application/json; charset=utf-8"
     headers |= answer.headers
