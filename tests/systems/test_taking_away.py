@@ -60,7 +60,7 @@ def record(server: GitHubServer, folder: Path, **more: Any) -> dict[str, Any]:
     return {
         "forge": "github", "api_url": server.url, "repository": REPOSITORY, "token": "", "workflow": "deploy.yml",
         "ref": "main", "correlation": "", "above": 0, "actor": "", "run": 0,
-        "asked": round(time.time()), "visible": 0.3, "settle": 0.1,
+        "asked": round(time.time()), "visible": 0.3, "settle": 0.1, "timeout": 30,
         "teardown": teardown, "replace_existing": False, "project": str(folder),
         "artifacts": str(folder / "artifacts"), "log": str(folder / "teardown.log"), **more,
     }  # fmt: skip
