@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from urllib.parse import quote
@@ -158,6 +159,20 @@ def test_a_secret_is_hidden_in_pages(tmp_path, journal, quote):
     made.emit("output", "t1", {"text": f"<td>a&lt;b&gt;&amp;&quot;c{quote}d0</td>"})
     made.close()
     assert kept.events[0].data["text"] == "<td>***</td>"
+
+
+@pytest.mark.parametrize(
+    "show", [repr, ascii, lambda one: repr(one.encode()), shlex.quote, lambda one: json.dumps(json.dumps(one)),
+             lambda one: "'" + one.replace("'", "'\\''") + "'"],
+)  # fmt: skip
+def test_a_secret_is_hidden_as_programs_show_it(journal, show):
+    made = journal()
+    secret = "o'neil & \\ <é>\"1"
+    made.mask(secret)
+    said = made.masked(f"token={show(secret)} after")
+    assert "neil" not in said
+    assert "***" in said
+    assert said.endswith(" after")
 
 
 def test_a_secret_is_hidden_in_keys_and_numbers_and_objects(tmp_path, journal):

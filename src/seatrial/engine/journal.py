@@ -181,7 +181,8 @@ def _sayable(value: object, depth: int = 0) -> object:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it may appear in texts: plain, line by line, in JSON, in a URL, in HTML, in base64 at any offset."""
+    """A secret as it may appear in texts: plain, line by line, in JSON, in a URL, in HTML, as a shell or Python shows
+    it, in base64 at any offset."""
     import base64
     import html
     from urllib.parse import quote, quote_plus
@@ -192,6 +193,9 @@ def _spellings(secret: str) -> set[str]:
     found |= {html.escape(secret, quote=False), page, page.replace("&#x27;", "&#39;"), page.replace("&#x27;", "'"),
               page.replace("&#x27;", "&apos;"), page.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}  # fmt: skip
     raw = secret.encode("utf-8", "surrogateescape")
+    found |= {repr(secret)[1:-1], ascii(secret)[1:-1], repr(raw)[2:-1], json.dumps(json.dumps(secret))[3:-3]}
+    # `sh -x`, and what quotes for it.
+    found |= {secret.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'")}
     for before in range(3):
         # Only the characters that nothing but the secret's own bits decide.
         whole = base64.b64encode(b"\0" * before + raw).decode()
