@@ -9,10 +9,17 @@ from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.links.workflow_runs.checking import Draft, Wrong, wrong_here
-from seatrial.links.workflow_runs.place import LITERAL, Place, find_place
+from seatrial.links.workflow_runs.place import LITERAL, Place, find_place, held_back
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
 
 _TEMPLATE = re.compile(r"\$\{\{\s*(parameters|env)\.([A-Za-z_]\w*)\s*\}\}")
+
+_INSIDE = re.compile(r"\$\{\{(?:(?!\}\}).)*\bsecrets\b", re.DOTALL)
+
+WRITTEN = (
+    "a secret within an expression would be written down in the ledger, by which a deployment is torn down after a "
+    "crash: write ${{ secrets.NAME }} by itself, with text around it where need be"
+)
 
 LATER: Any = object()
 """A value that is not known before something ran."""
@@ -24,6 +31,9 @@ def wrong(
     """Every key that is wrong, with what is wrong and a hint."""
     if settings.token and "${{" not in settings.token:
         yield ("token",), LITERAL, ""
+    for name, value in settings.teardown.inputs.items():
+        if isinstance(value, str) and _INSIDE.search(str(held_back(value)[0])):
+            yield ("teardown", "inputs", name), WRITTEN, ""
     try:
         place = _place(settings, folder, parameters, environment)
     except UsageError as error:

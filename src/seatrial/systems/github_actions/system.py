@@ -213,11 +213,15 @@ class GithubActions(Declared):
         """All that the teardown needs, known before anything is made; secrets stay templates."""
         teardown = self._settings.teardown
         hidden, marks = held_back(dict(teardown.inputs))
+        inputs = ctx.bind(hidden)
+        for name, value in inputs.items():
+            if ctx.masked(str(value)) != str(value):  # by way of a variable or an output
+                raise UsageError(f"teardown.inputs.{name}: {planned.WRITTEN}")
         return {
             **record_of(place, token, prepared),
             "teardown": {
                 "workflow": teardown.workflow,
-                "inputs": put_back(ctx.bind(hidden), marks),
+                "inputs": put_back(inputs, marks),
                 "correlation_input": teardown.correlation_input,
                 "deadlines": asdict(teardown.deadlines),
             },
