@@ -239,6 +239,24 @@ def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbo
         assert statuses(data) == {"build/version": "passed", "quality/same": "passed"}
 
 
+@pytest.mark.parametrize("how", ["stages between", "checks between"])
+def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_out(harbour: Harbour, how: str) -> None:
+    make: Document = {"run": "sleep 0.5; echo new >made", "artifacts": ["made"], "outputs": {"v": "'1'"}}
+    user: Document = {"run": "grep new made; test ${{ steps['a/make'].outputs.v }} = 1", "uses": ["a/make"]}
+    (harbour.folder / "made").write_text("stale")
+    if how == "stages between":
+        stages: dict[str, Any] = {
+            "a": {"make": make},
+            "b": {"needs": ["a"], "checks": {"between": OK}},
+            "c": {"needs": ["b"], "checks": {"user": user}},
+        }
+    else:
+        stages = {"a": {"make": make, "between": {**OK, "needs": ["make"]}, "user": {**user, "needs": ["between"]}}}
+    [name] = [f"{stage}/user" for stage, one in stages.items() if "user" in one.get("checks", one)]
+    data = as_data(harbour, pipeline(stages), "--only", name)
+    assert statuses(data) == {"a/make": "passed", name: "passed"}
+
+
 def test_environment_folder_and_artifacts(harbour: Harbour) -> None:
     (harbour.folder / "src" / "app").mkdir(parents=True)
     code = "import os; os.makedirs('dist'); open('dist/out.txt', 'w').write(','.join(os.environ[n] for n in 'ABC'))"

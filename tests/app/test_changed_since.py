@@ -197,6 +197,28 @@ def test_what_went_from_a_folder_that_a_link_leads_to_counts(repository: Path) -
     assert "quality/without" not in found
 
 
+def test_a_check_waits_for_what_it_reads_also_when_what_lies_between_is_left_out(repository: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["pipeline"]["stages"]["quality"]["checks"] |= {
+        "make": {"run": ["true"], "inputs": ["VERSION"], "artifacts": ["made"]},
+        "between": {"run": ["true"], "inputs": ["site/**"], "needs": ["make"]},
+        "user": {"run": ["true"], "inputs": ["NOTES"], "needs": ["between"], "uses": ["quality/make"]},
+    }
+    write("pipeline.json", json.dumps(document))
+    committed(repository, "more checks")
+    git(repository, "branch", "--force", "main")
+    write("NOTES")
+    told = {
+        check["id"]: check for check in outline(PreflightOptions(changed_since="main"))["stages"]["quality"]["checks"]
+    }
+    assert told["quality/make"]["because"] == "quality/user reads what it makes"
+    assert "skipped" in told["quality/between"]
+    assert told["quality/user"]["needs"] == ["quality/make"]
+    git(repository, "checkout", "NOTES")
+    write("VERSION")
+    assert counted(only=("quality/user",))["quality/user"] == "it comes after quality/make"
+
+
 def test_what_is_left_out_of_the_inputs_counts_where_it_is_the_program_or_in_the_image(repository: Path) -> None:
     document = json.loads(json.dumps(DOCUMENT))
     checks = document["pipeline"]["stages"]["quality"]["checks"]

@@ -20,7 +20,7 @@ from seatrial.pipeline.document import Check, Pipeline, Stage
 from seatrial.pipeline.executors.shelf import Limits
 from seatrial.pipeline.names import row_name
 from seatrial.pipeline.reading import KEY, Read
-from seatrial.pipeline.selection import Selection, narrowed, row_of
+from seatrial.pipeline.selection import Selection, narrowed, needs_among, row_of
 from seatrial.pipeline.services import late
 from seatrial.pipeline.stage import Stages, StageStep
 from seatrial.systems.pipeline import Pipeline as System
@@ -210,7 +210,10 @@ class _Compiler:
 
     def _needs(self, stage: str, name: str, check: Check) -> Sequence[str]:
         left_out = self._wishes.left_out
-        return () if f"{stage}/{name}" in left_out else [n for n in check.needs if f"{stage}/{n}" not in left_out]
+        if f"{stage}/{name}" in left_out:
+            return ()
+        checks = self._pipeline.stages[stage].checks
+        return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
 
     def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The rows of the check's matrix that were selected, each with what its name ends in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seatrial.errors import UsageError, nearest
@@ -26,8 +26,8 @@ class Selection:
 
 
 def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
-    """The pipeline with what was selected, and needs of nothing else; a check whose outputs or artifacts a selected one
-    takes comes with it. UsageError names the nearest where a name is not known."""
+    """The pipeline with what was selected, in the same order, and needs of nothing else; a check whose outputs or
+    artifacts a selected one takes comes with it. UsageError names the nearest where a name is not known."""
     if selection.whole:
         return pipeline
     wanted = _with_outputs(pipeline, set(_from(pipeline, selection.from_)) & set(_only(pipeline, selection.only)))
@@ -35,9 +35,12 @@ def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
     for stage_name, stage in pipeline.stages.items():
         checks = {name: check for name, check in stage.checks.items() if f"{stage_name}/{name}" in wanted}
         if checks:
-            kept = {name: replace(one, needs=_among(one.needs, checks)) for name, one in checks.items()}
+            kept = {
+                name: replace(one, needs=needs_among(one.needs, checks, stage.checks)) for name, one in checks.items()
+            }
             stages[stage_name] = replace(stage, checks=kept)
-    return replace(pipeline, stages={name: replace(s, needs=_among(s.needs, stages)) for name, s in stages.items()})
+    ordered = {name: replace(s, needs=needs_among(s.needs, stages, pipeline.stages)) for name, s in stages.items()}
+    return replace(pipeline, stages=ordered)
 
 
 def row_of(wanted: Sequence[str], check: str) -> tuple[str, ...]:
@@ -97,6 +100,15 @@ def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
                 yield str(path[1])
 
 
-def _among(needs: Sequence[str], kept: Iterable[str]) -> tuple[str, ...]:
-    names = set(kept)
-    return tuple(one for one in needs if one in names)
+def needs_among(
+    needs: Sequence[str], kept: Iterable[str], named: Mapping[str, Stage] | Mapping[str, Check]
+) -> tuple[str, ...]:
+    """The needs that are kept; for one that is not stand those that it has itself, so that the order is as it was."""
+    names, todo = set(kept), list(needs)
+    seen: dict[str, None] = {}
+    while todo:
+        one = todo.pop(0)
+        if one not in seen:
+            seen[one] = None
+            todo += [] if one in names else named[one].needs
+    return tuple(one for one in seen if one in names)
