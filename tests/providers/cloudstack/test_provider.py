@@ -245,6 +245,22 @@ def test_what_is_not_ours_is_never_destroyed(cloud, detail, said):
     assert [one.name for one in cloud.cloud.machines.values()] == ["notes-web"]
 
 
+def test_another_project_that_shows_nothing_is_no_word_that_a_machine_is_gone(cloud):
+    from seatrial.testing.cloudstack.cloud import Project
+
+    room = cloud.cloud.add(cloud.cloud.projects, Project(name="trials"))
+    name = "seatrial-t0123456789-n11"
+    deployed(cloud, name, projectid=room.id)
+    detail = {"machine": name, "endpoint": cloud.url, "cloud_project": room.id}
+    node = Resource(kind="node", name="t0123456789-n11", owner="provider:cloudstack", run="r", detail=detail)
+    said = f"was made in the project {room.id}, and the configuration names no project: set `project`"
+    with pytest.raises(CannotTell, match=said):
+        asyncio.run(CloudStack({}).destroy(node))
+    assert len(cloud.cloud.machines) == 1
+    asyncio.run(CloudStack({"project": "trials"}).destroy(node))
+    assert cloud.cloud.machines == {}
+
+
 def test_everything_is_asked_and_made_in_the_project_that_is_named(cloud, tmp_path):
     from seatrial.testing.cloudstack.cloud import Project
 
@@ -255,6 +271,8 @@ def test_everything_is_asked_and_made_in_the_project_that_is_named(cloud, tmp_pa
             with pytest.raises(CannotTell, match="did not let us in"):
                 await ctx.create_node(NodeSpec(name="n11"))
             assert [one.project for one in cloud.cloud.machines.values()] == [room.id]
+            (entry,) = [one for one in ctx._trial.run.ledger.out() if one.resource.kind == "node"]
+            assert entry.resource.detail["cloud_project"] == room.id
             assert len(await ctx.provider.find(ctx.run_id)) == 1
             assert await CloudStack({}).find(ctx.run_id) == []
 

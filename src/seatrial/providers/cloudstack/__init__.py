@@ -83,7 +83,7 @@ class CloudStack:
 
             _, public = keys_of(ctx)
             project = {"projectid": cloud.project} if cloud.project else {}
-            detail = {"endpoint": cloud.endpoint, "keypair": name}
+            detail = {**naming.place_of(cloud), "keypair": name}
             await ctx.make(
                 "keypair",
                 name,
@@ -101,7 +101,7 @@ class CloudStack:
                 f"the node name {spec.name!r} is no part of a host name: letters, digits, dashes, 63 in all"
             )
         size_of(spec.parameters, self._settings)
-        return {"endpoint": self._cloud.endpoint if self._cloud is not None else "", "machine": name}
+        return {**(naming.place_of(self._cloud) if self._cloud is not None else {}), "machine": name}
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a machine and return when it lets us in."""
@@ -127,6 +127,11 @@ class CloudStack:
         if made_at != cloud.endpoint:
             raise CannotTell(f"{resource} was made at {made_at}, and the configuration names {cloud.endpoint}: name "
                              "that cloud again, then `seatrial clean`")  # fmt: skip
+        made_in = str(detail.get("cloud_project", cloud.project))
+        if made_in != cloud.project:  # whose lists show nothing of it, as if it were gone
+            raise CannotTell(f"{resource} was made in {_room(made_in)}, and the configuration names "
+                             f"{_room(cloud.project)}: set `project` of [providers.cloudstack] as it was, then "
+                             "`seatrial clean`")  # fmt: skip
         if resource.kind == "keypair":
             try:
                 project = {"projectid": cloud.project} if cloud.project else {}
@@ -305,3 +310,7 @@ class CloudStack:
                 f"{node.name} was told to power off, and runs for CloudStack after {seconds:g} s"
             ) from None
         self._break_off(node)
+
+
+def _room(project: str) -> str:
+    return f"the project {project}" if project else "no project"

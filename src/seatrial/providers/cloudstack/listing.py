@@ -8,7 +8,7 @@ from typing import Any
 from seatrial.links.cloudstack import Cloud
 from seatrial.model.resource import Resource
 from seatrial.providers.cloudstack.giving_back import GONE
-from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, tags_in
+from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, place_of, tags_in
 
 OWNER = "provider:cloudstack"
 
@@ -33,7 +33,7 @@ def _add(found: dict[str, Resource], cloud: Cloud, thing: Mapping[str, Any], run
     tags = tags_in(thing)
     detail: dict[str, object] = {
         "node": node,
-        "endpoint": cloud.endpoint,
+        **place_of(cloud),
         "machine": machine_name(trial, node),
         "project": tags.get("seatrial.project", ""),
         "expires": tags.get("seatrial.expires", ""),

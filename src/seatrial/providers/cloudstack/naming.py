@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seatrial.links.cloudstack import Cloud
 
 PREFIX = "seatrial-"
 """Of the name of every machine and disk."""
 
 _TOLD = re.compile(r"seatrial (r[0-9a-z]{10,}) (t[0-9a-z]{10,}) (\S+)")
+
+
+def place_of(cloud: Cloud) -> dict[str, object]:
+    """For the ledger: where things are made, and nowhere else looked for."""
+    return {"endpoint": cloud.endpoint, "cloud_project": cloud.project}
 
 
 def machine_name(trial: str, node: str) -> str:
