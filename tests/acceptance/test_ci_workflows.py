@@ -37,6 +37,7 @@ from seatrial.testing.github import (
     ArtifactWithPaths,
     CancelledBySomebody,
     Fails,
+    Gate,
     GitHubServer,
     HangsUp,
     LateRefs,
@@ -325,6 +326,22 @@ def test_what_others_deployed_over_ours_is_left_to_them(server: GitHubServer, po
     assert process.returncode == 4
     assert "deployed over ours" in port.told()
     assert conclusions(server, "teardown.yml") == []
+
+
+def test_what_others_deploy_while_our_clean_slate_is_made_is_left_to_them(tmp_path: Path) -> None:
+    gate = Gate()
+    with GitHubServer(scripted(teardown=Script(gate=gate)), check_answers=False) as server:
+        server.add_repository(REPOSITORY, files=FILES)
+        port = Port(tmp_path, server)
+        told = document("deploy", teardown={"before": True})
+        process = port.start("run", port.write("trial.json", told), "--format", "none")
+        server.wait_for(lambda: [run for run in server.runs(REPOSITORY, "teardown.yml") if run.status == "in_progress"])
+        server.dispatch(REPOSITORY, "deploy.yml", actor="grace")
+        gate.open()
+        process.communicate(timeout=60)
+        assert process.returncode == 3
+        assert "started by grace" in port.told()
+        assert [run.actor for run in server.runs(REPOSITORY, "deploy.yml")] == ["grace"]
 
 
 def test_a_command_can_say_what_stands(server: GitHubServer, port: Port) -> None:

@@ -101,6 +101,7 @@ class GithubActions(Declared):
             await self._refuse_foreign(ctx, forge, place, book)
             if self._settings.teardown.before:
                 await self._clean_slate(ctx, forge, place, token)
+                await self._refuse_foreign(ctx, forge, place, book)  # that took long enough for others
             order = self._order(ctx, self._settings.deploy, place)
             prepared = await ready(forge, order, self._id(ctx))
             record = self._record(ctx, place, token, prepared)
