@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.github_project import DEADLINES, FILES, REPOSITORY, SILENT, TEARDOWN, scripted
 
 from seatrial.errors import CannotTell, LeftBehind, StepFailed
-from seatrial.links.forge import Absent, Denied, WorkflowRun
+from seatrial.links.forge import Absent, Denied, Rejected, WorkflowRun
 from seatrial.links.github import GitHub
 from seatrial.links.workflow_runs.following import record_of, started
 from seatrial.links.workflow_runs.order import Order, RunDeadlines
@@ -270,6 +270,12 @@ def test_a_list_that_the_server_cuts_is_not_taken_for_the_whole(
 
     with pytest.raises(CannotTell, match="more runs above"):
         with_forge(server, asked)
+
+
+def test_a_repository_that_was_renamed_is_told_so(server: GitHubServer) -> None:
+    server.plant(Answers(301, path="/repos/acme/notes/", message="Moved Permanently"))
+    with pytest.raises(Rejected, match=r"renamed or moved: write its new name as `repository`; GET .* answers 301"):
+        with_forge(server, lambda forge: forge.runs("deploy.yml"))
 
 
 # Which attempt

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost
-from seatrial.links.download import bare, download
+from seatrial.links.download import REDIRECTS, bare, download
 from seatrial.links.forge import Absent, Denied, Rejected, Unsure
 from seatrial.links.github.limits import now_of, pace_of, wait_of
 from seatrial.links.http import Answer, Web
@@ -200,6 +200,8 @@ class Api:
 
     def _refused(self, method: str, path: str, answer: Answer, right: str) -> CannotTell:
         said = f"{method} {self.url}{path} answers {answer.status}: {_message(answer)}"
+        if answer.status in REDIRECTS:  # not followed: a dispatch would become another request on its way
+            return Rejected(f"it was renamed or moved: write its new name as `repository`; {said}")
         if answer.status == 401:
             whose = "the token is not valid, or no longer" if self._token else "no token was sent"
             return Denied(f"{whose}; {said}")
