@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from scripts.images import cache
-from scripts.images.recipes import RECIPES
+from scripts.node_images import RECIPES
 
 ROOT = Path(__file__).parents[2]
 

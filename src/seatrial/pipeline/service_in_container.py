@@ -45,12 +45,19 @@ class Contained:
 
     async def end(self) -> str:
         # Of one that is just ending the log is whole only when the engine calls it ended.
+        status = "stopping"
         for _ in range(50):
             status, _code = await status_of(self.engine, self.container)
             if status not in ("stopped", "stopping"):
                 break
             await asyncio.sleep(0.1)
         text = await log_of(self.engine, self.container)
+        for _ in range(10):
+            if text or status == "running":
+                break
+            # On a busy machine Podman's monitor writes it only when its end is told already.
+            await asyncio.sleep(0.1)
+            text = await log_of(self.engine, self.container)
         await self.ctx.give_back("container", self.container)
         return text
 
