@@ -13,6 +13,7 @@ PARTS: tuple[str, ...] = (
     "roles",
     "room",
     "sample",
+    "states",
     "templates",
     "together",
     "told",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,6 @@ from seatrial.model.cluster import (
     PowerState,
     Reading,
     cluster_status,
-    majority,
 )
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.model.values import Argv
@@ -28,6 +27,7 @@ from seatrial.systems.probes import look
 from seatrial.systems.process_settings import Elsewhere, ProcessSettings, ServiceSettings
 from seatrial.systems.records import Declared
 from seatrial.systems.roles import holders
+from seatrial.systems.states import able, named
 from seatrial.systems.templates import ROOTS, Roots, fill, node_root
 from seatrial.systems.together import together
 
@@ -38,11 +38,6 @@ LINK_SECONDS = 5.0
 """How long a node's link may take to run `true`."""
 
 SIZE = "cluster_size"
-RULES: Mapping[str, Callable[[int, int], bool]] = {
-    "majority": majority,
-    "all": lambda healthy, total: healthy == total,
-    "any": lambda healthy, total: healthy > 0,
-}
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
 """What every process of a trial has in its environment."""
 
@@ -145,9 +140,9 @@ class Processes(Declared):
             if name not in health:
                 parts = {"ssh": absent, "service": absent}
                 health[name] = NodeHealth(power=PowerState.UNKNOWN, parts=parts, why=absent.why)
-        able = await self._able(ctx, health)
-        status = cluster_status(health, rule=lambda _healthy, _total: able)
-        return await self._named(ctx, status)
+        holds = await able(ctx, self._settings.rule, health)
+        status = cluster_status(health, rule=lambda _healthy, _total: holds)
+        return await named(ctx, self._settings.states, status)
 
     @classmethod
     def filled_anew(cls, settings: ProcessSettings) -> object:
@@ -289,37 +284,6 @@ class Processes(Declared):
         return says
 
     # The whole
-
-    async def _able(self, ctx: Context, health: Mapping[str, NodeHealth]) -> bool:
-        """Whether the rule holds when every node that could not be measured is given the benefit of the doubt."""
-        total = len(health)
-        healthy = sum(1 for one in health.values() if one.healthy is not Measured.NOT_OK)
-        if self._settings.rule in RULES:
-            return RULES[self._settings.rule](healthy, total)
-        answer = await ctx.evaluate(self._settings.rule, healthy=healthy, total=total)
-        if not isinstance(answer, bool):
-            raise CannotTell(f"the rule {self._settings.rule!r} gave {answer!r}, not true or false")
-        return answer
-
-    async def _named(self, ctx: Context, status: ClusterStatus) -> ClusterStatus:
-        """The same status under the name of the first declared state that holds."""
-        if not self._settings.states:
-            return status
-        members = {
-            name: {
-                "power": str(one.power),
-                "healthy": one.healthy is Measured.OK,
-                "parts": {part: str(reading.measured) for part, reading in one.parts.items()},
-            }
-            for name, one in status.nodes.items()
-        }
-        healthy = sum(1 for one in status.nodes.values() if one.healthy is Measured.OK)
-        names = {"members": members, "healthy": healthy, "total": len(members), "state": status.state}
-        for state, expression in self._settings.states.items():
-            if await ctx.evaluate(expression, **names) is True:
-                why = f"{expression} (else {status.state}: {status.why})"
-                return ClusterStatus(state=state, nodes=status.nodes, service=status.service, why=why)
-        return status
 
 
 def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:

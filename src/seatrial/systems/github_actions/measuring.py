@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seatrial.errors import CannotTell, SeatrialError
+from seatrial.errors import SeatrialError
 from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
 from seatrial.model.resource import Node
 from seatrial.spi import Context
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
-from seatrial.systems.processes import RULES
 from seatrial.systems.reaching import link_of
+from seatrial.systems.states import able, named
 from seatrial.systems.templates import Roots, node_root
 from seatrial.systems.together import together
 
@@ -38,8 +38,9 @@ class Measure:
         if not nodes or (self._settings.health is None and self._settings.ssh is None):
             return await self._alone(ctx)
         health = await self.health(ctx, nodes)
-        able = await self._able(ctx, health)
-        return await self._named(ctx, cluster_status(health, rule=lambda _healthy, _total: able))
+        holds = await able(ctx, self._settings.rule, health)
+        status = cluster_status(health, rule=lambda _healthy, _total: holds)
+        return await named(ctx, self._settings.states, status)
 
     async def _alone(self, ctx: Context) -> ClusterStatus:
         probe = self._settings.health
@@ -78,34 +79,3 @@ class Measure:
         if settings.service_nodes and not {name, node.name} & set(settings.service_nodes):
             return None
         return await look(ctx, settings.health, node, self.roots(node))
-
-    async def _able(self, ctx: Context, health: Mapping[str, NodeHealth]) -> bool:
-        """Whether the rule holds when every node that could not be measured is given the benefit of the doubt."""
-        total = len(health)
-        healthy = sum(1 for one in health.values() if one.healthy is not Measured.NOT_OK)
-        if self._settings.rule in RULES:
-            return RULES[self._settings.rule](healthy, total)
-        answer = await ctx.evaluate(self._settings.rule, healthy=healthy, total=total)
-        if not isinstance(answer, bool):
-            raise CannotTell(f"the rule {self._settings.rule!r} gave {answer!r}, not true or false")
-        return answer
-
-    async def _named(self, ctx: Context, status: ClusterStatus) -> ClusterStatus:
-        """The same status under the name of the first declared state that holds."""
-        if not self._settings.states:
-            return status
-        members = {
-            name: {
-                "power": str(one.power),
-                "healthy": one.healthy is Measured.OK,
-                "parts": {part: str(reading.measured) for part, reading in one.parts.items()},
-            }
-            for name, one in status.nodes.items()
-        }
-        healthy = sum(1 for one in status.nodes.values() if one.healthy is Measured.OK)
-        names = {"members": members, "healthy": healthy, "total": len(members), "state": status.state}
-        for state, expression in self._settings.states.items():
-            if await ctx.evaluate(expression, **names) is True:
-                why = f"{expression} (else {status.state}: {status.why})"
-                return ClusterStatus(state=state, nodes=status.nodes, service=status.service, why=why)
-        return status
