@@ -61,15 +61,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Server(ThreadingHTTPServer):
-    """Knows what was asked."""
+class Loopback(ThreadingHTTPServer):
+    """A server of a free port on loopback, with TLS where it is given."""
 
     daemon_threads = True
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.seen: list[Any] = []
-        self.release = threading.Event()
+    def __init__(self, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.scheme = "https" if tls else "http"
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
@@ -83,15 +81,33 @@ class Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server that is up, and down at the end."""
-    server = Server(tls)
+def up(server: Loopback) -> Iterator[None]:
+    """It serves in a thread, and is down at the end."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield server
+        yield
     finally:
-        server.release.set()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Server(Loopback):
+    """Knows what was asked."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(Handler, tls)
+        self.seen: list[Any] = []
+        self.release = threading.Event()
+
+
+@contextlib.contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that is up, and down at the end."""
+    server = Server(tls)
+    with up(server):
+        try:
+            yield server
+        finally:
+            server.release.set()

@@ -353,9 +353,8 @@ class TrialContext:
             await self._trial.links.pop(key).close()
 
     async def state_of(self, node: Node) -> PowerState:
-        if not (
-            self.system.places_nodes or node.adopted
-        ):  # the provider does not know this node: the system says how it is
+        if not (self.system.places_nodes or node.adopted):
+            # The provider does not know this node: the system says how it is.
             health = (await self.system.health(self, [node])).get(node.name)
             return health.power if health is not None else PowerState.UNKNOWN
         state = await self.provider.state(node)

@@ -10,11 +10,12 @@ import html
 import json
 import secrets
 import ssl
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.links.web_server import Loopback, up
 
 FORM = """<!doctype html><title>Notes</title>
 <form action="/search"><input name="q"></form>
@@ -119,13 +120,11 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class Site(ThreadingHTTPServer):
+class Site(Loopback):
     """What the site knows, and how it is wrong."""
 
-    daemon_threads = True
-
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler, tls)
         self.notes: list[str] = []
         self.posted: list[dict[str, str]] = []
         self.files: dict[str, bytes] = {}
@@ -136,27 +135,11 @@ class Site(ThreadingHTTPServer):
         """After how many looks `/lines` tells of notes, and how many there were."""
         self.spoil: Any = lambda content: content
         """What becomes of a file that is read back."""
-        self.scheme = "https" if tls else "http"
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_side=True)
-
-    def handle_error(self, *_: object) -> None:
-        """Clients that hang up are part of the tests."""
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
 
 @contextlib.contextmanager
 def serving(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     """A site that is up, and down at the end."""
     site = Site(tls)
-    thread = threading.Thread(target=site.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with up(site):
         yield site
-    finally:
-        site.shutdown()
-        thread.join()
-        site.server_close()
