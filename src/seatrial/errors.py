@@ -15,6 +15,7 @@ SeatrialError                  3  something of ours or of the infrastructure bro
 │   ├── LinkLost               3  the connection to a node broke while it was in use
 │   ├── LinkDown               3  a node does not answer
 │   ├── LinkRefused            3  a node answers, and does not let us in
+│   ├── NodeFailed             3  a node broke down at its provider: no wait can help
 │   ├── ToolMissing            3  a program that we need is not there
 │   └── LeaseTaken             3  a port, address or environment belongs to another
 ├── StepStopped                   a child step did not pass: carries its verdict upward
@@ -135,6 +136,10 @@ class LinkDown(CannotTell):
 
 class LinkRefused(CannotTell):
     """A node answers, and refuses our key or shows another identity than was recorded."""
+
+
+class NodeFailed(CannotTell):
+    """A node broke down at its provider and cannot answer any more: every wait for it ends at once."""
 
 
 class ToolMissing(CannotTell):

@@ -207,6 +207,15 @@ class Reasons(Protocol):
 
 
 @runtime_checkable
+class Fails(Protocol):
+    """A provider that sees when a node has broken down: paused by an internal error, its emulator crashed."""
+
+    async def failure(self, node: Node) -> str:
+        """The node, its state, the reason and where the log is, when the node cannot come up or answer any more;
+        empty: it may. Steps ask while they wait for the node and end the wait at once: the verdict is unknown."""
+
+
+@runtime_checkable
 class Enterable(Protocol):
     """A provider that can tell how a person gets into a node which has no SSH."""
 

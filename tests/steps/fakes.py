@@ -128,6 +128,7 @@ class FakeProvider:
         self.stuck: set[str] = set()
         self.broken: dict[str, Exception] = {}
         self.crash_leads_to = "rebooting"
+        self.failures: dict[str, str] = {}
 
     def _called(self, what: str, node: Node) -> bool:
         self.calls.append(f"{what} {node.name}")
@@ -175,6 +176,9 @@ class FakeProvider:
         if "state" in self.broken:
             raise self.broken["state"]
         return self.machines[node.name].power
+
+    async def failure(self, node: Node) -> str:
+        return self.failures.get(node.name, "")
 
     async def boot_id(self, node: Node) -> str:
         if not self.machines[node.name].link:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
-from seatrial.errors import CannotTell, NotSupported
+from seatrial.errors import CannotTell, NodeFailed, NotSupported
 from seatrial.model.cluster import Measured, PowerState
 from seatrial.model.resource import Node
-from seatrial.spi import Breakable, Context, Guest, Power, Powers, Services
+from seatrial.spi import Breakable, Context, Fails, Guest, Power, Powers, Services
 from seatrial.steps.settle import NotYet, settle
 
 ANSWER = 5.0
@@ -157,6 +157,15 @@ async def answers(ctx: Context, node: Node) -> bool:
         return False
 
 
+async def none_failed(ctx: Context, nodes: Iterable[Node]) -> None:
+    """NodeFailed when the provider reports that one of these nodes has broken down: to wait for it is no use."""
+    provider = ctx.provider
+    if isinstance(provider, Fails):
+        for node in nodes:
+            if _knows(ctx, node) and (why := await provider.failure(node)):
+                raise NodeFailed(why)
+
+
 async def until_off(ctx: Context, node: Node, deadline: float) -> None:
     """Return when the power is off."""
 
@@ -182,6 +191,7 @@ async def until_up(
         nonlocal ensured
         state = await power_of(ctx, node)
         if state is not PowerState.RUNNING:
+            await none_failed(ctx, [node])
             raise _unlike(node, state)
         if also is not None:
             await also()
@@ -207,6 +217,7 @@ async def until_served(ctx: Context, node: Node, deadline: float) -> None:
         return
 
     async def look() -> bool:
+        await none_failed(ctx, [node])
         if not await answers(ctx, node):
             raise NotYet(f"the link of {node.name} does not answer")
         return True

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Mapping
 
 from seatrial.errors import CannotTell
-from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth
+from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
 from seatrial.spi import Context
+from seatrial.steps.power import none_failed
 from seatrial.steps.settle import NotYet, settle
 
 LOG_LINES = 20
 """Lines of each node's log that are shown."""
+
+NOT_SEEN_TO_RUN = (PowerState.UNKNOWN, PowerState.STOPPED)
+"""Nodes in these states may have broken down: their provider is asked."""
 
 PATIENCE = 5.0
 """Seconds for all logs together: they are shown where there are any, and never waited for."""
@@ -27,6 +31,8 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
         state = SAME_STATE.get(status.state, status.state)
         if state == "running":
             return status
+        if suspects := {name for name, health in status.nodes.items() if health.power in NOT_SEEN_TO_RUN}:
+            await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
         if not state:
             raise CannotTell(status.why or "the system could not tell its state")
         raise NotYet(f"the state is {state}" + (f" ({status.why})" if status.why else ""))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, StepFailed
+from seatrial.errors import CannotTell, LinkDown, LinkLost, NodeFailed, Overrun, StepFailed
 from seatrial.spi import Context
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ async def settle(
     evidence: Callable[[], Awaitable[str]] | None = None,
 ) -> T:
     """Look until there is an answer. When the deadline (seconds) passes: Overrun with what was seen last, or CannotTell
-    when the last look could see nothing. StepFailed of a look ends the wait at once."""
+    when the last look could see nothing. StepFailed and NodeFailed of a look end the wait at once."""
     last: Exception = NotYet("it was never seen")
     decided: StepFailed | None = None
 
@@ -42,6 +42,8 @@ async def settle(
             return await look()
         except StepFailed as error:
             decided = error
+            raise
+        except NodeFailed:
             raise
         except (NotYet, CannotTell) as error:
             last = error

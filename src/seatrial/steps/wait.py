@@ -11,6 +11,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
+from seatrial.steps.power import none_failed
 from seatrial.steps.settle import NotYet, settle
 
 UNTIL = 300.0
@@ -51,6 +52,8 @@ class Wait:
             if not isinstance(value, bool):
                 raise CannotTell(f"it gave {value!r}, neither true nor false")
             if not value:
+                if ctx.system.places_nodes:
+                    await none_failed(ctx, await ctx.nodes())
                 raise NotYet("it is false")
             return True
 

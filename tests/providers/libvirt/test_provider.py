@@ -1,6 +1,7 @@
 """The libvirt provider on real machines: what the contract does not ask."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 
@@ -8,12 +9,14 @@ import pytest
 from tests.backends.docker import ROOT
 from tests.backends.machines import machines
 
-from seatrial.errors import CannotTell, LinkLost, Overrun, UsageError
+from seatrial.errors import CannotTell, LinkLost, NodeFailed, Overrun, UsageError
 from seatrial.links.libvirt import Hypervisor
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.libvirt import Libvirt, copies, volumes, xml
+from seatrial.providers.libvirt.media import brought, looked_at
 from seatrial.providers.libvirt.names import File
+from seatrial.providers.libvirt.probing import acceleration
 from seatrial.providers.libvirt.settings import settings_of
 from seatrial.testing import context, flow
 
@@ -59,6 +62,10 @@ def test_a_machine_is_what_its_suite_says_and_its_power_has_reasons(libvirtd, tm
                 await asyncio.sleep(0.05)
             assert await provider.power_reason(node) == "shut off (crashed)"
             assert (await provider.console(node)).startswith(before[:200]), "the console was begun anew"
+            why = rf"the machine {node.detail['domain']} as shut off \(crashed\): see QEMU's log /var/log/libvirt/qemu/"
+            assert re.search(why, await provider.failure(node))
+            with pytest.raises(NodeFailed, match=why):
+                await link.run(["true"])
         await nothing_is_left(ctx)
 
     asyncio.run(scene())
@@ -139,9 +146,11 @@ def test_what_is_missing_is_told_and_nothing_is_left(more, says, libvirtd, tmp_p
 
 
 async def _without_kvm(ctx):
-    from seatrial.providers.libvirt.probing import acceleration
-
-    how = await acceleration(Hypervisor(ctx.suite.provider_settings["uri"]), settings_of({"accelerate": "auto"}))
+    settings = settings_of({**ctx.suite.provider_settings, "accelerate": "auto"})
+    hypervisor = Hypervisor(settings.uri)
+    media, _ = await brought(hypervisor, settings, looked_at(settings, ROOT))
+    how = await acceleration(hypervisor, settings, media)
+    await hypervisor.close()
     if how.kvm:
         pytest.skip("KVM works here")
 

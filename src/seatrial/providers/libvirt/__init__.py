@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import (
@@ -12,6 +13,7 @@ from seatrial.errors import (
     ExtraMissing,
     LinkDown,
     LinkLost,
+    NodeFailed,
     Overrun,
     SeatrialError,
     ToolMissing,
@@ -65,6 +67,7 @@ class Libvirt:
         self._ground: Ground | None = None
         self._places: dict[str, int] = {}
         self._links: dict[str, MachineLink] = {}
+        self._looks: set[asyncio.Future[None]] = set()
         self._say: Callable[..., None] = lambda *_: None
 
     # Making and giving back
@@ -86,12 +89,36 @@ class Libvirt:
         return listing.detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Make a machine and return when it has booted and lets us in; CannotTell with its console when it does not."""
-        from seatrial.providers.libvirt import building
+        """Make a machine and return when it has booted and lets us in; CannotTell with its console when it does not.
 
+        One that breaks down under KVM while it boots is made again by emulation, once."""
         await self.prepare(ctx)
         ground = self._ground
         assert ground is not None
+        try:
+            return await self._create(spec, ctx, ground)
+        except machine.DiskFailed:
+            raise
+        except NodeFailed as error:
+            if not ground.how.kvm or self._settings.accelerate == "kvm":
+                raise
+            await self._away("node", self.foresee(spec, ctx))
+            return await self._create(spec, ctx, await self._without_kvm(ground, str(error)))
+
+    async def _without_kvm(self, ground: Ground, why: str) -> Ground:
+        """From now on, and for later runs: emulation. Of several machines that break down the first one decides."""
+        from seatrial.providers.libvirt.probing import give_up_kvm
+
+        async with self._laying:
+            if self._ground is None or self._ground.how.kvm:
+                how = await give_up_kvm(self._hypervisor, self._settings, ground.media, why)
+                self._ground = replace(ground, how=how)
+                self._say(f"machines run by emulation from now on: {how.why}", "warning")
+            return self._ground
+
+    async def _create(self, spec: NodeSpec, ctx: Context, ground: Ground) -> Node:
+        from seatrial.providers.libvirt import building
+
         size = size_of(spec.parameters, self._settings)
         detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if ground.how.kvm else "emulation"}
         keys = building.host_key()
@@ -131,19 +158,22 @@ class Libvirt:
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a node, a volume or a network by its record; already gone is success."""
-        detail = {key: str(value) for key, value in resource.detail.items()}
+        await self._away(resource.kind, resource.detail)
+
+    async def _away(self, kind: str, given: Mapping[str, object]) -> None:
+        detail = {key: str(value) for key, value in given.items()}
         hypervisor = self._hypervisor
         if detail.get("uri", hypervisor.uri) != hypervisor.uri:
             hypervisor = Hypervisor(detail["uri"])
 
         def away(connection: Any) -> None:
-            if resource.kind == "network":
+            if kind == "network":
                 network.destroy(connection, detail["network"])
-            if resource.kind == "node":
+            if kind == "node":
                 network.forget(connection, detail["network"], detail["node"], detail["mac"])
             machine.destroy(connection, detail.get("domain", ""), detail["files"], detail["pool"])
 
-        await hypervisor.call(f"giving back the {resource.kind} {resource.name}", away)
+        await hypervisor.call(f"giving back the {kind} {detail.get('domain') or detail['files']}", away)
         self._break_off(detail.get("domain", ""))
 
     async def find(self, run: str) -> Sequence[Resource]:
@@ -186,21 +216,34 @@ class Libvirt:
         return known
 
     async def _excuse(self, node: Node) -> None:
-        """Raise Frozen when a machine cannot answer because of this host; else the link's own words stand."""
+        """NodeFailed when the machine has broken down; else the link's own words stand."""
         try:
-            await self._power(node)
-        except machine.Frozen:
+            await self._sound(_domain(node))
+        except NodeFailed:
             raise
         except SeatrialError:
             return
 
     async def state(self, node: Node) -> PowerState:
-        """As libvirt says it; CannotTell for one that this host froze because its disk is full."""
+        """As libvirt reports it; NodeFailed for one that QEMU stopped by itself: an internal error, a full disk."""
         return (await self._power(node))[0]
 
     async def power_reason(self, node: Node) -> str:
         """Libvirt's word: `shut off (destroyed)`, `shut off (shutdown)`, `shut off (crashed)`, `running (booted)`."""
         return (await self._power(node))[1]
+
+    async def failure(self, node: Node) -> str:
+        """Libvirt's state and reason, and QEMU's log, of a machine that QEMU stopped by itself or that crashed."""
+        try:
+            await self._sound(_domain(node))
+        except NodeFailed as error:
+            return str(error)
+        return ""
+
+    async def _sound(self, domain: str) -> None:
+        await self._hypervisor.call(
+            f"asking for the power of {domain}", lambda connection: machine.sound(connection, domain)
+        )
 
     async def _power(self, node: Node) -> tuple[PowerState, str]:
         return await self._hypervisor.call(
@@ -228,11 +271,25 @@ class Libvirt:
 
     def _told(self, domain: str, event: str) -> None:
         """What libvirt says of a domain, as it happens."""
+        if event == "suspended" and domain in self._links:
+            look = asyncio.ensure_future(self._break_off_if_failed(domain))
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
         if event in ("stopped", "crashed", "rebooted"):
             self._break_off(domain)
         if event in ("no space", "io error", "crashed") and domain in self._links:
             why = "the disk of this host is full" if event == "no space" else event
             self._say(f"libvirt says of {domain}: {why}", "warning")
+
+    async def _break_off_if_failed(self, domain: str) -> None:
+        """A command that runs on a machine which QEMU stopped ends now; the link says why."""
+        try:
+            await self._sound(domain)
+        except NodeFailed as error:
+            self._say(str(error), "warning")
+            self._break_off(domain)
+        except SeatrialError:
+            return
 
     def _break_off(self, domain: str) -> None:
         if domain in self._links:

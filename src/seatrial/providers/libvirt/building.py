@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, NodeFailed
 from seatrial.links.libvirt import Hypervisor
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
@@ -75,13 +75,13 @@ def build(
         pool,
         xml.volume(
             f"{files}root",
-            max(size.root, ground.image_size),
+            max(size.root, ground.media.image_size),
             "qcow2",
-            backing=ground.image,
-            backing_format=ground.image_format,
+            backing=ground.media.image,
+            backing_format=ground.media.image_format,
         ),
     )
-    disks = [xml.Disk(path=root, backing=ground.image, backing_format=ground.image_format)]
+    disks = [xml.Disk(path=root, backing=ground.media.image, backing_format=ground.media.image_format)]
     for number, data in enumerate(size.data, 1):
         disks.append(xml.Disk(path=volumes.create(pool, xml.volume(f"{files}data{number}", data, "qcow2"))))
     told = volumes.write(connection, pool, f"{files}seed", seed.iso(seed.files(who)))
@@ -97,8 +97,8 @@ def build(
         network=ground.network,
         mac=who.mac,
         console=serial,
-        kernel=ground.kernel,
-        initrd=ground.initrd,
+        kernel=ground.media.kernel,
+        initrd=ground.media.initrd,
         cmdline=settings.cmdline,
         labels=labels,
     )
@@ -108,15 +108,16 @@ def build(
 async def until_let_in(
     hypervisor: Hypervisor, node: Node, link: MachineLink, read: Any, settings: Settings, deadline: float
 ) -> None:
-    """Return when the machine has booted, let us in and has its folder. CannotTell says at which stage it stopped."""
+    """Return when the machine has booted, let us in and has its folder. CannotTell says at which stage it stopped;
+    NodeFailed at once when the machine has broken down."""
     clock = asyncio.get_running_loop().time
     end, refused, asked = clock() + deadline, 0.0, clock()
     name, direct = str(node.detail["domain"]), bool(settings.kernel)
     own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'
 
-    async def broken(why: str) -> CannotTell:
+    async def broken(why: str, kind: type[CannotTell] = CannotTell) -> CannotTell:
         text = await read(node)
-        return CannotTell(f"the machine {node.name} did not come up: {why}", evidence=console.tail(text))
+        return kind(f"the machine {node.name} did not come up: {why}", evidence=console.tail(text))
 
     while True:
         try:
@@ -126,6 +127,8 @@ async def until_let_in(
             if clock() - refused > STUBBORN:
                 raise await broken(str(error)) from error
             await asyncio.sleep(0.5)
+        except NodeFailed as error:
+            raise await broken(str(error), type(error)) from error
         except (LinkDown, LinkLost, TimeoutError):
             await asyncio.sleep(LOOK_AGAIN)
             if clock() < asked + ASK_EVERY:  # the guest needs this host's time more than we do
@@ -135,7 +138,10 @@ async def until_let_in(
                 raise await broken(f"{FOLDER} cannot be made on it: {done.stderr.strip()}")
             return
         asked = clock()
-        power, reason = await hypervisor.call("asking for its power", lambda c: machine.power(c, name))
+        try:
+            power, reason = await hypervisor.call("asking for its power", lambda c: machine.sound(c, name))
+        except NodeFailed as error:
+            raise await broken(str(error), type(error)) from error
         if power is PowerState.STOPPED:
             raise await broken(f"it went off while it booted: {reason}")
         text = await read(node)

@@ -17,6 +17,12 @@ NO_LOADER = re.compile(
 EMERGENCY = re.compile(
     r"ALERT!.*does not exist.*|You are in emergency mode.*|\(initramfs\).*|Give root password for maintenance.*"
 )
+USER_SPACE = re.compile(
+    r"Run \S+ as init process|systemd\[1\]:|Welcome to (?!GRUB)|login:|Begin: |Loading, please wait"
+    r"|dracut|OpenRC|cloud-init|Starting version \d"
+)
+"""The kernel hands over to its first program, or the words of an init that is widely used."""
+
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|\r")
 
 
@@ -35,6 +41,11 @@ def panic(text: str) -> str:
     """The last line that tells of a kernel's panic; empty: there is none."""
     found = PANIC.findall(text)
     return str(found[-1]).strip() if found else ""
+
+
+def in_user_space(text: str) -> bool:
+    """Whether its first program was begun: the kernel reports it (unless it is quiet), or that program writes."""
+    return bool(USER_SPACE.search(text))
 
 
 def broken(text: str, *, direct: bool) -> str:

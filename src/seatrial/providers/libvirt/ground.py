@@ -12,16 +12,12 @@ from typing import Any
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
 from seatrial.links.project import project_folder
-from seatrial.providers.libvirt import copies, images, names, network, volumes
+from seatrial.providers.libvirt import copies, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
+from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
 from seatrial.providers.libvirt.settings import Settings, cache_folder, uri_of
 from seatrial.spi import Context, Readiness
-
-NAME_ONE = 'in seatrial.toml, [providers.libvirt] image = "…"'
-
-IMPORT = 900.0
-"""Seconds in which a large image must have been copied into the pool."""
 
 TRIES = 5
 """Subnets that are tried when others turn out to be in use."""
@@ -29,13 +25,9 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Found and made; paths are those that QEMU is given."""
+    """Found and made."""
 
-    image: str
-    image_format: str
-    image_size: int
-    kernel: str
-    initrd: str
+    media: Media
     how: Acceleration
     subnet: str
     network: str
@@ -45,28 +37,18 @@ class Ground:
 
 async def lay(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Ground:
     """Look at the images first, then at the machine, then make the network. CannotTell says what is wrong."""
-    image, kernel, initrd = _looked_at(settings, Path(ctx.labels()["seatrial.project"]))
+    named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
     mark_used(uri_of(settings))
-    how = await acceleration(hypervisor, settings)
-    ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
-
-    def copied(connection: Any) -> tuple[list[str], list[str]]:
-        pool = volumes.pool_of(connection, settings)
-        paths = [copies.cached(connection, pool, one) if one else "" for one in (image.path, kernel, initrd)]
-        return paths, copies.prune(connection, pool)
-
-    paths, pruned = await hypervisor.call("copying images into the pool", copied, timeout=IMPORT)
+    media, pruned = await brought(hypervisor, settings, named)
     if pruned:
         ctx.log(
             f"copies of images that nobody used for {copies.UNUSED / copies.DAY:g} days are gone: {', '.join(pruned)}"
         )
+    how = await acceleration(hypervisor, settings, media)
+    ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
     subnet = await _network(ctx, hypervisor, settings)
     return Ground(
-        image=paths[0],
-        image_format=image.format,
-        image_size=image.size,
-        kernel=paths[1],
-        initrd=paths[2],
+        media=media,
         how=how,
         subnet=subnet,
         network=names.network_of(ctx.trial_id),
@@ -74,24 +56,12 @@ async def lay(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Groun
     )
 
 
-def _looked_at(settings: Settings, project: Path) -> tuple[images.Image, Path | None, Path | None]:
-    if not settings.image:
-        raise CannotTell(
-            f"providers.libvirt has no image: name a disk image (qcow2 or raw): {NAME_ONE}; "
-            "`make backends` of the Seatrial sources makes one for tests"
-        )
-    image = images.image_at(project / Path(settings.image).expanduser(), boots_itself=not settings.kernel)
-    kernel = images.kernel_at(project / Path(settings.kernel).expanduser(), "kernel") if settings.kernel else None
-    initrd = images.kernel_at(project / Path(settings.initrd).expanduser(), "initrd") if settings.initrd else None
-    return image, kernel, initrd
-
-
 def image_told(settings: Settings, answer: Readiness) -> Readiness:
     """What a try of this machine told, and whether the image that the project names can be used."""
     if not settings.image:
         return replace(answer, tried=f"{answer.tried}; no image is named", remedy=answer.remedy or NAME_ONE)
     try:
-        _looked_at(settings, project_folder())
+        looked_at(settings, project_folder())
     except CannotTell as error:
         return Readiness(False, f"{answer.tried}; {error}", answer.remedy or "make backends")
     return answer

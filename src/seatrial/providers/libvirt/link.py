@@ -19,8 +19,8 @@ LOGIN = 60.0
 
 
 class MachineLink(SSHLink):
-    """A way into a machine; LinkDown says so when its kernel has panicked. When it does not answer because this host
-    froze it, `excuse` has the chance to raise that instead."""
+    """A way into a machine; LinkDown says so when its kernel has panicked. When it does not answer because it
+    has broken down, `excuse` has the chance to raise that instead."""
 
     def __init__(
         self, node: Node, console: Callable[[Node], Awaitable[str]], excuse: Callable[[Node], Awaitable[None]]

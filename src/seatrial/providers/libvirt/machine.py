@@ -6,11 +6,12 @@ Every function here blocks and is given a connection.
 from __future__ import annotations
 
 import importlib
+import json
 import time
 from typing import Any
 from xml.etree import ElementTree
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, NodeFailed
 from seatrial.links.libvirt import library
 from seatrial.model.cluster import PowerState
 from seatrial.providers.libvirt import volumes, xml
@@ -20,13 +21,18 @@ RUNNING = ("unknown", "booted", "migrated", "restored", "from snapshot", "unpaus
            "save canceled", "wakeup", "crashed", "postcopy", "postcopy failed")  # fmt: skip
 PAUSED = ("unknown", "user", "migrating", "saving", "dumping", "I/O error", "watchdog", "from snapshot",
           "shutting down", "snapshot", "crashed", "starting up", "postcopy", "postcopy failed")  # fmt: skip
-IO_ERROR = 5
+BROKEN_OFF = ("crashed", "shut off (crashed)", "shut off (failed)")
+"""Reasons for being off that nobody ordered: QEMU died, or never started."""
+
+STANDING = ("paused", "suspended", "prelaunch", "inmigrate", "postmigrate", "save-vm", "restore-vm", "finish-migrate")
+"""QEMU's own words for a machine that somebody holds and can let go on."""
+
 DRAINED = 0.05
 """Seconds in which a QEMU whose cable is unplugged has read, and thrown away, what was sent to it before."""
 
 
-class Frozen(CannotTell):
-    """QEMU froze a machine whose disk cannot be written any more on this host."""
+class DiskFailed(NodeFailed):
+    """QEMU stopped a machine because its disk cannot be written any more on this host."""
 
 
 def define(connection: Any, text: str) -> None:
@@ -35,8 +41,8 @@ def define(connection: Any, text: str) -> None:
 
 
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
-    """Its power, and libvirt's reason; one that does not exist has none. Frozen when its disk could not be
-    written any more, which is nobody's fault but this host's."""
+    """Its power, and libvirt's reason; one that does not exist has none. NodeFailed when QEMU stopped it by itself,
+    which is not the product's fault."""
     lib = library()
     try:
         domain = connection.lookupByName(name)
@@ -50,16 +56,56 @@ def power(connection: Any, name: str) -> tuple[PowerState, str]:
     if state == lib.VIR_DOMAIN_CRASHED:
         return PowerState.STOPPED, "crashed"
     if state in (lib.VIR_DOMAIN_PAUSED, lib.VIR_DOMAIN_PMSUSPENDED):
-        if state == lib.VIR_DOMAIN_PAUSED and reason == IO_ERROR:
-            broken = (
-                ", ".join(f"{disk}: {why}" for disk, why in _disk_errors(domain).items()) or "a disk cannot be used"
-            )
-            raise Frozen(
-                f"the machine {name} was frozen, for its disk cannot be written on this host ({broken}): "
-                "free some disk space, or set providers.libvirt.folder elsewhere"
-            )
+        if state == lib.VIR_DOMAIN_PAUSED:
+            _refuse_stopped_by_qemu(connection, domain, reason)
         return PowerState.PAUSED, f"paused ({_word(PAUSED, reason)})"
     return PowerState.RUNNING, f"running ({_word(RUNNING, reason)})"
+
+
+def _refuse_stopped_by_qemu(connection: Any, domain: Any, reason: int) -> None:
+    lib = library()
+    name = domain.name()
+    if reason == lib.VIR_DOMAIN_PAUSED_IOERROR:
+        broken = ", ".join(f"{disk}: {why}" for disk, why in _disk_errors(domain).items()) or "a disk cannot be used"
+        raise DiskFailed(
+            f"libvirt reports the machine {name} as paused (I/O error), because its disk cannot be written on this "
+            f"host ({broken}): free some disk space, or set providers.libvirt.folder elsewhere"
+        )
+    if reason not in (lib.VIR_DOMAIN_PAUSED_UNKNOWN, lib.VIR_DOMAIN_PAUSED_CRASHED):
+        return
+    word = _asked_of_qemu(domain)
+    if word not in STANDING:
+        said = f"{_word(PAUSED, reason)}{word and f'; QEMU: {word}'}"
+        raise NodeFailed(
+            f"libvirt reports the machine {name} as paused ({said}), and it cannot go on: {log_of(connection, name)}"
+        )
+
+
+def _asked_of_qemu(domain: Any) -> str:
+    """QEMU's own word for the state of a machine, for libvirt's is `unknown` after an internal error; empty: there is
+    no monitor to ask."""
+    try:
+        qemu = importlib.import_module("libvirt_qemu")
+        said = qemu.qemuMonitorCommand(domain, '{"execute":"query-status"}', 0)
+        return str(json.loads(said)["return"]["status"])
+    except (ImportError, library().libvirtError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def log_of(connection: Any, name: str) -> str:
+    """Where QEMU's log is."""
+    own = "session" in connection.getURI().partition("?")[0]
+    folder = "~/.cache/libvirt/qemu/log" if own else "/var/log/libvirt/qemu"
+    return f"see QEMU's log {folder}/{name}.log"
+
+
+def sound(connection: Any, name: str) -> tuple[PowerState, str]:
+    """Its power and the reason. NodeFailed when it cannot come up or answer any more: it was stopped by QEMU, or it
+    crashed."""
+    state, reason = power(connection, name)
+    if reason in BROKEN_OFF:
+        raise NodeFailed(f"libvirt reports the machine {name} as {reason}: {log_of(connection, name)}")
+    return state, reason
 
 
 def _word(words: tuple[str, ...], number: int) -> str:

@@ -1,4 +1,4 @@
-"""What a try of this machine makes, so that what one left that was killed is known as its own. Blocks."""
+"""What a probe of this machine makes, so that the rest of a killed one is known as its own. Blocks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ from typing import Any
 from seatrial.links.libvirt import library
 from seatrial.links.procfs import process_start
 from seatrial.links.project import project_folder
-from seatrial.providers.libvirt import xml
+from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
 
 OVER = 120.0
-"""Seconds after which any try is over."""
+"""Seconds after which any probe is over."""
 
 PROCESS = "seatrial.process"
+NAME = rf"{PREFIX}-probe-[0-9a-f]{{12}}"
+FILE = re.compile(rf"{NAME}\.(\d+)-(\d+)\..*")
 
 
 def name() -> str:
-    """A name for one try's network and guest."""
+    """A name for one probe's network and guest."""
     return f"{PREFIX}-probe-{secrets.token_hex(6)}"
 
 
+def files(name: str) -> str:
+    """How the names of its files begin: they tell whose process it is."""
+    return f"{name}.{os.getpid()}-{process_start(os.getpid())}."
+
+
 def labels() -> dict[str, str]:
-    """Whose try it is, and until when."""
+    """Whose probe it is, and until when."""
     return {
         "seatrial.project": str(project_folder()),
         "seatrial.expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + OVER)),
@@ -37,13 +44,19 @@ def labels() -> dict[str, str]:
 
 
 def forgotten(connection: Any) -> dict[str, Mapping[str, str]]:
-    """Networks of tries whose process is dead, with their labels. Their guests went with the process's connection."""
+    """Networks of probes whose process is dead, with their labels. Their guests went with the process's connection."""
     found: dict[str, Mapping[str, str]] = {}
     for network in connection.listAllNetworks():
-        if re.fullmatch(rf"{PREFIX}-probe-[0-9a-f]{{12}}", network.name()):
+        if re.fullmatch(NAME, network.name()):
             with contextlib.suppress(library().libvirtError):  # it went while we looked
                 told = xml.network_labels(network.XMLDesc(0))
                 pid, _, start = told.get(PROCESS, "").partition(" ")
                 if pid.isdigit() and str(process_start(int(pid))) != start:
                     found[network.name()] = told
     return found
+
+
+def forgotten_files(pool: Any) -> list[str]:
+    """Files of probes whose process is dead."""
+    named = filter(None, map(FILE.fullmatch, volumes.look(pool)))
+    return [match[0] for match in named if process_start(int(match[1])) != match[2]]

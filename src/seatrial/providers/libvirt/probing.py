@@ -1,32 +1,30 @@
-"""What works here, found out by booting: a guest of a few bytes that switches itself off."""
+"""Whether machines run under KVM here, found out by booting what they will boot, up to user space.
+
+A boot sector that runs is not enough: there are hosts where it does, and where Linux is stopped in its first
+instructions by an internal error of KVM, or stands still without a word.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
-from seatrial.links.libvirt import Forbidden, Hypervisor, library
-from seatrial.providers.libvirt import copies, names, network, probes, volumes, xml
+from seatrial.links.libvirt import Forbidden, Hypervisor
+from seatrial.links.project import project_folder
+from seatrial.providers.libvirt import copies, names, network, probes
+from seatrial.providers.libvirt.boots import run_boot_sector, why_no_user_space
+from seatrial.providers.libvirt.media import Media, brought, looked_at
 from seatrial.providers.libvirt.settings import Settings, cache_folder
 from seatrial.spi import Readiness
 
-BOOT = 6.0
-"""Seconds in which the guest has switched itself off when it runs at all: it takes half of one."""
-
-SLOW = 30.0
-"""The same by emulation, on a busy machine."""
-
-CODE = bytes.fromhex("fa ba0406 b80020 ef f4 ebfd")
-"""cli; mov dx, 0x604; mov ax, 0x2000; out dx, ax (ACPI: off); hlt; and again."""
-
-GUEST = CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1024 * 1024 - 512)
-"""A boot sector; the firmware looks past disks that are smaller than a cylinder."""
+AGAIN = 0.2
+"""Seconds between two looks for the answer of another process that probes the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,122 +35,75 @@ class Acceleration:
     why: str
 
 
-async def acceleration(hypervisor: Hypervisor, settings: Settings) -> Acceleration:
-    """By KVM where a guest really boots under it, else by emulation; CannotTell when KVM was asked for and is not had.
+async def acceleration(hypervisor: Hypervisor, settings: Settings, media: Media) -> Acceleration:
+    """KVM where the kernel reaches user space under it, else emulation; CannotTell when the settings insist on KVM.
 
-    The answer is remembered until this machine boots anew or QEMU changes.
+    The answer is remembered until this host boots anew, or QEMU, libvirt, the files or the settings of the boot change.
     """
     if settings.accelerate == "tcg":
         return Acceleration(False, "emulation, as the settings say")
-    known = await _remembered(hypervisor)
-    if known.is_file():
-        answer = Acceleration(**json.loads(known.read_text()))
-    else:
-        why = await _boots(hypervisor, settings, kvm=True, deadline=BOOT)
-        answer = Acceleration(not why, why or "a guest booted under KVM")
-        fresh = known.with_suffix(f".{secrets.token_hex(4)}")
-        fresh.write_text(json.dumps({"kvm": answer.kvm, "why": answer.why}))
-        fresh.replace(known)
+    known = await _remembered(hypervisor, settings, media)
+    answer = await _probed(hypervisor, settings, media, known)
     if settings.accelerate == "kvm" and not answer.kvm:
         raise CannotTell(
             f"providers.libvirt.accelerate is 'kvm', and no guest boots under KVM here: {answer.why}; "
-            f"bring KVM (`virt-host-validate qemu` says what is missing), or set accelerate to 'auto' or 'tcg'. "
-            f"This answer is kept in {known}"
+            f"repair KVM (`virt-host-validate qemu` shows what is missing), or set accelerate to 'auto' or 'tcg'. "
+            f"This answer is kept in {known}: delete the file to probe again"
         )
     return answer
 
 
-async def _remembered(hypervisor: Hypervisor) -> Path:
+async def _probed(hypervisor: Hypervisor, settings: Settings, media: Media, known: Path) -> Acceleration:
+    """The remembered answer, else a new one; of several processes one probes."""
+    while True:
+        with copies.locked(known.stem, wait=False) as ours:
+            if known.is_file():
+                return Acceleration(**json.loads(known.read_text()))
+            if ours:
+                why = await why_no_user_space(hypervisor, settings, media)
+                answer = Acceleration(not why, why or f"{media.name} booted to user space under KVM")
+                _remember(known, answer)
+                return answer
+        await asyncio.sleep(AGAIN)
+
+
+async def give_up_kvm(hypervisor: Hypervisor, settings: Settings, media: Media, why: str) -> Acceleration:
+    """Remember that KVM failed after its probe had passed."""
+    answer = Acceleration(False, f"a machine broke down under KVM: {why}")
+    _remember(await _remembered(hypervisor, settings, media), answer)
+    return answer
+
+
+def _remember(known: Path, answer: Acceleration) -> None:
+    fresh = known.with_suffix(f".{secrets.token_hex(4)}")
+    fresh.write_text(json.dumps(asdict(answer)))
+    fresh.replace(known)
+
+
+async def _remembered(hypervisor: Hypervisor, settings: Settings, media: Media) -> Path:
+    """The file of the answer, named after all that decides."""
     versions = await hypervisor.call("asking for QEMU's version", lambda c: (c.getVersion(), c.getLibVersion()))
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    key = hashlib.blake2b(f"{boot}/{versions}/{hypervisor.uri}".encode(), digest_size=8).hexdigest()
+    decides = [boot, versions, hypervisor.uri, asdict(media), settings.machine, settings.cpu, settings.cmdline]
+    key = hashlib.blake2b(json.dumps(decides).encode(), digest_size=8).hexdigest()
     return cache_folder() / f"kvm-{key}.json"
 
 
-async def _boots(hypervisor: Hypervisor, settings: Settings, *, kvm: bool, deadline: float, net: str = "") -> str:
-    """Boot the guest that switches itself off; empty: it did, else why not. It goes with our connection."""
-    lib = library()
-    name = net or probes.name()
-    mode = "KVM" if kvm else "emulation"
-
-    def start(connection: Any) -> None:
-        pool = volumes.pool_of(connection, settings)
-        path = _guest(connection, pool)
-        machine = xml.Machine(
-            name=name,
-            kvm=kvm,
-            memory_mib=32,
-            disks=[xml.Disk(path=path, format="raw", read_only=True)],
-            network=net,
-            mac=names.mac_of(name, "probe"),
-        )
-        connection.createXML(xml.domain(machine, settings), lib.VIR_DOMAIN_START_AUTODESTROY)
-
-    def off(connection: Any) -> bool | None:
-        try:
-            state = connection.lookupByName(name).state()[0]
-        except lib.libvirtError as error:
-            if error.get_error_code() == lib.VIR_ERR_NO_DOMAIN:
-                return True
-            raise
-        return True if state == lib.VIR_DOMAIN_SHUTOFF else None
-
-    try:
-        await hypervisor.call(f"booting a guest of a few bytes by {mode}", start)
-    except Forbidden:
-        raise
-    except CannotTell as error:
-        if not kvm:
-            raise
-        return " ".join(str(error).split())
-    try:
-        await hypervisor.until(name, off, f"the end of a guest of a few bytes, by {mode}", deadline)
-    except TimeoutError:
-        return f"a guest of a few bytes did not come to its end within {deadline:g} s by {mode}"
-    finally:
-        await hypervisor.call("ending that guest", lambda connection: _end(connection, name))
-    return ""
-
-
-def _guest(connection: Any, pool: Any) -> str:
-    name = f"{names.PREFIX}-cache-guest-{hashlib.blake2b(GUEST, digest_size=4).hexdigest()}"
-    with copies.locked(name):
-        volume = volumes.found(pool, name)
-        return str(volume.path()) if volume is not None else volumes.write(connection, pool, name, GUEST, mode="0644")
-
-
-def _end(connection: Any, name: str) -> None:
-    lib = library()
-    try:
-        connection.lookupByName(name).destroy()
-    except lib.libvirtError as error:
-        if error.get_error_code() not in (lib.VIR_ERR_NO_DOMAIN, lib.VIR_ERR_OPERATION_INVALID):
-            raise
-
-
 async def readiness(settings: Settings, uri: str) -> Readiness:
-    """Whether a guest on a network of its own boots here: one does, and both are given back."""
+    """Whether a guest on a network of its own boots here, and how machines will run; all is given back."""
     hypervisor = Hypervisor(uri)
     name = probes.name()
-    bridge = f"sea{secrets.token_hex(5)}"
-
-    def lay(connection: Any) -> None:
-        for dead in probes.forgotten(connection):
-            network.destroy(connection, dead)
-        subnet = next(names.subnets(name, network.taken(connection)))
-        network.create(connection, name, bridge, subnet, probes.labels(), nat=False)
 
     try:
         try:
-            how = await acceleration(hypervisor, settings)
-            await hypervisor.call("making a network", lay)
-            failed = await _boots(hypervisor, settings, kvm=how.kvm, deadline=SLOW, net=name)
-            if failed:
-                return Readiness(False, f"at {uri}: {failed}", "see /var/log/libvirt/qemu for what QEMU said")
-            by = "KVM" if how.kvm else f"emulation ({how.why})"
-            return Readiness(True, f"booted a guest of a few bytes on a network of its own at {uri}, by {by}")
+            how = await _how(hypervisor, settings)
+            await hypervisor.call("making a network", lambda connection: _lay(connection, name))
+            if failed := await run_boot_sector(hypervisor, settings, kvm=how.kvm, net=name):
+                return Readiness(False, f"at {uri}: {failed}", "see /var/log/libvirt/qemu for QEMU's log")
+            by = "KVM" if how.kvm else "emulation"
+            return Readiness(True, f"booted a boot sector on a network of its own at {uri}, by {by} ({how.why})")
         finally:
-            with contextlib.suppress(SeatrialError):  # what matters has been said, or is being raised
+            with contextlib.suppress(SeatrialError):  # what matters has been reported, or is being raised
                 await hypervisor.call("taking the network away", lambda connection: network.destroy(connection, name))
             await hypervisor.close()
     except (ExtraMissing, ToolMissing, Forbidden) as error:  # these end with the command that helps
@@ -160,3 +111,25 @@ async def readiness(settings: Settings, uri: str) -> Readiness:
         return Readiness(False, said, remedy)
     except CannotTell as error:
         return Readiness(False, str(error), "virt-host-validate qemu")
+
+
+async def _how(hypervisor: Hypervisor, settings: Settings) -> Acceleration:
+    """As machines of this project will run. Without an image there is no kernel to boot: then a boot sector is tried,
+    which decides nothing and is not remembered."""
+    try:
+        named = looked_at(settings, project_folder())
+    except CannotTell:
+        if settings.accelerate == "tcg":
+            return Acceleration(False, "as the settings say")
+        why = await run_boot_sector(hypervisor, settings, kvm=True)
+        return Acceleration(not why, why or "a boot sector only: no kernel was tried, because there is no image")
+    media, _ = await brought(hypervisor, settings, named)
+    return await acceleration(hypervisor, settings, media)
+
+
+def _lay(connection: object, name: str) -> None:
+    for dead in probes.forgotten(connection):
+        network.destroy(connection, dead)
+    subnet = next(names.subnets(name, network.taken(connection)))
+    bridge = f"sea{secrets.token_hex(5)}"
+    network.create(connection, name, bridge, subnet, probes.labels(), nat=False)
