@@ -205,3 +205,27 @@ def test_files_of_a_probe_that_was_killed_are_known_by_its_process(monkeypatch):
     theirs = "seatrial-cache-guest-0123"
     monkeypatch.setattr(volumes, "look", lambda _pool: [mine, dead, theirs])
     assert probes.forgotten_files(None) == [dead]
+
+
+@pytest.mark.parametrize("error, broken_off", [(NodeFailed("internal-error"), 1), (None, 0), (CannotTell("gone"), 0)])
+def test_a_machine_that_qemu_stops_loses_its_connections_at_once(error, broken_off, monkeypatch):
+    aborted = []
+
+    def sound(_connection, name):
+        assert name == "n11"
+        if error:
+            raise error
+
+    monkeypatch.setattr(machine, "sound", sound)
+
+    async def scene():
+        provider = Libvirt({"uri": "test:///default"})
+        provider._links["n11"] = SimpleNamespace(abort=lambda: aborted.append("n11"))
+        provider._told("n11", "suspended")
+        provider._told("somebody else's", "suspended")
+        assert len(provider._looks) == 1
+        await asyncio.gather(*provider._looks)
+        await provider._hypervisor.close()
+
+    asyncio.run(scene())
+    assert len(aborted) == broken_off
