@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -220,7 +221,8 @@ def test_a_machine_that_qemu_stops_loses_its_connections_at_once(error, broken_o
 
     async def scene():
         provider = Libvirt({"uri": "test:///default"})
-        provider._links["n11"] = SimpleNamespace(abort=lambda: aborted.append("n11"))
+        link: Any = SimpleNamespace(abort=lambda: aborted.append("n11"))
+        provider._links["n11"] = link
         provider._told("n11", "suspended")
         provider._told("somebody else's", "suspended")
         assert len(provider._looks) == 1
