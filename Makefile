@@ -26,11 +26,11 @@ help: ## List these targets
 install: $(STAMP) ## Make .venv with the pinned dependencies and this checkout (editable)
 
 # Without libvirt's headers there is no libvirt-python: the tests that need it are skipped, all else works.
-$(STAMP): pyproject.toml requirements/dev.txt requirements/libvirt.txt
+$(STAMP): pyproject.toml packages/stand-ins/pyproject.toml requirements/dev.txt requirements/libvirt.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Seatrial needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Name another one: make install PYTHON=python3.12")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet -r requirements/dev.txt
-	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) install --quiet --no-deps --no-build-isolation -e . -e packages/stand-ins
 	@if pkg-config --exists libvirt 2>/dev/null; then \
 		$(PIP) install --quiet -r requirements/libvirt.txt \
 			|| echo "libvirt-python could not be built, so the provider libvirt stays away; apt-get install gcc python3-dev, then make install" >&2; \

@@ -32,7 +32,7 @@ from scripts.images.cache import Failed  # noqa: E402
 
 from seatrial.errors import ToolMissing  # noqa: E402
 from seatrial.links.containers import Engine  # noqa: E402
-from seatrial.links.engines import find  # noqa: E402
+from seatrial.links.containers.engines import find  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "consultancy"
 BASE = "localhost/seatrial-consultancy"

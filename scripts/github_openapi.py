@@ -1,4 +1,4 @@
-"""Cut GitHub's description of its API down to what `seatrial.testing.github` serves: python3 -m scripts.github_openapi
+"""Cut GitHub's API description down to what the GitHub stand-in serves: python3 -m scripts.github_openapi
 
 Takes the npm package @octokit/openapi (by `npm pack`, or `--package FOLDER` where it is unpacked), keeps the served
 operations with all that their answers refer to, and drops texts and examples. The package's licence is kept beside it.
@@ -104,7 +104,7 @@ def cut(whole: dict[str, Any], operations: list[tuple[str, str]]) -> dict[str, A
 
 def main() -> None:
     """Write the cut and the licence."""
-    from seatrial.testing.github.endpoints import ENDPOINTS
+    from seatrial_stand_ins.github.endpoints import ENDPOINTS
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--package", type=Path, help="a folder with the unpacked package")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.actions.action import read_action
-from seatrial.links.actions.workflow import read_workflow
-from seatrial.testing.github import GitHubServer
-from seatrial.testing.github.runner import WorkflowRunner
+from seatrial.links.forge.workflows.action import read_action
+from seatrial.links.forge.workflows.workflow import read_workflow
+from seatrial_stand_ins.github import GitHubServer
+from seatrial_stand_ins.github.runner import WorkflowRunner
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = (CHECKOUT / "docs" / "github-actions.md").read_text()

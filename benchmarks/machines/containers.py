@@ -13,7 +13,7 @@ from benchmarks.machines.command import run, three_nodes
 from benchmarks.machines.told import Told, median
 
 from seatrial.links.containers import Engine
-from seatrial.links.engines import find
+from seatrial.links.containers.engines import find
 
 IMAGE = "localhost/seatrial-node"
 LIMIT = 0.7

@@ -135,8 +135,8 @@ def health(scratch: Path, engine: str) -> Told:
 
 
 async def _health(scratch: Path, engine: str) -> Told:
-    from seatrial.systems.process_settings import Probe, ProcessSettings, ServiceSettings
-    from seatrial.systems.processes import Processes
+    from seatrial.systems.processes.settings import Probe, ProcessSettings, ServiceSettings
+    from seatrial.systems.processes.system import Processes
 
     async with _containers(scratch, engine) as ctx:
         service = ServiceSettings(command=("python3", "-c", ACCEPTS))

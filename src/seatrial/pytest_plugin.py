@@ -146,7 +146,7 @@ class SuiteItem(pytest.Item):
 
     def _told(self) -> str:
         from seatrial.app.inspect import suite_lines
-        from seatrial.loading.document import line_of
+        from seatrial.loading.read.document import line_of
 
         assert self.report is not None
         line, column = line_of(self.suite.source)

@@ -13,14 +13,18 @@ from typing import Any, TypeVar
 
 from seatrial.errors import UsageError, nearest
 
-KINDS = {
-    "step": "steps",
-    "check": "checks",
-    "provider": "providers",
-    "system": "systems",
-    "fault": "faults",
-    "reporter": "reports",
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "step": ("steps",),
+    "check": ("checks",),
+    "provider": ("providers",),
+    "system": ("systems",),
+    "fault": ("faults",),
+    "reporter": ("reports", "preflight.reports"),
 }
+"""The packages of each kind: a built-in's name is its module's."""
+
+INTERNAL: Mapping[tuple[str, str], str] = {("system", "pipeline"): "preflight.system"}
+"""Built-ins that no document may name: only Seatrial itself plans them, and `clean` finds them by the ledger."""
 
 RESERVED = {"step": ("heal", "inject", "workload")}
 """Names that documents may not use yet, and plugins may not take."""
@@ -123,24 +127,24 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """All names of a kind, built-in or plugged in, without importing them."""
-        found = {name for known, name in self._found if known == kind}
-        return sorted({*_modules(kind), *_aliases(kind), *found})
+        found = {name for known, name in self._found if known == kind and (kind, name) not in INTERNAL}
+        return sorted({*_built_in(kind), *found})
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether `get` would find it, as far as that is known without an import."""
-        return (kind, name) in self._found or name in self.names(kind)
+        return name in self.names(kind)
 
     def get(self, kind: str, name: str) -> type[Any]:
         """The class; UsageError with the nearest names when there is none."""
         key = (kind, name)
         if key in self._found:
             return self._found[key]
-        module = _aliases(kind).get(name) or (name if name in _modules(kind) else "")
+        module = INTERNAL.get(key) or _built_in(kind).get(name, "")
         if not module:
             raise UsageError(f"unknown {kind} {name!r}: {nearest(name, self.names(kind))}")
-        self._collect(importlib.import_module(f"seatrial.{KINDS[kind]}.{module}"), None)
+        self._collect(importlib.import_module(f"seatrial.{module}"), None)
         if key not in self._found:
-            raise UsageError(f"the module seatrial.{KINDS[kind]}.{module} registers no {kind} {name!r}")
+            raise UsageError(f"the module seatrial.{module} registers no {kind} {name!r}")
         return self._found[key]
 
     def mark(self, kind: str, name: str) -> Mark:
@@ -202,38 +206,33 @@ class Registry:
         return found
 
     def _refuse_taken(self, mark: Mark, source: Path | str) -> None:
-        if mark.name in {*RESERVED.get(mark.kind, ()), *_modules(mark.kind), *_aliases(mark.kind)}:
+        if mark.name in {*RESERVED.get(mark.kind, ()), *_built_in(mark.kind)} or (mark.kind, mark.name) in INTERNAL:
             raise UsageError(f"{source}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
         held = self._plugins.get((mark.kind, mark.name))
         if held is not None and held != source:
             raise UsageError(f"{source}: the {mark.kind} {mark.name!r} is registered by {held} already")
 
 
-def _modules(kind: str) -> frozenset[str]:
-    if kind not in _MODULES:
-        folder = Path(__file__).parent / KINDS[kind]
-        names = (entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or (entry / "__init__.py").is_file())
-        hidden = _hidden(kind)
-        _MODULES[kind] = frozenset(n for n in names if not n.startswith("_") and n not in hidden)
-    return _MODULES[kind]
+def _built_in(kind: str) -> Mapping[str, str]:
+    """The built-in names of a kind, each with its module below `seatrial`; nothing of them is imported."""
+    if kind not in _BUILT_IN:
+        _BUILT_IN[kind] = {name: module for package in KINDS[kind] for name, module in _names_of(package)}
+    return _BUILT_IN[kind]
 
 
-_MODULES: dict[str, frozenset[str]] = {}
+_BUILT_IN: dict[str, Mapping[str, str]] = {}
 """A cache of what is on disk."""
 
 
-def _package(kind: str) -> object:
+def _names_of(package: str) -> Iterable[tuple[str, str]]:
+    """A package's modules, but for its `PARTS`, which register nothing; and its `ALIASES`, which live in a module of
+    another name."""
     try:
-        return importlib.import_module(f"seatrial.{KINDS[kind]}")
+        home = importlib.import_module(f"seatrial.{package}")
     except ModuleNotFoundError:
-        return None
-
-
-def _aliases(kind: str) -> Mapping[str, str]:
-    """Names that live in a module of another name: the package's `ALIASES`."""
-    return getattr(_package(kind), "ALIASES", {})
-
-
-def _hidden(kind: str) -> frozenset[str]:
-    """Modules of the package that register nothing: the package's `PARTS`."""
-    return frozenset(getattr(_package(kind), "PARTS", ()))
+        return
+    folder = Path(__file__).parent.joinpath(*package.split("."))
+    names = (entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or (entry / "__init__.py").is_file())
+    hidden = getattr(home, "PARTS", ())
+    yield from ((name, f"{package}.{name}") for name in names if not name.startswith("_") and name not in hidden)
+    yield from ((name, f"{package}.{module}") for name, module in getattr(home, "ALIASES", {}).items())

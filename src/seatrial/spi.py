@@ -485,7 +485,7 @@ class Context(Protocol):
         """Keep a snapshot of what was deployed, when later suites can start from it; it is the run's from then on.
         Whether the nodes were held up for it, however that ended: what was measured before has to be measured anew."""
 
-    async def moor_cluster(self) -> bool:
+    async def release_cluster(self) -> bool:
         """This trial is done with a cluster that is the run's: its nodes are not given back now. False: they are."""
 
     async def nodes(self) -> Sequence[Node]:

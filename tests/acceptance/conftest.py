@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Harbour, processes_of
+from tests.acceptance.harness import ContractFixture, processes_of
 
 
 @pytest.fixture
-def harbour(tmp_path: Path) -> Iterator[Harbour]:
-    harbour = Harbour(tmp_path)
+def harbour(tmp_path: Path) -> Iterator[ContractFixture]:
+    harbour = ContractFixture(tmp_path)
     yield harbour
     assert processes_of(tmp_path) == [], "the test left processes"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from scripts.images.engines import IMAGE
-from tests.acceptance.harness import Document, Harbour, suite
+from tests.acceptance.harness import ContractFixture, Document, suite
 from tests.backends import podman
 
 SERVICE: Document = {
@@ -21,7 +21,7 @@ SERVICE: Document = {
 }
 
 
-def on_containers(harbour: Harbour, **settings: Any) -> None:
+def on_containers(harbour: ContractFixture, **settings: Any) -> None:
     """Write the project's settings."""
     given = {"engine": "podman", "image": IMAGE, **settings}
     lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
@@ -39,7 +39,7 @@ def cache_of_tests(patch: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -
     patch.setenv("XDG_CACHE_HOME", str(factory.getbasetemp() / "cache"))
 
 
-def left_in_podman(harbour: Harbour) -> list[str]:
+def left_in_podman(harbour: ContractFixture) -> list[str]:
     """Containers, networks and volumes that carry this project's label."""
     return podman.left("podman", podman.environment(), harbour.folder)
 

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import Document, Harbour, only
+from tests.acceptance.harness import ContractFixture, Document, only
 
-from seatrial.testing.github import GitHubServer, Planted, Run, Script, Scripted
-from seatrial.testing.github.plants import Plant
+from seatrial_stand_ins.github import GitHubServer, Planted, Run, Script, Scripted
+from seatrial_stand_ins.github.plants import Plant
 
 REPOSITORY = "acme/notes"
 
@@ -163,7 +163,7 @@ def dispatching(**more: Any) -> Document:
 
 
 @dataclass(frozen=True)
-class Port(Harbour):
+class Port(ContractFixture):
     """A harbour whose commands speak to one server."""
 
     server: GitHubServer
@@ -207,6 +207,6 @@ class Row:
     stderr: str
 
 
-def artifacts(harbour: Harbour) -> list[Path]:
+def artifacts(harbour: ContractFixture) -> list[Path]:
     """Files that were fetched."""
     return sorted(one for one in harbour.runs()[-1].rglob("workflows/**/*") if one.is_file())

@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Harbour:
+class ContractFixture:
     """A project in a folder of its own, with a state folder of its own for leases."""
 
     folder: Path
@@ -95,12 +95,12 @@ def killing(self, record, *, sync):
 Ledger._append = killing
 '''
 
-Lister = Callable[[Harbour], Sequence[str]]
+Lister = Callable[[ContractFixture], Sequence[str]]
 """What of this project there still is, in words: nothing, when all was given back."""
 
 
 def killed_at_record(
-    harbour: Harbour,
+    harbour: ContractFixture,
     document: Path | str,
     record: int,
     *,
@@ -125,7 +125,7 @@ def killed_at_record(
     return True
 
 
-def assert_clean_leaves_nothing(harbour: Harbour, listers: Sequence[Lister], about: str) -> str:
+def assert_clean_leaves_nothing(harbour: ContractFixture, listers: Sequence[Lister], about: str) -> str:
     """`clean`, and then none of these may show anything, and a second `clean` finds nothing; what the first said."""
     cleaned = harbour.seatrial("clean", timeout=300)
     assert cleaned.returncode == 0, f"{about}: {cleaned.stdout}{cleaned.stderr}"
@@ -139,7 +139,7 @@ def assert_clean_leaves_nothing(harbour: Harbour, listers: Sequence[Lister], abo
 
 def kill_at_records(
     folder: Path,
-    make: Callable[[Harbour], Sequence[object]],
+    make: Callable[[ContractFixture], Sequence[object]],
     listers: Sequence[Lister],
     *,
     when: str,
@@ -156,7 +156,7 @@ def kill_at_records(
     """
     record, killed = first, 0
     while last is None or record <= last:
-        harbour = Harbour(folder / f"{when}-{record}")
+        harbour = ContractFixture(folder / f"{when}-{record}")
         harbour.folder.mkdir(parents=True)
         document, *arguments = make(harbour)
         if not killed_at_record(harbour, str(document), record, when=when, arguments=arguments, command=command):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import Document, Harbour, Lister, suite
+from tests.acceptance.harness import ContractFixture, Document, Lister, suite
 from tests.backends.machines import daemon, inhabitants, machines
 
 SERVICE: Document = {
@@ -20,7 +20,7 @@ POOL = "seatrial"
 """The provider's own pool, when the project names no folder."""
 
 
-def on_libvirt(harbour: Harbour, uri: str, **settings: Any) -> None:
+def on_libvirt(harbour: ContractFixture, uri: str, **settings: Any) -> None:
     """Write the project's settings."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in machines(uri, **settings).items()]
     (harbour.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
@@ -43,7 +43,7 @@ def virsh(uri: str, *words: str) -> str:
 def left_in_libvirt(uri: str) -> Lister:
     """What of a project's runs is in libvirt, and the bridges and processes that only they can have."""
 
-    def look(harbour: Harbour) -> Sequence[str]:
+    def look(harbour: ContractFixture) -> Sequence[str]:
         found = there(uri, {run.name for run in harbour.runs()})
         for ledger in harbour.folder.glob(".seatrial/runs/*/ledger.jsonl"):
             records = map(json.loads, ledger.read_text().splitlines())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Harbour, processes_of
+from tests.acceptance.harness import ContractFixture, processes_of
 from tests.loading.test_bad_documents import BAD, step
 
 PLUGIN = Path(__file__).parents[1] / "loading" / "plugin_file.py"
@@ -41,14 +41,14 @@ def put(folder: Path, files: Any) -> Path:
     return folder / next(iter(given))
 
 
-def nothing_started(harbour: Harbour) -> None:
+def nothing_started(harbour: ContractFixture) -> None:
     assert not (harbour.folder / ".seatrial").exists(), "a run began"
     assert not (harbour.folder / "xdg").exists(), "something was leased"
     assert not (harbour.folder / "touched").exists(), "a step ran"
     assert processes_of(harbour.folder) == []
 
 
-def refused(harbour: Harbour, done: subprocess.CompletedProcess[str]) -> list[str]:
+def refused(harbour: ContractFixture, done: subprocess.CompletedProcess[str]) -> list[str]:
     """The errors of a command that was refused, each with its place."""
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
@@ -60,13 +60,13 @@ def refused(harbour: Harbour, done: subprocess.CompletedProcess[str]) -> list[st
 
 
 @pytest.fixture
-def canary(harbour: Harbour) -> str:
+def canary(harbour: ContractFixture) -> str:
     """A document with nothing wrong in it: beside wrong ones it must not run either."""
     (harbour.folder / "canary.yaml").write_text(CANARY % (harbour.folder / "touched"))
     return "canary.yaml"
 
 
-def test_every_wrong_document_is_refused_in_one_call_and_nothing_runs(harbour: Harbour, canary: str) -> None:
+def test_every_wrong_document_is_refused_in_one_call_and_nothing_runs(harbour: ContractFixture, canary: str) -> None:
     paths = [put(harbour.folder / f"{at:03}", row[1]).relative_to(harbour.folder) for at, row in enumerate(BAD)]
     assert len(paths) >= 40
     errors = refused(harbour, harbour.seatrial("run", canary, *paths, "--plugin", PLUGIN))
@@ -76,7 +76,7 @@ def test_every_wrong_document_is_refused_in_one_call_and_nothing_runs(harbour: H
     assert not any("canary" in line for line in errors)
 
 
-def test_the_same_errors_are_one_json_document_for_a_program(harbour: Harbour) -> None:
+def test_the_same_errors_are_one_json_document_for_a_program(harbour: ContractFixture) -> None:
     rows = [row for row in BAD if isinstance(row[1], str) or len(row[1]) == 1]
     paths = [put(harbour.folder / f"{at:03}", row[1]).relative_to(harbour.folder) for at, row in enumerate(rows)]
     done = harbour.seatrial("check", *paths, "--plugin", PLUGIN, "--format", "json")
@@ -94,7 +94,7 @@ def _said(text: str, folder: str, words: str) -> bool:
     return any(words in line for line in text.splitlines() if line.startswith(folder))
 
 
-def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(harbour: Harbour) -> None:
+def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(harbour: ContractFixture) -> None:
     names = [f"{at}.yaml" for at in range(len(TROUBLES))]
     for name, (_, content, _, _) in zip(names, TROUBLES, strict=True):
         (harbour.folder / name).write_bytes(content)
@@ -107,7 +107,7 @@ def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(harb
         )
 
 
-def test_files_that_are_no_documents_are_refused_unread(harbour: Harbour, canary: str) -> None:
+def test_files_that_are_no_documents_are_refused_unread(harbour: ContractFixture, canary: str) -> None:
     with (harbour.folder / "huge.json").open("wb") as file:
         file.truncate(100 * 1024 * 1024)
     os.mkfifo(harbour.folder / "pipe.yaml")
@@ -136,7 +136,7 @@ def test_files_that_are_no_documents_are_refused_unread(harbour: Harbour, canary
     ids=["over the budget of the command", "over the budget of the document", "a missing power"],
 )
 def test_what_can_never_run_is_refused_by_name(
-    harbour: Harbour, canary: str, words: tuple[str, ...], document: str, place: str, told: str
+    harbour: ContractFixture, canary: str, words: tuple[str, ...], document: str, place: str, told: str
 ) -> None:
     (harbour.folder / "big.yaml").write_text(document)
     (error,) = refused(harbour, harbour.seatrial("run", "big.yaml", *words, "--plugin", PLUGIN))
@@ -149,14 +149,14 @@ def test_what_can_never_run_is_refused_by_name(
     [("--run-test", "nope"), ("--provider", "aws"), ("--shard", "2/2")],
     ids=["by name", "by provider", "by shard"],
 )
-def test_nothing_selected_is_exit_code_5(harbour: Harbour, canary: str, words: tuple[str, str]) -> None:
+def test_nothing_selected_is_exit_code_5(harbour: ContractFixture, canary: str, words: tuple[str, str]) -> None:
     done = harbour.seatrial("run", canary, *words)
     assert (done.returncode, done.stdout) == (5, ""), done.stderr
     assert done.stderr.startswith("error: no suite ")
     nothing_started(harbour)
 
 
-def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(harbour: Harbour) -> None:
+def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(harbour: ContractFixture) -> None:
     (harbour.folder / "s.yaml").write_text("requirements: {commands: [no-such-program]}\nsteps: [{step: deploy}]\n")
     done = harbour.seatrial("run", "s.yaml", "--format", "json")
     assert done.returncode == 5
@@ -165,7 +165,7 @@ def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(harbour: Harbour) 
     assert "no-such-program" in told["results"][0]["reason"]
 
 
-def test_each_row_says_on_which_line_of_its_document_the_suite_begins(harbour: Harbour) -> None:
+def test_each_row_says_on_which_line_of_its_document_the_suite_begins(harbour: ContractFixture) -> None:
     (harbour.folder / "s.yaml").write_text(
         "requirements: {commands: [no-such-program]}\n"
         "test_suites:\n"

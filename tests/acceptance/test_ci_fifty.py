@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.github_project import DEADLINES, REPOSITORY, Port
 from tests.acceptance.harness import Document
 
-from seatrial.testing.github import ForeignRuns, GitHubServer, LateRuns, Run, Script, Scripted
+from seatrial_stand_ins.github import ForeignRuns, GitHubServer, LateRuns, Run, Script, Scripted
 
 WORD = """
 name: Word
@@ -52,7 +52,7 @@ def dispatches(process: int) -> Document:
     return {"test_suites": {"trial": {"provider": "local", "workflow": [{"step": "parallel", "steps": steps}]}}}
 
 
-def sail(server: GitHubServer, folder: Path) -> dict[str, Document]:
+def run(server: GitHubServer, folder: Path) -> dict[str, Document]:
     """Run both processes at once; of each dispatch how its step ended."""
     ports = [Port(folder / f"p{number}", server) for number in range(2)]
     for port in ports:
@@ -82,7 +82,7 @@ def test_each_of_fifty_is_followed_to_its_own_run(details: str, workflow: str, t
         server.add_repository(REPOSITORY, files={".github/workflows/word.yml": workflow})
         server.plant(LateRuns(seconds=0.3))
         server.plant(ForeignRuns(actor="same", inputs={"word": "foreign"}, times=10))
-        ended = sail(server, tmp_path)
+        ended = run(server, tmp_path)
     assert len(ended) == 2 * EACH
     assert {id: row["verdict"] for id, row in ended.items() if row["verdict"] != "passed"} == {}
     assert {id: row["outputs"]["word"] for id, row in ended.items()} == {id: id for id in ended}
@@ -95,7 +95,7 @@ def test_where_nothing_tells_them_apart_none_is_followed(tmp_path: Path) -> None
     with GitHubServer(runner, run_details="refused", check_answers=False) as server:
         server.add_repository(REPOSITORY, files={".github/workflows/word.yml": SILENT})
         server.plant(ForeignRuns(actor="same", inputs={"word": "foreign"}, times=10))
-        ended = sail(server, tmp_path)
+        ended = run(server, tmp_path)
         assert all(run.conclusion == "success" for run in server.runs(REPOSITORY)), "another's run was cancelled"
     assert {row["verdict"] for row in ended.values()} == {"unknown"}, json.dumps(ended)[:2000]
     for row in ended.values():

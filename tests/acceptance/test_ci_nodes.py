@@ -13,7 +13,7 @@ from tests.acceptance.github_project import FILES, REPOSITORY, Port, document, s
 from tests.acceptance.harness import validate
 from tests.links import ssh_server
 
-from seatrial.testing.github import GitHubServer, Script
+from seatrial_stand_ins.github import GitHubServer, Script
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.github_project import FILES, REPOSITORY, TEARDOWN, Port, document, scripted
 
-from seatrial.testing.github import GitHubServer
+from seatrial_stand_ins.github import GitHubServer
 
 WORD = "sup3r-s3cret-w0rd"
 

@@ -25,7 +25,7 @@ from tests.acceptance.github_project import (
 )
 from tests.acceptance.harness import Document, until
 
-from seatrial.testing.github import (
+from seatrial_stand_ins.github import (
     ArtifactBomb,
     ArtifactCutOff,
     ArtifactEmpty,

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Harbour, suite, until, validate
+from tests.acceptance.harness import ContractFixture, suite, until, validate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_the_demo_passes_in_time_and_gives_everything_back(harbour: Harbour) -> None:
+def test_the_demo_passes_in_time_and_gives_everything_back(harbour: ContractFixture) -> None:
     start = time.monotonic()
     done = harbour.seatrial("demo")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -31,7 +31,7 @@ def test_the_demo_passes_in_time_and_gives_everything_back(harbour: Harbour) -> 
     assert harbour.left() == []
 
 
-def test_the_classic_workflows_pass_on_the_sample(harbour: Harbour) -> None:
+def test_the_classic_workflows_pass_on_the_sample(harbour: ContractFixture) -> None:
     done = harbour.seatrial("run", EXAMPLES / "classic" / "classic.json", "--parallel", "2")
     assert done.returncode == 0, done.stdout
     assert harbour.results()["totals"]["passed"] == 3
@@ -39,7 +39,7 @@ def test_the_classic_workflows_pass_on_the_sample(harbour: Harbour) -> None:
 
 
 @pytest.mark.backend("etcd")
-def test_the_classic_workflows_pass_on_a_real_etcd(harbour: Harbour) -> None:
+def test_the_classic_workflows_pass_on_a_real_etcd(harbour: ContractFixture) -> None:
     done = harbour.seatrial("run", EXAMPLES / "etcd" / "classic.yaml", "--parallel", "2", timeout=300)
     assert done.returncode == 0, done.stdout
     assert harbour.results()["totals"]["passed"] == 4
@@ -47,7 +47,7 @@ def test_the_classic_workflows_pass_on_a_real_etcd(harbour: Harbour) -> None:
 
 
 @pytest.mark.parametrize("misbehaviour", ["lie_about_health", "lose_writes", "missing_node", "never_up"])
-def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: Harbour, misbehaviour: str) -> None:
+def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: ContractFixture, misbehaviour: str) -> None:
     document = json.loads((EXAMPLES / "classic" / "classic.json").read_text())
     for one in document["test_suites"].values():
         one["deadlines"] = {"deploy": 6}
@@ -60,14 +60,14 @@ def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: Harbo
     assert harbour.left() == []
 
 
-def test_one_node_alone_is_a_cluster_too(harbour: Harbour) -> None:
+def test_one_node_alone_is_a_cluster_too(harbour: ContractFixture) -> None:
     checks = ("cluster_status", "database_running", "data_integrity", "admin_ui_accessible")
     document = suite("init", "deploy", validate(*checks, retry={"timeout": "5s"}), parameters={"cluster_size": 1})
     done = harbour.seatrial("run", harbour.write("one.json", document))
     assert done.returncode == 0, done.stdout
 
 
-def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: Harbour) -> None:
+def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: ContractFixture) -> None:
     """A file comes to be at a known time; the check that waits for it has to see it at once."""
     maker = "sleep 0.7; date +%s.%N >stamp.new; mv stamp.new stamp"
     document = suite(
@@ -87,7 +87,7 @@ def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: Harbour) -> None:
     assert 0 <= seen - made < 0.1, f"noticed after {(seen - made) * 1000:.0f} ms"
 
 
-def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: Harbour) -> None:
+def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: ContractFixture) -> None:
     documents = []
     for name in ("a", "b", "c"):
         document = suite("init", "deploy", validate("cluster_status", "data_integrity"), "destroy")
@@ -103,7 +103,7 @@ def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: Har
     assert max(started) < min(finished), "they ran one after another"
 
 
-def test_a_deployment_that_is_kept_stands_until_clean_all(harbour: Harbour) -> None:
+def test_a_deployment_that_is_kept_stands_until_clean_all(harbour: ContractFixture) -> None:
     harbour.write("keep.json", suite("init", "deploy"))
     done = harbour.seatrial("run", "keep.json", "--keep", "always")
     assert done.returncode == 0, done.stdout

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Harbour, only, suite, validate
+from tests.acceptance.harness import ContractFixture, only, suite, validate
 
-from seatrial.testing.cloudstack import CloudStackServer
+from seatrial_stand_ins.cloudstack import CloudStackServer
 
 DEPLOYER = Path(__file__).with_name("cloudstack_deployer.py")
 NODES = ("n11", "n12", "n13")
@@ -37,7 +37,9 @@ def cloud():
         yield server
 
 
-def run(harbour: Harbour, cloud: CloudStackServer, *steps: Any) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+def run(
+    harbour: ContractFixture, cloud: CloudStackServer, *steps: Any
+) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
     """The exit code, the steps and the row of a run; no file of the project may hold the secret."""
     harbour.write("trial.json", suite(*steps, provider="cloudstack", system=SYSTEM))
     environment = {**harbour.environment, **cloud.environment}
@@ -51,7 +53,7 @@ def run(harbour: Harbour, cloud: CloudStackServer, *steps: Any) -> tuple[int, li
 
 
 def test_a_deployers_machines_have_power_are_as_provisioned_and_leave_nothing(
-    harbour: Harbour, cloud: CloudStackServer
+    harbour: ContractFixture, cloud: CloudStackServer
 ) -> None:
     code, steps, row = run(
         harbour,
@@ -79,7 +81,7 @@ def test_a_deployers_machines_have_power_are_as_provisioned_and_leave_nothing(
     assert harbour.left() == []
 
 
-def test_what_was_provisioned_wrongly_is_told_as_it_is(harbour: Harbour, cloud: CloudStackServer) -> None:
+def test_what_was_provisioned_wrongly_is_told_as_it_is(harbour: ContractFixture, cloud: CloudStackServer) -> None:
     cloud.plants.wrong_disk_size, cloud.plants.wrong_offering = 7, "large"
     code, steps, row = run(harbour, cloud, "deploy", PROVISIONED)
     assert (code, row["category"]) == (1, "product"), row
@@ -98,7 +100,7 @@ class EveryWeb(set[str]):
         return str(name).startswith("notes-web")
 
 
-def test_what_a_teardown_left_is_named(harbour: Harbour, cloud: CloudStackServer) -> None:
+def test_what_a_teardown_left_is_named(harbour: ContractFixture, cloud: CloudStackServer) -> None:
     cloud.plants.keeps, cloud.plants.forgets_volumes = EveryWeb(), True
     looked_at = validate({"check": "cloudstack_vm", "count": 3})
     code, steps, row = run(harbour, cloud, "deploy", looked_at, "destroy", LEFT)
@@ -110,7 +112,9 @@ def test_what_a_teardown_left_is_named(harbour: Harbour, cloud: CloudStackServer
     assert f"volume {disk}" in said
 
 
-def test_a_list_that_cannot_be_read_after_a_teardown_is_unknown(harbour: Harbour, cloud: CloudStackServer) -> None:
+def test_a_list_that_cannot_be_read_after_a_teardown_is_unknown(
+    harbour: ContractFixture, cloud: CloudStackServer
+) -> None:
     cloud.plants.refuses["listSnapshots"] = 531, "not allowed"
     code, steps, row = run(harbour, cloud, "deploy", "destroy", LEFT)
     assert (code, row["category"]) == (3, "infrastructure"), row

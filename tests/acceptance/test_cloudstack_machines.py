@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Harbour, assert_clean_leaves_nothing, kill_at_records, suite, until
-from tests.testing.cloudstack.calls import catalog, client, named
+from tests.acceptance.harness import ContractFixture, assert_clean_leaves_nothing, kill_at_records, suite, until
 
-from seatrial.testing.cloudstack import CloudStackServer, PodmanMachines
+from cloudstack_server.calls import catalog, client, named
+from seatrial_stand_ins.cloudstack import CloudStackServer, PodmanMachines
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
@@ -25,7 +25,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudStackServer
 
 
 def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_cloudstack(
-    harbour: Harbour, cloud: CloudStackServer
+    harbour: ContractFixture, cloud: CloudStackServer
 ) -> None:
     (harbour.folder / "seatrial.toml").write_text(SETTINGS)
     asked = ("--on", "cloudstack", "--run-test", "cloudstack-workflow-etcd_leader_crashed")
@@ -50,7 +50,7 @@ def stranger(cloud: CloudStackServer) -> Iterator[str]:
     caller.destroyVirtualMachine(id=made["id"], expunge=True)
 
 
-def one_machine(harbour: Harbour) -> list[object]:
+def one_machine(harbour: ContractFixture) -> list[object]:
     """A project with a document of one machine with a disk; the arguments of `run`."""
     (harbour.folder / "seatrial.toml").write_text(SETTINGS)
     more = {"parameters": {"cluster_size": 1, "data_volumes_per_node": 1}, "system": SERVICE}
@@ -60,13 +60,13 @@ def one_machine(harbour: Harbour) -> list[object]:
 def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_destroy(
     tmp_path: Path, cloud: CloudStackServer, stranger: str
 ) -> None:
-    def left(harbour: Harbour) -> list[str]:
+    def left(harbour: ContractFixture) -> list[str]:
         disks = [one.name for one in cloud.cloud.volumes.values() if one.kind == "DATADISK"]
         return [one.name for one in cloud.cloud.machines.values() if one.id != stranger] + disks
 
     # The third record says that the machine is made; a run that ends by itself has five.
-    assert kill_at_records(tmp_path, one_machine, [left, Harbour.left], when="after", first=3, step=3) == 1
-    harbour = Harbour(tmp_path / "between")
+    assert kill_at_records(tmp_path, one_machine, [left, ContractFixture.left], when="after", first=3, step=3) == 1
+    harbour = ContractFixture(tmp_path / "between")
     harbour.folder.mkdir()
     cloud.plants.slow = 5.0  # so long it is starting, and CloudStack would not destroy it
     process = harbour.start("run", *one_machine(harbour), "--format", "none")
@@ -74,4 +74,4 @@ def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_de
     process.kill()
     process.communicate(timeout=60)
     cloud.plants.slow = 0.0
-    assert_clean_leaves_nothing(harbour, [left, Harbour.left], "killed while CloudStack made the machine")
+    assert_clean_leaves_nothing(harbour, [left, ContractFixture.left], "killed while CloudStack made the machine")

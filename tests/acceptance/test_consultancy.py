@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import left_in_podman
-from tests.acceptance.harness import Harbour, until
+from tests.acceptance.harness import ContractFixture, until
 
 from scripts import consultancy
 
@@ -47,7 +47,7 @@ INTEGRATION = tuple(name for name in TITLES if name.startswith("integration/"))
 class Place:
     """The example in a folder of its own, and how it is run there."""
 
-    harbour: Harbour
+    harbour: ContractFixture
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -143,7 +143,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = consultancy.copied(tmp_path_factory.mktemp("host") / "elsewhere")
     path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
     cache = str(folder.parent / "cache")
-    place = Place(Harbour(folder), ("--host",), {"PATH": path, "SEATRIAL_CACHE_DIR": cache})
+    place = Place(ContractFixture(folder), ("--host",), {"PATH": path, "SEATRIAL_CACHE_DIR": cache})
     green = place.run()
     assert green.statuses == dict.fromkeys(TITLES, "passed"), green.console
     assert green.code == 0
@@ -158,7 +158,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = consultancy.copied(tmp_path_factory.mktemp("contained") / "elsewhere")
     cache = folder.parent / "cache"
     consultancy.npm_cache(folder, cache)
-    place = Place(Harbour(folder), arguments, {"SEATRIAL_CACHE_DIR": str(cache)})
+    place = Place(ContractFixture(folder), arguments, {"SEATRIAL_CACHE_DIR": str(cache)})
     green = place.run()
     assert green.statuses == dict.fromkeys(TITLES, "passed"), green.console
     assert green.code == 0

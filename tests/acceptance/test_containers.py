@@ -24,7 +24,7 @@ from tests.acceptance.containers_project import (
     stand_in,
 )
 from tests.acceptance.harness import (
-    Harbour,
+    ContractFixture,
     assert_clean_leaves_nothing,
     killed_at_record,
     only,
@@ -45,7 +45,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
-def test_the_classic_workflows_of_a_real_etcd_are_green(harbour: Harbour) -> None:
+def test_the_classic_workflows_of_a_real_etcd_are_green(harbour: ContractFixture) -> None:
     on_containers(harbour)
     done = harbour.seatrial("run", CLASSIC, "--on", "containers", "--parallel", "2", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -67,7 +67,9 @@ def stranger() -> Iterator[str]:
     engine("rm", "--force", "--time", "0", name)
 
 
-def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(harbour: Harbour, stranger: str) -> None:
+def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
+    harbour: ContractFixture, stranger: str
+) -> None:
     on_containers(harbour)
     living = harbour.start("run", harbour.write("living.json", one_container({"step": "wait", "for": "100s"})))
     try:
@@ -88,10 +90,10 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(harbour
         os.killpg(living.pid, signal.SIGINT)
         living.communicate(timeout=60)
     assert left_in_podman(harbour) == []
-    assert_clean_leaves_nothing(harbour, [left_in_podman, Harbour.left], "after the living run")
+    assert_clean_leaves_nothing(harbour, [left_in_podman, ContractFixture.left], "after the living run")
 
 
-def _leak(harbour: Harbour) -> str:
+def _leak(harbour: ContractFixture) -> str:
     """A run that is killed when it has a container, and things with its labels that are in no ledger; its trial."""
     before = _networks(harbour)
     document = harbour.write("trial.json", one_container())
@@ -107,17 +109,17 @@ def _leak(harbour: Harbour) -> str:
     return trial
 
 
-def _networks(harbour: Harbour) -> dict[str, dict[str, str]]:
+def _networks(harbour: ContractFixture) -> dict[str, dict[str, str]]:
     """The labels of this project's networks, by name."""
     listed = json.loads(engine("network", "ls", "--filter", "label=seatrial.project", "--format", "json"))
     return {one["name"]: one["labels"] for one in listed if one["labels"]["seatrial.project"] == str(harbour.folder)}
 
 
-def _waits(harbour: Harbour) -> bool:
+def _waits(harbour: ContractFixture) -> bool:
     return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in harbour.events())
 
 
-def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(harbour: Harbour) -> None:
+def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(harbour: ContractFixture) -> None:
     begun = harbour.folder / "begun"
     slow = f'case "$*" in "run --detach"*) touch {begun}; sleep 2 ;; esac'
     on_containers(harbour, engine=stand_in(harbour.folder, slow))
@@ -126,7 +128,7 @@ def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(har
     running.send_signal(signal.SIGKILL)
     running.communicate()
     assert processes_of(harbour.folder), "the engine's call ended with its caller: nothing is tried here"
-    said = assert_clean_leaves_nothing(harbour, [left_in_podman, Harbour.left], "killed in the engine's call")
+    said = assert_clean_leaves_nothing(harbour, [left_in_podman, ContractFixture.left], "killed in the engine's call")
     assert "gave back node" in said
     until(lambda: not processes_of(harbour.folder), "the end of the engine's call")
     assert left_in_podman(harbour) == []
@@ -156,26 +158,26 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_said_clearly_is_unknown_and_nothing_is_left(harbour: Harbour, fault: str) -> None:
+def test_it_is_said_clearly_is_unknown_and_nothing_is_left(harbour: ContractFixture, fault: str) -> None:
     settings, script, told = FAULTS[fault]
     on_containers(harbour, **settings, **({"engine": stand_in(harbour.folder, script)} if script else {}))
     _broken(harbour, told)
 
 
-def test_a_port_that_is_in_use_is_said_and_nothing_is_left(harbour: Harbour) -> None:
+def test_a_port_that_is_in_use_is_said_and_nothing_is_left(harbour: ContractFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         on_containers(harbour, options=["--publish", f"127.0.0.1:{port}:80"])
         _broken(harbour, "another program holds the port")
 
 
-def test_no_engine_on_the_path_is_said_with_what_brings_one(harbour: Harbour) -> None:
+def test_no_engine_on_the_path_is_said_with_what_brings_one(harbour: ContractFixture) -> None:
     on_containers(harbour, engine="")
     error = _broken(harbour, "podman is not installed; docker is not installed", PATH=str(harbour.folder / "empty"))
     assert "apt-get install podman" in error
 
 
-def test_an_image_without_a_shell_is_said_with_the_setting_that_helps(harbour: Harbour) -> None:
+def test_an_image_without_a_shell_is_said_with_the_setting_that_helps(harbour: ContractFixture) -> None:
     (harbour.folder / "file").write_text("nothing to run\n")
     with tarfile.open(harbour.folder / "empty.tar", "w") as tar:
         tar.add(harbour.folder / "file", "file")
@@ -188,7 +190,7 @@ def test_an_image_without_a_shell_is_said_with_the_setting_that_helps(harbour: H
         engine("rmi", name)
 
 
-def _broken(harbour: Harbour, told: str, **more: str) -> str:
+def _broken(harbour: ContractFixture, told: str, **more: str) -> str:
     """Run one node; it has to end as unknown with this in its error, and nothing is left. The error."""
     harbour.write("trial.json", one_container())
     done = harbour.seatrial("run", "trial.json", "--format", "none", env={**harbour.environment, **more})
@@ -203,19 +205,19 @@ def _broken(harbour: Harbour, told: str, **more: str) -> str:
 # Power
 
 
-def test_a_container_whose_init_ignores_being_told_fails_its_restart(harbour: Harbour) -> None:
+def test_a_container_whose_init_ignores_being_told_fails_its_restart(harbour: ContractFixture) -> None:
     deaf = '["/bin/sh", "-c", "trap true TERM INT; while :; do sleep 1; done"]'
     on_containers(harbour, command="image", options=["--entrypoint", deaf])
     restart = {"step": "restart_node", "target_node": "n11"}
     _fails(harbour, restart, "the restart of n11 did not come")
 
 
-def test_a_container_that_was_not_killed_fails_its_crash(harbour: Harbour) -> None:
+def test_a_container_that_was_not_killed_fails_its_crash(harbour: ContractFixture) -> None:
     on_containers(harbour, engine=stand_in(harbour.folder, 'test "$1" != kill || exit 0'))
     _fails(harbour, {"step": "crash_node", "target_node": "n11"}, "the crash of n11 did not come")
 
 
-def _fails(harbour: Harbour, step: dict[str, str], told: str) -> None:
+def _fails(harbour: ContractFixture, step: dict[str, str], told: str) -> None:
     harbour.write("trial.json", one_container(step, deadlines={"restart": 3, "stop": 3}))
     done = harbour.seatrial("run", "trial.json", "--format", "none")
     row = only(harbour.results()["results"])
@@ -226,7 +228,9 @@ def _fails(harbour: Harbour, step: dict[str, str], told: str) -> None:
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside(harbour: Harbour, ssh: str) -> None:
+def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside(
+    harbour: ContractFixture, ssh: str
+) -> None:
     on_containers(harbour, ssh=ssh)
     look = validate({"check": "command", "command": ["sleep", "100"], "on": "n11", "timeout": "100s"})
     running = harbour.start("run", harbour.write("trial.json", one_container(look)), "--format", "none")
@@ -248,7 +252,7 @@ def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_every_process_of_a_node_has_the_runs_name_and_its_console_is_kept(harbour: Harbour, ssh: str) -> None:
+def test_every_process_of_a_node_has_the_runs_name_and_its_console_is_kept(harbour: ContractFixture, ssh: str) -> None:
     on_containers(harbour, ssh=ssh, command=["sh", "-c", "echo the console says $E2E_RUN_ID"])
     named = {"check": "command", "command": 'test "$SEATRIAL_RUN_ID" = "${{ run.id }}"', "on": "n11"}
     harbour.write("trial.json", one_container(validate(named)))

@@ -8,16 +8,16 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Harbour, suite, until
+from tests.acceptance.harness import ContractFixture, suite, until
 
 
 @pytest.fixture
-def killed(harbour: Harbour) -> Path:
+def killed(harbour: ContractFixture) -> Path:
     """A run that was killed with three nodes standing; its journal's file."""
     return kill_one(harbour)
 
 
-def kill_one(harbour: Harbour) -> Path:
+def kill_one(harbour: ContractFixture) -> Path:
     document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
     process = harbour.start("run", document, "--format", "none")
     until(
@@ -32,7 +32,7 @@ def kill_one(harbour: Harbour) -> Path:
     return harbour.runs()[-1] / "events.jsonl"
 
 
-def ledger(harbour: Harbour) -> Path:
+def ledger(harbour: ContractFixture) -> Path:
     (file,) = (harbour.folder / ".seatrial" / "ledger").iterdir()
     return file
 
@@ -44,7 +44,7 @@ RUBBISH = (
 
 
 def test_lines_of_the_ledger_that_cannot_be_read_are_told_and_keep_nothing_from_going(
-    harbour: Harbour, killed: Path
+    harbour: ContractFixture, killed: Path
 ) -> None:
     with ledger(harbour).open("r+b") as file:
         whole = file.read()
@@ -56,13 +56,17 @@ def test_lines_of_the_ledger_that_cannot_be_read_are_told_and_keep_nothing_from_
     assert harbour.left() == []
 
 
-def test_a_ledger_that_is_empty_now_is_made_up_for_by_what_the_providers_list(harbour: Harbour, killed: Path) -> None:
+def test_a_ledger_that_is_empty_now_is_made_up_for_by_what_the_providers_list(
+    harbour: ContractFixture, killed: Path
+) -> None:
     ledger(harbour).write_bytes(b"")
     assert harbour.seatrial("clean").returncode == 0
     assert [one for one in harbour.left() if not one.startswith("state ")] == []
 
 
-def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(harbour: Harbour, killed: Path) -> None:
+def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(
+    harbour: ContractFixture, killed: Path
+) -> None:
     (harbour.folder / ".seatrial" / "ledger" / "r0.jsonl").mkdir()
     cleaned = harbour.seatrial("clean")
     assert cleaned.returncode == 4, cleaned.stdout + cleaned.stderr
@@ -73,7 +77,7 @@ def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(ha
 
 @pytest.mark.parametrize("rubbish", [None, b"", b'\x00\xff{}\n[]\n{"kind": 1}\n'])
 def test_a_journal_that_is_gone_or_no_journal_keeps_nothing_from_going(
-    rubbish: bytes | None, harbour: Harbour, killed: Path
+    rubbish: bytes | None, harbour: ContractFixture, killed: Path
 ) -> None:
     if rubbish is None:
         killed.unlink()
@@ -84,8 +88,10 @@ def test_a_journal_that_is_gone_or_no_journal_keeps_nothing_from_going(
     assert harbour.left() == []
 
 
-def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(tmp_path: Path, harbour: Harbour) -> None:
-    doomed = Harbour(tmp_path / "doomed")
+def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(
+    tmp_path: Path, harbour: ContractFixture
+) -> None:
+    doomed = ContractFixture(tmp_path / "doomed")
     doomed.folder.mkdir()
     (tmp_path / "xdg").mkdir()
     (doomed.folder / "xdg").symlink_to(tmp_path / "xdg")
@@ -100,8 +106,8 @@ def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(tmp
     until(lambda: harbour.left() == [], "the end of all that the deleted project had")
 
 
-def test_a_run_of_another_project_is_that_projects_business(tmp_path: Path, harbour: Harbour) -> None:
-    other = Harbour(tmp_path / "other")
+def test_a_run_of_another_project_is_that_projects_business(tmp_path: Path, harbour: ContractFixture) -> None:
+    other = ContractFixture(tmp_path / "other")
     other.folder.mkdir()
     (tmp_path / "xdg").mkdir()
     (other.folder / "xdg").symlink_to(tmp_path / "xdg")

@@ -7,20 +7,20 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import Harbour, only, suite, until, validate
+from tests.acceptance.harness import ContractFixture, only, suite, until, validate
 
 PARTS = {"console", "disk", "network", "power", "processes", "service", "uptime"}
 ONE_NODE: dict[str, Any] = {"parameters": {"cluster_size": 1}}
 
 
-def kept(harbour: Harbour) -> dict[str, str]:
+def kept(harbour: ContractFixture) -> dict[str, str]:
     """What the diagnostics of the newest run hold of n11, by the part's name."""
     row = only(harbour.results()["results"])
     folder = harbour.runs()[-1] / row["folder"] / row["diagnostics"]["folder"]
     return {file.stem: file.read_text() for file in (folder / "n11").glob("*.txt")}
 
 
-def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(harbour: Harbour) -> None:
+def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(harbour: ContractFixture) -> None:
     harbour.write("trial.json", suite("init", "deploy", validate("cluster_degraded"), **ONE_NODE))
     done = harbour.seatrial("run", "trial.json", "--format", "plain")
     assert done.returncode == 1, done.stdout
@@ -34,7 +34,7 @@ def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(harbou
     assert harbour.left() == []
 
 
-def test_a_run_that_is_interrupted_tells_them_as_well(harbour: Harbour) -> None:
+def test_a_run_that_is_interrupted_tells_them_as_well(harbour: ContractFixture) -> None:
     harbour.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "60s"}, **ONE_NODE))
     process = harbour.start("run", "trial.json", "--format", "none")
     until(lambda: any(e["data"].get("type") == "wait" for e in harbour.events()), "the wait")
@@ -45,7 +45,7 @@ def test_a_run_that_is_interrupted_tells_them_as_well(harbour: Harbour) -> None:
     assert harbour.left() == []
 
 
-def test_a_node_that_is_down_is_told_as_such(harbour: Harbour) -> None:
+def test_a_node_that_is_down_is_told_as_such(harbour: ContractFixture) -> None:
     crash = {"step": "crash_node", "target_node": "n11", "method": "destroy"}
     harbour.write("trial.json", suite("init", "deploy", crash, validate("cluster_status"), **ONE_NODE))
     assert harbour.seatrial("run", "trial.json", "--format", "none").returncode == 1

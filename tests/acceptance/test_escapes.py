@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Harbour, suite, until, validate
+from tests.acceptance.harness import ContractFixture, suite, until, validate
 
 DAEMON = """
 import os, sys, time
@@ -28,7 +28,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("how", ["step", "check"])
-def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: Harbour) -> None:
+def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: ContractFixture) -> None:
     (harbour.folder / "daemon.py").write_text(DAEMON)
     argv = [sys.executable, "daemon.py", str(harbour.folder / "up")]
     begin = {"step": "custom_command", "custom_command": argv}
@@ -42,7 +42,7 @@ def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: H
 
 @pytest.mark.parametrize("then", ["true", "sleep 0.4"])
 def test_what_a_command_leaves_in_the_background_ends_with_the_trial_also_without_an_environment(
-    then: str, harbour: Harbour
+    then: str, harbour: ContractFixture
 ) -> None:
     mark = f"61{os.getpid()}"
     step = {"step": "custom_command", "custom_command": f"env -i sleep {mark} >/dev/null 2>&1 & {then}"}
@@ -52,7 +52,7 @@ def test_what_a_command_leaves_in_the_background_ends_with_the_trial_also_withou
     assert not any(mark in command for command in commands())
 
 
-def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(harbour: Harbour) -> None:
+def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(harbour: ContractFixture) -> None:
     step = {"step": "custom_command", "custom_command": "kill -9 $PPID; exec sleep 600"}
     process = harbour.start("run", harbour.write("a.json", suite(step)), "--format", "none")
     process.communicate(timeout=30)

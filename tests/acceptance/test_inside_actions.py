@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.testing.github import GitHubServer
-from seatrial.testing.github.records import RunRecord
-from seatrial.testing.github.runner import WorkflowRunner
+from seatrial_stand_ins.github import GitHubServer
+from seatrial_stand_ins.github.records import RunRecord
+from seatrial_stand_ins.github.runner import WorkflowRunner
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = """\

@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 import pytest
 from scripts.images.engines import IMAGE
-from tests.acceptance.harness import Harbour, only, suite, validate
+from tests.acceptance.harness import ContractFixture, only, suite, validate
 
 RIGHT, WRONG = "tide-table-of-0412", "another-quiet-harbour"
 
@@ -36,7 +36,7 @@ def container(podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Ite
     subprocess.run(["podman", "rm", "--force", "--time", "0", name], check=True, capture_output=True, timeout=60)
 
 
-def told(harbour: Harbour, container: str, *, secret: str) -> tuple[int, str, Any]:
+def told(harbour: ContractFixture, container: str, *, secret: str) -> tuple[int, str, Any]:
     """A run that looks into the container, all that it printed, and the checks of its `validate`."""
     one: dict[str, Any] = {"check": "container_env", "container": f"{container}*", "on": "n11"}
     checks = [
@@ -56,7 +56,7 @@ def told(harbour: Harbour, container: str, *, secret: str) -> tuple[int, str, An
 
 
 @pytest.mark.backend("podman")
-def test_a_secret_in_a_container_is_compared_and_stands_nowhere(harbour: Harbour, container: str) -> None:
+def test_a_secret_in_a_container_is_compared_and_stands_nowhere(harbour: ContractFixture, container: str) -> None:
     code, printed, results = told(harbour, container, secret=RIGHT)
     assert results == {"secret": "passed", "plain": "passed", "absent": "passed"}, printed
     assert code == 0, printed
@@ -66,7 +66,9 @@ def test_a_secret_in_a_container_is_compared_and_stands_nowhere(harbour: Harbour
 
 
 @pytest.mark.backend("podman")
-def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(harbour: Harbour, container: str) -> None:
+def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(
+    harbour: ContractFixture, container: str
+) -> None:
     code, printed, results = told(harbour, container, secret=WRONG)
     assert results == {"secret": "failed", "plain": "passed", "absent": "passed"}, printed
     assert code == 1
@@ -88,7 +90,7 @@ def grown() -> list[Any]:
     ]
 
 
-def rotated(harbour: Harbour) -> list[Any]:
+def rotated(harbour: ContractFixture) -> list[Any]:
     """Steps in which an old key is refused, let in, and thrown out again."""
     old = asyncssh.generate_private_key("ssh-ed25519")
     old.write_private_key(str(harbour.folder / "old"))
@@ -106,7 +108,7 @@ def rotated(harbour: Harbour) -> list[Any]:
 
 @pytest.mark.backend("podman")
 def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
-    harbour: Harbour, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    harbour: ContractFixture, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in podman.items():
         monkeypatch.setenv(name, value)

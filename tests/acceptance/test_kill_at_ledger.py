@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
-from tests.acceptance.harness import EVERY, Harbour, Lister, kill_at_records, suite, validate
+from tests.acceptance.harness import EVERY, ContractFixture, Lister, kill_at_records, suite, validate
 
 PARTS = [(1, 6), (7, None)]
 """The records that each test kills at, so that they can run at the same time; the last part goes on to the end."""
 
 
-def one_node(harbour: Harbour) -> Sequence[object]:
+def one_node(harbour: ContractFixture) -> Sequence[object]:
     """The sample on one node, from deploy to the end."""
     document = suite("init", "deploy", validate("cluster_status"), parameters={"cluster_size": 1})
     return [harbour.write("trial.json", document)]
 
 
-def one_node_in_a_container(harbour: Harbour) -> Sequence[object]:
+def one_node_in_a_container(harbour: ContractFixture) -> Sequence[object]:
     """A service in one container."""
     on_containers(harbour)
     return [harbour.write("trial.json", one_container(validate("cluster_status")))]
@@ -31,13 +31,13 @@ class Row:
     """A provider, how a run on it is written, and who can list what it made."""
 
     provider: str
-    make: Callable[[Harbour], Sequence[object]]
+    make: Callable[[ContractFixture], Sequence[object]]
     listers: Sequence[Lister]
 
 
-IN_PODMAN = Row("containers", one_node_in_a_container, [Harbour.left, left_in_podman])
+IN_PODMAN = Row("containers", one_node_in_a_container, [ContractFixture.left, left_in_podman])
 ROWS = [
-    pytest.param(Row("local", one_node, [Harbour.left]), id="local"),
+    pytest.param(Row("local", one_node, [ContractFixture.left]), id="local"),
     pytest.param(IN_PODMAN, id="containers", marks=pytest.mark.backend("podman")),
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import EVERY, Document, Harbour, only, suite, until, validate
+from tests.acceptance.harness import EVERY, ContractFixture, Document, only, suite, until, validate
 
 import seatrial
 
@@ -36,14 +36,14 @@ PART, LAST = 6, 91
 goes on until a run ends by itself."""
 
 
-def run_to(harbour: Harbour, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
+def run_to(harbour: ContractFixture, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
     """Run the demo and have it killed at an event; the exit code (0: it ended before that event)."""
     (harbour.folder / "killer.py").write_text(KILLER)
     environment = {**harbour.environment, "KILL_AT": str(event), "KILL_WITH": what}
     return harbour.seatrial("run", document, "--plugin", "killer.py", "--format", "none", env=environment).returncode
 
 
-def assert_results_are_true(harbour: Harbour) -> dict[str, Any]:
+def assert_results_are_true(harbour: ContractFixture) -> dict[str, Any]:
     """Every step that the journal saw end has that end in the results; nothing else is told as done."""
     results, events = harbour.results(), harbour.events()
     ended = {
@@ -72,7 +72,7 @@ def test_killed_at_any_event_and_cleaned_nothing_is_left(first: int, tmp_path: P
     while event < first + PART or first == LAST:
         folder = tmp_path / f"at-{event}"
         folder.mkdir()
-        harbour = Harbour(folder)
+        harbour = ContractFixture(folder)
         code = run_to(harbour, event)
         if code == 0:
             break
@@ -92,7 +92,7 @@ def test_killed_at_any_event_and_cleaned_nothing_is_left(first: int, tmp_path: P
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("event", [3, 12, 25, 45])
-def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour: Harbour) -> None:
+def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour: ContractFixture) -> None:
     code = run_to(harbour, event, name)
     assert code == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
     assert harbour.left() == []
@@ -101,7 +101,7 @@ def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour:
     assert results["left_behind"] == []
 
 
-def test_a_second_interrupt_is_faster_and_still_clean(harbour: Harbour) -> None:
+def test_a_second_interrupt_is_faster_and_still_clean(harbour: ContractFixture) -> None:
     process = harbour.start("run", DEMO, "--format", "plain")
     until(lambda: any(e["kind"] == "fault" for e in harbour.events()), "the first fault")
     os.kill(process.pid, signal.SIGINT)
@@ -111,7 +111,7 @@ def test_a_second_interrupt_is_faster_and_still_clean(harbour: Harbour) -> None:
     assert harbour.left() == []
 
 
-def test_the_next_run_gives_back_what_a_killed_one_left(harbour: Harbour) -> None:
+def test_the_next_run_gives_back_what_a_killed_one_left(harbour: ContractFixture) -> None:
     assert run_to(harbour, 25) == -signal.SIGKILL
     assert harbour.left() != []
     document = harbour.write("quiet.json", suite({"step": "wait", "for": 0}))
@@ -120,7 +120,7 @@ def test_the_next_run_gives_back_what_a_killed_one_left(harbour: Harbour) -> Non
     assert harbour.left() == []
 
 
-def test_clean_leaves_a_living_run_alone(harbour: Harbour) -> None:
+def test_clean_leaves_a_living_run_alone(harbour: ContractFixture) -> None:
     document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
     process = harbour.start("run", document, "--format", "none")
     try:
@@ -139,7 +139,7 @@ def test_clean_leaves_a_living_run_alone(harbour: Harbour) -> None:
     assert harbour.left() == []
 
 
-def happened(harbour: Harbour) -> set[tuple[str, str]]:
+def happened(harbour: ContractFixture) -> set[tuple[str, str]]:
     """Every kind of event so far, with the type of its step."""
     return {(event["kind"], event["data"].get("type", "")) for event in harbour.events()}
 
@@ -165,7 +165,7 @@ class NeverAnswers(Local):
 '''
 
 
-def on_provider(harbour: Harbour, name: str) -> Document:
+def on_provider(harbour: ContractFixture, name: str) -> Document:
     (harbour.folder / "providers.py").write_text(PROVIDERS)
     harbour.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": 3}))
     harbour.seatrial("run", "trial.json", "--plugin", "providers.py", "--on", name, "--format", "none")
@@ -173,20 +173,20 @@ def on_provider(harbour: Harbour, name: str) -> Document:
     return row
 
 
-def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(harbour: Harbour) -> None:
+def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(harbour: ContractFixture) -> None:
     row = on_provider(harbour, "raises_afterwards")
     assert (row["verdict"], row["category"]) == ("unknown", "infrastructure")
     assert "500" in row["error"]
     assert harbour.left() == []
 
 
-def test_a_provider_that_never_answers_leaves_nothing(harbour: Harbour) -> None:
+def test_a_provider_that_never_answers_leaves_nothing(harbour: ContractFixture) -> None:
     row = on_provider(harbour, "never_answers")
     assert row["verdict"] != "passed"
     assert harbour.left() == []
 
 
-def test_a_killed_run_on_a_plugin_provider_is_cleaned_by_the_plugin(harbour: Harbour) -> None:
+def test_a_killed_run_on_a_plugin_provider_is_cleaned_by_the_plugin(harbour: ContractFixture) -> None:
     (harbour.folder / "providers.py").write_text(PROVIDERS)
     harbour.write("trial.json", suite("init", "deploy", deadlines={"deploy": 60}))
     process = harbour.start(

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from tests.acceptance.containers_project import cache_of_tests
 from tests.acceptance.harness import (
+    ContractFixture,
     Document,
-    Harbour,
     assert_clean_leaves_nothing,
     killed_at_record,
     only,
@@ -44,7 +44,9 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 # One suite at a time: where machines are emulated, six at once are too slow for a leader's heartbeat. And the machines
 # boot once: every later suite starts from the snapshot of what the first one deployed.
-def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(harbour: Harbour, libvirtd: str) -> None:
+def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(
+    harbour: ContractFixture, libvirtd: str
+) -> None:
     on_libvirt(harbour, libvirtd, memory=192)
     document = harbour.write("classic.json", {**yaml.safe_load(CLASSIC.read_text()), "reuse": "snapshot"})
     done = harbour.seatrial("run", document, "--on", "libvirt", "--parallel", "1", timeout=900)
@@ -63,7 +65,7 @@ def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(har
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("record", range(1, NODE_IS_MADE))
 def test_killed_at_any_record_before_the_boot_nothing_is_left_after_clean(
-    harbour: Harbour, libvirtd: str, record: int, when: str
+    harbour: ContractFixture, libvirtd: str, record: int, when: str
 ) -> None:
     _killed(harbour, libvirtd, record, when)
 
@@ -71,22 +73,22 @@ def test_killed_at_any_record_before_the_boot_nothing_is_left_after_clean(
 # After the boot: what is done stands before each record, so that "before" is the state that only a kill can leave.
 @pytest.mark.parametrize("record", [NODE_IS_MADE, 10, 11])
 def test_killed_when_it_is_up_or_half_given_back_nothing_is_left_after_clean(
-    harbour: Harbour, libvirtd: str, record: int
+    harbour: ContractFixture, libvirtd: str, record: int
 ) -> None:
     _killed(harbour, libvirtd, record, "before")
 
 
-def _killed(harbour: Harbour, uri: str, record: int, when: str) -> None:
+def _killed(harbour: ContractFixture, uri: str, record: int, when: str) -> None:
     on_libvirt(harbour, uri)
     document = harbour.write("trial.json", one_machine())
     assert killed_at_record(harbour, document, record, when=when)
     told = _told_of(harbour)
-    said = assert_clean_leaves_nothing(harbour, [left_in_libvirt(uri), Harbour.left], f"{when} {record}")
+    said = assert_clean_leaves_nothing(harbour, [left_in_libvirt(uri), ContractFixture.left], f"{when} {record}")
     for kind, name in told:
         assert f"gave back {kind} {name}" in said
 
 
-def _told_of(harbour: Harbour) -> list[tuple[str, str]]:
+def _told_of(harbour: ContractFixture) -> list[tuple[str, str]]:
     """Kind and name of all that the ledger of a dead run says is, or may be, there."""
     out = {}
     for file in (harbour.folder / ".seatrial" / "ledger").glob("*.jsonl"):
@@ -95,7 +97,7 @@ def _told_of(harbour: Harbour) -> list[tuple[str, str]]:
     return [key for key, there in out.items() if there]
 
 
-def test_killed_while_a_machine_boots_nothing_is_left_after_clean(harbour: Harbour, libvirtd: str) -> None:
+def test_killed_while_a_machine_boots_nothing_is_left_after_clean(harbour: ContractFixture, libvirtd: str) -> None:
     on_libvirt(harbour, libvirtd)
     running = harbour.start("run", harbour.write("trial.json", one_machine()), "--format", "none")
     until(lambda: "running" in virsh(libvirtd, "list"), "the machine's start", 60)
@@ -105,11 +107,11 @@ def test_killed_while_a_machine_boots_nothing_is_left_after_clean(harbour: Harbo
     parts = {name.rpartition(".")[2] for name in there if name.startswith("volume")}
     assert parts == {"labels", "root", "seed", "console"}, there
     assert {"machine", "network"} <= {name.partition(" ")[0] for name in there}
-    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), Harbour.left], "killed in the boot")
+    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), ContractFixture.left], "killed in the boot")
 
 
 def test_a_try_of_this_machine_that_was_killed_is_given_back_by_clean_and_by_the_next_try(
-    harbour: Harbour, libvirtd: str
+    harbour: ContractFixture, libvirtd: str
 ) -> None:
     on_libvirt(harbour, libvirtd)
     for command in (["clean"], ["doctor", "libvirt"]):
@@ -147,7 +149,7 @@ def _feed(uri: str, command: str, text: str) -> None:
 
 
 def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
-    harbour: Harbour, libvirtd: str, mine: dict[str, str]
+    harbour: ContractFixture, libvirtd: str, mine: dict[str, str]
 ) -> None:
     on_libvirt(harbour, libvirtd)
     # First, for a run that begins gives back what dead ones left.
@@ -181,7 +183,7 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
         os.killpg(living.pid, signal.SIGINT)
         living.communicate(timeout=60)
     assert len((harbour.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS
-    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), Harbour.left], "after the living run")
+    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), ContractFixture.left], "after the living run")
 
 
 def _plant(uri: str, network: str, labels: Mapping[str, str]) -> list[str]:
@@ -204,7 +206,7 @@ def _another(network: str) -> str:
     return network[:-3] + ("abc" if network[-3:] != "abc" else "xyz")
 
 
-def _waits(harbour: Harbour) -> bool:
+def _waits(harbour: ContractFixture) -> bool:
     return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in harbour.events())
 
 
@@ -222,7 +224,9 @@ def small_disk(libvirtd: str, tmp_path: Path) -> Iterator[Path]:
     subprocess.run([*inside, "umount", folder], check=True)
 
 
-def test_no_room_on_this_host_is_unknown_and_says_what_to_do(harbour: Harbour, libvirtd: str, small_disk: Path) -> None:
+def test_no_room_on_this_host_is_unknown_and_says_what_to_do(
+    harbour: ContractFixture, libvirtd: str, small_disk: Path
+) -> None:
     on_libvirt(harbour, libvirtd, folder=str(small_disk))
     error = _ends(harbour, one_machine(), 3, "unknown")
     assert "no disk space for the machine" in error
@@ -231,7 +235,7 @@ def test_no_room_on_this_host_is_unknown_and_says_what_to_do(harbour: Harbour, l
 
 
 def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_so(
-    harbour: Harbour, libvirtd: str, small_disk: Path
+    harbour: ContractFixture, libvirtd: str, small_disk: Path
 ) -> None:
     on_libvirt(harbour, libvirtd, folder=str(small_disk), room_mb=1)
     fill = "dd if=/dev/urandom of=/var/lib/seatrial/x bs=1M count=500; sync"
@@ -241,7 +245,7 @@ def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_s
     assert left_in_libvirt(libvirtd)(harbour) == []
 
 
-def test_a_guest_that_ignores_its_reboot_fails_the_restart(harbour: Harbour, libvirtd: str) -> None:
+def test_a_guest_that_ignores_its_reboot_fails_the_restart(harbour: ContractFixture, libvirtd: str) -> None:
     on_libvirt(harbour, libvirtd)
     deaf = "for name in reboot poweroff; do ln -sf /bin/true /sbin/$name; ln -sf /bin/true /usr/sbin/$name; done"
     look = validate({"check": "command", "command": ["sh", "-c", deaf], "on": "n11"})
@@ -251,7 +255,7 @@ def test_a_guest_that_ignores_its_reboot_fails_the_restart(harbour: Harbour, lib
     assert left_in_libvirt(libvirtd)(harbour) == []
 
 
-def _ends(harbour: Harbour, document: Document, code: int, verdict: str) -> str:
+def _ends(harbour: ContractFixture, document: Document, code: int, verdict: str) -> str:
     """Run it: so it has to end, and nothing of ours is left. What is said of it."""
     done = harbour.seatrial("run", harbour.write("trial.json", document), "--format", "none", timeout=300)
     row = only(harbour.results()["results"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman, on_containers
-from tests.acceptance.harness import Document, Harbour, only, suite, until
+from tests.acceptance.harness import ContractFixture, Document, only, suite, until
 from tests.backends.machines import machines
 
 podman = pytest.mark.backend("podman")
@@ -36,7 +36,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
-def on_libvirt(harbour: Harbour, uri: str, settings: dict[str, Any] | None = None) -> None:
+def on_libvirt(harbour: ContractFixture, uri: str, settings: dict[str, Any] | None = None) -> None:
     """Write the project's settings."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in (settings or machines(uri)).items()]
     (harbour.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
@@ -50,12 +50,12 @@ def nodes(count: int, provider: str, *steps: Document, **more: Any) -> Document:
     }
 
 
-def trials(harbour: Harbour) -> set[str]:
+def trials(harbour: ContractFixture) -> set[str]:
     """The ids that names of what its newest run made carry."""
     return {event["trial"] for event in harbour.events() if event.get("trial")}
 
 
-def ours(uri: str, harbour: Harbour) -> list[str]:
+def ours(uri: str, harbour: ContractFixture) -> list[str]:
     """All at the daemon that belongs to the newest run: machines, networks, files."""
     import libvirt as library
 
@@ -73,7 +73,7 @@ def ours(uri: str, harbour: Harbour) -> list[str]:
     return [name for name in found if any(trial in name for trial in trials(harbour))]
 
 
-def running(uri: str, harbour: Harbour) -> list[str]:
+def running(uri: str, harbour: ContractFixture) -> list[str]:
     """The names of its machines that have power."""
     names = virsh(uri, "list", "--name").split()
     return [name for name in names if any(trial in name for trial in trials(harbour))]
@@ -85,7 +85,7 @@ def virsh(uri: str, *words: str) -> str:
     return done.stdout
 
 
-def console(uri: str, harbour: Harbour) -> str:
+def console(uri: str, harbour: ContractFixture) -> str:
     """What the machines of this project wrote on their serial ports."""
     import libvirt as library
 
@@ -104,7 +104,7 @@ def console(uri: str, harbour: Harbour) -> str:
 
 
 @contextmanager
-def going(harbour: Harbour, document: Document) -> Iterator[subprocess.Popen[str]]:
+def going(harbour: ContractFixture, document: Document) -> Iterator[subprocess.Popen[str]]:
     """A run that goes on meanwhile, and is broken off when the test fails before its end."""
     process = harbour.start("run", harbour.write("trial.json", document), "--format", "none")
     try:
@@ -115,7 +115,7 @@ def going(harbour: Harbour, document: Document) -> Iterator[subprocess.Popen[str
         process.communicate(timeout=120)
 
 
-def steps(harbour: Harbour, type: str) -> list[dict[str, Any]]:
+def steps(harbour: ContractFixture, type: str) -> list[dict[str, Any]]:
     """The data of the ends of all steps of this type, with when each ended."""
     ends = [event for event in harbour.events() if event["kind"] == "step_finished"]
     return [{**event["data"], "at": event["at"]} for event in ends if event["data"]["type"] == type]
@@ -126,7 +126,7 @@ def on_node(**more: Any) -> Document:
     return {"step": "custom_command", "on": "n11", **more}
 
 
-def assert_lost(harbour: Harbour, process: subprocess.Popen[str], killed: float, within: float) -> None:
+def assert_lost(harbour: ContractFixture, process: subprocess.Popen[str], killed: float, within: float) -> None:
     """The command on the node ended at once, as a link that was lost: not as an exit code, and not as a failure."""
     process.wait(timeout=60)
     row = only(harbour.results()["results"])
@@ -140,7 +140,9 @@ def assert_lost(harbour: Harbour, process: subprocess.Popen[str], killed: float,
 
 @podman
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(harbour: Harbour, ssh: str) -> None:
+def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(
+    harbour: ContractFixture, ssh: str
+) -> None:
     on_containers(harbour, ssh=ssh)
     command = on_node(custom_command=["sleep", "300"])
     container: list[str] = []
@@ -159,7 +161,7 @@ def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(har
 
 @libvirt
 def test_a_guest_that_ignores_reboot_fails_and_a_command_on_one_that_loses_power_is_lost(
-    harbour: Harbour, libvirtd: str
+    harbour: ContractFixture, libvirtd: str
 ) -> None:
     on_libvirt(harbour, libvirtd)
     workflow: list[Document] = [
@@ -179,7 +181,7 @@ def test_a_guest_that_ignores_reboot_fails_and_a_command_on_one_that_loses_power
     assert harbour.left() == []
 
 
-def _console_or_end(uri: str, harbour: Harbour, process: subprocess.Popen[str]) -> str:
+def _console_or_end(uri: str, harbour: ContractFixture, process: subprocess.Popen[str]) -> str:
     assert process.poll() is None, harbour.results()
     return console(uri, harbour) if harbour.events() else ""
 
@@ -187,7 +189,7 @@ def _console_or_end(uri: str, harbour: Harbour, process: subprocess.Popen[str]) 
 # While it is deployed
 
 
-def interrupted(harbour: Harbour, document: Document, stand: Callable[[], int]) -> None:
+def interrupted(harbour: ContractFixture, document: Document, stand: Callable[[], int]) -> None:
     """Ctrl-C as soon as three nodes stand, of which none is through with its start."""
     with going(harbour, document) as process:
         until(lambda: process.poll() is not None or stand() == 3, "three nodes", 60)
@@ -198,7 +200,7 @@ def interrupted(harbour: Harbour, document: Document, stand: Callable[[], int]) 
 
 
 @podman
-def test_ctrl_c_while_three_containers_are_made_leaves_nothing(harbour: Harbour) -> None:
+def test_ctrl_c_while_three_containers_are_made_leaves_nothing(harbour: ContractFixture) -> None:
     on_containers(harbour)
 
     def stand() -> int:
@@ -211,14 +213,16 @@ def test_ctrl_c_while_three_containers_are_made_leaves_nothing(harbour: Harbour)
 
 
 @libvirt
-def test_ctrl_c_while_three_machines_boot_leaves_nothing(harbour: Harbour, libvirtd: str) -> None:
+def test_ctrl_c_while_three_machines_boot_leaves_nothing(harbour: ContractFixture, libvirtd: str) -> None:
     on_libvirt(harbour, libvirtd)
     interrupted(harbour, nodes(3, "libvirt"), lambda: len(running(libvirtd, harbour)))
     assert ours(libvirtd, harbour) == []
 
 
 @libvirt
-def test_a_machine_that_dies_while_it_boots_is_unknown_and_its_console_is_kept(harbour: Harbour, libvirtd: str) -> None:
+def test_a_machine_that_dies_while_it_boots_is_unknown_and_its_console_is_kept(
+    harbour: ContractFixture, libvirtd: str
+) -> None:
     on_libvirt(harbour, libvirtd)
     with going(harbour, nodes(1, "libvirt")) as process:
         until(lambda: _console_or_end(libvirtd, harbour, process).strip(), "the kernel's first words", 60)
@@ -234,7 +238,7 @@ def test_a_machine_that_dies_while_it_boots_is_unknown_and_its_console_is_kept(h
 
 
 @podman
-def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kept(harbour: Harbour) -> None:
+def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kept(harbour: ContractFixture) -> None:
     on_containers(harbour, command="image", options=["--entrypoint", '["/bin/sh", "-c", "echo mayday; exit 7"]'])
     done = harbour.seatrial("run", harbour.write("trial.json", nodes(1, "containers")), "--format", "none")
     row = only(harbour.results()["results"])
@@ -245,7 +249,7 @@ def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kep
     assert harbour.left() == []
 
 
-def kept_console(harbour: Harbour) -> str:
+def kept_console(harbour: ContractFixture) -> str:
     """What of a node's console is in the artifacts of the newest run."""
     files = [file for file in harbour.runs()[-1].glob("*/artifacts/**/*") if "console" in file.name]
     assert files, [str(file) for file in harbour.runs()[-1].glob("*/artifacts/**/*")]
@@ -268,7 +272,7 @@ def kept_console(harbour: Harbour) -> str:
     ids=["missing", "text", "compressed", "no loader"],
 )
 def test_a_wrong_image_is_said_is_unknown_and_nothing_is_left(
-    harbour: Harbour, libvirtd: str, content: bytes | None, told: str
+    harbour: ContractFixture, libvirtd: str, content: bytes | None, told: str
 ) -> None:
     image = harbour.folder / "image.qcow2"
     if content is not None:

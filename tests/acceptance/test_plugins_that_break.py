@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.acceptance.harness import Harbour, only, suite, validate
+from tests.acceptance.harness import ContractFixture, only, suite, validate
 
 PLUGIN = '''
 import asyncio, sys
@@ -62,7 +62,7 @@ class Quits:
 
 
 @pytest.mark.parametrize("what", ["exit", "interrupt", "odd", "cancelled", "group", "closing"])
-def test_what_a_step_or_check_raises_is_unknown(what: str, harbour: Harbour) -> None:
+def test_what_a_step_or_check_raises_is_unknown(what: str, harbour: ContractFixture) -> None:
     (harbour.folder / "plugin.py").write_text(PLUGIN)
     document = suite({"step": "raise", "what": what, "allow_failure": True}, {"step": "wait", "for": 0})
     check = {"check": "raises", "what": what}
@@ -75,7 +75,7 @@ def test_what_a_step_or_check_raises_is_unknown(what: str, harbour: Harbour) -> 
     }  # fmt: skip
 
 
-def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(harbour: Harbour) -> None:
+def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(harbour: ContractFixture) -> None:
     (harbour.folder / "plugin.py").write_text(PLUGIN)
     document = harbour.write("a.json", suite("init", "deploy", {"step": "exit_from_a_callback"}))
     done = harbour.seatrial("run", document, "--plugin", "plugin.py")
@@ -85,7 +85,7 @@ def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(harbou
 
 
 @pytest.mark.parametrize("where", ["made", "step_started", "suite_finished", "run_finished", "close"])
-def test_a_reporter_that_ends_the_process_is_no_pass(where: str, harbour: Harbour) -> None:
+def test_a_reporter_that_ends_the_process_is_no_pass(where: str, harbour: ContractFixture) -> None:
     (harbour.folder / "plugin.py").write_text(REPORTER.replace("WHERE", where))
     document = harbour.write("a.json", suite({"step": "wait", "for": 0}))
     done = harbour.seatrial("run", document, "--plugin", "plugin.py")
@@ -94,7 +94,7 @@ def test_a_reporter_that_ends_the_process_is_no_pass(where: str, harbour: Harbou
     assert harbour.left() == []
 
 
-def test_a_suite_whose_steps_were_all_skipped_is_no_pass(harbour: Harbour) -> None:
+def test_a_suite_whose_steps_were_all_skipped_is_no_pass(harbour: ContractFixture) -> None:
     skipped = {"step": "wait", "for": 0, "if": "false"}
     group = {"step": "group", "steps": [skipped, {"step": "parallel", "steps": [skipped]}]}
     document = harbour.write("a.json", suite(skipped, group))

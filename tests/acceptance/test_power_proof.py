@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.acceptance.harness import Harbour, only, suite
+from tests.acceptance.harness import ContractFixture, only, suite
 
 PLUGIN = '''
 from dataclasses import dataclass
@@ -45,7 +45,9 @@ class LongCommand:
     ],
     ids=["restart", "crash by ssh", "crash by destroy"],
 )
-def test_a_machine_that_did_not_go_down_fails_the_step(harbour: Harbour, step: dict[str, str], told: str) -> None:
+def test_a_machine_that_did_not_go_down_fails_the_step(
+    harbour: ContractFixture, step: dict[str, str], told: str
+) -> None:
     (harbour.folder / "plugin.py").write_text(PLUGIN)
     deadlines = {"restart": 3, "stop": 3}
     harbour.write("trial.json", suite("init", "deploy", step, deadlines=deadlines, parameters={"cluster_size": 1}))
@@ -58,7 +60,7 @@ def test_a_machine_that_did_not_go_down_fails_the_step(harbour: Harbour, step: d
 
 
 @pytest.mark.parametrize("method", ["ssh", "destroy"])
-def test_a_command_on_a_node_that_crashes_ends_at_once_as_a_lost_link(harbour: Harbour, method: str) -> None:
+def test_a_command_on_a_node_that_crashes_ends_at_once_as_a_lost_link(harbour: ContractFixture, method: str) -> None:
     (harbour.folder / "plugin.py").write_text(PLUGIN)
     crash = {"step": "group", "steps": [{"step": "wait", "for": "1s"}, {"step": "crash_node", "target_node": "n11"}]}
     crash["steps"][1]["method"] = method  # type: ignore[index]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from tests.acceptance.harness import Harbour, only, suite, validate
+from tests.acceptance.harness import ContractFixture, only, suite, validate
 
 import seatrial
 from seatrial.errors import NotSupported
@@ -80,7 +80,7 @@ def lines(head: str) -> tuple[str, dict[str, int]]:
     ids=["ssh", "local", "containers", "libvirt", "none", "a deployer", "a deployer over ssh", "guest", "guest, ssh"],
 )
 def test_a_missing_power_is_refused_at_plan_time_with_file_and_line(
-    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, head: str, refused: tuple[str, ...], told: str
+    harbour: ContractFixture, monkeypatch: pytest.MonkeyPatch, head: str, refused: tuple[str, ...], told: str
 ) -> None:
     (harbour.folder / "plugin.py").write_text(LISTS_ONLY)
     (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
@@ -103,7 +103,7 @@ def test_a_missing_power_is_refused_at_plan_time_with_file_and_line(
         assert harbour.runs() == [], "nothing may be started"
 
 
-def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(harbour: Harbour) -> None:
+def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(harbour: ContractFixture) -> None:
     # What `local` does inside its own nodes would reboot whatever machine the inventory names.
     # Nobody listens on port 1.
     system = {
@@ -123,7 +123,9 @@ def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(ha
     assert "'command' does not have over its nodes" in done.stderr
 
 
-def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_must_power_on(harbour: Harbour) -> None:
+def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_must_power_on(
+    harbour: ContractFixture,
+) -> None:
     # A provider whose API would break the run: nothing may be asked of it.
     (harbour.folder / "plugin.py").write_text(
         "from seatrial import provider\n"
@@ -187,7 +189,7 @@ class Yard(SSH):
 
 
 def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognises_and_over_no_other(
-    harbour: Harbour,
+    harbour: ContractFixture,
 ) -> None:
     (harbour.folder / "plugin.py").write_text(YARD)
     (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')

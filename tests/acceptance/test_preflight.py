@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, until
+from tests.acceptance.harness import ContractFixture, Document, until
 
 PYTHON = sys.executable
 MYPY = "print('app/views.py:45: error: Incompatible types in assignment  [assignment]'); raise SystemExit(1)"
@@ -50,12 +50,14 @@ def three_stages() -> Document:
     )
 
 
-def said(harbour: Harbour, document: Document, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def said(
+    harbour: ContractFixture, document: Document, *arguments: str, **options: Any
+) -> subprocess.CompletedProcess[str]:
     harbour.write("pipeline.json", document)
     return harbour.seatrial("preflight", *arguments, **options)
 
 
-def as_data(harbour: Harbour, document: Document, *arguments: str, **options: Any) -> dict[str, Any]:
+def as_data(harbour: ContractFixture, document: Document, *arguments: str, **options: Any) -> dict[str, Any]:
     """The JSON of a run; its exit code is the process's."""
     done = said(harbour, document, "--format", "json", *arguments, **options)
     data: dict[str, Any] = json.loads(done.stdout)
@@ -75,7 +77,7 @@ def check_of(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in data["stages"][stage]["checks"] if one["name"] == check)
 
 
-def test_the_console_is_as_the_specification_has_it(harbour: Harbour) -> None:
+def test_the_console_is_as_the_specification_has_it(harbour: ContractFixture) -> None:
     done = said(harbour, three_stages())
     assert done.returncode == 1
     shown = re.sub(r"\d+\.\d+s|\d+m\d+s", "9.9s", done.stdout)
@@ -100,7 +102,7 @@ def test_the_console_is_as_the_specification_has_it(harbour: Harbour) -> None:
     assert harbour.left() == []
 
 
-def test_the_same_run_twice_says_the_same(harbour: Harbour) -> None:
+def test_the_same_run_twice_says_the_same(harbour: ContractFixture) -> None:
     document = three_stages()
     times = re.compile(r"[\[(]\d\S*s[\])]|Total: \S+|runs/\S+")
     first, second = (times.sub("", said(harbour, document).stdout) for _ in range(2))
@@ -162,7 +164,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what.replace(" ", "-") for row in ROWS])
-def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: Harbour) -> None:
+def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: ContractFixture) -> None:
     document = pipeline({"build": row.checks}, **row.more)
     shown = said(harbour, document, *row.arguments)
     (harbour.folder / "once").unlink(missing_ok=True)
@@ -189,7 +191,7 @@ def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: Harbour)
     assert harbour.left() == []
 
 
-def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(harbour: Harbour) -> None:
+def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(harbour: ContractFixture) -> None:
     harbour.write("other.json", three_stages())
     done = harbour.seatrial("preflight", "other.json", "--format", "compact")
     first, *rest = done.stdout.splitlines()
@@ -208,7 +210,7 @@ def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(
     assert "Django" not in again.stdout
 
 
-def test_only_what_was_selected_runs_and_that_is_no_leave_to_deploy(harbour: Harbour) -> None:
+def test_only_what_was_selected_runs_and_that_is_no_leave_to_deploy(harbour: ContractFixture) -> None:
     document = three_stages()
     data = as_data(harbour, document, "--only", "build")
     assert statuses(data) == {"build/django": "passed"}
@@ -225,7 +227,7 @@ def test_only_what_was_selected_runs_and_that_is_no_leave_to_deploy(harbour: Har
     assert "did you mean 'quality/mypy'" in wrong.stderr
 
 
-def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbour: Harbour) -> None:
+def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbour: ContractFixture) -> None:
     stages = {
         "build": {"version": python('print(\'{"version": "1.2"}\')', outputs={"version": "json.version"})},
         "quality": {
@@ -240,7 +242,9 @@ def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbo
 
 
 @pytest.mark.parametrize("how", ["stages between", "checks between"])
-def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_out(harbour: Harbour, how: str) -> None:
+def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_out(
+    harbour: ContractFixture, how: str
+) -> None:
     make: Document = {"run": "sleep 0.5; echo new >made", "artifacts": ["made"], "outputs": {"v": "'1'"}}
     user: Document = {"run": "grep new made; test ${{ steps['a/make'].outputs.v }} = 1", "uses": ["a/make"]}
     (harbour.folder / "made").write_text("stale")
@@ -257,7 +261,7 @@ def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_o
     assert statuses(data) == {"a/make": "passed", name: "passed"}
 
 
-def test_environment_folder_and_artifacts(harbour: Harbour) -> None:
+def test_environment_folder_and_artifacts(harbour: ContractFixture) -> None:
     (harbour.folder / "src" / "app").mkdir(parents=True)
     code = "import os; os.makedirs('dist'); open('dist/out.txt', 'w').write(','.join(os.environ[n] for n in 'ABC'))"
     check = python(code, cwd="app", env={"C": "${{ matrix.c }}"}, matrix={"c": [3]}, artifacts=["dist/**/*.txt"])
@@ -268,7 +272,7 @@ def test_environment_folder_and_artifacts(harbour: Harbour) -> None:
     assert "build" in str(kept[0])
 
 
-def test_whatever_a_matrix_holds_each_row_has_files_of_its_own_within_the_run(harbour: Harbour) -> None:
+def test_whatever_a_matrix_holds_each_row_has_files_of_its_own_within_the_run(harbour: ContractFixture) -> None:
     values = ["<2", ">2", "../../../../out", "/etc", "x" * 300, "a b", "a-b", "a\n"]
     code = "import sys; open('made', 'w').write(sys.argv[1]); print(repr(sys.argv[1])); sys.exit(len(sys.argv[1]) < 2)"
     check = {"run": [PYTHON, "-c", code, "${{ matrix.v }}"], "matrix": {"v": values}, "artifacts": ["made"]}
@@ -301,7 +305,7 @@ os.unlink(mine)
      ({"parallel": 9, "cpus": 2}, {"cpus": 2}, 1), ({"parallel": 9, "cpus": 3}, {}, 3)],
 )  # fmt: skip
 def test_no_more_run_at_a_time_than_the_budget_has_room_for(
-    harbour: Harbour, budget: dict[str, Any], share: dict[str, Any], most: int
+    harbour: ContractFixture, budget: dict[str, Any], share: dict[str, Any], most: int
 ) -> None:
     checks = {f"c{at}": python(COUNT, **share) for at in range(4)}
     data = as_data(harbour, pipeline({"one": dict(list(checks.items())[:2]), "two": checks}, budget=budget))
@@ -309,7 +313,7 @@ def test_no_more_run_at_a_time_than_the_budget_has_room_for(
     assert max(int(one.read_text()) for one in harbour.folder.glob("seen-*")) <= most
 
 
-def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(harbour: Harbour) -> None:
+def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(harbour: ContractFixture) -> None:
     checks = {f"c{at}": {"run": ["sleep", "0.3"], "timeout": "2s"} for at in range(8)}
     data = as_data(harbour, pipeline({"build": checks}, budget={"parallel": 1}))
     assert data["result"] == "passed"
@@ -317,7 +321,7 @@ def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(harbour: Ha
     assert all(check["duration_seconds"] < 1.5 for check in data["stages"]["build"]["checks"])
 
 
-def test_fail_fast_stops_what_runs_and_starts_nothing_more(harbour: Harbour) -> None:
+def test_fail_fast_stops_what_runs_and_starts_nothing_more(harbour: ContractFixture) -> None:
     stages = {"one": {"a": BAD, "b": {"run": ["sleep", "60"]}}, "two": {"c": {"run": ["sleep", "60"]}}}
     begun = time.monotonic()
     data = as_data(harbour, pipeline(stages, budget={"parallel": 3}), "--fail-fast")
@@ -351,7 +355,7 @@ def spellings() -> list[bytes]:
 
 
 @pytest.mark.parametrize("source", ["env", "file", "command", "dotenv command"])
-def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: Harbour, source: str) -> None:
+def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: ContractFixture, source: str) -> None:
     (harbour.folder / ".env").write_text(f'# of the test\nexport OTHER=1\nTOKEN="{SECRET}"\n')
     (harbour.folder / "vault.py").write_text(f"import json\nprint(json.dumps({{'TOKEN': {SECRET!r}}}))\n")
     sources: dict[str, Any] = {
@@ -377,7 +381,7 @@ def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: Harbour, source
             assert part not in joined
 
 
-def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: Harbour) -> None:
+def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: ContractFixture) -> None:
     code = (
         "import os, sys\n"
         "for at in range(30_000):\n"
@@ -398,7 +402,7 @@ def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: Harbour) -> No
     assert harbour.left() == []
 
 
-def test_what_was_printed_before_it_was_cut_off_is_kept(harbour: Harbour) -> None:
+def test_what_was_printed_before_it_was_cut_off_is_kept(harbour: ContractFixture) -> None:
     check = {"run": "echo so far; touch begun; sleep 60", "timeout": "1s"}
     data = as_data(harbour, pipeline({"build": {"a": check}}))
     assert (Path(data["folder"]) / check_of(data, "build/a")["log"]).read_text() == "so far\n"
@@ -412,7 +416,7 @@ def test_what_was_printed_before_it_was_cut_off_is_kept(harbour: Harbour) -> Non
     assert log.read_text() == "so far\n"
 
 
-def test_all_missing_secrets_are_named_before_the_first_check_starts(harbour: Harbour) -> None:
+def test_all_missing_secrets_are_named_before_the_first_check_starts(harbour: ContractFixture) -> None:
     secrets = {"required": ["ONE", "TWO"], "from": ["env", {"file": ".env"}]}
     document = pipeline({"build": {"a": {"run": "touch ran", "env": {"X": "${{ secrets.THREE }}"}}}}, secrets=secrets)
     done = said(harbour, document, env={**harbour.environment, "TWO": "two"})
@@ -422,7 +426,7 @@ def test_all_missing_secrets_are_named_before_the_first_check_starts(harbour: Ha
     assert harbour.runs() == []
 
 
-def test_a_command_for_secrets_that_breaks_is_unknown_and_tells_nothing_of_them(harbour: Harbour) -> None:
+def test_a_command_for_secrets_that_breaks_is_unknown_and_tells_nothing_of_them(harbour: ContractFixture) -> None:
     command = [PYTHON, "-c", f"import sys; print({SECRET!r}); sys.exit('you must log in')"]
     secrets = {"required": ["TOKEN"], "from": [{"command": command}]}
     done = said(harbour, pipeline({"build": {"a": OK}}, secrets=secrets))
@@ -431,7 +435,7 @@ def test_a_command_for_secrets_that_breaks_is_unknown_and_tells_nothing_of_them(
     assert "battery" not in done.stdout + done.stderr
 
 
-def test_github_gets_annotations_on_the_lines_of_the_sources(harbour: Harbour) -> None:
+def test_github_gets_annotations_on_the_lines_of_the_sources(harbour: ContractFixture) -> None:
     (harbour.folder / "src" / "app").mkdir(parents=True)
     (harbour.folder / "src" / "app" / "views.py").write_text("x = 1\n" * 50)
     done = said(harbour, {"pipeline": {**three_stages()["pipeline"], "source": "src"}}, "--format", "github")
@@ -442,7 +446,7 @@ def test_github_gets_annotations_on_the_lines_of_the_sources(harbour: Harbour) -
     assert 'file="app/views.py" line="45"' in junit
 
 
-def test_the_nearest_document_is_taken_and_the_project_may_name_another(harbour: Harbour) -> None:
+def test_the_nearest_document_is_taken_and_the_project_may_name_another(harbour: ContractFixture) -> None:
     inner = harbour.folder / "a" / "b"
     inner.mkdir(parents=True)
     harbour.write("pipeline.json", pipeline({"build": {"here": {"run": "test -e pipeline.json"}}}))
@@ -456,7 +460,7 @@ def test_the_nearest_document_is_taken_and_the_project_may_name_another(harbour:
     assert "there" in harbour.seatrial("preflight").stdout
 
 
-def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(harbour: Harbour) -> None:
+def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(harbour: ContractFixture) -> None:
     (harbour.folder / "pipeline.yaml").write_text(
         "pipeline:\n"
         "  nme: x\n"
@@ -485,7 +489,9 @@ def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(h
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_told_to_stop_it_ends_what_runs_and_says_so(harbour: Harbour, number: signal.Signals, code: int) -> None:
+def test_told_to_stop_it_ends_what_runs_and_says_so(
+    harbour: ContractFixture, number: signal.Signals, code: int
+) -> None:
     harbour.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}, "b": OK}}))
     process = harbour.start("preflight")
     until((harbour.folder / "begun").exists, "the check")
@@ -497,7 +503,7 @@ def test_told_to_stop_it_ends_what_runs_and_says_so(harbour: Harbour, number: si
     assert harbour.left() == []
 
 
-def test_killed_it_leaves_nothing_that_clean_does_not_give_back(harbour: Harbour) -> None:
+def test_killed_it_leaves_nothing_that_clean_does_not_give_back(harbour: ContractFixture) -> None:
     harbour.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}}}))
     process = harbour.start("preflight")
     until((harbour.folder / "begun").exists, "the check")
@@ -509,7 +515,7 @@ def test_killed_it_leaves_nothing_that_clean_does_not_give_back(harbour: Harbour
     assert again["result"] == "passed"
 
 
-def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: Harbour) -> None:
+def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: ContractFixture) -> None:
     import pty
 
     document = three_stages()
@@ -539,7 +545,7 @@ def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: 
     assert "1 running" in shown
 
 
-def test_the_short_form_names_files_from_here_and_explains_the_cache(harbour: Harbour) -> None:
+def test_the_short_form_names_files_from_here_and_explains_the_cache(harbour: ContractFixture) -> None:
     (harbour.folder / "web" / "src").mkdir(parents=True)
     (harbour.folder / "web" / "src" / "a.ts").write_text("x")
     whole = harbour.folder / "web" / "src" / "a.ts"

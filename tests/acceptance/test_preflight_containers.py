@@ -20,8 +20,8 @@ from scripts.images.engines import IMAGE, POSTGRES
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
 from tests.acceptance.harness import (
     EVERY,
+    ContractFixture,
     Document,
-    Harbour,
     assert_clean_leaves_nothing,
     kill_at_records,
     processes_of,
@@ -47,7 +47,7 @@ def pipeline(checks: dict[str, Any], **more: Any) -> Document:
     return {"pipeline": {"name": "Boxes", "stages": {"build": {"checks": checks}}, **more}}
 
 
-def preflight(harbour: Harbour, document: Document, *arguments: str, **env: str) -> dict[str, Any]:
+def preflight(harbour: ContractFixture, document: Document, *arguments: str, **env: str) -> dict[str, Any]:
     """The JSON of a run, by the name of each check; after it nothing is left."""
     harbour.write("pipeline.json", document)
     environment = {**harbour.environment, **env}
@@ -73,7 +73,7 @@ def inside(run: Any, **more: Any) -> Document:
 
 
 @pytest.mark.backend("podman")
-def test_checks_run_in_containers_and_the_host_stays_clean(harbour: Harbour) -> None:
+def test_checks_run_in_containers_and_the_host_stays_clean(harbour: ContractFixture) -> None:
     source = harbour.folder / "src"
     (source / "app").mkdir(parents=True)
     (source / "app" / "x.py").write_text("x = 1\n")
@@ -126,7 +126,7 @@ def test_checks_run_in_containers_and_the_host_stays_clean(harbour: Harbour) -> 
 
 
 @pytest.mark.backend("podman")
-def test_no_secret_is_in_any_command_line(harbour: Harbour) -> None:
+def test_no_secret_is_in_any_command_line(harbour: ContractFixture) -> None:
     check = inside(
         "touch /cache/here; while ! test -e /cache/go; do sleep 0.1; done", env={"B": "${{ secrets.TOKEN }}"}
     )
@@ -145,7 +145,7 @@ def test_no_secret_is_in_any_command_line(harbour: Harbour) -> None:
 
 
 @pytest.mark.backend("podman")
-def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(harbour: Harbour) -> None:
+def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(harbour: ContractFixture) -> None:
     box = harbour.folder / "box"
     box.mkdir()
     (box / "Dockerfile").write_text(
@@ -178,7 +178,7 @@ def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fau
 
 
 @pytest.mark.backend("podman")
-def test_built_images_go_by_number_and_by_age_and_never_one_in_use(harbour: Harbour) -> None:
+def test_built_images_go_by_number_and_by_age_and_never_one_in_use(harbour: ContractFixture) -> None:
     shelf = harbour.folder / "cache" / "images"
     (harbour.folder / "box").mkdir()
     (harbour.folder / "seatrial.toml").write_text("built_images = 2\nbuilt_images_days = 5\n")
@@ -265,7 +265,7 @@ def asking(**more: Any) -> Document:
 
 
 @pytest.mark.backend("postgresql in podman")
-def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(harbour: Harbour) -> None:
+def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(harbour: ContractFixture) -> None:
     checks = {
         "inside": inside(["python3", "-c", ASK], **asking(env={"PORT": "${{ services.database.ports.sql }}"})),
         "outside": {"run": [sys.executable, "-c", ASK], **asking()},
@@ -286,7 +286,7 @@ def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(
 
 @pytest.mark.backend("postgresql")
 @pytest.mark.parametrize("how", ["asked for", "no image"])
-def test_a_database_of_this_host_serves_as_well(harbour: Harbour, how: str) -> None:
+def test_a_database_of_this_host_serves_as_well(harbour: ContractFixture, how: str) -> None:
     image = {"image": "localhost/no-such-image"} if how == "asked for" else {}
     service = database(host=ON_HOST, **image)
     check = {"run": [sys.executable, "-c", ASK], **asking()}
@@ -300,13 +300,13 @@ def test_a_database_of_this_host_serves_as_well(harbour: Harbour, how: str) -> N
 
 @pytest.mark.backend("podman")
 @pytest.mark.backend("postgresql")
-def test_a_check_in_a_container_reaches_a_database_of_this_host(harbour: Harbour) -> None:
+def test_a_check_in_a_container_reaches_a_database_of_this_host(harbour: ContractFixture) -> None:
     check = inside(["python3", "-c", ASK], **asking())
     data = preflight(harbour, pipeline({"a": check}, services={"database": database(host=ON_HOST)}), PG=SECRET)
     assert checks_of(data)["a"]["status"] == "passed", data
 
 
-def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(harbour: Harbour) -> None:
+def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(harbour: ContractFixture) -> None:
     service = {"host": {"command": ["no-such-server"]}}
     data = preflight(harbour, pipeline({"a": {"run": "true", "services": ["db"]}}, services={"db": service}))
     assert data["exit_code"] == 3
@@ -321,7 +321,9 @@ DYING = {"command": ["sh", "-c", "echo I cannot go on; exit 7"]}
 @pytest.mark.parametrize(
     "host, words", [(DEAF, "was not healthy within"), (DYING, "did not stay up")], ids=["deaf", "dying"]
 )
-def test_a_service_that_never_comes_up_is_unknown_with_its_log(harbour: Harbour, host: Document, words: str) -> None:
+def test_a_service_that_never_comes_up_is_unknown_with_its_log(
+    harbour: ContractFixture, host: Document, words: str
+) -> None:
     service = {"host": host, "ports": {"x": 80}, "health": {"tcp": "x", "timeout": "2s"}}
     checks = {name: {"run": "touch ran", "services": ["db"]} for name in ("a", "b")}
     data = preflight(harbour, pipeline({**checks, "c": {"run": "true"}}, services={"db": service}))
@@ -336,7 +338,7 @@ def test_a_service_that_never_comes_up_is_unknown_with_its_log(harbour: Harbour,
 
 
 @pytest.mark.backend("postgresql in podman")
-def test_a_database_in_a_container_that_never_comes_up_is_unknown(harbour: Harbour) -> None:
+def test_a_database_in_a_container_that_never_comes_up_is_unknown(harbour: ContractFixture) -> None:
     service = database(image=POSTGRES, env={})  # it refuses to start without a password
     document = pipeline({"a": {"run": "true", **asking()}}, services={"database": service})
     data = preflight(harbour, document, PG=SECRET)
@@ -349,13 +351,13 @@ def test_a_database_in_a_container_that_never_comes_up_is_unknown(harbour: Harbo
 # Ended at any time
 
 
-def folders_left(harbour: Harbour) -> list[str]:
+def folders_left(harbour: ContractFixture) -> list[str]:
     """Folders and memory of services on this host that carry the name of a trial of this project."""
     trials = {one.name.rpartition("-")[2] for one in harbour.folder.glob(".seatrial/runs/*/preflight-*")}
     return [str(one) for one in Path(tempfile.gettempdir()).iterdir() if any(one.name.startswith(t) for t in trials)]
 
 
-def boxes(harbour: Harbour) -> Sequence[object]:
+def boxes(harbour: ContractFixture) -> Sequence[object]:
     """A service in a container, a check in another, one with sources of its own."""
     service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
     checks = {
@@ -367,7 +369,7 @@ def boxes(harbour: Harbour) -> Sequence[object]:
     return [harbour.write("pipeline.json", pipeline(checks, services={"box": service}, budget={"parallel": 1}))]
 
 
-def programs(harbour: Harbour) -> Sequence[object]:
+def programs(harbour: ContractFixture) -> Sequence[object]:
     """A service of this host."""
     (harbour.folder / "seatrial.toml").write_text("")
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "${{ service.ports.web }}"]
@@ -387,7 +389,7 @@ def programs(harbour: Harbour) -> Sequence[object]:
 def test_killed_at_any_record_containers_are_given_back(
     when: str, first: int, last: int | None, tmp_path: Path
 ) -> None:
-    listers = [Harbour.left, left_in_podman]
+    listers = [ContractFixture.left, left_in_podman]
     which: dict[str, Any] = {"first": first, "last": last, "step": EVERY}
     killed = kill_at_records(tmp_path, boxes, listers, when=when, command="preflight", **which)
     assert killed > 0
@@ -396,13 +398,13 @@ def test_killed_at_any_record_containers_are_given_back(
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_record_programs_are_given_back(when: str, tmp_path: Path) -> None:
-    killed = kill_at_records(tmp_path, programs, [Harbour.left, folders_left], when=when, command="preflight")
+    killed = kill_at_records(tmp_path, programs, [ContractFixture.left, folders_left], when=when, command="preflight")
     assert killed > 4
 
 
 @pytest.mark.backend("postgresql in podman")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-def test_ended_while_a_container_runs_nothing_is_left(harbour: Harbour, number: signal.Signals) -> None:
+def test_ended_while_a_container_runs_nothing_is_left(harbour: ContractFixture, number: signal.Signals) -> None:
     service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
     checks = {"a": inside("sleep 1000", services=["box"])}
     harbour.write("pipeline.json", pipeline(checks, services={"box": service}))
@@ -414,7 +416,7 @@ def test_ended_while_a_container_runs_nothing_is_left(harbour: Harbour, number: 
     process.communicate(timeout=WAIT)
     if number is signal.SIGKILL:
         assert len(engine("ps", "--quiet", *filters).split()) == 2
-        cleaned = assert_clean_leaves_nothing(harbour, [Harbour.left, left_in_podman], "killed")
+        cleaned = assert_clean_leaves_nothing(harbour, [ContractFixture.left, left_in_podman], "killed")
         assert "container" in cleaned
     assert left_in_podman(harbour) == []
     assert harbour.left() == []
@@ -432,7 +434,7 @@ exit "$code"
 
 @pytest.mark.backend("podman")
 @pytest.mark.parametrize("how", ["SIGINT", "its timeout"])
-def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(harbour: Harbour, how: str) -> None:
+def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(harbour: ContractFixture, how: str) -> None:
     wrapped = harbour.folder / "podman"
     wrapped.write_text(HEARS)
     wrapped.chmod(0o755)
@@ -452,7 +454,7 @@ def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(harbo
 
 
 @pytest.mark.backend("podman")
-def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: Harbour) -> None:
+def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: ContractFixture) -> None:
     harbour.write("pipeline.json", pipeline({"a": inside("sleep 1000")}))
     (harbour.folder / "seatrial.toml").write_text("")
     process = harbour.start("preflight")
@@ -468,7 +470,7 @@ def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: Harbour) 
     until(lambda: not processes_of(harbour.folder), "the end of the engine's command")
 
 
-def test_without_an_engine_it_says_so_and_what_to_do(harbour: Harbour) -> None:
+def test_without_an_engine_it_says_so_and_what_to_do(harbour: ContractFixture) -> None:
     (harbour.folder / "seatrial.toml").write_text('[providers.containers]\nengine = "no-such-engine"\n')
     data = preflight(harbour, pipeline({"a": inside("true")}))
     assert data["exit_code"] == 3

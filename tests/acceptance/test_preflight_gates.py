@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.acceptance.harness import Harbour
+from tests.acceptance.harness import ContractFixture
 
-from seatrial.links.actions.workflow import Workflow, read_workflow
-from seatrial.testing.github import GitHubServer
-from seatrial.testing.github.runner import WorkflowRunner
+from seatrial.links.forge.workflows.workflow import Workflow, read_workflow
+from seatrial_stand_ins.github import GitHubServer
+from seatrial_stand_ins.github.runner import WorkflowRunner
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLE = CHECKOUT / "examples" / "preflight-ci"
@@ -97,7 +97,7 @@ def test_the_hook_is_one_that_pre_commit_takes() -> None:
 
 
 def test_the_hook_keeps_back_a_commit_whose_checks_fail(tmp_path: Path) -> None:
-    harbour = Harbour(tmp_path / "shop")
+    harbour = ContractFixture(tmp_path / "shop")
     shutil.copytree(EXAMPLE, harbour.folder, ignore=shutil.ignore_patterns(".seatrial", "__pycache__"))
     git(harbour.folder, "init", "--initial-branch", "main")
     git(harbour.folder, "add", "--all")

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, kill_at_records, validate
+from tests.acceptance.harness import ContractFixture, Document, kill_at_records, validate
 
 PLUGIN = '''
 import shutil
@@ -53,7 +53,7 @@ SUITE = {
 }
 
 
-def document(harbour: Harbour, *names: str, size: int = 3, breaks: str = "") -> tuple[str, str, str]:
+def document(harbour: ContractFixture, *names: str, size: int = 3, breaks: str = "") -> tuple[str, str, str]:
     (harbour.folder / "plugin.py").write_text(PLUGIN)
     (harbour.folder / "seatrial.toml").write_text(f'plugins = ["plugin.py"]\n[providers.disks]\nbreaks = "{breaks}"\n')
     suites: Document = {name: {**SUITE, "parameters": {"cluster_size": size}} for name in names}
@@ -61,7 +61,7 @@ def document(harbour: Harbour, *names: str, size: int = 3, breaks: str = "") -> 
     return "a.json", "--format", "plain"
 
 
-def deployed(harbour: Harbour) -> dict[str, tuple[bool, str]]:
+def deployed(harbour: ContractFixture) -> dict[str, tuple[bool, str]]:
     """By suite: whether its cluster was brought back, and the suite that deployed it."""
     rows = harbour.results()["results"]
     names = {row["trial_id"]: row["name"] for row in rows}
@@ -69,7 +69,7 @@ def deployed(harbour: Harbour) -> dict[str, tuple[bool, str]]:
     return {name: (outputs["reused"], names[outputs["deployed_by"]]) for name, outputs in told.items()}
 
 
-def test_later_suites_start_from_what_the_first_one_deployed(harbour: Harbour) -> None:
+def test_later_suites_start_from_what_the_first_one_deployed(harbour: ContractFixture) -> None:
     done = harbour.seatrial("run", *document(harbour, "one", "two", "three"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert deployed(harbour) == {"one": (False, "one"), "two": (True, "one"), "three": (True, "one")}
@@ -80,7 +80,7 @@ def test_later_suites_start_from_what_the_first_one_deployed(harbour: Harbour) -
     assert harbour.left() == []
 
 
-def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harbour: Harbour) -> None:
+def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harbour: ContractFixture) -> None:
     done = harbour.seatrial("run", *document(harbour, "one", "two", breaks="the disk is bad"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert deployed(harbour) == {"one": (False, "one"), "two": (False, "two")}
@@ -88,7 +88,7 @@ def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harb
     assert harbour.left() == []
 
 
-def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(harbour: Harbour) -> None:
+def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(harbour: ContractFixture) -> None:
     process = harbour.start("run", *document(harbour, "one", "two", "three"))
     give_up = time.monotonic() + 60
     while not any(event["data"].get("op") == "reused" for event in harbour.events()):
@@ -103,7 +103,7 @@ def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(harbour: Har
 
 @pytest.mark.slow
 def test_killed_anywhere_and_cleaned_nothing_is_left(tmp_path) -> None:
-    def make(harbour: Harbour) -> tuple[str, ...]:
+    def make(harbour: ContractFixture) -> tuple[str, ...]:
         return document(harbour, "one", "two", size=1)
 
-    assert kill_at_records(tmp_path, make, [Harbour.left], when="after", first=3, step=5) >= 3
+    assert kill_at_records(tmp_path, make, [ContractFixture.left], when="after", first=3, step=5) >= 3

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, suite, until, validate
+from tests.acceptance.harness import ContractFixture, Document, suite, until, validate
 
 from seatrial.providers.local import tree
 
@@ -25,7 +25,7 @@ def deployed() -> Document:
 def test_a_project_may_have_any_name_that_a_folder_may_have(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    harbour = Harbour(folder)
+    harbour = ContractFixture(folder)
     done = harbour.seatrial("run", harbour.write("a.json", deployed()))
     assert done.returncode == 0, done.stdout + done.stderr
     assert harbour.left() == []
@@ -34,14 +34,14 @@ def test_a_project_may_have_any_name_that_a_folder_may_have(name: str, tmp_path:
 def test_a_folder_in_which_no_node_can_live_is_unknown_and_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "a:b"
     folder.mkdir()
-    harbour = Harbour(folder)
+    harbour = ContractFixture(folder)
     done = harbour.seatrial("run", harbour.write("a.json", deployed()))
     assert done.returncode == 3, done.stdout
     assert "':'" in done.stdout
     assert harbour.left() == []
 
 
-def test_no_home_and_no_terminal_are_needed(harbour: Harbour) -> None:
+def test_no_home_and_no_terminal_are_needed(harbour: ContractFixture) -> None:
     bare = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": harbour.environment["XDG_STATE_HOME"]}
     done = harbour.seatrial("run", harbour.write("a.json", deployed()), env=bare)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,7 +49,7 @@ def test_no_home_and_no_terminal_are_needed(harbour: Harbour) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_inputs_and_outputs_change_no_verdict(closed: str, harbour: Harbour) -> None:
+def test_closed_inputs_and_outputs_change_no_verdict(closed: str, harbour: ContractFixture) -> None:
     passes, fails = harbour.write("a.json", WAITS), suite({"step": "custom_command", "custom_command": "exit 1"})
     harbour.write("b.json", fails)
     assert shell(harbour, f'"$SEATRIAL" run {passes.name} {closed}') == 0
@@ -57,13 +57,13 @@ def test_closed_inputs_and_outputs_change_no_verdict(closed: str, harbour: Harbo
     assert shell(harbour, f'"$SEATRIAL" run b.json {closed}') == 1
 
 
-def test_a_reader_who_goes_away_keeps_nothing_from_being_given_back(harbour: Harbour) -> None:
+def test_a_reader_who_goes_away_keeps_nothing_from_being_given_back(harbour: ContractFixture) -> None:
     harbour.write("a.json", deployed())
     assert shell(harbour, 'set -o pipefail; "$SEATRIAL" run a.json | head -n 1') != 0
     assert harbour.left() == []
 
 
-def test_a_folder_that_was_deleted_is_named_as_the_trouble(harbour: Harbour) -> None:
+def test_a_folder_that_was_deleted_is_named_as_the_trouble(harbour: ContractFixture) -> None:
     document = harbour.write("a.json", WAITS)
     gone = harbour.folder / "gone"
     gone.mkdir()
@@ -76,7 +76,7 @@ def test_a_folder_that_was_deleted_is_named_as_the_trouble(harbour: Harbour) -> 
         assert "the current folder was deleted" in said.stderr
 
 
-def test_a_report_folder_that_cannot_be_made_is_refused_before_anything_is_started(harbour: Harbour) -> None:
+def test_a_report_folder_that_cannot_be_made_is_refused_before_anything_is_started(harbour: ContractFixture) -> None:
     document = harbour.write("a.json", WAITS)
     (harbour.folder / "file").write_text("")
     done = harbour.seatrial("run", document, "--report-dir", "file/report")
@@ -85,7 +85,7 @@ def test_a_report_folder_that_cannot_be_made_is_refused_before_anything_is_start
     assert harbour.left() == []
 
 
-def test_a_state_folder_that_cannot_be_written_is_unknown_and_nothing_is_left(harbour: Harbour) -> None:
+def test_a_state_folder_that_cannot_be_written_is_unknown_and_nothing_is_left(harbour: ContractFixture) -> None:
     done = harbour.seatrial(
         "run", harbour.write("a.json", deployed()), env={**harbour.environment, "XDG_STATE_HOME": "/proc/nowhere"}
     )
@@ -94,19 +94,19 @@ def test_a_state_folder_that_cannot_be_written_is_unknown_and_nothing_is_left(ha
     assert harbour.left() == []
 
 
-def environment(harbour: Harbour) -> dict[str, str]:
+def environment(harbour: ContractFixture) -> dict[str, str]:
 
     return {**harbour.environment, "SEATRIAL": str(Path(sys.executable).parent / "seatrial")}
 
 
-def shell(harbour: Harbour, command: str) -> int:
+def shell(harbour: ContractFixture, command: str) -> int:
     assert shutil.which("bash")
     return subprocess.run(
         ["bash", "-c", command], cwd=harbour.folder, env=environment(harbour), capture_output=True, check=False
     ).returncode
 
 
-def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(harbour: Harbour) -> None:
+def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(harbour: ContractFixture) -> None:
     import seatrial
 
     packages = [str(Path(seatrial.__file__).parent.parent), *(one for one in sys.path if one.endswith("-packages"))]
@@ -120,7 +120,9 @@ def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(harbour: 
     assert harbour.left() == []
 
 
-def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_one_given_back(harbour: Harbour) -> None:
+def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_one_given_back(
+    harbour: ContractFixture,
+) -> None:
     (harbour.folder / "seatrial.toml").write_text("[providers.local]\n")
     doctor = harbour.start("doctor", "local")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, only, suite, validate
+from tests.acceptance.harness import ContractFixture, Document, only, suite, validate
 
 PAGE = Path(__file__).parents[2] / "docs" / "truth-table.md"
 
@@ -212,7 +212,7 @@ ROWS = [
 
 
 @contextmanager
-def full_disk(harbour: Harbour) -> Iterator[dict[str, Any]]:
+def full_disk(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
     """The run's folder on a file system of 64 KiB; where mounting is not allowed, a limit on the size of files."""
     folder = harbour.folder / ".seatrial" / "runs"
     folder.mkdir(parents=True)
@@ -239,7 +239,7 @@ esac
 
 
 @contextmanager
-def engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
+def engine(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
     """A node with an engine in whose one container a stale secret is."""
     programs = harbour.folder / "programs"
     programs.mkdir()
@@ -250,7 +250,7 @@ def engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def no_engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
+def no_engine(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
     """A node without any."""
     programs = harbour.folder / "programs"
     programs.mkdir()
@@ -263,11 +263,11 @@ def no_engine(harbour: Harbour) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def plain(harbour: Harbour) -> Iterator[dict[str, Any]]:
+def plain(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
     yield {}
 
 
-def judge(row: Row, harbour: Harbour) -> tuple[int, str, str, str]:
+def judge(row: Row, harbour: ContractFixture) -> tuple[int, str, str, str]:
     """Exit code, verdict, category and error of the one suite, as the JSON on standard output has them."""
     import json
 
@@ -284,7 +284,7 @@ def judge(row: Row, harbour: Harbour) -> tuple[int, str, str, str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.planted.replace(" ", "-") for row in ROWS])
-def test_the_verdict_and_the_category_are_right(row: Row, harbour: Harbour) -> None:
+def test_the_verdict_and_the_category_are_right(row: Row, harbour: ContractFixture) -> None:
     code, verdict, category, error = judge(row, harbour)
     assert verdict == row.verdict, error
     assert code == {"passed": 0, "failed": 1, "unknown": 3}[row.verdict], error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 import yaml
-from tests.acceptance.harness import Harbour, only, suite
+from tests.acceptance.harness import ContractFixture, only, suite
 from tests.checks.http.site import Site, serving
 from tests.links.test_tcp import closed_port
 
@@ -26,8 +26,8 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def secure(harbour: Harbour) -> Iterator[Site]:
-    authority = trustme.CA(organization_name="Harbour Office")
+def secure(harbour: ContractFixture) -> Iterator[Site]:
+    authority = trustme.CA(organization_name="ContractFixture Office")
     authority.cert_pem.write_to_path(str(harbour.folder / "ca.pem"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("app.example", "*.app.example").configure_cert(tls)
@@ -46,7 +46,7 @@ def steps(site: Site, secure: Site) -> list[Any]:
     return read
 
 
-def verdicts(harbour: Harbour, document: Any, code: int, **env: str) -> tuple[list[Any], str]:
+def verdicts(harbour: ContractFixture, document: Any, code: int, **env: str) -> tuple[list[Any], str]:
     """The results of the checks of a run that ends with this exit code, and all that it printed."""
     harbour.write("trial.json", document)
     done = harbour.seatrial("run", "trial.json", "--debug", env={**harbour.environment, **env})
@@ -55,7 +55,7 @@ def verdicts(harbour: Harbour, document: Any, code: int, **env: str) -> tuple[li
     return [one for row in rows for one in row.get("validation_results", ())], done.stdout + done.stderr
 
 
-def test_what_the_page_shows_passes_on_a_site_that_is_well(harbour: Harbour, site: Site, secure: Site) -> None:
+def test_what_the_page_shows_passes_on_a_site_that_is_well(harbour: ContractFixture, site: Site, secure: Site) -> None:
     site.late = 3
     seen, _ = verdicts(harbour, suite(*steps(site, secure)), 0)
     assert [one["verdict"] for one in seen] == ["passed"] * 7
@@ -63,7 +63,9 @@ def test_what_the_page_shows_passes_on_a_site_that_is_well(harbour: Harbour, sit
     assert harbour.left() == []
 
 
-def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(harbour: Harbour, site: Site, secure: Site) -> None:
+def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(
+    harbour: ContractFixture, site: Site, secure: Site
+) -> None:
     site.forgetful, site.spoil = True, lambda content: content[:4096]
     (step,) = steps(site, secure)
     step["checks"][1]["contains"] = "Notes"
@@ -77,7 +79,7 @@ def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(harbour: Harbour, 
     assert "not good for other.example" in printed
 
 
-def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(harbour: Harbour, site: Site) -> None:
+def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(harbour: ContractFixture, site: Site) -> None:
     check: dict[str, Any] = {
         "check": "http",
         "url": f"{site.url}/${{{{ secrets.KEY }}}}",

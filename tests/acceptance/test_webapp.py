@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Document, Harbour, only
+from tests.acceptance.harness import ContractFixture, Document, only
 from tests.conftest import required
 
 HARNESS = Path(__file__).parents[2] / "examples" / "webapp" / "harness"
@@ -30,7 +30,7 @@ that succeeds leaves everything."""
 
 
 @dataclass(frozen=True)
-class Port(Harbour):
+class Port(ContractFixture):
     """A harbour beside a stand."""
 
     stand: standing.Stand

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Harbour
+from tests.acceptance.harness import ContractFixture
 
 from seatrial.app.preflight import PreflightOptions, outline
 
@@ -381,7 +381,7 @@ def test_what_git_cannot_answer_is_bad_usage(
         (folder / "pipeline.json").write_text(json.dumps(DOCUMENT))
     if prepare == "no commit":
         git(folder, "init")
-    harbour = Harbour(folder)
+    harbour = ContractFixture(folder)
     environment = {**harbour.environment, **({"PATH": str(tmp_path)} if prepare == "no git" else {})}
     done = harbour.seatrial("preflight", f"--changed-since={reference}", env=environment)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -391,7 +391,7 @@ def test_what_git_cannot_answer_is_bad_usage(
 
 
 def test_what_is_left_out_is_told_and_is_no_leave_to_deploy(repository: Path) -> None:
-    harbour = Harbour(repository)
+    harbour = ContractFixture(repository)
     nothing = harbour.seatrial("preflight", "--changed-since", "main")
     assert nothing.returncode == 5, nothing.stdout + nothing.stderr
     assert "RESULT: NOTHING RAN" in nothing.stdout

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from seatrial.app.preflight import PreflightOptions, outline
 from seatrial.errors import CannotTell
-from seatrial.pipeline.cache.hashes import Hashes
-from seatrial.pipeline.cache.tree import Tree
+from seatrial.preflight.cache.hashes import Hashes
+from seatrial.preflight.cache.tree import Tree
 
 NAMES = ["a/x.py", "a/y.md", "a/b/z.py", "c.txt", "d/e.txt", "d/ä\n.txt"]
 INPUTS = {

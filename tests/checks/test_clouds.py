@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from tests.checks.fakes import FakeContext, look
-from tests.testing.cloudstack.calls import catalog, client, disk_offering, named
 
+from cloudstack_server.calls import catalog, client, disk_offering, named
 from seatrial.checks.cloudstack_left import CloudstackLeft
 from seatrial.checks.cloudstack_vm import CloudstackVM
 from seatrial.checks.cloudstack_volume import CloudstackVolume
 from seatrial.model.result import Verdict
 from seatrial.providers.cloudstack import CloudStack
-from seatrial.testing.cloudstack import CloudStackServer
+from seatrial_stand_ins.cloudstack import CloudStackServer
 
 
 @pytest.fixture(scope="module")

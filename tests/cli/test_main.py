@@ -11,7 +11,7 @@ import pytest
 
 from seatrial import __version__
 from seatrial.cli import COMMANDS, main
-from seatrial.cli.faults import guarded
+from seatrial.cli.errors import guarded
 from seatrial.errors import CannotTell, DocumentError, LeftBehind, NothingSelected, Problem
 
 Output = pytest.CaptureFixture[str]

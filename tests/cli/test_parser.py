@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.cli.parser import parser_of
-from seatrial.cli.running import options_of, scalar
+from seatrial.cli.run import options_of, scalar
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_one_command_imports_its_own_module_and_no_other() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith('seatrial.cli.')))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert said.stdout.split() == ["seatrial.cli.parser", "seatrial.cli.running"]
+    assert said.stdout.split() == ["seatrial.cli.parser", "seatrial.cli.run"]

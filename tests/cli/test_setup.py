@@ -133,8 +133,8 @@ def test_doctor_says_what_brings_an_engine_that_is_not_installed_or_hangs(seatri
 
 
 def test_doctor_tells_of_an_image_that_is_named_and_not_there(tmp_path: Path) -> None:
-    from seatrial.providers.libvirt.ground import image_told
     from seatrial.providers.libvirt.settings import Settings
+    from seatrial.providers.libvirt.trial_resources import image_told
 
     fine = Readiness(True, "booted")
     told = image_told(Settings(image=str(tmp_path / "none.qcow2")), fine)

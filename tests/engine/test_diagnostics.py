@@ -11,7 +11,7 @@ from seatrial.errors import LinkDown, StepFailed
 from seatrial.model.resource import NodeSpec
 from seatrial.registry import provider
 from seatrial.spi import Finished
-from seatrial.testing import FakeProvider, Rehearsal, World, doing, fake_registry, flow, virtual_time
+from seatrial.testing import FakeProvider, FakeRun, World, doing, fake_registry, flow, virtual_time
 
 
 class Shell:
@@ -74,13 +74,13 @@ def rehearsed(tmp_path, *steps, cancel_at=(), world=None, **suite) -> Any:
     registry = fake_registry()
     registry.add(Talks)
     world = world or World()
-    run: Any = Rehearsal(
+    run: Any = FakeRun(
         tmp_path, flow(*map(doing, steps), provider="talks", **suite), registry=registry,
         providers={"talks": {"world": world}}, world=world,
     )  # fmt: skip
 
     async def main():
-        task = asyncio.ensure_future(run.sail())
+        task = asyncio.ensure_future(run.run())
         for moment in cancel_at:
             asyncio.get_running_loop().call_later(moment, task.cancel)
         await asyncio.wait({task})

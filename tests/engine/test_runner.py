@@ -10,7 +10,7 @@ from seatrial.engine.runner import outcome_of
 from seatrial.errors import CannotTell, NotSupported, Overrun, StepFailed, StepStopped
 from seatrial.model.result import Observation, Verdict, failed, passed
 from seatrial.model.scenario import Retry, StepPlan
-from seatrial.testing import Rehearsal, check_plan, doing, flow, looking, step_plan, virtual_time
+from seatrial.testing import FakeRun, check_plan, doing, flow, looking, step_plan, virtual_time
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def after(count, error):
     return step
 
 
-def sail(tmp_path, *steps, **more):
+def run_suite(tmp_path, *steps, **more):
     with virtual_time() as clock:
-        rehearsal: Any = Rehearsal(tmp_path, flow(*steps), **more)
-        clock.run(rehearsal.sail())
+        rehearsal: Any = FakeRun(tmp_path, flow(*steps), **more)
+        clock.run(rehearsal.run())
         rehearsal.duration = clock.now
     return rehearsal
 
@@ -93,7 +93,7 @@ def ended(rehearsal):
 
 def test_events_come_in_the_order_of_the_document_with_nested_paths(tmp_path):
     nested = step_plan(Series((doing(fine), step_plan(Series((doing(fine),))), doing(fine))))
-    assert sail(tmp_path, doing(fine), nested, doing(fine)).told() == [
+    assert run_suite(tmp_path, doing(fine), nested, doing(fine)).told() == [
         "suite_started",
         *("step_started 1", "step_finished 1"),
         *("step_started 2", "step_started 2.1", "step_finished 2.1", "step_started 2.2", "step_started 2.2.1"),
@@ -104,7 +104,7 @@ def test_events_come_in_the_order_of_the_document_with_nested_paths(tmp_path):
 
 
 def test_the_first_failure_stops_the_suite_and_the_rest_is_skipped(tmp_path):
-    run = sail(tmp_path, doing(fine), doing(wrong), doing(fine), doing(broken))
+    run = run_suite(tmp_path, doing(fine), doing(wrong), doing(fine), doing(broken))
     assert ended(run) == {
         "1": ("completed", "passed"),
         "2": ("failed", "failed"),
@@ -124,7 +124,7 @@ def test_a_verdict_reaches_the_suite_through_any_depth(tmp_path, depth, wrap, st
     plan = doing(step)
     for _ in range(depth):
         plan = step_plan(wrap((doing(fine), plan)))
-    run = sail(tmp_path, plan)
+    run = run_suite(tmp_path, plan)
     assert run.verdict() == verdict
     top = run.of("step_finished", step="1")[0].data
     assert top["verdict"] == verdict
@@ -133,18 +133,18 @@ def test_a_verdict_reaches_the_suite_through_any_depth(tmp_path, depth, wrap, st
 
 
 def test_of_several_that_fail_at_once_the_product_outweighs_our_tools(tmp_path):
-    assert sail(tmp_path, step_plan(Together((doing(broken), doing(wrong), doing(long))))).verdict() == "failed"
+    assert run_suite(tmp_path, step_plan(Together((doing(broken), doing(wrong), doing(long))))).verdict() == "failed"
 
 
 def test_those_cut_off_by_a_sibling_are_told_as_interrupted(tmp_path):
-    run = sail(tmp_path, step_plan(Together((doing(long), doing(wrong)))))
+    run = run_suite(tmp_path, step_plan(Together((doing(long), doing(wrong)))))
     told = run.of("step_finished", step="1.1")[0].data
     assert (told["status"], told["verdict"], told["error"]) == ("failed", "unknown", "interrupted")
 
 
 @pytest.mark.parametrize("step", [wrong, broken])
 def test_an_allowed_failure_decides_nothing_and_is_told(tmp_path, step):
-    run = sail(tmp_path, step_plan(Series((doing(step, allow_failure=True), doing(fine)))))
+    run = run_suite(tmp_path, step_plan(Series((doing(step, allow_failure=True), doing(fine)))))
     assert run.verdict() == "passed"
     told = run.of("step_finished", step="1.1")[0].data
     assert told["status"] == "failed"
@@ -158,7 +158,7 @@ def test_an_allowed_failure_decides_nothing_and_is_told(tmp_path, step):
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_step_that_must_fail(tmp_path, step, verdict):
-    run = sail(tmp_path, doing(step, expect_failure=True, timeout=5, id="x"))
+    run = run_suite(tmp_path, doing(step, expect_failure=True, timeout=5, id="x"))
     assert run.verdict() == verdict
     if step is fine:
         assert run.of("suite_finished")[0].data["category"] == "test"
@@ -172,27 +172,27 @@ def test_a_step_that_must_fail_is_tried_until_it_does(tmp_path):
             raise StepFailed("dead")
         left[0] -= 1
 
-    run = sail(tmp_path, doing(dies, expect_failure=True, retry=Retry(max_attempts=5, delay=1), id="x"))
+    run = run_suite(tmp_path, doing(dies, expect_failure=True, retry=Retry(max_attempts=5, delay=1), id="x"))
     assert run.verdict() == "passed"
     assert run.of("step_finished", step="1")[0].data["attempts"] == 3
 
 
 def test_expected_and_allowed_together_let_the_suite_go_on(tmp_path):
-    run = sail(tmp_path, doing(fine, expect_failure=True, allow_failure=True), doing(fine))
+    run = run_suite(tmp_path, doing(fine, expect_failure=True, allow_failure=True), doing(fine))
     assert ended(run) == {"1": ("failed", "failed"), "2": ("completed", "passed")}
     assert run.verdict() == "passed"
 
 
 @pytest.mark.parametrize("error", [StepFailed("no"), StepFailed(""), CannotTell(""), RuntimeError()])
 def test_retries_go_on_until_it_passes_whatever_the_error_says(tmp_path, error):
-    run = sail(tmp_path, doing(after(2, error), retry=Retry(max_attempts=3, delay=10)))
+    run = run_suite(tmp_path, doing(after(2, error), retry=Retry(max_attempts=3, delay=10)))
     assert run.verdict() == "passed"
     assert run.of("step_finished")[0].data["attempts"] == 3
     assert run.duration == pytest.approx(20)
 
 
 def test_a_retried_step_that_never_passed_is_failed(tmp_path):
-    run = sail(tmp_path, doing(wrong, retry=Retry(max_attempts=3, delay=1, backoff="exponential")))
+    run = run_suite(tmp_path, doing(wrong, retry=Retry(max_attempts=3, delay=1, backoff="exponential")))
     assert run.verdict() == "failed"
     assert run.of("step_finished")[0].data["attempts"] == 3
     assert run.duration == pytest.approx(3)
@@ -205,12 +205,12 @@ def test_no_attempt_begins_after_the_retrys_timeout(tmp_path):
         began.append(asyncio.get_running_loop().time())
         raise StepFailed("no")
 
-    sail(tmp_path, doing(notes, retry=Retry(timeout=10, delay=4)))
+    run_suite(tmp_path, doing(notes, retry=Retry(timeout=10, delay=4)))
     assert began == pytest.approx([0, 4, 8])
 
 
 def test_a_timeout_is_over_all_attempts_and_says_what_the_last_one_said(tmp_path):
-    run = sail(tmp_path, doing(wrong, retry=Retry(max_attempts=100, delay=3), timeout=10))
+    run = run_suite(tmp_path, doing(wrong, retry=Retry(max_attempts=100, delay=3), timeout=10))
     told = run.of("step_finished")[0].data
     assert (told["verdict"], told["category"]) == ("failed", "timeout")
     assert "did not end within 10 s; the last attempt said: the product is wrong" in told["error"]
@@ -218,7 +218,7 @@ def test_a_timeout_is_over_all_attempts_and_says_what_the_last_one_said(tmp_path
 
 
 def test_a_childs_timeout_is_the_childs_and_a_parents_is_the_parents(tmp_path):
-    run = sail(tmp_path, step_plan(Series((doing(long, timeout=5, allow_failure=True), doing(long))), timeout=20))
+    run = run_suite(tmp_path, step_plan(Series((doing(long, timeout=5, allow_failure=True), doing(long))), timeout=20))
     assert "within 5 s" in run.of("step_finished", step="1.1")[0].data["error"]
     assert run.of("step_finished", step="1.2")[0].data["error"] == "interrupted"
     assert "within 20 s" in run.of("step_finished", step="1")[0].data["error"]
@@ -230,7 +230,7 @@ def test_a_timeout_inside_a_step_is_unknown_and_not_the_products_fault(tmp_path)
         async with asyncio.timeout(1):
             await asyncio.sleep(5)
 
-    run = sail(tmp_path, doing(asks, timeout=10))
+    run = run_suite(tmp_path, doing(asks, timeout=10))
     told = run.of("step_finished")[0].data
     assert (told["verdict"], told["category"]) == ("unknown", "timeout")
 
@@ -251,7 +251,7 @@ async def _turns(ctx):
 
 @pytest.mark.parametrize("step", [_swallows, _turns])
 def test_a_step_that_swallows_its_cancellation_has_still_overrun(tmp_path, step):
-    run = sail(tmp_path, doing(step, timeout=5, retry=Retry(max_attempts=9, delay=1)), doing(fine))
+    run = run_suite(tmp_path, doing(step, timeout=5, retry=Retry(max_attempts=9, delay=1)), doing(fine))
     assert "within 5 s" in run.of("step_finished", step="1")[0].data["error"]
     assert run.verdict() == "failed"
     assert run.duration == pytest.approx(5)
@@ -260,8 +260,8 @@ def test_a_step_that_swallows_its_cancellation_has_still_overrun(tmp_path, step)
 @pytest.mark.parametrize("step", [_swallows, _turns])
 def test_a_check_or_step_that_swallows_its_cancellation_does_not_keep_the_suite(tmp_path, step):
     with virtual_time() as clock:
-        run = Rehearsal(tmp_path, flow(doing(step), doing(long), timeout=7))
-        clock.run(run.sail())
+        run = FakeRun(tmp_path, flow(doing(step), doing(long), timeout=7))
+        clock.run(run.run())
         assert clock.now == pytest.approx(7)
     assert run.of("suite_finished")[0].data["category"] == "timeout"
     assert not run.of("step_started", step="2")
@@ -271,8 +271,8 @@ def test_a_plugin_that_calls_exit_is_unknown_and_never_green(tmp_path):
     async def exits(ctx):
         raise SystemExit(0)
 
-    assert sail(tmp_path, doing(exits), doing(fine)).verdict() == "unknown"
-    assert sail(tmp_path, step_plan(Observes((looking(exits), looking(exits))))).verdict() == "failed"
+    assert run_suite(tmp_path, doing(exits), doing(fine)).verdict() == "unknown"
+    assert run_suite(tmp_path, step_plan(Observes((looking(exits), looking(exits))))).verdict() == "failed"
 
 
 def test_outputs_reach_later_steps_and_failed_steps_leave_none(tmp_path):
@@ -284,7 +284,7 @@ def test_outputs_reach_later_steps_and_failed_steps_leave_none(tmp_path):
     async def takes(ctx):
         seen.update(ctx.names()["steps"])
 
-    run = sail(tmp_path, doing(gives, id="a"), doing(wrong, id="b", allow_failure=True), doing(takes))
+    run = run_suite(tmp_path, doing(gives, id="a"), doing(wrong, id="b", allow_failure=True), doing(takes))
     assert seen["a"]["outputs"] == {"ip": "10.0.0.1", "long": "x" * 5000}
     assert seen["b"]["outputs"] == {}
     assert len(run.of("step_finished", step="1")[0].data["outputs"]["long"]) < 2100
@@ -294,14 +294,14 @@ def test_a_step_that_returns_no_mapping_is_unknown(tmp_path):
     async def gives(ctx):
         return True
 
-    assert sail(tmp_path, doing(gives)).verdict() == "unknown"
+    assert run_suite(tmp_path, doing(gives)).verdict() == "unknown"
 
 
 def test_a_condition_that_does_not_hold_skips_and_one_that_is_no_truth_is_unknown(tmp_path):
-    run = sail(tmp_path, doing(wrong, condition="false"), doing(fine, condition="true"))
+    run = run_suite(tmp_path, doing(wrong, condition="false"), doing(fine, condition="true"))
     assert run.verdict() == "passed"
     assert ended(run)["1"] == ("skipped", "")
-    assert sail(tmp_path, doing(fine, condition="parameters.none")).verdict() == "unknown"
+    assert run_suite(tmp_path, doing(fine, condition="parameters.none")).verdict() == "unknown"
 
 
 # Checks
@@ -319,7 +319,7 @@ def test_checks_are_observed_at_the_same_time_each_with_its_own_retry(tmp_path):
         return look
 
     checks = (looking(slow(0), text="a"), looking(slow(2), text="b", retry=Retry(max_attempts=3, delay=5)))
-    run = sail(tmp_path, step_plan(Observes(checks, Retry(max_attempts=1))))
+    run = run_suite(tmp_path, step_plan(Observes(checks, Retry(max_attempts=1))))
     assert run.verdict() == "passed"
     assert {e.data["check"]: e.data["attempts"] for e in run.of("check_observed")} == {"a": 1, "b": 3}
     assert run.duration == pytest.approx(40)
@@ -333,7 +333,7 @@ def test_a_check_that_breaks_is_unknown_and_one_that_raises_stepfailed_is_failed
         return "yes"
 
     checks = (looking(breaks, text="a"), looking(wrong, text="b"), looking(says, text="c"))
-    run = sail(tmp_path, step_plan(Observes(checks)))
+    run = run_suite(tmp_path, step_plan(Observes(checks)))
     told = {e.data["check"]: (str(e.data["verdict"]), e.data["category"]) for e in run.of("check_observed")}
     assert told == {"a": ("unknown", "infrastructure"), "b": ("failed", "product"), "c": ("unknown", "infrastructure")}
 
@@ -344,7 +344,7 @@ def test_a_ready_check_object_is_looked_at(tmp_path):
         async def observe(self, ctx):
             return Observation(verdict=Verdict.PASSED, seen=1)
 
-    assert sail(tmp_path, step_plan(Observes((check_plan(Fine()),)))).verdict() == "passed"
+    assert run_suite(tmp_path, step_plan(Observes((check_plan(Fine()),)))).verdict() == "passed"
 
 
 # Exceptions and their verdicts
@@ -380,8 +380,8 @@ def test_a_cancellation_from_inside_a_step_is_unknown_and_never_green(tmp_path, 
         asyncio.get_running_loop().call_later(1, task.cancel)
         await task
 
-    assert sail(tmp_path, step_plan(wrap((doing(stray), doing(fine))))).verdict() == "unknown"
-    assert sail(tmp_path, step_plan(Observes((looking(stray), looking(stray))))).verdict() == "unknown"
+    assert run_suite(tmp_path, step_plan(wrap((doing(stray), doing(fine))))).verdict() == "unknown"
+    assert run_suite(tmp_path, step_plan(Observes((looking(stray), looking(stray))))).verdict() == "unknown"
 
 
 def test_a_check_is_named_by_the_values_in_it_and_a_secret_is_masked(tmp_path):
@@ -400,7 +400,7 @@ def test_a_check_is_named_by_the_values_in_it_and_a_secret_is_masked(tmp_path):
         plans = [check_plan(looking(fine), text=text) for text in texts]
         return {"names": [result.check for result in await ctx.observe(plans)]}
 
-    (done,) = sail(tmp_path, doing(test)).of("step_finished")
+    (done,) = run_suite(tmp_path, doing(test)).of("step_finished")
     names = done.data["outputs"]["names"]
     assert names[:3] == ["tcp:flow:1", "http ${{ vars.nobody }}", "plain"]
     assert names[3].startswith("file flowxxx")

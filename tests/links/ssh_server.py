@@ -57,7 +57,7 @@ class Server:
         """Listen, on the same port as the last time."""
         server = self
 
-        class Door(asyncssh.SSHServer):
+        class SshEndpoint(asyncssh.SSHServer):
             def connection_made(self, conn: Any) -> None:
                 self.conn = conn
                 server.greetings += 1
@@ -80,7 +80,7 @@ class Server:
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_factory=Door,
+            server_factory=SshEndpoint,
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(public),
             process_factory=self._handle,

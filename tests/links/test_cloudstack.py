@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.testing.cloudstack.calls import named
 
+from cloudstack_server.calls import named
 from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.links.cloudstack import Cloud, NoSuchThing, connect
-from seatrial.testing.cloudstack import CloudStackServer
+from seatrial_stand_ins.cloudstack import CloudStackServer
 
 
 @pytest.fixture

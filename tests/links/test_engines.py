@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import ToolMissing
-from seatrial.links import engines
-from seatrial.links.engines import again, configured, detail_of, find, mark_used, used
+from seatrial.links.containers import engines
+from seatrial.links.containers.engines import again, configured, detail_of, find, mark_used, used
 
 WORKS = "exit 0"
 NEEDS_OURS = """case "$*" in

@@ -13,8 +13,8 @@ from scripts.images.engines import IMAGE
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine
-from seatrial.links.engines import find
-from seatrial.links.exec import ExecLink
+from seatrial.links.containers.engines import find
+from seatrial.links.containers.exec import ExecLink
 from seatrial.spi import Breakable, Link
 
 pytestmark = pytest.mark.backend("podman")

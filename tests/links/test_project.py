@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.project import project_folder
+from seatrial.links.paths import project_folder
 
 
 def test_paths_begin_at_the_nearest_folder_with_settings_else_here(

@@ -9,7 +9,7 @@ from tests.checks.http.site import Site, serving
 
 from seatrial.errors import LinkLost
 from seatrial.links.http import Web
-from seatrial.links.visit import Visit, Visited
+from seatrial.links.http.session import HttpSession, SessionAnswer
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def visited(url: str, method: str = "GET", *, options: Any = None, follow: int = 5, **more: Any) -> Visited:
-    async def main() -> Visited:
+def visited(url: str, method: str = "GET", *, options: Any = None, follow: int = 5, **more: Any) -> SessionAnswer:
+    async def main() -> SessionAnswer:
         async with Web() as web:
-            return await Visit(web, options or {}).ask(method, url, follow=follow, **more)
+            return await HttpSession(web, options or {}).ask(method, url, follow=follow, **more)
 
     return asyncio.run(main())
 
@@ -98,9 +98,9 @@ def test_what_was_meant_for_one_host_is_not_told_to_another(site: Site) -> None:
 def test_cookies_are_kept_by_the_host_of_the_url_and_not_by_where_it_was_connected_to(site: Site) -> None:
     async def main() -> list[str]:
         async with Web() as web:
-            visit = Visit(web, {"connect_to": {"one.example": site.url[7:], "two.example": site.url[7:]}})
-            seen = [await visit.ask("GET", f"http://{host}.example/welcome", follow=3) for host in ("one", "two")]
-            await visit.ask("GET", "http://one.example/welcome", follow=0)
+            session = HttpSession(web, {"connect_to": {"one.example": site.url[7:], "two.example": site.url[7:]}})
+            seen = [await session.ask("GET", f"http://{host}.example/welcome", follow=3) for host in ("one", "two")]
+            await session.ask("GET", "http://one.example/welcome", follow=0)
             return [one.answer.text for one in seen]
 
     assert asyncio.run(main()) == ["welcome back", "welcome back"]

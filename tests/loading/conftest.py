@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.loading.compile import compile_documents
+from seatrial.loading.compilation import compile_documents
 from seatrial.loading.settings import load
 from seatrial.model.scenario import Plan
 from seatrial.registry import Registry

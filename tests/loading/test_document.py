@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seatrial.errors import DocumentError
-from seatrial.loading.document import line_of, read
+from seatrial.loading.read.document import line_of, read
 from seatrial.model.scenario import Source
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

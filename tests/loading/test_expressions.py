@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.errors import CannotTell
-from seatrial.loading.expressions import Scope, bind, check, check_template, evaluate, references, strip, templated
+from seatrial.expressions import Scope, bind, check, check_template, evaluate, references, strip, templated
 
 NAMES = {
     "steps": {"deploy": {"outputs": {"ip": "10.0.0.1", "ports": [80, 443], "my-key": 1}}},
@@ -84,7 +84,7 @@ def test_a_value_that_is_not_there_cannot_be_told(text: str) -> None:
 
 def test_a_plain_path_needs_no_cel_library() -> None:
     code = (
-        "import sys; from seatrial.loading.expressions import bind, check, Scope\n"
+        "import sys; from seatrial.expressions import bind, check, Scope\n"
         "bind('${{ vars.x }} $provider', {'vars': {'x': 1}, 'suite': {'provider': 'p'}})\n"
         "check('vars.x', Scope(variables={'x'})); check('true', Scope())\n"
         "sys.exit('cel' in sys.modules)"

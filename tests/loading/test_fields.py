@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seatrial.errors import StepFailed, UsageError
-from seatrial.loading.expressions import bind
+from seatrial.expressions import bind
 from seatrial.loading.fields import bind_fields, described
 from seatrial.registry import Registry
 

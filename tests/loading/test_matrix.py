@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.loading.matrix import expand, pairwise, suffix
+from seatrial.loading.merge.matrix import expand, pairwise, suffix
 
 SIZES = st.lists(st.integers(1, 5), min_size=2, max_size=6)
 

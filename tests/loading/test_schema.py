@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from tests.loading.test_compile import COMPOSED, GOOD
+from tests.loading.test_compilation import COMPOSED, GOOD
 
 from seatrial.loading.schema import schema
 from seatrial.registry import Registry

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Harbour, until
+from tests.acceptance.harness import ContractFixture, until
 
 from mcp import Client, StdioServerParameters, stdio_client
 
@@ -57,10 +57,10 @@ SCENARIO = {
 
 
 @pytest.fixture
-def harbour(tmp_path: Path) -> Harbour:
+def harbour(tmp_path: Path) -> ContractFixture:
     folder = tmp_path / "shop"
     folder.mkdir()
-    return Harbour(folder)
+    return ContractFixture(folder)
 
 
 class Agent:
@@ -90,7 +90,7 @@ class Agent:
         return text
 
 
-def command(harbour: Harbour, *arguments: str) -> StdioServerParameters:
+def command(harbour: ContractFixture, *arguments: str) -> StdioServerParameters:
     environment = {
         **harbour.environment, "TOKEN": SECRET, "SEATRIAL_CACHE_DIR": str(harbour.folder.parent / "cache"),
         "PID_FILE": str(harbour.folder.parent / "pid"),
@@ -102,7 +102,7 @@ def command(harbour: Harbour, *arguments: str) -> StdioServerParameters:
 
 
 @asynccontextmanager
-async def agent(harbour: Harbour, *arguments: str) -> AsyncIterator[Agent]:
+async def agent(harbour: ContractFixture, *arguments: str) -> AsyncIterator[Agent]:
     async with Client(stdio_client(command(harbour, *arguments))) as client:
         yield Agent(client)
 
@@ -115,7 +115,7 @@ def played(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
-def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: Harbour) -> None:
+def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: ContractFixture) -> None:
     harbour.write("pipeline.json", PIPELINE)
     heard: list[tuple[float, float | None]] = []
 
@@ -171,7 +171,7 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: Harb
     assert len(harbour.runs()) == 2
 
 
-def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(harbour: Harbour) -> None:
+def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(harbour: ContractFixture) -> None:
     harbour.write("scenario.json", SCENARIO)
     harbour.write("broken.json", {"test_suites": {"x": {"provider": "locall", "workflow": [{"step": "ini"}]}}})
 
@@ -197,7 +197,7 @@ def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(harbour: Har
     assert harbour.left() == []
 
 
-def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harbour: Harbour) -> None:
+def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harbour: ContractFixture) -> None:
     harbour.write("pipeline.json", LONG)
 
     async def play() -> None:
@@ -223,7 +223,7 @@ def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harb
 
 
 @pytest.mark.parametrize("how", ["it closes the session", "it and its server are killed"])
-def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(harbour: Harbour, how: str) -> None:
+def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(harbour: ContractFixture, how: str) -> None:
     harbour.write("pipeline.json", LONG)
 
     async def play() -> None:
@@ -239,7 +239,7 @@ def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(harbou
     assert harbour.results()["interrupted"] == "SIGTERM"
 
 
-def test_without_leave_to_run_it_only_looks(harbour: Harbour) -> None:
+def test_without_leave_to_run_it_only_looks(harbour: ContractFixture) -> None:
     harbour.write("pipeline.json", PIPELINE)
 
     async def play() -> None:
@@ -260,7 +260,7 @@ def test_without_leave_to_run_it_only_looks(harbour: Harbour) -> None:
     assert harbour.runs() == []
 
 
-def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: Harbour) -> None:
+def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: ContractFixture) -> None:
     outside = harbour.folder.parent / "outside.json"
     outside.write_text(json.dumps(PIPELINE))
     (harbour.folder / "link.json").symlink_to(outside)
@@ -305,7 +305,7 @@ def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: Harbour) -> N
     played(play)
 
 
-def test_nothing_but_the_protocol_is_on_standard_output(harbour: Harbour) -> None:
+def test_nothing_but_the_protocol_is_on_standard_output(harbour: ContractFixture) -> None:
     (harbour.folder / "noisy.py").write_text("import os\nprint('noise')\nos.system('echo more noise')\n")
     (harbour.folder / "seatrial.toml").write_text('plugins = ["noisy.py"]\n')
     harbour.write("scenario.json", SCENARIO)
@@ -332,7 +332,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(harbour: Harbour) -> Non
     assert server.returncode == 0
 
 
-def test_without_the_sdk_it_names_the_extra(harbour: Harbour) -> None:
+def test_without_the_sdk_it_names_the_extra(harbour: ContractFixture) -> None:
     code = "import sys; sys.modules['mcp'] = None; from seatrial.cli import main; sys.exit(main(['mcp']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=harbour.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.reports import problems
-from seatrial.reports.problems import Problem
+from seatrial.preflight import problem_matchers
+from seatrial.preflight.problem_matchers import Problem
 
 BAD = "import os\n\n\ndef size(x: int) -> str:\n    return x\n"
 TESTS = """\
@@ -80,20 +80,20 @@ def printed(folder: Path, *arguments: str) -> str:
 
 
 def lines(text: str, command: str = "", wanted: str = "") -> list[str]:
-    return list(map(str, problems.find(text, command, wanted)))
+    return list(map(str, problem_matchers.find(text, command, wanted)))
 
 
 @pytest.mark.parametrize("form", ["full", "concise"])
 def test_ruff(tmp_path: Path, form: str) -> None:
     (tmp_path / "bad.py").write_text(BAD)
     text = printed(tmp_path, "ruff", "check", "--isolated", "--output-format", form)
-    assert problems.find(text, "ruff check") == [Problem("bad.py", 1, "F401 `os` imported but unused", 8)]
+    assert problem_matchers.find(text, "ruff check") == [Problem("bad.py", 1, "F401 `os` imported but unused", 8)]
 
 
 def test_ruff_format(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("x  =  1\n")
     text = printed(tmp_path, "ruff", "format", "--isolated", "--check", "--no-cache")
-    (one,) = problems.find(text, [sys.executable, "-m", "ruff", "format"])
+    (one,) = problem_matchers.find(text, [sys.executable, "-m", "ruff", "format"])
     assert one.file == "bad.py"
     assert "reformatted" in one.message
 
@@ -102,7 +102,7 @@ def test_ruff_format(tmp_path: Path) -> None:
 def test_mypy(tmp_path: Path, more: tuple[str, ...]) -> None:
     (tmp_path / "bad.py").write_text(BAD)
     text = printed(tmp_path, "mypy", "--no-incremental", "--config-file=", *more, "bad.py")
-    (one,) = problems.find(text, "mypy bad.py")
+    (one,) = problem_matchers.find(text, "mypy bad.py")
     assert (one.file, one.line, one.severity) == ("bad.py", 5, "error")
     assert one.message.startswith("error: Incompatible return value type")
 
@@ -111,7 +111,7 @@ def test_mypy(tmp_path: Path, more: tuple[str, ...]) -> None:
 def test_pytest_tells_each_failure_at_its_line(tmp_path: Path, style: str) -> None:
     (tmp_path / "test_bad.py").write_text(TESTS)
     text = printed(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:seatrial", f"--tb={style}", ".")
-    found = problems.find(text, "pytest -q")
+    found = problem_matchers.find(text, "pytest -q")
     places = {(Path(one.file).name, one.line) for one in found}
     assert places >= {("test_bad.py", 9), ("test_bad.py", 5), ("test_bad.py", 18), ("test_bad.py", 23)}
     assert len(found) == 5
@@ -129,13 +129,13 @@ def test_pytest_without_tracebacks_names_the_tests(tmp_path: Path) -> None:
 def test_pytest_tells_a_file_that_cannot_be_collected_once(tmp_path: Path) -> None:
     (tmp_path / "test_import.py").write_text("import nothing_there\n")
     text = printed(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:seatrial", ".")
-    (one,) = problems.find(text, "pytest")
+    (one,) = problem_matchers.find(text, "pytest")
     assert (one.file, one.line) == ("test_import.py", 1)
     assert "No module named 'nothing_there'" in one.message
 
 
 def test_tsc_plain_and_pretty() -> None:
-    assert problems.find(TSC, "tsc") == [
+    assert problem_matchers.find(TSC, "tsc") == [
         Problem("src/worker.ts", 3, "error TS2322: Type 'string' is not assignable to type 'number'.", 7),
         Problem("src/other.ts", 10, "error TS2304: Cannot find name 'foo'.", 1),
     ]
@@ -180,16 +180,16 @@ def test_the_matcher_is_told_by_the_command_wherever_the_program_is() -> None:
 
 def test_of_an_output_without_places_the_last_lines_that_say_something_are_useful() -> None:
     text = "first\n\n=====\n\x1b[31msecond\x1b[0m\n----\nthird   \n\n"
-    assert problems.useful(text) == ["first", "second", "third"]
-    assert problems.useful(text, 1) == ["third"]
+    assert problem_matchers.useful(text) == ["first", "second", "third"]
+    assert problem_matchers.useful(text, 1) == ["third"]
 
 
-@pytest.mark.parametrize("name", problems.names())
+@pytest.mark.parametrize("name", problem_matchers.names())
 def test_no_output_breaks_a_matcher_or_takes_it_long(name: str) -> None:
     import time
 
     hard = ["a" * 50_000, "a/" * 20_000 + ":1", "(" * 20_000, "_" * 20_000, 'File "' + "x" * 20_000, "E " * 10_000,
             "FAILED " + "a" * 20_000, "Error" * 5_000, "\x00\ud800:1: x", "a.b:1: " + "x" * 50_000]  # fmt: skip
     begun = time.monotonic()
-    problems.find("\n".join(hard * 2), "", name)
+    problem_matchers.find("\n".join(hard * 2), "", name)
     assert time.monotonic() - begun < 5

@@ -378,7 +378,7 @@ class Fake:
         self.said.append("offered")
         return self.offers
 
-    async def moor_cluster(self) -> bool:
+    async def release_cluster(self) -> bool:
         return self.moors
 
     async def nodes(self) -> Sequence[Node]:

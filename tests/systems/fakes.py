@@ -16,8 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from seatrial import expressions
 from seatrial.errors import LinkDown, Overrun
-from seatrial.loading import expressions
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.spi import Finished, Powers, Readiness

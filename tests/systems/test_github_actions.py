@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from tests.systems.fakes import settings
 
+from seatrial import expressions
 from seatrial.errors import StepFailed
-from seatrial.links.forge import WorkflowRun
-from seatrial.loading import expressions
+from seatrial.links.forge.protocol import WorkflowRun
 from seatrial.systems.github_actions import planned
-from seatrial.systems.github_actions.book import Book
+from seatrial.systems.github_actions.deployment_history import DeploymentHistory
+from seatrial.systems.github_actions.existing_deployment import by_command, by_history
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings
-from seatrial.systems.github_actions.standing import by_command, by_history
 
 RECORD = {"forge": "github", "api_url": "https://ghe/api/v3", "repository": "acme/notes", "workflow": "deploy.yml"}
 
@@ -57,23 +57,23 @@ def test_an_output_that_is_not_there_or_no_address_is_the_workflows_fault(output
 
 
 def test_the_book_knows_runs_by_number_and_by_name_and_only_of_its_repository(tmp_path: Path) -> None:
-    book = Book(tmp_path)
-    assert book.trial_of(RECORD, WorkflowRun(id=1)) == ""
-    book.write({**RECORD, "correlation": "t1-abc", "run": 0}, "t1")
-    book.write({**RECORD, "correlation": "", "run": 77}, "t2")
+    history = DeploymentHistory(tmp_path)
+    assert history.trial_of(RECORD, WorkflowRun(id=1)) == ""
+    history.write({**RECORD, "correlation": "t1-abc", "run": 0}, "t1")
+    history.write({**RECORD, "correlation": "", "run": 77}, "t2")
     with (tmp_path / ".seatrial/history/deployments.jsonl").open("a") as file:
         file.write('{"api_url": "https://ghe/api')  # a crash cut this line
-    assert book.trial_of(RECORD, WorkflowRun(id=5, title="Deploy t1-abc")) == "t1"
-    assert book.trial_of(RECORD, WorkflowRun(id=77, title="Deploy")) == "t2"
-    assert book.trial_of(RECORD, WorkflowRun(id=7, title="Deploy t1-abcd")) == ""
-    assert book.trial_of({**RECORD, "repository": "acme/other"}, WorkflowRun(id=77)) == ""
-    assert book.trial_in(RECORD, "deployed by run 77") == "t2"
+    assert history.trial_of(RECORD, WorkflowRun(id=5, title="Deploy t1-abc")) == "t1"
+    assert history.trial_of(RECORD, WorkflowRun(id=77, title="Deploy")) == "t2"
+    assert history.trial_of(RECORD, WorkflowRun(id=7, title="Deploy t1-abcd")) == ""
+    assert history.trial_of({**RECORD, "repository": "acme/other"}, WorkflowRun(id=77)) == ""
+    assert history.trial_in(RECORD, "deployed by run 77") == "t2"
     assert "token" not in (tmp_path / ".seatrial/history/deployments.jsonl").read_text()
 
 
 @pytest.mark.parametrize("printed", ["", "\n", "null", "{}", "[]", '""'])
 def test_nothing_printed_is_nothing_that_stands(printed: str, tmp_path: Path) -> None:
-    assert by_command(printed, RECORD, Book(tmp_path)) is None
+    assert by_command(printed, RECORD, DeploymentHistory(tmp_path)) is None
 
 
 def test_what_stands_is_the_newest_deployment_that_was_not_torn_down(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_stands_is_the_newest_deployment_that_was_not_torn_down(tmp_path: P
                 return runs(deploys if workflow == "deploy.yml" else teardowns)
 
         forge: Any = Forge()
-        found = asyncio.run(by_history(forge, RECORD, "teardown.yml", Book(tmp_path)))
+        found = asyncio.run(by_history(forge, RECORD, "teardown.yml", DeploymentHistory(tmp_path)))
         return found.run.id if found is not None and found.run is not None else 0
 
     assert stands([], []) == 0

@@ -12,9 +12,9 @@ from tests.systems.fakes import Bare, FakeContext, settings, until
 
 from seatrial.errors import CannotTell, LinkRefused, UsageError
 from seatrial.model.cluster import Measured, PowerState
-from seatrial.systems.process_settings import ProcessSettings
-from seatrial.systems.processes import Processes
-from seatrial.systems.sample import SAMPLE
+from seatrial.systems.processes.sample import SAMPLE
+from seatrial.systems.processes.settings import ProcessSettings
+from seatrial.systems.processes.system import Processes
 
 LEADER: Any = SAMPLE["leader"]
 
@@ -261,7 +261,7 @@ def test_an_unknown_name_in_a_template_is_named_with_what_is_known(make):
 
 
 def test_without_services_of_the_provider_the_link_starts_stops_and_restarts_the_service(tmp_path):
-    from seatrial.systems import link_service
+    from seatrial.systems.processes import link_service
 
     async def scenario():
         system: Any = Processes(settings(ProcessSettings, SAMPLE), tmp_path)

@@ -14,20 +14,20 @@ import pytest
 from tests.acceptance.github_project import DEADLINES, FILES, REPOSITORY, SILENT, TEARDOWN, scripted
 
 from seatrial.errors import CannotTell, LeftBehind, StepFailed
-from seatrial.links.forge import Absent, Denied, Rejected, WorkflowRun
-from seatrial.links.github import GitHub
-from seatrial.links.workflow_runs.following import record_of, started
-from seatrial.links.workflow_runs.order import Order, RunDeadlines
-from seatrial.links.workflow_runs.place import Place
-from seatrial.links.workflow_runs.starting import ready
-from seatrial.links.workflow_runs.watching import until_over
+from seatrial.links.forge.github import GitHub
+from seatrial.links.forge.protocol import Absent, Denied, Rejected, WorkflowRun
+from seatrial.links.forge.runs.dispatch import ready
+from seatrial.links.forge.runs.following import record_of, started
+from seatrial.links.forge.runs.order import Order, RunDeadlines
+from seatrial.links.forge.runs.polling import until_over
+from seatrial.links.forge.runs.repository import Place
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.book import Book
+from seatrial.systems.github_actions.deployment_history import DeploymentHistory
+from seatrial.systems.github_actions.existing_deployment import by_history
 from seatrial.systems.github_actions.machines import _named
-from seatrial.systems.github_actions.standing import by_history
 from seatrial.systems.github_actions.teardown import take_away
-from seatrial.testing.github import Answers, Fails, GitHubServer, RunsForEver
-from seatrial.testing.github.records import RunRecord
+from seatrial_stand_ins.github import Answers, Fails, GitHubServer, RunsForEver
+from seatrial_stand_ins.github.records import RunRecord
 
 T = TypeVar("T")
 TRIAL = "t0123456789ab"
@@ -186,8 +186,8 @@ def test_a_run_of_ours_is_known_by_its_age_though_our_clock_is_another(
     monkeypatch.setattr("tests.systems.test_taking_away.REPOSITORY", repository)
     told = record(server, tmp_path)
     late = SimpleNamespace(time=lambda: time.time() - 3600)  # an hour behind the server's
-    monkeypatch.setattr("seatrial.links.workflow_runs.following.time", late)
-    monkeypatch.setattr("seatrial.links.github.api.time", late)
+    monkeypatch.setattr("seatrial.links.forge.runs.following.time", late)
+    monkeypatch.setattr("seatrial.links.forge.github.api.time", late)
     begun(server, told)
     told["run"] = 0  # killed before it was written down
     torn_down(server, {**told, "looked": True})
@@ -226,7 +226,7 @@ def history(server: GitHubServer, folder: Path) -> WorkflowRun | None:
     told = record(server, folder)
 
     async def looking(forge: GitHub) -> WorkflowRun | None:
-        found = await by_history(forge, told, "teardown.yml", Book(folder))
+        found = await by_history(forge, told, "teardown.yml", DeploymentHistory(folder))
         return found.run if found else None
 
     return with_forge(server, looking)
@@ -245,8 +245,8 @@ def test_a_deployment_that_was_run_again_after_its_teardown_stands(server: GitHu
 def test_a_deployment_stands_behind_a_hundred_that_failed(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.links.github.actions.PAGE", 3)
-    monkeypatch.setattr("seatrial.systems.github_actions.standing.MANY", 3)
+    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGE", 3)
+    monkeypatch.setattr("seatrial.systems.github_actions.existing_deployment.MANY", 3)
     monkeypatch.setattr(GitHub.runs, "__kwdefaults__", {**(GitHub.runs.__kwdefaults__ or {}), "most": 3})
     run = over(server, actor="grace")
     for _ in range(4):
@@ -260,8 +260,8 @@ def test_a_deployment_stands_behind_a_hundred_that_failed(
 def test_a_list_that_the_server_cuts_is_not_taken_for_the_whole(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.links.github.actions.PAGE", 2)
-    monkeypatch.setattr("seatrial.links.github.actions.PAGES", 2)
+    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGE", 2)
+    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGES", 2)
     runs = [over(server) for _ in range(5)]
 
     async def asked(forge: GitHub) -> int:

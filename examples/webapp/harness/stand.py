@@ -21,10 +21,10 @@ from types import TracebackType
 
 from seatrial.errors import SeatrialError
 from seatrial.links.containers import Engine
-from seatrial.links.engines import find
-from seatrial.testing.cloudstack import CloudStackServer, PodmanMachines
-from seatrial.testing.github import GitHubServer
-from seatrial.testing.github.runner import WorkflowRunner
+from seatrial.links.containers.engines import find
+from seatrial_stand_ins.cloudstack import CloudStackServer, PodmanMachines
+from seatrial_stand_ins.github import GitHubServer
+from seatrial_stand_ins.github.runner import WorkflowRunner
 
 HERE = Path(__file__).resolve().parent
 APP = HERE.parent

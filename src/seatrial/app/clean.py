@@ -16,7 +16,7 @@ from seatrial.engine.cleanup import Owners, Swept, listed, sweep, sweep_found
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger, living
-from seatrial.engine.suite import told
+from seatrial.engine.trial_runner import told
 from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
 from seatrial.model.resource import Resource
@@ -84,7 +84,7 @@ async def clean(options: CleanOptions) -> Cleaned:
         except Exception as error:  # noqa: BLE001  what is wrong with one run must not keep the others standing
             told = f"it cannot be cleaned up: {type(error).__name__}: {error}"
             cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": told})
-    from seatrial.app.strays import give_back_strays
+    from seatrial.app.orphans import give_back_strays
 
     strays = await give_back_strays(project, only=options.run, dry_run=options.dry_run)
     cleaned.found += strays.found

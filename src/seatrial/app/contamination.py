@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from seatrial.app.orphans import Stray, ledger_of
 from seatrial.app.project import Project
-from seatrial.app.strays import Stray, ledger_of
 from seatrial.engine.cleanup import Owners, listed
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import living

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Any
 from seatrial.app.project import Project, find
 from seatrial.app.run import RunOptions, RunReport, run_plan
 from seatrial.errors import DocumentError, UsageError
-from seatrial.links.caches import cache_folder
-from seatrial.links.project import SETTINGS
+from seatrial.links.paths import SETTINGS, cache_folder
 from seatrial.model.scenario import StepPlan
-from seatrial.pipeline.cache import Cache
-from seatrial.pipeline.cache.tree import Tree
-from seatrial.pipeline.compile import Wishes, compile_pipeline, name_of
-from seatrial.pipeline.document import Check, Pipeline
-from seatrial.pipeline.executors.shelf import Limits
-from seatrial.pipeline.reading import KEY, Read, read_pipeline
-from seatrial.pipeline.secrets import secrets_of
-from seatrial.pipeline.selection import Selection, narrowed
+from seatrial.preflight.cache import Cache
+from seatrial.preflight.cache.tree import Tree
+from seatrial.preflight.compilation import Wishes, compile_pipeline, name_of
+from seatrial.preflight.document import Check, Pipeline
+from seatrial.preflight.executors.image_store import Limits
+from seatrial.preflight.parsing import KEY, Read, read_pipeline
+from seatrial.preflight.secrets import secrets_of
+from seatrial.preflight.selection import Selection, narrowed
 
 if TYPE_CHECKING:
-    from seatrial.pipeline.affected import Changed
+    from seatrial.preflight.affected import Changed
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 """What a pipeline is called where nobody says otherwise."""
@@ -35,6 +34,7 @@ NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 FACES: Mapping[str, str] = {
     "plain": "preflight",
     "live": "preflight_live",
+    "github": "preflight_github",
     "json": "preflight_json",
     "compact": "compact",
 }
@@ -97,7 +97,7 @@ def _images(project: Project) -> Limits:
 async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cache:
     """The user's cache, which runs of all projects share; UsageError when inputs cannot be traced here."""
     if options.trace_inputs:
-        from seatrial.pipeline.cache.trace import ready
+        from seatrial.preflight.cache.trace import ready
 
         await ready()
     off, folder = "" if options.cache else "the cache is off", Path()
@@ -120,8 +120,8 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
     """The checks that the changes can affect, each with why; None when that was not asked."""
     if not options.changed_since:
         return None
-    from seatrial.links.git import changes_since
-    from seatrial.pipeline.affected import Changed, affected
+    from seatrial.links.git.changes import changes_since
+    from seatrial.preflight.affected import Changed, affected
 
     source = Path(os.path.realpath(read.source))
     found = await changes_since(source, options.changed_since)
@@ -235,7 +235,7 @@ def _needing(needs: Sequence[str]) -> str:
 
 def is_pipeline(path: Path) -> bool:
     """Whether a document is a pipeline; one that cannot be read is none."""
-    from seatrial.loading.document import read
+    from seatrial.loading.read.document import read
 
     try:
         # Reading a large document twice is not for nothing: most have no such word in them.

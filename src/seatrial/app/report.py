@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seatrial.app.project import find
@@ -50,7 +50,15 @@ def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
 
     if name not in FILES:
         raise UsageError(f"no report format {name!r}: {nearest(name, FILES)}")
+    if name == "github" and of_pipeline(events):
+        name = "preflight_github"
     return render(name, events, Fold(live=live))
+
+
+def of_pipeline(events: Iterable[Event]) -> bool:
+    """Whether a run is a pipeline's: its one suite is a step `stages`."""
+    planned = (event.data.get("steps") for event in events if event.kind == "suite_planned")
+    return any(isinstance(steps, list) and steps and steps[0]["type"] == "stages" for steps in planned)
 
 
 def events_of(folder: Path) -> list[Event]:

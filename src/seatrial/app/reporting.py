@@ -60,7 +60,7 @@ def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     if wanted == "github" or (wanted == "auto" and in_actions):
         yield "annotations", sys.stdout
         if os.environ.get("GITHUB_STEP_SUMMARY"):
-            yield "github", Path(os.environ["GITHUB_STEP_SUMMARY"])
+            yield faces.get("github", "github"), Path(os.environ["GITHUB_STEP_SUMMARY"])
 
 
 def _repository() -> dict[str, str]:

@@ -21,7 +21,7 @@ from seatrial.engine.ids import new_run_id
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
-from seatrial.engine.suite import Flotilla
+from seatrial.engine.scheduler import SuiteScheduler
 from seatrial.engine.trial import Run
 from seatrial.errors import NothingSelected, UsageError, nearest
 from seatrial.model.fold import Fold
@@ -110,8 +110,8 @@ def plan_documents(
     registry: Registry | None = None,
 ) -> Plan:
     """Read, check and select; nothing is started. DocumentError has every problem of every file."""
-    from seatrial.loading.compile import compile_documents
-    from seatrial.systems.sample import SAMPLE
+    from seatrial.loading.compilation import compile_documents
+    from seatrial.systems.processes.sample import SAMPLE
 
     project = project or find(options.project)
     registry = registry or project.registry(options.plugins)
@@ -225,10 +225,10 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal.emit("run_started", "", _started(plan, project, options))
         for warning in (*plan.warnings, *dead):
             journal.emit("log", "", {"level": "warning", "text": warning})
-        flotilla = Flotilla(run, plan, fail_fast=options.fail_fast)
+        flotilla = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
         with _signals(run) as caught:
             try:
-                await flotilla.sail()
+                await flotilla.run()
                 await _look_around(project, run, plan)
             except asyncio.CancelledError:
                 if not caught:
@@ -340,12 +340,12 @@ class _Expressions:
     """The engine's door to the expressions of documents; what is behind it is imported when it is first used."""
 
     def bind(self, value: Any, names: Any) -> Any:
-        from seatrial.loading.expressions import bind
+        from seatrial.expressions import bind
 
         return bind(value, names)
 
     def evaluate(self, expression: str, names: Any) -> object:
-        from seatrial.loading.expressions import evaluate
+        from seatrial.expressions import evaluate
 
         return evaluate(expression, names)
 

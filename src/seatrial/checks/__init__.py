@@ -15,4 +15,13 @@ ALIASES: dict[str, str] = {
     "database_down": "database",
 }
 # The first three hold families, whose checks are found by ALIASES.
-PARTS: tuple[str, ...] = ("cluster", "nodes", "database", "each", "content", "inside", "sizes", "clouds")
+PARTS: tuple[str, ...] = (
+    "cluster",
+    "nodes",
+    "database",
+    "per_node",
+    "content",
+    "in_node",
+    "sizes",
+    "cloudstack_account",
+)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks import clouds
+from seatrial.checks import cloudstack_account
 from seatrial.errors import nearest
 from seatrial.links.cloudstack import Cloud
 from seatrial.model.result import Observation, failed, passed
@@ -34,15 +34,15 @@ LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 class CloudstackLeft:
     """Nothing of these names or tags is there, nor what other checks have looked at: `cloudstack_left:notes-*`."""
 
-    name: str | tuple[str, ...] = field(default=(), metadata={"doc": clouds.NAME})
-    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": f"{clouds.TAGS}, all of them."})
+    name: str | tuple[str, ...] = field(default=(), metadata={"doc": cloudstack_account.NAME})
+    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": f"{cloudstack_account.TAGS}, all of them."})
     kinds: tuple[str, ...] = field(
         default=tuple(LISTS), metadata={"doc": f"What is looked for: a list of {', '.join(LISTS)}."}
     )
     allow: str | tuple[str, ...] = field(
         default=(), metadata={"doc": "Names, or patterns, of what may stay: a network that is everybody's."}
     )
-    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -61,8 +61,8 @@ class CloudstackLeft:
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; a list that cannot be read is unknown."""
-        cloud = await clouds.account(ctx, self.profile)
-        known = clouds.seen(ctx)
+        cloud = await cloudstack_account.account(ctx, self.profile)
+        known = cloudstack_account.seen(ctx)
         found = await asyncio.gather(*(self._left(cloud, kind, known.get(kind, {})) for kind in self.kinds))
         left = {kind: names for kind, names in zip(self.kinds, found, strict=True) if names}
         if not left:
@@ -74,19 +74,21 @@ class CloudstackLeft:
         command, key, names = LISTS[kind]
         told = []
         for one in await cloud.list(command, key):
-            if one.get("state") in clouds.GONE or clouds.matches(one, clouds.listed(self.allow), *names):
+            if one.get("state") in cloudstack_account.GONE or cloudstack_account.matches(
+                one, cloudstack_account.listed(self.allow), *names
+            ):
                 continue
             if str(one.get("id")) in known or self._meant(one, names):
                 told.append(_told(one))
         return sorted(told)
 
-    def _meant(self, one: clouds.Thing, names: tuple[str, ...]) -> bool:
-        patterns = clouds.listed(self.name)
-        by_name = bool(patterns) and clouds.matches(one, patterns, *names)
-        return by_name or (bool(self.tags) and clouds.tagged(one, self.tags))
+    def _meant(self, one: cloudstack_account.Thing, names: tuple[str, ...]) -> bool:
+        patterns = cloudstack_account.listed(self.name)
+        by_name = bool(patterns) and cloudstack_account.matches(one, patterns, *names)
+        return by_name or (bool(self.tags) and cloudstack_account.tagged(one, self.tags))
 
 
-def _told(one: clouds.Thing) -> str:
+def _told(one: cloudstack_account.Thing) -> str:
     name = str(one.get("name") or one.get("ipaddress") or one.get("id"))
     more = [str(one[key]) for key in ("state", "vmname", "virtualmachinename") if one.get(key)]
     return f"{name} ({', '.join(more)})" if more else name

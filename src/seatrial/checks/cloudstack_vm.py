@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks import clouds
+from seatrial.checks import cloudstack_account
 from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
@@ -21,7 +21,7 @@ class CloudstackVM:
     """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
 
     on: str = field(default="", metadata={"doc": "The machines of these nodes; of all, where no name is said."})
-    name: str | tuple[str, ...] = field(default=(), metadata={"doc": clouds.NAME})
+    name: str | tuple[str, ...] = field(default=(), metadata={"doc": cloudstack_account.NAME})
     tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
     count: int | None = field(default=None, metadata={"doc": "How many there must be; else one at least."})
     state: str = field(default="Running", metadata={"doc": "CloudStack's word: `Running`, `Stopped`."})
@@ -33,7 +33,7 @@ class CloudstackVM:
     )
     cpus: int | None = field(default=None, metadata={"doc": "How many processors it has."})
     memory: Size | None = field(default=None, metadata={"doc": f"How much memory it has; {ALLOWED}."})
-    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -54,12 +54,12 @@ class CloudstackVM:
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once, at all of them."""
-        cloud = await clouds.account(ctx, self.profile)
-        found = await clouds.machines(ctx, cloud, on=self.on, name=clouds.listed(self.name))
-        clouds.remember(ctx, "machine", found)
+        cloud = await cloudstack_account.account(ctx, self.profile)
+        found = await cloudstack_account.machines(ctx, cloud, on=self.on, name=cloudstack_account.listed(self.name))
+        cloudstack_account.remember(ctx, "machine", found)
         for machine in found:
             disks = await cloud.list("listVolumes", "volume", virtualmachineid=machine["id"])
-            clouds.remember(ctx, "volume", disks)
+            cloudstack_account.remember(ctx, "volume", disks)
         expected = self._expected()
         seen = {str(one.get("name")): self._shown(one) for one in found}
         if len(found) != self.count if self.count is not None else not found:
@@ -75,17 +75,17 @@ class CloudstackVM:
         return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
     @staticmethod
-    def _shown(one: clouds.Thing) -> dict[str, object]:
+    def _shown(one: cloudstack_account.Thing) -> dict[str, object]:
         return {
             "state": one.get("state"),
             "offering": one.get("serviceofferingname"),
             "template": one.get("templatename"),
             "zone": one.get("zonename"),
             "network": [card.get("networkname") for card in one.get("nic") or ()],
-            "tags": clouds.tags_of(one),
+            "tags": cloudstack_account.tags_of(one),
         }
 
-    def _wrong(self, one: clouds.Thing) -> Iterable[str]:
+    def _wrong(self, one: cloudstack_account.Thing) -> Iterable[str]:
         if self.state and one.get("state") != self.state:
             yield f"it is {one.get('state')}, expected {self.state}"
         for what, key in (("offering", "serviceoffering"), ("template", "template"), ("zone", "zone")):
@@ -94,7 +94,7 @@ class CloudstackVM:
                 yield f"its {what} is {one.get(f'{key}name')}, expected {wanted}"
         cards = list(one.get("nic") or ())
         on = {str(card.get(key)) for card in cards for key in ("networkname", "networkid")}
-        for wanted in clouds.listed(self.network):
+        for wanted in cloudstack_account.listed(self.network):
             if wanted not in on:
                 there = ", ".join(str(card.get("networkname")) for card in cards) or "none"
                 yield f"it is not on the network {wanted}, but on {there}"
@@ -102,7 +102,7 @@ class CloudstackVM:
             yield f"it has {one.get('cpunumber')} processors, expected {self.cpus}"
         if self.memory is not None and int(one.get("memory") or 0) * MIB != bytes_of(self.memory):
             yield f"it has {one.get('memory')} MiB of memory, expected {self.memory}"
-        own = clouds.tags_of(one)
+        own = cloudstack_account.tags_of(one)
         for key, value in self.tags.items():
             if own.get(key) != str(value):
                 yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seatrial.checks import clouds
+from seatrial.checks import cloudstack_account
 from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
@@ -33,7 +33,7 @@ class CloudstackVolume:
     offering: str = field(default="", metadata={"doc": "The name or identifier of the disk offering."})
     attached: bool = field(default=True, metadata={"doc": "Whether it must be attached to a machine."})
     tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
-    profile: str = field(default="", metadata={"doc": clouds.PROFILE})
+    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -55,22 +55,26 @@ class CloudstackVolume:
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once, at all of them."""
-        cloud = await clouds.account(ctx, self.profile)
-        found: list[clouds.Thing] = [*await cloud.list("listVolumes", "volume")]
+        cloud = await cloudstack_account.account(ctx, self.profile)
+        found: list[cloudstack_account.Thing] = [*await cloud.list("listVolumes", "volume")]
         kind = KINDS.get(self.kind)
-        found = [one for one in found if one.get("state") not in clouds.GONE and (not kind or one.get("type") == kind)]
-        names, groups = clouds.listed(self.name), dict[str, list[clouds.Thing]]()
+        found = [
+            one
+            for one in found
+            if one.get("state") not in cloudstack_account.GONE and (not kind or one.get("type") == kind)
+        ]
+        names, groups = cloudstack_account.listed(self.name), dict[str, list[cloudstack_account.Thing]]()
         if names:
-            groups["of this name"] = [one for one in found if clouds.matches(one, names, "name")]
+            groups["of this name"] = [one for one in found if cloudstack_account.matches(one, names, "name")]
         else:
-            chosen = clouds.listed(self.machine)
-            for machine in await clouds.machines(ctx, cloud, on=self.on, name=chosen):
+            chosen = cloudstack_account.listed(self.machine)
+            for machine in await cloudstack_account.machines(ctx, cloud, on=self.on, name=chosen):
                 own = [one for one in found if one.get("virtualmachineid") == machine["id"]]
                 groups[f"of {machine.get('name')}"] = own
-        clouds.remember(ctx, "volume", (one for group in groups.values() for one in group))
+        cloudstack_account.remember(ctx, "volume", (one for group in groups.values() for one in group))
         return self._judged(groups)
 
-    def _judged(self, groups: Mapping[str, list[clouds.Thing]]) -> Observation:
+    def _judged(self, groups: Mapping[str, list[cloudstack_account.Thing]]) -> Observation:
         keys = ("count", "size", "at_least", "offering", "tags")
         expected = {key: getattr(self, key) for key in keys if getattr(self, key) not in (None, "", {})}
         shown = {where: [_shown(one) for one in group] for where, group in groups.items()}
@@ -82,7 +86,7 @@ class CloudstackVolume:
             wrong += [f"{one.get('name')} {where}: {why}" for one in group for why in self._wrong(one)]
         return failed(shown, expected, "; ".join(wrong)) if wrong else passed(shown, expected)
 
-    def _wrong(self, one: clouds.Thing) -> Iterable[str]:
+    def _wrong(self, one: cloudstack_account.Thing) -> Iterable[str]:
         size = int(one.get("size") or 0)
         if self.size is not None and size != bytes_of(self.size):
             yield f"it has {size} bytes, expected {self.size} ({bytes_of(self.size)} bytes)"
@@ -92,12 +96,12 @@ class CloudstackVolume:
             yield f"its offering is {one.get('diskofferingname')}, expected {self.offering}"
         if bool(one.get("virtualmachineid")) is not self.attached:
             yield "it is attached to no machine" if self.attached else f"it is attached to {one.get('vmname')}"
-        own = clouds.tags_of(one)
+        own = cloudstack_account.tags_of(one)
         for key, value in self.tags.items():
             if own.get(key) != str(value):
                 yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
 
 
-def _shown(one: clouds.Thing) -> dict[str, object]:
+def _shown(one: cloudstack_account.Thing) -> dict[str, object]:
     told = {"name": one.get("name"), "size": one.get("size"), "type": one.get("type"), "machine": one.get("vmname")}
-    return {**told, "offering": one.get("diskofferingname"), "tags": clouds.tags_of(one)}
+    return {**told, "offering": one.get("diskofferingname"), "tags": cloudstack_account.tags_of(one)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.checks.content import held, holds, shown
-from seatrial.checks.each import choose, look_at
+from seatrial.checks.per_node import choose, look_at
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression
@@ -73,7 +73,7 @@ class Command:
 
     async def _on_host(self, ctx: Context) -> Observation:
         from seatrial.links.process import words
-        from seatrial.links.spawned import spawn
+        from seatrial.links.process.spawned import spawn
 
         try:
             done = await spawn(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.checks.in_node import ON, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, worst

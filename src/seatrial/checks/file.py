@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seatrial.checks.content import held, words
-from seatrial.checks.each import choose, look_at
+from seatrial.checks.per_node import choose, look_at
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks.content import words
-from seatrial.checks.inside import ON, on_each, shell, targeted
+from seatrial.checks.in_node import ON, on_each, shell, targeted
 from seatrial.checks.sizes import ALLOWED, LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seatrial.checks.each import DESTROYED, choose, combined, look_at
+from seatrial.checks.per_node import DESTROYED, choose, combined, look_at
 from seatrial.model.cluster import Measured, NodeHealth, PowerState, Reading
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown

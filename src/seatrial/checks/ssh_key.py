@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seatrial.checks.inside import ON, on_each
+from seatrial.checks.in_node import ON, on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if ours:
         # Imports and plans make many objects and hardly a cycle: the collector looks seldom (measured: 8 ms of 170).
         gc.set_threshold(20_000, 20, 20)
-    from seatrial.cli.faults import guarded
+    from seatrial.cli.errors import guarded
 
     as_json = words[:1] != ["report"] and "--format json" in " ".join(words).replace("=", " ")
     code = guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)

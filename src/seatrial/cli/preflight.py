@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, Parser, one_of, positive
-from seatrial.cli.running import assignment
+from seatrial.cli.run import assignment
 
 FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
 
@@ -88,7 +88,7 @@ def preflight(arguments: Arguments) -> int:
     if arguments.list:
         return show(options)
     if arguments.watch:
-        from seatrial.app.watching import main as watch
+        from seatrial.app.preflight_watch import main as watch
 
         return watch(options)
     return main(options)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from seatrial.engine import mooring
+from seatrial.engine import cluster_reuse
 from seatrial.engine import poll as polling
-from seatrial.engine.selecting import matching
+from seatrial.engine.node_selection import matching
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
 from seatrial.model.cluster import PowerState
@@ -267,21 +267,21 @@ class TrialContext:
 
     async def destroy_node(self, node: Node) -> None:
         await self.forget_link(node)
-        if trial := mooring.whose(self, self._trial, node):
+        if trial := cluster_reuse.whose(self, self._trial, node):
             await self._give_back("node", f"{trial}-{node.name}", trial)
-        self.emit("node", node=node.name, state="destroyed" if trial else "moored")
+        self.emit("node", node=node.name, state="destroyed" if trial else "parked")
 
     async def reuse_cluster(self) -> str:
-        return await mooring.bring_back(self, self._trial)
+        return await cluster_reuse.bring_back(self, self._trial)
 
     async def drop_cluster(self, why: str) -> None:
-        await mooring.drop(self, self._trial, why)
+        await cluster_reuse.drop(self, self._trial, why)
 
     async def offer_cluster(self) -> bool:
-        return await mooring.offer(self, self._trial)
+        return await cluster_reuse.offer(self, self._trial)
 
-    async def moor_cluster(self) -> bool:
-        return await mooring.moor(self, self._trial)
+    async def release_cluster(self) -> bool:
+        return await cluster_reuse.release(self, self._trial)
 
     def labels(self) -> Mapping[str, str]:
         return self._trial.labels

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seatrial.engine.cleanup import Owners
+from seatrial.engine.cluster_pool import Pool
 from seatrial.engine.ids import fitted
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
-from seatrial.engine.reuse import Pool
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Source, Suite
 from seatrial.registry import Registry

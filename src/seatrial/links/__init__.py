@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Clients of the outside world, one module or package for each."""

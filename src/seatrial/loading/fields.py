@@ -8,9 +8,9 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any
 
+from seatrial import expressions
 from seatrial.errors import UsageError, nearest
-from seatrial.loading import expressions
-from seatrial.loading.document import Place
+from seatrial.loading.read.document import Place
 from seatrial.loading.shapes import Children, Formula, Many, Named, Nested, Observed, OneOf, Shape, Site, shape_of
 from seatrial.model.scenario import CheckPlan, StepPlan
 

@@ -81,7 +81,7 @@ def unmet(
 
 
 def _without_libvirt(uri: str, provider: str) -> str:
-    from seatrial.links.libvirt_presence import why_absent
+    from seatrial.links.libvirt.presence import why_absent
 
     why = why_absent(uri, ours=provider == "libvirt")
     return f"libvirt is not available here: {why}" if why else ""

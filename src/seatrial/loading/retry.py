@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.errors import nearest
-from seatrial.loading.document import Place
+from seatrial.loading.read.document import Place
 from seatrial.loading.shapes import Site, shown
 from seatrial.model.scenario import Retry
 from seatrial.model.values import duration

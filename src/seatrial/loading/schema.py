@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seatrial.loading.compose import ENTRY, TOP
 from seatrial.loading.fields import Field, described
-from seatrial.loading.levels import KEYS
+from seatrial.loading.merge.compose import ENTRY, TOP
+from seatrial.loading.merge.levels import KEYS
 from seatrial.loading.requirements import KNOWN, LISTS, SIZES
+from seatrial.loading.resolve.workflow import CHECK_KEYS, STEP_KEYS
 from seatrial.loading.retry import BACKOFF
 from seatrial.loading.settings import DEADLINES
 from seatrial.loading.shapes import Schema
-from seatrial.loading.workflow import CHECK_KEYS, STEP_KEYS
 from seatrial.registry import RESERVED, Registry
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

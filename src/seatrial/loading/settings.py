@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, nearest
-from seatrial.loading.document import Place, Position, read_bytes
+from seatrial.loading.read.document import Place, Position, read_bytes
 from seatrial.loading.shapes import (
     NUMBER,
     TEXT,
@@ -115,9 +115,9 @@ class Settings:
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
         """Where in the settings file a value stands."""
-        from seatrial.loading import toml_text
+        from seatrial.loading.read import toml
 
-        return toml_text.locate(self.text, place, key=key)
+        return toml.locate(self.text, place, key=key)
 
     def with_flags(self, flags: Mapping[str, object]) -> Settings:
         """The same, with values from the command line over all others; DocumentError for one that cannot be."""
@@ -162,7 +162,7 @@ def _from_text(name: str, text: str) -> Any:
 def _from_file(folder: Path, start: Path, site: _Site) -> Settings:
     import tomllib
 
-    from seatrial.loading import toml_text
+    from seatrial.loading.read import toml
 
     path = folder / FILE
     try:
@@ -177,20 +177,20 @@ def _from_file(folder: Path, start: Path, site: _Site) -> Settings:
         line = raw[: error.start].count(b"\n") + 1
         raise DocumentError([Problem(shown, line, 1, "the file is not valid UTF-8", "save it as UTF-8")]) from None
     except tomllib.TOMLDecodeError as error:
-        at, why = toml_text.syntax(error)
+        at, why = toml.syntax(error)
         raise DocumentError([Problem(shown, *at, f"this is no TOML: {why}")]) from None
 
     def where(place: Place, key: bool) -> tuple[str, int, int]:
-        return shown, *toml_text.locate(text, place, key=key)
+        return shown, *toml.locate(text, place, key=key)
 
     held: dict[str, Setting] = {}
     for name, value in data.items():
         if name not in KEYS:
-            at = toml_text.locate(text, (name,), key=True)
+            at = toml.locate(text, (name,), key=True)
             site.problems.append(Problem(shown, *at, f"unknown setting {name!r}", nearest(name, KEYS)))
             continue
 
-        line = toml_text.locate(text, (name,), key=True)[0]
+        line = toml.locate(text, (name,), key=True)[0]
         held[name] = Setting(name, _read(name, value, site, where), f"{shown}:{line}")
     return Settings(folder=folder, file=shown, text=text, held=held)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seatrial.errors import UsageError, nearest
-from seatrial.loading.document import Place
-from seatrial.loading.expressions import strip, templated
+from seatrial.expressions import strip, templated
+from seatrial.loading.read.document import Place
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.model.values import Argv, Duration, Expression, duration
 

@@ -8,24 +8,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError
-from seatrial.loading import expressions, matrix
-from seatrial.loading.compose import Draft, split
-from seatrial.loading.document import Place
-from seatrial.loading.fits import hold, reuse_of, sized
-from seatrial.loading.levels import Level, LevelSite, Merged, merge, read_exclusive
-from seatrial.loading.problems import Located, Problems
+from seatrial.loading.merge import matrix
+from seatrial.loading.merge.compose import Draft, split
+from seatrial.loading.merge.levels import Level, LevelSite, Merged, merge, read_exclusive
+from seatrial.loading.read.document import Place
+from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import foreign, unmet, wrong
+from seatrial.loading.resolve.system import plan_system
+from seatrial.loading.resolve.validation import hold, reuse_of, sized
+from seatrial.loading.resolve.workflow import Kinds, Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.shapes import shown
-from seatrial.loading.system import plan_system
-from seatrial.loading.workflow import Kinds, Workflow
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.registry import Registry
 
 
 @dataclass(slots=True)
-class Shop:
+class CompilationContext:
     """What all suites of an invocation are made with."""
 
     registry: Registry
@@ -79,35 +80,39 @@ class _SettingsFile:
         return self.settings.locate
 
 
-def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
+def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     """All suites of a draft (a matrix makes several); none when it was not selected or is wrong."""
-    merged = merge([*shop.base, *draft.levels])
+    merged = merge([*compilation.base, *draft.levels])
     merged.home = draft.home
-    shop.homes[draft.home[0].file] = draft.home[0]
+    compilation.homes[draft.home[0].file] = draft.home[0]
     own = merged.get("provider") or "local"
-    shop.named.add(own)
-    if shop.providers and own not in shop.providers:
+    compilation.named.add(own)
+    if compilation.providers and own not in compilation.providers:
         return
-    provider = _provider(shop, own, merged) if not shop.on else shop.checked[("provider", shop.on)]
-    before = shop.problems.count
-    parameters, requirements = _parameters(shop, draft, merged, own)
-    parameters = _filled(shop, merged, "parameters", parameters, shop.on or own)
-    variables = {**(merged.get("vars") or {}), **_plain_overrides(shop.overrides)}
-    variables = _filled(shop, merged, "vars", variables, shop.on or own)
-    system = plan_system(shop, merged)
+    provider = (
+        _provider(compilation, own, merged) if not compilation.on else compilation.checked[("provider", compilation.on)]
+    )
+    before = compilation.problems.count
+    parameters, requirements = _parameters(compilation, draft, merged, own)
+    parameters = _filled(compilation, merged, "parameters", parameters, compilation.on or own)
+    variables = {**(merged.get("vars") or {}), **_plain_overrides(compilation.overrides)}
+    variables = _filled(compilation, merged, "vars", variables, compilation.on or own)
+    system = plan_system(compilation, merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
     try:
         rows = matrix.expand(parameters, merged.get("combinations") or "full")
     except ValueError as error:
-        _at(shop, merged, "parameters", message=str(error))
+        _at(compilation, merged, "parameters", message=str(error))
         rows = []
-    scope = expressions.Scope(variables=set(variables), parameters=frozenset(parameters), environment=shop.environ)
-    workflow = Workflow(shop.kinds, shop.problems, draft.document, scope)
+    scope = expressions.Scope(
+        variables=set(variables), parameters=frozenset(parameters), environment=compilation.environ
+    )
+    workflow = Workflow(compilation.kinds, compilation.problems, draft.document, scope)
     compiled = workflow.compile(draft.steps, draft.steps_place)
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
         _at(
-            shop,
+            compilation,
             merged,
             "name",
             message=f"{shown(draft.name)} is no name of a suite",
@@ -115,14 +120,14 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
         )
     if system is None or provider is None:
         return
-    moot = bool(shop.on) and shop.on != own
-    reuse = reuse_of(merged, shop.problems, provider, system, on=shop.on if moot else "")
+    moot = bool(compilation.on) and compilation.on != own
+    reuse = reuse_of(merged, compilation.problems, provider, system, on=compilation.on if moot else "")
     for row in rows:
         suite = Suite(
-            test_id=f"{shop.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
+            test_id=f"{compilation.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
             name=draft.name + matrix.suffix(row, parameters),
-            provider=shop.on or own,
-            provider_settings=(shop.settings.value("providers") or {}).get(shop.on or own, {}),
+            provider=compilation.on or own,
+            provider_settings=(compilation.settings.value("providers") or {}).get(compilation.on or own, {}),
             description=merged.get("description") or "",
             parameters={**parameters, **row},
             requirements=requirements,
@@ -142,54 +147,71 @@ def make(shop: Shop, draft: Draft) -> Iterator[Suite]:
             secrets=tuple(sorted({*scope.secrets, *system.secrets})),
             skip=unmet(
                 requirements,
-                shop.environ,
-                provider=shop.on or own,
-                settings=shop.settings.value("providers"),
+                compilation.environ,
+                provider=compilation.on or own,
+                settings=compilation.settings.value("providers"),
             ),
         )
-        suite = sized(suite, shop.problems, merged, moot=moot)
-        hold(suite, shop.problems, merged, draft.document, compiled, provider)
-        if shop.problems.count == before:
+        suite = sized(suite, compilation.problems, merged, moot=moot)
+        hold(suite, compilation.problems, merged, draft.document, compiled, provider)
+        if compilation.problems.count == before:
             yield suite
     if not moot and merged.get("max_concurrent_nodes") is not None:
-        shop.limits.append((merged.get("max_concurrent_nodes"), *merged.where("max_concurrent_nodes")))
+        compilation.limits.append((merged.get("max_concurrent_nodes"), *merged.where("max_concurrent_nodes")))
 
 
 def _at(
-    shop: Shop, merged: Merged, *path: str, message: str, hint: str = "", key: bool = False, kind: str = ""
+    compilation: CompilationContext,
+    merged: Merged,
+    *path: str,
+    message: str,
+    hint: str = "",
+    key: bool = False,
+    kind: str = "",
 ) -> None:
     document, place = merged.where(*path)
-    shop.problems.add(document, place, message, hint, key=key, kind=kind)
+    compilation.problems.add(document, place, message, hint, key=key, kind=kind)
 
 
-def _provider(shop: Shop, name: str, merged: Merged) -> Any:
+def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any:
     key = ("provider", name)
-    if key not in shop.checked:
+    if key not in compilation.checked:
         try:
-            shop.checked[key] = shop.registry.get("provider", name)
+            compilation.checked[key] = compilation.registry.get("provider", name)
         except UsageError as error:
-            shop.checked[key] = error
-    found = shop.checked[key]
+            compilation.checked[key] = error
+    found = compilation.checked[key]
     if isinstance(found, UsageError):
         message, _, hint = str(found).partition(": ")
-        _at(shop, merged, "provider", message=message, hint=hint)
+        _at(compilation, merged, "provider", message=message, hint=hint)
         return None
     return found
 
 
-def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parameters(
+    compilation: CompilationContext, draft: Draft, merged: Merged, own: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     known, unknown = split(merged.get("requirements") or {})
     for name in unknown:
         document, place = merged.where("requirements", name)
-        shop.problems.warn(document, place, f"the requirement {name!r} is not known; it is taken as a parameter")
+        compilation.problems.warn(document, place, f"the requirement {name!r} is not known; it is taken as a parameter")
     for name, value in known.items():
         if why := wrong(name, value):
-            _at(shop, merged, "requirements", name, message=f"{shown(value)} is not what {name!r} takes", hint=why)
+            _at(
+                compilation,
+                merged,
+                "requirements",
+                name,
+                message=f"{shown(value)} is not what {name!r} takes",
+                hint=why,
+            )
     required = {
-        name: value for name, value in known.items() if not wrong(name, value) and not foreign(name, own, shop.on)
+        name: value
+        for name, value in known.items()
+        if not wrong(name, value) and not foreign(name, own, compilation.on)
     }
     parameters = {**unknown, **(merged.get("parameters") or {})}
-    for name, value in shop.overrides.items():
+    for name, value in compilation.overrides.items():
         if name.startswith("parameters."):
             parameters[name.removeprefix("parameters.")] = _value(value)
         elif not name.startswith("vars."):
@@ -197,9 +219,11 @@ def _parameters(shop: Shop, draft: Draft, merged: Merged, own: str) -> tuple[dic
     return parameters, required
 
 
-def _filled(shop: Shop, merged: Merged, key: str, values: Mapping[str, Any], provider: str) -> dict[str, Any]:
+def _filled(
+    compilation: CompilationContext, merged: Merged, key: str, values: Mapping[str, Any], provider: str
+) -> dict[str, Any]:
     """Parameters and variables are needed before anything runs, so they can only name the environment."""
-    names = {"env": shop.environ, "suite": {"provider": provider}}
+    names = {"env": compilation.environ, "suite": {"provider": provider}}
     made = dict(values)
     for name, value in values.items():
         if not expressions.templated(value) or "${{" not in str(value):
@@ -209,19 +233,19 @@ def _filled(shop: Shop, merged: Merged, key: str, values: Mapping[str, Any], pro
         used = {
             path[0] for text in texts for one in expressions.expressions(text) for path in expressions.references(one)
         }
-        before = shop.problems.count
+        before = compilation.problems.count
         for root in sorted(map(str, used - set(names))):
             hint = f"{key} are settled before anything runs: they see env and suite.provider"
-            shop.problems.add(document, place, f"`{root}` cannot be used in {key}", hint)
-        if shop.problems.count == before:
-            scope = expressions.Scope(environment=shop.environ)
+            compilation.problems.add(document, place, f"`{root}` cannot be used in {key}", hint)
+        if compilation.problems.count == before:
+            scope = expressions.Scope(environment=compilation.environ)
             for message, hint in (one for text in texts for one in expressions.check_template(text, scope)):
-                shop.problems.add(document, place, message, hint)
-        if shop.problems.count == before:
+                compilation.problems.add(document, place, message, hint)
+        if compilation.problems.count == before:
             try:
                 made[name] = expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
             except CannotTell as error:
-                shop.problems.add(document, place, str(error))
+                compilation.problems.add(document, place, str(error))
     return made
 
 

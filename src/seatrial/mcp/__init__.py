@@ -28,7 +28,7 @@ def serve(folder: Path, *, allow_run: bool) -> int:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be entered ({error.strerror}); name the folder of a project") from error
     from seatrial.app.project import find
-    from seatrial.mcp.fleet import Fleet
+    from seatrial.mcp.run_processes import Fleet
     from seatrial.mcp.tools import server_of
 
     find()  # wrong settings are told before a client waits for an answer

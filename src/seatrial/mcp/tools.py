@@ -16,9 +16,9 @@ from pydantic import Field
 
 from seatrial import __version__
 from seatrial.errors import SeatrialError, nearest
-from seatrial.mcp import looking
-from seatrial.mcp.fleet import Fleet, Refused
-from seatrial.mcp.watching import watched
+from seatrial.mcp import queries
+from seatrial.mcp.run_processes import Fleet, Refused
+from seatrial.mcp.run_progress import watched
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
     running: list[Callable[..., Any]] = [starts.run_pipeline, starts.run_scenarios, starts.stop_run]
     for tool in running if allow_run else ():
         server.add_tool(tool, annotations=STARTS)
-    for what in looking.SCHEMAS:
+    for what in queries.SCHEMAS:
         server.resource(
             f"seatrial://schema/{what}",
             name=f"{what} schema",
@@ -84,7 +84,7 @@ def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
 
 def _schema_of(what: str) -> Callable[[], Awaitable[str]]:
     async def read() -> str:
-        return await _aside(looking.schema, what)
+        return await _aside(queries.schema, what)
 
     return read
 
@@ -123,7 +123,7 @@ class _Looking:
     ) -> dict[str, Any]:
         """List the scenarios (as suites, with their test ids) and pipelines (with their checks, `stage/check`) of the
         project, in short. Nothing is started."""
-        return looking.in_short(await _aside(looking.documents, self._folder, paths))
+        return queries.in_short(await _aside(queries.documents, self._folder, paths))
 
     async def check_documents(
         self,
@@ -133,13 +133,13 @@ class _Looking:
     ) -> dict[str, Any]:
         """Check documents and show the whole plan: `ok`, every problem with file, line, column and hint, and of each
         suite and pipeline its steps or checks, with what they run and need. Nothing is started."""
-        return await _aside(looking.documents, self._folder, paths)
+        return await _aside(queries.documents, self._folder, paths)
 
     async def list_runs(
         self, most: Annotated[int, Field(ge=1, le=200, description="How many, the newest first.")] = 10
     ) -> list[dict[str, Any]]:
         """List the newest runs of the project with verdict and exit code, also those that were not started here."""
-        return await _aside(looking.runs, most)
+        return await _aside(queries.runs, most)
 
     async def watch_run(
         self,
@@ -167,7 +167,7 @@ class _Looking:
         ] = "compact",
     ) -> str:
         """How a run ended: what failed, the first useful lines, where the log is, how to run it alone again."""
-        return await _aside(looking.result, run, form)
+        return await _aside(queries.result, run, form)
 
     async def read_log(
         self,
@@ -180,7 +180,7 @@ class _Looking:
         skip: Annotated[int, Field(ge=0, description="Lines to leave out before, to read on.")] = 0,
     ) -> str:
         """Lines of a log or report of a run, with every secret hidden. Files that the product made are not shown."""
-        told = await _aside(looking.log, run, file, lines=lines, from_end=from_end, skip=skip)
+        told = await _aside(queries.log, run, file, lines=lines, from_end=from_end, skip=skip)
         return f"{told['file']}: {told['lines_in_file']} lines in all\n{told['text']}\n"
 
 
@@ -205,7 +205,7 @@ class _Running:
     ) -> dict[str, Any]:
         """Start the checks of a pipeline, and return the run's id at once; then watch_run, and read_result."""
         with _told():
-            path = str(looking.inside(self._fleet.folder, document)) if document else ""
+            path = str(queries.inside(self._fleet.folder, document)) if document else ""
             options = {
                 "document": path, "only": only, "from_": from_stage, "changed_since": changed_since,
                 "parameters": parameters, "fail_fast": fail_fast, "host": on_this_machine,
@@ -227,7 +227,7 @@ class _Running:
         """Start scenarios: systems are built, broken and checked, and given back. Returns the run's id at once; then
         watch_run, and read_result."""
         with _told():
-            paths = [str(looking.inside(self._fleet.folder, one)) for one in documents]
+            paths = [str(queries.inside(self._fleet.folder, one)) for one in documents]
             options = {
                 "documents": paths, "tests": tests, "on": on,
                 "overrides": parameters, "parallel": parallel, "fail_fast": fail_fast,

@@ -21,7 +21,7 @@ class Event:
                      empty when skipped), duration, error, category, evidence, attempts, outputs, allowed (a failure
                      that does not decide), reason (why it was skipped), document, line (of one that did not pass)
     check_observed   step, check, verdict, passed, seen, expected, why, category, attempts, duration, allowed_failure
-    node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed|moored), why
+    node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed|parked), why
     fault            node, fault (crash|stop|restart|...), method, step
     problems         step, problems: [{file, path (on this host, when it is there), line, column, severity, message}],
                      count (of all), lines (what is useful where none has a place), log (relative to the suite's
@@ -29,7 +29,7 @@ class Event:
     cache            step, taken (from the cache), why: [text]
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     log              level (debug|info|warning|error), text
-    cluster          op (kept|reused|moored|dropped), deployed_by (a trial's id), nodes (names), duration, why
+    cluster          op (kept|reused|parked|dropped), deployed_by (a trial's id), nodes (names), duration, why
     diagnostics      folder (relative to the suite's folder), path, nodes: {node: [part]}, missing: {node: {part: why}},
                      duration
     resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (how a person gets into

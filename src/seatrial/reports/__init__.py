@@ -8,7 +8,4 @@ usual name. Options, all of them optional: `fold` (a shared fold that is fed bef
 """
 
 ALIASES: dict[str, str] = {"markdown": "github"}
-PARTS: tuple[str, ...] = (
-    "artifacts", "cases", "document", "github_stages", "markdown", "page", "places", "problems", "render", "stages",
-    "timeline", "words",
-)  # fmt: skip
+PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "markdown", "page", "places", "render", "timeline", "words")

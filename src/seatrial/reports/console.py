@@ -182,7 +182,8 @@ class Console(Document):
         told = {
             "kept": "snapshot kept for later suites",
             "reused": f"not deployed: brought back from the snapshot of {words.one_line(deployer['name'], 80)}",
-            "moored": "left standing for later suites",
+            "parked": "left standing for later suites",
+            "moored": "left standing for later suites",  # what older journals say
         }
         took = f"  ({words.seconds(data['duration'])})" if "duration" in data else ""
         row = self.fold.step(event.trial, str(data.get("step", "")))

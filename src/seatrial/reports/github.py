@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.registry import reporter
-from seatrial.reports import github_stages, places, words
+from seatrial.reports import places, words
 from seatrial.reports.document import Document
 from seatrial.reports.markdown import Block, cell, code, fitted
 from seatrial.reports.words import Row
@@ -36,8 +36,6 @@ class GitHub(Document):
 
     def text(self) -> str:
         """The Markdown."""
-        if github_stages.has_stages(self.fold):
-            return fitted(github_stages.blocks(self.fold, ICONS))
         run = self.fold.results()
         blocks = [Block(_head(run)), Block(_table(run))]
         for row in run["results"]:

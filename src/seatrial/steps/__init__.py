@@ -7,13 +7,13 @@ ALIASES: dict[str, str] = {
     "stop_node": "node_power",
 }
 PARTS: tuple[str, ...] = (
+    "cancellation",
     "cluster_power",
-    "graph",
+    "needs",
     "node_power",
     "power",
-    "running",
     "scripts",
-    "settle",
-    "shield",
     "targets",
+    "wait_running",
+    "wait_until",
 )

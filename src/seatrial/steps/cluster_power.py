@@ -13,9 +13,9 @@ from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.node_power import is_now, say_stopping, start, stop
 from seatrial.steps.power import by_guest, until_off, until_served
-from seatrial.steps.running import until_running
-from seatrial.steps.settle import GRACE, Deadline, limited
 from seatrial.steps.targets import each, told
+from seatrial.steps.wait_running import until_running
+from seatrial.steps.wait_until import GRACE, Deadline, limited
 
 
 @step("stop_cluster")

@@ -13,8 +13,8 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration
 from seatrial.registry import step
 from seatrial.spi import Console, Context
-from seatrial.steps.running import service_logs
 from seatrial.steps.targets import SELECTOR, each
+from seatrial.steps.wait_running import service_logs
 
 MOST = 1000
 """Files that one pattern may match on one node."""

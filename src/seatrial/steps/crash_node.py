@@ -14,8 +14,8 @@ from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import answers, boot_of, crash_in_guest, cut, power_of, until_off
-from seatrial.steps.settle import GRACE, Deadline, NotYet, limited, settle
 from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_until
 
 
 @step("crash_node")
@@ -98,6 +98,6 @@ async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboo
             raise NotYet(f"{node.name} {'still answers' if there else 'does not answer'}, and is powered on")
         return "rebooting"
 
-    after = await settle(ctx, look, deadline=deadline, what=f"the crash of {node.name}")
+    after = await wait_until(ctx, look, deadline=deadline, what=f"the crash of {node.name}")
     await ctx.link(node).close()
     return after

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.process import TimedOut, words
-from seatrial.links.spawned import spawn
+from seatrial.links.process.spawned import spawn
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs

@@ -9,8 +9,8 @@ from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.running import logs, until_running
-from seatrial.steps.settle import GRACE, Deadline, limited
+from seatrial.steps.wait_running import logs, until_running
+from seatrial.steps.wait_until import GRACE, Deadline, limited
 
 
 @step("deploy")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.settle import GRACE, limited
 from seatrial.steps.targets import each, told
+from seatrial.steps.wait_until import GRACE, limited
 
 
 @step("destroy")
@@ -19,13 +19,13 @@ class Destroy:
     async def run(self, ctx: Context) -> Outputs:
         """Overrun when it is not gone within the deadline.
 
-        Outputs: `nodes`, those that were given back; `moored`, whether none was because the run keeps the cluster for
+        Outputs: `nodes`, those that were given back; `parked`, whether none was because the run keeps the cluster for
         later suites, and gives it back when none can use it.
         """
         async with limited(ctx.deadline("destroy") + GRACE, "the end of the system"):
             nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []
-            moored = await ctx.moor_cluster()
+            parked = await ctx.release_cluster()
             await ctx.system.destroy(ctx)
             if nodes:
                 await each(nodes, ctx.destroy_node)
-        return told([] if moored else nodes, moored=moored)
+        return told([] if parked else nodes, parked=parked)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError
-from seatrial.links.workflow_runs.checking import Draft, wrong_here, wrong_there
-from seatrial.links.workflow_runs.following import followed, record_of, started
-from seatrial.links.workflow_runs.giving_back import end_run
-from seatrial.links.workflow_runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
-from seatrial.links.workflow_runs.place import LITERAL, Place, find_place, open_forge, template_of
-from seatrial.links.workflow_runs.starting import ready, until_visible
+from seatrial.links.forge.runs.cleanup import end_run
+from seatrial.links.forge.runs.dispatch import ready, until_visible
+from seatrial.links.forge.runs.following import followed, record_of, started
+from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
+from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge, template_of
+from seatrial.links.forge.runs.validation import Draft, wrong_here, wrong_there
 from seatrial.model.resource import Resource
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step

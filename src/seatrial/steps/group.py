@@ -11,7 +11,7 @@ from seatrial.errors import StepStopped
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.shield import finish, to_its_end
+from seatrial.steps.cancellation import finish, finish_despite_cancel
 
 Ended = tuple[str, StepStopped]
 """A step of `rollback` or `finally` that did not pass: the block, and how it ended."""
@@ -54,11 +54,11 @@ class Group:
                 ctx.log(f"rollback and finally were cut short after the group was cancelled ({patience:g} s)", "error")
             raise
         except Exception as error:
-            bad = await to_its_end(self._after(ctx, str(error) or type(error).__name__), patience)
+            bad = await finish_despite_cancel(self._after(ctx, str(error) or type(error).__name__), patience)
             if bad and isinstance(error, StepStopped):
                 raise _added(error, bad) from error
             raise
-        bad = await to_its_end(self._after(ctx, ""), patience) if self.finally_ else []
+        bad = await finish_despite_cancel(self._after(ctx, ""), patience) if self.finally_ else []
         if not self.finally_:
             ctx.skip(self.rollback, "the group passed")
         if bad:

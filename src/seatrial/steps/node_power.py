@@ -11,8 +11,8 @@ from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.power import power_of, switch_off, switch_on, until_off, until_up
-from seatrial.steps.settle import GRACE, Deadline, limited
 from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.wait_until import GRACE, Deadline, limited
 
 
 @step("stop_node")

@@ -12,7 +12,7 @@ from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps import graph
+from seatrial.steps import needs
 
 
 @step("parallel")
@@ -27,7 +27,7 @@ class Parallel:
         """There is something to do, and the needs can be met."""
         if not self.steps:
             yield "steps", "at least one step is needed"
-        for problem in graph.broken(self.steps):
+        for problem in needs.broken(self.steps):
             yield "steps", problem
 
     async def run(self, ctx: Context) -> Outputs:
@@ -38,7 +38,7 @@ class Parallel:
             return {"passed": len(outcomes)}
         verdict = worst(one.verdict for _, one in bad)
         first = next(one for _, one in bad if one.verdict is verdict)
-        told = "; ".join(f"{graph.name(child)}: {one.error}" for child, one in bad)
+        told = "; ".join(f"{needs.name(child)}: {one.error}" for child, one in bad)
         count = f"{len(bad)} of {len(self.steps)} did not pass: "
         raise StepStopped(
             count + told,
@@ -106,6 +106,6 @@ class Together:
 
     def _stop(self, by: int) -> None:
         """Cancel what runs; what waits for its needs is woken by their end, and is skipped."""
-        self._stopped_by = f"fail_fast: {graph.name(self._steps[by])} did not pass"
+        self._stopped_by = f"fail_fast: {needs.name(self._steps[by])} did not pass"
         for at in self._begun - self._outcomes.keys():
             self._tasks[at].cancel()

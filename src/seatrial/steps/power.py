@@ -8,7 +8,7 @@ from seatrial.errors import CannotTell, NodeFailed, NotSupported
 from seatrial.model.cluster import Measured, PowerState
 from seatrial.model.resource import Node
 from seatrial.spi import Breakable, Context, Fails, Guest, Power, Powers, Services
-from seatrial.steps.settle import NotYet, settle
+from seatrial.steps.wait_until import NotYet, wait_until
 
 ANSWER = 5.0
 """Seconds that a node's link may take to answer one look."""
@@ -175,7 +175,7 @@ async def until_off(ctx: Context, node: Node, deadline: float) -> None:
             return True
         raise _unlike(node, state)
 
-    await settle(ctx, look, deadline=deadline, what=f"the power-off of {node.name}")
+    await wait_until(ctx, look, deadline=deadline, what=f"the power-off of {node.name}")
     break_off(ctx, node)
     await ctx.link(node).close()
 
@@ -208,7 +208,7 @@ async def until_up(
             raise CannotTell(f"the service of {node.name} could not be measured: {service.why}")
         raise NotYet(f"the service of {node.name} is not up: {service.why}")
 
-    await settle(ctx, look, deadline=deadline, what=what)
+    await wait_until(ctx, look, deadline=deadline, what=what)
 
 
 async def until_served(ctx: Context, node: Node, deadline: float) -> None:
@@ -222,7 +222,7 @@ async def until_served(ctx: Context, node: Node, deadline: float) -> None:
             raise NotYet(f"the link of {node.name} does not answer")
         return True
 
-    await settle(ctx, look, deadline=deadline, what=f"the start of {node.name}")
+    await wait_until(ctx, look, deadline=deadline, what=f"the start of {node.name}")
     await ensure_service(ctx, node)
 
 

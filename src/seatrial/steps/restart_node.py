@@ -14,8 +14,8 @@ from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import boot_of, power_cycle, reboot, until_up
-from seatrial.steps.settle import GRACE, Deadline, NotYet, limited
 from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited
 
 
 @step("restart_node")

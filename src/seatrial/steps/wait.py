@@ -12,7 +12,7 @@ from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.steps.power import none_failed
-from seatrial.steps.settle import NotYet, settle
+from seatrial.steps.wait_until import NotYet, wait_until
 
 UNTIL = 300.0
 """Seconds that `until` may take where the document does not say."""
@@ -57,5 +57,5 @@ class Wait:
                 raise NotYet("it is false")
             return True
 
-        await settle(ctx, look, deadline=UNTIL if self.timeout is None else self.timeout, what=f"`{self.until}`")
+        await wait_until(ctx, look, deadline=UNTIL if self.timeout is None else self.timeout, what=f"`{self.until}`")
         return None

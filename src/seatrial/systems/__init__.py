@@ -2,20 +2,11 @@
 
 ALIASES: dict[str, str] = {"github-actions": "github_actions"}
 PARTS: tuple[str, ...] = (
-    "command_settings",
+    "concurrency",
     "github_actions",
-    "link_service",
-    "placing",
+    "node_link",
     "probes",
-    "process_settings",
-    "reaching",
     "records",
-    "roles",
-    "room",
-    "sample",
     "states",
     "templates",
-    "together",
-    "told",
-    "verbs",
 )

@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Seatria
 from seatrial.model.cluster import OK, Measured, Reading
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.process_settings import Probe
+from seatrial.systems.processes.settings import Probe
 from seatrial.systems.templates import Roots, fill
 
 SHOWN = 200

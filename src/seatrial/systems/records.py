@@ -12,10 +12,10 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.cluster import Measured, NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
+from seatrial.systems.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
-from seatrial.systems.process_settings import DataSettings, Request
+from seatrial.systems.processes.settings import DataSettings, Request
 from seatrial.systems.templates import Roots, fill
-from seatrial.systems.together import together
 
 AT_ONCE = 16
 """Records that are read or written at the same time."""
@@ -103,7 +103,7 @@ class Records:
             key, node = place
             return await self._write(ctx, key, node)
 
-        reasons = await together(one, places, most=AT_ONCE)
+        reasons = await map_concurrently(one, places, most=AT_ONCE)
         for (key, node), why in zip(places, reasons, strict=True):
             if not why:
                 self.acknowledged[key] = value_of(key)
@@ -125,7 +125,7 @@ class Records:
             except Unread as error:
                 unread[node.name] = f"{key}: {error}"
 
-        await together(one, pairs, most=AT_ONCE)
+        await map_concurrently(one, pairs, most=AT_ONCE)
         return RecordsReport(
             acknowledged=len(self.acknowledged),
             read_from=tuple(node.name for node in nodes if node.name not in unread),

@@ -1,23 +1,23 @@
 """For tests of steps, checks, providers and scenarios: fakes in memory, virtual time, and contract suites.
 
-`virtual_time` runs asyncio code whose waits cost nothing. `Rehearsal` runs suites on the fakes and keeps the events.
+`virtual_time` runs asyncio code whose waits cost nothing. `FakeRun` runs suites on the fakes and keeps the events.
 `context` gives a step or check all it needs, alone. `ProviderContract` is what every provider must keep.
 """
 
-from seatrial.testing.building import check_plan, doing, flow, looking, step_plan
+from seatrial.testing.builders import check_plan, doing, flow, looking, step_plan
 from seatrial.testing.clock import VirtualLoop, virtual_time
+from seatrial.testing.fake_run import FakeRun, context, fake_registry
 from seatrial.testing.fakes import FakeLink, FakeNode, FakeProvider, FakeSystem, World
-from seatrial.testing.provider_contract import Harbour, ProviderContract
-from seatrial.testing.rehearsal import Rehearsal, context, fake_registry
+from seatrial.testing.provider_contract import ContractFixture, ProviderContract
 
 __all__ = [
+    "ContractFixture",
     "FakeLink",
     "FakeNode",
     "FakeProvider",
+    "FakeRun",
     "FakeSystem",
-    "Harbour",
     "ProviderContract",
-    "Rehearsal",
     "VirtualLoop",
     "World",
     "check_plan",

@@ -21,8 +21,8 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.registry import Registry
 from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider, Snapshots
-from seatrial.testing.building import flow
-from seatrial.testing.rehearsal import Rehearsal, fake_registry
+from seatrial.testing.builders import flow
+from seatrial.testing.fake_run import FakeRun, fake_registry
 
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ METHODS: tuple[tuple[Powers, type[Any], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Harbour:
+class ContractFixture:
     """What a promise is tried with: a trial's context, its provider, and the seconds that one thing may take."""
 
     ctx: Context
     provider: Provider
-    rehearsal: Rehearsal
+    rehearsal: FakeRun
     deadline: float
     standing: dict[str, Node] | None = None
     """Nodes that the promises before this one left as they were; None: each promise has its own."""
@@ -175,7 +175,7 @@ def gentle(promise: T) -> T:
 
 
 class ProviderContract:
-    """The promises of a provider; each is a method that takes a Harbour and raises when it is broken.
+    """The promises of a provider; each is a method that takes a ContractFixture and raises when it is broken.
 
     A promise that needs a power the provider does not declare is kept when that power is refused.
     """
@@ -220,14 +220,14 @@ class ProviderContract:
 
     async def _kept(self, promises: Sequence[str], folder: Path) -> None:
         suite = flow(provider=self._name)
-        rehearsal = Rehearsal(folder, suite, providers={self._name: self._settings}, registry=self._registry)
+        rehearsal = FakeRun(folder, suite, providers={self._name: self._settings}, registry=self._registry)
         async with rehearsal.trial() as ctx:
             standing: dict[str, Node] | None = {} if len(promises) > 1 else None
-            harbour = Harbour(ctx, ctx.provider, rehearsal, self._deadline, standing)
+            fixture = ContractFixture(ctx, ctx.provider, rehearsal, self._deadline, standing)
             for promise in promises:
                 try:
                     async with asyncio.timeout(self._deadline * 4):
-                        await getattr(self, promise)(harbour)
+                        await getattr(self, promise)(fixture)
                 except Exception as error:
                     error.add_note(f"the promise: {promise}")
                     raise
@@ -237,94 +237,94 @@ class ProviderContract:
     # Making and giving back
 
     @gentle
-    async def a_new_node_runs_and_has_an_address(self, harbour: Harbour) -> None:
+    async def a_new_node_runs_and_has_an_address(self, fixture: ContractFixture) -> None:
         """create returns a node that is powered on."""
-        node = await harbour.node()
+        node = await fixture.node()
         assert node.name == "n11"
         assert node.address
-        assert await harbour.provider.state(node) is PowerState.RUNNING
+        assert await fixture.provider.state(node) is PowerState.RUNNING
 
     @gentle
-    async def asked_ports_are_given(self, harbour: Harbour) -> None:
+    async def asked_ports_are_given(self, fixture: ContractFixture) -> None:
         """A port 0 in the specification is a leased one on the node."""
-        node = await harbour.node()
+        node = await fixture.node()
         assert node.ports["client"] > 0
 
-    async def a_node_is_listed_until_it_is_destroyed(self, harbour: Harbour) -> None:
+    async def a_node_is_listed_until_it_is_destroyed(self, fixture: ContractFixture) -> None:
         """find shows what exists of the run, asked with no ledger, and by a provider that has made nothing itself."""
-        assert await harbour.found() == set()
-        node = await harbour.node()
-        name = harbour.record(node).name
-        assert await harbour.found() == {name}
-        assert name in {one.name for one in await harbour.owner().find(harbour.ctx.run_id)}
-        assert name in {one.name for one in await harbour.owner().find("*")}
-        await harbour.ctx.destroy_node(node)
-        assert await harbour.found() == set()
+        assert await fixture.found() == set()
+        node = await fixture.node()
+        name = fixture.record(node).name
+        assert await fixture.found() == {name}
+        assert name in {one.name for one in await fixture.owner().find(fixture.ctx.run_id)}
+        assert name in {one.name for one in await fixture.owner().find("*")}
+        await fixture.ctx.destroy_node(node)
+        assert await fixture.found() == set()
 
     @gentle
-    async def another_run_sees_nothing(self, harbour: Harbour) -> None:
+    async def another_run_sees_nothing(self, fixture: ContractFixture) -> None:
         """find shows only the run it is asked for."""
-        await harbour.node()
-        assert not await harbour.provider.find("r0000000000000000000000z")
+        await fixture.node()
+        assert not await fixture.provider.find("r0000000000000000000000z")
 
-    async def two_nodes_are_apart(self, harbour: Harbour) -> None:
+    async def two_nodes_are_apart(self, fixture: ContractFixture) -> None:
         """What happens to one does not happen to the other."""
-        one, two = await asyncio.gather(harbour.node("n11"), harbour.node("n12"))
+        one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
         assert (one.address, one.ports["client"]) != (two.address, two.ports["client"])
-        assert await harbour.found() == {harbour.record(one).name, harbour.record(two).name}
-        await harbour.ctx.destroy_node(one)
-        await harbour.answers(two)
+        assert await fixture.found() == {fixture.record(one).name, fixture.record(two).name}
+        await fixture.ctx.destroy_node(one)
+        await fixture.answers(two)
 
-    async def destroy_twice_is_success(self, harbour: Harbour) -> None:
+    async def destroy_twice_is_success(self, fixture: ContractFixture) -> None:
         """Already gone is success; also for a provider made from the settings alone."""
-        node = await harbour.node()
-        record = harbour.record(node)
-        await harbour.owner().destroy(record)
-        await harbour.owner().destroy(record)
-        await harbour.provider.destroy(record)
-        assert await harbour.found() == set()
+        node = await fixture.node()
+        record = fixture.record(node)
+        await fixture.owner().destroy(record)
+        await fixture.owner().destroy(record)
+        await fixture.provider.destroy(record)
+        assert await fixture.found() == set()
 
-    async def what_was_only_intended_is_given_back(self, harbour: Harbour) -> None:
+    async def what_was_only_intended_is_given_back(self, fixture: ContractFixture) -> None:
         """destroy of a node whose create never began is success."""
         spec = NodeSpec(name="n19", ports={"client": 0})
-        detail = {"node": spec.name, **harbour.provider.foresee(spec, harbour.ctx)}
-        name = f"{harbour.ctx.trial_id}-{spec.name}"
+        detail = {"node": spec.name, **fixture.provider.foresee(spec, fixture.ctx)}
+        name = f"{fixture.ctx.trial_id}-{spec.name}"
         never = Resource(
             kind="node",
             name=name,
-            owner=f"provider:{harbour.ctx.suite.provider}",
-            run=harbour.ctx.run_id,
-            trial=harbour.ctx.trial_id,
+            owner=f"provider:{fixture.ctx.suite.provider}",
+            run=fixture.ctx.run_id,
+            trial=fixture.ctx.trial_id,
             detail=detail,
         )
-        await harbour.owner().destroy(never)
+        await fixture.owner().destroy(never)
 
-    async def a_create_that_is_cut_off_leaves_nothing(self, harbour: Harbour) -> None:
+    async def a_create_that_is_cut_off_leaves_nothing(self, fixture: ContractFixture) -> None:
         """destroy by the intent alone gives back what a cancelled create left half made."""
         for pause in (0.0, 0.05, 0.3):
-            task = asyncio.ensure_future(harbour.ctx.create_node(NodeSpec(name="n11", ports={"client": 0})))
+            task = asyncio.ensure_future(fixture.ctx.create_node(NodeSpec(name="n11", ports={"client": 0})))
             await asyncio.wait([task], timeout=pause)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            for entry in harbour.rehearsal.ledger.out(harbour.ctx.trial_id):
+            for entry in fixture.rehearsal.ledger.out(fixture.ctx.trial_id):
                 if entry.resource.kind == "node":
-                    await harbour.ctx.give_back("node", entry.resource.name)
-            assert await harbour.found() == set(), f"cut off after {pause} s"
+                    await fixture.ctx.give_back("node", entry.resource.name)
+            assert await fixture.found() == set(), f"cut off after {pause} s"
 
-    async def a_node_without_power_is_destroyed_too(self, harbour: Harbour) -> None:
+    async def a_node_without_power_is_destroyed_too(self, fixture: ContractFixture) -> None:
         """destroy needs no running node."""
-        node = await harbour.node()
-        if Powers.CRASH in harbour.provider.powers:
-            await harbour.power.crash(node)
-        await harbour.ctx.destroy_node(node)
-        assert await harbour.found() == set()
+        node = await fixture.node()
+        if Powers.CRASH in fixture.provider.powers:
+            await fixture.power.crash(node)
+        await fixture.ctx.destroy_node(node)
+        assert await fixture.found() == set()
 
     # The way in
 
     @gentle
-    async def a_link_runs_commands(self, harbour: Harbour) -> None:
+    async def a_link_runs_commands(self, fixture: ContractFixture) -> None:
         """Output, exit code, input and environment come through; a list is not read by a shell."""
-        link = harbour.ctx.link(await harbour.node())
+        link = fixture.ctx.link(await fixture.node())
         assert (await link.run(["echo", "a  b", "$HOME"])).stdout == "a  b $HOME\n"
         assert (await link.run("echo hello")).stdout == "hello\n"
         assert not (await link.run(["false"])).ok
@@ -332,20 +332,20 @@ class ProviderContract:
         assert (await link.run(["printenv", "SEATRIAL_TRY"], env={"SEATRIAL_TRY": "x y"})).stdout == "x y\n"
 
     @gentle
-    async def a_command_that_takes_too_long_is_a_timeout(self, harbour: Harbour) -> None:
+    async def a_command_that_takes_too_long_is_a_timeout(self, fixture: ContractFixture) -> None:
         """TimeoutError, and the link still works."""
-        link = harbour.ctx.link(await harbour.node())
+        link = fixture.ctx.link(await fixture.node())
         await _raises(TimeoutError, link.run(["sleep", "30"], timeout=0.3))
         assert (await link.run(["true"])).ok
 
     @gentle
-    async def a_link_copies_files_both_ways(self, harbour: Harbour) -> None:
+    async def a_link_copies_files_both_ways(self, fixture: ContractFixture) -> None:
         """What is put can be got, byte for byte; what is not there is FileNotFoundError."""
-        node = await harbour.node()
-        link, folder = harbour.ctx.link(node), harbour.ctx.artifacts
+        node = await fixture.node()
+        link, folder = fixture.ctx.link(node), fixture.ctx.artifacts
         sent, back = folder / "sent", folder / "back"
         sent.write_text("naïve\nlines\n")
-        remote = f"{node.folder or '/tmp'}/seatrial-contract-{harbour.ctx.trial_id}"
+        remote = f"{node.folder or '/tmp'}/seatrial-contract-{fixture.ctx.trial_id}"
         await link.put(sent, remote)
         await link.get(remote, back)
         assert back.read_text() == sent.read_text()
@@ -353,9 +353,9 @@ class ProviderContract:
         await _raises(FileNotFoundError, link.get(f"{remote}-none", back))
 
     @gentle
-    async def a_link_works_again_after_it_was_closed(self, harbour: Harbour) -> None:
+    async def a_link_works_again_after_it_was_closed(self, fixture: ContractFixture) -> None:
         """close lets go of the connection only."""
-        link = harbour.ctx.link(await harbour.node())
+        link = fixture.ctx.link(await fixture.node())
         await link.close()
         await link.close()
         assert (await link.run(["true"])).ok
@@ -363,153 +363,153 @@ class ProviderContract:
     # Powers
 
     @gentle
-    async def a_stopped_node_is_silent_until_it_is_started(self, harbour: Harbour) -> None:
+    async def a_stopped_node_is_silent_until_it_is_started(self, fixture: ContractFixture) -> None:
         """stop returns with the power off, start with it on; the boot id is another one."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.STOP, Power, "stop"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.STOP, Power, "stop"):
             return
-        boot = await harbour.provider.boot_id(node)
-        await harbour.power.stop(node)
-        assert await harbour.provider.state(node) is PowerState.STOPPED
-        await harbour.silent(node)
-        listed = {harbour.record(node).name} if self._lists_stopped else set()
-        assert await harbour.found() in ({harbour.record(node).name}, listed), "a stopped node is not listed"
-        if Powers.START not in harbour.provider.powers:
+        boot = await fixture.provider.boot_id(node)
+        await fixture.power.stop(node)
+        assert await fixture.provider.state(node) is PowerState.STOPPED
+        await fixture.silent(node)
+        listed = {fixture.record(node).name} if self._lists_stopped else set()
+        assert await fixture.found() in ({fixture.record(node).name}, listed), "a stopped node is not listed"
+        if Powers.START not in fixture.provider.powers:
             return
-        await harbour.power.start(node)
-        assert await harbour.provider.state(node) is PowerState.RUNNING
-        await harbour.boots_anew(node, boot)
+        await fixture.power.start(node)
+        assert await fixture.provider.state(node) is PowerState.RUNNING
+        await fixture.boots_anew(node, boot)
 
     @gentle
-    async def a_crashed_node_stays_off_until_it_is_started(self, harbour: Harbour) -> None:
+    async def a_crashed_node_stays_off_until_it_is_started(self, fixture: ContractFixture) -> None:
         """crash is a power-off with no warning."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.CRASH, Power, "crash"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.CRASH, Power, "crash"):
             return
-        boot = await harbour.provider.boot_id(node)
-        await harbour.power.crash(node)
-        assert await harbour.provider.state(node) is PowerState.STOPPED
-        await harbour.silent(node)
-        if Powers.START in harbour.provider.powers:
-            await harbour.power.start(node)
-            await harbour.boots_anew(node, boot)
+        boot = await fixture.provider.boot_id(node)
+        await fixture.power.crash(node)
+        assert await fixture.provider.state(node) is PowerState.STOPPED
+        await fixture.silent(node)
+        if Powers.START in fixture.provider.powers:
+            await fixture.power.start(node)
+            await fixture.boots_anew(node, boot)
 
     @gentle
-    async def every_power_is_there_or_refused(self, harbour: Harbour) -> None:
+    async def every_power_is_there_or_refused(self, fixture: ContractFixture) -> None:
         """A power that is not declared has no method, or its method raises NotSupported and changes nothing."""
-        node = await harbour.node()
+        node = await fixture.node()
         for power, protocol, method in METHODS:
-            await self._has(harbour, node, power, protocol, method)
+            await self._has(fixture, node, power, protocol, method)
 
     @gentle
-    async def power_commands_can_be_repeated(self, harbour: Harbour) -> None:
+    async def power_commands_can_be_repeated(self, fixture: ContractFixture) -> None:
         """Stopping what is off and starting what runs is success, and no second boot."""
-        node = await harbour.node()
-        if not {Powers.STOP, Powers.START} <= harbour.provider.powers:
+        node = await fixture.node()
+        if not {Powers.STOP, Powers.START} <= fixture.provider.powers:
             return
-        boot = await harbour.provider.boot_id(node)
-        await harbour.power.start(node)
-        assert await harbour.provider.boot_id(node) == boot
-        await harbour.power.stop(node)
-        await harbour.power.stop(node)
-        assert await harbour.provider.state(node) is PowerState.STOPPED
+        boot = await fixture.provider.boot_id(node)
+        await fixture.power.start(node)
+        assert await fixture.provider.boot_id(node) == boot
+        await fixture.power.stop(node)
+        await fixture.power.stop(node)
+        assert await fixture.provider.state(node) is PowerState.STOPPED
 
     @gentle
-    async def a_boot_id_stays_while_a_node_runs(self, harbour: Harbour) -> None:
+    async def a_boot_id_stays_while_a_node_runs(self, fixture: ContractFixture) -> None:
         """Two questions within one boot have one answer."""
-        node = await harbour.node()
-        assert await harbour.provider.boot_id(node) == await harbour.provider.boot_id(node) != ""
+        node = await fixture.node()
+        assert await fixture.provider.boot_id(node) == await fixture.provider.boot_id(node) != ""
 
     @gentle
-    async def a_reboot_in_the_guest_is_a_new_boot(self, harbour: Harbour) -> None:
+    async def a_reboot_in_the_guest_is_a_new_boot(self, fixture: ContractFixture) -> None:
         """guest_reboot changes the boot id and nothing else."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.GUEST_REBOOT, Guest, "guest_reboot"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.GUEST_REBOOT, Guest, "guest_reboot"):
             return
-        boot = await harbour.provider.boot_id(node)
-        await harbour.guest.guest_reboot(node)
-        await harbour.boots_anew(node, boot)
-        assert await harbour.found() == {harbour.record(node).name}
+        boot = await fixture.provider.boot_id(node)
+        await fixture.guest.guest_reboot(node)
+        await fixture.boots_anew(node, boot)
+        assert await fixture.found() == {fixture.record(node).name}
 
     @gentle
-    async def a_shutdown_in_the_guest_switches_the_power_off(self, harbour: Harbour) -> None:
+    async def a_shutdown_in_the_guest_switches_the_power_off(self, fixture: ContractFixture) -> None:
         """guest_stop returns when the power is off."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.GUEST_STOP, Guest, "guest_stop"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.GUEST_STOP, Guest, "guest_stop"):
             return
-        await harbour.guest.guest_stop(node)
-        assert await harbour.provider.state(node) is PowerState.STOPPED
+        await fixture.guest.guest_stop(node)
+        assert await fixture.provider.state(node) is PowerState.STOPPED
 
     @gentle
-    async def a_crash_in_the_guest_does_what_it_says(self, harbour: Harbour) -> None:
+    async def a_crash_in_the_guest_does_what_it_says(self, fixture: ContractFixture) -> None:
         """`rebooting`: a new boot comes by itself; `off`: the power is off."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.GUEST_CRASH, Guest, "guest_crash"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.GUEST_CRASH, Guest, "guest_crash"):
             return
-        boot = await harbour.provider.boot_id(node)
-        how = await harbour.guest.guest_crash(node)
+        boot = await fixture.provider.boot_id(node)
+        how = await fixture.guest.guest_crash(node)
         assert how in ("rebooting", "off"), how
         if how == "rebooting":
-            await harbour.boots_anew(node, boot)
+            await fixture.boots_anew(node, boot)
         else:
-            await harbour.becomes(node, PowerState.STOPPED)
+            await fixture.becomes(node, PowerState.STOPPED)
 
     @gentle
-    async def a_paused_node_goes_on_where_it_was(self, harbour: Harbour) -> None:
+    async def a_paused_node_goes_on_where_it_was(self, fixture: ContractFixture) -> None:
         """pause freezes it, resume lets it go on in the same boot."""
-        node = await harbour.node()
-        if not await self._has(harbour, node, Powers.PAUSE, Pause, "pause"):
+        node = await fixture.node()
+        if not await self._has(fixture, node, Powers.PAUSE, Pause, "pause"):
             return
-        boot = await harbour.provider.boot_id(node)
-        await harbour.pause.pause(node)
-        assert await harbour.provider.state(node) is PowerState.PAUSED
-        await harbour.silent(node)
-        await harbour.pause.resume(node)
-        await harbour.answers(node)
-        assert await harbour.provider.boot_id(node) == boot
+        boot = await fixture.provider.boot_id(node)
+        await fixture.pause.pause(node)
+        assert await fixture.provider.state(node) is PowerState.PAUSED
+        await fixture.silent(node)
+        await fixture.pause.resume(node)
+        await fixture.answers(node)
+        assert await fixture.provider.boot_id(node) == boot
 
-    async def a_snapshot_brings_back_files_power_and_the_same_boot(self, harbour: Harbour) -> None:
+    async def a_snapshot_brings_back_files_power_and_the_same_boot(self, fixture: ContractFixture) -> None:
         """revert undoes all that came after, as often as it is asked, also by a provider that made nothing itself."""
-        one, two = await asyncio.gather(harbour.node("n11"), harbour.node("n12"))
-        if not await self._has(harbour, one, Powers.SNAPSHOT, Snapshots, "snapshot"):
+        one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
+        if not await self._has(fixture, one, Powers.SNAPSHOT, Snapshots, "snapshot"):
             return
         nodes = (one, two)
-        boots = [await harbour.provider.boot_id(node) for node in nodes]
+        boots = [await fixture.provider.boot_id(node) for node in nodes]
         for node in nodes:
-            await harbour.write(node, "before")
-        await harbour.snapshots(harbour.provider).snapshot(nodes, "contract")
-        for provider in (harbour.provider, harbour.owner()):
+            await fixture.write(node, "before")
+        await fixture.snapshots(fixture.provider).snapshot(nodes, "contract")
+        for provider in (fixture.provider, fixture.owner()):
             for node in nodes:
-                await harbour.answers(node)
-                assert await harbour.read(node) == "before"
-                await harbour.write(node, "after")
-            if Powers.CRASH in harbour.provider.powers:
-                await harbour.power.crash(two)
+                await fixture.answers(node)
+                assert await fixture.read(node) == "before"
+                await fixture.write(node, "after")
+            if Powers.CRASH in fixture.provider.powers:
+                await fixture.power.crash(two)
             for node in nodes:
-                await harbour.ctx.link(node).close()
-            await harbour.snapshots(provider).revert(nodes, "contract")
+                await fixture.ctx.link(node).close()
+            await fixture.snapshots(provider).revert(nodes, "contract")
             for node, boot in zip(nodes, boots, strict=True):
-                assert await harbour.provider.state(node) is PowerState.RUNNING
-                await harbour.answers(node)
-                assert await harbour.read(node) == "before", f"a file of {node.name} is not as it was"
-                assert await harbour.provider.boot_id(node) == boot, f"{node.name} booted anew"
+                assert await fixture.provider.state(node) is PowerState.RUNNING
+                await fixture.answers(node)
+                assert await fixture.read(node) == "before", f"a file of {node.name} is not as it was"
+                assert await fixture.provider.boot_id(node) == boot, f"{node.name} booted anew"
 
-    async def readiness_says_what_was_tried(self, harbour: Harbour) -> None:
+    async def readiness_says_what_was_tried(self, fixture: ContractFixture) -> None:
         """It is ready, for it made nodes here; and it says how it knows."""
-        readiness = await type(harbour.provider).readiness(self._settings)
+        readiness = await type(fixture.provider).readiness(self._settings)
         assert readiness.ready, readiness
         assert readiness.tried
 
-    async def _has(self, harbour: Harbour, node: Node, power: Powers, protocol: type[Any], method: str) -> bool:
+    async def _has(self, fixture: ContractFixture, node: Node, power: Powers, protocol: type[Any], method: str) -> bool:
         """Whether the power is declared; one that is not must be refused, and change nothing."""
-        if power in harbour.provider.powers:
+        if power in fixture.provider.powers:
             missing = f"it declares {power!r} and has no {method}"
-            assert isinstance(harbour.provider, protocol), missing
+            assert isinstance(fixture.provider, protocol), missing
             return True
-        act: Callable[..., Awaitable[object]] | None = getattr(harbour.provider, method, None)
+        act: Callable[..., Awaitable[object]] | None = getattr(fixture.provider, method, None)
         if act is not None:
             await _raises(NotSupported, act([node], "contract") if power is Powers.SNAPSHOT else act(node))
-        assert await harbour.provider.state(node) is PowerState.RUNNING
+        assert await fixture.provider.state(node) is PowerState.RUNNING
         return False
 
 

@@ -17,7 +17,7 @@ from seatrial.checks.http.certificates import Tls, wrong
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    return trustme.CA(organization_name="Harbour Office")
+    return trustme.CA(organization_name="ContractFixture Office")
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def site(authority: trustme.CA) -> Iterator[Site]:
         ({"names": ("ship.example", "other.example")}, "not good for other.example; it is for: ship.example, *.fleet"),
         ({"names": "a.b.fleet.example"}, "not good for a.b.fleet.example"),
         ({"names": "fleet.example"}, "not good for fleet.example"),
-        ({"issuer": "Harbour Office"}, ""),
-        ({"issuer": "Harbour"}, "was issued by"),
+        ({"issuer": "ContractFixture Office"}, ""),
+        ({"issuer": "ContractFixture"}, "was issued by"),
         ({"valid_for": 19 * 86400.0}, ""),
         ({"valid_for": 21 * 86400.0}, "is valid for 20.0 days more, expected 21"),
     ],

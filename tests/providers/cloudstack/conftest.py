@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.testing.cloudstack.calls import named
 
-from seatrial.testing.cloudstack import CloudStackServer, PodmanMachines
+from cloudstack_server.calls import named
+from seatrial_stand_ins.cloudstack import CloudStackServer, PodmanMachines
 
 
 @pytest.fixture(scope="module")

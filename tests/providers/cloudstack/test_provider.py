@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.testing.cloudstack.calls import catalog, client, disk_offering
 
+from cloudstack_server.calls import catalog, client, disk_offering
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links.cloudstack import JobNeverEnded, NoRoom
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.cloudstack import CloudStack, giving_back
+from seatrial.providers.cloudstack import CloudStack, removal
 from seatrial.registry import Registry
 from seatrial.testing import context, flow
 
@@ -201,7 +201,7 @@ def test_disks_are_made_to_measure_tagged_and_given_back_also_without_their_mach
 
 
 def test_a_destroyed_machine_that_stays_is_left_behind(cloud, monkeypatch):
-    monkeypatch.setattr(giving_back, "BELIEVED", 0.3)
+    monkeypatch.setattr(removal, "BELIEVED", 0.3)
     name = "seatrial-t0123456789-n11"
     deployed(cloud, name)
     cloud.plants.keeps.add(name)
@@ -246,7 +246,7 @@ def test_what_is_not_ours_is_never_destroyed(cloud, detail, said):
 
 
 def test_another_project_that_shows_nothing_is_no_word_that_a_machine_is_gone(cloud):
-    from seatrial.testing.cloudstack.cloud import Project
+    from seatrial_stand_ins.cloudstack.cloud import Project
 
     room = cloud.cloud.add(cloud.cloud.projects, Project(name="trials"))
     name = "seatrial-t0123456789-n11"
@@ -262,7 +262,7 @@ def test_another_project_that_shows_nothing_is_no_word_that_a_machine_is_gone(cl
 
 
 def test_everything_is_asked_and_made_in_the_project_that_is_named(cloud, tmp_path):
-    from seatrial.testing.cloudstack.cloud import Project
+    from seatrial_stand_ins.cloudstack.cloud import Project
 
     room = cloud.cloud.add(cloud.cloud.projects, Project(name="trials"))
 

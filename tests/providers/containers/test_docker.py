@@ -28,7 +28,7 @@ def trial(folder, **settings):
     return context(folder, flow(provider="containers"), providers={"containers": given})
 
 
-def sail(work):
+def run_suite(work):
     asyncio.run(asyncio.wait_for(work, 240))
 
 
@@ -57,7 +57,7 @@ def test_names_volumes_and_what_nobody_recorded_are_there_and_given_back(docker,
         assert docker.run("volume", "rm", "of-the-user").returncode == 0
         assert docker.left() == []
 
-    sail(scene())
+    run_suite(scene())
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
@@ -73,7 +73,7 @@ def test_a_container_that_dies_ends_its_command_as_a_lost_link(docker, ssh, tmp_
             with pytest.raises(LinkLost):
                 await asyncio.wait_for(running, 30)
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_a_missing_image_and_a_silent_daemon_are_told(tmp_path, monkeypatch):
@@ -88,4 +88,4 @@ def test_a_missing_image_and_a_silent_daemon_are_told(tmp_path, monkeypatch):
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
         await refused(ToolMissing, "daemon does not answer .*systemctl start docker")
 
-    sail(scene())
+    run_suite(scene())

@@ -7,7 +7,7 @@ import pytest
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NoSuchThing
-from seatrial.providers.containers.looking import Looks
+from seatrial.providers.containers.queries import Looks
 
 SCRIPT = """#!/bin/sh
 # container inspect --format FORM NAME …

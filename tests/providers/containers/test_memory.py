@@ -10,7 +10,7 @@ import pytest
 from scripts.images.engines import IMAGE
 
 from seatrial.model.resource import NodeSpec
-from seatrial.testing import Rehearsal, flow
+from seatrial.testing import FakeRun, flow
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
@@ -22,7 +22,7 @@ def test_memory_that_ran_out_is_the_reason_until_the_next_boot(tmp_path, monkeyp
     settings = {"engine": "podman", "image": IMAGE, "ssh": "no", "memory": 48}
 
     async def act():
-        trial = Rehearsal(tmp_path / "run", flow(provider="containers"), providers={"containers": settings})
+        trial = FakeRun(tmp_path / "run", flow(provider="containers"), providers={"containers": settings})
         async with trial.trial() as ctx:
             provider: Any = ctx.provider
             node = await ctx.create_node(NodeSpec(name="n11"))

@@ -18,10 +18,10 @@ from scripts.images.engines import IMAGE
 
 from seatrial.errors import CannotTell, LeaseTaken, LinkLost, Overrun, ToolMissing
 from seatrial.links.containers import NoSuchImage
-from seatrial.links.engines import find
+from seatrial.links.containers.engines import find
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
-from seatrial.providers.containers import Containers, giving_back, ground
+from seatrial.providers.containers import Containers, removal, trial_resources
 from seatrial.testing import context, flow
 
 pytestmark = [pytest.mark.backend("podman"), pytest.mark.slow]
@@ -36,7 +36,7 @@ def trial(folder: Path, **settings: object):
     return context(folder, flow(provider="containers"), providers={"containers": given})
 
 
-def sail(work):
+def run_suite(work):
     asyncio.run(asyncio.wait_for(work, 240))
 
 
@@ -84,7 +84,7 @@ def test_nodes_know_each_other_by_name_and_all_that_is_theirs_carries_the_trials
             run = ctx.run_id
         await nothing_is_left(run)
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_a_crash_breaks_commands_off_and_leaves_data_console_and_address(tmp_path):
@@ -111,7 +111,7 @@ def test_a_crash_breaks_commands_off_and_leaves_data_console_and_address(tmp_pat
             assert await provider.guest_crash(node) == "off"
             assert await provider.state(node) is PowerState.STOPPED
 
-    sail(scene())
+    run_suite(scene())
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
@@ -129,7 +129,7 @@ def test_a_frozen_node_does_not_hang_who_asks_it_and_can_be_crashed(ssh, tmp_pat
             await ctx.provider.crash(node)
             assert await ctx.provider.state(node) is PowerState.STOPPED
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_limits_and_volumes_are_the_suites_and_volumes_go_with_their_node(tmp_path):
@@ -155,7 +155,7 @@ def test_limits_and_volumes_are_the_suites_and_volumes_go_with_their_node(tmp_pa
             engine = await find("podman")
             assert not (await engine.run("volume", "inspect", *names)).ok
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_ports_are_published_on_loopback_when_that_is_asked_for(tmp_path):
@@ -169,7 +169,7 @@ def test_ports_are_published_on_loopback_when_that_is_asked_for(tmp_path):
             assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"SSH-2.0-OpenSSH")
             writer.close()
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_an_image_that_starts_its_own_ssh_server_gets_keys_of_the_trial(tmp_path):
@@ -182,7 +182,7 @@ def test_an_image_that_starts_its_own_ssh_server_gets_keys_of_the_trial(tmp_path
             assert first == "sshd\n"
             assert (await link.run(["test", "-w", node.folder])).ok
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_a_guest_that_ignores_what_it_is_told_is_not_started_anew_and_no_stop(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_a_guest_that_ignores_what_it_is_told_is_not_started_anew_and_no_stop(tm
                 await ctx.provider.guest_stop(node)
             assert await ctx.provider.boot_id(node) == boot
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_what_is_planted_and_in_no_ledger_is_listed_and_given_back_and_the_users_own_stays(tmp_path):
@@ -247,7 +247,7 @@ def test_what_is_planted_and_in_no_ledger_is_listed_and_given_back_and_the_users
             await engine.run("network", "rm", f"{users}-n")
             await engine.run("volume", "rm", "--force", f"{users}-v", f"{users}-w")
 
-    sail(scene())
+    run_suite(scene())
 
 
 def test_what_a_node_said_is_kept_after_it_is_gone_and_tells_no_secret(tmp_path):
@@ -268,17 +268,17 @@ def test_what_a_node_said_is_kept_after_it_is_gone_and_tells_no_secret(tmp_path)
             node = await up(ctx)
             await other_process(node, ctx)
 
-    sail(scene())
+    run_suite(scene())
 
 
 async def other_process(node, ctx) -> None:
     """Give it back as somebody does who does not know the trial's secrets."""
     kept = ctx.artifacts / "nodes" / "n11" / "console.log"
     kept.unlink()
-    hide = giving_back.HIDING.pop(ctx.trial_id)
+    hide = removal.HIDING.pop(ctx.trial_id)
     await ctx.destroy_node(node)
     assert not kept.exists()
-    giving_back.HIDING[ctx.trial_id] = hide
+    removal.HIDING[ctx.trial_id] = hide
 
 
 async def refused(folder: Path, error: type[BaseException], match: str, **settings: object) -> None:
@@ -305,14 +305,16 @@ async def refused(folder: Path, error: type[BaseException], match: str, **settin
     ],
 )
 def test_what_is_missing_or_wrong_is_told_and_nothing_is_left(settings, error, match, tmp_path):
-    sail(refused(tmp_path, error, match, **settings))
+    run_suite(refused(tmp_path, error, match, **settings))
 
 
 def test_a_port_that_another_program_holds_is_told_and_nothing_is_left(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         options = ["--publish", f"127.0.0.1:{port}:22"]
-        sail(refused(tmp_path, LeaseTaken, rf"127.0.0.1:{port}: .*already in use; another program", options=options))
+        run_suite(
+            refused(tmp_path, LeaseTaken, rf"127.0.0.1:{port}: .*already in use; another program", options=options)
+        )
 
 
 def test_a_subnet_that_is_taken_is_passed_over_and_told_when_there_is_no_other(tmp_path, monkeypatch):
@@ -323,16 +325,16 @@ def test_a_subnet_that_is_taken_is_passed_over_and_told_when_there_is_no_other(t
         engine = await find("podman")
         await engine.call("network", "create", "--subnet", taken, name, what="taking a subnet")
         try:
-            monkeypatch.setattr(ground, "subnets", lambda *_: iter([taken, free]))
+            monkeypatch.setattr(trial_resources, "subnets", lambda *_: iter([taken, free]))
             async with trial(tmp_path / "one") as ctx:
                 node = await ctx.create_node(N11)
                 assert node.address.startswith("10.207.42.")
-            monkeypatch.setattr(ground, "subnets", lambda *_: iter([taken]))
+            monkeypatch.setattr(trial_resources, "subnets", lambda *_: iter([taken]))
             await refused(tmp_path / "two", LeaseTaken, r"held|10\.207\.41")
         finally:
             await engine.run("network", "rm", name)
 
-    sail(scene())
+    run_suite(scene())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted by root alone")
@@ -357,7 +359,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, monkeypatch, podman):
             _fill(store)
             await refused(tmp_path / "t", CannotTell, "no space left on device; the disk is full: .*system prune")
 
-        sail(scene())
+        run_suite(scene())
     finally:
         subprocess.run(["umount", "--recursive", "--lazy", store], check=True)
 

@@ -10,9 +10,9 @@ from scripts.images.engines import IMAGE
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node, NodeSpec
-from seatrial.providers.containers import ground
+from seatrial.providers.containers import trial_resources
 from seatrial.spi import Context
-from seatrial.testing import Rehearsal, flow
+from seatrial.testing import FakeRun, flow
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
@@ -22,12 +22,12 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
     async def reachable(engine: object) -> bool:
         return False
 
-    monkeypatch.setattr(ground, "reachable", reachable)
+    monkeypatch.setattr(trial_resources, "reachable", reachable)
 
 
-def trial(folder: Path, **settings: object) -> Rehearsal:
+def trial(folder: Path, **settings: object) -> FakeRun:
     given = {"engine": "podman", "image": IMAGE, **settings}
-    return Rehearsal(folder, flow(provider="containers"), providers={"containers": given})
+    return FakeRun(folder, flow(provider="containers"), providers={"containers": given})
 
 
 async def answers(ctx: Context, node: Node, command: str) -> str:

@@ -233,7 +233,7 @@ def test_where_libvirt_was_never_used_nothing_is_listed(tmp_path, monkeypatch):
 
 
 def test_where_it_was_used_a_list_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
-    from seatrial.providers.libvirt.ground import mark_used
+    from seatrial.providers.libvirt.trial_resources import mark_used
 
     monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(tmp_path))
     uri = f"qemu+unix:///system?socket={tmp_path}/none"

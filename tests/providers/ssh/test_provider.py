@@ -24,7 +24,7 @@ from seatrial.testing import context, flow
 N11 = NodeSpec(name="n11", ports={"client": 0})
 
 
-def sail(work):
+def run_suite(work):
     asyncio.run(asyncio.wait_for(work, 90))
 
 
@@ -54,7 +54,7 @@ def test_the_machine_that_seatrial_runs_on_is_not_claimed_and_nothing_is_done_to
                     await power(node)
             await ctx.provider.link(node).close()
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_crash_goes_by_sysrq_but_never_on_our_own_kernel(tmp_path, monkeypatch
             assert await ctx.provider.guest_crash(node) == "rebooting"
             assert "sysrq" in sent[-1]
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_machine_of_another_trial_is_left_alone_and_its_holder_is_named(tmp_pa
             async with trial(tmp_path / "three", standing.settings) as three:
                 await three.create_node(N11)
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_names_that_the_inventory_does_not_have_take_its_machines_in_order_and_s
             with pytest.raises(LeaseTaken, match=r"no machine could be had for x3: .*b: .*does not answer"):
                 await ctx.create_node(NodeSpec(name="x3"))
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_destroy_ends_what_the_trial_runs_there_and_leaves_the_rest(tmp_path):
             assert left.stdout.strip() == "1"
             await ctx.provider.link(node).close()
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -180,7 +180,7 @@ def test_silence_is_a_power_off_only_where_we_asked_for_it_and_a_person_ends_it(
             assert await ctx.provider.state(node) is PowerState.UNREACHABLE
             await standing.power_on()
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def test_a_node_that_crashes_while_a_command_runs_ends_it_at_once_as_a_lost_link
                 await running
             assert time.monotonic() - begun < 1
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -215,7 +215,7 @@ def test_a_host_key_that_nobody_knows_is_refused_unless_it_is_accepted_and_then_
                 assert str(node.ssh["known_host"]).startswith("ssh-")
             assert (standing.folder / "known").read_text() == ""
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_readiness_says_which_machines_answer(tmp_path):
             assert "1 of 2 machines answer: n11" in readiness.tried
             assert "n12 " in readiness.tried
 
-    sail(act())
+    run_suite(act())
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_without_machines_nothing_is_found_and_nothing_can_be_made(tmp_path):
             with pytest.raises(UsageError, match=r"names no machines.*\[providers.ssh\]"):
                 await ctx.create_node(N11)
 
-    sail(act())
+    run_suite(act())
 
 
 def test_an_inventory_that_is_not_there_is_named(tmp_path):

@@ -19,7 +19,7 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
-    from seatrial.links.visit import Visit
+    from seatrial.links.http.session import HttpSession
 
 ONLY_OPEN = ("body", "json", "form", "submit", "files", "status", "answer_headers", "location", "ends_at", "contains",
              "lacks", "that", "tls", "then")  # fmt: skip
@@ -83,7 +83,7 @@ class Http(Expected, Asked):
     async def observe(self, ctx: Context) -> Observation:
         """Ask once; no answer is failed, a mistake of our own unknown (CannotTell)."""
         from seatrial.links.http import Web
-        from seatrial.links.visit import Visit
+        from seatrial.links.http.session import HttpSession
 
         if self.closed:
             parts = urlsplit(self.url)
@@ -96,11 +96,11 @@ class Http(Expected, Asked):
                 "tls_name": self.tls_name,
                 "connect_to": self._instead(),
             }
-            return await self._visited(ctx, Visit(web, options))
+            return await self._visited(ctx, HttpSession(web, options))
 
-    async def _visited(self, ctx: Context, visit: Visit) -> Observation:
+    async def _visited(self, ctx: Context, session: HttpSession) -> Observation:
         files: dict[str, Sent] = await uploads(ctx, self.files)
-        last = await self.ask(visit, self.url, files, self.wanted())
+        last = await self.ask(session, self.url, files, self.wanted())
         if isinstance(last, Observation):
             return last
         seen = await self.judge(ctx, last, files)
@@ -110,7 +110,7 @@ class Http(Expected, Asked):
             if seen.verdict is not Verdict.PASSED:
                 break
             files |= await uploads(ctx, one.files)
-            last, seen = await one.follow(ctx, visit, last, files)
+            last, seen = await one.follow(ctx, session, last, files)
         return seen
 
     def _then(self) -> tuple[Then, ...]:

@@ -15,7 +15,7 @@ from seatrial.model.values import Expression
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
-    from seatrial.links.visit import Visited
+    from seatrial.links.http.session import SessionAnswer
 
 TEXT = "A text, or a list of texts, that the body must {}."
 
@@ -52,7 +52,7 @@ class Expected:
             return "a status below 400"
         return list(self.status) if isinstance(self.status, tuple) else self.status
 
-    async def judge(self, ctx: Context, visited: Visited, files: Mapping[str, Sent]) -> Observation:
+    async def judge(self, ctx: Context, visited: SessionAnswer, files: Mapping[str, Sent]) -> Observation:
         """Whether the answer is so."""
         wrong = self._led_wrong(visited) or self._answered_wrong(ctx, visited)
         if wrong is not None:
@@ -69,7 +69,7 @@ class Expected:
         seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, visited.answer.text)
         return await holds(ctx, self.that, seen, **names)
 
-    def _led_wrong(self, visited: Visited) -> Observation | None:
+    def _led_wrong(self, visited: SessionAnswer) -> Observation | None:
         asked = visited.hops[0].url if visited.hops else visited.url
         if visited.astray:
             return failed(_way(visited), self.ends_at or "an end of redirects", visited.astray)
@@ -83,7 +83,7 @@ class Expected:
             return failed(_way(visited), wanted, f"it ended at {visited.url}, expected {wanted}")
         return None
 
-    def _answered_wrong(self, ctx: Context, visited: Visited) -> Observation | None:
+    def _answered_wrong(self, ctx: Context, visited: SessionAnswer) -> Observation | None:
         answer = visited.answer
         allowed = (self.status,) if isinstance(self.status, int) else self.status
         if answer.status not in allowed if allowed else answer.status >= 400:
@@ -97,7 +97,7 @@ class Expected:
         return None
 
 
-def names_of(expression: str, visited: Visited, files: Mapping[str, Sent]) -> dict[str, Any] | None:
+def names_of(expression: str, visited: SessionAnswer, files: Mapping[str, Sent]) -> dict[str, Any] | None:
     """What an expression sees of an answer; None when it asks for JSON and the body is none."""
     answer, json = visited.answer, None
     try:
@@ -115,11 +115,11 @@ def names_of(expression: str, visited: Visited, files: Mapping[str, Sent]) -> di
     }
 
 
-def _seen(visited: Visited) -> object:
+def _seen(visited: SessionAnswer) -> object:
     status = visited.answer.status
     return {"status": status, "url": visited.url} if visited.hops else status
 
 
-def _way(visited: Visited) -> list[str]:
+def _way(visited: SessionAnswer) -> list[str]:
     """The URLs of a chain of redirects, the first first."""
     return [*(hop.url for hop in visited.hops), *([] if visited.astray else [visited.url])]

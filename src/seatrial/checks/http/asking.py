@@ -14,7 +14,7 @@ from seatrial.model.result import Category, Observation, failed
 from seatrial.model.values import Duration
 
 if TYPE_CHECKING:
-    from seatrial.links.visit import Visit, Visited
+    from seatrial.links.http.session import HttpSession, SessionAnswer
 
 BODIES = ("body", "json", "form", "submit")
 
@@ -62,15 +62,15 @@ class Asked:
             yield "max_redirects", "at least 1; `redirects: keep` follows none"
 
     async def ask(
-        self, visit: Visit, url: str, files: Mapping[str, Sent], expected: object, **more: Any
-    ) -> Visited | Observation:
+        self, session: HttpSession, url: str, files: Mapping[str, Sent], expected: object, **more: Any
+    ) -> SessionAnswer | Observation:
         """Send it; what there was no whole answer to, or no form for, is failed. CannotTell for our own mistakes."""
         follows = self.redirects == "follow" or (self.redirects == "auto" and self.submit is not None)
         more |= {"timeout": self.timeout, "follow": self.max_redirects if follows else 0}
         try:
             if self.submit is not None:
-                return await self._submitted(visit, url, files, more)
-            return await visit.ask(self.method, url, headers=self.headers, **self._content(files), **more)
+                return await self._submitted(session, url, files, more)
+            return await session.ask(self.method, url, headers=self.headers, **self._content(files), **more)
         except TimeoutError as error:
             return replace(failed("no answer", expected, str(error)), category=str(Category.TIMEOUT))
         except (LinkDown, LinkLost, LinkRefused) as error:
@@ -89,9 +89,9 @@ class Asked:
         return content
 
     async def _submitted(
-        self, visit: Visit, url: str, files: Mapping[str, Sent], more: Mapping[str, Any]
-    ) -> Visited | Observation:
-        page = await visit.ask("GET", url, headers=self.headers, **more)
+        self, session: HttpSession, url: str, files: Mapping[str, Sent], more: Mapping[str, Any]
+    ) -> SessionAnswer | Observation:
+        page = await session.ask("GET", url, headers=self.headers, **more)
         fields = sorted({*(self.submit or ()), *files})
         expected = f"a form with {', '.join(fields)}" if fields else "a form"
         if page.astray or page.answer.status >= 400:
@@ -105,8 +105,8 @@ class Asked:
         values = form.filled(self.submit or {})
         if form.method != "POST":
             query = urlsplit(target)._replace(query=urlencode(values), fragment="").geturl()
-            return await visit.ask("GET", query, headers=headers, **more)
-        return await visit.ask("POST", target, headers=headers, **_posted(form, values, files), **more)
+            return await session.ask("GET", query, headers=headers, **more)
+        return await session.ask("POST", target, headers=headers, **_posted(form, values, files), **more)
 
 
 def _posted(form: Form, values: list[tuple[str, str]], files: Mapping[str, Sent]) -> dict[str, Any]:

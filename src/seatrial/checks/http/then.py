@@ -17,7 +17,7 @@ from seatrial.model.values import Duration, Expression
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
-    from seatrial.links.visit import Visit, Visited
+    from seatrial.links.http.session import HttpSession, SessionAnswer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +43,16 @@ class Then(Expected, Asked):
         yield from self.wrong_asking()
 
     async def follow(
-        self, ctx: Context, visit: Visit, before: Visited, files: Mapping[str, Sent]
-    ) -> tuple[Visited, Observation]:
+        self, ctx: Context, session: HttpSession, before: SessionAnswer, files: Mapping[str, Sent]
+    ) -> tuple[SessionAnswer, Observation]:
         """Ask until it is so; the answer, and whether it is. What has no answer leaves the one before."""
         url = await self._url(ctx, before, files)
         if isinstance(url, Observation):
             return before, url
-        last: list[tuple[Visited, Observation]] = []
+        last: list[tuple[SessionAnswer, Observation]] = []
 
-        async def look() -> tuple[Visited, Observation] | None:
-            last[:] = [await self._once(ctx, visit, url, before, files)]
+        async def look() -> tuple[SessionAnswer, Observation] | None:
+            last[:] = [await self._once(ctx, session, url, before, files)]
             return last[0] if last[0][1].verdict is Verdict.PASSED else None
 
         if not self.within:
@@ -69,7 +69,7 @@ class Then(Expected, Asked):
         for_long = f" within {self.within:g} s" if self.within else ""
         return visited, replace(seen, why=f"then {self.method} {url}{for_long}: {seen.why}")
 
-    async def _url(self, ctx: Context, before: Visited, files: Mapping[str, Sent]) -> str | Observation:
+    async def _url(self, ctx: Context, before: SessionAnswer, files: Mapping[str, Sent]) -> str | Observation:
         if not self.url_from:
             return urljoin(before.url, self.url)
         names = names_of(self.url_from, before, files)
@@ -84,18 +84,18 @@ class Then(Expected, Asked):
         return urljoin(before.url, found)
 
     async def _once(
-        self, ctx: Context, visit: Visit, url: str, before: Visited, files: Mapping[str, Sent]
-    ) -> tuple[Visited, Observation]:
+        self, ctx: Context, session: HttpSession, url: str, before: SessionAnswer, files: Mapping[str, Sent]
+    ) -> tuple[SessionAnswer, Observation]:
         from seatrial.links.http import LIMIT
 
         own = {name: files[name] for name in self.files}
         if not self.same_as:
-            visited = await self.ask(visit, url, own, self.wanted())
+            visited = await self.ask(session, url, own, self.wanted())
         else:
             sent = files[self.same_as].content
             # What is packed for the way would be unpacked by us; all that comes too much is wanted, to say how much.
             asking = replace(self, headers={"Accept-Encoding": "identity", **self.headers})
-            visited = await asking.ask(visit, url, own, self.wanted(), limit=max(LIMIT, 2 * len(sent)))
+            visited = await asking.ask(session, url, own, self.wanted(), limit=max(LIMIT, 2 * len(sent)))
         if isinstance(visited, Observation):
             return before, visited
         seen = await self.judge(ctx, visited, files)

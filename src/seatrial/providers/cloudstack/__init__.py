@@ -17,7 +17,7 @@ from seatrial.spi import Breakable, Context, Finished, Link, Powers, Readiness
 if TYPE_CHECKING:
     from seatrial.links.cloudstack import Cloud
     from seatrial.links.ssh import SSHLink
-    from seatrial.providers.cloudstack.looking import Looks
+    from seatrial.providers.cloudstack.queries import Looks
     from seatrial.providers.ssh.identity import Seen
 
 STATES = {
@@ -79,7 +79,7 @@ class CloudStack:
         async with self._key_pair:
             if ctx.holds("keypair", name, owner=OWNER):
                 return
-            from seatrial.providers.cloudstack.making import keys_of
+            from seatrial.providers.cloudstack.creation import keys_of
 
             _, public = keys_of(ctx)
             project = {"projectid": cloud.project} if cloud.project else {}
@@ -105,22 +105,22 @@ class CloudStack:
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a machine and return when it lets us in."""
-        from seatrial.providers.cloudstack import making
+        from seatrial.providers.cloudstack import creation
 
         await self.prepare(ctx)
-        private, public = making.keys_of(ctx)
+        private, public = creation.keys_of(ctx)
         pair = f"{naming.PREFIX}{ctx.trial_id}" if self._settings.login == "keypair" else ""
-        keys = making.Keys(private=private, public=public, pair=pair)
+        keys = creation.Keys(private=private, public=public, pair=pair)
         detail = self.foresee(spec, ctx)
-        node = await making.make(await self.cloud(), spec, ctx, self._settings, keys, {"node": spec.name, **detail})
-        await making.until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"))
+        node = await creation.make(await self.cloud(), spec, ctx, self._settings, keys, {"node": spec.name, **detail})
+        await creation.until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"))
         return node
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a machine with its disks, or a key pair, by its record; already gone is success."""
         from seatrial.links.cloudstack import CloudRefused
-        from seatrial.providers.cloudstack import making
-        from seatrial.providers.cloudstack.giving_back import machine_gone
+        from seatrial.providers.cloudstack import creation
+        from seatrial.providers.cloudstack.removal import machine_gone
 
         cloud, detail = await self.cloud(), resource.detail
         made_at = str(detail.get("endpoint") or cloud.endpoint)
@@ -141,9 +141,9 @@ class CloudStack:
                     raise
             return
         name = str(detail["machine"])
-        begun = making.BEGUN.get((cloud.endpoint, name), "")
+        begun = creation.BEGUN.get((cloud.endpoint, name), "")
         await machine_gone(cloud, name, begun, self.deadlines["destroy"])
-        making.BEGUN.pop((cloud.endpoint, name), None)
+        creation.BEGUN.pop((cloud.endpoint, name), None)
         for key, link in self._links.items():
             if key[0] == name:
                 link.abort()
@@ -177,7 +177,7 @@ class CloudStack:
 
     async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
         """Recognise the account's machines by their addresses, within `adopt` and `adopt_tag`."""
-        from seatrial.providers.cloudstack.adopting import recognised
+        from seatrial.providers.cloudstack.adoption import recognised
 
         if not nodes:
             return nodes
@@ -203,7 +203,7 @@ class CloudStack:
         """CloudStack's own word for the machine's state."""
         cloud = await self.cloud()
         if self._looks is None:
-            from seatrial.providers.cloudstack.looking import Looks
+            from seatrial.providers.cloudstack.queries import Looks
 
             self._looks = Looks(cloud)
         return await self._looks.at(self._id(node))

@@ -7,8 +7,8 @@ from typing import Any
 
 from seatrial.links.cloudstack import Cloud
 from seatrial.model.resource import Resource
-from seatrial.providers.cloudstack.giving_back import GONE
 from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, place_of, tags_in
+from seatrial.providers.cloudstack.removal import GONE
 
 OWNER = "provider:cloudstack"
 

@@ -19,8 +19,8 @@ from seatrial.spi import Breakable, Context, Link, Powers, Readiness
 
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
-    from seatrial.providers.containers.ground import Ground
-    from seatrial.providers.containers.looking import Looks, Seen
+    from seatrial.providers.containers.queries import Looks, Seen
+    from seatrial.providers.containers.trial_resources import Ground
 
 FIRST_ADDRESS, LAST_ADDRESS = 11, 250
 STATES = {
@@ -67,17 +67,17 @@ class Containers:
 
     async def prepare(self, ctx: Context) -> None:
         """Find the engine, see to the image, make the trial's network."""
-        from seatrial.providers.containers.giving_back import HIDING
-        from seatrial.providers.containers.ground import lay
+        from seatrial.providers.containers.removal import HIDING
+        from seatrial.providers.containers.trial_resources import prepare
 
         HIDING[ctx.trial_id] = ctx.masked
         async with self._laying:
             if self._ground is None:
-                self._ground = await lay(ctx, self._settings)
+                self._ground = await prepare(ctx, self._settings)
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The engine, the names of the container and its volumes, the node's folder, and where its log is kept."""
-        from seatrial.links.engines import detail_of
+        from seatrial.links.containers.engines import detail_of
 
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
             raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
@@ -93,7 +93,7 @@ class Containers:
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a container and return when its init is through; CannotTell with its log when it is not."""
-        from seatrial.providers.containers.making import make
+        from seatrial.providers.containers.creation import make
 
         await self.prepare(ctx)
         assert self._ground is not None
@@ -108,7 +108,7 @@ class Containers:
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a node with its volumes, a volume, or a network, by its record; already gone is success."""
-        from seatrial.providers.containers.giving_back import give_back
+        from seatrial.providers.containers.removal import give_back
 
         self._break_off(str(resource.detail.get("container", "")))
         await give_back(resource)
@@ -116,7 +116,7 @@ class Containers:
     async def find(self, run: str) -> Sequence[Resource]:
         """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used. A trial asks
         the engine that it stands on, whoever has none all that were used from here."""
-        from seatrial.links.engines import out_of_reach, used
+        from seatrial.links.containers.engines import out_of_reach, used
         from seatrial.providers.containers.listing import listed
 
         if self._ground is not None and run != "*":
@@ -132,7 +132,7 @@ class Containers:
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Whether a container starts here: one does, and is given back."""
-        from seatrial.providers.containers.trying import readiness
+        from seatrial.providers.containers.probe import readiness
 
         return await readiness(settings_of(settings))
 
@@ -143,7 +143,7 @@ class Containers:
         name, door = _container(node), dict(node.ssh)
         known = self._links.get(name)
         if known is None or known[0] != door:  # one that is made anew under its name has another host key
-            from seatrial.links.exec import ExecLink
+            from seatrial.links.containers.exec import ExecLink
             from seatrial.links.ssh import SSHLink
 
             link = SSHLink(node) if door else ExecLink(_engine(node), name, node.name, user=self._settings.user)
@@ -171,14 +171,14 @@ class Containers:
 
     async def _seen(self, node: Node) -> Seen:
         if self._looks is None:
-            from seatrial.providers.containers.looking import Looks
+            from seatrial.providers.containers.queries import Looks
 
             self._looks = Looks()
         return await self._looks.at(_engine(node), _container(node))
 
     async def console(self, node: Node) -> str:
         """What its init and the image's own program wrote (the last 64 KiB)."""
-        from seatrial.providers.containers.giving_back import log_of, tail_of
+        from seatrial.providers.containers.removal import log_of, tail_of
 
         return tail_of(await log_of(_engine(node), _container(node)), TAIL)
 
@@ -295,6 +295,6 @@ def _container(node: Node) -> str:
 
 
 def _engine(node: Node) -> Engine:
-    from seatrial.links.engines import again
+    from seatrial.links.containers.engines import again
 
     return again(node.detail)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.links.containers import Engine, NoSuchThing, refusal
-from seatrial.links.engines import detail_of
+from seatrial.links.containers.engines import detail_of
 from seatrial.model.resource import Resource
-from seatrial.providers.containers.ground import OWNER
+from seatrial.providers.containers.trial_resources import OWNER
 
 RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 

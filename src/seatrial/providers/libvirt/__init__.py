@@ -28,7 +28,7 @@ from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
 
 if TYPE_CHECKING:
-    from seatrial.providers.libvirt.ground import Ground
+    from seatrial.providers.libvirt.trial_resources import Ground
     from seatrial.providers.libvirt.link import MachineLink
 
 FIRST_PORT = 20001
@@ -74,12 +74,12 @@ class Libvirt:
 
     async def prepare(self, ctx: Context) -> None:
         """Look at the images, decide between KVM and emulation, make the trial's network."""
-        from seatrial.providers.libvirt.ground import lay
+        from seatrial.providers.libvirt.trial_resources import prepare
 
         async with self._laying:
             if self._ground is None:
                 self._say = ctx.log
-                self._ground = await lay(ctx, self._hypervisor, self._settings)
+                self._ground = await prepare(ctx, self._hypervisor, self._settings)
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """Names of the domain, its files and its network, and where the daemon is."""
@@ -117,17 +117,17 @@ class Libvirt:
             return self._ground
 
     async def _create(self, spec: NodeSpec, ctx: Context, ground: Ground) -> Node:
-        from seatrial.providers.libvirt import building
+        from seatrial.providers.libvirt import creation
 
         size = size_of(spec.parameters, self._settings)
         detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if ground.how.kvm else "emulation"}
-        keys = building.host_key()
+        keys = creation.host_key()
         address = f"{ground.subnet.rpartition('.')[0]}.{self._place(spec.name)}"
-        who = building.identity(detail, ground, self._settings, address, keys)
+        who = creation.identity(detail, ground, self._settings, address, keys)
         labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
         await self._hypervisor.call(
             f"making the machine {spec.name}",
-            lambda connection: building.build(connection, who, detail, ground, self._settings, size, labels),
+            lambda connection: creation.build(connection, who, detail, ground, self._settings, size, labels),
             timeout=self.deadlines["start"],
         )
         node = Node(
@@ -141,12 +141,12 @@ class Libvirt:
                 "key": str(ground.key),
                 "known_host": keys[1],
             },
-            folder=building.FOLDER,
+            folder=creation.FOLDER,
             detail={**detail, "address": address},
         )
         # Its own error must come before the step's, which would blame the product.
         patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
-        await building.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
+        await creation.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
         return node
 
     def _place(self, name: str) -> int:
@@ -178,7 +178,7 @@ class Libvirt:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """Domains, files without one, and networks that carry the run's id; nothing where libvirt was never used."""
-        from seatrial.providers.libvirt.ground import was_used
+        from seatrial.providers.libvirt.trial_resources import was_used
 
         try:
             library()
@@ -194,7 +194,7 @@ class Libvirt:
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Whether a guest on a network of its own boots here: one does, and both are given back."""
-        from seatrial.providers.libvirt.ground import image_told
+        from seatrial.providers.libvirt.trial_resources import image_told
         from seatrial.providers.libvirt.probing import readiness
 
         checked = settings_of(settings)
@@ -407,7 +407,7 @@ class Libvirt:
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
         """Have all be quiet; bring all back, frozen; let all go on; tell each what time it is."""
-        from seatrial.providers.libvirt.building import set_clock
+        from seatrial.providers.libvirt.creation import set_clock
 
         def back(connection: Any, domain: str) -> None:
             machine.bring_back(connection, domain, name)

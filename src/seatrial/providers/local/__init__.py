@@ -58,7 +58,7 @@ class Local:
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a node and return when it is on and its SSH server listens."""
-        from seatrial.providers.local.making import Place, prepare, trial_key, user
+        from seatrial.providers.local.creation import Place, prepare, trial_key, user
 
         detail = dict(self.foresee(spec, ctx))
         place = Place(folder=Path(str(detail["folder"])), tag=str(detail["tag"]), logs=Path(str(detail["logs"])))
@@ -90,7 +90,7 @@ class Local:
     async def find(self, run: str) -> Sequence[Resource]:
         """The nodes that this run's processes on this host tell of; of no run is the node of a killed `readiness`."""
         from seatrial.providers.local import tree
-        from seatrial.providers.local.trying import goes_on
+        from seatrial.providers.local.probe import goes_on
 
         nodes: dict[str, tree.Tagged] = {}
         for process in tree.find_tagged(run):
@@ -101,7 +101,7 @@ class Local:
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Whether a node can be made here: one is, and is given back."""
-        from seatrial.providers.local.trying import try_one
+        from seatrial.providers.local.probe import try_one
 
         return await try_one(cls(settings))
 
@@ -150,7 +150,7 @@ class Local:
 
     async def start(self, node: Node) -> None:
         """Switch it on and wait until SSH listens; one that is on stays as it is."""
-        from seatrial.providers.local import control, making, tree
+        from seatrial.providers.local import control, creation, tree
 
         folder, tag = _folder(node), str(node.detail["tag"])
         state = tree.read_state(folder)
@@ -158,7 +158,7 @@ class Local:
             return
         tree.kill_tree(state, tag)  # what a killed box could not take with it
         _reap(state.get("machine_pid"))
-        environment = making.box_environment(folder)
+        environment = creation.box_environment(folder)
         if self._plain:
             environment["SEATRIAL_LOCAL_CONFINEMENT"] = "plain"
         pid = control.switch_on(folder, environment)

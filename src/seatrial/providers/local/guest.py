@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from seatrial.providers.local import control, shims
 from seatrial.providers.local.services import Children, Services
-from seatrial.providers.local.sshd import Answer, Door, serve
+from seatrial.providers.local.sshd import Answer, SshListener, serve
 
 # How the guest ends, as exit codes that the box reads.
 SHUTDOWN, POWEROFF, REBOOT, CRASH, CUT = 0, 10, 11, 12, 13
@@ -128,8 +128,8 @@ class Guest:
         env["SEATRIAL_NODE_FOLDER"] = str(self._folder)
         return env
 
-    def _door(self) -> Door:
-        return Door(
+    def _door(self) -> SshListener:
+        return SshListener(
             folder=self._folder,
             address=self._machine["address"],
             port=self._machine["ssh_port"],

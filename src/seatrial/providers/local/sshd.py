@@ -29,7 +29,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Door:
+class SshListener:
     """Where and for whom the server answers, and what it runs commands with."""
 
     folder: Path
@@ -43,7 +43,7 @@ class Door:
     init: Callable[[Sequence[str]], Awaitable[Answer]]
 
 
-async def serve(door: Door) -> Any:
+async def serve(door: SshListener) -> Any:
     """Listen; the asyncssh acceptor, to be closed. Raises OSError when the address is taken."""
     import asyncssh
 
@@ -80,7 +80,7 @@ async def serve(door: Door) -> Any:
     )
 
 
-async def _handle(door: Door, process: Any) -> None:
+async def _handle(door: SshListener, process: Any) -> None:
     """One session: a command of the init, or a command for the node's shell."""
     command: str | None = process.command
     words = _init_words(command or "")

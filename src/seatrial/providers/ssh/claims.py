@@ -48,7 +48,7 @@ async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claime
     told = {key.removeprefix("seatrial."): value for key, value in labels.items()}
     told |= {"node": node, "from": os.uname().nodename}
     script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(told))
-    done = await _to_its_end(link.run(script, timeout=SECONDS))
+    done = await finish_despite_cancel(link.run(script, timeout=SECONDS))
     first, _, rest = done.stdout.partition("\n")
     if done.ok and first.startswith("claimed "):
         ports = re.findall(r":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A ", rest)
@@ -69,7 +69,7 @@ def _holder(text: str) -> str:
     )
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def finish_despite_cancel(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.links import inventory
-from seatrial.links.project import project_folder
+from seatrial.links.paths import project_folder
 from seatrial.model.resource import Node
 
 SETTINGS: Mapping[str, type] = {

@@ -9,12 +9,12 @@ from seatrial.errors import SeatrialError
 from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
 from seatrial.model.resource import Node
 from seatrial.spi import Context
+from seatrial.systems.concurrency import map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings
+from seatrial.systems.node_link import link_of
 from seatrial.systems.probes import look
-from seatrial.systems.reaching import link_of
 from seatrial.systems.states import able, named
 from seatrial.systems.templates import Roots, node_root
-from seatrial.systems.together import together
 
 
 class Measure:
@@ -30,7 +30,7 @@ class Measure:
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
         """All of these at the same time."""
-        found = await together(lambda node: self._node(ctx, node), nodes)
+        found = await map_concurrently(lambda node: self._node(ctx, node), nodes)
         return {node.name: one for node, one in zip(nodes, found, strict=True)}
 
     async def status(self, ctx: Context, nodes: Sequence[Node]) -> ClusterStatus:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError
-from seatrial.links.workflow_runs.checking import Draft, Wrong, wrong_here
-from seatrial.links.workflow_runs.place import LITERAL, Place, find_place, held_back
+from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, held_back
+from seatrial.links.forge.runs.validation import Draft, Wrong, wrong_here
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
 
 _TEMPLATE = re.compile(r"\$\{\{\s*(parameters|env)\.([A-Za-z_]\w*)\s*\}\}")

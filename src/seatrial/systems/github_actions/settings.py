@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.links.workflow_runs.order import DEADLINES, LIMITS, Limits, RunDeadlines
+from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, RunDeadlines
 from seatrial.model.values import Argv, Duration, Expression
-from seatrial.systems.process_settings import DataSettings, Probe
+from seatrial.systems.processes.settings import DataSettings, Probe
 
 MINUTE = Duration(60.0)
 

@@ -11,25 +11,25 @@ from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LeaseTaken, UsageError
 from seatrial.links import process
-from seatrial.links.forge import Forge
-from seatrial.links.spawned import spawn
-from seatrial.links.workflow_runs.checking import wrong_there
-from seatrial.links.workflow_runs.following import Followed, followed, record_of, started
-from seatrial.links.workflow_runs.giving_back import CANCEL_SECONDS, end_run
-from seatrial.links.workflow_runs.order import Order
-from seatrial.links.workflow_runs.place import Place, find_place, held_back, open_forge, put_back
-from seatrial.links.workflow_runs.starting import Ready, ready, until_visible
+from seatrial.links.forge.protocol import Forge
+from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
+from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
+from seatrial.links.forge.runs.following import Followed, followed, record_of, started
+from seatrial.links.forge.runs.order import Order
+from seatrial.links.forge.runs.repository import Place, find_place, held_back, open_forge, put_back
+from seatrial.links.forge.runs.validation import wrong_there
+from seatrial.links.process.spawned import spawn
 from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, PowerState, Reading
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.registry import system
 from seatrial.spi import Adopts, Context, Powers
 from seatrial.systems.github_actions import planned
-from seatrial.systems.github_actions.book import Book
+from seatrial.systems.github_actions.deployment_history import DeploymentHistory
+from seatrial.systems.github_actions.existing_deployment import ExistingDeployment, by_command, by_history
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
-from seatrial.systems.github_actions.standing import Standing, by_command, by_history
 from seatrial.systems.github_actions.teardown import take_away
 from seatrial.systems.records import Declared
 from seatrial.systems.templates import Roots
@@ -97,15 +97,15 @@ class GithubActions(Declared):
             if self._stage != "initialized":
                 await self._check(ctx, forge, place)
             await self._take_turn(ctx, place)
-            book = Book(Path(ctx.labels()["seatrial.project"]))
-            await self._refuse_foreign(ctx, forge, place, book)
+            history = DeploymentHistory(Path(ctx.labels()["seatrial.project"]))
+            await self._refuse_foreign(ctx, forge, place, history)
             if self._settings.teardown.before:
                 await self._clean_slate(ctx, forge, place, token)
-                await self._refuse_foreign(ctx, forge, place, book)  # that took long enough for others
+                await self._refuse_foreign(ctx, forge, place, history)  # that took long enough for others
             order = self._order(ctx, self._settings.deploy, place)
             prepared = await ready(forge, order, self._id(ctx))
             record = self._record(ctx, place, token, prepared)
-            book.write(record, ctx.trial_id)
+            history.write(record, ctx.trial_id)
             self._stage = "deployed"
             self._nodes, self._outputs = (), {}
             run = await ctx.make(
@@ -116,7 +116,7 @@ class GithubActions(Declared):
                 detail=record,
                 outlives_host=True,
             )
-            book.write(record, ctx.trial_id)
+            history.write(record, ctx.trial_id)
             await self._learn(ctx, await followed(ctx, forge, run, order, ctx.log))
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
@@ -242,9 +242,9 @@ class GithubActions(Declared):
         if not ctx.holds(TURN, name, owner="engine:lease"):
             await ctx.lease(TURN, [name])
 
-    async def _refuse_foreign(self, ctx: Context, forge: Forge, place: Place, book: Book) -> None:
+    async def _refuse_foreign(self, ctx: Context, forge: Forge, place: Place, history: DeploymentHistory) -> None:
         record = {**place.record, "workflow": self._settings.deploy.workflow}
-        stands = await self._stands(ctx, forge, record, book)
+        stands = await self._stands(ctx, forge, record, history)
         if stands is None:
             return
         if stands.trial:
@@ -254,18 +254,20 @@ class GithubActions(Declared):
         else:
             raise LeaseTaken(stands.refusal(place.repository))
 
-    async def _stands(self, ctx: Context, forge: Forge, record: Mapping[str, Any], book: Book) -> Standing | None:
+    async def _stands(
+        self, ctx: Context, forge: Forge, record: Mapping[str, Any], history: DeploymentHistory
+    ) -> ExistingDeployment | None:
         """By the user's command where there is one, else by the history of the workflows."""
         asked = self._settings.standing
         if asked is None:
-            return await by_history(forge, record, self._settings.teardown.workflow, book)
+            return await by_history(forge, record, self._settings.teardown.workflow, history)
         argv = process.words(ctx.bind(asked.command))
         done = await spawn(ctx, argv, cwd=self._folder, env={}, timeout=asked.timeout)
         ctx.output("standing", done.stdout + done.stderr)
         if not done.ok:
             last = done.stderr.strip().rpartition("\n")[2]
             raise CannotTell(f"which deployment stands is not known: `standing` ended with {done.exit_code}: {last}")
-        return by_command(done.stdout, record, book)
+        return by_command(done.stdout, record, history)
 
     async def _clean_slate(self, ctx: Context, forge: Forge, place: Place, token: str) -> None:
         """Run the teardown before anything of ours is there."""

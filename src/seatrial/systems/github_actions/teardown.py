@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import LeftBehind
-from seatrial.links.forge import Forge, WorkflowRun
-from seatrial.links.workflow_runs.following import run_folder
-from seatrial.links.workflow_runs.giving_back import DELETED, ended
-from seatrial.links.workflow_runs.judging import judge
-from seatrial.links.workflow_runs.order import Order, RunDeadlines, carries, short
-from seatrial.links.workflow_runs.place import filled_in, open_forge
-from seatrial.links.workflow_runs.starting import ready, start
-from seatrial.links.workflow_runs.watching import until_over
+from seatrial.links.forge.protocol import Forge, WorkflowRun
+from seatrial.links.forge.runs.cleanup import DELETED, ended
+from seatrial.links.forge.runs.dispatch import ready, start
+from seatrial.links.forge.runs.following import run_folder
+from seatrial.links.forge.runs.order import Order, RunDeadlines, carries, short
+from seatrial.links.forge.runs.outcome import judge
+from seatrial.links.forge.runs.polling import until_over
+from seatrial.links.forge.runs.repository import filled_in, open_forge
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.book import Book
-from seatrial.systems.github_actions.standing import undoes
+from seatrial.systems.github_actions.deployment_history import DeploymentHistory
+from seatrial.systems.github_actions.existing_deployment import undoes
 
 
 async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:
@@ -67,7 +67,7 @@ async def _torn_down(
         log.say(f"it was torn down already: {done}")
         return
     if not record.get("replace_existing"):
-        await _refuse_others(forge, record, ours, gone, Book(Path(str(record["project"]))), log)
+        await _refuse_others(forge, record, ours, gone, DeploymentHistory(Path(str(record["project"]))), log)
     going = next((run for run in since if not run.over and carries(run.title, trial)), None)
     order = order_of(record, filled_in(told["inputs"], environment, log.hidden.append))
     if going is None:
@@ -84,7 +84,12 @@ def _like_ours(run: WorkflowRun, record: Mapping[str, Any], trial: str) -> bool:
 
 
 async def _refuse_others(
-    forge: Forge, record: Mapping[str, Any], ours: WorkflowRun, gone: Sequence[WorkflowRun], book: Book, log: _Log
+    forge: Forge,
+    record: Mapping[str, Any],
+    ours: WorkflowRun,
+    gone: Sequence[WorkflowRun],
+    history: DeploymentHistory,
+    log: _Log,
 ) -> None:
     """A deployment that was made after ours, by somebody else, stands in its place: it is not ours to take away."""
     workflow = str(record["workflow"])
@@ -93,7 +98,7 @@ async def _refuse_others(
     later = [*await forge.runs(workflow, event="", above=ours.id), *again]
     for run in later:
         stands = not run.over or (run.conclusion == "success" and not any(undoes(one, run) for one in gone))
-        if stands and not book.trial_of(record, run):
+        if stands and not history.trial_of(record, run):
             raise LeftBehind(
                 f"{run} deployed over ours ({ours}), and no trial of this project made it: it was not torn down. Tear "
                 "it down yourself, or say `replace_existing: true`"

@@ -1,0 +1,22 @@
+"""A CloudStack to test against: its API with signatures, asynchronous jobs and pages, and real machines behind it.
+
+`with CloudStackServer() as server:` answers with machines that are no more than their state;
+`CloudStackServer(PodmanMachines())` makes containers that have an address, an SSH server, data disks and power.
+`python -m seatrial_stand_ins.cloudstack` is the same as a command.
+"""
+
+from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed, Machines, Unreal, Wanted
+from seatrial_stand_ins.cloudstack.plants import Plants
+from seatrial_stand_ins.cloudstack.podman import PodmanMachines
+from seatrial_stand_ins.cloudstack.server import CloudStackServer
+
+__all__ = [
+    "CloudStackServer",
+    "Disk",
+    "MachineFailed",
+    "Machines",
+    "Plants",
+    "PodmanMachines",
+    "Unreal",
+    "Wanted",
+]

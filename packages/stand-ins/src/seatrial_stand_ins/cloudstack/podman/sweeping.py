@@ -1,0 +1,66 @@
+"""Taking away what a server made: by itself at its end, or by the next one when it was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+
+from seatrial.links.containers import Engine, NoSuchThing
+from seatrial_stand_ins.cloudstack.podman import loops
+
+PREFIX = "seatrial-cloudstack-"
+LABEL = "seatrial.cloudstack"
+"""Of containers and networks: the folder of the server that they belong to."""
+
+LOCK = "lock"
+"""In that folder: held as long as the server lives, however it dies."""
+
+
+async def sweep(engine: Engine, home: Path) -> None:
+    """Take away what servers left that do not live any more, known by their labels and by their folders."""
+    folders = {Path(folder) for kind in ("container", "network") for _, folder in await _listed(engine, kind)}
+    folders |= set(home.glob(f"{PREFIX}*"))
+    for folder in sorted(folders):
+        if not _lives(folder):
+            await remove(engine, folder)
+
+
+async def remove(engine: Engine, folder: Path) -> None:
+    """Everything that belongs to the server of this folder, the folder last."""
+    for kind in ("container", "network"):
+        for name, owner in await _listed(engine, kind):
+            if owner == str(folder):
+                words = (
+                    ("rm", "--force", "--time", "0", "--volumes") if kind == "container" else ("network", "rm", "-f")
+                )
+                try:
+                    await engine.call(*words, name, what=f"removing {name}")
+                except NoSuchThing:
+                    continue
+    for device in await loops.below(folder) if folder.is_dir() else ():
+        await loops.detach(device)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(folder: Path) -> bool:
+    try:
+        with (folder / LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+async def _listed(engine: Engine, kind: str) -> list[tuple[str, str]]:
+    """Name and folder of every container, or network, of a server."""
+    words = ("ps", "--all") if kind == "container" else ("network", "ls")
+    text = await engine.call(*words, "--filter", f"label={LABEL}", "--format", "json", what=f"the list of {kind}s")
+    found = []
+    for entry in json.loads(text or "[]") or []:
+        names, labels = entry.get("Names") or entry.get("name"), entry.get("Labels") or entry.get("labels") or {}
+        found.append((names[0] if isinstance(names, list) else str(names), str(labels.get(LABEL, ""))))
+    return found

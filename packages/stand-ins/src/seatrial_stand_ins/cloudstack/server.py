@@ -1,0 +1,166 @@
+"""The server itself: one URL on loopback, in a thread of its own, that speaks CloudStack's API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from seatrial.errors import ExtraMissing
+from seatrial_stand_ins.cloudstack.cloud import Cloud, Machine
+from seatrial_stand_ins.cloudstack.commands import COMMANDS, Call
+from seatrial_stand_ins.cloudstack.jobs import Jobs
+from seatrial_stand_ins.cloudstack.machines import MachineFailed, Machines, Unreal
+from seatrial_stand_ins.cloudstack.plants import Plants, broken_now
+from seatrial_stand_ins.cloudstack.refusals import INTERNAL, UNSUPPORTED, Refused
+from seatrial_stand_ins.cloudstack.signing import require_signed
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+PATH = "/client/api"
+SECONDS = 60.0
+"""In which the server is up, or gone."""
+
+
+class CloudStackServer:
+    """A cloud to test against: `with CloudStackServer() as server:`; `server.environment` is what clients need.
+
+    `machines`: what its virtual machines are made of; without it they are no more than their state. `plants` may be
+    changed while it runs, and `cloud` be looked at.
+    """
+
+    def __init__(
+        self,
+        machines: Machines | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        key: str = "",
+        secret: str = "",
+    ) -> None:
+        self.machines: Machines = machines or Unreal()
+        self.plants = Plants()
+        self.cloud = Cloud(self.machines, self.plants)
+        self.cloud.furnish()
+        self.key, self.secret = key or secrets.token_urlsafe(32), secret or secrets.token_urlsafe(32)
+        self._host, self._port = host, port
+        self._jobs = Jobs(self.plants)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Any = None
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="cloudstack", daemon=True)
+        self._failed: BaseException | None = None
+        self.url = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the client `cs`, and all that reads its variables, finds the server by."""
+        names = {"ENDPOINT": self.url, "KEY": self.key, "SECRET": self.secret, "METHOD": "post", "TIMEOUT": "30"}
+        return {f"CLOUDSTACK_{name}": value for name, value in names.items()}
+
+    def __enter__(self) -> CloudStackServer:
+        try:
+            import starlette  # noqa: F401
+            import uvicorn  # noqa: F401
+        except ImportError as error:
+            raise ExtraMissing("starlette and uvicorn are not installed: pip install 'seatrial[testing]'") from error
+        self._thread.start()
+        if not self._up.wait(SECONDS):
+            raise TimeoutError(f"the server was not up within {SECONDS:g} s")
+        if self._failed is not None:
+            self._thread.join(SECONDS)
+            raise self._failed
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(SECONDS)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the server did not end within {SECONDS:g} s")
+        if self._failed is not None and error is None:
+            raise self._failed
+
+    # In the server's thread
+
+    def _live(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  whoever started it has to be told
+            self._failed = error
+        finally:
+            self._up.set()
+
+    async def _serve(self) -> None:
+        import uvicorn
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+
+        self._loop = asyncio.get_running_loop()
+        self.machines.told(self._went_off)
+        try:
+            await self.machines.open()
+            with socket.create_server((self._host, self._port)) as listening:
+                host, port = listening.getsockname()[:2]
+                self.url = f"http://{host}:{port}{PATH}"
+                app = Starlette(routes=[Route(PATH, self._answer, methods=["GET", "POST"])])
+                config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
+                self._server = uvicorn.Server(config)
+                self._up.set()
+                await self._server.serve(sockets=[listening])
+        finally:
+            await self._jobs.cancel()
+            await self.machines.close()
+
+    def _went_off(self, id: str) -> None:
+        """A machine has powered itself off."""
+        machine: Machine | None = self.cloud.machines.get(id)
+        if machine is not None and machine.state == "Running" and not machine.busy.locked():
+            machine.state = "Stopped"
+
+    async def _answer(self, request: Request) -> Response:
+        body = await request.body()
+        pairs = parse_qsl(request.url.query, keep_blank_values=True)
+        if request.method == "POST":
+            pairs += parse_qsl(body.decode(), keep_blank_values=True)
+        parameters = dict(pairs)
+        low = {name.lower(): value for name, value in parameters.items()}
+        name = low.get("command", "")
+        known, work = COMMANDS.get(name.lower(), ("", None))
+        if broken_now(self.plants, known or name):
+            return _text("<html><body>503 Service Unavailable</body></html>", 503)
+        try:
+            require_signed(parameters, {self.key: self.secret})
+            if work is None:
+                raise Refused(UNSUPPORTED, f"The given command '{name}' either does not exist, is not available for "
+                              "user, or not available from ip address '127.0.0.1'.")  # fmt: skip
+            self.cloud.calls.append((known, {key: low[key] for key in low if key not in ("signature", "apikey")}))
+            if known in self.plants.refuses:
+                raise Refused(*self.plants.refuses[known])
+            told: Mapping[str, object] = await work(Call(known, low, self.cloud, self._jobs))
+        except Refused as error:
+            return _json(name, error.answer(), error.code)
+        except MachineFailed as error:
+            return _json(name, Refused(INTERNAL, str(error)).answer(), INTERNAL)
+        return _json(name, told, 200)
+
+
+def _json(command: str, told: Mapping[str, object], code: int) -> Response:
+    key = f"{command.lower() or 'error'}response"
+    return _text(json.dumps({key: told}), code, "application/json")
+
+
+def _text(text: str, code: int, kind: str = "text/html") -> Response:
+    from starlette.responses import Response
+
+    return Response(text, status_code=code, media_type=kind)

@@ -1,0 +1,14 @@
+"""The operations of the API that are served, one module for each kind of thing."""
+
+from seatrial_stand_ins.github.asked import Endpoint
+from seatrial_stand_ins.github.endpoints import artifacts, deployments, groups, jobs, repositories, runs, workflows
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *repositories.ENDPOINTS,
+    *workflows.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *jobs.ENDPOINTS,
+    *groups.ENDPOINTS,
+    *artifacts.ENDPOINTS,
+    *deployments.ENDPOINTS,
+)

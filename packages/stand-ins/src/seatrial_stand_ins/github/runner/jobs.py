@@ -1,0 +1,181 @@
+"""One job: its machine, its steps, its outputs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.links.forge.workflows.expressions import ExpressionError, Function, render, value
+from seatrial.links.forge.workflows.values import CaseSensitive, as_number, as_text
+from seatrial.links.forge.workflows.workflow import Defaults, Job
+from seatrial_stand_ins.github.runner.calls import ActionFailed
+from seatrial_stand_ins.github.runner.contexts import event_of
+from seatrial_stand_ins.github.runner.machine import Machine
+from seatrial_stand_ins.github.runner.settings import Settings
+from seatrial_stand_ins.github.runner.stopping import Stop
+from seatrial_stand_ins.github.seam import Conclusion, Run
+from seatrial_stand_ins.github.seam import Job as SeamJob
+
+MINUTES = 360.0
+"""That a job has unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a job, for those that need it."""
+
+    result: Conclusion
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    excused: bool = False
+    """It failed, and `continue-on-error` says that this does not count."""
+
+    @property
+    def counts(self) -> Conclusion:
+        """`needs.….result`."""
+        return "success" if self.excused else self.result
+
+
+@dataclass(kw_only=True)
+class JobRun:
+    """A job that runs: all that its steps share."""
+
+    settings: Settings
+    run: Run
+    job: Job
+    seam: SeamJob
+    machine: Machine
+    stop: Stop
+    contexts: Mapping[str, Any]
+    """`github`, `needs`, `vars`, `secrets`, `inputs`, `matrix`, `strategy`."""
+    defaults: Defaults
+    stays: Callable[[], bool]
+    """Whether the job goes on although the run was cancelled: its `if` says so."""
+    env: dict[str, str] = field(default_factory=dict)
+    """`env` of workflow and job, and what steps wrote to GITHUB_ENV."""
+    failed: bool = False
+    inside: bool = False
+    """A step is running: there is a log to write to."""
+    masks: list[str] = field(default_factory=list)
+    posts: list[tuple[str, Callable[[], Awaitable[None]]]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """`job.status`."""
+        return "cancelled" if self.stop.asked.is_set() else "failure" if self.failed else "success"
+
+    def fail(self, message: str) -> None:
+        """Say why in the log, and as an annotation."""
+        if self.inside:
+            self.seam.log(f"##[error]{message}")
+        self.seam.annotate("failure", message, path=".github", line=1)
+
+    def begin(self, name: str) -> None:
+        """A step begins, as the API shows it."""
+        self.seam.begin_step(self.masked(name))
+        self.inside = True
+
+    def end(self, conclusion: Conclusion) -> None:
+        """The step has ended."""
+        self.inside = False
+        self.seam.end_step(conclusion)
+
+    def mask(self, text: str) -> None:
+        """Hide it from now on, and each line of it."""
+        for one in (text, *text.splitlines()):
+            if one.strip():
+                self.masks.append(one)
+                self.run.mask(one)
+
+    def masked(self, text: str) -> str:
+        """The text without what is to be hidden, for what is no log: the names of steps."""
+        for one in sorted(self.masks, key=len, reverse=True):
+            text = text.replace(one, "***")
+        return text
+
+    def filled(
+        self, env: Mapping[str, Any], contexts: Mapping[str, Any], functions: Mapping[str, Function] | None = None
+    ) -> dict[str, str]:
+        """An `env` of a workflow file, filled in; one variable of it does not see another."""
+        return {name: render(as_text(one), contexts, functions) for name, one in env.items()}
+
+
+async def execute(
+    *,
+    settings: Settings,
+    run: Run,
+    job: Job,
+    seam: SeamJob,
+    contexts: Mapping[str, Any],
+    workflow_env: Mapping[str, Any],
+    defaults: Defaults,
+    stopped: Sequence[asyncio.Event],
+    stays: Callable[[], bool],
+) -> Result:
+    """Run a job to its end, whatever happens; of `stopped` one is set when another of its matrix failed."""
+    from seatrial_stand_ins.github.runner.steps import Steps
+
+    machine = Machine(settings, run.repository, event_of(run))
+    stop = Stop(settings.grace.always)
+    about = {
+        **contexts["github"],
+        "job": job.id,
+        "workspace": str(machine.workspace),
+        "event_path": str(machine.event),
+        "retention_days": "90",
+    }
+    here = JobRun(
+        settings=settings,
+        run=run,
+        job=job,
+        seam=seam,
+        machine=machine,
+        stop=stop,
+        contexts={**contexts, "github": about, "runner": machine.runner()},
+        defaults=Defaults(
+            shell=job.defaults.shell or defaults.shell,
+            working_directory=job.defaults.working_directory or defaults.working_directory,
+        ),
+        stays=stays,
+        masks=[one for one in contexts["secrets"].values() if one],
+    )
+    watching = [
+        asyncio.ensure_future(_watch(seam.cancelled, stop, "cancelled", here)),
+        *(asyncio.ensure_future(_watch(one, stop, "another job of the matrix failed", None)) for one in stopped),
+    ]
+    try:
+        outputs: dict[str, str] = {}
+        try:
+            here.env.update(here.filled(workflow_env, here.contexts))
+            here.env.update(here.filled(job.env, {**here.contexts, "env": CaseSensitive(here.env)}))
+            minutes = value(job.timeout_minutes, here.contexts)
+            limit = MINUTES if minutes is None else as_number(minutes)
+            stop.later(limit * 60, _overdue, here, limit)
+            if job.container is not None or job.services:
+                raise ActionFailed("this runner has no containers: `container:` and `services:` of a job do not work")
+            steps = Steps(here)
+            await steps.all()
+            outputs = steps.outputs()
+        except (ActionFailed, ExpressionError) as error:
+            here.failed = True
+            here.fail(str(error))
+        result: Conclusion = "cancelled" if stop.asked.is_set() else "failure" if here.failed else "success"
+        excused = result == "failure" and value(job.continue_on_error, here.contexts) is True
+        return Result(result=result, outputs=outputs, excused=excused)
+    finally:
+        for task in watching:
+            task.cancel()
+        stop.close()
+        machine.close()
+
+
+async def _watch(event: asyncio.Event, stop: Stop, why: str, here: JobRun | None) -> None:
+    await event.wait()
+    if here is None or not here.stays():
+        stop.ask(why)
+
+
+def _overdue(here: JobRun, minutes: float) -> None:
+    here.fail(f"The job has exceeded the maximum execution time of {minutes:g} minutes.")
+    here.stop.ask("the job's time is over")

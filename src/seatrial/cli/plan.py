@@ -1,0 +1,221 @@
+"""`list` and `check`: what documents hold, and what would be done; nothing is started."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.cli.parser import Arguments, Command, Parser, format_argument
+from seatrial.cli.run import options_of, selecting_arguments
+from seatrial.errors import NothingSelected
+
+if TYPE_CHECKING:
+    from seatrial.app.project import Project
+    from seatrial.model.scenario import Plan, StepPlan, Suite
+    from seatrial.registry import Registry
+
+
+def list_arguments(parser: Parser) -> None:
+    """All of `list`."""
+    selecting_arguments(parser)
+    format_argument(parser)
+
+
+def check_arguments(parser: Parser) -> None:
+    """All of `check`."""
+    selecting_arguments(parser)
+    format_argument(parser)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show settings and where each came from, steps, nodes and powers"
+    )
+
+
+def list_suites(arguments: Arguments) -> int:
+    """One line per suite."""
+    from seatrial.app.plans import suite_data
+
+    plan, _, _ = _plan(arguments)
+    if arguments.format == "json" and plan.suites:
+        _print_json([suite_data(suite) for suite in plan.suites])
+        return 0
+    _warn(plan)
+    if not plan.suites:
+        raise NothingSelected("no suite was selected; `seatrial list` without options shows what there is")
+    rows = [_row(suite) for suite in plan.suites]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for row in rows:
+        line = "  ".join([*(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)), row[-1]])
+        sys.stdout.write(line.rstrip() + "\n")
+    return 0
+
+
+def _row(suite: Suite) -> tuple[str, str, str, str]:
+    about = f"skipped: {suite.skip}" if suite.skip else suite.description
+    return suite.test_id, _counted(suite.nodes, "node"), _counted(len(suite.steps), "step"), about
+
+
+def check(arguments: Arguments) -> int:
+    """Validate and plan; every problem of every file is told."""
+    from seatrial.app.plans import check_data, documents_of
+    from seatrial.app.project import find
+    from seatrial.errors import DocumentError, Problem
+
+    scenarios, pipelines = documents_of(arguments.paths, find())
+    arguments.paths = scenarios if arguments.paths else []
+    outlines: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for path in pipelines:
+        try:
+            outlines.append(_outline(path))
+        except DocumentError as error:
+            problems += error.problems
+    if pipelines and not scenarios:
+        if problems:
+            raise DocumentError(problems)
+        return _tell_pipelines(outlines, arguments)
+    try:
+        plan, project, registry = _plan(arguments)
+    except DocumentError as error:
+        raise (DocumentError([*problems, *error.problems]) if problems else error) from None
+    if problems:
+        raise DocumentError(problems)
+    if arguments.format == "json" and plan.suites:
+        _print_json({**check_data(plan, project, registry), **({"pipelines": outlines} if outlines else {})})
+        return 0
+    _warn(plan)
+    if not plan.suites:
+        raise NothingSelected("no suite was selected; nothing else is wrong")
+    if arguments.verbose:
+        _print_settings(project)
+        for suite in plan.suites:
+            _print_suite(suite, registry)
+    steps = sum(sum(1 for _ in _all_steps(suite.steps)) for suite in plan.suites)
+    skipped = sum(1 for suite in plan.suites if suite.skip)
+    told = f", {skipped} would be skipped here" if skipped else ""
+    counts = _counted(len(plan.suites), "suite"), _counted(steps, "step"), _counted(len(plan.documents), "document")
+    held = "{} with {} in {}".format(*counts)
+    sys.stdout.write(f"{held}{told}: no problems found, nothing was started\n")
+    return _tell_pipelines(outlines, arguments)
+
+
+def _outline(path: Path) -> dict[str, Any]:
+    from seatrial.app.preflight import PreflightOptions, outline
+
+    return outline(PreflightOptions(document=path))
+
+
+def _tell_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:
+    if arguments.format == "json":
+        _print_json({"success": True, "exit_code": 0, "problems": [], "suites": [], "pipelines": outlines})
+        return 0
+    for one in outlines:
+        checks = sum(len(stage["checks"]) for stage in one["stages"].values())
+        held = f"{_counted(checks, 'check')} in {_counted(len(one['stages']), 'stage')}"
+        sys.stdout.write(f"pipeline {one['name']}: {held}: no problems found, nothing was started\n")
+    return 0
+
+
+def _plan(arguments: Arguments) -> tuple[Plan, Project, Registry]:
+    from seatrial.app.project import find
+    from seatrial.app.run import flags_of, plan_documents
+
+    options = options_of(arguments)
+    project = find(options.project)
+    registry = project.registry(options.plugins)
+    plan = plan_documents(arguments.paths, options, project=project, registry=registry)
+    return plan, project.with_flags(flags_of(options)), registry
+
+
+def _warn(plan: Plan) -> None:
+    for warning in plan.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"1 {word}" if count == 1 else f"{count} {word}s"
+
+
+def _all_steps(steps: Iterable[StepPlan]) -> Iterable[StepPlan]:
+    for step in steps:
+        yield step
+        yield from _all_steps(step.children)
+
+
+def _print_settings(project: Project) -> None:
+    sys.stdout.write(f"project {project.folder}\n")
+    for setting in project.settings:
+        shown = json.dumps(setting.value, default=str, ensure_ascii=False)
+        sys.stdout.write(f"  {setting.name:<22} {shown:<24} {setting.origin}\n")
+
+
+def _print_suite(suite: Suite, registry: Registry) -> None:
+    from seatrial.app.plans import powers_of
+
+    facts = {
+        "document": suite.source.file,
+        "about": suite.description,
+        "provider": suite.provider + (" (powers inside the guest only)" if suite.power == "guest" else ""),
+        "system": suite.system.kind,
+        "nodes": str(suite.nodes),
+        "parameters": ", ".join(f"{name}={_shown(value)}" for name, value in suite.parameters.items()),
+        "powers": ", ".join(powers_of(suite, registry)),
+        "skipped": suite.skip,
+    }
+    sys.stdout.write(f"\n{suite.test_id}\n")
+    for name, text in facts.items():
+        if text:
+            sys.stdout.write(f"  {name:<11} {text}\n")
+    _print_steps(suite.steps, "")
+
+
+def _shown(value: object) -> str:
+    """A value as documents write it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
+    for number, step in enumerate(steps, 1):
+        path = f"{above}{number}"
+        about = "  ".join(
+            part
+            for part in (step.kind, f"[{step.id}]" if step.id not in ("", step.kind) else "", step.description)
+            if part
+        )
+        indent = "  " * (path.count(".") + 1)
+        condition = f"  if {step.condition}" if step.condition else ""
+        sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")
+        for one in step.fields.get("checks", ()) if step.kind == "validate" else ():
+            sys.stdout.write(f"{indent}      - {getattr(one, 'text', one)}\n")
+        _print_steps(step.children, f"{path}.")
+
+
+COMMANDS = {
+    "list": Command(
+        arguments=list_arguments,
+        act=list_suites,
+        examples=(
+            ("list", "the suites of the project's scenarios"),
+            ("list suites/ --provider local,libvirt", "those of two providers"),
+            ("list --format json", "as data, with steps and checks"),
+        ),
+    ),
+    "check": Command(
+        arguments=check_arguments,
+        act=check,
+        more="Every problem of every file is told at once, with file:line:column. Exit code 2 when there is one.",
+        examples=(
+            ("check", "the project's scenarios"),
+            ("check failover.yaml -v", "with steps, nodes, powers, and where settings came from"),
+            ("check pipeline.yaml", "a pipeline, as `preflight` would run it"),
+            ("check a.yaml --on hetzner", "would it work on another provider?"),
+            ("check --format json", "for editors and CI"),
+        ),
+    ),
+}

@@ -1,0 +1,150 @@
+"""What a trial does with a cluster that belongs to the run: bring it back, offer its own, be done with it, drop it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from seatrial.engine.cleanup import sweep
+from seatrial.engine.cluster_pool import NEVER, ReusableCluster, holdable, shape_of, varying
+from seatrial.model.resource import Node
+from seatrial.spi import HandsOver, Snapshots
+
+if TYPE_CHECKING:
+    from seatrial.engine.context import TrialContext
+    from seatrial.engine.trial import Trial
+
+SNAPSHOT = "seatrial-deployed"
+"""The name of the snapshot on each node."""
+
+
+async def bring_back(ctx: TrialContext, trial: Trial) -> str:
+    """The nodes of a free cluster are as in its snapshot and the system has them: who deployed it; empty: deploy."""
+    pool = trial.run.pool
+    pool.forget(trial.id)
+    if trial.suite.reuse != "snapshot":
+        return ""
+    values = varying(trial.suite, ctx.names())
+    cluster = pool.of(trial.id)
+    if cluster is not None and cluster.used and not cluster.parked:
+        return ""  # a second `deploy` of what stands is the system's own business
+    cluster = cluster or pool.take(trial.id, trial.suite, values)
+    provider, system = trial.provider, trial.system
+    if cluster is None or not isinstance(provider, Snapshots) or not isinstance(system, HandsOver):
+        return ""
+    trial.made_something = True
+    cluster.before, cluster.used, cluster.parked = system.hand_over(), True, False
+    if cluster.values != values:
+        await drop(ctx, trial, "what the settings of the system name has other values in this suite")
+        return ""
+    clock = asyncio.get_running_loop().time
+    start, seconds = clock(), ctx.deadline("start")
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            await _close_links(ctx, cluster)
+            await provider.revert(cluster.nodes, SNAPSHOT)
+            await system.take_over(ctx, cluster.memory)
+    except Exception as error:  # whatever it was: a new deployment shows whether anything is wrong with the product
+        late = f"it did not come back within {seconds:g} s"
+        why = late if limit.expired() else f"its snapshot could not be brought back: {type(error).__name__}: {error}"
+        await drop(ctx, trial, why)
+        return ""
+    for node in cluster.nodes:
+        trial.knows(node, cluster.trial)
+        ctx.emit("node", node=node.name, state="running", why=f"as in the snapshot of {cluster.trial}")
+    _tell(ctx, "reused", cluster, duration=round(clock() - start, 6))
+    return cluster.trial
+
+
+async def drop(ctx: TrialContext, trial: Trial, why: str) -> None:
+    """Give back the cluster that a trial has; its system knows again what it knew before it had it."""
+    run = trial.run
+    cluster = run.pool.of(trial.id)
+    if cluster is None:
+        return
+    cluster.unfit = why
+    _tell(ctx, "dropped", cluster, why=why)
+    ctx.log(
+        f"the cluster of {cluster.trial} is not used again but given back: {why}; this suite deploys anew", "warning"
+    )
+    await _close_links(ctx, cluster)
+    if cluster.before is not None and isinstance(trial.system, HandsOver):
+        await trial.system.take_over(ctx, cluster.before)
+    for node in cluster.nodes:
+        trial.node_names.pop(node.name, None)
+    entries = run.pool.entries(run.ledger, cluster)
+    await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=lambda: run.hurried)
+    # What did not go is tried again at the end of the run: nobody asks for it before.
+    run.pool.remove(cluster)
+
+
+async def offer(ctx: TrialContext, trial: Trial) -> bool:
+    """Keep what stands deployed as a snapshot, if a suite to come can start from it; whether the nodes were touched."""
+    run, provider, system = trial.run, trial.provider, trial.system
+    shape = shape_of(trial.suite)
+    if trial.suite.reuse != "snapshot" or run.pool.of(trial.id) is not None or not run.pool.wanted(shape):
+        return False
+    if not isinstance(provider, Snapshots) or not isinstance(system, HandsOver):
+        return False
+    values = varying(trial.suite, ctx.names())
+    if own := [name for name in NEVER if name in values]:
+        ctx.log(f"no other suite can start from this cluster: its system's settings name {', '.join(own)}", "warning")
+        return False
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    nodes = tuple(await ctx.nodes())
+    try:
+        async with asyncio.timeout(ctx.deadline("start")):
+            await provider.snapshot(nodes, SNAPSHOT)
+    except Exception as error:
+        ctx.log(f"no snapshot for later suites, which deploy anew: {type(error).__name__}: {error}", "warning")
+        return True
+    cluster = ReusableCluster(
+        suite=trial.suite,
+        trial=trial.id,
+        shape=shape,
+        values=values,
+        provider=provider,
+        nodes=nodes,
+        memory=system.hand_over(),
+        holds=holdable(run.ledger.out(trial.id)),
+        user=trial.id,
+        used=True,
+    )
+    run.pool.add(cluster)
+    _tell(ctx, "kept", cluster, duration=round(clock() - start, 6))
+    return True
+
+
+async def release(ctx: TrialContext, trial: Trial) -> bool:
+    """A trial is done with a cluster that is the run's; False: it has none, or none that could be started from."""
+    cluster = trial.run.pool.of(trial.id)
+    if cluster is None or not cluster.used or cluster.unfit:
+        return False
+    if not cluster.parked:
+        cluster.parked = True
+        _tell(ctx, "parked", cluster)
+    return True
+
+
+def whose(ctx: TrialContext, trial: Trial, node: Node) -> str:
+    """The trial whose ledger has a node that is to be destroyed; empty: it stays, because it is parked."""
+    cluster = trial.run.pool.of(trial.id)
+    if cluster is None or not cluster.used or all(one.name != node.name for one in cluster.nodes):
+        return trial.id
+    if cluster.parked:
+        return ""
+    cluster.unfit = cluster.unfit or f"{node.name} was destroyed"
+    return cluster.trial
+
+
+async def _close_links(ctx: TrialContext, cluster: ReusableCluster) -> None:
+    for node in cluster.nodes:
+        await ctx.forget_link(node)
+
+
+def _tell(ctx: TrialContext, op: str, cluster: ReusableCluster, **more: object) -> None:
+    ctx.emit(
+        "cluster", op=op, deployed_by=cluster.trial, nodes=[node.name for node in cluster.nodes], step=ctx.step, **more
+    )

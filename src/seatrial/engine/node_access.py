@@ -1,0 +1,75 @@
+"""How a person gets into a node that is kept: that is what it is kept for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seatrial.engine.context import TrialContext
+from seatrial.engine.trial import Trial
+from seatrial.model.resource import Node
+from seatrial.spi import Enterable
+
+SECONDS = 5.0
+"""In which the system has to tell its nodes."""
+
+
+async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
+    """A shell's command line into each node, by the node's name; nodes that have none, or are not told, are left out.
+    Host keys that are known stand in `state/known_hosts`, which is kept with the nodes."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            nodes = list(await ctx.nodes())
+        known = [line for node in nodes for line in _known_lines(node.ssh)]
+        file = ctx.state / "known_hosts" if known else Path(os.devnull)
+        if known:
+            file.write_text("".join(f"{line}\n" for line in known))
+        told = {node.name: _way_in(trial, node, file) for node in nodes}
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a courtesy: what a plugin raises, its sys.exit too, keeps nothing from being kept
+        ctx.log(f"how to get into the nodes cannot be told: {type(error).__name__}: {error}", "warning")
+        return {}
+    return {name: way for name, way in told.items() if way}
+
+
+def _way_in(trial: Trial, node: Node, known: Path) -> str:
+    if node.ssh.get("host"):
+        return shlex.join(ssh_command(node.ssh, known))
+    if isinstance(trial.provider, Enterable):
+        return shlex.join(trial.provider.enter(node))
+    return ""
+
+
+def ssh_command(ssh: Mapping[str, Any], known: Path) -> list[str]:
+    """OpenSSH's command for a node's record (see links.ssh.SSHLink for its words)."""
+    keys = ssh.get("key") or ()
+    named = [word for key in ([keys] if isinstance(keys, str) else keys) for word in ("-i", str(key))]
+    only = ["-o", "IdentitiesOnly=yes"] if named and not ssh.get("agent") else []
+    hosts = str(ssh.get("known_hosts") or (known if ssh.get("known_host") else ""))
+    # Nothing of the person's own is written to, and nothing in it can stand in the way.
+    trust = ["-o", f"UserKnownHostsFile={hosts}"] if hosts else []
+    jump = ssh.get("jump")
+    proxy = shlex.join([*ssh_command(jump, known), "-W", "%h:%p"]) if isinstance(jump, Mapping) else ""
+    through = ["-o", f"ProxyCommand={proxy}"] if proxy else []
+    port = ["-p", str(ssh["port"])] if ssh.get("port") not in (None, "", 22, "22") else []
+    return ["ssh", *named, *only, *trust, *through, *port, f"{ssh.get('user') or 'root'}@{ssh.get('host')}"]
+
+
+def _known_lines(ssh: Mapping[str, Any]) -> list[str]:
+    """Lines of a known_hosts file for the keys that a record names."""
+    jump = ssh.get("jump")
+    lines = _known_lines(jump) if isinstance(jump, Mapping) else []
+    port = str(ssh.get("port") or 22)
+    host = str(ssh.get("host") or "")
+    name = host if port == "22" else f"[{host}]:{port}"
+    for line in str(ssh.get("known_host") or "").splitlines():
+        words = line.split()
+        kind = next((at for at, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-", "sk-"))), None)
+        if kind is not None:
+            lines.append(" ".join([name, *words[kind : kind + 2]]))
+    return lines

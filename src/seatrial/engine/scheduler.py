@@ -1,0 +1,158 @@
+"""Schedules many suites: slots and budgets, largest first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+from seatrial.engine.cleanup import Swept, sweep, sweep_found
+from seatrial.engine.ids import trial_id
+from seatrial.engine.runner import described
+from seatrial.engine.trial import Run, Trial
+from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner, shielded, told
+from seatrial.errors import OverBudget
+from seatrial.model.result import Verdict
+from seatrial.model.scenario import Budget, Plan, Suite
+
+T = TypeVar("T")
+
+
+class SuiteScheduler:
+    """The suites of one invocation and what is free for them."""
+
+    def __init__(self, run: Run, plan: Plan, *, fail_fast: bool = False) -> None:
+        self._run = run
+        self._budget = plan.budget
+        self._fail_fast = fail_fast
+        _refuse_over_budget(plan)
+        self._trials = [Trial(run, suite, id) for suite, id in zip(plan.suites, _ids(run.id, plan.suites), strict=True)]
+        self._running: set[Trial] = set()
+        self._changed = asyncio.Event()
+        self._stopped = ""
+        """Why nothing more is started."""
+        if run.keep != "always":  # what every suite keeps standing no other can start from
+            for trial in self._trials:
+                run.pool.expect(trial.id, trial.suite)
+
+    async def run(self) -> None:
+        """Run all of them, largest first, as many at a time as fit."""
+        for trial in self._trials:
+            trial.emit("suite_planned", **_planned(trial))
+        waiting = []
+        for trial in self._trials:
+            if trial.suite.skip:
+                self._skip(trial, trial.suite.skip)
+            else:
+                waiting.append(trial)
+        # Largest first: what is hardest to place is placed while there is room. The sort keeps the documents' order.
+        waiting.sort(key=lambda trial: (trial.suite.nodes, trial.suite.memory_gb), reverse=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while waiting and not self._stopped:
+                    self._changed.clear()
+                    waiting = [trial for trial in waiting if not self._started(group, trial)]
+                    if waiting and not self._stopped:
+                        await self._changed.wait()
+        finally:
+            await shielded(clear(self._run), SWEEP + NOTICE)
+        for trial in waiting:
+            self._skip(trial, self._stopped)
+
+    def _started(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
+        """Start it if there is room."""
+        if len(self._running) >= self._budget.parallel or not self._fits(trial):
+            return False
+        self._running.add(trial)
+        self._run.pool.reserve(trial.id, trial.suite)
+        group.create_task(self._one(trial), name=trial.suite.test_id)
+        return True
+
+    def _fits(self, trial: Trial) -> bool:
+        standing = self._run.pool.standing_beside(trial.id, trial.suite)
+        return fits(trial.suite, [*(trial.suite for trial in self._running), *standing], self._budget)
+
+    def _skip(self, trial: Trial, reason: str) -> None:
+        trial.emit("suite_finished", verdict="", status="skipped", reason=reason, duration=0.0, left=0)
+
+    async def _one(self, trial: Trial) -> None:
+        try:
+            verdict = await TrialRunner(trial).run()
+            if self._fail_fast and verdict is not Verdict.PASSED:
+                self._stopped = self._stopped or f"fail-fast: {trial.suite.test_id} {verdict}"
+        finally:
+            self._running.discard(trial)
+            self._changed.set()
+
+
+def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
+    """The ids of the trials; suites of one name in several documents get different ones."""
+    seen: dict[str, int] = {}
+    ids = []
+    for suite in suites:
+        count = seen[suite.test_id] = seen.get(suite.test_id, 0) + 1
+        ids.append(trial_id(run, suite.test_id if count == 1 else f"{suite.test_id}#{count}"))
+    return ids
+
+
+def _refuse_over_budget(plan: Plan) -> None:
+    """What can never fit would be waited for without end."""
+    able = plan.budget.parallel > 0
+    never = [suite for suite in plan.suites if not suite.skip and not (able and fits(suite, [], plan.budget))]
+    if never:
+        of = ", ".join(f"{suite.test_id} ({suite.nodes} nodes, {suite.memory_gb:g} GB)" for suite in never)
+        raise OverBudget(f"these suites can never fit into {plan.budget}: {of}")
+
+
+def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
+    """Whether a suite has room beside those that run or stand; its own limits were checked when it was planned."""
+    if budget.nodes is not None and suite.nodes + sum(one.nodes for one in running) > budget.nodes:
+        return False
+    if budget.memory_gb is None:  # not summed for nothing: at 1,000 suites abreast that took 60 ms
+        return True
+    return suite.memory_gb + sum(one.memory_gb for one in running) <= budget.memory_gb
+
+
+async def clear(run: Run) -> None:
+    """Give back the clusters that stood for more than one suite, at the end of the run."""
+    entries, owed = run.pool.rest(run.ledger)
+    if not owed:
+        return
+
+    def say(kind: str, /, **data: object) -> None:
+        run.journal.emit(kind, "", data)
+
+    say("cleanup_started", why="the end of the run")
+
+    def hurry() -> bool:
+        return run.hurried
+
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    swept = Swept()
+    try:
+        async with asyncio.timeout(SWEEP):
+            swept.add(await sweep(run.ledger, entries, run.owners, say=say, hurry=hurry))
+            for trial, (name, provider) in owed.items():
+                swept.add(await sweep_found(run.id, [trial], {name: provider}, say=say, hurry=hurry))
+    except Exception as error:
+        why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        out = [entry.resource for trial in owed for entry in run.ledger.out(trial) if entry.op != "kept"]
+        swept.left = [(resource, why) for resource in out]
+    say("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
+
+
+def _planned(trial: Trial) -> dict[str, object]:
+    suite = trial.suite
+    return {
+        "test_id": suite.test_id,
+        "name": suite.name,
+        "provider": suite.provider,
+        "deployment_id": trial.deployment_id,
+        "description": suite.description,
+        "document": suite.source.file,
+        "line": trial.run.locate(suite.source),
+        "parameters": dict(suite.parameters),
+        "nodes": suite.nodes,
+        "steps": described(suite.steps),
+    }

@@ -1,0 +1,207 @@
+"""Runs one trial from its first step to its sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from seatrial.engine.cleanup import Swept, sweep, sweep_found
+from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.diagnostics import DEADLINE, diagnose
+from seatrial.engine.ledger import Entry
+from seatrial.engine.node_access import access_commands
+from seatrial.engine.notifications import notify
+from seatrial.engine.runner import Runner, outcome_of
+from seatrial.engine.trial import Run, Trial
+from seatrial.errors import LeaseTaken, Overrun, StepStopped
+from seatrial.model.resource import Resource
+from seatrial.model.result import Category, Outcome, Verdict
+
+T = TypeVar("T")
+
+SWEEP = 300.0
+"""Seconds for the whole sweep of one trial, beside what the slowest of its things says that it needs itself."""
+
+NOTICE = 10.0
+"""Seconds for telling whom a suite names."""
+
+
+class TrialRunner:
+    """One trial: its steps, then its sweep, whatever happened."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._runner = Runner(trial)
+        self._ctx = TrialContext(trial, self._runner)
+
+    async def run(self) -> Verdict:
+        """Run it to the end and say how it ended; a cancellation is handed on after the sweep."""
+        trial = self._trial
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        relative = trial.folder.relative_to(trial.run.folder)
+        trial.emit("suite_started", folder=str(relative))
+        outcome = Outcome(verdict=Verdict.UNKNOWN, error="interrupted", category=Category.INFRASTRUCTURE)
+        try:
+            outcome = await self._steps()
+        finally:
+            longest = DEADLINE * 2 + sweep_seconds(trial.run, trial.id) + NOTICE * 2
+            await shielded(self._end(outcome, start), longest)
+        return outcome.verdict
+
+    async def _end(self, outcome: Outcome, start: float) -> None:
+        """Ask the nodes why, sweep, tell the end, notify: all of it whatever breaks on the way, for other trials may
+        be under way."""
+        trial = self._trial
+        if outcome.verdict is not Verdict.PASSED and trial.made_something:
+            await diagnose(trial, self._ctx)
+        seconds = sweep_seconds(trial.run, trial.id)
+        try:
+            swept = await asyncio.wait_for(self._give_back(outcome.verdict), seconds)
+        except Exception as error:
+            swept = self._unswept(error, seconds)
+        duration = asyncio.get_running_loop().time() - start
+        trial.emit("suite_finished", **_finished(outcome, swept, duration, trial.did_something))
+        try:
+            await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
+        except TimeoutError:
+            trial.emit("log", level="warning", text=f"the notifications were not through within {NOTICE:g} s")
+
+    def _unswept(self, error: Exception, seconds: float) -> Swept:
+        """What a sweep that broke off has left: all that is out still, and never nothing."""
+        trial = self._trial
+        why = f"the sweep did not end within {seconds:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
+        out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)] or [whole]
+        swept = Swept(left=[(resource, why) for resource in out])
+        trial.emit("cleanup_finished", **told(swept), duration=0.0)
+        return swept
+
+    async def _steps(self) -> Outcome:
+        suite = self._trial.suite
+        limit = asyncio.timeout(suite.timeout)
+        try:
+            async with limit:
+                await self._acquire_exclusive()
+                await self._runner.steps(self._ctx, suite.steps)
+        except StepStopped as stop:
+            return outcome_of(stop)
+        except TimeoutError as error:
+            if not limit.expired():
+                return outcome_of(error)
+            return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s"))
+        except Exception as error:
+            return outcome_of(error)
+        if self._trial.run.journal.broken:
+            broken = self._trial.run.journal.broken
+            return Outcome(verdict=Verdict.UNKNOWN, error=broken, category=Category.INFRASTRUCTURE)
+        return Outcome(verdict=Verdict.PASSED)
+
+    async def _acquire_exclusive(self) -> None:
+        """Take the exclusive environment, waiting for it as long as the suite said."""
+        suite, trial = self._trial.suite, self._trial
+        if not suite.exclusive:
+            return
+        run = trial.run
+        resource = Resource(kind="exclusive", name=suite.exclusive, owner="engine:lease", run=run.id, trial=trial.id)
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + suite.exclusive_wait
+        run.ledger.intend(resource)
+        trial.made_something = True
+        while True:
+            try:
+                run.leases.lock(suite.exclusive, run.holder(trial.id))
+            except LeaseTaken:
+                if clock() >= give_up:
+                    raise
+                await asyncio.sleep(0.05)
+                continue
+            run.ledger.made(resource)
+            return
+
+    async def _give_back(self, verdict: Verdict) -> Swept:
+        trial = self._trial
+        await close_links(trial)
+        run = trial.run
+        keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
+        ways = await access_commands(trial, self._ctx) if keep and trial.made_something else {}
+        entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
+        if not trial.made_something and not entries:
+            return Swept()
+        if keep:
+            return self._keep(entries, ways)
+        trial.emit("cleanup_started", why="the end of the suite")
+        clock = asyncio.get_running_loop().time
+        start = clock()
+
+        def hurry() -> bool:
+            return run.hurried
+
+        swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=hurry)
+        name = trial.suite.provider
+        if trials:
+            found = {name: trial.provider}
+            swept.add(await sweep_found(run.id, trials, found, say=trial.emit, hurry=hurry))
+        trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
+        return swept
+
+    def _keep(self, entries: Sequence[Entry], ways: Mapping[str, str]) -> Swept:
+        trial, until = self._trial, time.time() + self._trial.run.keep_seconds
+        for entry in entries:
+            trial.run.ledger.kept(entry.resource, until)
+            way = ways.get(str(entry.resource.detail.get("node") or ""), "") if entry.resource.kind == "node" else ""
+            what = {"kind": entry.resource.kind, "name": entry.resource.name, "until": until}
+            trial.emit("resource", op="kept", **what, **({"reach": way} if way else {}))
+        kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
+        trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
+        return Swept()
+
+
+def sweep_seconds(run: Run, trial: str) -> float:
+    """How long the sweep of a trial may take: a deployer's own way of taking things away may be a long one."""
+    asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in run.ledger.out(trial))
+    return SWEEP + max(asked, default=0.0)
+
+
+async def shielded(work: Coroutine[Any, Any, T], deadline: float) -> T:
+    """Finish this work within a deadline whatever is cancelled around it; a cancellation comes through afterwards."""
+    task = asyncio.ensure_future(asyncio.wait_for(work, deadline))
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+            if task.cancelled():
+                break
+        except Exception:
+            break
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+def told(swept: Swept) -> dict[str, object]:
+    """A sweep as `cleanup_finished` tells it."""
+    left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in swept.left]
+    return {"given_back": swept.given_back, "found": [str(r) for r in swept.found], "kept": [], "left": left}
+
+
+def _finished(outcome: Outcome, swept: Swept, duration: float, did_something: bool) -> dict[str, object]:
+    data: dict[str, object] = {
+        "verdict": outcome.verdict,
+        "status": "completed" if outcome.verdict is Verdict.PASSED else "failed",
+        "duration": round(duration, 6),
+        "left": len(swept.left),
+    }
+    if outcome.verdict is not Verdict.PASSED:
+        data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
+    elif not did_something:
+        # Nothing run is not a pass.
+        data |= {"verdict": "", "status": "skipped", "reason": "no step was run: all were skipped"}
+    elif swept.left:
+        data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} things were left behind"}
+    return data

@@ -1,0 +1,211 @@
+"""Which container engine works on this machine, found out by starting a container, and how it is reached again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.links.containers import Engine, NoSuchImage, refusal, said_by
+from seatrial.links.paths import cache_folder, write_whole
+
+KNOWN = ("podman", "docker")
+"""Engines in the order in which they are looked for."""
+
+VARIABLES = {
+    "podman": ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINER_HOST", "CONTAINER_CONNECTION"),
+    "docker": ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"),
+}
+"""What of a user's environment decides which engine, and which of its stores, a call reaches."""
+
+TRY = 30.0
+"""Seconds in which a container starts, where one does."""
+
+CONFIGURATION = "containers.conf"
+OWN_CONFIGURATION = """\
+# Where plain podman does not start a container: cgroups of version 1, no systemd, no right to raise limits.
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "netavark"
+"""
+
+DENIED = "this user may not use docker's socket: run as root, or put the user into the group `docker`"
+
+
+async def find(named: str = "", *, image: str = "") -> Engine:
+    """The engine of this name or path, else the first that is installed and works; ToolMissing says what was tried.
+
+    Podman starts no container on some machines unless it is configured for them: that is found out by starting one,
+    once per boot of this machine, and then it gets a configuration of our own for our calls alone.
+    """
+    tried = []
+    for word in (named,) if named else KNOWN:
+        found = shutil.which(word)
+        if found is None:
+            tried.append(f"{word} is not installed")
+            continue
+        program = str(Path(found).resolve())
+        name = kind_of(program)
+        given = {key: os.environ[key] for key in VARIABLES[name] if key in os.environ}
+        plain = Engine(program, name, given)
+        answer = await (_podman(plain, image) if plain.podman else _docker(plain))
+        if isinstance(answer, Engine):
+            return answer
+        tried.append(answer)
+    remedy = "apt-get install podman runc netavark aardvark-dns catatonit (Debian), or install Docker"
+    raise ToolMissing(f"no container engine works here: {'; '.join(tried)}. {remedy}")
+
+
+def kind_of(program: str) -> str:
+    """`podman` or `docker`, by the name of the program: what is not Podman has to speak like Docker."""
+    return "podman" if "podman" in Path(program).name else "docker"
+
+
+def detail_of(engine: Engine) -> dict[str, object]:
+    """How the same engine is reached again, by whoever reads a record."""
+    return {"engine": engine.program, "engine_environment": dict(engine.extra)}
+
+
+def again(detail: Mapping[str, object]) -> Engine:
+    """The engine that a record names; a configuration of ours that was deleted since is written again."""
+    program, given = str(detail["engine"]), detail.get("engine_environment")
+    extra = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
+    if "CONTAINERS_CONF" in extra and not Path(extra["CONTAINERS_CONF"]).is_file():
+        # Whatever stood in it, podman keeps its things where it did; of files that are not there it makes an error.
+        extra["CONTAINERS_CONF"] = str(_own_configuration())
+        _configure(Engine(program, kind_of(program), extra))
+    return Engine(program, kind_of(program), extra)
+
+
+def configured(engine: Engine) -> bool:
+    """Whether it is used with a configuration of our own."""
+    return engine.extra.get("CONTAINERS_CONF") == str(_own_configuration())
+
+
+def _own_configuration() -> Path:
+    return cache_folder("containers") / CONFIGURATION
+
+
+def _configure(engine: Engine) -> None:
+    write_whole(Path(engine.extra["CONTAINERS_CONF"]), OWN_CONFIGURATION)
+
+
+async def _docker(plain: Engine) -> Engine | str:
+    try:
+        done = await plain.run("version", "--format", "{{.Server.Version}}", timeout=10)
+    except TimeoutError:
+        return "docker's daemon did not answer within 10 s"
+    if done.ok and done.stdout.strip():
+        return plain
+    said = said_by(done)
+    remedy = DENIED if "permission denied" in said.lower() else "start it: `systemctl start docker`"
+    return f"docker is installed, and its daemon does not answer ({said}); {remedy}"
+
+
+async def _podman(plain: Engine, image: str) -> Engine | str:
+    if {"CONTAINERS_CONF", "CONTAINER_HOST"} & set(plain.extra):
+        return plain  # the user has decided
+    own = Engine(plain.program, plain.name, {**plain.extra, "CONTAINERS_CONF": str(_own_configuration())})
+    known = cache_folder("containers") / f"podman-{_state_of_things(plain)}.json"
+    if known.is_file():
+        if not json.loads(known.read_text())["own"]:
+            return plain
+        return again(detail_of(own))
+    try:
+        why = await starts(plain, image)
+    except NoSuchImage:
+        return plain  # nothing to try it with; that the image is missing is told where it is needed
+    if why is None:
+        write_whole(known, json.dumps({"own": False}))
+        return plain
+    _configure(own)
+    still = await starts(own, image)
+    if still is None:
+        write_whole(known, json.dumps({"own": True, "why": why}))
+        return own
+    return f"podman is installed, and starts no container: {why}; with a configuration of our own: {still}"
+
+
+async def starts(engine: Engine, image: str) -> str | None:
+    """Start a container with nothing but this machine's own files in it, or of the image where that needs rights that
+    we lack; why it did not start, or None. NoSuchImage when there is nothing to try it with."""
+    disk = ["--tmpfs", "/run:rw,notmpcopyup", "--tmpfs", "/tmp:rw,notmpcopyup", "--rootfs", "/:O"]
+    if os.geteuid():
+        disk = ["--pull=never", image]
+    name = f"seatrial-try-{secrets.token_hex(6)}"
+    ended = False
+    try:
+        done = await engine.run("run", "--rm", "--name", name, "--label", "seatrial.try=1", *disk, "true", timeout=TRY)
+        ended = True
+    except TimeoutError:
+        return f"it did not start within {TRY:g} s"
+    finally:
+        if not ended:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.shield(engine.run("rm", "--force", name, timeout=TRY))
+    if done.ok:
+        return None
+    why = refusal(engine, f"the image {image}", done)
+    if disk[-1] == image and isinstance(why, NoSuchImage):
+        raise why
+    return said_by(done)
+
+
+def _state_of_things(engine: Engine) -> str:
+    """What an answer about this machine stands on: this boot, this program, this user."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    about = f"{boot}/{engine.program}/{Path(engine.program).stat().st_mtime_ns}/{os.geteuid()}/{dict(engine.extra)}"
+    return hashlib.blake2b(about.encode(), digest_size=8).hexdigest()
+
+
+async def reachable(engine: Engine) -> bool:
+    """Whether this host reaches the containers' own addresses: not those of an engine without root, or in a machine
+    of its own."""
+    what = f"asking whether {engine.name} runs as root"
+    if not engine.podman:
+        form = "{{.OperatingSystem}} {{json .SecurityOptions}}"
+        said = await engine.call("info", "--format", form, what=what)
+        return "rootless" not in said and "Docker Desktop" not in said
+    if _true_root() and "CONTAINER_HOST" not in os.environ:
+        return True
+    said = await engine.call("info", "--format", "{{.Host.Security.Rootless}}", what=what)
+    return said.strip() != "true"
+
+
+def _true_root() -> bool:
+    """Whether this is root, and not only in a user namespace: then the engine need not be asked, which takes 0.1 s."""
+    return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+# Which engines were used
+
+
+def mark_used(engine: Engine) -> None:
+    """Remember the engine: from now on a list of its that cannot be read is an error."""
+    told = json.dumps(detail_of(engine), sort_keys=True)
+    digest = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
+    write_whole(cache_folder("containers") / f"used-{engine.name}-{digest}.json", told)
+
+
+def used() -> list[tuple[Engine, Path]]:
+    """The installed engines in which this user's trials made something, each with the file that remembers it."""
+    files = sorted(cache_folder("containers").glob("used-*.json"))
+    engines = [(again(json.loads(file.read_text())), file) for file in files]
+    return [(engine, file) for engine, file in engines if Path(engine.program).exists()]
+
+
+def out_of_reach(error: CannotTell, file: Path) -> CannotTell:
+    """The same error, and how a user says that this engine will never come back."""
+    return CannotTell(f"{error}; when this engine is gone for good, delete {file}", evidence=error.evidence)

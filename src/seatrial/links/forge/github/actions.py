@@ -1,0 +1,276 @@
+"""GitHub Actions of one repository, over the REST API."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from seatrial.errors import CannotTell
+from seatrial.links.forge.github.api import PATIENCE, VERSIONS, Api
+from seatrial.links.forge.protocol import (
+    EVENT,
+    Absent,
+    Asked,
+    Denied,
+    Rejected,
+    RunArtifact,
+    RunJob,
+    RunStep,
+    WorkflowFile,
+    WorkflowRun,
+)
+
+READ, WRITE = "actions: read", "actions: write"
+CONTENTS = "contents: read"
+
+PAGE = 100
+PAGES = 20
+"""Pages of a list that are read: 2,000 things."""
+
+SEARCHED = 1000
+"""Runs that GitHub tells at most where they are asked for by branch or event; what comes after is left out unsaid."""
+
+FOLDER = ".github/workflows"
+
+DETAILS = "return_run_details"
+"""Asked for, a dispatch of API 2022-11-28 answers with the run's id; newer versions always do."""
+
+SHORT = 10.0
+"""Seconds for a question whose answer can be done without."""
+
+
+class GitHub:
+    """See links.forge.Forge."""
+
+    def __init__(
+        self,
+        api_url: str,
+        repository: str,
+        token: str,
+        say: Callable[[str], None] = lambda text: None,
+        *,
+        patience: float = PATIENCE,
+        limited: float = PATIENCE,
+    ) -> None:
+        self.repository = repository
+        self._api = Api(api_url, token, say, limited=limited)
+        self._home = f"/repos/{repository}"
+        self._patience = patience
+        self._details = True
+        self._me: str | None = None
+
+    @property
+    def pace(self) -> float:
+        return self._api.pace
+
+    @property
+    def ahead(self) -> float:
+        return self._api.ahead
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def who(self) -> str:
+        """By `GET /user`; the token that a workflow is given has no user."""
+        if self._me is None:
+            try:
+                found = await self._api.get("/user", right="metadata: read", within=SHORT)
+                self._me = str(found.get("login") or "")
+            except Denied:
+                self._me = ""
+        return self._me
+
+    async def head(self, ref: str) -> str:
+        try:
+            found = await self._get(f"/commits/{quote(ref, safe='')}", CONTENTS)
+        except Absent:
+            return ""
+        except Rejected as error:  # 422: No commit found for SHA
+            if "No commit found" in str(error):
+                return ""
+            raise
+        return str(found.get("sha") or "")
+
+    async def contains(self, ref: str, sha: str) -> bool:
+        try:
+            found = await self._get(f"/compare/{quote(sha, safe='')}...{quote(ref, safe='')}", CONTENTS)
+        except (Absent, Rejected):
+            return False
+        return found.get("status") in ("ahead", "identical")
+
+    async def read(self, workflow: str, ref: str) -> WorkflowFile:
+        path = workflow if "/" in workflow else f"{FOLDER}/{workflow}"
+        found = await self._get(f"/contents/{quote(path)}", CONTENTS, ref=ref)
+        if not isinstance(found, dict) or found.get("encoding") != "base64":
+            raise CannotTell(f"{path} of {self.repository} at {ref} is no file that can be read")
+        try:
+            text = base64.b64decode(str(found.get("content", ""))).decode()
+        except ValueError as error:
+            raise CannotTell(f"{path} of {self.repository} at {ref} is no text: {error}") from None
+        return WorkflowFile(path=path, text=text)
+
+    async def dispatch(self, asked: Asked) -> int:
+        path = f"{self._workflow(asked.workflow)}/dispatches"
+        inputs = {name: _text(value) for name, value in asked.inputs.items()}
+
+        def body() -> dict[str, Any]:
+            details = self._details and self._api.version == VERSIONS[0]
+            return {"ref": asked.ref, "inputs": inputs, **({DETAILS: True} if details else {})}
+
+        while True:
+            try:
+                answer = await self._api.ask("POST", path, json=body, right=WRITE, once=True, within=self._patience)
+            except Rejected as error:
+                if DETAILS in body() and DETAILS in str(error):
+                    self._details = False  # an older server: it tells no id, and has not started anything yet
+                    continue
+                raise
+            if answer.status == 204 or not answer.body:
+                return 0
+            try:
+                return int(answer.json().get("workflow_run_id") or 0)
+            except (ValueError, AttributeError, TypeError):
+                return 0
+
+    async def runs(
+        self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = -1, most: int = PAGE
+    ) -> Sequence[WorkflowRun]:
+        path = f"{self._workflow(workflow)}/runs"
+        wanted = {name: value for name, value in (("event", event), ("branch", ref)) if value}
+        found: list[WorkflowRun] = []
+        every = above >= 0
+        for page in range(1, PAGES + 1):
+            told = await self._get(path, READ, per_page=PAGE if every else most, page=page, **wanted)
+            rows = _rows(told, "workflow_runs", path)
+            here = [_run(row) for row in rows]
+            found += [run for run in here if run.id > above]
+            if not every or any(run.id <= above for run in here):
+                break
+            if len(rows) < PAGE and not (wanted and len(found) >= SEARCHED):
+                break
+            if len(rows) < PAGE or page == PAGES:
+                raise CannotTell(
+                    f"{workflow} of {self.repository} has more runs above {above} than GitHub tells ({len(found)}): "
+                    f"which are among them is not known; delete old runs, or look at {path} yourself"
+                )
+        return sorted({run.id: run for run in found}.values(), key=lambda run: run.id, reverse=True)
+
+    async def run(self, id: int) -> WorkflowRun:
+        return _run(await self._get(f"/actions/runs/{id}", READ))
+
+    async def jobs(self, id: int) -> Sequence[RunJob]:
+        rows = await self._all(f"/actions/runs/{id}/jobs", "jobs", filter="latest")
+        return [_job(row) for row in rows]
+
+    async def waits_for(self, id: int) -> Sequence[str]:
+        try:
+            rows = await self._api.get(
+                f"{self._home}/actions/runs/{id}/pending_deployments", right=READ, within=self._patience
+            )
+        except Denied:
+            return ()
+        return [str((row.get("environment") or {}).get("name") or "?") for row in rows if isinstance(row, Mapping)]
+
+    async def log(self, job: int, into: Path, *, limit: int) -> None:
+        path = f"{self._home}/actions/jobs/{job}/logs"
+        await self._api.download(path, into, right=READ, limit=limit, timeout=self._patience)
+
+    async def cancel(self, id: int) -> None:
+        path = f"{self._home}/actions/runs/{id}/cancel"
+        # 409: it has ended, or is about to.
+        await self._api.ask("POST", path, right=WRITE, within=self._patience, also=(409,))
+
+    async def artifacts(self, id: int) -> Sequence[RunArtifact]:
+        rows = await self._all(f"/actions/runs/{id}/artifacts", "artifacts")
+        return [
+            RunArtifact(
+                id=int(row["id"]),
+                name=str(row["name"]),
+                size=int(row.get("size_in_bytes") or 0),
+                expired=bool(row.get("expired")),
+            )
+            for row in rows
+        ]
+
+    async def download(self, artifact: RunArtifact, into: Path, *, limit: int, timeout: float) -> None:
+        path = f"{self._home}/actions/artifacts/{artifact.id}/zip"
+        await self._api.download(path, into, right=READ, limit=limit, timeout=timeout)
+
+    def _workflow(self, workflow: str) -> str:
+        return f"{self._home}/actions/workflows/{quote(workflow.rpartition('/')[2], safe='')}"
+
+    async def _get(self, path: str, right: str, **params: Any) -> Any:
+        home = "" if path.startswith(self._home) else self._home
+        return await self._api.get(f"{home}{path}", right=right, within=self._patience, **params)
+
+    async def _all(self, path: str, key: str, **params: Any) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for page in range(1, PAGES + 1):
+            rows = _rows(await self._get(path, READ, per_page=PAGE, page=page, **params), key, path)
+            found += rows
+            if len(rows) < PAGE:
+                break
+        return found
+
+
+def _rows(told: Any, key: str, path: str) -> list[Mapping[str, Any]]:
+    rows = told.get(key) if isinstance(told, Mapping) else None
+    if not isinstance(rows, list):
+        raise CannotTell(f"{path} answers without {key!r}")
+    return rows
+
+
+def _run(row: Mapping[str, Any]) -> WorkflowRun:
+    actor = row.get("triggering_actor") or row.get("actor") or {}
+    try:
+        return WorkflowRun(
+            id=int(row["id"]),
+            title=str(row.get("display_title") or row.get("name") or ""),
+            workflow=str(row.get("path") or "").partition("@")[0],
+            event=str(row.get("event") or ""),
+            branch=str(row.get("head_branch") or ""),
+            sha=str(row.get("head_sha") or ""),
+            actor=str(actor.get("login") or ""),
+            status=str(row.get("status") or ""),
+            conclusion=str(row.get("conclusion") or ""),
+            url=str(row.get("html_url") or ""),
+            created=str(row.get("created_at") or ""),
+            updated=str(row.get("updated_at") or ""),
+            began=str(row.get("run_started_at") or ""),
+            attempt=int(row.get("run_attempt") or 1),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CannotTell(f"GitHub tells a run that cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _job(row: Mapping[str, Any]) -> RunJob:
+    steps = row.get("steps") or ()
+    return RunJob(
+        id=int(row["id"]),
+        name=str(row.get("name") or ""),
+        status=str(row.get("status") or ""),
+        conclusion=str(row.get("conclusion") or ""),
+        url=str(row.get("html_url") or ""),
+        started=str(row.get("started_at") or ""),
+        runner=str(row.get("runner_name") or ""),
+        labels=tuple(map(str, row.get("labels") or ())),
+        steps=tuple(
+            RunStep(
+                name=str(one.get("name") or ""),
+                number=int(one.get("number") or 0),
+                conclusion=str(one.get("conclusion") or ""),
+            )
+            for one in steps
+        ),
+    )
+
+
+def _text(value: object) -> str:
+    """Inputs are texts on the wire, whatever their type in the workflow."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)

@@ -1,0 +1,156 @@
+"""The artifacts of a run: fetched into a clean folder, and the JSON in them as outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.links.forge.protocol import Forge, RunArtifact, WorkflowRun
+from seatrial.links.forge.runs.archive import MEGABYTE, unpack
+from seatrial.links.forge.runs.order import Order
+
+LATE = 3.0
+"""Seconds until an artifact of a run that has ended must be in its list."""
+
+SHARE = 0.9
+"""Of the time that is left, what a download may take: so that it can say itself why it did not come."""
+
+JSON_LIMIT = 16 * MEGABYTE
+MASKED_LIMIT = 16 * MEGABYTE
+"""Bytes of a file up to which secrets are looked for in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What was found in the artifacts."""
+
+    outputs: Mapping[str, Any]
+    folders: Mapping[str, str]
+    """Artifact to the folder with its files."""
+
+
+async def fetch(
+    forge: Forge, run: WorkflowRun, order: Order, folder: Path, masked: Callable[[str], str] = lambda text: text
+) -> Fetched:
+    """Every artifact that the order names. StepFailed when one is missing, empty, there twice, or has JSON that is
+    none; CannotTell when it is larger than allowed, cannot be fetched in time, or may not be unpacked."""
+    if not order.artifacts:
+        return Fetched({}, {})
+    outputs: dict[str, Any] = {}
+    folders: dict[str, str] = {}
+    limit = asyncio.timeout(order.deadlines.download)
+    try:
+        async with limit:
+            for name in order.artifacts:
+                artifact = await _listed(forge, run, name)
+                place = folder / _folder_name(name)
+                left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+                files = await _unpacked(forge, run, artifact, order, place, left * SHARE)
+                for key, value in _outputs(files, place, name).items():
+                    if key in outputs and outputs[key] != value:
+                        raise StepFailed(f"the artifacts of {run} say two things of {key!r}")
+                    outputs[key] = value
+                await asyncio.to_thread(_hide, files, masked)
+                folders[name] = str(place)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        error = CannotTell(f"the artifacts of {run} were not fetched within {order.deadlines.download:g} s")
+        error.category = "timeout"
+        raise error from None
+    return Fetched(outputs, folders)
+
+
+async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
+    clock = asyncio.get_running_loop().time
+    end = clock() + LATE
+    while True:
+        there = await forge.artifacts(run.id)
+        found = [one for one in there if one.name == name]
+        if len(found) > 1:
+            raise StepFailed(f"{run} left {len(found)} artifacts {name!r}: which of them is meant cannot be told")
+        if found:
+            if found[0].expired:
+                raise CannotTell(f"the artifact {name!r} of {run} has expired: it cannot be fetched any more")
+            return found[0]
+        if clock() >= end:
+            names = ", ".join(sorted(one.name for one in there)) or "none"
+            raise StepFailed(f"{run} succeeded, and left no artifact {name!r}; it left: {names}")
+        await asyncio.sleep(0.5)
+
+
+async def _unpacked(
+    forge: Forge, run: WorkflowRun, artifact: RunArtifact, order: Order, place: Path, seconds: float
+) -> list[Path]:
+    what = f"the artifact {artifact.name!r} of {run}"
+    most = order.limits.megabytes * MEGABYTE
+    if artifact.size > most:
+        raise CannotTell(
+            f"{what} has {artifact.size / MEGABYTE:.0f} MB; allowed are {order.limits.megabytes} "
+            "(`limits: {megabytes: …}`): it was not fetched"
+        )
+    if place.exists():  # of an attempt before this one
+        shutil.rmtree(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    archive = place.with_name(f".{place.name}-{artifact.id}.zip")
+    try:
+        await forge.download(artifact, archive, limit=most, timeout=seconds)
+        return await asyncio.to_thread(unpack, archive, place, order.limits, what)
+    except CannotTell as error:
+        if "with more than" in str(error):
+            raise CannotTell(f"{what} is larger than it says, and than is allowed: {error}") from error
+        raise
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _outputs(files: list[Path], place: Path, name: str) -> dict[str, Any]:
+    """The keys of every JSON file at the artifact's top; a file that is alone there is taken for JSON by its look."""
+    top = [file for file in files if file.parent == place]
+    named = [file for file in top if file.suffix.lower() == ".json"]
+    alone = [file for file in top if len(files) == 1 and not named and _looks_like_json(file)]
+    outputs: dict[str, Any] = {}
+    for file in named or alone:
+        what = f"{file.name} of the artifact {name!r}"
+        if file.stat().st_size > JSON_LIMIT:
+            raise CannotTell(f"{what} has {file.stat().st_size} bytes; JSON is read up to {JSON_LIMIT}")
+        text = file.read_bytes()
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            shown = text[:80].decode(errors="replace")
+            raise StepFailed(f"{what} is not JSON: {error}; it begins with {shown!r}") from None
+        if not isinstance(value, dict):
+            kind = type(value).__name__
+            raise StepFailed(f"{what} holds a {kind}, not an object: its keys would be outputs")
+        for key, one in value.items():
+            if key in outputs and outputs[key] != one:
+                raise StepFailed(f"the files of the artifact {name!r} say two things of {key!r}")
+            outputs[key] = one
+    return outputs
+
+
+def _looks_like_json(file: Path) -> bool:
+    with file.open("rb") as start:
+        return start.read(64).lstrip()[:1] in (b"{", b"[")
+
+
+def _hide(files: list[Path], masked: Callable[[str], str]) -> None:
+    """Take the secrets that we know out of what was fetched: the folder goes with the report."""
+    for file in files:
+        if file.stat().st_size > MASKED_LIMIT:
+            continue
+        text = file.read_bytes().decode("utf-8", "surrogateescape")
+        hidden = masked(text)
+        if hidden != text:
+            file.write_bytes(hidden.encode("utf-8", "surrogateescape"))
+
+
+def _folder_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".") or "artifact"

@@ -1,0 +1,87 @@
+"""Ending a run that was started, from what the ledger says of it alone: after an interruption, or after SIGKILL."""
+
+from __future__ import annotations
+
+import asyncio
+import calendar
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.errors import LeftBehind
+from seatrial.links.forge.protocol import Absent, Forge, WorkflowRun
+from seatrial.links.forge.runs.order import Hunt, hunt_of, listed
+from seatrial.links.forge.runs.polling import cancelled
+from seatrial.links.forge.runs.repository import filled_in, open_forge
+
+CANCEL_SECONDS = 300.0
+"""How long a run may take to end once it was cancelled: steps under `if: always()` have their turn."""
+
+BEFORE, AFTER = 60.0, 180.0
+"""Seconds around our request within which a run is ours by its age."""
+
+DELETED = "deleted"
+"""The conclusion here of a run that somebody deleted: nothing of it goes on, and what it did is not known."""
+
+
+async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Cancel the run of a record if it goes on; the token is looked for anew."""
+    token = filled_in(str(record.get("token") or ""), environment)
+    forge, _ = await open_forge(record, token, environment, lambda text: None)
+    try:
+        await ended(forge, record)
+    finally:
+        await forge.close()
+
+
+async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
+    """Our runs, which have ended when this returns: several where the dispatch was sent again after a fault of the
+    server, none where nothing was started. LeftBehind when a run goes on that may be ours, or another's; Absent when
+    the token sees nothing of the repository."""
+    if record.get("refused"):
+        return []
+    if id := int(record.get("run") or 0):
+        try:
+            return [await cancelled(forge, id, CANCEL_SECONDS)]
+        except Absent:
+            # A token that may not see the repository is told the same as of a run that was deleted.
+            await forge.runs(str(record["workflow"]), most=1)
+            return [WorkflowRun(id=id, status="completed", conclusion=DELETED)]
+    hunt = hunt_of(record)
+    found = await _found(forge, hunt, record)
+    if not hunt.correlation:
+        asked = float(record.get("asked_there") or record.get("asked") or 0)
+        found = [run for run in found if _of_that_time(run, asked)]
+    if not found:
+        return []
+    if len(found) > 1 and not hunt.correlation:
+        if "teardown" not in record and all(run.over for run in found):
+            return []  # whichever was ours: none of them goes on
+        raise LeftBehind(
+            f"{len(found)} runs of {hunt.workflow} could be the one that was started for us: {listed(found)}; look at "
+            "them, end by hand the one that is ours, and undo what it did"
+        )
+    # Several of one id are all ours: the dispatch was sent again after a fault of the server.
+    return [await cancelled(forge, run.id, CANCEL_SECONDS) for run in found]
+
+
+async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:
+    """Runs become visible late: one that was asked for a moment ago may still turn up."""
+    age = time.time() - float(0 if record.get("looked") else record.get("asked") or 0)
+    left = float(record.get("visible") or 0) + float(record.get("settle") or 0) - age
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + max(left, 0.0), 0.2
+    while True:
+        found = await hunt.found(forge)
+        if (found and hunt.correlation) or clock() >= end:
+            return found
+        await asyncio.sleep(min(pause, max(end - clock(), 0.01)))
+        pause = min(pause * 1.5, 2.0)
+
+
+def _of_that_time(run: WorkflowRun, asked: float) -> bool:
+    try:
+        created = calendar.timegm(time.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return True
+    return asked - BEFORE <= created <= asked + AFTER

@@ -1,0 +1,229 @@
+"""From an order to the one run that it started: never another's.
+
+In this order: the id in the forge's own answer; the one run whose name carries our id; the one run that is younger than
+our request, of the same workflow, ref and event, and by us. Where more than one is left nobody is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from seatrial.errors import CannotTell, UsageError
+from seatrial.links.forge.protocol import Absent, Asked, Denied, Forge, Rejected, Unsure, WorkflowRun
+from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, listed, short
+from seatrial.links.forge.workflows.inputs import wrong_inputs
+from seatrial.links.forge.workflows.workflow import Workflow, WorkflowError, read_workflow
+from seatrial.links.git.checkout import Checkout
+
+FIRST, LONGEST = 0.1, 2.0
+"""Seconds between looks for something that is about to be visible."""
+
+TRIES = 4
+"""Dispatches that are sent when the server's faults leave open whether one was taken."""
+
+Say = Callable[[str], None]
+
+Note = Callable[[str, object], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An order that was checked against the workflow as it is at the ref, and can be sent."""
+
+    order: Order
+    hunt: Hunt
+    asked: Asked
+    ahead: float = 0.0
+    """Seconds that the forge's clock is ahead of ours."""
+
+
+class Ambiguous(CannotTell):
+    """More than one run could be ours: none is followed."""
+
+
+async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checkout | None, say: Say) -> str:
+    """The commit that the ref is at, once the API shows what was pushed from here; CannotTell when it never does."""
+    wanted = ""
+    if checkout is not None and checkout.branch == short(ref) and checkout.head:
+        if checkout.pushed == checkout.head:
+            wanted = checkout.head
+        else:
+            say(
+                f"the commit {checkout.head[:12]} that is checked out was not pushed to {ref}"
+                + (f", which was at {checkout.pushed[:12]} when it was last heard of" if checkout.pushed else "")
+                + ": the workflow runs what is there"
+            )
+    head = ""
+    async for _ in _looks(seconds, forge):
+        head = await forge.head(short(ref))
+        if head and (not wanted or head == wanted):
+            return head
+        if head and await forge.contains(short(ref), wanted):
+            say(f"{ref} is at {head[:12]} by now, which has {wanted[:12]} in it")
+            return head
+    if not head:
+        raise CannotTell(
+            f"{forge.repository} has no {ref!r} that the API shows within {seconds:g} s; push it, or name another `ref`"
+        )
+    raise CannotTell(
+        f"{forge.repository} shows {ref} at {head[:12]}, not at {wanted[:12]} which was pushed from here, "
+        f"for {seconds:g} s: the workflow would run something else"
+    )
+
+
+async def ready(forge: Forge, order: Order, id: str) -> Ready:
+    """Read the workflow at the ref and check the inputs against its own; `id` goes into its name where it lets us."""
+    file = await forge.read(order.workflow, short(order.ref))
+    try:
+        workflow = read_workflow(file.text, file.path)
+    except WorkflowError as error:
+        raise UsageError(f"the workflow cannot be read: {error}") from error
+    named, carried = correlating(workflow, order)
+    inputs = {**order.inputs, **({named: id} if named else {})}
+    if problems := wrong_for(workflow, inputs):
+        raise UsageError(f"{file.path} at {order.ref}: {'; '.join(problems)}")
+    runs = await forge.runs(order.workflow, ref=short(order.ref), most=1)
+    hunt = Hunt(
+        workflow=order.workflow,
+        ref=order.ref,
+        correlation=id if carried else "",
+        above=max((run.id for run in runs), default=0),
+        actor=await forge.who(),
+    )
+    return Ready(order, hunt, Asked(workflow=order.workflow, ref=order.ref, inputs=inputs), forge.ahead)
+
+
+def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
+    """The input that takes our id (empty: none), and whether the run's name will carry it."""
+    named = order.correlation_input or CORRELATION
+    known = workflow.dispatch or {}
+    if named not in known or named in order.inputs:
+        return (order.correlation_input if named not in order.inputs else ""), False
+    mentions = workflow.run_name.replace(" ", "")
+    return named, f"inputs.{named}" in mentions or f"inputs['{named}']" in mentions
+
+
+def wrong_for(workflow: Workflow, inputs: dict[str, object]) -> list[str]:
+    """All that is wrong with dispatching this workflow with these inputs."""
+    if workflow.dispatch is None:
+        return ["it has no `workflow_dispatch` trigger, so nobody can start it"]
+    return wrong_inputs(workflow.dispatch, inputs)
+
+
+async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, value: None) -> WorkflowRun:
+    """Dispatch, and return our run once the API shows it; CannotTell when it does not, Ambiguous when it cannot be
+    told from others. `note` is told at once what a clean-up has to know: the `run`, that it was `refused`, so that
+    nothing was started, or that it was `looked` for in vain."""
+    order, hunt = ready.order, ready.hunt
+    for attempt in range(1, TRIES + 1):
+        try:
+            id = await _dispatched(forge, ready, say)
+        except (Denied, Rejected):
+            if attempt == 1:  # else one before may have been taken
+                note("refused", True)
+            raise
+        except Unsure as error:
+            # It may have been taken: only when no run turns up is it sent once more.
+            say(f"{error}; looking whether it was taken all the same")
+            found = await _turned_up(forge, hunt, min(order.deadlines.settle, 2.0**attempt))
+            if not found:
+                if attempt == TRIES:
+                    note("looked", True)
+                    raise CannotTell(f"the workflow {order.workflow} could not be started: {error}") from error
+                continue
+            id = 0
+        if id:
+            note("run", id)
+            say(f"run {id} of {order.workflow} was started (the answer to the dispatch says so)")
+            return await _shown(forge, id, order)
+        return await identified(forge, hunt, order, say, note)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _dispatched(forge: Forge, ready: Ready, say: Say) -> int:
+    """Send it; a ref that the dispatch does not know yet is waited for, as every other place shows it already."""
+    seconds = ready.order.deadlines.visible
+    last: Rejected | None = None
+    async for _ in _looks(seconds, forge):
+        try:
+            return await forge.dispatch(ready.asked)
+        except Rejected as error:
+            if "no ref found" not in str(error).lower():
+                raise
+            last = error
+    raise last or CannotTell("nothing was dispatched")
+
+
+async def _shown(forge: Forge, id: int, order: Order) -> WorkflowRun:
+    last: Absent | None = None
+    async for _ in _looks(order.deadlines.visible, forge):
+        try:
+            return await forge.run(id)
+        except Absent as error:
+            last = error
+    raise CannotTell(f"run {id} was started, and the API does not show it: {last}") from last
+
+
+async def _turned_up(forge: Forge, hunt: Hunt, seconds: float) -> list[WorkflowRun]:
+    async for _ in _looks(seconds, forge):
+        if found := await hunt.found(forge):
+            return found
+    return []
+
+
+async def identified(
+    forge: Forge, hunt: Hunt, order: Order, say: Say, note: Note = lambda word, value: None
+) -> WorkflowRun:
+    """The one run that is ours, by its name or by its age."""
+    found = await _turned_up(forge, hunt, order.deadlines.visible)
+    if not found:
+        note("looked", True)
+        how = f"whose name has {hunt.correlation} in it" if hunt.correlation else "that is younger than our request"
+        raise CannotTell(
+            f"{hunt.workflow} was dispatched on {hunt.ref}, and no run {how} was there within "
+            f"{order.deadlines.visible:g} s"
+        )
+    if not hunt.correlation and len(found) == 1:
+        # Runs become visible late, and not in their order: ours may still be to come.
+        async for _ in _looks(order.deadlines.settle, forge):
+            found = await hunt.found(forge)
+            if len(found) > 1:
+                break
+    if len(found) != 1:
+        note("looked", True)
+        raise Ambiguous(ambiguous(hunt, found))
+    how = f"its name has {hunt.correlation} in it" if hunt.correlation else "it alone is younger than our request"
+    say(f"run {found[0].id} of {hunt.workflow} is ours: {how}")
+    return found[0]
+
+
+def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
+    """Why nobody can say which is ours, and what helps."""
+    if hunt.correlation:
+        return f"{len(found)} runs of {hunt.workflow} have {hunt.correlation} in their name: {listed(found)}"
+    return (
+        f"{len(found)} runs of {hunt.workflow} on {hunt.ref} are younger than our request, and the server does not say "
+        f"which is ours: {listed(found)}; none is followed. Declare an input `{CORRELATION}` in the workflow and put "
+        f"`${{{{ inputs.{CORRELATION} }}}}` into its `run-name`"
+    )
+
+
+async def _looks(seconds: float, forge: Forge):  # type: ignore[no-untyped-def]
+    """Turns of a loop that looks for something, with growing pauses, until the time is up; at least two."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    for pause in _pauses():
+        yield
+        left = end - clock()
+        if left <= 0:
+            return
+        await asyncio.sleep(min(max(pause, forge.pace), left))
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST
+    while True:
+        yield pause
+        pause = min(pause * 1.5, LONGEST)

@@ -1,0 +1,98 @@
+"""One run from its dispatch to its outputs, known to the ledger before it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import SeatrialError
+from seatrial.links.forge.protocol import Forge, WorkflowRun
+from seatrial.links.forge.runs.artifacts import fetch
+from seatrial.links.forge.runs.dispatch import Ready, start
+from seatrial.links.forge.runs.order import Order, detail_of
+from seatrial.links.forge.runs.outcome import judge
+from seatrial.links.forge.runs.polling import require_same, until_over
+from seatrial.links.forge.runs.repository import Place
+from seatrial.spi import Context
+
+STOP_SECONDS = 15.0
+"""How long asking for the end of a run may take when we are told to stop; the clean-up asks again."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A run that succeeded, and what it left."""
+
+    run: WorkflowRun
+    outputs: Mapping[str, Any]
+    artifacts: Mapping[str, str]
+    """Artifact to the folder with its files."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As the outputs of a step: what its artifacts say, and the run itself."""
+        return {
+            "run_id": self.run.id,
+            "run_url": self.run.url,
+            "run_sha": self.run.sha,
+            "artifacts": dict(self.artifacts),
+            **self.outputs,
+        }
+
+
+def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
+    """What the ledger has to know to find the run again; `token` is its template, never its value."""
+    deadlines = ready.order.deadlines
+    return {
+        **place.record,
+        "token": token,
+        **detail_of(ready.hunt),
+        "run": 0,
+        "asked": round(time.time()),
+        "asked_there": round(time.time() + ready.ahead),
+        "visible": deadlines.visible,
+        "settle": deadlines.settle,
+    }
+
+
+async def started(forge: Forge, ready: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
+    """Dispatch; the record has the run's id from then on, or that there is none, or that it was looked for in vain."""
+    run = await start(forge, ready, say, record.__setitem__)
+    record["run"] = run.id
+    return run
+
+
+async def followed(ctx: Context, forge: Forge, run: WorkflowRun, order: Order, say: Say) -> Followed:
+    """Wait for its end, judge it, fetch what it left; a run that is not waited for any longer is cancelled."""
+    folder = run_folder(ctx.artifacts, order.workflow, run)
+    try:
+        run = await until_over(forge, run, order.deadlines, say)
+    except BaseException:
+        await _stop(forge, run, say)
+        raise
+    await judge(forge, run, order.workflow, folder / "logs", ctx.masked)
+    found = await fetch(forge, run, order, folder, ctx.masked)
+    if order.artifacts:
+        require_same(run, await forge.run(run.id))  # else they may be another attempt's
+    return Followed(run, found.outputs, found.folders)
+
+
+def run_folder(artifacts: Path, workflow: str, run: WorkflowRun) -> Path:
+    """Where the logs and artifacts of a run are kept."""
+    name = workflow.rpartition("/")[2].rpartition(".")[0] or workflow
+    return artifacts / "workflows" / f"{name}-{run.id}"
+
+
+async def _stop(forge: Forge, run: WorkflowRun, say: Say) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await forge.cancel(run.id)
+        say(f"{run} was cancelled")
+    except (SeatrialError, TimeoutError) as error:
+        say(f"{run} could not be cancelled now, the clean-up asks again: {error}")

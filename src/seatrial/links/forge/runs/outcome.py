@@ -1,0 +1,99 @@
+"""What the end of a run means: the product did wrong, somebody stopped it, or nothing can be told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed
+from seatrial.links.forge.protocol import Forge, RunJob, RunStep, WorkflowRun
+
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes of one job's log that are fetched."""
+
+SHOWN = 20
+"""Lines of a failed step that are shown."""
+
+LONG = 300
+"""Characters of a line that are shown in a message."""
+
+BAD = ("failure", "timed_out", "startup_failure")
+
+_STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_DRESS = ("##[group]", "##[endgroup]", "##[command]", "##[debug]", "##[section]", "[command]")
+
+
+async def judge(
+    forge: Forge, run: WorkflowRun, workflow: str, folder: Path, masked: Callable[[str], str] = lambda text: text
+) -> None:
+    """Return when it succeeded. StepFailed or Overrun with the failing job and step and what it said last; CannotTell
+    when it was stopped, or nothing of it ran. Logs of failed jobs go to `folder`, with secrets hidden."""
+    where = f"{workflow} ({run.url or f'run {run.id}'})"
+    match run.conclusion:
+        case "success":
+            return
+        case "failure" | "timed_out":
+            raise await _failed(forge, run, where, folder, masked)
+        case "startup_failure":
+            raise StepFailed(f"{where} could not start: its file, or one that it calls, is not valid there")
+        case "cancelled":
+            raise CannotTell(f"{where} was cancelled by somebody, not by this trial")
+        case "action_required":
+            names = ", ".join(map(repr, await forge.waits_for(run.id))) or "somebody"
+            raise CannotTell(f"{where} ended without running: it needs the approval of {names}")
+        case "skipped":
+            raise CannotTell(f"{where} ran nothing: every job of it was skipped by its condition")
+        case other:
+            raise CannotTell(f"{where} ended as {other or 'nothing that was told'!r}: that says nothing of what it did")
+
+
+async def _failed(forge: Forge, run: WorkflowRun, where: str, folder: Path, masked: Callable[[str], str]) -> StepFailed:
+    jobs = [job for job in await forge.jobs(run.id) if job.conclusion in BAD]
+    late = run.conclusion == "timed_out" or any(job.conclusion == "timed_out" for job in jobs)
+    kind: type[StepFailed] = Overrun if late else StepFailed
+    if not jobs:
+        return kind(f"{where} ended as {run.conclusion}, and names no job that did", evidence=run.url)
+    told: list[str] = []
+    message = ""
+    for job in jobs:
+        step = next((one for one in job.steps if one.conclusion in BAD), None)
+        lines = await _log(forge, job, folder, masked)
+        at = f"job {job.name!r}" + (f", step {step.name!r}" if step else "")
+        last = _last(lines, step)
+        said = next((line for line in reversed(last) if line.strip()), "")
+        how = "took too long" if job.conclusion == "timed_out" else "failed"
+        message = message or f"{where} {how}: {at}" + (f": {said[:LONG]}" if said else "")
+        told += [f"{at}: {job.conclusion} {job.url}", *last]
+    if len(jobs) > 1:
+        message += f" (and {len(jobs) - 1} more jobs)"
+    return kind(message, evidence="\n".join(told))
+
+
+async def _log(forge: Forge, job: RunJob, folder: Path, masked: Callable[[str], str]) -> list[str]:
+    """The lines of a job's log, kept in the folder; why there are none as its only line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{_file_name(job.name)}-{job.id}.log"
+    try:
+        await forge.log(job.id, file, limit=LOG_LIMIT)
+        text = masked(file.read_text(encoding="utf-8", errors="replace"))
+    except (SeatrialError, TimeoutError) as error:
+        return [f"(no log of it: {error})"]
+    file.write_text(text, encoding="utf-8")
+    return [_COLOUR.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
+
+
+def _last(lines: list[str], step: RunStep | None) -> list[str]:
+    """The last useful lines of what failed: up to its last error, without what the runner dresses it with."""
+    end = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].startswith("##[error]")), len(lines) - 1)
+    kept = [line for line in lines[: end + 1] if line.strip() and not line.startswith(_DRESS)]
+    shown = [line.removeprefix("##[error]") for line in kept[-SHOWN:]]
+    # "Process completed with exit code 1." says less than the line before it.
+    if len(shown) > 1 and shown[-1].startswith("Process completed with exit code"):
+        shown = [*shown[:-2], shown[-1], shown[-2]]
+    return shown
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).strip("._")[:100] or "job"

@@ -1,0 +1,54 @@
+"""An action's own file, `action.yml`: what it takes, what it gives, and the steps of a composite one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seatrial.links.forge.workflows.reading import Reading
+from seatrial.links.forge.workflows.workflow import Input, Output, Step
+from seatrial.links.forge.workflows.yaml_tree import read_tree
+
+NAMES = ("action.yml", "action.yaml")
+"""What the file of an action is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An action that was read."""
+
+    path: str
+    name: str = ""
+    description: str = ""
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    using: str = ""
+    """`composite`, `node20`, `docker`, …"""
+    steps: tuple[Step, ...] = ()
+
+
+def read_action(text: str, path: str = "") -> Action:
+    """Read an `action.yml`; WorkflowError with every problem, by file and line."""
+    tree = read_tree(text, path)
+    reading = Reading(tree)
+    data = tree.data
+    tree.keys((), data, ("name", "author", "description", "inputs", "outputs", "runs", "branding"))
+    runs = reading.mapping((), data, "runs")
+    using = reading.text(("runs",), runs, "using")
+    if not using:
+        tree.wrong(("runs",), "`runs.using` says what kind of action it is", "for example `using: composite`")
+    steps = reading.steps(("runs", "steps"), runs.get("steps") or []) if using == "composite" else ()
+    for number, step in enumerate(steps):
+        if step.run and not step.shell:
+            tree.wrong(("runs", "steps", number), "a `run` step of a composite action must say its `shell`")
+    reading.expressions(data, ())
+    tree.done()
+    return Action(
+        path=path,
+        name=reading.text((), data, "name"),
+        description=reading.text((), data, "description"),
+        inputs=reading.inputs((), data),
+        outputs=reading.outputs((), data) if using == "composite" else {},
+        using=using,
+        steps=steps,
+    )

@@ -1,0 +1,169 @@
+"""Whether a run that is to be dispatched would wait for the run that waits for it.
+
+GitHub lets one run (or job) of a concurrency group go on; the next one waits, or cancels it. A job that dispatches a
+workflow of its own group and then waits for it waits for ever. This is told here from the files, before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.errors import DocumentError, Problem
+from seatrial.links.forge.workflows.claims import Claim, Claims, Read
+from seatrial.links.forge.workflows.contexts import dispatched, inputs_of, running
+from seatrial.links.forge.workflows.inputs import typed_inputs
+from seatrial.links.forge.workflows.values import Unknown
+from seatrial.links.forge.workflows.workflow import read_workflow
+
+__all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
+
+
+class WaitsForItself(DocumentError):
+    """A run would wait for the run that waits for it, or the one would cancel the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collision:
+    """A group that is asked for by the new run and held by who would wait for it."""
+
+    held: Claim
+    asked: Claim
+    within: bool = False
+    """Both are of the new run itself."""
+
+    def problem(self) -> Problem:
+        """What would happen, where, and what to do."""
+        asked, held = self.asked, self.held
+        place = f"{held.whose} ({held.file}:{held.line})"
+        group = f"the concurrency group {asked.name!r}"
+        if self.within:
+            what = f"the run would wait for itself, and GitHub would cancel it: {asked.whose} asks for {group}, "
+            what += f"which {place} holds"
+        elif asked.cancels:
+            what = (
+                f"{asked.whose} that is dispatched would cancel the run that waits for it: it has `cancel-in-progress` "
+            )
+            what += f"and asks for {group}, which {place} that runs now holds"
+        else:
+            what = f"{asked.whose} that is dispatched would wait for ever: it asks for {group}, "
+            what += f"which {place} that runs now holds until the dispatched run has ended"
+        other = "job-" if self.within else "e2e-"
+        change = asked if self.within else held
+        hint = f"rename one of the groups, for example in {change.file}, line {change.line}: "
+        return Problem(asked.file, asked.line, 1, what, f"{hint}`{other}{change.template}`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is held, what is asked for, what of it collides, and what could not be told."""
+
+    held: tuple[Claim, ...] = ()
+    asked: tuple[Claim, ...] = ()
+    collisions: tuple[Collision, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """A sentence for each thing that is not known and could hide a collision."""
+
+    def refuse(self) -> None:
+        """WaitsForItself with every collision; nothing when there is none."""
+        if self.collisions:
+            raise WaitsForItself(one.problem() for one in self.collisions)
+
+
+def judge(
+    *,
+    repository: str,
+    path: str,
+    ref: str,
+    inputs: Mapping[str, Any],
+    read: Read,
+    environment: Mapping[str, str],
+    server_url: str = "",
+    read_ours: Read | None = None,
+    event: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> Judgement:
+    """Whether the workflow `path` of `repository`, dispatched at `ref` with `inputs`, would wait for who dispatches it.
+
+    An input whose value is not known yet is an `Unknown`. `environment` is the job's (GITHUB_…), `event` what its
+    GITHUB_EVENT_PATH holds. `read` gives workflows as they are at `ref`, `read_ours` (else `read`) as they were when
+    our run began. Outside of Actions nothing is held.
+    WorkflowError when the workflow that is to be dispatched cannot be read.
+    """
+    inside = environment.get("GITHUB_ACTIONS") == "true"
+    shared = inside and _same_repository(environment, repository, server_url)
+    ours = running(environment, event)
+    known = variables if variables is not None else Unknown("vars", "variables of the repository are not read")
+    doubts: list[str] = []
+
+    text = read(path)
+    asked: list[Claim] = []
+    if text is None:
+        doubts.append(f"{path} cannot be read at {ref}, so its concurrency groups are not known")
+    else:
+        workflow = read_workflow(text, path)
+        github = dispatched(
+            repository=repository, path=path, ref=ref, name=workflow.name, inputs=inputs, like=ours if shared else None
+        )
+        names = {"github": github, "vars": known, "inputs": typed_inputs(workflow.dispatch or {}, inputs)}
+        asked = list(Claims(read, repository, doubts).all(workflow, names))
+
+    held = list(_held(environment, ours, event, known, read_ours or read, doubts)) if shared else []
+    collisions = [
+        Collision(held=one, asked=other) for one in held for other in asked if _collide(one, other, "ours", doubts)
+    ]
+    collisions += _within(asked, doubts)
+    return Judgement(
+        held=tuple(held), asked=tuple(asked), collisions=tuple(collisions), doubts=tuple(dict.fromkeys(doubts))
+    )
+
+
+def _same_repository(environment: Mapping[str, str], repository: str, server_url: str) -> bool:
+    ours = environment.get("GITHUB_SERVER_URL", "").rstrip("/").lower()
+    if server_url and ours and server_url.rstrip("/").lower() != ours:
+        return False
+    return environment.get("GITHUB_REPOSITORY", "").lower() == repository.lower()
+
+
+def _held(
+    environment: Mapping[str, str],
+    github: Mapping[str, Any],
+    event: Mapping[str, Any] | None,
+    variables: Any,
+    read: Read,
+    doubts: list[str],
+) -> Iterator[Claim]:
+    """What the run and the job that we are in hold: GITHUB_WORKFLOW_REF is `owner/name/path@ref`."""
+    repository = environment.get("GITHUB_REPOSITORY", "")
+    whole = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
+    path = whole.removeprefix(f"{repository}/") if whole.lower().startswith(f"{repository}/".lower()) else ""
+    text = read(path) if path else None
+    if text is None:
+        where = path or whole or "the file that GITHUB_WORKFLOW_REF would name"
+        doubts.append(
+            f"the workflow that runs now ({where}) cannot be read, so what it holds is not known: check it out"
+        )
+        return
+    workflow = read_workflow(text, path)
+    names = {"github": github, "vars": variables, "inputs": inputs_of(event, workflow.dispatch)}
+    yield from Claims(read, repository, doubts).around(workflow, names, environment.get("GITHUB_JOB", ""))
+
+
+def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
+    if not held.may_be(asked):
+        return False
+    why = [one for one in (held.unknown, asked.unknown, held.maybe, asked.maybe) if one]
+    if not why:
+        return True
+    doubts.append(f"the concurrency groups {asked} and {held} may be one, and it cannot be told: {'; '.join(why)}")
+    return False
+
+
+def _within(asked: list[Claim], doubts: list[str]) -> Iterator[Collision]:
+    """A job in the group of its own run; two jobs of one group wait for each other's end, which comes."""
+    outer = [one for one in asked if one.whose == "the workflow"]
+    for held in outer:
+        for other in asked:
+            if other is not held and _collide(held, other, "", doubts):
+                yield Collision(held=held, asked=other, within=True)

@@ -1,0 +1,73 @@
+"""The `github` and `inputs` contexts of a run: of the one that we are in, and of one that is to be dispatched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.links.forge.workflows.inputs import typed_inputs
+from seatrial.links.forge.workflows.values import Unknown, as_text
+from seatrial.links.forge.workflows.workflow import Input
+
+_NAMES = (
+    "actor", "actor_id", "api_url", "base_ref", "event_name", "graphql_url", "head_ref", "job", "ref", "ref_name",
+    "ref_protected", "ref_type", "repository", "repository_id", "repository_owner", "repository_owner_id",
+    "retention_days", "run_attempt", "run_id", "run_number", "server_url", "sha", "triggering_actor", "workflow",
+    "workflow_ref", "workflow_sha", "workspace",
+)  # fmt: skip
+"""What `github` has of which a job's environment has the same as `GITHUB_…`."""
+
+_OF_THE_REPOSITORY = (
+    "api_url", "graphql_url", "repository", "repository_id", "repository_owner", "repository_owner_id", "server_url",
+)  # fmt: skip
+"""What two runs of one repository share."""
+
+
+def running(environment: Mapping[str, str], event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The `github` context of the job whose environment this is; `event` is what its GITHUB_EVENT_PATH holds."""
+    github: dict[str, Any] = {
+        name: environment.get(f"GITHUB_{name.upper()}", Unknown(f"github.{name}", f"GITHUB_{name.upper()} is not set"))
+        for name in _NAMES
+    }
+    github["event"] = event if event is not None else Unknown("github.event", "the event's file was not read")
+    github["token"] = Unknown("github.token", "it is a secret")
+    return github
+
+
+def dispatched(
+    *, repository: str, path: str, ref: str, name: str, inputs: Mapping[str, Any], like: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The `github` context of a run that does not exist yet; `like` is one of the same repository."""
+    later = "the run is not there yet"
+    github: dict[str, Any] = {one: Unknown(f"github.{one}", later) for one in _NAMES}
+    for one in _OF_THE_REPOSITORY:
+        if like is not None and one in like:
+            github[one] = like[one]
+    full = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+    given = {key: one if isinstance(one, Unknown) else as_text(one) for key, one in inputs.items()}
+    github |= {
+        "repository": repository,
+        "repository_owner": repository.partition("/")[0],
+        "ref": full,
+        "ref_name": full.split("/", 2)[-1],
+        "ref_type": "tag" if full.startswith("refs/tags/") else "branch",
+        "base_ref": "",
+        "head_ref": "",
+        "event_name": "workflow_dispatch",
+        "event": {"inputs": given, "ref": full, "workflow": path},
+        "run_attempt": "1",
+        # No other run has it: a group that is made with it is nobody else's.
+        "run_id": "(the id of the new run)",
+        "workflow": name,
+        "workflow_ref": f"{repository}/{path}@{full}",
+        "token": Unknown("github.token", "it is a secret"),
+    }
+    return github
+
+
+def inputs_of(event: Mapping[str, Any] | None, declared: Mapping[str, Input] | None) -> Any:
+    """The `inputs` context of the run with this event."""
+    if event is None:
+        return Unknown("inputs", "the event's file was not read")
+    given = event.get("inputs")
+    return typed_inputs(declared or {}, given if isinstance(given, Mapping) else {}) if given or declared else {}

@@ -1,0 +1,162 @@
+"""A workflow file: its triggers, inputs, concurrency, jobs and steps; templates in it are not filled in yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
+
+__all__ = [
+    "Call",
+    "Concurrency",
+    "Defaults",
+    "Input",
+    "Job",
+    "Output",
+    "Step",
+    "Strategy",
+    "Workflow",
+    "WorkflowError",
+    "read_workflow",
+]
+
+Template = str
+"""A text that may hold `${{ }}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input of a workflow that is dispatched or called, or of an action."""
+
+    name: str
+    type: str = "string"
+    """`string`, `boolean`, `number`, `choice` or `environment`."""
+    required: bool = False
+    default: Any = None
+    options: tuple[str, ...] = ()
+    description: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output of a workflow that is called, or of an action."""
+
+    name: str
+    value: Template = ""
+    description: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """Of one group one runs and one waits; what waited longer is cancelled, and with `cancel_in_progress` what runs."""
+
+    group: Template
+    cancel_in_progress: bool | Template = False
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What `run:` steps have when they do not say."""
+
+    shell: Template = ""
+    working_directory: Template = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a job or of a composite action."""
+
+    id: str = ""
+    name: Template = ""
+    condition: Template = ""
+    run: Template = ""
+    uses: str = ""
+    with_: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
+    shell: Template = ""
+    working_directory: Template = ""
+    continue_on_error: bool | Template = False
+    timeout_minutes: float | Template | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """A job several times; `matrix` is a mapping, or a template that gives one."""
+
+    matrix: Any = None
+    fail_fast: bool | Template = True
+    max_parallel: int | Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job: steps on a runner, or (`uses`) a reusable workflow."""
+
+    id: str
+    name: Template = ""
+    needs: tuple[str, ...] = ()
+    condition: Template = ""
+    runs_on: Any = None
+    steps: tuple[Step, ...] = ()
+    outputs: Mapping[str, Template] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Defaults = field(default_factory=Defaults)
+    concurrency: Concurrency | None = None
+    environment: Template = ""
+    environment_url: Template = ""
+    timeout_minutes: float | Template | None = None
+    continue_on_error: bool | Template = False
+    strategy: Strategy = field(default_factory=Strategy)
+    uses: str = ""
+    with_: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Template] | str = field(default_factory=dict)
+    """Of a reusable workflow: what it is given, or `inherit`."""
+    permissions: Any = None
+    container: Any = None
+    services: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a reusable workflow takes and gives (`on: workflow_call`)."""
+
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    secrets: Mapping[str, bool] = field(default_factory=dict)
+    """Name to whether it must be given."""
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A workflow file that was read."""
+
+    path: str
+    name: str = ""
+    """Its own, else its path, as GitHub shows it."""
+    run_name: Template = ""
+    triggers: Mapping[str, Any] = field(default_factory=dict)
+    """What stands under `on`: event to its settings."""
+    dispatch: Mapping[str, Input] | None = None
+    """The inputs of `workflow_dispatch`; None: it cannot be dispatched."""
+    call: Call | None = None
+    """None: it cannot be called by others."""
+    concurrency: Concurrency | None = None
+    env: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Defaults = field(default_factory=Defaults)
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+    permissions: Any = None
+
+
+def read_workflow(text: str, path: str = "") -> Workflow:
+    """Read a workflow file; WorkflowError with every problem that GitHub would refuse it for, by file and line."""
+    from seatrial.links.forge.workflows.reading import Reading
+    from seatrial.links.forge.workflows.yaml_tree import read_tree
+
+    return Reading(read_tree(text, path)).workflow()

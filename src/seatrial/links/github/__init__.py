@@ -1,6 +1,0 @@
-"""GitHub, github.com and Enterprise Server: its REST API as a `links.forge.Forge`."""
-
-from seatrial.links.github.actions import GitHub
-from seatrial.links.github.token import find_token
-
-__all__ = ["GitHub", "find_token"]

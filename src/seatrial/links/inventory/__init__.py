@@ -1,0 +1,186 @@
+"""Machines from an inventory: Ansible's INI, YAML and JSON (`ansible-inventory --list`, too), OpenSSH's client
+configuration, or a list.
+
+Of Ansible's variables those are read that say how a machine is reached; all others are kept in `Node.detail`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell
+from seatrial.links.inventory import ini, ssh_config, tree
+from seatrial.links.inventory.names import Hosts, Wrong
+from seatrial.model.resource import Node
+
+STYLES = ("ini", "yaml", "json", "ssh_config")
+
+_WORDS = {
+    "host": ("ansible_host", "ansible_ssh_host", "host", "address"),
+    "port": ("ansible_port", "ansible_ssh_port", "port"),
+    "user": ("ansible_user", "ansible_ssh_user", "user"),
+    "key": ("ansible_ssh_private_key_file", "ansible_private_key_file", "key"),
+    "known_host": ("known_host",),
+    "known_hosts": ("known_hosts",),
+    "become": ("ansible_become", "become"),
+    "jump": ("jump",),
+}
+"""What a link needs, and the variables that may say it."""
+
+_TRUE = ("true", "yes", "on", "1")
+_JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?")
+
+
+def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node]:
+    """The nodes in their order; CannotTell, with file and line, when the text cannot be read or names none.
+
+    Key files are relative to `folder`."""
+    style = _style(text, source) if style == "auto" else style
+    try:
+        hosts = _hosts(text, folder, style)
+        nodes = [_node(name, variables, folder) for name, variables in hosts.items()]
+        nodes = _through_jumps(nodes)
+    except Wrong as error:
+        where = f"{source}:{error.line}" if error.line else source
+        raise CannotTell(f"{where}: the inventory cannot be read as {style}: {error}", evidence=text[:2000]) from None
+    if not nodes:
+        raise CannotTell(f"{source}: the inventory names no nodes", evidence=text[:2000])
+    return nodes
+
+
+def listed(hosts: object, source: str, folder: Path) -> list[Node]:
+    """The machines of a list in settings: names, or mappings with a `name`."""
+    if isinstance(hosts, list | tuple):
+        hosts = [one if isinstance(one, Mapping) else {"name": one} for one in hosts]
+    try:
+        found = tree.hosts_of(hosts)
+        return _through_jumps([_node(name, variables, folder) for name, variables in found.items()])
+    except Wrong as error:
+        raise CannotTell(f"{source}: {error}") from None
+
+
+def _style(text: str, source: str) -> str:
+    suffix = Path(source).suffix.lower()
+    if suffix in (".json", ".yaml", ".yml", ".ini"):
+        return "yaml" if suffix == ".yml" else suffix[1:]
+    if re.match(r"\s*(\{|\[\s*[\]{\"])", text):
+        return "json"
+    if ssh_config.looks_so(text):
+        return "ssh_config"
+    return "yaml" if re.match(r"(\s*#[^\n]*\n|---\s*\n|\s*\n)*[A-Za-z_][\w-]*:\s*$", text, re.MULTILINE) else "ini"
+
+
+def _hosts(text: str, folder: Path, style: str) -> Hosts:
+    if style == "ini":
+        return ini.hosts(text)
+    if style == "ssh_config":
+        return ssh_config.hosts(text, folder)
+    if style == "yaml":
+        return tree.hosts_of(tree.with_lines(text))
+    try:
+        return tree.hosts_of(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise Wrong(error.msg, error.lineno) from None
+
+
+def _node(name: str, variables: Mapping[str, Any], folder: Path) -> Node:
+    line = int(getattr(variables, "line", 0))
+    ssh: dict[str, object] = {}
+    for key, words in _WORDS.items():
+        value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)
+        if value is not None:
+            ssh[key] = value
+    for key, value in _from_arguments(variables, line):
+        ssh.setdefault(key, value)
+    address = str(ssh.get("host", name))
+    own = {key: value for key, value in variables.items() if not key.startswith("ansible_")}
+    if "port" in ssh:
+        ssh["port"] = _port(name, "port", ssh["port"], line)
+    ports = {
+        key.removesuffix("_port"): _port(name, key, value, line) for key, value in own.items() if key.endswith("_port")
+    }
+    for file in ("key", "known_hosts"):
+        if file in ssh:
+            ssh[file] = _beside(ssh[file], folder)
+    if "become" in ssh:
+        ssh["become"] = str(ssh["become"]).lower() in _TRUE
+    ways = (
+        {"host": address, "port": 22, **ssh} if variables.get("ansible_connection", "ssh") in ("ssh", "smart") else {}
+    )
+    return Node(name=name, address=address, ports=ports, ssh=ways, folder=str(own.get("folder", "")), detail=own)
+
+
+def _port(name: str, key: str, value: object, line: int) -> int:
+    text = str(value)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise Wrong(f"{name} has a {key} that is no number of a port: {text!r}; allowed are 1 to 65535", line)
+    return int(text)
+
+
+def _beside(value: object, folder: Path) -> object:
+    if isinstance(value, list | tuple):
+        return [str(folder / Path(str(one)).expanduser()) for one in value]
+    return str(folder / Path(str(value)).expanduser())
+
+
+def _from_arguments(variables: Mapping[str, Any], line: int) -> Iterator[tuple[str, object]]:
+    """What Ansible's extra arguments to ssh say that we know as well."""
+    for word in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        try:
+            arguments = shlex.split(str(variables.get(word) or ""))
+        except ValueError as error:
+            raise Wrong(f"{word}: {error}", line) from None
+        for flag, value in pairwise(arguments):
+            key, _, said = value.partition("=")
+            if flag == "-J":
+                yield "jump", value
+            elif flag == "-o" and key.lower() == "proxyjump":
+                yield "jump", said
+            elif flag == "-o" and key.lower() == "userknownhostsfile" and said != "/dev/null":
+                yield "known_hosts", said
+
+
+def _through_jumps(nodes: list[Node]) -> list[Node]:
+    """`user@host:port,…` of a jump as mappings; one that names a machine of the inventory is reached as that is."""
+    known = {node.name: node for node in nodes}
+    return [_with_jump(node, known) for node in nodes]
+
+
+def _with_jump(node: Node, known: Mapping[str, Node]) -> Node:
+    jump = node.ssh.get("jump")
+    if jump in (None, "none"):
+        return _without(node, "jump") if jump else node
+    if isinstance(jump, str):
+        inherited = {key: node.ssh[key] for key in ("key", "known_hosts", "user") if key in node.ssh}
+        ways: Mapping[str, object] = {}
+        for hop in jump.split(","):  # the first is reached from here, each other through the one before it
+            ways = _hop(hop.strip(), node, known, inherited) | ({"jump": ways} if ways else {})
+        jump = ways
+    if not isinstance(jump, Mapping):
+        raise Wrong(f"the jump of {node.name} is {jump!r}; allowed is user@host:port, or a mapping with a host", 0)
+    return _replaced(node, {**node.ssh, "jump": dict(jump)})
+
+
+def _hop(hop: str, node: Node, known: Mapping[str, Node], inherited: Mapping[str, object]) -> dict[str, object]:
+    if hop in known and hop != node.name:
+        return {key: value for key, value in known[hop].ssh.items() if key != "jump"}
+    said = _JUMP.fullmatch(hop)
+    if said is None:
+        raise Wrong(f"the jump of {node.name} is {hop!r}; allowed is user@host:port", 0)
+    more = {key: value for key, value in said.groupdict().items() if value}
+    return {**inherited, **more, "host": said["host"].strip("[]"), "port": int(said["port"] or 22)}
+
+
+def _without(node: Node, key: str) -> Node:
+    return _replaced(node, {word: value for word, value in node.ssh.items() if word != key})
+
+
+def _replaced(node: Node, ssh: Mapping[str, object]) -> Node:
+    return replace(node, ssh=ssh)

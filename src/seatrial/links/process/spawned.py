@@ -1,0 +1,120 @@
+"""A program of this host as a resource of the trial: known to the ledger when it lives long, or leaves something."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seatrial.links import process
+from seatrial.links.process.procfs import process_start
+from seatrial.spi import Context, Finished
+
+SHORT = 0.2
+"""Seconds that a program lives before the ledger hears of it by its pid; by its tag it is known from the start."""
+
+OWNER = "engine:process"
+"""Who gives programs of this host back."""
+
+TAG = "SEATRIAL_STEP_TAG"
+"""The variable by which whoever gives a process back knows what belongs to it."""
+
+
+async def spawn(
+    ctx: Context,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    input: str = "",
+    timeout: float | None = None,
+    whole: Path | None = None,
+) -> Finished:
+    """Run a program in the trial's environment; see links.process.run for what it raises."""
+    await announce(ctx)
+    name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
+    record = _Record(ctx, name)
+    environment = {**ctx.environment(), TAG: name, **env}
+    try:
+        return await process.run(
+            argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started, whole=whole
+        )
+    finally:
+        await record.ended()
+
+
+async def announce(ctx: Context) -> None:
+    """Write down once, before the first program of a trial, that whatever carries a tag of it is to end with it: so
+    that one which is short, or goes its own way as a daemon, is found at the end and after a crash."""
+    if not ctx.holds("process", ctx.trial_id, owner=OWNER):
+        await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
+
+
+async def _exists() -> None:
+    """It does already."""
+
+
+class _Record:
+    """What the ledger knows of one program."""
+
+    def __init__(self, ctx: Context, name: str) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._pid = 0
+        self._began = "over"
+        """When it was started; a program that ended before it was asked for is known by its tag alone."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def started(self, pid: int) -> None:
+        """It runs: in a while the ledger has to know."""
+        self._pid = pid
+        self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
+
+    def _begin(self) -> None:
+        # Now: it is not reaped yet, and of short ones nobody need ask (20 us each).
+        self._began = process_start(self._pid, zombie=True)
+        self._writing = asyncio.create_task(self._write())
+
+    async def _write(self, members: Sequence[tuple[int, str]] = ()) -> None:
+        detail = {"pid": self._pid, "started": self._began, "members": [list(member) for member in members]}
+        await self._ctx.make("process", self._name, _exists, owner=OWNER, detail=detail)
+
+    async def ended(self) -> None:
+        """It ended; what it left in its group stays in the ledger and is given back at the trial's end."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        if self._writing is not None:
+            await self._writing
+        members = _members(self._pid) if _group_lives(self._pid) else []
+        if members:
+            # Each by its own pid: one that emptied its environment has no tag.
+            await self._write(members)
+            self._ctx.log("the command left processes behind; they end with the trial", "warning")
+        elif self._writing is not None:
+            await self._ctx.give_back("process", self._name)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is another user's
+        return True
+    return True
+
+
+def _members(group: int) -> list[tuple[int, str]]:
+    """The processes of a group that have not ended, each with when it was started."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
+                found.append((int(entry), began))
+        except ProcessLookupError:  # it ended while we looked
+            continue
+    return found

@@ -1,0 +1,129 @@
+"""From documents to a plan: reads everything, and raises all that is wrong in one error."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import DocumentError, NothingSelected, Problem, UsageError, nearest
+from seatrial.loading.merge.compose import DocumentLoader, drafts, parts
+from seatrial.loading.read.problems import Problems
+from seatrial.loading.resolve.validation import over_budget
+from seatrial.loading.settings import Settings
+from seatrial.loading.suites import CompilationContext, make
+from seatrial.model.scenario import Budget, Plan, Source, Suite
+from seatrial.registry import Registry
+
+
+def compile_documents(
+    paths: Iterable[Path | str],
+    registry: Registry,
+    settings: Settings,
+    *,
+    providers: Collection[str] = (),
+    on: str = "",
+    overrides: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    found: Collection[Path] = (),
+) -> Plan:
+    """The suites of all documents.
+
+    `providers` selects suites by the provider they name, `on` runs them on another; `overrides` are `--set`:
+    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system of suites where neither they nor the project
+    name one. `found` are the paths that nobody named but a folder held: the sut and workflow files among them, which
+    other documents name, are no documents of their own. DocumentError has every problem of every file; nothing is
+    started. UsageError: `on` names a provider that there is not, or no suite is for one of `providers`; NothingSelected
+    when none is for any of them.
+    """
+    known = registry.names("provider")
+    if on and on not in known:
+        raise UsageError(f"unknown provider {on!r}: {nearest(on, known)}")
+    problems = Problems()
+    compilation = CompilationContext(
+        registry, settings, problems, frozenset(providers), on, overrides or {}, sample, environ
+    )
+    if on:
+        compilation.checked[("provider", on)] = registry.get("provider", on)
+    loader = DocumentLoader(problems, settings)
+    # Tens of thousands of small objects are made and all of them stay: looking for rubbish among them is in vain.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        suites, files = _suites(compilation, loader, [Path(path) for path in paths], frozenset(found))
+    finally:
+        if collecting:
+            gc.enable()
+    plan = _plan(compilation, loader, suites, files)
+    problems.done()
+    # With `on` the suites of a provider that is not here can run as well, so any name that a suite has will do.
+    for name in sorted(set(providers) - {*known, *compilation.named}):
+        kind = UsageError if suites else NothingSelected
+        raise kind(f"no suite is for the provider {name!r}: {nearest(name, compilation.named, what='suites are for')}")
+    return plan
+
+
+def _suites(
+    compilation: CompilationContext, loader: DocumentLoader, paths: Sequence[Path], found: Collection[Path]
+) -> tuple[list[Suite], list[str]]:
+    suites: list[Suite] = []
+    named: set[Path] = set()
+    if found:
+        opened = [loader.open(path, str(path)) for path in paths]
+        named = {part for document in opened if document is not None for part in parts(document)}
+    for path in paths:
+        document = loader.open(path, str(path))
+        if document is None or (path in found and Path(os.path.realpath(path)) in named):
+            continue
+        try:
+            for draft in drafts(loader, document, []):
+                suites += make(compilation, draft)
+        except RecursionError:
+            compilation.problems.take(DocumentError([Problem(str(path), 0, 0, "the document is nested too deeply")]))
+    return suites, list(loader.taken.values())
+
+
+def _plan(
+    compilation: CompilationContext, loader: DocumentLoader, suites: Sequence[Suite], files: Sequence[str]
+) -> Plan:
+    limits = [limit for limit, _, _ in compilation.limits]
+    of_project = compilation.settings.value("max_concurrent_nodes")
+    nodes = min([*limits, *([of_project] if of_project is not None else [])], default=None)
+    budget = Budget(
+        nodes=nodes,
+        memory_gb=compilation.settings.value("max_memory_gb"),
+        parallel=compilation.settings.value("parallel"),
+    )
+    first: dict[str, Suite] = {}
+    for suite in suites:
+        held = first.setdefault(suite.test_id, suite)
+        document = compilation.homes[suite.source.file]
+        if held is not suite:
+            other = compilation.homes[held.source.file]
+            where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
+            hint = "give one of them another name"
+            compilation.problems.add(
+                document, suite.source.path, f"the suite {suite.test_id!r} is there already: {where}", hint, key=True
+            )
+        why = over_budget(suite, budget.nodes, budget.memory_gb)
+        if why:
+            hint = "make the suite smaller, or the budget larger (max_concurrent_nodes, max_memory_gb)"
+            compilation.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")
+    return Plan(
+        suites=tuple(suites),
+        budget=budget,
+        documents=tuple(files),
+        warnings=tuple(compilation.problems.warnings),
+        locate=lambda source: _line(loader, source),
+    )
+
+
+def _line(loader: DocumentLoader, source: Source) -> int:
+    for document in loader.read_already.values():
+        if document is not None and document.file == source.file:
+            named = bool(source.path) and isinstance(source.path[-1], str)
+            return document.locate(source.path, key=named)[0]
+    return 0

@@ -1,0 +1,1 @@
+"""Merges what documents say: composed files, levels of settings, parameter matrices."""

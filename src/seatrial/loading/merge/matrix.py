@@ -1,0 +1,89 @@
+"""Lists in parameters: every combination, every pair of values, or every value at least once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+METHODS = {"full": "full", "pairwise": "pairwise", "2-wise": "pairwise", "each": "each", "1-wise": "each"}
+"""As documents spell them."""
+
+MOST = 10_000
+"""Suites that one matrix may make."""
+
+
+def expand(parameters: Mapping[str, Any], method: str, *, fixed: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """All combinations as choices of the list parameters only (`fixed` are left alone); ValueError when there are
+    none or far too many."""
+    axes = {name: value for name, value in parameters.items() if isinstance(value, list) and name not in fixed}
+    for name, values in axes.items():
+        if not values:
+            raise ValueError(f"the parameter {name!r} is an empty list: no suite can be made of it")
+    sizes = [len(values) for values in axes.values()]
+    if METHODS[method] == "full" and math.prod(sizes) > MOST:
+        raise ValueError(
+            f"{math.prod(sizes):,} combinations are too many (at most {MOST:,}); try `combinations: pairwise`"
+        )
+    makers = {"full": _full, "pairwise": pairwise, "each": _each}
+    rows = makers[METHODS[method]](sizes)
+    return [{name: values[at] for (name, values), at in zip(axes.items(), row, strict=True)} for row in rows]
+
+
+def _full(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    return list(itertools.product(*map(range, sizes)))
+
+
+def _each(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    return [tuple(row % size for size in sizes) for row in range(max(sizes, default=1))]
+
+
+def pairwise(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Few rows in which every pair of values of every two axes comes together; the same rows every time."""
+    if len(sizes) < 2:
+        return _full(sizes)
+    open_pairs = {
+        ((left, a), (right, b))
+        for left, right in itertools.combinations(range(len(sizes)), 2)
+        for a in range(sizes[left])
+        for b in range(sizes[right])
+    }
+    rows = []
+    while open_pairs:
+        row = _row(sizes, open_pairs)
+        open_pairs -= set(itertools.combinations(enumerate(row), 2))
+        rows.append(row)
+    return rows
+
+
+def _row(sizes: Sequence[int], open_pairs: set[Any]) -> tuple[int, ...]:
+    """One more row: begun with an open pair, then on each axis the value that closes the most pairs."""
+    first, second = min(open_pairs)
+    row = dict((first, second))
+    for axis in sorted(set(range(len(sizes))) - set(row), key=lambda one: -sizes[one]):
+        here = dict(row)
+
+        def closes(value: int, axis: int = axis, here: Mapping[int, int] = here) -> int:
+            return sum(tuple(sorted(((axis, value), chosen))) in open_pairs for chosen in here.items())
+
+        def waiting(value: int, axis: int = axis) -> int:
+            return sum((axis, value) in pair for pair in open_pairs)
+
+        row[axis] = max(range(sizes[axis]), key=lambda value: (closes(value), waiting(value), -value))
+    return tuple(row[axis] for axis in range(len(sizes)))
+
+
+def suffix(chosen: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    """What tells a combination in the name of its suite: `-k=v` for every list of more than one value."""
+    told = [(name, value) for name, value in chosen.items() if len(parameters[name]) > 1]
+    return "".join(f"-{_clean(name)}={_clean(value)}" for name, value in told)
+
+
+def _clean(value: object) -> str:
+    from seatrial.expressions import as_text
+
+    text = "null" if value is None else as_text(value)
+    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in text)[
+        :60
+    ]

@@ -1,0 +1,1 @@
+"""Reads YAML, JSON and TOML, and keeps the position of every value."""

@@ -1,0 +1,155 @@
+"""One document: its data, and where in the text each part of it stands."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import DocumentError, Problem
+from seatrial.model.scenario import Source
+
+LARGEST = 10 * 1024 * 1024
+"""Bytes; a document past this is no scenario."""
+
+Place = tuple[str | int, ...]
+"""A way into a document: keys and list indices."""
+
+Position = tuple[int, int]
+"""Line and column, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a value stands, and the key that it stands under (the value itself for items of a list)."""
+
+    value: Position
+    key: Position
+
+
+@dataclass(slots=True)
+class Document:
+    """A document that was read; `file` is its name as the user gave it."""
+
+    file: str
+    path: Path
+    data: Any
+    text: str
+    _marks: Mapping[Place, Mark] | None = field(default=None, repr=False)
+    folder: Path = field(init=False)
+    """Where its relative paths begin, without symbolic links."""
+
+    def __post_init__(self) -> None:
+        self.folder = self.path.resolve().parent
+
+    def locate(self, place: Place, *, key: bool = False) -> Position:
+        """Line and column of a value (of its key, with `key`); of the nearest thing around it when it is not there."""
+        if self._marks is None:
+            self._marks = _reader(self.path).marks(self.text)
+        where = place
+        while where:
+            mark = self._marks.get(where)
+            if mark is not None:
+                return mark.key if key and where == place else mark.value
+            where = where[:-1]
+        return self._marks[()].value if () in self._marks else (1, 1)
+
+    def source(self, place: Place = ()) -> Source:
+        """The same place for the plan, which asks for the line only when it is needed."""
+        return Source(file=self.file, path=place)
+
+
+class Flawed(Exception):
+    """What is wrong in a text, with positions; `read` puts the file's name to it."""
+
+    def __init__(self, *flaws: tuple[Position, str, str]) -> None:
+        super().__init__(flaws)
+        self.flaws = flaws
+
+
+def read(path: Path | str, *, name: str = "") -> Document:
+    """Read a YAML or JSON document; DocumentError with file:line:column for whatever is wrong with it."""
+    where = Path(path)
+    shown = name or str(path)
+    text = _text(where, shown)
+    try:
+        data = _reader(where).parse(text)
+    except Flawed as error:
+        raise DocumentError(Problem(shown, *at, message, hint) for at, message, hint in error.flaws) from None
+    except RecursionError:
+        raise _whole(shown, "the document is nested too deeply", "no scenario needs more than a few levels") from None
+    return Document(shown, where, data, text)
+
+
+def line_of(source: Source) -> Position:
+    """Line and column of a place in the plan: reads the document again, for reports and errors only."""
+    if not source.file or source.file.endswith(".toml"):
+        return (0, 0)
+    return read(source.file).locate(source.path)
+
+
+def _reader(path: Path) -> Any:
+    # Imported where it is used: a JSON document needs no YAML library, and the other way round.
+    if path.suffix.lower() == ".json":
+        from seatrial.loading.read import json
+
+        return json
+    from seatrial.loading.read import yaml
+
+    return yaml
+
+
+def _whole(file: str, message: str, hint: str = "") -> DocumentError:
+    return DocumentError([Problem(file, 0, 0, message, hint)])
+
+
+def _text(path: Path, shown: str) -> str:
+    raw = read_bytes(path, shown)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        message = f"the byte 0x{raw[error.start]:02x} is not valid UTF-8"
+        raise DocumentError([Problem(shown, line, column, message, "save the file as UTF-8")]) from None
+
+
+def read_bytes(path: Path, shown: str) -> bytes:
+    """The bytes of a regular file of at most `LARGEST` bytes; DocumentError when it is not one."""
+    try:
+        # Not blocking: a FIFO that nobody writes to must not hold us.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            about = os.fstat(file.fileno())
+            if stat.S_ISDIR(about.st_mode):
+                raise IsADirectoryError
+            if not stat.S_ISREG(about.st_mode):
+                raise _whole(shown, "this is not a regular file", "give the path of a YAML or JSON file")
+            if about.st_size > LARGEST:
+                raise _whole(
+                    shown,
+                    f"the file has {about.st_size / 1e6:.1f} MB; a document has at most {LARGEST / 1e6:.1f} MB",
+                    "split it, and name the parts under `include`",
+                )
+            return file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise _whole(shown, "there is no such file", _beside(path)) from None
+    except NotADirectoryError:
+        raise _whole(shown, "there is no such file: a part of its path is a file") from None
+    except IsADirectoryError:
+        raise _whole(shown, "this is a folder, not a document", _beside(path / "x")) from None
+    except (OSError, ValueError) as error:
+        raise _whole(shown, f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _beside(path: Path) -> str:
+    from seatrial.errors import nearest
+
+    try:
+        names: Iterable[str] = [one.name for one in path.parent.iterdir() if one.suffix in (".yaml", ".yml", ".json")]
+    except (OSError, ValueError):
+        return "its folder is not there either"
+    return nearest(path.name, sorted(names)[:20], what="documents in that folder")

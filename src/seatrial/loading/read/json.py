@@ -1,0 +1,127 @@
+"""JSON by the json module; positions by a scan of the text, made only when an error needs them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seatrial.loading.read.document import Flawed, Mark, Place, Position
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class _Oddity(Exception):
+    """Something that the json module lets pass and we do not: found while parsing, located afterwards."""
+
+
+def parse(text: str) -> Any:
+    """The data of a JSON text; Flawed for syntax errors, duplicate keys, NaN, half characters."""
+    if not text.strip():
+        raise Flawed(((1, 1), "the document is empty", 'write at least {"test_suites": {…}}'))
+    try:
+        data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        raise Flawed(((error.lineno, error.colno), f"this is no JSON: {error.msg}", _hint(text, error.pos))) from None
+    except _Oddity:
+        raise Flawed(*_flaws(text)) from None
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise Flawed(((1, 1), f"this is no JSON that can be read: {error}", "")) from None
+    if "\\ud" in text or "\\uD" in text:
+        flaws = [flaw for flaw in _flaws(text) if flaw[1].startswith("half")]
+        if flaws:
+            raise Flawed(*flaws)
+    return data
+
+
+def marks(text: str) -> Mapping[Place, Mark]:
+    """Where every value and key of a valid JSON text stands."""
+    found: dict[Place, Mark] = {}
+    for place, value, key, _ in _walk(text):
+        found.setdefault(place, Mark(value, key))
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Oddity
+    return made
+
+
+def _constant(_name: str) -> Any:
+    raise _Oddity
+
+
+def _hint(text: str, at: int) -> str:
+    here = text[at:].lstrip()
+    if here.startswith(("//", "#", "/*")):
+        return "JSON has no comments; YAML has"
+    if here.startswith("'"):
+        return "JSON has double quotes only"
+    if text[:at].rstrip().endswith(",") and here[:1] in ("", "]", "}"):
+        return "JSON allows no comma after the last item"
+    if re.match(r"(True|False|None)\b", here):
+        return "JSON writes true, false and null"
+    if not here:
+        return "the text ends before every bracket is closed"
+    return "is a `,` missing between two items?" if here[0] in '"{[' else ""
+
+
+def _flaws(text: str) -> list[tuple[Position, str, str]]:
+    """Duplicate keys, NaN and Infinity, and half surrogate pairs, each with its position."""
+    flaws: list[tuple[Position, str, str]] = []
+    seen: dict[Place, Position] = {}
+    for place, value, key, token in _walk(text):
+        if place in seen and isinstance(place[-1], str):
+            flaws.append((key, f"the key {place[-1]!r} is there twice", f"the first is in line {seen[place][0]}"))
+        seen.setdefault(place, key)
+        if token.lstrip("-") in ("NaN", "Infinity"):
+            flaws.append((value, f"{token} is no JSON number", "write a number, or null"))
+        names = [place[-1]] if place and isinstance(place[-1], str) else []
+        texts = [*names, json.loads(token)] if token.startswith('"') else names
+        if any(_SURROGATE.search(str(one)) for one in texts):
+            flaws.append((value, "half a surrogate pair is no character", "write both halves, or the character itself"))
+    return flaws
+
+
+def _walk(text: str) -> Iterator[tuple[Place, Position, Position, str]]:
+    """Place, position, position of the key, and first token of every value, in the order of the text."""
+    line, start, last = 1, 0, 0
+    stack: list[Any] = []  # for each open container its key or index, None in an object before the key
+    objects: list[bool] = []
+    key_at: list[Position] = []
+    wants_value = True
+    for match in _TOKEN.finditer(text):
+        token, at = match.group(), match.start()
+        breaks = text.count("\n", last, at)
+        if breaks:
+            line += breaks
+            start = text.rfind("\n", last, at) + 1
+        last = at
+        here = (line, at - start + 1)
+        if token in "}]":
+            stack.pop(), objects.pop(), key_at.pop()
+            wants_value = False
+        elif token == ",":
+            if objects[-1]:
+                stack[-1] = None
+            else:
+                stack[-1] += 1
+            wants_value = not objects[-1]
+        elif token == ":":
+            wants_value = True
+        elif objects and objects[-1] and not wants_value:
+            stack[-1] = json.loads(token)
+            key_at[-1] = here
+        else:
+            in_object = bool(objects) and objects[-1]
+            yield tuple(stack), here, key_at[-1] if in_object else here, token
+            wants_value = False
+            if token in "{[":
+                stack.append(None if token == "{" else 0)
+                objects.append(token == "{")
+                key_at.append(here)
+                wants_value = token == "["

@@ -1,0 +1,68 @@
+"""Everything wrong in everything read, with positions worked out at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from seatrial.errors import DocumentError, PowersMissing, Problem, SuitesOverBudget
+from seatrial.loading.read.document import Place, Position
+
+
+class Located(Protocol):
+    """A document, or the settings: names and finds places."""
+
+    @property
+    def file(self) -> str:
+        """Its name as the user knows it."""
+
+    @property
+    def locate(self) -> Callable[..., Position]:
+        """Line and column of a place."""
+
+
+class Problems:
+    """Takes what is wrong; `done` raises it all at once."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Located, Place, str, str, bool]] = []
+        self._ready: list[Problem] = []
+        self._kinds: set[str] = set()
+        self.warnings: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are so far."""
+        return len(self._found) + len(self._ready)
+
+    def add(
+        self, document: Located, place: Place, message: str, hint: str = "", *, key: bool = False, kind: str = ""
+    ) -> None:
+        """Write one down; `kind` is `power` or `budget` for those that have an exception of their own."""
+        self._kinds.add(kind)
+        self._found.append((document, place, message, hint, key))
+
+    def take(self, error: DocumentError) -> None:
+        """The problems of a document that could not be read."""
+        self._kinds.add("")
+        self._ready += error.problems
+
+    def warn(self, document: Located, place: Place, message: str) -> None:
+        """Something that is odd, and no reason to stop."""
+        line, column = document.locate(place, key=True)
+        text = f"{document.file}:{line}:{column}: {message}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def done(self) -> None:
+        """Raise when there is anything."""
+        if self.count:
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        made = [
+            Problem(document.file, *document.locate(place, key=key), message, hint)
+            for document, place, message, hint, key in self._found
+        ]
+        special = {frozenset({"power"}): PowersMissing, frozenset({"budget"}): SuitesOverBudget}
+        raise special.get(frozenset(self._kinds), DocumentError)([*self._ready, *made])

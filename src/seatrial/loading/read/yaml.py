@@ -1,0 +1,255 @@
+"""YAML 1.2 core types from libyaml's events: data and positions by one walk, with no recursion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.loading.read.document import Flawed, Mark, Place, Position
+
+_QUOTE = "put it in quotes if it is meant as text"
+
+MOST_COPIES = 100_000
+"""Nodes that aliases may stand for; past this it is a bomb."""
+
+DEEPEST = 100
+"""Levels of nesting."""
+
+_CORE = "tag:yaml.org,2002:"
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_ENDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_BASES = {"0o": 8, "0x": 16}
+_CONTAINERS = {"Sequence": "seq", "Mapping": "map"}
+_INDENT = "is this line indented as its neighbours in the same list or mapping, and every bracket before it closed?"
+_HINTS = {
+    "mapping values are not allowed": "is the `:` of a key before this missing? A text that holds `: ` needs quotes",
+    "could not find expected ':'": "a key is written `key: value`, an item of a list `- item`",
+    "did not find expected key": _INDENT,
+    "did not find expected '-' indicator": _INDENT,
+    "did not find expected ',' or": "is a `,` missing, or is a bracket not closed?",
+    "unexpected end of stream": "is a quote not closed?",
+    "did not find expected alphabetic": 'a text that begins with * or & stands in quotes: "*"',
+    "cannot start any token": "a text that begins with @, %, ` or a tab stands in quotes",
+    "unknown escape character": "in double quotes a backslash is written twice; in single quotes it is itself",
+}
+"""What libyaml finds, and what mostly is the reason."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container that is being filled."""
+
+    data: Any
+    place: Place
+    anchor: str | None
+    nodes: int = 1
+    key: str | None = None
+    keys: dict[str, Position] = field(default_factory=dict)
+    key_at: Position = (1, 1)
+
+    @property
+    def wants_key(self) -> bool:
+        return isinstance(self.data, dict) and self.key is None
+
+
+@dataclass(slots=True)
+class _Builder:
+    marks: dict[Place, Mark] | None
+    stack: list[_Open] = field(default_factory=list)
+    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    flaws: list[tuple[Position, str, str]] = field(default_factory=list)
+    copies: int = 0
+    root: Any = None
+    documents: int = 0
+
+    def take(self, event: Any) -> None:
+        kind = type(event).__name__
+        at = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if kind == "ScalarEvent":
+            self.scalar(event, at)
+        elif kind == "AliasEvent":
+            self.alias(event.anchor, at)
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            self.open(event, kind.removesuffix("StartEvent"), at)
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            self.close()
+        elif kind == "DocumentStartEvent":
+            self.documents += 1
+            if self.documents > 1:
+                raise Flawed((at, "a second document begins here", "one file holds one document: take `---` out"))
+
+    def scalar(self, event: Any, at: Position) -> None:
+        value = self.resolve(event, at)
+        if self.stack and self.stack[-1].wants_key:
+            if value == "<<" and event.implicit[0]:
+                hint = "write the keys out, or repeat a whole value by *NAME"
+                self.flaws.append((at, "`<<` merges nothing in YAML 1.2", hint))
+            self.key(value, event.value, at)
+            return
+        self.put(value, at, 1)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, 1)
+
+    def resolve(self, event: Any, at: Position) -> Any:
+        text, tag = event.value, event.tag
+        if tag in (None, "!") and not (event.implicit[0] and tag is None):
+            return text  # quoted, a block, or `!`
+        if tag is None or tag == _CORE + "str":
+            return text if tag else self.plain(text, at)
+        wanted = {_CORE + "int": int, _CORE + "float": float, _CORE + "bool": bool, _CORE + "null": type(None)}.get(tag)
+        if wanted is None:
+            return self.unknown_tag(tag, at)
+        value = self.plain(text, at)
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is not wanted:
+            self.flaws.append((at, f"{text!r} is no {tag.removeprefix(_CORE)}, as its tag says", ""))
+        return value
+
+    def plain(self, text: str, at: Position) -> Any:
+        if text in _NULL:
+            return None
+        if text in _BOOL:
+            return _BOOL[text]
+        if text[0] not in "+-.0123456789":
+            return text
+        try:
+            if _INT.fullmatch(text):
+                return int(text[2:], _BASES[text[:2]]) if text[:2] in _BASES else int(text)
+            if _FLOAT.fullmatch(text):
+                value = float(text)
+                if value not in (float("inf"), float("-inf")):
+                    return value
+                self.flaws.append((at, f"the number {text[:40]} is too large", _QUOTE))
+        except ValueError:
+            self.flaws.append((at, f"the number {text[:40]}… has too many digits", _QUOTE))
+        if _ENDLESS.fullmatch(text):
+            self.flaws.append((at, f"{text} is no number that a result can hold", _QUOTE))
+        return text
+
+    def unknown_tag(self, tag: str, at: Position) -> None:
+        shown = tag.replace(_CORE, "!!")
+        self.flaws.append((at, f"unknown tag {shown}", "allowed: !!str, !!int, !!float, !!bool, !!null, !!map, !!seq"))
+
+    def key(self, value: Any, text: str, at: Position) -> None:
+        top = self.stack[-1]
+        if not isinstance(value, str):
+            shown = text or "an empty key"
+            self.flaws.append((at, f"a key must be text, and {shown} is not", f'put it in quotes: "{text}"'))
+            value = text
+        if value in top.keys:
+            self.flaws.append((at, f"the key {value!r} is there twice", f"the first is in line {top.keys[value][0]}"))
+        top.keys.setdefault(value, at)
+        top.key, top.key_at = value, at
+
+    def alias(self, anchor: str, at: Position) -> None:
+        if any(one.anchor == anchor for one in self.stack):
+            raise Flawed((at, f"*{anchor} contains itself", "an alias must stand after the end of what it repeats"))
+        if anchor not in self.anchors:
+            raise Flawed((at, f"*{anchor} stands for nothing", f"write &{anchor} where the value is, above this line"))
+        value, nodes = self.anchors[anchor]
+        self.copies += nodes
+        if self.copies > MOST_COPIES:
+            raise Flawed(
+                (at, f"the aliases stand for more than {MOST_COPIES:,} values", "write them out, or use parameters")
+            )
+        if self.stack and self.stack[-1].wants_key:
+            self.key(value, f"*{anchor}", at)
+        else:
+            self.put(value, at, nodes)
+
+    def open(self, event: Any, kind: str, at: Position) -> None:
+        if event.tag not in (None, "!", _CORE + _CONTAINERS[kind]):
+            self.unknown_tag(event.tag, at)
+        if len(self.stack) >= DEEPEST:
+            raise Flawed((at, f"the document is nested more than {DEEPEST} levels deep", ""))
+        if self.stack and self.stack[-1].wants_key:
+            raise Flawed((at, "a key must be text, not a list or a mapping", ""))
+        data: Any = {} if kind == "Mapping" else []
+        place = self.put(data, at, 0)
+        self.stack.append(_Open(data, place, event.anchor, key_at=at))
+
+    def close(self) -> None:
+        done = self.stack.pop()
+        if done.anchor:
+            self.anchors[done.anchor] = (done.data, done.nodes)
+        if self.stack:
+            self.stack[-1].nodes += done.nodes
+
+    def put(self, value: Any, at: Position, nodes: int) -> Place:
+        if not self.stack:
+            self.root = value
+            if self.marks is not None:
+                self.marks[()] = Mark(at, at)
+            return ()
+        top = self.stack[-1]
+        top.nodes += nodes
+        name: str | int
+        if isinstance(top.data, list):
+            name, key_at = len(top.data), at
+            top.data.append(value)
+        else:
+            name, key_at = str(top.key), top.key_at
+            top.key = None
+            top.data.setdefault(name, value)
+        place = (*top.place, name) if self.marks is not None else ()
+        if self.marks is not None:
+            self.marks.setdefault(place, Mark(at, key_at))
+        return place
+
+
+def parse(text: str) -> Any:
+    """The data of a YAML text; Flawed for all that is wrong in it."""
+    built = _build(text, None)
+    if built.flaws:
+        raise Flawed(*built.flaws)
+    if built.documents == 0 or built.root is None:
+        raise Flawed(((1, 1), "the document is empty", "write at least a mapping with `test_suites:`"))
+    return built.root
+
+
+def marks(text: str) -> Mapping[Place, Mark]:
+    """Where every value and key of a valid YAML text stands (what an alias stands for: where the alias is)."""
+    found: dict[Place, Mark] = {}
+    _build(text, found)
+    return found
+
+
+def _build(text: str, into: dict[Place, Mark] | None) -> _Builder:
+    import yaml
+
+    builder = _Builder(into)
+    try:
+        parser: Any = yaml.CLoader(text) if yaml.__with_libyaml__ else yaml.Loader(text)
+        while parser.check_event():
+            builder.take(parser.get_event())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = str(error.problem or error.context)
+        raise Flawed((at, f"this is no YAML: {problem}", _hint(problem, text, at))) from None
+    except yaml.reader.ReaderError as error:
+        raise Flawed((_offset(text, error), f"this is no YAML: {error.reason}", "")) from None
+    return builder
+
+
+def _hint(problem: str, text: str, at: Position) -> str:
+    lines = text.split("\n")
+    line = lines[at[0] - 1] if at[0] <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "YAML is indented by spaces, not by tabs"
+    return next((hint for words, hint in _HINTS.items() if words in problem), "")
+
+
+def _offset(text: str, error: Any) -> Position:
+    # libyaml counts bytes of what it was given; the character it complains of is the surest way to the place.
+    bad = error.character if isinstance(error.character, int) else -1
+    at = text.find(chr(bad)) if bad >= 0 else -1
+    if at < 0:
+        at = min(max(int(error.position or 0), 0), len(text))
+    return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1

@@ -1,0 +1,120 @@
+"""The system under test of a suite: the settings of all levels, as the system's class reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial import expressions
+from seatrial.errors import UsageError
+from seatrial.loading.fields import described, read_instance
+from seatrial.loading.merge.levels import Merged
+from seatrial.loading.read.document import Place
+from seatrial.loading.read.problems import Located
+from seatrial.model.scenario import Source, SystemPlan
+
+if TYPE_CHECKING:
+    from seatrial.loading.suites import CompilationContext
+
+
+def plan_system(compilation: CompilationContext, merged: Merged) -> SystemPlan | None:
+    """The system of a suite, the same object for the same settings; None when something is wrong with it."""
+    raw = merged.get("system") or compilation.sample
+    document, place = merged.where("system")
+    if raw is None:
+        compilation.problems.add(document, place, "no system under test is named", "write `system:` with its `kind`")
+        return None
+    raw = {"kind": raw} if isinstance(raw, str) else raw
+    written = bool(merged.get("system"))
+    key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
+    if key not in compilation.systems:
+        compilation.systems[key] = _read_system(compilation, merged, raw, written)
+    return compilation.systems[key]
+
+
+def _read_system(
+    compilation: CompilationContext, merged: Merged, raw: Mapping[str, Any], written: bool
+) -> SystemPlan | None:
+    document, place = merged.where("system")
+    kind = raw.get("kind")
+    if not isinstance(kind, str):
+        known = compilation.registry.names("system")
+        compilation.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
+        return None
+    try:
+        factory = compilation.registry.get("system", kind)
+        described(factory.Settings)
+    except UsageError as error:
+        message, _, hint = str(error).partition(": ")
+        compilation.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
+        return None
+    site = _SystemSite(compilation, merged, document, factory)
+    given = {key: value for key, value in raw.items() if key != "kind"}
+    settings = read_instance(factory.Settings, given, ("system",), site, what=f"system {kind!r}")
+    site.templates(given, ("system",))
+    if settings is None:
+        return None
+    folder = (
+        Path(getattr(document, "path", compilation.settings.folder / "x")).parent
+        if written
+        else compilation.settings.folder
+    )
+    source = Source(file=document.file, path=place) if written else Source(file="")
+    return SystemPlan(
+        kind=kind,
+        factory=factory,
+        settings=settings,
+        source=source,
+        folder=folder.resolve(),
+        secrets=tuple(sorted(site.secrets)),
+    )
+
+
+@dataclass(slots=True)
+class _SystemSite:
+    """Where a system's settings are read: they may come from several levels, so places are found one by one."""
+
+    compilation: CompilationContext
+    merged: Merged
+    document: Located
+    factory: type[Any]
+    bound: bool = False
+    secrets: set[str] = field(default_factory=set)
+    """Is added to: the names of the secrets that the settings ask for."""
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        document, where = self.merged.where(*map(str, place[:2]))
+        self.compilation.problems.add(
+            document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key
+        )
+
+    def _scope(self, more: str) -> expressions.Scope:
+        names = tuple(getattr(self.factory, more, ()))
+        return expressions.Scope(
+            extras=(*names, "parameters", "vars", "steps"), environment=self.compilation.environ, secrets=self.secrets
+        )
+
+    def formula(self, text: str, place: Place) -> None:
+        for message, hint in expressions.check(text, self._scope("expression_names")):
+            self.problem(place, message, hint)
+
+    def templates(self, value: Any, place: Place) -> None:
+        """Check every `${{ }}` in the settings, over the names that the system fills in itself."""
+        if isinstance(value, str) and "${{" in value:
+            for message, hint in expressions.check_template(value, self._scope("template_names")):
+                self.problem(place, message, hint)
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                self.templates(one, (*place, key))
+        elif isinstance(value, list | tuple):
+            for at, one in enumerate(value):
+                self.templates(one, (*place, at))
+
+    def steps(self, value: object, place: Place) -> tuple[Any, ...]:
+        return ()
+
+    def checks(self, value: object, place: Place) -> tuple[Any, ...]:
+        return ()

@@ -1,0 +1,185 @@
+"""What a suite is held against before it is planned: the nodes it names, the powers it needs, the budget."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from seatrial.errors import UsageError, nearest
+from seatrial.loading.merge.levels import Merged
+from seatrial.loading.read.document import Document
+from seatrial.loading.read.problems import Problems
+from seatrial.loading.resolve.workflow import Compiled
+from seatrial.model.scenario import Suite, SystemPlan
+from seatrial.spi import Powers
+
+BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
+"""What `power: guest` forbids."""
+
+MEMORY = ("memory_gb", "libvirt_memory_gb", "containers_memory_gb")
+"""Parameters that say the memory of one node."""
+
+ANY_NODE = frozenset({"*", "any", "all"})
+
+
+def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Suite:
+    """The suite with what it counts for; `moot`: it runs on another provider, so the memory it asks for is not used."""
+    names = _names(suite, problems, merged)
+    size = suite.parameters.get("cluster_size")
+    given = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 1
+    nodes = len(names) or given
+    memory = 0.0
+    for name in MEMORY:
+        value = suite.parameters.get(name)
+        if value is None or moot:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            document, place = merged.where("parameters", name)
+            problems.add(document, place, f"{value!r} is no memory", "allowed: GB for each node, a number from 0")
+        else:
+            memory = max(memory, float(value) * nodes)
+    return replace(suite, nodes=nodes, memory_gb=memory)
+
+
+def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
+    try:
+        return tuple(suite.system.factory.node_names(suite.system.settings, suite.parameters))
+    except (UsageError, ValueError, TypeError) as error:
+        document, place = merged.where("parameters", "cluster_size")
+        problems.add(document, place, f"the nodes cannot be named: {error}")
+        return ()
+
+
+def hold(
+    suite: Suite, problems: Problems, merged: Merged, document: Document, compiled: Compiled, provider: type[Any]
+) -> None:
+    """Refuse node names that there are not, powers that neither provider nor system has, and settings in which the
+    system itself sees something wrong."""
+    _by_the_system(suite, problems, merged)
+    names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
+    if names:
+        roles = roles_of(suite)
+        for selector, place in compiled.selectors:
+            for word in unknown_nodes(selector, names, roles):
+                hint = nearest(word, names | roles, what="nodes") + "; also *, any, random:N"
+                problems.add(document, place, f"there is no node {word!r}", hint)
+    if compiled.powers:
+        system = suite.system
+        held = _over_nodes(provider, system) | frozenset(system.factory.powers(system.settings))
+        reasons: Mapping[Powers, str] = getattr(provider, "why_missing", {})
+        usable = held - BY_API if suite.power == "guest" else held
+        for step, kind, place in compiled.powers:
+            missing = sorted(_wanted(step, suite.power) - usable)
+            if missing:
+                _missing(suite, problems, document, kind, missing, place, held=held, reasons=reasons)
+
+
+def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
+    """What a system can see to be wrong before anything runs, by files and environment: its `check_suite`."""
+    look = getattr(suite.system.factory, "check_suite", None)
+    if look is None or suite.skip:
+        return
+    for path, message, hint in look(suite, os.environ):
+        place = ("system", *path)
+        document, where = merged.where(*place[:2])
+        problems.add(document, (*where, *place[2:]) if len(place) > 2 else where, message, hint)
+
+
+def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: SystemPlan, *, on: str) -> str:
+    """What `reuse` comes to: refused where it cannot be; `on`: the provider that a suite was sent to, where a document
+    for another one runs all the same, and every suite deploys."""
+    reuse = str(merged.get("reuse") or "none")
+    if reuse == "none":
+        return reuse
+    document, place = merged.where("reuse")
+    held, power = frozenset(provider.powers), Powers.SNAPSHOT.value
+    hint = "leave `reuse` out"
+    if not {"hand_over", "take_over"} <= set(dir(system.factory)):
+        message = f"`reuse: snapshot` needs a system that can hand over its cluster; {system.kind!r} cannot"
+        hint += ", or use the system 'processes'"
+    elif Powers.SNAPSHOT not in held:
+        name = on or str(merged.get("provider") or "local")
+        if on:
+            problems.warn(document, place, f"every suite deploys: the provider {on!r} cannot {power}")
+            return "none"
+        message = f"`reuse: snapshot` needs the power {power!r}, which the provider {name!r} does not have"
+        hint += f"; it has: {', '.join(sorted(held)) or 'none'}"
+    elif merged.get("power") == "guest":
+        message = f"`reuse: snapshot` needs the power {power!r}, which `power: guest` forbids"
+    else:
+        return reuse
+    problems.add(document, place, message, hint, kind="power")
+    return "none"
+
+
+def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
+    """What the provider can do to the system's nodes: nothing to those that the system brings itself, unless it says
+    that it reaches any node, or the system has it recognise them."""
+    ours = getattr(system.factory, "places_nodes", True) or getattr(provider, "reaches_any_node", False)
+    recognised = getattr(system.factory, "adopts_nodes", False) and hasattr(provider, "adopt")
+    return frozenset(provider.powers) if ours or recognised else frozenset()
+
+
+def _wanted(step: Any, power: str) -> frozenset[Powers]:
+    """A step may do with other powers where those of the API are forbidden."""
+    needs = getattr(step, "needs_powers_in_guest", step.needs_powers) if power == "guest" else step.needs_powers
+    return frozenset(needs() if callable(needs) else needs)
+
+
+def _missing(
+    suite: Suite,
+    problems: Problems,
+    document: Document,
+    kind: str,
+    missing: Iterable[Powers],
+    place: tuple[str | int, ...],
+    *,
+    held: frozenset[Powers],
+    reasons: Mapping[Powers, str],
+) -> None:
+    words = ", ".join(missing)
+    if frozenset(missing) <= held:
+        message = f"the step {kind!r} needs the power {words!r}, which `power: guest` forbids"
+        hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
+    elif not getattr(suite.system.factory, "places_nodes", True):
+        kept = suite.system.kind
+        message = f"the step {kind!r} needs the power {words!r}, which the system {kept!r} does not have over its nodes"
+        hint = (
+            f"name a command for it in the system's settings; it has: {', '.join(sorted(held)) or 'none'}; "
+            f"the provider {suite.provider!r} has no power over nodes that it did not make"
+        )
+    else:
+        message = f"the step {kind!r} needs the power {words!r}, which the provider {suite.provider!r} does not have"
+        why = dict.fromkeys(reasons[one] for one in missing if one in reasons)
+        hint = "; ".join([f"it has: {', '.join(sorted(held)) or 'none'}", *why])
+    problems.add(document, place, message, hint, kind="power")
+
+
+def roles_of(suite: Suite) -> frozenset[str]:
+    """Words that select nodes by what they are at the moment; a system names them in its settings."""
+    settings = suite.system.settings
+    more = getattr(settings, "roles", ()) or ()
+    leader = {"leader"} if getattr(settings, "leader", True) is not None else set()
+    return frozenset({*map(str, more), *leader})
+
+
+def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -> list[str]:
+    """The words of a selector that select nothing."""
+    words = [word.strip() for word in selector.split(",")]
+    return [word for word in words if word not in names | roles | ANY_NODE and not _random(word)]
+
+
+def _random(word: str) -> bool:
+    name, _, count = word.partition(":")
+    return name == "random" and (not count or (count.isdigit() and int(count) > 0))
+
+
+def over_budget(suite: Suite, nodes: int | None, memory_gb: float | None) -> str:
+    """Why a suite can never fit; empty: it can."""
+    if nodes is not None and suite.nodes > nodes:
+        return f"the suite {suite.name!r} has {suite.nodes} nodes; at most {nodes} may run at a time"
+    if memory_gb is not None and suite.memory_gb > memory_gb:
+        return f"the suite {suite.name!r} needs {suite.memory_gb:g} GB of memory; the budget is {memory_gb:g} GB"
+    return ""

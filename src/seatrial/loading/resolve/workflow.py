@@ -1,0 +1,454 @@
+"""Steps and checks of one workflow: from mappings to plans, with all that is wrong in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seatrial import expressions
+from seatrial.errors import NotSupported, UsageError, nearest
+from seatrial.loading.fields import Field, build, described, read_fields
+from seatrial.loading.read.document import Document, Place
+from seatrial.loading.read.problems import Problems
+from seatrial.loading.resolve.common_keys import READERS
+from seatrial.loading.resolve.survey import Survey, survey
+from seatrial.loading.shapes import shown
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.registry import RESERVED, Registry
+
+STEP_KEYS = (
+    "step", "id", "description", "if", "timeout", "retry", "allow_failure", "expect", "outputs", "needs"
+)  # fmt: skip
+CHECK_KEYS = ("check", "name", "retry", "allow_failure")
+BRANCHES = ("steps", "rollback", "finally")
+"""Fields of child steps, in the order in which they may run."""
+
+CHILD_NAMES = {"repeat": ("round",), "group": ("error",)}
+"""What the children of a control step see besides, unless its class says otherwise by `child_names`."""
+
+_CHECK_NAME = re.compile(r"[a-z0-9_]+")
+_NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A step's or check's class, and what is worth knowing of it before the first value is read."""
+
+    name: str
+    factory: type[Any]
+    fields: Mapping[str, Field]
+    common: frozenset[str]
+    """Keys that every step (check) has and the class does not have itself."""
+    branches: tuple[str, ...]
+    node_keys: tuple[str, ...]
+    needs_powers: bool
+    checks_files: bool
+    checks_templates: bool
+    """It can tell of a step that still has templates in it what is wrong all the same."""
+    extras: tuple[str, ...]
+    child_extras: tuple[str, ...]
+    allow_failure: bool = False
+
+
+@dataclass(slots=True)
+class Kinds:
+    """The classes that one invocation uses."""
+
+    registry: Registry
+    found: dict[tuple[str, str], Kind | UsageError] = field(default_factory=dict)
+    texts: dict[str, tuple[CheckPlan, tuple[str, ...]]] = field(default_factory=dict)
+    """Checks that were written as text, with the nodes they name: suites repeat the same few all the time."""
+
+    def get(self, kind: str, name: str) -> Kind:
+        """A class by name; UsageError when there is none, or it cannot be written in a document."""
+        key = (kind, name)
+        known = self.found.get(key)
+        if known is None:
+            try:
+                known = self._look(kind, name)
+            except UsageError as error:
+                known = error
+            self.found[key] = known
+        if isinstance(known, Kind):
+            return known
+        raise known
+
+    def _look(self, kind: str, name: str) -> Kind:
+        if name in RESERVED.get(kind, ()):
+            raise NotSupported(f"the {kind} {name!r} is not yet there: its name is reserved")
+        factory = self.registry.get(kind, name)
+        fields = described(factory)
+        common = STEP_KEYS if kind == "step" else CHECK_KEYS
+        default: tuple[str, ...] = expressions.CHECK_NAMES if kind == "check" else ()
+        return Kind(
+            name=name,
+            factory=factory,
+            fields=fields,
+            common=frozenset(common) - (set(fields) - {"step", "check"}),
+            branches=tuple(sorted((k for k, f in fields.items() if f.compiled and k != "checks"), key=_branch)),
+            node_keys=() if hasattr(factory, "node_names") else tuple(key for key in _NODE_FIELDS if key in fields),
+            needs_powers=hasattr(factory, "needs_powers"),
+            checks_files=hasattr(factory, "check_files"),
+            checks_templates=hasattr(factory, "check_templates"),
+            extras=tuple(getattr(factory, "expression_names", default)),
+            child_extras=tuple(getattr(factory, "child_names", CHILD_NAMES.get(name, ()))),
+            allow_failure=kind == "check" and self.registry.mark(kind, name).allow_failure,
+        )
+
+
+def _branch(key: str) -> int:
+    return BRANCHES.index(key) if key in BRANCHES else len(BRANCHES)
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A workflow, and what each suite made of it has to be held against."""
+
+    steps: tuple[StepPlan, ...] = ()
+    selectors: list[tuple[str, Place]] = field(default_factory=list)
+    """Node selectors, and where they stand."""
+    powers: list[tuple[Any, str, Place]] = field(default_factory=list)
+    """Ready steps that may need powers, with their kinds."""
+
+
+class Workflow:
+    """Compiles the steps of one workflow; the site of every value in it."""
+
+    bound = False
+
+    def __init__(self, kinds: Kinds, problems: Problems, document: Document, scope: expressions.Scope) -> None:
+        self.kinds, self.problems, self.document, self.scope = kinds, problems, document, scope
+        self.result = Compiled()
+        self.survey = Survey()
+        self.extras: tuple[str, ...] = ()
+        self.parents: list[Kind] = []
+        self.folder = document.folder
+
+    def compile(self, raw: object, place: Place) -> Compiled:
+        """Compile a workflow: a list of at least one step."""
+        self.survey = survey(raw, place)
+        for name, where in self.survey.doubles:
+            first = self.document.locate((*self.survey.ids[name], "id"))[0]
+            self.problem((*where, "id"), f"the id {name!r} is taken", f"by the step in line {first}; ids are unique")
+        self.scope.all_steps = self.survey.names
+        self.scope.ambiguous = self.survey.ambiguous
+        self.scope.all_variables = self.survey.variables
+        self.result.steps = self.steps(raw, place)
+        return self.result
+
+    # What a site does
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        """Write down something wrong."""
+        self.problems.add(self.document, place, message, hint, key=key)
+
+    def formula(self, text: str, place: Place) -> None:
+        """Check an expression in a field."""
+        for message, hint in expressions.check(text, self.scope.with_names(*self.extras)):
+            self.problem(place, message, hint)
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        """Compile steps that run one after another, or at the same time below `parallel`."""
+        if not isinstance(value, list):
+            self.problem(place, f"{shown(value)} is not a list of steps", "write `- step: …` for each")
+            return ()
+        if not value:
+            self.problem(place, "there is no step here", "a workflow without steps tests nothing")
+            return ()
+        if self.parents and self.parents[-1].name == "parallel":
+            return self._together(value, place)
+        made = [self.step(one, (*place, at)) for at, one in enumerate(value)]
+        return tuple(one for one in made if one is not None)
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        """Compile checks."""
+        if not isinstance(value, list):
+            self.problem(place, f"{shown(value)} is not a list of checks", "write them in brackets")
+            return ()
+        made = [self.check(one, (*place, at)) for at, one in enumerate(value)]
+        return tuple(one for one in made if one is not None)
+
+    # Steps
+
+    def step(self, raw: object, place: Place) -> StepPlan | None:
+        """Compile one step; None when it is wrong."""
+        kind = self._kind("step", raw, place)
+        if kind is None or not isinstance(raw, dict):
+            return None
+        before, outer_extras, outer_scope = self.problems.count, self.extras, self.scope
+        common = self._common(kind, raw, place)
+        self.parents.append(kind)
+        self.extras = kind.extras
+        if kind.child_extras:
+            self.scope = outer_scope.with_names(*kind.child_extras)
+        given = {key: raw[key] for key in sorted(raw, key=_branch)} if kind.branches else raw
+        what = f"step {kind.name!r}"
+        fields, ready = read_fields(kind.factory, given, place, self, ignore=kind.common, also=kind.common, what=what)
+        self.parents.pop()
+        if not ready:
+            self._templates(kind, raw, place)
+        self.extras, self.scope = outer_extras, outer_scope
+        if "allow_failures" in kind.fields and "checks" in kind.fields:
+            self._allow(fields, place)
+        step = None
+        if ready and self.problems.count == before:
+            step = build(kind.factory, fields, place, self)
+            self._look_further(kind, step, place)
+        elif not ready and kind.checks_templates and self.problems.count == before:
+            self._told(kind.factory.check_templates(fields, self.folder), place)
+        self._selectors(kind, fields, step, place)
+        if getattr(kind.factory, "into", "") == "vars" and isinstance(raw.get("values"), dict):
+            self.scope.variables |= set(raw["values"])
+        if common["id"]:
+            self.scope.steps.add(common["id"])
+        children = tuple(child for key in kind.branches for child in fields.get(kind.fields[key].name) or ())
+        if self.problems.count != before:
+            return None
+        source = self.document.source(place)
+        return StepPlan(
+            kind=kind.name, factory=kind.factory, fields=fields, step=step, source=source, children=children, **common
+        )
+
+    def _kind(self, what: str, raw: object, place: Place) -> Kind | None:
+        if not isinstance(raw, dict):
+            known = isinstance(raw, str) and raw in self.kinds.registry.names(what)
+            hint = f"write `{what}: {raw}`" if known else f"write a mapping with `{what}: NAME`"
+            self.problem(place, f"{shown(raw)} is no {what}", hint)
+            return None
+        name = raw.get(what)
+        if not isinstance(name, str):
+            if what in raw:
+                self.problem((*place, what), f"{shown(name)} is no name of a {what}", "it is text")
+            else:
+                meant = next((key for key in raw if key in self.kinds.registry.names(what)), "")
+                hint = f"write `{what}: {meant}`, and its keys beside it" if meant else f"write `{what}: NAME`"
+                self.problem(place, f"the key `{what}` is missing", hint)
+            return None
+        try:
+            return self.kinds.get(what, name)
+        except UsageError as error:
+            message, _, hint = str(error).partition(": ")
+            self.problem((*place, what), message, hint)
+            return None
+
+    def _common(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        found: dict[str, Any] = {"id": self.survey.id_of(raw)}
+        for key in kind.common & raw.keys():
+            if key != "step":
+                READERS[key](self, raw[key], (*place, key), found)
+        if "needs" in raw and not (self.parents and self.parents[-1].name == "parallel"):
+            self.problem((*place, "needs"), "`needs` is only for the steps of `parallel`", key=True)
+        return found
+
+    def _together(self, value: Sequence[Any], place: Place) -> tuple[StepPlan, ...]:
+        outer = self.scope
+        ids = {
+            raw["id"]: at for at, raw in enumerate(value) if isinstance(raw, dict) and isinstance(raw.get("id"), str)
+        }
+        needs = {at: self._needed(raw, ids, (*place, at)) for at, raw in enumerate(value)}
+        self._cycles(needs, value, place)
+        made = []
+        for at, raw in enumerate(value):
+            self.scope = outer.inside()
+            for other in _closure(at, needs):
+                self.scope.steps |= self.survey.inside(value[other])
+                self.scope.variables |= survey([value[other]], ()).variables
+            made.append(self.step(raw, (*place, at)))
+        self.scope = outer
+        outer.steps |= {name for raw in value for name in self.survey.inside(raw)}
+        outer.variables |= survey(value, ()).variables
+        return tuple(one for one in made if one is not None)
+
+    def _needed(self, raw: object, ids: Mapping[str, int], place: Place) -> list[int]:
+        wanted = raw.get("needs") if isinstance(raw, dict) else None
+        found = []
+        for at, name in enumerate(wanted if isinstance(wanted, list) else ()):
+            if name in ids:
+                found.append(ids[name])
+            else:
+                hint = nearest(str(name), ids, what="ids of the other steps here")
+                self.problem((*place, "needs", at), f"{shown(name)} is no step of this `parallel`", hint)
+        return found
+
+    def _cycles(self, needs: Mapping[int, list[int]], value: Sequence[Any], place: Place) -> None:
+        told: set[int] = set()
+        for at in needs:
+            circle = {other for other in _closure(at, needs) if at in _closure(other, needs)}
+            if circle and not circle & told:
+                names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
+                self.problem((*place, at, "needs"), f"steps need each other in a circle: {names}", "take one need out")
+            told |= circle
+
+    # Checks
+
+    def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
+        """Compile one check, as text or as a mapping; None when it is wrong."""
+        before, outer, selectors = self.problems.count, self.extras, len(self.result.selectors)
+        rest = ""
+        if isinstance(raw, str):
+            if raw in self.kinds.texts:
+                return self._same(raw, place, allowed)
+            name = _CHECK_NAME.match(raw.strip())
+            if not name:
+                self.problem(place, f"{shown(raw)} is no check", "a check begins with its name, in small letters")
+                return None
+            kind, rest = self._check_kind(name.group(), place), raw.strip()[name.end() :]
+        else:
+            kind = self._kind("check", raw, place)
+        if kind is None:
+            return None
+        given = self._from_text(kind, rest, place) if isinstance(raw, str) else raw
+        if not isinstance(given, Mapping):
+            return None
+        self.extras = kind.extras
+        what = f"check {kind.name!r}"
+        fields, ready = read_fields(kind.factory, given, place, self, ignore=kind.common, also=kind.common, what=what)
+        if not ready:
+            self._templates(kind, given, place)
+        self.extras = outer
+        retry, allow = self._check_common(kind, given, place)
+        check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
+        self._selectors(kind, fields, check, place)
+        if self.problems.count != before:
+            return None
+        plan = CheckPlan(
+            text=raw.strip() if isinstance(raw, str) else _short(kind, given),
+            kind=kind.name,
+            factory=kind.factory,
+            fields=fields,
+            check=check,
+            source=self.document.source(place),
+            retry=retry,
+            allow_failure=allow or kind.allow_failure,
+        )
+        if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.result.selectors[selectors:])
+        return replace(plan, allow_failure=True) if allowed else plan
+
+    def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
+        """A check that was compiled from the same text already: only its place is another."""
+        known, nodes = self.kinds.texts[raw]
+        self.result.selectors += ((name, place) for name in nodes)
+        return CheckPlan(
+            text=known.text,
+            kind=known.kind,
+            factory=known.factory,
+            fields=known.fields,
+            check=known.check,
+            source=self.document.source(place),
+            retry=known.retry,
+            allow_failure=known.allow_failure or allowed,
+        )
+
+    def _check_kind(self, name: str, place: Place) -> Kind | None:
+        try:
+            return self.kinds.get("check", name)
+        except UsageError as error:
+            message, _, hint = str(error).partition(": ")
+            self.problem(place, message, hint)
+            return None
+
+    def _from_text(self, kind: Kind, rest: str, place: Place) -> Mapping[str, Any] | None:
+        reader: Callable[[str], Mapping[str, Any]] | None = getattr(kind.factory, "from_text", None)
+        if not rest:
+            try:
+                return reader("") if reader else {}
+            except ValueError as error:
+                self.problem(place, f"check {kind.name!r}: {error}")
+                return None
+        if reader is None:
+            self.problem(place, f"the check {kind.name!r} takes nothing after its name, here is {rest!r}")
+            return None
+        try:
+            return reader(rest)
+        except ValueError as error:
+            self.problem(place, f"check {kind.name!r}: {error}")
+            return None
+
+    def _check_common(self, kind: Kind, given: Mapping[str, Any], place: Place) -> tuple[Retry | None, bool]:
+        found: dict[str, Any] = {}
+        for key in kind.common & given.keys():
+            if key != "check":
+                READERS[key](self, given[key], (*place, key), found)
+        return found.get("retry"), found.get("allow_failure", False)
+
+    def _allow(self, fields: dict[str, Any], place: Place) -> None:
+        """Checks named in `allow_failures` do not decide; those that are only named there are observed too."""
+        names = fields.get("allow_failures")
+        checks: tuple[CheckPlan, ...] = fields.get("checks") or ()
+        if not isinstance(names, tuple):
+            return
+        for at, name in enumerate(names):
+            matching = {id(one) for one in checks if name in (one.text, one.kind)}
+            if matching:
+                checks = tuple(replace(one, allow_failure=True) if id(one) in matching else one for one in checks)
+            else:
+                more = self.check(name, (*place, "allow_failures", at), allowed=True)
+                checks = (*checks, more) if more else checks
+        fields["checks"] = checks
+
+    # What is looked at later, for each suite
+
+    def _templates(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> None:
+        for key, value in raw.items():
+            one = kind.fields.get(key)
+            if one is not None and not one.compiled and not one.formula:
+                self.template(value, (*place, key))
+
+    def template(self, value: object, place: Place) -> None:
+        """Check every `${{ }}` in a structure."""
+        if isinstance(value, str):
+            for message, hint in expressions.check_template(value, self.scope.with_names(*self.extras)):
+                self.problem(place, message, hint)
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                self.template(one, (*place, key))
+        elif isinstance(value, list | tuple):
+            for at, one in enumerate(value):
+                self.template(one, (*place, at))
+
+    def _look_further(self, kind: Kind, step: Any, place: Place) -> None:
+        if step is None:
+            return
+        if kind.needs_powers:
+            self.result.powers.append((step, kind.name, place))
+        if kind.checks_files:
+            self._told(step.check_files(self.folder), place)
+
+    def _told(self, wrong: Iterable[tuple[str, str]], place: Place) -> None:
+        for key, message in wrong:
+            self.problem((*place, key) if key else place, message)
+
+    def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
+        if made is not None and hasattr(made, "node_names"):
+            self.result.selectors += ((name, place) for name in made.node_names())
+        for key in kind.node_keys:
+            value = fields.get(kind.fields[key].name)
+            for name in (value,) if isinstance(value, str) else value if isinstance(value, tuple | list) else ():
+                if isinstance(name, str) and not expressions.templated(name):
+                    self.result.selectors.append((name, (*place, key)))
+
+
+def _closure(at: int, needs: Mapping[int, list[int]]) -> set[int]:
+    found: set[int] = set()
+    todo = list(needs.get(at, ()))
+    while todo:
+        other = todo.pop()
+        if other not in found:
+            found.add(other)
+            todo += needs.get(other, ())
+    return found
+
+
+def _short(kind: Kind, given: Mapping[str, Any]) -> str:
+    """The name of a check in results, where it was written as a mapping."""
+    if isinstance(given.get("name"), str) and "name" in kind.common:
+        return str(given["name"])
+    named = (given[key] for key in kind.fields if isinstance(given.get(key), str | int | float | list))
+    main = next((" ".join(map(str, one)) if isinstance(one, list) else one for one in named), None)
+    if main is None:
+        return kind.name
+    # One that is still to be filled in is cut then, or there would be nothing left to fill.
+    return f"{kind.name} {main if '${{' in str(main) else str(main)[:80]}"

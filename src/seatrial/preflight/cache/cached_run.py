@@ -1,0 +1,347 @@
+"""One attempt of a check at the cache: is its result there, and if not, why, and may what it does now be kept."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.errors import CannotTell
+from seatrial.preflight.cache import trace
+from seatrial.preflight.cache.hashes import described, digest, digest_of
+from seatrial.preflight.cache.manifest import Manifest, changes, key_of
+from seatrial.preflight.cache.store import Entry
+from seatrial.preflight.cache.tree import Stamp, matcher
+from seatrial.preflight.names import folder_of
+
+if TYPE_CHECKING:
+    from seatrial.preflight.cache import Caching
+    from seatrial.preflight.executors import Executor, Job
+    from seatrial.preflight.log import Log
+    from seatrial.spi import Context
+
+LOOKED_AT = 16 * 1024 * 1024
+"""Bytes of an artifact in which secrets are looked for at a time."""
+
+OVERLAP = 64 * 1024
+"""Bytes that are looked at twice, so that no secret falls between two pieces."""
+
+
+class CachedRun:
+    """One attempt of one check."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        caching: Caching,
+        job: Job,
+        *,
+        command: Mapping[str, str],
+        variables: Mapping[str, str],
+        secret: Mapping[str, str],
+        on_host: bool,
+    ) -> None:
+        self._ctx, self._caching, self._cache = ctx, caching, caching.cache
+        self._job = job
+        self._command, self._variables, self._secret = command, variables, secret
+        self._on_host = on_host
+        self._folder = (job.source / job.cwd).resolve()
+        self._manifest: Manifest | None = None
+        self._stamps: Mapping[str, Stamp] = {}
+        self._why: list[str] = []
+        self._trace: Path | None = None
+        self._kept_from: str = ""
+        """Why the result may not be kept."""
+
+    async def look(self, place: Executor, log: Log) -> Mapping[str, Any] | None:
+        """The outputs of the result that was kept, which is then put back; None: it has to be run."""
+        try:
+            if off := self._off():
+                raise CannotTell(off)
+            self._manifest = await self._now(place)
+            found = self._taken(key_of(self._manifest), log)
+        except (CannotTell, OSError) as error:
+            found = None
+            self._because(str(error) if isinstance(error, CannotTell) else f"the cache cannot be used: {error}")
+        self._tell(found is not None)
+        return found
+
+    @contextmanager
+    def running(self) -> Iterator[Job]:
+        """While it runs: what is in the source may change. The job that is given is traced where that was asked for."""
+        job = self._job
+        if self._cache.tracing and self._on_host:
+            self._trace = self._ctx.state / f"{secrets.token_hex(8)}.trace"
+            job = replace(job, argv=trace.wrapped(job.argv, self._trace, self._path()))
+        try:
+            with self._cache.tree.changing():
+                yield job
+        finally:
+            if self._trace is not None:
+                self._look_at_trace(self._trace)
+
+    def keep(self, outputs: Mapping[str, Any], log: Log) -> None:
+        """It passed: keep its result, unless it may not be kept; nothing is raised, for that decides nothing."""
+        files = self._artifacts(outputs)
+        self._cache.passed[self._job.name] = files
+        if self._manifest is None:
+            return
+        why = self._kept_from or self._unfit(outputs, files) or self._changed()
+        if not why:
+            key = key_of(self._manifest)
+            told = {name: value for name, value in outputs.items() if name != "artifacts"}
+            try:
+                self._cache.store.keep(key, told, log.whole(), files)
+                self._cache.store.remember(self._cache.name_of(self._job.name), self._manifest)
+                self._cache.kept = True
+                return
+            except OSError as error:
+                why = f"it could not be written: {error}"
+        self._because(f"its result is not kept: {why}")
+        self._tell(taken=False)
+
+    # What it depends on
+
+    def _off(self) -> str:
+        """Why the cache has nothing to say of it, whatever it does."""
+        if self._cache.off:
+            return self._cache.off
+        if self._caching.allowed is False:
+            return "it says `cache: false`"
+        if not [one for one in self._caching.inputs if not one.startswith("!")]:
+            return "it declares no `inputs`, so nobody knows what its result depends on"
+        return ""
+
+    async def _now(self, place: Executor) -> Manifest:
+        where = await place.identity(self._ctx, self._job)
+        if not where:
+            raise CannotTell("nobody can say what it runs in")
+        around = self._ctx.environment()
+        parts: dict[str, Mapping[str, str]] = {
+            "command": dict(self._command),
+            "place": {"the place where it runs": where},
+            "variables": self._hidden(self._variables),
+            "secrets": self._hidden(self._secret),
+            "surroundings": self._hidden({n: around[n] for n in self._caching.env_inputs if n in around}),
+            "needs": {name: made for name in self._caching.needs if (made := self._made_by(name))},
+        }
+        if self._on_host:
+            parts["tools"] = {shlex.join(tool): await self._told_by(tool) for tool in self._caching.tools}
+            parts["programs"] = self._program()
+        # Last: what is read now is what the command will read.
+        parts["files"] = self._cache.tree.contents(self._caching.inputs)
+        self._stamps = self._cache.tree.stamps(parts["files"])
+        return parts
+
+    def _hidden(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        salt = self._cache.store.salt()
+        return {
+            name: hashlib.blake2b(value.encode("utf-8", "surrogateescape"), key=salt, digest_size=20).hexdigest()
+            for name, value in values.items()
+        }
+
+    def _made_by(self, name: str) -> str:
+        """What stands for the files that a check made; empty when it passed and made none."""
+        files = self._cache.passed.get(name)
+        if files is None:
+            return "it did not pass"
+        told = [[path, file.stat().st_mode & 0o7777, digest_of(file)] for path, file in files]
+        return digest(json.dumps(told).encode()) if told else ""
+
+    def _path(self) -> str:
+        return self._variables.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
+
+    async def _told_by(self, tool: Sequence[str]) -> str:
+        # Where services will be is not known yet, and is no part of a version.
+        known = {name: value for name, value in self._variables.items() if "\0" not in value}
+        return await self._cache.told_by(self._ctx, tool, self._folder, known)
+
+    def _program(self) -> Mapping[str, str]:
+        """The program that is run, by what is in it: another version of it is another program."""
+        name = self._job.argv[0]
+        found = str(self._folder / name) if "/" in name else shutil.which(name, path=self._path())
+        try:
+            if found is None:
+                raise FileNotFoundError
+            real = os.path.realpath(found)
+            return {found: described(real, self._cache.hashes)}
+        except OSError:
+            raise CannotTell(f"there is no program {name!r}") from None
+
+    def _changed(self) -> str:
+        """What of its inputs is not as it was when it began; empty: nothing."""
+        assert self._manifest is not None
+        try:
+            now = self._cache.tree.contents(self._caching.inputs)
+        except CannotTell as error:
+            return str(error)
+        if now == self._manifest["files"]:
+            return self._written()
+        told = changes({"files": self._manifest["files"]}, {"files": now})
+        hint = ", ".join(told)
+        return f"while it ran, {hint}; what it makes itself is no input (`!pattern` leaves it out)"
+
+    def _written(self) -> str:
+        """Which of its inputs was written while it ran, and is as it was: it may have seen what was there meanwhile."""
+        now = self._cache.tree.stamps(self._stamps)
+        own = matcher([f"{self._job.cwd}/{one}" if self._job.cwd else one for one in self._caching.artifacts])
+        written = [one for one, stamp in self._stamps.items() if now.get(one) != stamp and not own.match_file(one)]
+        if not written:
+            return ""
+        return f"while it ran, {written[0]} was written, and may have been another one meanwhile"
+
+    # What was kept
+
+    def _taken(self, key: str, log: Log) -> Mapping[str, Any] | None:
+        store = self._cache.store
+        if self._cache.tracing:
+            self._because("its inputs are traced, so it has to run")
+            return None
+        entry = store.entry(key)
+        if entry is None:
+            self._explain_miss()
+            return None
+        try:
+            return self._put_back(entry, log)
+        except OSError as error:
+            self._because(f"what was kept cannot be put back: {error}")
+            return None
+        finally:
+            entry.close()
+
+    def _explain_miss(self) -> None:
+        if not self._cache.explain or self._manifest is None:
+            return
+        before = self._cache.store.last(self._cache.name_of(self._job.name))
+        if before is None:
+            self._because("no result of it was kept yet, and what does not pass is never kept")
+            return
+        for line in changes(before, self._manifest) or ["its result is not in the cache any more"]:
+            self._because(line)
+
+    def _put_back(self, entry: Entry, log: Log) -> Mapping[str, Any]:
+        """Its files and its log, as they were."""
+        files: list[tuple[str, Path]] = []
+        for one in entry.files:
+            target = self._ctx.artifacts / folder_of(self._job.name) / one.path
+            _write(target, entry.content(one), one.mode, aside=target.with_name(f".{target.name}.new"))
+            files.append((one.path, target))
+        if self._on_host:
+            for one, (_, made) in zip(entry.files, files, strict=True):
+                self._into_source(one.path, made, one.mode, one.digest)
+        outputs: dict[str, Any] = dict(entry.outputs)
+        if files:
+            outputs["artifacts"] = [str(file.relative_to(self._ctx.folder)) for _, file in files]
+        if entry.log:
+            log.restore(entry.log)
+        self._cache.passed[self._job.name] = files
+        self._because("nothing that it depends on changed")
+        return {**outputs, "cached": True}
+
+    def _into_source(self, path: str, made: Path, mode: int, content: str) -> None:
+        """Put a file where the check made it, since others look for it there; one that is so already stays."""
+        target = self._folder / path
+        with suppress(OSError):
+            if (target.stat().st_mode & 0o7777) == mode and digest_of(target) == content:
+                return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.realpath(target.parent) != str(target.parent):
+            raise OSError(f"{target.parent} leads elsewhere now")
+        # Aside is in the trial's folder, which goes with the trial: in the source nothing may stay of a killed run.
+        aside = self._ctx.state / secrets.token_hex(8)
+        with self._cache.tree.changing(), made.open("rb") as source:
+            _write(target, iter(lambda: source.read(1024 * 1024), b""), mode, aside=aside)
+
+    # What may be kept
+
+    def _artifacts(self, outputs: Mapping[str, Any]) -> list[tuple[str, Path]]:
+        top = self._ctx.artifacts / folder_of(self._job.name)
+        return [
+            (str((self._ctx.folder / one).relative_to(top)), self._ctx.folder / one)
+            for one in outputs.get("artifacts", ())
+        ]
+
+    def _unfit(self, outputs: Mapping[str, Any], files: Sequence[tuple[str, Path]]) -> str:
+        """Why a result may not be kept; empty: it may."""
+        told = {name: value for name, value in outputs.items() if name != "artifacts"}
+        try:
+            text = json.dumps(told, ensure_ascii=False)
+            if json.loads(text) != told:
+                raise TypeError
+        except (TypeError, ValueError):
+            return "its outputs are not plain values"
+        if self._ctx.masked(text) != text:
+            return "a secret is in its outputs"
+        for path, file in files:
+            if self._on_host and os.path.realpath(self._folder / path) != str(self._folder / path):
+                return f"its artifact {path} is a link"
+            if self._ctx.masked(path) != path or any(self._ctx.masked(piece) != piece for piece in _pieces(file)):
+                return f"a secret is in its artifact {self._ctx.masked(path)}"
+        most = self._cache.limit // 4
+        if sum(file.stat().st_size for _, file in files) > most:
+            return f"its artifacts are larger than a quarter of the cache ({most} bytes)"
+        return ""
+
+    def _look_at_trace(self, file: Path) -> None:
+        """Tell of files that it read and does not declare."""
+        try:
+            read = trace.read_in(file, self._job.source, self._folder)
+        finally:
+            file.unlink(missing_ok=True)
+        try:
+            declared = self._cache.tree.files(self._caching.inputs)
+        except CannotTell:
+            declared = set()
+        missing = trace.undeclared(read, declared, self._caching.artifacts, self._folder, self._job.source)
+        if not missing:
+            return
+        globs = ", ".join(trace.globs(missing))
+        self._ctx.log(f"{self._job.name} read files that its inputs do not cover; add to `inputs`: {globs}", "warning")
+        self._kept_from = f"it read what it does not declare: {globs}"
+        if self._manifest is not None:
+            with suppress(OSError):
+                self._cache.store.drop(key_of(self._manifest))
+
+    # What is said
+
+    def _because(self, why: str) -> None:
+        self._why.append(why)
+
+    def _tell(self, taken: bool) -> None:
+        if self._cache.explain:
+            self._ctx.emit("cache", step=self._ctx.step, taken=taken, why=list(self._why))
+
+
+def _write(target: Path, pieces: Iterator[bytes], mode: int, *, aside: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with aside.open("wb") as out:
+            for piece in pieces:
+                out.write(piece)
+            os.fchmod(out.fileno(), mode)
+        try:
+            aside.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # on another file system only a copy can be put
+                raise
+            shutil.copy2(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _pieces(file: Path) -> Iterator[str]:
+    """A file as text, piece by piece."""
+    with file.open("rb") as content:
+        before = b""
+        while piece := content.read(LOOKED_AT):
+            yield (before + piece).decode(errors="replace")
+            before = piece[-OVERLAP:]

@@ -1,0 +1,111 @@
+"""What is in files, by the hash of their content; one that has not changed since is not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from seatrial.links.paths import write_whole
+
+SETTLED = 2.0
+"""Seconds that a file has to be left alone before its times are trusted: file systems count in steps, and two changes
+within one of them look like one."""
+
+Known = tuple[int, int, int, int, str]
+"""Size, time of the last change, time of the last change of the file's record (which nobody can set), inode, hash."""
+
+
+def digest(data: bytes) -> str:
+    """The hash of a text or a content."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()
+
+
+def digest_of(file: Path) -> str:
+    """The hash of what is in a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, _hash).hexdigest()
+
+
+def _hash() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=20)
+
+
+class Hashes:
+    """The hashes of the files of one source; `file` keeps them from run to run, and may be lost at any time."""
+
+    def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._now = now
+        self._known: dict[str, Known] | None = None
+        self._changed = False
+        self.read = 0
+        """Files whose content was read."""
+
+    def of(self, path: str, found: os.stat_result) -> str:
+        """The hash of a regular file; OSError when it cannot be read."""
+        if self._known is None:
+            self._known = self._load()
+        seen = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        known = self._known.get(path)
+        if known is not None and known[:4] == seen:
+            return known[4]
+        began = self._now()
+        with Path(path).open("rb") as content:
+            opened = os.fstat(content.fileno())
+            made = hashlib.file_digest(content, _hash).hexdigest()
+            after = os.fstat(content.fileno())
+        self.read += 1
+        still = (opened.st_size, opened.st_mtime_ns, opened.st_ctime_ns, opened.st_ino) == seen
+        # What changes while it is read has a content that nobody can name: the hash stands for this once.
+        if still and after.st_ctime_ns == found.st_ctime_ns and found.st_ctime + SETTLED < began:
+            self._known[path] = (*seen, made)
+            self._changed = True
+        else:
+            self._changed |= self._known.pop(path, None) is not None
+        return made
+
+    def save(self) -> None:
+        """Keep what is known for the next run."""
+        if self._changed and self._known is not None:
+            with suppress(OSError):  # the next run reads the files again
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self._file, json.dumps(self._known, separators=(",", ":")))
+            self._changed = False
+
+    def _load(self) -> dict[str, Known]:
+        try:
+            held = json.loads(self._file.read_text())
+            return {str(path): _known(one) for path, one in held.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+
+def _known(held: object) -> Known:
+    if not isinstance(held, list) or [type(one) for one in held] != [int, int, int, int, str]:
+        raise TypeError("this is no record of a file")
+    size, changed, recorded, inode, made = held
+    return size, changed, recorded, inode, made
+
+
+def described(path: str, hashes: Hashes) -> str:
+    """What a file is for a check: its content, whether it can be run, where it leads when it is a link. OSError when it
+    cannot be read, or is nothing that has a content."""
+    found = os.lstat(path)
+    link = ""
+    if stat.S_ISLNK(found.st_mode):
+        link = f"->{Path(path).readlink()}:"
+        try:
+            found = Path(path).stat()
+        except FileNotFoundError:
+            return f"{link}nothing"
+        if stat.S_ISDIR(found.st_mode):
+            return f"{link}folder"
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is no regular file")
+    return f"{link}{'x' if found.st_mode & 0o111 else '-'}{hashes.of(path, found)}"

@@ -1,0 +1,129 @@
+"""Which files of the source a command opened for reading: strace sees every one, of every child, whatever it is
+written in. It is asked for, since it makes commands slower."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from seatrial.errors import UsageError
+from seatrial.links import process
+from seatrial.preflight.cache.tree import matcher
+
+CALLS = "open,openat,openat2,creat,rename,renameat,renameat2,execve"
+OPTIONS = ("-f", "-qq", "-y", "-e", f"trace={CALLS}", "-e", "status=successful", "-e", "signal=none", "-s", "4096")
+
+LISTED = 3
+"""Files of one folder that are told one by one; of more, the folder."""
+
+OWN_CACHES = frozenset({"__pycache__", "node_modules", ".seatrial"})
+"""Folders of what tools keep for themselves; others say so by a CACHEDIR.TAG, virtual environments by a pyvenv.cfg."""
+
+_OPENED = re.compile(r"^\d+\s+(?P<call>open\w*|creat)\((?P<inner>.*)\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>")
+_RESUMED = re.compile(
+    r"^\d+\s+<\.\.\. (?P<call>open\w*|creat) resumed>(?P<inner>.*)\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>"
+)
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_AT = re.compile(r'(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, "((?:[^"\\]|\\.)*)"')
+_WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
+
+
+async def ready() -> None:
+    """UsageError when nothing can be traced on this machine, found out by doing."""
+    argv = ["strace", *OPTIONS, "-o", os.devnull, "--", "/bin/true"]
+    hint = "--trace-inputs finds what checks read by strace"
+    if shutil.which("strace") is None:
+        raise UsageError(f"{hint}, which is not installed: install it (`apt install strace`), or leave it out")
+    done = await process.run(argv, timeout=20)
+    if not done.ok:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise UsageError(f"{hint}, which may not watch processes here: {last or done.exit_code}")
+
+
+def wrapped(argv: Sequence[str], file: Path, path: str) -> tuple[str, ...]:
+    """The command with strace before it; as it is when there is no such program, so that this is told as ever."""
+    if "/" not in argv[0] and shutil.which(argv[0], path=path) is None:
+        return tuple(argv)
+    strace = shutil.which("strace") or "strace"
+    return (strace, *OPTIONS, "-o", str(file), "--", *argv)
+
+
+def read_in(file: Path, source: Path, folder: Path) -> set[str]:
+    """The paths in the source of files that were read, and not written by the command itself."""
+    read: set[str] = set()
+    made: set[str] = set()
+    for path, writes in _events(file, folder):
+        if path.startswith(f"{source}/"):
+            (made if writes else read).add(os.path.normpath(path)[len(str(source)) + 1 :])
+    return {one for one in read - made if (source / one).is_file()}
+
+
+def _events(file: Path, folder: Path) -> Iterator[tuple[str, bool]]:
+    """Each file that was opened or made, and whether it was made or written."""
+    try:
+        lines = file.read_text(errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return
+    begun: dict[str, str] = {}
+    for line in lines:
+        number = line.partition(" ")[0]
+        if line.endswith("<unfinished ...>"):
+            begun[number] = line
+        opened = _OPENED.match(line) or _RESUMED.match(line)
+        if opened:
+            whole = line + (begun.pop(number, "") if "resumed>" in line else "")
+            writes = opened["call"] == "creat" or bool(_WRITES.search(whole.partition("= ")[0] + begun.get(number, "")))
+            yield _decoded(opened["path"]), writes or bool(_WRITES.search(whole))
+        elif "rename" in line:
+            named = _AT.findall(line)
+            texts = [_joined(at, name) for at, name in named] or [_decoded(one) for one in _TEXT.findall(line)]
+            for one in texts[-1:]:
+                yield str(folder / one), True
+        elif "execve(" in line:
+            for one in _TEXT.findall(line)[:1]:
+                yield os.path.realpath(folder / _decoded(one)), False
+
+
+def _joined(at: str, name: str) -> str:
+    return str(Path(_decoded(at)) / _decoded(name))
+
+
+def _decoded(text: str) -> str:
+    r"""A name as strace writes it: `\"`, `\n`, and bytes as octal numbers."""
+    if "\\" not in text:
+        return text
+    raw = text.encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1", "replace")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def undeclared(
+    read: Collection[str], declared: Collection[str], artifacts: Sequence[str], folder: Path, source: Path
+) -> list[str]:
+    """Those that are no inputs, no artifacts of the check, and nothing that tools keep for themselves."""
+    inner = folder.relative_to(source).as_posix()
+    own = matcher([pattern if inner == "." else f"{inner}/{pattern}" for pattern in artifacts])
+    left = [one for one in sorted(read) if one not in declared and not own.match_file(one)]
+    return [one for one in left if not _kept_by_a_tool(one, source)]
+
+
+def _kept_by_a_tool(path: str, source: Path) -> bool:
+    parts = path.split("/")[:-1]
+    if OWN_CACHES & set(parts):
+        return True
+    folders = [source.joinpath(*parts[: at + 1]) for at in range(len(parts))]
+    return any((one / "CACHEDIR.TAG").is_file() or (one / "pyvenv.cfg").is_file() for one in folders)
+
+
+def globs(files: Sequence[str]) -> list[str]:
+    """The patterns that cover these files: their names, or their folder where there are many in it."""
+    tops: dict[str, list[str]] = {}
+    for one in files:
+        top, _, rest = one.partition("/")
+        tops.setdefault(top if rest else "", []).append(one)
+    told: list[str] = []
+    for top, held in sorted(tops.items()):
+        told += held if not top or len(held) <= LISTED else [f"{top}/**"]
+    return told

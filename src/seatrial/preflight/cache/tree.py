@@ -1,0 +1,253 @@
+"""The files of a source folder that a check declares: patterns over it, without what .gitignore leaves out."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.errors import CannotTell
+from seatrial.links.git.tracked import tracked_though_ignored
+from seatrial.preflight.cache.hashes import Hashes, described
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec, PathSpec
+    from pathspec.pattern import Pattern
+
+    Ignoring = tuple[tuple[int, str, GitIgnoreSpec], ...]
+    """The .gitignore files that hold in a folder, the outermost first; before each what a path of the source loses and
+    gets in front to be seen from where the file stands."""
+
+Stamp = tuple[int, int]
+"""Time of the last change, and inode."""
+
+_WILD = frozenset("*?[")
+GIT = ".git"
+
+
+class Tree:
+    """A source folder as it stands; what was seen of it is seen again until `forget`."""
+
+    def __init__(self, source: Path, hashes: Hashes) -> None:
+        self._source = str(source)
+        self._hashes = hashes
+        self._folders: dict[str, list[tuple[str, bool]]] = {}
+        self._ignored: dict[str, Ignoring] = {}
+        self._contents: dict[str, str] = {}
+        self._outer: Ignoring | None = None
+        self._top: Path | None = None
+        self._stamps: dict[str, Stamp] = {}
+        self._added: frozenset[str] | None = None
+        self._left_out = False
+        """Whether .gitignore left out anything yet; until then nobody has to be asked what it does not count for."""
+        self._busy = 0
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """While something may change it: nobody relies on what was seen of it before, or is seen in between."""
+        self.forget()
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self.forget()
+
+    def forget(self) -> None:
+        """Something may have changed in it: look again."""
+        self._folders.clear()
+        self._ignored.clear()
+        self._contents.clear()
+        self._stamps.clear()
+        self._outer = None
+
+    def contents(self, patterns: Sequence[str]) -> Mapping[str, str]:
+        """The declared files by their paths in the source, each with what it is. CannotTell for a pattern that is like
+        no file, and for a file that cannot be read."""
+        return {path: self._content(path) for path in sorted(self.files(patterns))}
+
+    def stamps(self, paths: Iterable[str]) -> Mapping[str, Stamp]:
+        """When these files were written, as it was just before `contents` read them: what was changed, and then changed
+        back, has another one."""
+        return {path: self._stamps[path] for path in paths if path in self._stamps}
+
+    def files(self, patterns: Sequence[str]) -> set[str]:
+        """The declared files, by their paths in the source; `!pattern` leaves out."""
+        if self._busy:
+            self.forget()
+        found: set[str] = set()
+        for pattern in patterns:
+            if pattern.startswith("!"):
+                continue
+            mine = set(self._like(pattern))
+            if not mine:
+                raise CannotTell(f"its input {pattern!r} is like no file of the source")
+            found |= mine
+        without = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+        if without:
+            spec = matcher(without)
+            found = {path for path in found if not spec.match_file(path)}
+        return found
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether .gitignore leaves out a file or a folder, which need not be there any more."""
+        if path in self._tracked():
+            return False
+        folder = path.rpartition("/")[0]
+        if self._is_ignored(folder):
+            return True
+        is_folder = Path(f"{self._source}/{path}").is_dir()
+        return _leaves_out(self._ignoring(folder), path, is_folder)
+
+    def _content(self, path: str) -> str:
+        known = self._contents.get(path)
+        if known is None:
+            try:
+                self._stamps[path] = _stamp(f"{self._source}/{path}")
+                known = self._contents[path] = described(f"{self._source}/{path}", self._hashes)
+            except OSError as error:
+                raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
+        return known
+
+    def _like(self, pattern: str) -> Iterator[str]:
+        start, wild = outright(pattern)
+        full = f"{self._source}/{start}" if start else self._source
+        if not Path(full).is_dir():
+            if not wild and os.path.lexists(full):
+                yield start
+            return
+        # What .gitignore leaves out counts where its folder is named outright: a check that needs `dist/**` says so.
+        ignoring = None if self._is_ignored(start) else self._ignoring(start)
+        below = list(self._walk(start, ignoring, (_identity(full),)))
+        if ignoring is not None and self._left_out:
+            added = (one for one in self._tracked() if not start or one.startswith(f"{start}/"))
+            below += (one for one in added if os.path.lexists(f"{self._source}/{one}"))
+        if not wild:
+            yield from below
+            return
+        spec = matcher([pattern])
+        yield from (path for path in below if spec.match_file(path))
+
+    def _walk(self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+        for name, is_folder in self._entries(folder):
+            path = f"{folder}/{name}" if folder else name
+            if ignoring is not None and name == GIT:
+                continue
+            if ignoring is not None and _leaves_out(ignoring, path, is_folder):
+                self._left_out = True
+                continue
+            if not is_folder:
+                yield path
+                continue
+            full = f"{self._source}/{path}"
+            if Path(full).is_symlink():
+                yield path
+            one = _identity(full)
+            if one not in above:  # a link to a folder above it
+                yield from self._walk(path, None if ignoring is None else self._ignoring(path), (*above, one))
+
+    def _entries(self, folder: str) -> list[tuple[str, bool]]:
+        known = self._folders.get(folder)
+        if known is None:
+            full = f"{self._source}/{folder}" if folder else self._source
+            try:
+                with os.scandir(full) as entries:
+                    known = [(entry.name, entry.is_dir()) for entry in entries]
+            except OSError as error:
+                raise CannotTell(f"the folder {full} cannot be read: {error.strerror}") from None
+            self._folders[folder] = known
+        return known
+
+    def _tracked(self) -> frozenset[str]:
+        """What git tracks although .gitignore leaves it out: to git it is a file like any other."""
+        if self._added is None:
+            self._above()
+            self._added = tracked_though_ignored(self._source) if self._top is not None else frozenset()
+        return self._added
+
+    def _is_ignored(self, path: str) -> bool:
+        """Whether a folder, or one that it is in, is left out."""
+        parts = path.split("/") if path else []
+        return any(
+            _leaves_out(self._ignoring("/".join(parts[:at])), "/".join(parts[: at + 1]), True)
+            for at in range(len(parts))
+        )
+
+    def _ignoring(self, folder: str) -> Ignoring:
+        """The .gitignore files that hold in a folder."""
+        if folder not in self._ignored:
+            above = self._ignoring(folder.rpartition("/")[0]) if folder else self._above()
+            spec = _spec(f"{self._source}/{folder}/.gitignore" if folder else f"{self._source}/.gitignore")
+            self._ignored[folder] = (*above, (len(folder) + bool(folder), "", spec)) if spec is not None else above
+        return self._ignored[folder]
+
+    def _above(self) -> Ignoring:
+        """Those over the source, up to the top of its repository."""
+        if self._outer is None:
+            found: list[tuple[int, str, GitIgnoreSpec]] = []
+            source = Path(self._source)
+            tops = [one for one in (source, *source.parents) if (one / GIT).exists()]
+            self._top = tops[0] if tops else None
+            for folder in (one for one in source.parents if tops and one.is_relative_to(tops[0])):
+                spec = _spec(str(folder / ".gitignore"))
+                if spec is not None:
+                    found.append((0, f"{source.relative_to(folder)}/", spec))
+            self._outer = tuple(reversed(found))
+        return self._outer
+
+
+def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
+    """What says whether a path is like one of these patterns; a folder's name stands for all that is in it."""
+    from pathspec import PathSpec
+
+    return PathSpec.from_lines("gitignore", ["/" + pattern.removeprefix("./").lstrip("/") for pattern in patterns])
+
+
+def outright(pattern: str) -> tuple[str, bool]:
+    """The part of a pattern that names one thing, and whether the rest of it is wild."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    plain: list[str] = []
+    for part in parts:
+        if _WILD & set(part):
+            return "/".join(plain), True
+        plain.append(part)
+    return "/".join(plain), False
+
+
+def _leaves_out(ignoring: Ignoring, path: str, is_folder: bool) -> bool:
+    """Whether the innermost .gitignore that has an opinion leaves it out."""
+    for lost, before, spec in reversed(ignoring):
+        inner = before + path[lost:]
+        said = spec.check_file(inner + "/" if is_folder else inner).include
+        if said is not None:
+            return said
+    return False
+
+
+def _spec(file: str) -> GitIgnoreSpec | None:
+    try:
+        lines = Path(file).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise CannotTell(f"{file} cannot be read: {error.strerror}") from None
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def _stamp(path: str) -> Stamp:
+    """Of a regular file; what a folder holds is not told by its times."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return (found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else (0, 0)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    found = Path(folder).stat()
+    return found.st_dev, found.st_ino

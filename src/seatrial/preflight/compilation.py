@@ -1,0 +1,295 @@
+"""From a pipeline document to a plan of one suite: a graph of stages, each a graph of checks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seatrial import expressions
+from seatrial.errors import CannotTell, UsageError, nearest
+from seatrial.loading.merge.matrix import expand
+from seatrial.loading.read.document import Place
+from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
+from seatrial.preflight.cache import Cache, Caching
+from seatrial.preflight.check import PipelineCheck
+from seatrial.preflight.document import Check, Pipeline, Stage
+from seatrial.preflight.executors.image_store import Limits
+from seatrial.preflight.names import row_name
+from seatrial.preflight.parsing import KEY, Read
+from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
+from seatrial.preflight.services import late
+from seatrial.preflight.stage import Stages, StageStep
+from seatrial.preflight.system import Pipeline as System
+from seatrial.preflight.system import PipelineSettings
+
+PROVIDER = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the command line says besides the document."""
+
+    selection: Selection = field(default_factory=Selection)
+    fail_fast: bool = False
+    host: bool = False
+    parallel: int | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Values in the place of the document's."""
+    cache: Cache | None = None
+    """Where results are kept, and come from; None: there is no cache."""
+    engine: str = ""
+    """The container engine that the project names."""
+    images: Limits = field(default_factory=Limits)
+    """What stays of the images that are built."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Checks (`stage/check`) that are skipped, each with why; what needs them does without."""
+    since: str = ""
+    """What the changes were since that decided that."""
+    command: tuple[str, ...] = ("seatrial", "preflight")
+    """How it was called, without what selects: a check is run again by it and `--only`."""
+
+
+def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
+    """The plan of a pipeline that was read; UsageError when what was selected is not in it."""
+    pipeline = narrowed(_with_parameters(read.pipeline, wishes.parameters), wishes.selection)
+    stages = tuple(_Compiler(read, pipeline, wishes).stages())
+    top = StepPlan(
+        kind="stages",
+        factory=Stages,
+        fields={},
+        step=Stages(steps=stages, fail_fast=wishes.fail_fast, images=wishes.images),
+        source=_source(read, (KEY, "stages"), 0),
+        children=stages,
+    )
+    suite = _suite(read, pipeline, wishes, top)
+    return Plan(
+        suites=(suite,),
+        budget=Budget(),
+        documents=(read.document.file,),
+        locate=lambda source: read.document.locate(_place(source), key=True)[0],
+    )
+
+
+def _with_parameters(pipeline: Pipeline, given: Mapping[str, object]) -> Pipeline:
+    for name in given:
+        if name not in pipeline.parameters:
+            hint = nearest(name, pipeline.parameters, what="parameters of this pipeline")
+            raise UsageError(f"--set: there is no parameter {name!r}: {hint}")
+    return replace(pipeline, parameters={**pipeline.parameters, **given}) if given else pipeline
+
+
+def name_of(read: Read) -> str:
+    """What the pipeline is called: the name of its source's folder where it has none."""
+    return read.pipeline.name or read.source.name or KEY
+
+
+def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Suite:
+    budget = pipeline.budget
+    name = name_of(read)
+    folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+    images = _images(pipeline)
+    settings = PipelineSettings(
+        parallel=wishes.parallel or budget.parallel or _cores(),
+        cpus=budget.cpus,
+        memory_gb=budget.memory_gb,
+        engine=wishes.engine,
+        image=next(iter(images), ""),
+        images=images,
+    )
+    source = Source(file=read.document.file, path=(KEY,))
+    return Suite(
+        test_id=f"preflight-{folder_name}",
+        name=name,
+        provider=PROVIDER,
+        parameters={**pipeline.parameters, **_selected(wishes)},
+        steps=(top,),
+        system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
+        source=source,
+        document_folder=read.document.folder,
+        nodes=0,
+        secrets=read.secrets,
+    )
+
+
+def _images(pipeline: Pipeline) -> tuple[str, ...]:
+    """The images that are asked for by name, but for those that are known only later (of a matrix, say)."""
+    checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
+    used = {name for check in checks for name in check.services}
+    images = [*(one.image for one in checks), *(s.image for name, s in pipeline.services.items() if name in used)]
+    found: list[str] = []
+    for image in filter(None, images):
+        with suppress(CannotTell):
+            found.append(str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ})))
+    return tuple(dict.fromkeys(found))
+
+
+def _selected(wishes: Wishes) -> dict[str, object]:
+    selection = wishes.selection
+    told: dict[str, object] = {"whole": selection.whole and not wishes.left_out}
+    if selection.only:
+        told["only"] = list(selection.only)
+    if selection.from_:
+        told["from"] = selection.from_
+    if wishes.since:
+        told["changed_since"] = wishes.since
+    return told
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Compiler:
+    """Makes the steps of one pipeline."""
+
+    def __init__(self, read: Read, pipeline: Pipeline, wishes: Wishes) -> None:
+        self._read, self._pipeline, self._wishes = read, pipeline, wishes
+
+    def stages(self) -> Iterator[StepPlan]:
+        """One step for each stage."""
+        for at, (name, stage) in enumerate(self._pipeline.stages.items()):
+            checks = self._checks(name, stage)
+            room = {plan.id: self._share(stage, plan) for plan in checks}
+            yield StepPlan(
+                kind="stage",
+                factory=StageStep,
+                fields={},
+                step=StageStep(
+                    steps=checks, room=room, fail_fast=self._wishes.fail_fast, left_out=self._left_out(checks)
+                ),
+                source=_source(self._read, (KEY, "stages", name), at),
+                id=name,
+                description=stage.title or f"{name.replace('-', ' ').replace('_', ' ').capitalize()} Stage",
+                condition=stage.if_,
+                needs=stage.needs,
+                children=checks,
+            )
+
+    def _left_out(self, checks: Sequence[StepPlan]) -> dict[str, str]:
+        why = self._wishes.left_out
+        return {plan.id: why[plain] for plan in checks if (plain := plan.id.partition("[")[0]) in why}
+
+    def _share(self, stage: Stage, plan: StepPlan) -> tuple[float, float]:
+        check = stage.checks[plan.id.partition("/")[2].partition("[")[0]]
+        return (1.0 if check.cpus is None else check.cpus), check.memory_gb
+
+    def _checks(self, stage_name: str, stage: Stage) -> tuple[StepPlan, ...]:
+        rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
+        uses = {name: self._used(check) for name, check in stage.checks.items()}
+        made: list[StepPlan] = []
+        for name, check in stage.checks.items():
+            needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
+                          for suffix, _ in rows[other])  # fmt: skip
+            for suffix, row in rows[name]:
+                place: Place = (KEY, "stages", stage_name, "checks", name)
+                id = f"{stage_name}/{name}{suffix}"
+                caching = self._caching(check, tuple(dict.fromkeys((*needs, *uses[name]))))
+                fields = {**self._fields(id, stage, check, row), "uses": uses[name], "caching": caching}
+                step = None if expressions.templated(fields) else PipelineCheck(**fields)
+                made.append(
+                    StepPlan(
+                        kind="pipeline_check",
+                        factory=PipelineCheck,
+                        fields=fields,
+                        step=step,
+                        source=_source(self._read, place, len(made)),
+                        id=id,
+                        description=_title(check, name, suffix, row),
+                        condition=check.if_,
+                        retry=check.retry,
+                        allow_failure=check.allow_failure,
+                        needs=needs,
+                        more={"matrix": row} if row else {},
+                    )
+                )
+        return tuple(made)
+
+    def _needs(self, stage: str, name: str, check: Check) -> Sequence[str]:
+        left_out = self._wishes.left_out
+        if f"{stage}/{name}" in left_out:
+            return ()
+        checks = self._pipeline.stages[stage].checks
+        return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
+
+    def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of the check's matrix that were selected, each with what its name ends in."""
+        found = [(row_name(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
+        wanted = row_of(self._wishes.selection.only, f"{stage}/{name}")
+        known = [f"{stage}/{name}{suffix}" for suffix, _ in found]
+        for one in wanted:
+            if one not in known:
+                raise UsageError(f"--only: there is no {one!r}: {nearest(one, known, what='rows of its matrix')}")
+        yield from (one for one in found if not wanted or f"{stage}/{name}{one[0]}" in wanted)
+
+    def _used(self, check: Check) -> Mapping[str, str]:
+        """The checks whose artifacts it uses, each with the folder that it ran in."""
+        found: dict[str, str] = {}
+        for used in check.uses:
+            stage, _, name = used.partition("/")
+            other = self._pipeline.stages[stage].checks[name]
+            found |= {f"{used}{suffix}": other.cwd for suffix, _ in self._rows(stage, name, other)}
+        return found
+
+    def _fields(self, id: str, stage: Stage, check: Check, row: Mapping[str, Any]) -> dict[str, Any]:
+        expected = check.expect_exit_code
+        return {
+            "name": id,
+            "run_": late(check.run) if isinstance(check.run, str) else tuple(map(late, check.run)),
+            "source": str(self._read.source),
+            "cwd": check.cwd,
+            "env": {k: late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
+            "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
+            "timeout": check.timeout,
+            "expect_exit_code": expected if isinstance(expected, tuple) else (expected,),
+            "pass_exit_codes": dict(check.pass_exit_codes),
+            "results": dict(check.outputs),
+            "artifacts": check.artifacts,
+            "image": check.image,
+            "build": check.build,
+            "copied": check.source == "copy",
+            "services": check.services,
+            "served": {name: self._pipeline.services[name] for name in check.services},
+            "caches": dict(self._pipeline.caches),
+            "cpus": check.cpus,
+            "memory_gb": check.memory_gb,
+            "problems": check.problems,
+            "host": self._wishes.host,
+            "again": shlex.join([*self._wishes.command, "--only", id]),
+        }
+
+    def _caching(self, check: Check, needs: tuple[str, ...]) -> Caching | None:
+        if self._wishes.cache is None:
+            return None
+        return Caching(
+            cache=self._wishes.cache,
+            inputs=check.inputs,
+            env_inputs=check.env_inputs,
+            tools=check.tools,
+            allowed=check.cache,
+            needs=needs,
+            artifacts=check.artifacts,
+        )
+
+
+def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
+    """What people read; a row of a matrix is told unless the title tells it itself."""
+    title = check.title or name
+    if "${{" in title:
+        try:
+            return str(expressions.bind(title, {"matrix": row, "env": os.environ}))
+        except CannotTell:
+            return title
+    return f"{title} {suffix}" if suffix else title
+
+
+def _source(read: Read, place: Sequence[str | int], at: int) -> Source:
+    # The engine counts children by the last part of a place: here they have names, so their number is put behind.
+    return Source(file=read.document.file, path=(*place, "", at))
+
+
+def _place(source: Source) -> Place:
+    return source.path[:-2] if source.path[-2:-1] == ("",) else source.path

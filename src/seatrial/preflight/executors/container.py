@@ -1,0 +1,209 @@
+"""Containers: a command in an image, with the sources in it, ended and taken away with all that it wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from seatrial.errors import CannotTell, SeatrialError, ToolMissing
+from seatrial.links import process
+from seatrial.links.containers import Engine, NoSuchThing, refusal, said_by
+from seatrial.links.containers.engines import detail_of
+from seatrial.links.containers.resources import environment_words, labelled, status_of
+from seatrial.links.paths import cache_folder
+from seatrial.links.process import TimedOut
+from seatrial.preflight.executors import Job
+from seatrial.preflight.executors.copied import gather
+from seatrial.preflight.executors.images import image_id, image_of
+from seatrial.preflight.log import INSIDE
+from seatrial.preflight.services import RunningService, Services, bound, filled, identity
+from seatrial.preflight.system import OWNER
+from seatrial.spi import Context, Finished
+
+IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
+COPY = 600.0
+"""Seconds for copying files into or out of a container."""
+
+ENDED = 10.0
+"""Seconds in which the call that started a container ends when that was taken away."""
+
+NOT_STARTED = ("created", "configured", "initialized")
+
+
+class Container:
+    """Runs jobs in containers."""
+
+    async def identity(self, ctx: Context, job: Job) -> str:
+        """The digest of the image, and what stands for the services; empty when the image has yet to be brought."""
+        system: Any = ctx.system
+        engine = await system.engine()
+        image = await image_id(ctx, engine, job)
+        services = await identity(ctx, job.services, host=False)
+        return f"container {image} {services}" if image else ""
+
+    async def run(self, ctx: Context, job: Job) -> Finished:
+        """See Executor."""
+        system: Any = ctx.system
+        engine: Engine = await _engine(system, job)
+        image = await image_of(ctx, engine, job)
+        standing = await Services.of(ctx).up(ctx, job.services, host=False)
+        name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
+        file = ctx.state / f"{name}.env"
+        argv, environment = await _described(ctx, engine, job, image, standing, file)
+        labels = labelled(ctx.labels())
+
+        async def make() -> None:
+            what = f"making the container of {job.name}"
+            await engine.make("create", "--name", name, *labels, *argv, what=what, env=environment)
+
+        try:
+            await ctx.make("container", name, make, owner=OWNER, detail={**detail_of(engine), "container": name})
+            if job.copied:
+                await _copy_in(ctx, engine, job, name)
+            done = await _through(ctx, engine, job, name)
+            if job.taken is not None:
+                await _take_out(engine, job, name, job.taken)
+            return done
+        finally:
+            file.unlink(missing_ok=True)
+            await _taken_away(ctx, name)
+
+
+async def _engine(system: Any, job: Job) -> Engine:
+    try:
+        found: Engine = await system.engine()
+    except ToolMissing as error:
+        raise ToolMissing(f"{error}; --host runs {job.name} on this host, whatever it says of images") from error
+    return found
+
+
+async def _described(
+    ctx: Context, engine: Engine, job: Job, image: str, standing: dict[str, RunningService], file: Path
+) -> tuple[list[str], dict[str, str]]:
+    """The words for the engine's `create`, and the environment that it needs for them."""
+    system: Any = ctx.system
+    # A service on this host is not on the trial's network: then the container is where the service is.
+    together = all(one.inside is not None for one in standing.values())
+    views = {name: (one.inside if together else None) or one.outside for name, one in standing.items()}
+    network = (await system.network(ctx) if together else "host") if standing else ""
+    around = ctx.environment()
+    env = {
+        **{name: around[name] for name in IDENTITY if name in around},
+        **bound(ctx, job.services, views),
+        **{name: filled(ctx, value, views) for name, value in job.env.items()},
+    }
+    argv = [filled(ctx, word, views) for word in job.argv]
+    words, environment = environment_words(env, file)
+    return [
+        "--pull=never", "--log-driver=none", "--security-opt", "label=disable",
+        "--tmpfs", "/tmp:rw,exec,mode=1777",
+        *_mounts(job), *_user(engine), *words,
+        *(["--network", network] if network else []),
+        *(["--cpus", f"{job.cpus:g}"] if job.cpus else []),
+        *(["--memory", f"{round(job.memory_gb * 1024)}m"] if job.memory_gb else []),
+        "--workdir", str(PurePosixPath(INSIDE) / job.cwd),
+        "--entrypoint", argv[0], image, *argv[1:],
+    ], environment  # fmt: skip
+
+
+def _mounts(job: Job) -> Iterable[str]:
+    if not job.copied:
+        yield from ("--volume", f"{job.source}:{INSIDE}:ro")
+    for name, inside in job.caches.items():
+        folder = cache_folder("dependencies") / name
+        folder.mkdir(exist_ok=True)
+        yield from ("--volume", f"{folder}:{inside}")
+
+
+def _user(engine: Engine) -> list[str]:
+    """As whom it runs: of Podman without root, root inside is this user outside; where the engine is root and we are
+    not, what it writes would be root's."""
+    if engine.podman or not os.geteuid():
+        return []
+    return ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
+
+
+async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finished:
+    """Start it and stay until it ends; TimedOut, CannotTell when it did not even start."""
+    # No program of the trial's, which are killed at its end: an engine that is killed while it starts a container
+    # forgets the monitor and the init that it has begun. This call ends when its container is taken away.
+    argv = [engine.program, "start", "--attach", "--sig-proxy=false", name]
+    environment = {**ctx.environment(), **engine.extra}
+    call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log))
+    try:
+        await asyncio.wait([call], timeout=job.timeout)
+        late = not call.done()
+    finally:
+        if not call.done():
+            await _taken_away(ctx, name)
+            await asyncio.wait([call], timeout=ENDED)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+    if late:
+        printed = ("", "") if call.cancelled() else (call.result().stdout, call.result().stderr)
+        raise TimedOut(f"{job.argv[0]} did not end within {job.timeout:g} s", *printed)
+    done = call.result()
+    if done.exit_code in (0, 1) and engine.podman:
+        return done
+    status, code = await status_of(engine, name)
+    if status in NOT_STARTED or (code != str(done.exit_code) and not done.ok):
+        said = said_by(done)
+        if re.search(r"executable file .*not found|no such file or directory", said, re.IGNORECASE):
+            missing = f"the program {job.argv[0]!r} is not in the image {job.image or 'that was built'}"
+            where = f", or the folder {job.cwd!r} is not in the sources" if job.cwd else ""
+            raise ToolMissing(f"{missing}{where}", evidence=said)
+        raise refusal(engine, f"starting the container of {job.name}", done)
+    return done
+
+
+async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
+    """Give it sources of its own. They are gathered first, for the state of this very run is in the same folder."""
+    staged = ctx.state / "sources" / name
+    try:
+        try:
+            await asyncio.to_thread(gather, job, staged)
+        except (OSError, shutil.Error) as error:
+            raise CannotTell(f"the sources of {job.name} cannot be copied: {str(error)[:300]}") from error
+        own = [] if engine.podman else ["--archive"]  # Podman gives them to the container's user by itself
+        what = f"copying the sources of {job.name}"
+        await engine.call("cp", *own, f"{staged}/.", f"{name}:{INSIDE}", what=what, timeout=COPY)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
+    """Copy what its artifacts may be from it; what is not there is no error here."""
+    folder = PurePosixPath(INSIDE) / job.cwd
+    for part in sorted({_literal(pattern) for pattern in job.artifacts}):
+        out = target / part
+        out.parent.mkdir(parents=True, exist_ok=True)
+        source, end = (f"{folder / part}", str(out)) if part else (f"{folder}/.", str(target))
+        what = f"copying the artifacts of {job.name}"
+        done = await engine.attempt("cp", f"{name}:{source}", end, what=what, timeout=COPY)
+        if not done.ok and not re.search(r"could not (be found|find)|no such file", done.stderr, re.IGNORECASE):
+            refused = refusal(engine, what, done)
+            if not isinstance(refused, NoSuchThing):
+                raise refused
+
+
+def _literal(pattern: str) -> str:
+    """The folders and the name before the first part of a pattern that is none."""
+    parts: list[str] = []
+    for part in PurePosixPath(pattern).parts:
+        if any(letter in part for letter in "*?["):
+            break
+        parts.append(part)
+    return str(PurePosixPath(*parts)) if parts else ""
+
+
+async def _taken_away(ctx: Context, name: str) -> None:
+    try:
+        await ctx.give_back("container", name)
+    except SeatrialError as error:  # the sweep tries again, and says so when it stays
+        ctx.log(f"the container {name} could not be given back yet: {error}", "warning")

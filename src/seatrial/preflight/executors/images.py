@@ -1,0 +1,172 @@
+"""The image of a check: one that is named, or one that is built, once for what goes into it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
+from seatrial.links.containers.resources import bring_image
+from seatrial.links.process import TimedOut
+from seatrial.links.process.spawned import spawn
+from seatrial.preflight.document import Build
+from seatrial.preflight.executors import Job
+from seatrial.preflight.executors.dockerignore import Ignoring
+from seatrial.preflight.executors.image_store import LABEL, NAME, hold, mark
+from seatrial.spi import Context
+
+BUILDING = 1800.0
+"""Seconds for a build, where the check does not say less."""
+
+NOT_BROUGHT = r"initializing source|pinging container registry|pull access denied|failed to (resolve|do request)"
+"""What engines say when the image that a build begins with cannot be had."""
+
+LEFT_OUT = (".git", ".seatrial")
+"""Folders of a context that never decide what is built."""
+
+
+async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
+    """An image that the store holds: pulled or built when it did not. CannotTell; StepFailed: it cannot be built."""
+    if job.build is None:
+        if await _once(ctx, job.image, lambda: bring_image(engine, job.image)):
+            ctx.log(f"{engine.name} pulled {job.image}")
+        return job.image
+    build = job.build
+    tag = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
+
+    await hold(ctx, engine, tag)
+
+    async def make() -> bool:
+        if await _id(engine, tag):
+            return False
+        await _build(ctx, engine, job, build, tag)
+        return True
+
+    await _once(ctx, tag, make)
+    return tag
+
+
+async def image_id(ctx: Context, engine: Engine, job: Job) -> str:
+    """The digest of the image as it is in the store, of one that is built what goes into it; empty: it is not there."""
+    if job.build is not None:
+        return f"build {await asyncio.to_thread(digest_of, job.source, job.build)}"
+    return await id_in_store(ctx, engine, job.image)
+
+
+async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
+    """The digest of an image, asked once in a run; empty: the store does not hold it."""
+    system: Any = ctx.system
+    known: dict[str, str] = system.shared.setdefault("digests", {})
+    turn: asyncio.Lock = system.shared.setdefault("asking", asyncio.Lock())
+    async with turn:
+        if not known:
+            known |= await _ids(engine, tuple(dict.fromkeys((image, *system.images))))
+        if not known.get(image):
+            known[image] = await _id(engine, image)
+    return known[image]
+
+
+async def _ids(engine: Engine, images: Sequence[str]) -> dict[str, str]:
+    """The digests of all of them by one call, which takes as long as for one; nothing when one of them is not there."""
+    argv = ("image", "inspect", "--format", "{{.Id}}", *images)
+    done = await engine.attempt(*argv, what="the images of the pipeline")
+    said = done.stdout.split()
+    return dict(zip(images, said, strict=True)) if done.ok and len(said) == len(images) else {}
+
+
+async def _id(engine: Engine, image: str) -> str:
+    try:
+        said = await engine.call("image", "inspect", "--format", "{{.Id}}", image, what=f"the image {image}")
+    except NoSuchImage:
+        return ""
+    return said.strip()
+
+
+async def _once(ctx: Context, image: str, make: Any) -> bool:
+    """Two checks with one image bring it once: the second waits for the first."""
+    system: Any = ctx.system
+    turns: dict[str, asyncio.Lock] = system.shared.setdefault("images", {})
+    async with turns.setdefault(image, asyncio.Lock()):
+        return bool(await make())
+
+
+def context_of(source: Path, build: Build) -> Path:
+    """The folder of a build; CannotTell when there is none, or it leads out of the sources."""
+    folder = (source / build.context).resolve()
+    if not folder.is_relative_to(source.resolve()) or not folder.is_dir():
+        raise CannotTell(f"build.context {build.context!r} is no folder inside the source {source}")
+    return folder
+
+
+def _dockerfile(folder: Path, build: Build) -> Path:
+    named = [build.dockerfile] if build.dockerfile else ["Dockerfile", "Containerfile"]
+    for name in named:
+        if (folder / name).is_file():
+            return folder / name
+    raise CannotTell(f"there is no {' or '.join(named)} in {folder}: name it in `build.dockerfile`")
+
+
+def digest_of(source: Path, build: Build) -> str:
+    """What goes into a build, in 20 digits: the files of its context, its Dockerfile, its arguments."""
+    folder = context_of(source, build)
+    digest = hashlib.blake2b(digest_size=10)
+    told = [_dockerfile(folder, build).read_text(errors="replace"), build.target, sorted(build.args.items())]
+    digest.update(json.dumps(told).encode())
+    ignoring = Ignoring(folder)
+    for top, folders, files in os.walk(folder):
+        inside = os.path.relpath(top, folder)
+        folders[:] = sorted(one for one in folders if one not in LEFT_OUT and not ignoring.whole(_at(inside, one)))
+        for name in sorted(files):
+            if ignoring.leaves_out(_at(inside, name)):
+                continue
+            path = Path(top, name)
+            digest.update(f"\0{path.relative_to(folder)}\0{path.lstat().st_mode:o}\0".encode(errors="surrogateescape"))
+            try:
+                digest.update(str(path.readlink()).encode() if path.is_symlink() else _content(path))
+            except OSError as error:
+                raise CannotTell(f"{path} goes into an image and cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def _at(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:
+    folder = context_of(job.source, build)
+    argv = [
+        engine.program, "build", "--tag", tag, "--file", str(_dockerfile(folder, build)),
+        "--label", f"{LABEL}={mark()}",
+        *(["--target", build.target] if build.target else []),
+        *(word for name, value in build.args.items() for word in ("--build-arg", f"{name}={value}")),
+        str(folder),
+    ]  # fmt: skip
+    limit = min(job.timeout or BUILDING, BUILDING)
+    try:
+        done = await spawn(ctx, argv, cwd=folder, env=engine.extra, timeout=limit, whole=job.log)
+    except TimedOut as error:
+        raise TimedOut(
+            f"the image of {job.name} was not built within {limit:g} s", error.stdout, error.stderr
+        ) from None
+    if done.ok:
+        return
+    lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+    last = ctx.masked(lines[-1] if lines else "it said nothing")[:300]
+    # What the engine could not do says nothing of the product; a command of the Dockerfile that fails does.
+    if "while running runtime" not in last and any(
+        re.search(pattern, last, re.IGNORECASE) for pattern in (NOT_BROUGHT, *(one for one, _, _ in REFUSALS))
+    ):
+        raise CannotTell(f"the image of {job.name} could not be built: {last}", evidence="\n".join(lines[-20:]))
+    raise StepFailed(f"its image cannot be built: {last}", evidence=ctx.masked("\n".join(lines[-20:])))

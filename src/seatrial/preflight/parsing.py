@@ -1,0 +1,220 @@
+"""From the text of a pipeline document to its dataclasses, with all that is wrong in it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial import expressions
+from seatrial.errors import nearest
+from seatrial.loading.fields import read_instance
+from seatrial.loading.read.document import Document, Place, read
+from seatrial.loading.read.problems import Problems
+from seatrial.loading.shapes import shown
+from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.preflight.document import Pipeline
+from seatrial.preflight.partial_parse import salvaged
+from seatrial.preflight.rules import broken, names
+
+KEY = "pipeline"
+BESIDE = ("$schema", "version")
+
+BOUND_LATE = ("run", "env", "cwd", "image", "artifacts", "title", "binds", "command", "prepare", "http", "args")
+"""Keys whose values are filled in when a check or service starts; all others are settled before anything runs."""
+
+OF_OUTPUTS = ("json", "stdout", "exit_code")
+"""What the expressions in `outputs` see besides."""
+
+BOUND_WITH_SERVICES = (("run",), ("env",))
+"""Keys of a check that may say where its services are: known when they run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A pipeline, and what the rest has to know of its document."""
+
+    pipeline: Pipeline
+    document: Document
+    source: Path
+    """The folder of the sources."""
+    secrets: tuple[str, ...]
+    """The names of all secrets that are asked for."""
+
+
+def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> Read:
+    """Read a pipeline document; DocumentError has every problem of it, nothing is started."""
+    document = read(path, name=name or str(path))
+    problems = Problems()
+    site = _Site(problems, document)
+    data = document.data
+    if not isinstance(data, dict) or not isinstance(data.get(KEY), dict):
+        _no_pipeline(problems, document, data)
+        problems.done()
+    for key in data:
+        if key not in (KEY, *BESIDE):
+            hint = nearest(str(key), (KEY, *BESIDE))
+            problems.add(document, (key,), f"unknown key {key!r}", hint, key=True)
+    raw = data[KEY]
+    made = read_instance(Pipeline, raw, (KEY,), site, what="the pipeline")
+    secrets = site.expressions(raw, environ)
+    told = tuple(site.places)
+    for place, message, hint in names(raw):
+        problems.add(document, (KEY, *place), message, hint, key=True)
+    pipeline: Pipeline = salvaged(Pipeline, raw) if made is None else made
+    source = Path(document.folder / pipeline.source).resolve()
+    for place, message, hint in broken(pipeline, source):
+        # Where a value could not be read, what follows from it is no news.
+        if not any(one[: len(place) + 1] == (KEY, *place) for one in told):
+            problems.add(document, (KEY, *place), message, hint)
+    problems.done()
+    secrets = (*dict.fromkeys((*pipeline.secrets.required, *secrets)),)
+    return Read(pipeline=pipeline, document=document, source=source, secrets=secrets)
+
+
+def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
+    if isinstance(data, dict) and ("test_suites" in data or "workflow" in data or "steps" in data):
+        hint = "this is a scenario: `seatrial run` runs it; a pipeline is written under `pipeline:`"
+        problems.add(document, (), "there is no pipeline in this document", hint)
+    elif isinstance(data, dict) and KEY in data:
+        hint = "it is a mapping with `stages:`"
+        problems.add(document, (KEY,), f"{shown(data[KEY])} is no pipeline", hint)
+    else:
+        hint = "write `pipeline:` with `stages:`, each with `checks:`"
+        problems.add(document, (), "there is no pipeline in this document", hint)
+
+
+@dataclass(slots=True)
+class _Site:
+    """Where the values of a pipeline are read; its expressions are looked at when the whole is known."""
+
+    problems: Problems
+    document: Document
+    bound: bool = False
+    formulas: list[tuple[str, Place]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    """Where something is wrong."""
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        """Write down something wrong."""
+        self.places.append(place)
+        self.problems.add(self.document, place, message, hint, key=key)
+
+    def formula(self, text: str, place: Place) -> None:
+        """Keep an expression for later."""
+        self.formulas.append((text, place))
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        """A pipeline holds no steps."""
+        return ()
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        """Nor checks of scenarios."""
+        return ()
+
+    def expressions(self, raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+        """Check every expression and every `${{ }}`; the names of the secrets that they ask for."""
+        secrets: set[str] = set()
+        seen = Names(raw)
+        for text, place in self.formulas:
+            scope = seen.scope(place, environ, secrets)
+            for message, hint in expressions.check(text, scope):
+                self.problem(place, message, hint)
+        for text, place in _texts(raw, (KEY,)):
+            if "${{" not in text or _is_formula(place):
+                continue
+            if not any(key in BOUND_LATE for key in place):
+                self.problem(place, "this is settled before anything runs", "write the value itself, not `${{ }}`")
+                continue
+            asked: set[str] = set()
+            for message, hint in expressions.check_template(text, seen.scope(place, environ, asked)):
+                self.problem(place, message, hint)
+            if asked and _on_command_line(place):
+                hint = f"put it into `env:` and let the command read it there: {', '.join(sorted(asked))}"
+                self.problem(place, "a secret in a command can be seen by everybody on this machine", hint)
+            secrets |= asked
+        return tuple(sorted(secrets))
+
+
+def _is_formula(place: Place) -> bool:
+    return place[-1] == "if" or (len(place) > 6 and place[5] == "outputs")
+
+
+def _on_command_line(place: Place) -> bool:
+    return any(key in ("run", "command", "prepare", "args") for key in place)
+
+
+def _texts(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
+    if isinstance(value, str):
+        yield value, place
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _texts(one, (*place, key))
+    elif isinstance(value, list):
+        for at, one in enumerate(value):
+            yield from _texts(one, (*place, at))
+
+
+class Names:
+    """What expressions may name at each place: the checks that have ended by then, the matrix, the services."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self._stages = _mapping(raw.get("stages"))
+        self._parameters = _mapping(raw.get("parameters"))
+        self._all = {
+            f"{stage}/{check}" for stage, one in self._stages.items() for check in _mapping(_mapping(one).get("checks"))
+        }
+
+    def scope(self, place: Place, environ: Mapping[str, str], secrets: set[str]) -> expressions.Scope:
+        """The scope of a place; the secrets that are asked for are added to the set."""
+        stage = str(place[2]) if len(place) > 2 and place[1] == "stages" else ""
+        check = str(place[4]) if len(place) > 4 and stage and place[3] == "checks" else ""
+        extras: tuple[str, ...] = ()
+        if check:
+            extras += ("matrix",) if self._check(stage, check).get("matrix") else ()
+            extras += OF_OUTPUTS if place[5:6] == ("outputs",) else ()
+        if place[1:2] == ("services",):
+            extras += ("service",)
+        if check and place[5:6] in BOUND_WITH_SERVICES and self._check(stage, check).get("services"):
+            extras += ("services",)
+        return expressions.Scope(
+            steps=self._before(stage, check),
+            all_steps=self._all,
+            environment=environ,
+            parameters=set(self._parameters),
+            extras=extras,
+            secrets=secrets,
+            secrets_later=True,
+        )
+
+    def _check(self, stage: str, check: str) -> Mapping[str, Any]:
+        return _mapping(_mapping(_mapping(self._stages.get(stage)).get("checks")).get(check))
+
+    def _before(self, stage: str, check: str) -> set[str]:
+        """The checks that have ended when this one starts."""
+        found: set[str] = set()
+        for other in _closure(stage, {name: _needs(one) for name, one in self._stages.items()}):
+            found |= {f"{other}/{name}" for name in _mapping(_mapping(self._stages.get(other)).get("checks"))}
+        checks = _mapping(_mapping(self._stages.get(stage)).get("checks"))
+        return found | {f"{stage}/{one}" for one in _closure(check, {name: _needs(c) for name, c in checks.items()})}
+
+
+def _closure(start: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    todo = list(needs.get(start, ()))
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += needs.get(one, ())
+    return found
+
+
+def _needs(raw: object) -> list[str]:
+    needs = _mapping(raw).get("needs")
+    return [one for one in needs if isinstance(one, str)] if isinstance(needs, list) else []
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

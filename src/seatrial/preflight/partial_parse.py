@@ -1,0 +1,65 @@
+"""What can be read of a document of which something is wrong: so that one mistake does not hide the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.loading.fields import described
+from seatrial.loading.read.document import Place
+from seatrial.loading.shapes import Many, Named, Nested, OneOf, Shape
+from seatrial.model.scenario import CheckPlan, StepPlan
+
+_NOTHING = object()
+
+
+def salvaged(factory: type[Any], given: object) -> Any:
+    """An instance with every value that is right; a default, or an empty value, stands for each that is not."""
+    held = given if isinstance(given, Mapping) else {}
+    fields: dict[str, Any] = {}
+    for key, one in described(factory).items():
+        value = _value(one.shape, held[key]) if key in held else _NOTHING
+        if value is not _NOTHING:
+            fields[one.name] = value
+        elif one.required:
+            fields[one.name] = {} if isinstance(one.shape, Named) else ("true",)
+    return factory(**fields)
+
+
+def _value(shape: Shape, given: object) -> Any:
+    site = _Quiet()
+    made = shape.read(given, (), site)
+    if not site.count:
+        return made
+    if isinstance(shape, Nested) and isinstance(given, Mapping):
+        return salvaged(shape.factory, given)
+    if isinstance(shape, Named) and isinstance(given, Mapping):
+        tried = {str(name): _value(shape.item, one) for name, one in given.items()}
+        return {name: one for name, one in tried.items() if one is not _NOTHING}
+    if isinstance(shape, Many) and isinstance(given, list) and shape.length is None:
+        items = (_value(shape.item, one) for one in given)
+        return shape.make(one for one in items if one is not _NOTHING)
+    if isinstance(shape, OneOf):
+        return next((one for each in shape.shapes if (one := _value(each, given)) is not _NOTHING), _NOTHING)
+    return _NOTHING
+
+
+class _Quiet:
+    """A site that only counts: what is wrong was told already."""
+
+    bound = False
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.count += 1
+
+    def formula(self, text: str, place: Place) -> None:
+        """Looked at elsewhere."""
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        return ()
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        return ()

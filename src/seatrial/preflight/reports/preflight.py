@@ -1,0 +1,166 @@
+"""The console of a pipeline: a block for each stage, in the order of the document, and one line that says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from seatrial.model.event import Event
+from seatrial.preflight.reports.stages import CheckView, PipelineView, StageView, pipeline_of, stage_of, stage_rows
+from seatrial.registry import reporter
+from seatrial.reports import words
+from seatrial.reports.console import Console
+
+STAGE_TIME = 50
+"""The column where the time of a stage begins."""
+
+CHECK_TIME = 48
+"""The column where the times of checks, and the total, begin."""
+
+BANNER = 60
+"""Characters of the lines around the banner."""
+
+USEFUL = 5
+"""Lines that are shown of a check that did not pass; its log has all."""
+
+
+@reporter("preflight")
+class Preflight(Console):
+    """Stages and checks as SPEC 7 has them: the same lines on a terminal, in a pipe and in a file."""
+
+    file = "preflight.txt"
+
+    def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(out, options)
+        self._told = 0
+        """Stages whose blocks are written."""
+        self._handlers = {
+            "suite_planned": self._planned,
+            "suite_started": self._began,
+            "step_finished": self._ended,
+            "log": self._log,
+            "suite_finished": self._over,
+            "run_finished": self._run_finished,
+        }
+
+    def _planned(self, event: Event, data: Mapping[str, Any]) -> None:
+        line = self._marks["line"] * BANNER
+        self.say(line)
+        self.say(f"  Preflight: {words.one_line(data.get('name', ''), 80)}")
+        self.say(line)
+
+    def _began(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._running.add(event.trial)
+
+    def _ended(self, event: Event, data: Mapping[str, Any]) -> None:
+        if data.get("type") == "stage":
+            self._blocks(event.trial, at_end=False)
+
+    def _over(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._running.discard(event.trial)
+        self._blocks(event.trial, at_end=True)
+
+    def _blocks(self, trial: str, *, at_end: bool) -> None:
+        """The blocks that are due: a stage that ended early waits for those before it."""
+        suite = self.fold.suites[trial]
+        for row in stage_rows(suite)[self._told :]:
+            if row["status"] in ("pending", "running") and not at_end:
+                return
+            self._told += 1
+            self._block(stage_of(row, suite))
+
+    def _block(self, stage: StageView) -> None:
+        head = f"{stage.title} {self._mark(stage.status)}"
+        if stage.status == "skipped":
+            self.say(head, "skipped")
+        else:
+            self.say(f"{_until(head, STAGE_TIME)}[{words.seconds(stage.duration)}]", stage.status)
+        for check in stage.checks:
+            self._check(check)
+
+    def _check(self, check: CheckView) -> None:
+        mark = self._mark(check.status)
+        if check.status in ("skipped", "pending", "running"):
+            self.say(f"  {mark} {check.title} ({_why_not(check)})", "skipped")
+            return
+        more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
+        text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
+        self.say(f"{_until(text, CHECK_TIME)}({words.seconds(check.duration)})", check.status)
+        for line in check.explained:
+            self.say(f"    {'from the cache' if check.cached else 'not from the cache'}: {line}")
+        for line in check.lines[:USEFUL]:
+            self.say(f"    {self._arrow} {line}")
+        more_lines = (check.count or len(check.lines)) - USEFUL
+        if more_lines > 0:
+            self.say(f"    {self._arrow} {self._marks['more']} {words.count(more_lines, 'more line')}")
+
+    def _mark(self, status: str) -> str:
+        return self._marks.get(status, self._marks["unknown"])
+
+    @property
+    def _arrow(self) -> str:
+        return "→" if self._marks is words.MARKS else "->"
+
+    def _log(self, event: Event, data: Mapping[str, Any]) -> None:
+        if data.get("level") in ("warning", "error"):
+            self.say(f"{data['level']}: {words.one_line(data.get('text', ''), 600)}")
+
+    def _summary(self) -> None:
+        view = pipeline_of(self.fold)
+        state = "passed" if view.exit_code == 0 else "failed" if view.exit_code in (1, 4) else "unknown"
+        result = _until(f"RESULT: {view.result.upper()}", CHECK_TIME)
+        self.say(f"{result}Total: {words.seconds(view.duration)}", state)
+        for line in closing(view):
+            self.say(line)
+        root = self.options.get("reports") or ()
+        red = [check for check in view.checks() if check.red]
+        for check in red:
+            self.say()
+            self.say(f"{check.id}")
+            if check.again:
+                self.say(f"  again: {check.again}")
+            if check.log:
+                self.say(f"  log:   {shown(Path(root[0]).parent / check.log) if root else check.log}")
+
+
+def closing(view: PipelineView) -> list[str]:
+    """What the result means, in words."""
+    failed, unknown = view.count("failed"), view.count("unknown")
+    lines = [f"left behind: {one}" for one in view.left]
+    if view.exit_code == 0:
+        done = "Ready to deploy!" if view.whole else "The selected checks passed; all of them decide about a deploy."
+        return [*lines, done]
+    if view.error:
+        lines.append(view.error)
+    if failed:
+        lines.append(f"{failed} check(s) failed. Fix issues and retry.")
+    if unknown:
+        lines.append(f"{unknown} check(s) could not be judged: nobody can say whether a deploy would succeed.")
+    if view.exit_code == 5:
+        reasons = {check.reason for check in view.checks()}
+        why = reasons.pop() if len(reasons) == 1 else "every check was skipped"
+        return [*lines[: len(view.left)], f"Nothing ran: {why}."]
+    if not (failed or unknown):
+        meaning = words.EXIT_CODES.get(view.exit_code, "")
+        lines.append(f"{meaning[:1].upper()}{meaning[1:]}: nobody can say whether a deploy would succeed.")
+    return lines
+
+
+def _until(text: str, column: int) -> str:
+    """The text up to a column; one that is longer is parted from what follows all the same."""
+    return f"{text:<{column - 1}} "
+
+
+def _why_not(check: CheckView) -> str:
+    if check.status != "skipped":
+        return "did not run"
+    if check.reason.startswith("needs "):
+        return f"skipped: {check.reason.partition(',')[0]}"
+    return f"skipped: {check.reason}" if check.reason else "skipped"
+
+
+def shown(path: Path) -> str:
+    """A path as it is reached from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

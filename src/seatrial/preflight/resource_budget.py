@@ -1,0 +1,58 @@
+"""ResourceBudget for programs that run at the same time: so many of them, so many CPUs, so much memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+Share = tuple[float, float]
+"""CPUs and GB of memory."""
+
+ROUNDING = 1e-9
+
+
+class ResourceBudget:
+    """What is free; None: there is no limit. Whoever came first goes first, and whoever fits may pass a larger one
+    that has to wait: each ends, so each gets its turn."""
+
+    def __init__(self, parallel: int, cpus: float | None = None, memory_gb: float | None = None) -> None:
+        self._parallel = max(1, parallel)
+        self._limits: Share = (
+            float("inf") if cpus is None else cpus,
+            float("inf") if memory_gb is None else memory_gb,
+        )
+        self._held: list[Share] = []
+        self._waiting: list[tuple[Share, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def take(self, cpus: float = 1.0, memory_gb: float = 0.0) -> AsyncIterator[None]:
+        """Wait until there is room, and hold it; what is larger than the whole room gets all of it."""
+        # Asked for more than there is, it would wait without end.
+        share = min(cpus, self._limits[0]), min(memory_gb, self._limits[1])
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((share, turn))
+        self._admit()
+        try:
+            await turn
+            yield
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._held.remove(share)
+            else:
+                self._waiting.remove((share, turn))
+            self._admit()
+
+    def _admit(self) -> None:
+        """Give their turn to all that fit now."""
+        for share, turn in list(self._waiting):
+            if len(self._held) >= self._parallel:
+                return
+            if self._fits(share):
+                self._waiting.remove((share, turn))
+                self._held.append(share)
+                turn.set_result(None)
+
+    def _fits(self, share: Share) -> bool:
+        held = [sum(one[at] for one in self._held) for at in (0, 1)]
+        return all(share[at] + held[at] <= self._limits[at] + ROUNDING for at in (0, 1))

@@ -1,0 +1,127 @@
+"""Where the secrets of a pipeline come from: the environment, a file, a command. All are there before a check runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seatrial.errors import CannotTell, UsageError
+from seatrial.links import process
+from seatrial.preflight.document import SecretSource
+
+PATIENCE = 60.0
+"""Seconds that a command for secrets may take."""
+
+_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+async def secrets_of(
+    wanted: Sequence[str], sources: Sequence[str | SecretSource], folder: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The values of all that are wanted; of several sources the first that has one wins, and the later are not asked
+    once all are there. UsageError names every one that is missing; CannotTell when a source cannot be read."""
+    found: dict[str, str] = {}
+    looked: list[str] = []
+    for source in sources:
+        missing = [name for name in wanted if name not in found]
+        if not missing:
+            break
+        if isinstance(source, str):
+            held, where = environ, "the environment"
+        elif source.file:
+            held, where = _file(folder / source.file), source.file
+        else:
+            held, where = await _command(source.command, folder, environ), f"`{source.command[0]}`"
+        looked.append(where)
+        found |= {name: held[name] for name in missing if held.get(name)}
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        what = "the secret" if len(missing) == 1 else "the secrets"
+        raise UsageError(
+            f"{what} {', '.join(missing)} cannot be found; looked in {', '.join(looked) or 'no place'}; "
+            "nothing was started",
+            evidence=f"put it there, for example: export {missing[0]}=…",
+        )
+    return found
+
+
+def _file(file: Path) -> Mapping[str, str]:
+    """Of a file that is not there: nothing, since another source may have them all."""
+    try:
+        return dotenv(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise CannotTell(f"the secrets in {file} cannot be read: {why}") from None
+
+
+async def _command(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    done = await process.run(argv, cwd=folder, env=environ, timeout=PATIENCE)
+    if not done.ok:
+        # What it printed on its standard output may be secret; how it ended is not.
+        last = done.stderr.strip().rpartition("\n")[2][:200]
+        raise CannotTell(f"the command for secrets `{argv[0]}` ended with {done.exit_code}: {last or 'no message'}")
+    try:
+        data = json.loads(done.stdout)
+    except ValueError:
+        return dotenv(done.stdout)
+    if not isinstance(data, dict):
+        raise CannotTell(f"the command for secrets `{argv[0]}` printed JSON that is no object of names and values")
+    return {str(name): _text(value) for name, value in data.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    """A value; Doppler tells it as an object when it is asked for more than the plain secrets."""
+    if isinstance(value, dict):
+        value = value.get("computed", value.get("raw", ""))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def dotenv(text: str) -> dict[str, str]:
+    """The values in a file of NAME=value lines: quotes, `export`, comments, values over several lines in quotes."""
+    found: dict[str, str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        match = _LINE.match(line)
+        if match is None or line.lstrip().startswith("#"):
+            continue
+        value = match["value"].strip()
+        quote = value[:1]
+        if quote in ("'", '"'):
+            while not _closed(value, quote):
+                more = next(lines, None)
+                if more is None:
+                    break
+                value += f"\n{more}"
+            found[match["name"]] = _unquoted(value, quote)
+        else:
+            found[match["name"]] = re.split(r"\s+#", value, maxsplit=1)[0].strip()
+    return found
+
+
+def _closed(value: str, quote: str) -> bool:
+    return _end(value, quote) > 0
+
+
+def _end(value: str, quote: str) -> int:
+    """Where the closing quote stands; -1: nowhere."""
+    at = 1
+    while at < len(value):
+        if value[at] == "\\" and quote == '"':
+            at += 1
+        elif value[at] == quote:
+            return at
+        at += 1
+    return -1
+
+
+def _unquoted(value: str, quote: str) -> str:
+    end = _end(value, quote)
+    inner = value[1:end] if end > 0 else value[1:]
+    if quote == "'":
+        return inner
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), inner, flags=re.DOTALL)

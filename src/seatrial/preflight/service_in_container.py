@@ -1,0 +1,99 @@
+"""A service as a container: on the trial's network by its name, on this host by ports of loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from seatrial import expressions
+from seatrial.errors import CannotTell
+from seatrial.links.containers import Engine, NotRunning, refusal
+from seatrial.links.containers.engines import detail_of
+from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
+from seatrial.preflight.document import Service
+from seatrial.preflight.services import LOOPBACK, View
+from seatrial.preflight.system import OWNER
+from seatrial.spi import Context
+
+
+@dataclass(frozen=True)
+class Contained:
+    """See services.RunningService."""
+
+    ctx: Context
+    engine: Engine
+    container: str
+    outside: View
+    inside: View | None
+
+    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
+        what = f"asking whether {self.container} is healthy"
+        try:
+            done = await self.engine.run("exec", self.container, *argv, timeout=timeout)
+        except TimeoutError:
+            return f"{argv[0]} did not end within {timeout:g} s"
+        if done.ok:
+            return ""
+        if isinstance(refused := refusal(self.engine, what, done), NotRunning):
+            return str(refused)
+        said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+        return f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
+
+    async def ended(self) -> str:
+        status, code = await status_of(self.engine, self.container)
+        return "" if status == "running" else f"did not stay up: its container is {status}, with {code}"
+
+    async def end(self) -> str:
+        # Of one that is just ending the log is whole only when the engine calls it ended.
+        status = "stopping"
+        for _ in range(50):
+            status, _code = await status_of(self.engine, self.container)
+            if status not in ("stopped", "stopping"):
+                break
+            await asyncio.sleep(0.1)
+        text = await log_of(self.engine, self.container)
+        for _ in range(10):
+            if text or status == "running":
+                break
+            # On a busy machine Podman's monitor writes it only when its end is told already.
+            await asyncio.sleep(0.1)
+            text = await log_of(self.engine, self.container)
+        await self.ctx.give_back("container", self.container)
+        return text
+
+
+async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Contained:
+    """Start its container; CannotTell, LeaseTaken say why it does not."""
+    try:
+        if await bring_image(engine, service.image):
+            ctx.log(f"{engine.name} pulled {service.image}")
+    except CannotTell as error:
+        raise CannotTell(f"the service {name} has no image: {error}", evidence=error.evidence) from error
+    system = ctx.system
+    network = await system.network(ctx)  # type: ignore[attr-defined]
+    published = {port: await ctx.lease_port() for port in service.ports}
+    inside = View(address=name, ports=service.ports)
+    outside = View(address=LOOPBACK, ports=published)
+    env = expressions.bind(dict(service.env), {**ctx.names(), "service": inside.names(name)})
+    container = f"{ctx.trial_id}-service-{name}"
+    texts = {key: str(value) for key, value in env.items()}
+    words, environment = environment_words(texts, ctx.state / f"service-{name}.env")
+    argv = [
+        "run", "--detach", "--pull=never", "--name", container, "--hostname", name,
+        *(["--log-driver=k8s-file"] if engine.podman else []),
+        "--network", network, "--network-alias", name,
+        *labelled(ctx.labels()), *words,
+        *(word for port, at in published.items()
+          for word in ("--publish", f"{LOOPBACK}:{at}:{service.ports[port]}")),
+        service.image,
+    ]  # fmt: skip
+
+    async def make() -> None:
+        await engine.make(*argv, what=f"starting the service {name}", env=environment)
+
+    try:
+        await ctx.make("container", container, make, owner=OWNER, detail={**detail_of(engine), "container": container})
+    except BaseException:
+        await ctx.give_back("container", container)
+        raise
+    return Contained(ctx, engine, container, outside, inside)

@@ -1,0 +1,206 @@
+"""A service as a program of this host, where there is no container engine: a folder and ports of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seatrial import expressions
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.links import process
+from seatrial.links.process.procfs import process_start
+from seatrial.links.process.spawned import TAG, announce, spawn
+from seatrial.preflight.document import HostService, Service
+from seatrial.preflight.services import LOOPBACK, View, log_file
+from seatrial.preflight.system import OWNER
+from seatrial.spi import Context, Finished
+
+PREPARE = 120.0
+"""Seconds for each program that runs before the service."""
+
+PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where Debian keeps servers that are not on every user's PATH."""
+
+PACKAGES = {
+    **dict.fromkeys(("initdb", "postgres", "pg_ctl", "pg_isready", "createdb", "psql"), "postgresql"),
+    **dict.fromkeys(("mariadbd", "mysqld", "mysql_install_db"), "mariadb-server"),
+    **dict.fromkeys(("redis-server", "redis-cli"), "redis"),
+    "memcached": "memcached",
+    "rabbitmq-server": "rabbitmq-server",
+    "nginx": "nginx",
+}
+"""Debian's packages of programs that are often services."""
+
+
+@dataclass
+class OnHost:
+    """See services.RunningService."""
+
+    ctx: Context
+    name: str
+    command_of: Programs
+    outside: View
+    file: Path
+    """What it writes."""
+    inside: View | None = None
+    running: asyncio.Task[Finished] | None = field(default=None)
+
+    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
+        try:
+            done = await self.command_of.run(self.ctx, argv, timeout)
+        except TimeoutError:
+            return f"{argv[0]} did not end within {timeout:g} s"
+        said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+        return "" if done.ok else f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
+
+    async def ended(self) -> str:
+        if self.running is None or not self.running.done():
+            return ""
+        return f"did not stay up: {self.command_of.host.command[0]} ended with {self.running.result().exit_code}"
+
+    async def end(self) -> str:
+        if self.running is not None:
+            await self.ctx.give_back("server", f"{self.ctx.trial_id}-{self.name}")
+            self.running.cancel()
+            await asyncio.wait([self.running])
+        await self.ctx.give_back("folder", f"{self.ctx.trial_id}-{self.name}")
+        try:  # only now: what it said last is written when it has ended
+            return self.file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """How the programs of one service are run: from which folders, as whom, with which environment."""
+
+    host: HostService
+    folder: Path
+    env: Mapping[str, str]
+    names: Mapping[str, object]
+    """What expressions see."""
+
+    def argv(self, given: Sequence[str]) -> list[str]:
+        """The words that start a program as the service's user; ToolMissing names its package."""
+        bound = [str(one) for one in expressions.bind(list(given), self.names)]
+        found = shutil.which(bound[0], path=self.env["PATH"])
+        if found is None:
+            package = PACKAGES.get(bound[0])
+            remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
+            raise ToolMissing(
+                f"the program {bound[0]!r} is not there: {remedy} its folder in the service's `host.path`; "
+                f"looked in {self.env['PATH']}"
+            )
+        return [*self._as_user(), found, *bound[1:]]
+
+    def _as_user(self) -> list[str]:
+        if not self.host.user or os.geteuid():
+            return []
+        user = user_of(self.host.user)
+        return ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups", "--"]
+
+    async def run(self, ctx: Context, given: Sequence[str], timeout: float) -> Finished:
+        """Run one of them to its end."""
+        return await spawn(ctx, self.argv(given), cwd=self.folder, env=self.env, timeout=timeout)
+
+
+async def begin(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
+    """Make its folder, prepare it, start it; CannotTell, ToolMissing say what is wrong."""
+    await announce(ctx)  # known before the folder, so that the sweep ends programs before it takes their folder
+    ports = {port: await ctx.lease_port() for port in service.ports}
+    # Not in the trial's own folder: another user has no way into that, and sockets want short paths.
+    folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"
+    view = View(address=LOOPBACK, ports=ports, folder=str(folder))
+    names = {**ctx.names(), "service": view.names(name)}
+    given = expressions.bind({**service.env, **host.env}, names)
+    env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
+    programs = Programs(host, folder, env, names)
+    programs.argv(host.command)  # what is not installed is told before anything is made
+
+    async def make() -> None:
+        folder.mkdir(mode=0o700)
+        if host.user and not os.geteuid():
+            os.chown(folder, user_of(host.user).pw_uid, user_of(host.user).pw_gid)
+
+    standing = OnHost(ctx, name, programs, view, log_file(ctx, name))
+    try:
+        await ctx.make("folder", f"{ctx.trial_id}-{name}", make, owner=OWNER, detail={"path": str(folder)})
+        for argv in host.prepare:
+            await _prepare(ctx, name, programs, argv)
+        await _start(standing)
+    except BaseException:
+        await standing.end()
+        raise
+    return standing
+
+
+async def _prepare(ctx: Context, name: str, programs: Programs, argv: Sequence[str]) -> None:
+    try:
+        done = await programs.run(ctx, argv, PREPARE)
+    except TimeoutError as error:
+        raise CannotTell(f"the service {name} could not be prepared: {error}") from error
+    if not done.ok:
+        text = ctx.masked(done.stdout + done.stderr).strip()
+        last = text.rpartition("\n")[2][:300]
+        told = f"the service {name} could not be prepared: {argv[0]} ended with {done.exit_code}: {last}"
+        raise CannotTell(told, evidence=text[-2000:])
+
+
+async def _start(standing: OnHost) -> None:
+    """Start it, and write down which process it is: the ledger knows by its tag what is not written down yet."""
+    ctx, programs = standing.ctx, standing.command_of
+    name = f"{ctx.trial_id}-{standing.name}"
+    began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    standing.running = asyncio.create_task(
+        process.run(
+            programs.argv(programs.host.command),
+            cwd=programs.folder,
+            env={**programs.env, TAG: f"{ctx.trial_id}-service-{standing.name}"},
+            started=began.set_result,
+            whole=standing.file,
+        )
+    )
+    while not began.done():
+        if standing.running.done():
+            standing.running.result()  # raises why it was not started
+        await asyncio.sleep(0)
+    pid = began.result()
+
+    async def exists() -> None:
+        """It does already."""
+
+    detail = {"pid": pid, "started": process_start(pid, zombie=True)}
+    await ctx.make("server", name, exists, owner=OWNER, detail=detail)
+
+
+def user_of(name: str) -> pwd.struct_passwd:
+    """A user of this host; CannotTell when there is none of that name."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise CannotTell(f"there is no user {name!r} on this host, whom the service's `host.user` names") from None
+
+
+def _path(host: HostService) -> str:
+    """PATH of its programs: the folders that it names, then the user's, then those of servers."""
+    named = [folder for pattern in host.path for folder in _newest(pattern)]
+    usual = [folder for pattern in PLACES for folder in _newest(pattern)]
+    return os.pathsep.join([*named, os.environ.get("PATH", os.defpath), *usual])
+
+
+def _newest(pattern: str) -> list[str]:
+    """The folders that are like a pattern, those of the highest version first."""
+
+    def version(folder: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", folder)]
+
+    path = Path(pattern).expanduser()
+    found = [str(one) for one in Path(path.anchor).glob(str(path.relative_to(path.anchor)))] if path.anchor else []
+    return sorted(found, key=version, reverse=True)

@@ -1,0 +1,91 @@
+"""`stage` and `stages`: what belongs together, at the same time as far as needs and the budget allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from seatrial.errors import StepStopped
+from seatrial.model.result import Outcome, Verdict, worst
+from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.preflight.executors.image_store import Limits, collect, let_go
+from seatrial.preflight.services import end_services
+from seatrial.registry import step
+from seatrial.spi import Context
+from seatrial.steps.parallel import Together
+
+
+@step("stage")
+@dataclass(frozen=True, kw_only=True)
+class StageStep:
+    """Run the checks of a stage; each begins when what it needs has passed and the budget has room for it."""
+
+    steps: tuple[StepPlan, ...]
+    room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The checks by id, to the CPUs and memory that they count for."""
+    fail_fast: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Checks that are skipped, by their ids, each with why."""
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepStopped with the worst verdict of the checks. Outputs: `passed` (how many)."""
+        return _judged(self.steps, await _InRoom(ctx, self).run())
+
+
+@step("stages")
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Run the stages of a pipeline, each when those that it needs have passed."""
+
+    steps: tuple[StepPlan, ...]
+    fail_fast: bool = False
+    images: Limits = field(default_factory=Limits)
+    """What stays of the images that are built."""
+
+    async def run(self, ctx: Context) -> Outputs:
+        """StepStopped with the worst verdict of the stages. Outputs: `passed` (how many)."""
+        used = False
+        try:
+            outcomes = await Together(ctx, self.steps, self.fail_fast).run()
+        finally:
+            await end_services(ctx)
+            used = let_go(ctx)
+        if used:
+            await collect(ctx, self.images)
+        return _judged(self.steps, outcomes)
+
+
+class _InRoom(Together):
+    """A check waits for room before it is said to begin, so that its time and its timeout are its own."""
+
+    def __init__(self, ctx: Context, stage: StageStep) -> None:
+        super().__init__(ctx, stage.steps, stage.fail_fast)
+        self._shares = stage.room
+        self._left_out = stage.left_out
+
+    def _why_not(self, child: StepPlan) -> str:
+        return self._left_out.get(child.id) or super()._why_not(child)
+
+    def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
+        system: Any = self._ctx.system
+        room = getattr(system, "room", None)
+        share = self._shares.get(child.id)
+        taken: AbstractAsyncContextManager[None] = nullcontext() if room is None or share is None else room.take(*share)
+        return taken
+
+
+def _judged(steps: tuple[StepPlan, ...], outcomes: Mapping[int, Outcome]) -> Outputs:
+    bad = [(steps[at], one) for at, one in outcomes.items() if one.verdict is not Verdict.PASSED]
+    if not bad:
+        return {"passed": len(outcomes)}
+    verdict = worst(one.verdict for _, one in bad)
+    first = next(one for _, one in bad if one.verdict is verdict)
+    told = "; ".join(one.error if child.kind == "stage" else f"{child.id}: {one.error}" for child, one in bad)
+    raise StepStopped(
+        told,
+        failed=verdict is Verdict.FAILED,
+        category=first.category,
+        evidence="\n".join(one.evidence for _, one in bad if one.evidence),
+    )

@@ -1,0 +1,62 @@
+"""Which of a deployer's machines are virtual machines of the account, by their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from seatrial.errors import CannotTell
+from seatrial.model.resource import Node
+from seatrial.providers.cloudstack.naming import tags_in
+from seatrial.providers.cloudstack.removal import GONE
+from seatrial.providers.cloudstack.settings import Settings
+
+
+def recognised(nodes: Sequence[Node], machines: Sequence[Mapping[str, Any]], settings: Settings) -> list[Node]:
+    """The nodes in their order, those that are machines of the account with the machine's identifier; CannotTell when
+    an address belongs to several."""
+    by_address: dict[str, list[Mapping[str, Any]]] = {}
+    for machine in machines:
+        if machine.get("state") not in GONE and _allowed(machine, settings):
+            for address in set(_addresses(machine)):
+                by_address.setdefault(address, []).append(machine)
+    return [_known(node, by_address) for node in nodes]
+
+
+def _known(node: Node, by_address: Mapping[str, Sequence[Mapping[str, Any]]]) -> Node:
+    found = next((by_address[one] for one in _of_node(node) if one in by_address), ())
+    if len(found) > 1:
+        names = ", ".join(sorted(str(one.get("name")) for one in found))
+        raise CannotTell(f"the address of {node.name} belongs to several virtual machines ({names}): private addresses "
+                         "may be there once in each network; narrow them down by `adopt` or `adopt_tag` of "
+                         "[providers.cloudstack]")  # fmt: skip
+    if not found:
+        return node
+    machine = found[0]
+    detail = {**node.detail, "id": str(machine["id"]), "machine": str(machine.get("name"))}
+    return replace(node, adopted=True, detail=detail)
+
+
+def _of_node(node: Node) -> Iterable[str]:
+    return dict.fromkeys(str(one) for one in (node.address, node.ssh.get("host")) if one)
+
+
+def _addresses(machine: Mapping[str, Any]) -> Iterable[str]:
+    for card in machine.get("nic") or ():
+        yield from (str(card[key]) for key in ("ipaddress", "ip6address") if card.get(key))
+        yield from (str(one["ipaddress"]) for one in card.get("secondaryip") or () if one.get("ipaddress"))
+    if machine.get("publicip"):
+        yield str(machine["publicip"])
+
+
+def _allowed(machine: Mapping[str, Any], settings: Settings) -> bool:
+    names = (str(machine.get("name") or ""), str(machine.get("displayname") or ""))
+    if not any(fnmatchcase(name, settings.adopt) for name in names):
+        return False
+    if not settings.adopt_tag:
+        return True
+    key, equals, value = settings.adopt_tag.partition("=")
+    tags = tags_in(machine)
+    return key in tags and (not equals or tags[key] == value)

@@ -1,0 +1,236 @@
+"""Making one container: its folder, its volumes, one call of the engine, and waiting for its init."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell
+from seatrial.links.containers import Engine, NotRunning, refusal
+from seatrial.model.resource import Node, NodeSpec
+from seatrial.providers.containers import guest
+from seatrial.providers.containers.removal import log_of, tail_of
+from seatrial.providers.containers.settings import IMAGE, Settings, Size, size_of
+from seatrial.providers.containers.trial_resources import Ground
+from seatrial.spi import Context
+
+FIRST_PORT = 20001
+SSH_PORT = 22
+LOOPBACK = "127.0.0.1"
+UP = 30.0
+"""Seconds in which a container's init is through with its start."""
+
+IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that is said of one container before it is made."""
+
+    name: str
+    container: str
+    folder: Path
+    address: str
+    ports: Mapping[str, int]
+    published: Mapping[str, int]
+    """Ports of 127.0.0.1 by name, those of the node and `ssh`."""
+    volumes: Mapping[str, str]
+    """The folder of each volume, by its name."""
+    labels: Mapping[str, str]
+    identity: Mapping[str, str]
+    size: Size
+    ssh: bool
+    """Whether it is given what an SSH server needs."""
+
+
+async def make(
+    spec: NodeSpec, ctx: Context, settings: Settings, ground: Ground, detail: Mapping[str, Any], place: int
+) -> Node:
+    """A container that is up, and lets us in."""
+    engine, ours = ground.engine, settings.command != IMAGE
+    size = size_of(spec.parameters, settings)
+    ssh = settings.ssh == "yes" or (settings.ssh == "auto" and ours)
+    ports, published = await _ports(spec, ctx, settings, ground, ssh=ssh)
+    plan = Plan(
+        name=spec.name,
+        container=str(detail["container"]),
+        folder=Path(str(detail["folder"])),
+        address=f"{ground.subnet.rpartition('.')[0]}.{place}",
+        ports=ports,
+        published=published,
+        volumes=dict(zip(detail["volumes"], size.volumes, strict=True)),
+        labels={**ctx.labels(), "seatrial.node": spec.name},
+        identity={name: value for name, value in ctx.environment().items() if name in IDENTITY},
+        size=size,
+        ssh=ssh,
+    )
+    public = _furnish(plan, settings, ground)
+    for name in plan.volumes:
+        await engine.make("volume", "create", *_labelled(plan.labels), name, what=f"making a volume of {spec.name}")
+    await _run(engine, settings, [*_place(plan, ground), *_started(plan, settings)], plan)
+    folder = guest.FOLDER
+    if ours:
+        await _through(engine, plan)
+    elif not await _has_folder(engine, plan):
+        ctx.log(f"{spec.name} has no folder of ours: the image has no program mkdir that its root may use", "warning")
+        folder = ""
+    has_ssh = ssh and (not ours or (plan.folder / "said" / guest.SSHD_SAYS).exists())
+    if settings.ssh == "yes" and not has_ssh:
+        raise CannotTell(
+            f"providers.containers.ssh is `yes`, and {settings.image} has no SSH server that starts "
+            "(/usr/sbin/sshd); set it to `auto` or `no`, or take an image with openssh-server",
+            evidence=tail_of(await log_of(engine, plan.container), 4000),
+        )
+    host, port = (plan.address, SSH_PORT) if ground.reachable else (LOOPBACK, published.get("ssh", 0))
+    known = {"host": host, "port": port, "user": settings.user, "key": str(ground.key), "known_host": public}
+    return Node(
+        name=spec.name,
+        address=plan.address if ground.reachable else LOOPBACK,
+        ports=ports if ground.reachable else {name: published[name] for name in ports},
+        ssh=known if has_ssh else {},
+        folder=folder,
+        detail={**detail, "published": {name: number for name, number in published.items() if name in ports}},
+    )
+
+
+async def _ports(
+    spec: NodeSpec, ctx: Context, settings: Settings, ground: Ground, *, ssh: bool
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The node's ports, and under which of 127.0.0.1 this host has them too."""
+    wanted = dict(sorted(spec.ports.items()))
+    if ground.reachable:
+        free = (number for number in itertools.count(FIRST_PORT) if number not in wanted.values())
+        ports = {name: port or next(free) for name, port in wanted.items()}
+        if settings.publish != "yes":
+            return ports, {}
+        return ports, {name: await ctx.lease_port() for name in ports}
+    if settings.publish == "no":
+        raise CannotTell(
+            "this host does not reach the containers' own addresses (the engine does not run as root), so their ports "
+            'have to be published: take `publish = "no"` out of [providers.containers], or run as root'
+        )
+    published = {name: await ctx.lease_port() for name in (*wanted, *(["ssh"] if ssh else []))}
+    # The others reach it by its name, under the same numbers as this host.
+    return {name: port or published[name] for name, port in wanted.items()}, published
+
+
+def _furnish(plan: Plan, settings: Settings, ground: Ground) -> str:
+    """Write the node's folder; the host key by which its SSH server is known."""
+    private, public = _host_key() if plan.ssh else (b"", "")
+    guest.furnish(
+        plan.folder,
+        host_key=private,
+        authorized=ground.key.with_suffix(".pub").read_bytes(),
+        environment=plan.identity,
+        port=SSH_PORT,
+        user=settings.user,
+        ssh=plan.ssh,
+    )
+    return public
+
+
+def _place(plan: Plan, ground: Ground) -> list[str]:
+    """The words for the engine's `run` that say where a container is, what it is called, and how large it is."""
+    inner = {**plan.ports, "ssh": SSH_PORT}
+    published = [f"{LOOPBACK}:{number}:{inner[name]}" for name, number in plan.published.items()]
+    return [
+        "--name", plan.container,
+        "--hostname", plan.name,
+        "--network", ground.network, "--network-alias", plan.name, "--ip", plan.address,
+        # Docker keeps it by itself, and newer clients refuse the word with older daemons.
+        *(["--mac-address", mac_of(plan.container)] if ground.engine.podman else []),
+        *_labelled(plan.labels),
+        *(word for name, value in plan.identity.items() for word in ("--env", f"{name}={value}")),
+        *(word for one in published for word in ("--publish", one)),
+        *(word for name, path in plan.volumes.items() for word in ("--volume", f"{name}:{path}")),
+        "--volume", f"{plan.folder}:{guest.INSIDE}:z",
+        *(["--memory", f"{plan.size.memory_mib}m"] if plan.size.memory_mib else []),
+        *(["--cpus", f"{plan.size.cpus:g}"] if plan.size.cpus else []),
+    ]  # fmt: skip
+
+
+def _started(plan: Plan, settings: Settings) -> list[str]:
+    """The image, what its container runs first, and as whom."""
+    if settings.command != IMAGE:
+        argv = ["--user", "0", *settings.options, "--entrypoint", "/bin/sh", settings.image]
+        return [*argv, f"{guest.INSIDE}/init", *settings.command]
+    keys = guest.for_image(plan.folder, settings.user) if plan.ssh else {}
+    mounts = [word for source, target in keys.items() for word in ("--volume", f"{source}:{target}:ro,z")]
+    return [*mounts, *settings.options, settings.image]
+
+
+async def _run(engine: Engine, settings: Settings, words: Sequence[str], plan: Plan) -> None:
+    # Podman may be told to keep logs where they cannot be read back; both never bring the image now: it was here.
+    own = ["--pull=never", "--log-driver=k8s-file"] if engine.podman else []
+    try:
+        there = replace(engine, folder=str(plan.folder))
+        await there.make("run", "--detach", *own, *words, what=f"making the container {plan.name}")
+    except CannotTell as error:
+        if settings.command != IMAGE and re.search(r"/bin/sh\W.*(no such file|not found)", str(error), re.IGNORECASE):
+            raise CannotTell(
+                f'{settings.image} has no /bin/sh, which the init of ours needs: set `command = "{IMAGE}"` in '
+                "[providers.containers], and what the image itself starts is run; or take another image",
+                evidence=error.evidence,
+            ) from error
+        raise
+
+
+def mac_of(container: str) -> str:
+    """The same at every start: else the others would look for it under its old one until they forget that."""
+    digest = hashlib.blake2b(container.encode(), digest_size=5).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest))
+
+
+def _labelled(labels: Mapping[str, str]) -> Sequence[str]:
+    return [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+
+
+async def _through(engine: Engine, plan: Plan) -> None:
+    """Wait until the init says that it is up; CannotTell with its log when the container ended instead."""
+    clock = asyncio.get_running_loop().time
+    until, look_at = clock() + UP, clock() + 0.5
+    while not (plan.folder / "said" / guest.READY).exists():
+        if clock() >= look_at:
+            look_at = clock() + 0.5
+            await _still_up(engine, plan)
+            if clock() > until:
+                log = await log_of(engine, plan.container)
+                raise CannotTell(
+                    f"the init of {plan.name} was not through within {UP:g} s", evidence=tail_of(log, 4000)
+                )
+        await asyncio.sleep(0.01)
+
+
+async def _still_up(engine: Engine, plan: Plan) -> None:
+    form = "{{.State.Status}} with {{.State.ExitCode}}"
+    what = f"looking at {plan.name}"
+    status = (await engine.call("container", "inspect", "--format", form, plan.container, what=what)).strip()
+    if not status.startswith("running"):
+        log = await log_of(engine, plan.container)
+        said = tail_of(log.strip(), 300) or "nothing"
+        why = f"the container {plan.name} did not come up: it is {status}; it said: {said}"
+        raise CannotTell(why, evidence=tail_of(log, 4000))
+
+
+async def _has_folder(engine: Engine, plan: Plan) -> bool:
+    """Make the node's folder in a container that runs what its image says."""
+    argv = ["exec", "--user", "0", plan.container, "mkdir", "-p", "-m", "1777", guest.FOLDER]
+    what = f"making {guest.FOLDER} on {plan.name}"
+    done = await engine.attempt(*argv, what=what)
+    if not done.ok and isinstance(refused := refusal(engine, what, done), NotRunning):
+        await _still_up(engine, plan)
+        raise refused
+    return done.ok
+
+
+def _host_key() -> tuple[bytes, str]:
+    import asyncssh
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    return key.export_private_key(), key.export_public_key().decode().strip()

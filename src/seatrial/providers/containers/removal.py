@@ -1,0 +1,99 @@
+"""Giving back what was made in an engine, by the record of it alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from seatrial.errors import CannotTell
+from seatrial.links.containers import Engine, NoSuchThing, clients_gone, refusal
+from seatrial.links.containers.engines import again, find
+from seatrial.model.resource import Resource
+
+LOG_LINES = "4000"
+"""Podman takes 4 s to find the last 15,000, and longer the more they are."""
+
+HIDING: dict[str, Callable[[str], str]] = {}
+"""What hides a trial's secrets, by its id. Another process than the trial's does not know them, so it keeps no log."""
+
+
+async def give_back(resource: Resource) -> None:
+    """Take away a node with its volumes, a volume, or a network; CannotTell says why it could not be."""
+    detail = resource.detail
+    engine = again(detail) if detail.get("engine") else await find()
+    if resource.kind == "network":
+        await _network(engine, str(detail["network"]), resource.trial)
+        HIDING.pop(resource.trial, None)
+    elif resource.kind == "volume":
+        await _gone(engine, "volume", "rm", "--force", str(detail["volume"]))
+    else:
+        await _node(engine, resource)
+
+
+async def _node(engine: Engine, resource: Resource) -> None:
+    container = str(resource.detail["container"])
+    volumes = [str(one) for one in resource.detail.get("volumes") or ()]  # type: ignore[attr-defined]
+    await clients_gone(engine, [container, *volumes])
+    if resource.detail.get("logs") and (hide := HIDING.get(resource.trial)) is not None:
+        await _keep_log(engine, container, Path(str(resource.detail["logs"])), hide)
+    await _gone(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
+    for volume in volumes:
+        await _gone(engine, "volume", "rm", "--force", volume)
+    folder = Path(str(resource.detail.get("folder") or "/nonexistent"))
+    # Only a folder that is a node's of ours is removed.
+    if (folder / "init").is_file():
+        shutil.rmtree(folder)
+
+
+async def _network(engine: Engine, name: str, trial: str) -> None:
+    """Take it away; containers of the trial that nobody recorded are only taken off it, for the provider's own list
+    shows them, and whoever asked for that says so."""
+    await clients_gone(engine, [name])
+    try:
+        await _gone(engine, "network", "rm", name)
+    except CannotTell:
+        wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
+        what = f"listing what is on the network {name}"
+        strays = await engine.names("ps", "--all", "--quiet", *wanted, what=what) if trial else []
+        if not strays:
+            raise
+        for one in strays:
+            await _gone(engine, "network", "disconnect", "--force", name, one)
+        await _gone(engine, "network", "rm", name)
+
+
+async def _gone(engine: Engine, *argv: str) -> None:
+    what = f"giving back {argv[-1]}"
+    done = await engine.attempt(*argv, what=what)
+    if not done.ok:
+        refused = refusal(engine, what, done)
+        if not isinstance(refused, NoSuchThing):
+            raise refused
+
+
+async def _keep_log(engine: Engine, container: str, folder: Path, hide: Callable[[str], str]) -> None:
+    """Into the artifacts, before it goes with its container."""
+    text = await log_of(engine, container)
+    with suppress(OSError):  # a disk that is full must not keep the container from being given back
+        if text:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "console.log").write_text(hide(text), errors="backslashreplace")
+
+
+async def log_of(engine: Engine, container: str) -> str:
+    """All that a container wrote; nothing when there is no such container."""
+    try:
+        done = await engine.attempt("logs", "--tail", LOG_LINES, container, what="reading its log", timeout=20)
+    except CannotTell as error:
+        return f"no log: {error}"
+    if not done.ok:
+        refused = refusal(engine, "reading its log", done)
+        return "" if isinstance(refused, NoSuchThing) else f"no log: {refused}"
+    return done.stdout + done.stderr
+
+
+def tail_of(text: str, most: int) -> str:
+    """The last lines, of this many characters at most: half a secret would not be known as one."""
+    return text if len(text) <= most else text[-most:].partition("\n")[2] or f"(one line of {len(text)} characters)"

@@ -1,0 +1,167 @@
+"""Making one machine: its disks, its seed, its place on the network; and waiting until it lets us in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, NodeFailed
+from seatrial.links.libvirt import Hypervisor
+from seatrial.model.cluster import PowerState
+from seatrial.model.resource import Node
+from seatrial.providers.libvirt import console, machine, network, seed, volumes, xml
+from seatrial.providers.libvirt.link import MachineLink
+from seatrial.providers.libvirt.settings import MIB, Settings, Size
+from seatrial.providers.libvirt.trial_resources import Ground
+
+FOLDER = "/var/lib/seatrial"
+"""A machine's folder for what is under test."""
+
+LOOK_AGAIN = 0.05
+ASK_EVERY = 1.0
+"""Seconds between two looks at the power and the console of a machine that boots."""
+
+BACK = 60.0
+"""Seconds in which a machine that was brought back from a snapshot answers."""
+
+STUBBORN = 30.0
+"""Seconds that a machine may refuse us after it first did: a server can be up before our key is in its place."""
+
+
+def host_key() -> tuple[str, str]:
+    """A key pair for a machine's SSH server, made by us so that we know whom we talk to."""
+    import asyncssh
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    return key.export_private_key().decode(), key.export_public_key().decode().strip()
+
+
+def identity(
+    detail: Mapping[str, object], ground: Ground, settings: Settings, address: str, keys: tuple[str, str]
+) -> seed.Identity:
+    """Who the machine is."""
+    return seed.Identity(
+        instance=str(detail["domain"]),
+        hostname=str(detail["node"]),
+        user=settings.user,
+        authorized=ground.key.with_suffix(".pub").read_text().strip(),
+        host_key=keys[0],
+        host_public=keys[1],
+        address=address,
+        prefix=24,
+        gateway=f"{ground.subnet.rpartition('.')[0]}.1",
+        mac=str(detail["mac"]),
+        folder=FOLDER,
+        routed=settings.network == "nat",
+    )
+
+
+def build(
+    connection: Any,
+    who: seed.Identity,
+    detail: Mapping[str, object],
+    ground: Ground,
+    settings: Settings,
+    size: Size,
+    labels: Mapping[str, str],
+) -> None:
+    """Make its files and switch it on. Blocks."""
+    pool = volumes.pool_of(connection, settings)
+    files, name = str(detail["files"]), str(detail["domain"])
+    volumes.room(pool, settings.room_mb * MIB, f"the machine {name}")
+    root = volumes.create(
+        pool,
+        xml.volume(
+            f"{files}root",
+            max(size.root, ground.media.image_size),
+            "qcow2",
+            backing=ground.media.image,
+            backing_format=ground.media.image_format,
+        ),
+    )
+    disks = [xml.Disk(path=root, backing=ground.media.image, backing_format=ground.media.image_format)]
+    for number, data in enumerate(size.data, 1):
+        disks.append(xml.Disk(path=volumes.create(pool, xml.volume(f"{files}data{number}", data, "qcow2"))))
+    told = volumes.write(connection, pool, f"{files}seed", seed.iso(seed.files(who)))
+    disks.append(xml.Disk(path=told, format="raw", read_only=True))
+    serial = volumes.create(pool, xml.volume(f"{files}console", 0, "raw"))
+    network.introduce(connection, ground.network, who.hostname, who.mac, who.address)
+    definition = xml.Machine(
+        name=name,
+        kvm=ground.how.kvm,
+        memory_mib=size.memory_mib,
+        vcpus=size.vcpus,
+        disks=disks,
+        network=ground.network,
+        mac=who.mac,
+        console=serial,
+        kernel=ground.media.kernel,
+        initrd=ground.media.initrd,
+        cmdline=settings.cmdline,
+        labels=labels,
+    )
+    machine.define(connection, xml.domain(definition, settings))
+
+
+async def until_let_in(
+    hypervisor: Hypervisor, node: Node, link: MachineLink, read: Any, settings: Settings, deadline: float
+) -> None:
+    """Return when the machine has booted, let us in and has its folder. CannotTell says at which stage it stopped;
+    NodeFailed at once when the machine has broken down."""
+    clock = asyncio.get_running_loop().time
+    end, refused, asked = clock() + deadline, 0.0, clock()
+    name, direct = str(node.detail["domain"]), bool(settings.kernel)
+    own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'
+
+    async def broken(why: str, kind: type[CannotTell] = CannotTell) -> CannotTell:
+        text = await read(node)
+        return kind(f"the machine {node.name} did not come up: {why}", evidence=console.tail(text))
+
+    while True:
+        try:
+            done = await link.sudo(["sh", "-c", own, settings.user], timeout=max(1.0, min(90.0, end - clock())))
+        except LinkRefused as error:
+            refused = refused or clock()
+            if clock() - refused > STUBBORN:
+                raise await broken(str(error)) from error
+            await asyncio.sleep(0.5)
+        except NodeFailed as error:
+            raise await broken(str(error), type(error)) from error
+        except (LinkDown, LinkLost, TimeoutError):
+            await asyncio.sleep(LOOK_AGAIN)
+            if clock() < asked + ASK_EVERY:  # the guest needs this host's time more than we do
+                continue
+        else:
+            if not done.ok:
+                raise await broken(f"{FOLDER} cannot be made on it: {done.stderr.strip()}")
+            return
+        asked = clock()
+        try:
+            power, reason = await hypervisor.call("asking for its power", lambda c: machine.sound(c, name))
+        except NodeFailed as error:
+            raise await broken(str(error), type(error)) from error
+        if power is PowerState.STOPPED:
+            raise await broken(f"it went off while it booted: {reason}")
+        text = await read(node)
+        if said := console.broken(text, direct=direct):
+            raise await broken(said)
+        if clock() > end:
+            raise await broken(f"{console.stage(text, direct=direct)} ({deadline:.4g} s)")
+
+
+async def set_clock(link: MachineLink) -> None:
+    """Have a machine that was brought back know what time it is now; CannotTell when it does not let us in soon."""
+    end = asyncio.get_running_loop().time() + BACK
+    while True:
+        try:
+            done = await link.sudo(["date", "-u", "-s", f"@{time.time():.0f}"], timeout=BACK)
+        except (LinkDown, LinkLost, TimeoutError) as error:
+            if asyncio.get_running_loop().time() > end:
+                raise CannotTell(f"{link} was brought back, and its clock could not be set: {error}") from error
+            await asyncio.sleep(LOOK_AGAIN)
+        else:
+            if not done.ok:
+                raise CannotTell(f"{link} was brought back, and its clock could not be set: {done.stderr.strip()}")
+            return

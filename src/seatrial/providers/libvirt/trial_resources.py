@@ -1,0 +1,130 @@
+"""What the machines of one trial stand on: images that QEMU can read, the network, the keys. Made once per trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell, LeaseTaken
+from seatrial.links.libvirt import Hypervisor
+from seatrial.links.project import project_folder
+from seatrial.providers.libvirt import copies, names, network, volumes
+from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
+from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
+from seatrial.providers.libvirt.probing import Acceleration, acceleration
+from seatrial.providers.libvirt.settings import Settings, cache_folder, uri_of
+from seatrial.spi import Context, Readiness
+
+TRIES = 5
+"""Subnets that are tried when others turn out to be in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Found and made."""
+
+    media: Media
+    how: Acceleration
+    subnet: str
+    network: str
+    key: Path
+    """Our private key; the public one is beside it."""
+
+
+async def prepare(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Ground:
+    """Look at the images first, then at the machine, then make the network. CannotTell says what is wrong."""
+    named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
+    mark_used(uri_of(settings))
+    media, pruned = await brought(hypervisor, settings, named)
+    if pruned:
+        ctx.log(
+            f"copies of images that nobody used for {copies.UNUSED / copies.DAY:g} days are gone: {', '.join(pruned)}"
+        )
+    how = await acceleration(hypervisor, settings, media)
+    ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
+    subnet = await _network(ctx, hypervisor, settings)
+    return Ground(
+        media=media,
+        how=how,
+        subnet=subnet,
+        network=names.network_of(ctx.trial_id),
+        key=_key(ctx.state),
+    )
+
+
+def image_told(settings: Settings, answer: Readiness) -> Readiness:
+    """What a try of this machine told, and whether the image that the project names can be used."""
+    if not settings.image:
+        return replace(answer, tried=f"{answer.tried}; no image is named", remedy=answer.remedy or NAME_ONE)
+    try:
+        looked_at(settings, project_folder())
+    except CannotTell as error:
+        return Readiness(False, f"{answer.tried}; {error}", answer.remedy or "make backends")
+    return answer
+
+
+async def _network(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> str:
+    name, pool_name = names.network_of(ctx.trial_id), volumes.pool_name(settings)
+    detail = {**shared_detail(ctx.run_id, ctx.trial_id, hypervisor.uri, pool_name), **names.told(ctx.labels())}
+    labels = {**ctx.labels(), "seatrial.pool": pool_name}
+
+    def note(connection: Any) -> None:
+        file = names.File(ctx.run_id, ctx.trial_id, names.TRIAL, LABELS)
+        volumes.write(connection, volumes.pool_of(connection, settings), str(file), json.dumps(labels).encode())
+
+    async def make() -> str:
+        await hypervisor.call("noting the trial's labels", note)
+        bridge = await ctx.lease("bridge", names.bridges(ctx.trial_id))
+        refused: LeaseTaken | None = None
+        tried: set[str] = set()
+        for _ in range(TRIES):
+            taken = await hypervisor.call("asking which networks there are", network.taken)
+            free = (one for one in names.subnets(ctx.trial_id, taken) if one not in tried)
+            subnet = await ctx.lease("subnet", free)
+            tried.add(subnet)
+            try:
+                await hypervisor.call("making the network", _creation(name, bridge, subnet, labels, settings))
+            except LeaseTaken as error:
+                refused = error
+                continue
+            return subnet
+        raise refused or CannotTell("no subnet was tried")
+
+    return await ctx.make("network", name, make, owner=OWNER, detail=detail)
+
+
+def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], settings: Settings) -> Any:
+    nat = settings.network == "nat"
+    return lambda connection: network.create(connection, name, bridge, subnet, labels, nat=nat)
+
+
+def _key(state: Path) -> Path:
+    """The trial's own key, made when it is missing."""
+    path = state / "libvirt" / "id_ed25519"
+    if not path.exists():
+        import asyncssh
+
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
+        path.with_suffix(".pub").write_bytes(key.export_public_key())
+        path.touch(mode=0o600)
+        path.write_bytes(key.export_private_key())
+    return path
+
+
+def mark_used(uri: str) -> None:
+    """Remember that something may be there: from now on a list that cannot be read is an error."""
+    _mark(uri).touch()
+
+
+def was_used(uri: str) -> bool:
+    """Whether something of this user's was ever made there, as far as this host remembers."""
+    return _mark(uri).exists()
+
+
+def _mark(uri: str) -> Path:
+    return cache_folder() / f"used-{hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()}"

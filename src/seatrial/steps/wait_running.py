@@ -1,0 +1,71 @@
+"""Waiting until the whole is running, and what to show when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from seatrial.errors import CannotTell
+from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
+from seatrial.spi import Context
+from seatrial.steps.power import none_failed
+from seatrial.steps.wait_until import NotYet, wait_until
+
+LOG_LINES = 20
+"""Lines of each node's log that are shown."""
+
+NOT_SEEN_TO_RUN = (PowerState.UNKNOWN, PowerState.STOPPED)
+"""Nodes in these states may have broken down: their provider is asked."""
+
+PATIENCE = 5.0
+"""Seconds for all logs together: they are shown where there are any, and never waited for."""
+
+
+async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
+    """The status once it is `running`; Overrun or CannotTell at the deadline, with the last status of each node."""
+    last: ClusterStatus | None = None
+
+    async def look() -> ClusterStatus:
+        nonlocal last
+        last = status = await ctx.system.status(ctx)
+        state = SAME_STATE.get(status.state, status.state)
+        if state == "running":
+            return status
+        if suspects := {name for name, health in status.nodes.items() if health.power in NOT_SEEN_TO_RUN}:
+            await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
+        if not state:
+            raise CannotTell(status.why or "the system could not tell its state")
+        raise NotYet(f"the state is {state}" + (f" ({status.why})" if status.why else ""))
+
+    async def evidence() -> str:
+        shown = [_line(name, health) for name, health in last.nodes.items()] if last else []
+        return "\n".join([*shown, *await logs(ctx)])
+
+    return await wait_until(ctx, look, deadline=deadline, what="the state running", evidence=evidence)
+
+
+def _line(name: str, health: NodeHealth) -> str:
+    parts = [f"{part} {one.measured}" + (f" ({one.why})" if one.why else "") for part, one in health.parts.items()]
+    return f"{name}: {', '.join([health.power + (f' ({health.why})' if health.why else ''), *parts])}"
+
+
+async def logs(ctx: Context) -> list[str]:
+    """The end of each node's service log, as lines."""
+    told: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for name, text in (await service_logs(ctx)).items():
+                if text.strip():
+                    told += [f"--- log of {name}", *text.rstrip().splitlines()[-LOG_LINES:]]
+    except Exception as error:  # noqa: BLE001 - the failure that is being reported counts, not that a log is missing
+        told.append(f"--- no more logs: {str(error) or type(error).__name__}")
+    return told
+
+
+async def service_logs(ctx: Context) -> Mapping[str, str]:
+    """Node to what its service wrote last: the system's own `evidence`; nothing where it keeps none."""
+    evidence = getattr(ctx.system, "evidence", None)
+    if evidence is None:
+        return {}
+    found: Mapping[str, str] = await evidence(ctx)
+    return found

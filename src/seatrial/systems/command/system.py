@@ -1,0 +1,359 @@
+"""Any deployer's command line: a command per verb, nodes from its inventory, JSON from its status and health."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, NotSupported, SeatrialError
+from seatrial.links import inventory
+from seatrial.model.cluster import (
+    OK,
+    ClusterStatus,
+    Measured,
+    NodeHealth,
+    PowerState,
+    Reading,
+    cluster_status,
+    service_of,
+)
+from seatrial.model.resource import Node, Resource
+from seatrial.model.values import Argv
+from seatrial.registry import system
+from seatrial.spi import Adopts, Context, Powers
+from seatrial.systems.command import status_parsing, verbs
+from seatrial.systems.command.settings import CommandSettings
+from seatrial.systems.concurrency import map_concurrently
+from seatrial.systems.records import Declared
+from seatrial.systems.templates import Roots, fill, node_root
+
+LOOK_SECONDS = 30.0
+"""How long `status`, `health` and the inventory's command may take where nothing is said."""
+
+LINK_SECONDS = 5.0
+
+KIND = "deployment"
+
+_DEADLINE = {"init": "deploy", "deploy": "deploy", "start": "start", "stop": "stop", "destroy": "destroy",
+             "start_node": "start", "stop_node": "stop", "crash_node": "stop", "restart_node": "restart"}  # fmt: skip
+_NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
+              Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
+
+
+@system("command")
+class Command(Declared):
+    """A deployer driven by its own command line."""
+
+    Settings: ClassVar[type[Any]] = CommandSettings
+    places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider is asked which of the inventory's machines it knows; over these it has its powers."""
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
+    """First words of templates in the settings that this system fills in itself."""
+
+    def __init__(self, settings: CommandSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, _roots)
+        self._settings = settings
+        self._folder = folder
+        self._nodes: Sequence[Node] = ()
+        self._calls = 0
+        self.deadlines = {_DEADLINE[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in _DEADLINE}
+
+    @classmethod
+    def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
+        """What the deployer can do to a node, by the verbs that are declared."""
+        whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
+        return frozenset(power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power))
+
+    @classmethod
+    def node_names(cls, settings: CommandSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names in the settings; empty: only the inventory knows them, after deploy."""
+        return settings.nodes
+
+    async def init(self, ctx: Context) -> None:
+        """Run `init`; nothing to do where the deployer has none."""
+        if self._settings.init:
+            await self._run(ctx, "init")
+        self._stage = "initialized"
+
+    async def deploy(self, ctx: Context) -> None:
+        """Run `deploy`; from before it until `destroy` the deployment is in the ledger."""
+        destroy = self._call(ctx, "destroy", later=True)
+        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        detail: dict[str, object] = {
+            "argv": list(destroy.argv),
+            "cwd": destroy.cwd,
+            "env": {**ours, **destroy.env},
+            "timeout": destroy.timeout,
+            "accept": list(destroy.accept),
+            "log": str(ctx.folder / "destroy.log"),
+        }
+        self._stage = "deployed"
+        await ctx.make(
+            KIND,
+            ctx.deployment_id,
+            lambda: self._run(ctx, "deploy"),
+            owner="system:command",
+            detail=detail,
+            outlives_host=True,
+        )
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The nodes of the inventory, read again after each verb, where the provider knows them as machines of its own;
+        CannotTell when it is empty or cannot be read."""
+        if self._stage != "deployed" or self._settings.inventory is None:
+            return ()
+        if not self._nodes:
+            found, provider = await self._inventory(ctx), ctx.provider
+            self._nodes = await provider.adopt(found) if isinstance(provider, Adopts) else found
+        return self._nodes
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """What the deployer's `health` says of these nodes, and their links, which we try ourselves."""
+        return await self._measured(ctx, nodes, await self._json(ctx, "status") if self._settings.status else {})
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state that the deployer tells, in our words; worked out from the nodes where it has no `status`."""
+        if self._stage != "deployed":
+            why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
+                self._stage, "it was neither initialised nor deployed"
+            )
+            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+        nodes, settings = await self.nodes(ctx), self._settings
+        told_status = await self._json(ctx, "status") if settings.status else {}
+        health = {**await self._measured(ctx, nodes, told_status), **self._absent(ctx, nodes)}
+        if not settings.status:
+            return cluster_status(health)
+        state = status_parsing.word(
+            status_parsing.at(told_status, settings.status_json.state, "status"), settings.states
+        )
+        service = service_of(health) if settings.health else status_parsing.service_by_state(state)
+        return ClusterStatus(state=state, nodes=health, service=service, why=f"the deployer says {state}")
+
+    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
+        """Run the deployer's own verb for one node; False where it has none."""
+        verb = _NODE_VERB.get(what, "")
+        if not verb or not getattr(self._settings, verb):
+            return False
+        await self._run(ctx, verb, node)
+        return True
+
+    async def power_all(self, ctx: Context, what: Powers) -> bool:
+        """Stop or start the whole by the deployer's own verb; False where it has none."""
+        verb = {Powers.STOP: "stop", Powers.START: "start"}.get(what, "")
+        if not verb or not getattr(self._settings, verb):
+            return False
+        await self._run(ctx, verb)
+        return True
+
+    async def destroy(self, ctx: Context) -> None:
+        """Run `destroy` and take the deployment off the ledger."""
+        log = ctx.folder / "destroy.log"
+        try:
+            if self._stage == "deployed":
+                await ctx.give_back(KIND, ctx.deployment_id)
+            else:
+                await self._run(ctx, "destroy")
+        finally:
+            if log.is_file():
+                ctx.output("destroy", log.read_text(encoding="utf-8", errors="replace"))
+        self._nodes = ()
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it ends badly."""
+        detail: Mapping[str, Any] = resource.detail
+        environment = dict(os.environ)
+        env = {name: verbs.from_environment(value, environment) for name, value in detail["env"].items()}
+        call = verbs.Call(
+            verb="destroy",
+            argv=tuple(verbs.from_environment(one, environment) for one in detail["argv"]),
+            cwd=detail["cwd"],
+            env={**environment, **env},
+            timeout=float(detail["timeout"]),
+            accept=tuple(detail["accept"]),
+        )
+        log = Path(detail["log"])
+        try:
+            said = await verbs.run(call)
+        except SeatrialError as error:
+            _keep(log, error.evidence)
+            raise
+        _keep(log, said.stdout + said.stderr)
+
+    # The deployer's command line
+
+    def _call(self, ctx: Context, verb: str, node: Node | None = None, *, later: bool = False) -> verbs.Call:
+        """A verb, ready to run; `later`: for the ledger, secrets stay templates, the environment is only its own."""
+        settings = self._settings
+        command: Argv = getattr(settings, verb)
+        if not command:
+            raise NotSupported(f"the deployer has no command for {verb!r}; name one in the system's settings")
+        roots = _roots(node) if node else {}
+
+        def filled(text: str) -> str:
+            if not later:
+                return str(fill(ctx, text, roots))
+            hidden, marks = verbs.held_back(text)
+            bound = str(fill(ctx, hidden, roots))
+            for mark, template in marks.items():
+                bound = bound.replace(mark, template)
+            return bound
+
+        program, *rest = (filled(one) for one in verbs.argv_of(command))
+        flagged = settings.parameters_as_flags
+        if verb in (flagged if flagged is not None else ("init",) if settings.init else ("deploy",)):
+            rest += verbs.flags_of(ctx.suite.parameters)
+        env = {name: filled(value) for name, value in settings.env.items()}
+        return verbs.Call(
+            verb=verb,
+            argv=(self._program(program), *rest),
+            cwd=self._cwd(ctx),
+            env=env if later else {**ctx.environment(), **env},
+            timeout=self._timeout(ctx, verb),
+            accept=settings.exit_codes.get(verb, (0,)),
+        )
+
+    def _program(self, program: str) -> str:
+        """A program with a path is looked for beside the document first."""
+        beside = self._folder / program
+        return str(beside) if "/" in program and beside.is_file() else program
+
+    def _cwd(self, ctx: Context) -> str:
+        if not self._settings.cwd:
+            return str(ctx.deploy_dir)
+        return str((self._folder / fill(ctx, self._settings.cwd, {})).resolve())
+
+    def _timeout(self, ctx: Context, verb: str) -> float:
+        if verb in self._settings.timeouts:
+            return self._settings.timeouts[verb]
+        return ctx.deadline(_DEADLINE[verb]) if verb in _DEADLINE else LOOK_SECONDS
+
+    async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> verbs.Said:
+        """Run a verb; its process is in the ledger while it runs. What it leaves running is the product."""
+        self._nodes = ()
+        return await self._called(ctx, self._call(ctx, verb, node))
+
+    async def _called(self, ctx: Context, call: verbs.Call) -> verbs.Said:
+        self._calls += 1
+        name = f"{ctx.trial_id}-{call.verb}-{self._calls}"
+        call = verbs.Call(
+            verb=call.verb,
+            argv=call.argv,
+            cwd=call.cwd,
+            env={**call.env, "SEATRIAL_PYTHON": sys.executable},
+            timeout=call.timeout,
+            accept=call.accept,
+        )
+
+        async def known(pid: int) -> None:
+            async def exists() -> None:
+                """It waits to be let already."""
+
+            detail = {"pid": pid, "started": verbs.started_at(pid)}
+            await ctx.make("process", name, exists, owner="engine:process", detail=detail)
+
+        try:
+            said = await verbs.run(call, known)
+        except SeatrialError as error:
+            ctx.output(call.verb, error.evidence)
+            raise
+        finally:
+            await ctx.give_back("process", name)
+        ctx.output(call.verb, said.stdout + said.stderr)
+        return said
+
+    async def _json(self, ctx: Context, verb: str) -> Mapping[str, Any]:
+        said = await self._called(ctx, self._call(ctx, verb))
+        try:
+            found = json.loads(said.stdout)
+        except ValueError as error:
+            raise CannotTell(f"{verb} printed no JSON: {error}", evidence=said.stdout[-verbs.TAIL :]) from None
+        if not isinstance(found, dict):
+            raise CannotTell(f"{verb} printed {type(found).__name__}, not an object", evidence=said.stdout[:500])
+        return found
+
+    # What it tells
+
+    async def _inventory(self, ctx: Context) -> Sequence[Node]:
+        settings = self._settings.inventory
+        assert settings is not None
+        cwd = Path(self._cwd(ctx))
+        if settings.command:
+            argv = tuple(fill(ctx, one, {}) for one in verbs.argv_of(settings.command))
+            env, program = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}, self._program(argv[0])
+            call = verbs.Call(verb="inventory", argv=(program, *argv[1:]), cwd=str(cwd), env=env, timeout=LOOK_SECONDS)
+            text, source, folder = (await self._called(ctx, call)).stdout, " ".join(argv), cwd
+        else:
+            path = cwd / fill(ctx, settings.file, {})
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise CannotTell(f"the inventory cannot be read: {error}") from error
+            source, folder = str(path), path.parent
+        return inventory.read(text, source, folder, settings.format)
+
+    def _absent(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
+        """The nodes that were asked for and that the inventory does not have."""
+        there = {node.name for node in nodes}
+        absent = [name for name in self._settings.nodes if name not in there]
+        size = str(ctx.suite.parameters.get("cluster_size", ""))
+        if self._settings.inventory is not None and not self._settings.nodes and size.isdigit():
+            absent = [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
+        reading = Reading(Measured.NOT_OK, "it was asked for, and is not in the inventory")
+        parts = {"ssh": reading, "service": reading}
+        return {name: NodeHealth(power=PowerState.UNKNOWN, parts=parts, why=reading.why) for name in absent}
+
+    async def _measured(self, ctx: Context, nodes: Sequence[Node], status: Mapping[str, Any]) -> dict[str, NodeHealth]:
+        settings, where = self._settings, self._settings.status_json
+        health = await self._json(ctx, "health") if settings.health else None
+        powers = status_parsing.powers(
+            status_parsing.at(status, where.nodes, "status", absent={}), where.node_state, settings.states
+        )
+
+        async def one(node: Node) -> NodeHealth:
+            parts = {}
+            if health is not None:
+                parts = status_parsing.parts(health.get(node.name), node.name, settings.service_part, settings.states)
+            return await self._health_of(ctx, node, parts, powers.get(node.name, ""))
+
+        found = await map_concurrently(one, nodes)
+        return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
+
+    async def _health_of(self, ctx: Context, node: Node, parts: dict[str, Reading], said: str) -> NodeHealth:
+        by = "the deployer"
+        if node.adopted:
+            by, said = f"the provider {ctx.suite.provider}", (await ctx.provider.state(node)).value
+        power = PowerState(said) if said in tuple(PowerState) else PowerState.RUNNING
+        if power in (PowerState.STOPPED, PowerState.PAUSED):
+            off = Reading(Measured.NOT_OK, f"{by} says that it is {power}")
+            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
+        if "ssh" not in parts and node.ssh:
+            parts["ssh"] = await self._link_of(ctx, node)
+            if parts["ssh"].measured is Measured.NOT_OK and (node.adopted or not said):
+                power = PowerState.UNREACHABLE
+        return NodeHealth(power=power, parts=parts)
+
+    async def _link_of(self, ctx: Context, node: Node) -> Reading:
+        try:
+            done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
+        except (LinkDown, LinkLost, TimeoutError) as error:
+            return Reading(Measured.NOT_OK, str(error) or f"no answer within {LINK_SECONDS:g} s")
+        except (SeatrialError, OSError) as error:
+            return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
+        return (
+            OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
+        )
+
+
+def _roots(node: Node) -> Roots:
+    return {"node": node_root(node)}
+
+
+def _keep(log: Path, text: str) -> None:
+    if text and log.parent.is_dir():
+        log.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,298 @@
+"""One service per node of the provider, its health and the rule for the whole declared in the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Overrun, SeatrialError, UsageError, nearest
+from seatrial.model.cluster import (
+    OK,
+    ClusterStatus,
+    Measured,
+    NodeHealth,
+    PowerState,
+    Reading,
+    cluster_status,
+)
+from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.model.values import Argv
+from seatrial.registry import system
+from seatrial.spi import Context, Powers, Services
+from seatrial.systems.concurrency import map_concurrently
+from seatrial.systems.probes import look
+from seatrial.systems.processes import link_service
+from seatrial.systems.processes.files import place
+from seatrial.systems.processes.roles import holders
+from seatrial.systems.processes.settings import Elsewhere, ProcessSettings, ServiceSettings
+from seatrial.systems.records import Declared
+from seatrial.systems.states import able, named
+from seatrial.systems.templates import ROOTS, Roots, fill, node_root
+
+SERVICE = "service"
+"""The name of the one service on each node."""
+
+LINK_SECONDS = 5.0
+"""How long a node's link may take to run `true`."""
+
+SIZE = "cluster_size"
+IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
+"""What every process of a trial has in its environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What one instance hands over to another."""
+
+    stage: str
+    names: tuple[str, ...]
+    peers: str
+    nodes: Mapping[str, Node]
+    services: Mapping[str, Service]
+
+
+@system("processes")
+class Processes(Declared):
+    """A service on every node."""
+
+    Settings: ClassVar[type[Any]] = ProcessSettings
+    places_nodes: ClassVar[bool] = True
+    template_names: ClassVar[tuple[str, ...]] = ROOTS
+    """First words of templates in the settings that this system fills in itself."""
+    expression_names: ClassVar[tuple[str, ...]] = (
+        "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
+    )  # fmt: skip
+    """What the expressions in the settings see besides the usual."""
+
+    def __init__(self, settings: ProcessSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, self._roots)
+        self._settings = settings
+        self._folder = folder
+        self._nodes: dict[str, Node] = {}
+        self._services: dict[str, Service] = {}
+        """By node, as it was started first: who goes on with its cluster must not start another."""
+        self._names: tuple[str, ...] = ()
+        self._peers = ""
+
+    @classmethod
+    def powers(cls, settings: ProcessSettings) -> frozenset[Powers]:
+        """None: the nodes are the provider's."""
+        return frozenset()
+
+    @classmethod
+    def node_names(cls, settings: ProcessSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names in the settings, else `n11`, `n12`, … by `parameters.cluster_size`, else three."""
+        if isinstance(settings.nodes, tuple):
+            return settings.nodes
+        size = settings.nodes if settings.nodes is not None else parameters.get(SIZE, 3)
+        if isinstance(size, bool) or not str(size).isdigit() or int(size) < 1:
+            raise UsageError(f"{SIZE} is {size!r}; allowed is a whole number from 1")
+        return tuple(f"n{11 + number}" for number in range(int(size)))
+
+    async def init(self, ctx: Context) -> None:
+        """Nothing is needed before deploy; from now on the state is `initialized`."""
+        self._stage = "initialized"
+
+    async def deploy(self, ctx: Context) -> None:
+        """Make all nodes at the same time, then start all services at the same time."""
+        self._names = self.node_names(self._settings, ctx.suite.parameters)
+        self._stage = "deployed"
+        parameters = dict(ctx.suite.parameters)
+
+        async def create(name: str) -> None:
+            spec = NodeSpec(name=name, ports=dict(self._settings.ports), parameters=parameters)
+            self._nodes[name] = await ctx.create_node(spec)
+
+        await map_concurrently(create, [name for name in self._names if name not in self._nodes])
+        nodes = await self.nodes(ctx)
+        template = self._settings.peer
+        self._peers = ",".join(fill(ctx, template, self._roots(node)) for node in nodes) if template else ""
+        await map_concurrently(lambda node: self._start(ctx, node), nodes)
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The nodes that stand now, in the order of their names in the settings."""
+        return [self._nodes[name] for name in self._names if name in self._nodes]
+
+    async def ensure_running(self, ctx: Context, node: Node) -> None:
+        """Start the service after a boot where the provider does not do so itself."""
+        if not isinstance(ctx.provider, Services):
+            await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Power, link (`ssh`) and service of these nodes, all at the same time."""
+        found = await map_concurrently(lambda node: self._health_of(ctx, node), nodes)
+        return {node.name: health for node, health in zip(nodes, found, strict=True)}
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state of the whole by the declared rule, over every node that was asked for."""
+        if self._stage != "deployed":
+            why = {
+                "initialized": "nothing is deployed yet",
+                "destroyed": "it was destroyed",
+                "": "it was neither initialised nor deployed",
+            }[self._stage]
+            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+        health: dict[str, NodeHealth] = dict(await self.health(ctx, await self.nodes(ctx)))
+        absent = Reading(Measured.NOT_OK, "the node was never made")
+        for name in self._names:
+            if name not in health:
+                parts = {"ssh": absent, "service": absent}
+                health[name] = NodeHealth(power=PowerState.UNKNOWN, parts=parts, why=absent.why)
+        holds = await able(ctx, self._settings.rule, health)
+        status = cluster_status(health, rule=lambda _healthy, _total: holds)
+        return await named(ctx, self._settings.states, status)
+
+    @classmethod
+    def filled_anew(cls, settings: ProcessSettings) -> object:
+        """All but what the services are started with: that stays as it was for whoever goes on with them."""
+        settled = ("service", "peer", "ports", "nodes")
+        return {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settled}
+
+    def hand_over(self) -> object:
+        """Its nodes, their services and peers."""
+        return _Memory(self._stage, self._names, self._peers, dict(self._nodes), dict(self._services))
+
+    async def take_over(self, ctx: Context, memory: object) -> None:
+        """Go on with another's nodes. Which records it wrote is not taken over: a snapshot has none."""
+        if not isinstance(memory, _Memory):
+            raise CannotTell(f"{type(memory).__name__} was not handed over by the system processes")
+        self._stage, self._names, self._peers = memory.stage, memory.names, memory.peers
+        self._nodes, self._services = dict(memory.nodes), dict(memory.services)
+
+    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
+        """Never: the provider has the power."""
+        return False
+
+    async def role(self, ctx: Context, word: str) -> Sequence[Node]:
+        """The nodes that have a role now; CannotTell when nobody has it, UsageError when there is no such role."""
+        settings = self._settings
+        roles = dict(settings.roles) | ({"leader": settings.leader} if settings.leader else {})
+        if word not in roles:
+            known = [*self._nodes, *roles, "*", "any", "random:N"]
+            raise UsageError(f"no node or role {word!r}: {nearest(word, known)}")
+        role, nodes = roles[word], await self.nodes(ctx)
+
+        async def ask() -> Sequence[Node] | None:
+            return await holders(ctx, role, nodes, self._roots, single=word == "leader") or None
+
+        try:
+            return await ctx.poll(ask, deadline=role.wait, what=f"a node to be {word}")
+        except Overrun as error:
+            raise CannotTell(f"no node is {word} now: nobody was for {role.wait:g} s") from error
+
+    async def service_log(self, ctx: Context, node: Node) -> str:
+        """The last lines of what a node's service wrote; why there are none when they cannot be had."""
+        try:
+            if isinstance(ctx.provider, Services):
+                return await ctx.provider.service_log(node, SERVICE)
+            return await link_service.tail(ctx, node, self._services.get(node.name) or self._service(ctx, node))
+        except (SeatrialError, OSError) as error:
+            return f"no log: {error}"
+
+    async def evidence(self, ctx: Context) -> Mapping[str, str]:
+        """The last lines of each node's service."""
+        nodes = await self.nodes(ctx)
+        logs = await map_concurrently(lambda node: self.service_log(ctx, node), nodes)
+        return {node.name: text for node, text in zip(nodes, logs, strict=True)}
+
+    async def destroy(self, ctx: Context) -> None:
+        """Nothing stands from now on: the engine gives the nodes back, and what runs on them goes with them."""
+        self._nodes.clear()
+        self._services.clear()
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """Nothing is made but nodes, and these are the provider's."""
+        raise CannotTell(f"the system processes makes no {resource.kind}: {resource.name}")
+
+    # One node
+
+    def _roots(self, node: Node) -> Roots:
+        cluster = {"peers": self._peers, "size": len(self._names), "names": ",".join(self._names)}
+        return {"node": node_root(node), "cluster": cluster}
+
+    def _service(self, ctx: Context, node: Node) -> Service:
+        settings, program, roots = self._settings.service, self._program(ctx), self._roots(node)
+        command: Argv = fill(ctx, program.command, roots)
+        argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
+        identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
+        return Service(
+            name=SERVICE,
+            argv=(*argv, *_flags(settings.parameter_flags, ctx.suite.parameters)),
+            env={**identity, **{name: str(value) for name, value in fill(ctx, dict(program.env), roots).items()}},
+            folder=fill(ctx, settings.folder, roots),
+            stop_signal=settings.stop_signal,
+            stop_timeout=settings.stop_timeout,
+        )
+
+    def _program(self, ctx: Context) -> ServiceSettings | Elsewhere:
+        """What is started there: another program may do where the nodes do not see the files of this machine."""
+        service = self._settings.service
+        if service.elsewhere is None or getattr(ctx.provider, "shares_files", False):
+            return service
+        return service.elsewhere
+
+    async def _start(self, ctx: Context, node: Node) -> None:
+        program, roots = self._program(ctx), self._roots(node)
+        if program.needs or program.files or not isinstance(ctx.provider, Services):
+            await link_service.answers(ctx, node, ctx.deadline("start"))
+        if program.needs:
+            await link_service.require(ctx, node, fill(ctx, program.needs, roots))
+        if program.files:
+            await place(ctx, node, fill(ctx, dict(program.files), roots), self._folder)
+        service = self._services[node.name] = self._service(ctx, node)
+        if isinstance(ctx.provider, Services):
+            await ctx.provider.install_service(node, service)
+            await ctx.provider.start_service(node, service.name)
+        else:
+            await link_service.start(ctx, node, service)
+
+    async def _health_of(self, ctx: Context, node: Node) -> NodeHealth:
+        try:
+            power = await ctx.provider.state(node)
+        except (SeatrialError, OSError) as error:
+            why = f"the provider cannot tell its power state: {error}"
+            return NodeHealth(power=PowerState.UNKNOWN, parts={"service": Reading(Measured.UNKNOWN, why)}, why=why)
+        if power in (PowerState.STOPPED, PowerState.PAUSED):
+            off = Reading(Measured.NOT_OK, f"the node is {power}")
+            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
+        looks = [lambda: self._link_of(ctx, node), lambda: self._service_of(ctx, node)]
+        ssh, service = await map_concurrently(lambda look: look(), looks)
+        return NodeHealth(power=power, parts={"ssh": ssh, "service": service})
+
+    async def _link_of(self, ctx: Context, node: Node) -> Reading:
+        try:
+            done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
+        except (LinkDown, LinkLost) as error:
+            return Reading(Measured.NOT_OK, str(error))
+        except TimeoutError:
+            return Reading(Measured.NOT_OK, f"no answer within {LINK_SECONDS:g} s")
+        except (LinkRefused, SeatrialError, OSError) as error:
+            return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
+        return (
+            OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
+        )
+
+    async def _service_of(self, ctx: Context, node: Node) -> Reading:
+        settings, roots = self._settings, self._roots(node)
+        probes = [settings.health] if settings.proof is None else [settings.health, settings.proof]
+        says, *proved = await map_concurrently(lambda probe: look(ctx, probe, node, roots), probes)
+        if says.ok and proved and not proved[0].ok:
+            return Reading(proved[0].measured, f"it says that it is healthy, but: {proved[0].why}")
+        return says
+
+    # The whole
+
+
+def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:
+    """The parameters that the suite has, as flags; a list becomes words joined by commas."""
+    argv: list[str] = []
+    for name, flag in flags.items():
+        value = parameters.get(name)
+        if value in (None, "", [], ()):
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        argv += [flag, text]
+    return argv

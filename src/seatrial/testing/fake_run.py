@@ -1,0 +1,199 @@
+"""Suites run on the fakes, with all that they said kept; and a context for one step or check alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seatrial.engine.cleanup import Owners, sweep, sweep_found
+from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.ids import new_run_id, trial_id
+from seatrial.engine.journal import Journal
+from seatrial.engine.leases import Leases
+from seatrial.engine.ledger import Ledger
+from seatrial.engine.runner import Runner
+from seatrial.engine.scheduler import SuiteScheduler
+from seatrial.engine.trial import Run, Trial
+from seatrial.errors import LeftBehind
+from seatrial.model.event import Event
+from seatrial.model.scenario import Budget, Plan, Suite
+from seatrial.registry import Registry
+from seatrial.spi import Provider, Reporter
+from seatrial.testing.builders import flow
+from seatrial.testing.fakes import FakeProvider, FakeSystem, World
+
+
+class _Expressions:
+    """The expressions of documents, imported when a test uses one."""
+
+    def bind(self, value: Any, names: Mapping[str, object]) -> Any:
+        from seatrial.expressions import bind
+
+        return bind(value, names)
+
+    def evaluate(self, expression: str, names: Mapping[str, object]) -> object:
+        from seatrial.expressions import evaluate
+
+        return evaluate(expression, names)
+
+    def bind_fields(self, factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
+        from seatrial.loading.fields import bind_fields
+
+        return bind_fields(factory, fields, bind)
+
+
+def fake_registry() -> Registry:
+    """A registry that knows the fake provider and the fake system besides the built-ins."""
+    registry = Registry()
+    registry.add(FakeProvider)
+    registry.add(FakeSystem)
+    return registry
+
+
+class FakeRun:
+    """One run of some suites; `sail` it, then read `events`, `world` and `ledger`.
+
+    Everything is in `folder`. `providers` are settings by the provider's name, as a project has them; the world is put
+    into those of the fake provider. Words for `Run` (`keep`, `secrets`, `variables`, …) go into `run`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *suites: Suite,
+        budget: Budget | None = None,
+        fail_fast: bool = False,
+        reporters: Sequence[Reporter] = (),
+        providers: Mapping[str, Mapping[str, Any]] | None = None,
+        registry: Registry | None = None,
+        run_id: str = "",
+        world: World | None = None,
+        leases: Leases | None = None,
+        **run: Any,
+    ) -> None:
+        self.folder = folder
+        self.world = World() if world is None else world
+        self.run_id = run_id or new_run_id()
+        self.events: list[Event] = []
+        self.ledger = Ledger(folder / "none", self.run_id)
+        self.flotilla: SuiteScheduler | None = None
+        given = dict(providers or {})
+        given["fake"] = {**given.get("fake", {}), "world": self.world}
+        self._providers = given
+        self._suites = [_with_settings(suite, given.get(suite.provider, {})) for suite in suites]
+        self._budget = budget or Budget(parallel=max(len(suites), 1))
+        self._fail_fast = fail_fast
+        self._reporters = [*reporters, _Keeping(self.events)]
+        self._registry = registry or fake_registry()
+        self._leases = leases or Leases(folder / "leases")
+        self._more = run
+
+    async def run(self) -> list[Event]:
+        """Run all suites to their end; the events, also when it is cancelled or raises."""
+        async with self.open() as run:
+            plan = Plan(suites=tuple(self._suites), budget=self._budget)
+            self.flotilla = SuiteScheduler(run, plan, fail_fast=self._fail_fast)
+            await self.flotilla.run()
+        return self.events
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Run]:
+        """A run of its own: journal, ledger and leases; closed at the end."""
+        self.run_folder.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger.open(self.folder / "ledger", self.run_id)
+        journal = Journal(self.run_folder / "events.jsonl", self.run_id, self._reporters)
+        run = Run(
+            id=self.run_id,
+            folder=self.run_folder,
+            project=self.folder,
+            journal=journal,
+            ledger=self.ledger,
+            leases=self._leases,
+            owners=Owners(self._registry, self._providers, self._leases),
+            registry=self._registry,
+            expressions=_Expressions(),
+            **self._more,
+        )
+        try:
+            yield run
+        finally:
+            journal.close()
+            self.ledger.close(self.run_folder / "ledger.jsonl")
+
+    @asynccontextmanager
+    async def trial(self) -> AsyncIterator[TrialContext]:
+        """The context of the first suite, none of whose steps are run; what is made in it is given back at the end."""
+        async with self.open() as run:
+            suite = self._suites[0]
+            trial = Trial(run, suite, trial_id(run.id, suite.test_id))
+            try:
+                yield TrialContext(trial, Runner(trial), "1")
+            finally:
+                await asyncio.shield(_given_back(trial))
+
+    def owner(self, provider: str) -> Provider:
+        """A provider made from its settings alone, as the sweep and `clean` make it."""
+        return Owners(self._registry, self._providers, self._leases).provider(provider)
+
+    @property
+    def run_folder(self) -> Path:
+        """The report folder."""
+        return self.folder / "runs" / self.run_id
+
+    def of(self, kind: str, **data: object) -> list[Event]:
+        """The events of a kind whose data say this."""
+        return [
+            event
+            for event in self.events
+            if event.kind == kind and all(event.data.get(key) == value for key, value in data.items())
+        ]
+
+    def verdict(self, name: str = "flow") -> str:
+        """The verdict of the suite of this name; empty when it was skipped or never ended."""
+        trial = next(event.trial for event in self.of("suite_planned", name=name))
+        return next((str(event.data["verdict"]) for event in self.of("suite_finished") if event.trial == trial), "")
+
+    def told(self) -> list[str]:
+        """The events of steps and suites in short, for reading their order: `step_started 1`, `suite_finished`."""
+        parts = ("suite_", "step_", "cleanup_")
+        told = [event for event in self.events if event.kind.startswith(parts) and event.kind != "suite_planned"]
+        return [f"{event.kind} {event.data.get('step', '')}".strip() for event in told]
+
+
+async def _given_back(trial: Trial) -> None:
+    run = trial.run
+    await close_links(trial)
+    swept = await sweep(run.ledger, run.ledger.out(trial.id), run.owners, say=trial.emit)
+    swept.add(await sweep_found(run.id, [trial.id], {trial.suite.provider: trial.provider}, say=trial.emit))
+    if swept.left:
+        raise LeftBehind("\n".join(f"{resource}: {error}" for resource, error in swept.left))
+
+
+class _Keeping:
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+
+    def on(self, event: Event) -> None:
+        self._events.append(event)
+
+    def close(self) -> None:
+        pass
+
+
+def _with_settings(suite: Suite, settings: Mapping[str, Any]) -> Suite:
+    return replace(suite, provider_settings={**settings, **suite.provider_settings})
+
+
+@asynccontextmanager
+async def context(folder: Path, suite: Suite | None = None, **rehearsal: Any) -> AsyncIterator[TrialContext]:
+    """All that a step or check is given, for testing it alone; what it made is given back at the end.
+
+    `suite` is by default one of the fake system on the fake provider; other words are those of `FakeRun`. Raises
+    LeftBehind when something could not be given back.
+    """
+    async with FakeRun(folder, suite or flow(), **rehearsal).trial() as ctx:
+        yield ctx

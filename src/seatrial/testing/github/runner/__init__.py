@@ -1,7 +1,0 @@
-"""A runner for the GitHub server for tests: it really executes the jobs of workflows on this host."""
-
-from seatrial.testing.github.runner.calls import ActionCall, ActionFailed, ActionFunction
-from seatrial.testing.github.runner.running import WorkflowRunner
-from seatrial.testing.github.runner.settings import Grace
-
-__all__ = ["ActionCall", "ActionFailed", "ActionFunction", "Grace", "WorkflowRunner"]
