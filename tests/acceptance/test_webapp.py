@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.harness import ContractFixture, Document, only
-from tests.conftest import required
+from tests.backends.fixtures import required
 
 HARNESS = Path(__file__).parents[2] / "examples" / "webapp" / "harness"
 sys.path.insert(0, str(HARNESS))

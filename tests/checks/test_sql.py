@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.backends.fixtures import required
 from tests.backends.session import missing
 from tests.checks.fakes import FakeContext, look, verdict
-from tests.conftest import required
 from tests.links.test_tcp import closed_port
 
 from seatrial.checks.sql import Sql

@@ -27,7 +27,7 @@ FILES = {
     "compact": "preflight-compact.txt",
     "junit": "preflight-junit.xml",
     "annotations": "preflight-annotations.txt",
-    "github": "preflight-summary.md",
+    "preflight_github": "preflight-summary.md",
 }
 
 SPECIFICATION = """\

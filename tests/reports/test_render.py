@@ -14,7 +14,7 @@ from seatrial.reports.document import Document
 from seatrial.reports.render import render
 
 OF_SCENARIOS = ["annotations", "console", "ctrf", "github", "html", "json", "junit", "live", "markdown"]
-OF_PIPELINES = ["compact", "preflight", "preflight_json", "preflight_live", "preflight_watch"]
+OF_PIPELINES = ["compact", "preflight", "preflight_github", "preflight_json", "preflight_live", "preflight_watch"]
 NAMES = sorted([*OF_SCENARIOS, *OF_PIPELINES])
 
 

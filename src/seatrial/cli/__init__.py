@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "demo": ("running", "deploy a three-node service here, break it, watch it recover"),
-    "run": ("running", "run scenario documents"),
+    "demo": ("run", "deploy a three-node service here, break it, watch it recover"),
+    "run": ("run", "run scenario documents"),
     "preflight": ("preflight", "say whether a deploy would succeed: run the checks of a pipeline"),
-    "list": ("planning", "list the suites that documents hold"),
-    "check": ("planning", "check documents and show the plan; starts nothing"),
-    "clean": ("aftermath", "give back what dead runs left behind"),
-    "report": ("aftermath", "write reports of a run that was: HTML, JUnit, CTRF, …"),
-    "inspect": ("aftermath", "show what a run saw, and what failed why"),
-    "mcp": ("serving", "let agents list, check, run, watch and read results (MCP)"),
+    "list": ("plan", "list the suites that documents hold"),
+    "check": ("plan", "check documents and show the plan; starts nothing"),
+    "clean": ("results", "give back what dead runs left behind"),
+    "report": ("results", "write reports of a run that was: HTML, JUnit, CTRF, …"),
+    "inspect": ("results", "show what a run saw, and what failed why"),
+    "mcp": ("mcp", "let agents list, check, run, watch and read results (MCP)"),
     "doctor": ("setup", "say what can work on this machine, and what brings the rest"),
     "init": ("setup", "begin a project: settings, a first scenario, its schema"),
     "schema": ("setup", "print the JSON Schema of scenario documents"),

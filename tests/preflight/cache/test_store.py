@@ -82,7 +82,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from typing import BinaryIO
-from seatrial.pipeline.cache import store as module
+from seatrial.preflight.cache import store as module
 
 left = int(sys.argv[3])
 def killing(self, *arguments, audit=sys.addaudithook):

@@ -8,7 +8,7 @@ from pathlib import Path
 import seatrial_stand_ins.github as public
 from seatrial_stand_ins.github import plants
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "testing-github.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "testing-github.md").read_text("utf-8")
 
 
 def test_the_example_on_the_page_runs() -> None:

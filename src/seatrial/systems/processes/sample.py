@@ -17,7 +17,7 @@ _ARGUMENTS = (
     *("--data", "${{ node.folder }}/data"),
 )
 _THERE = "${{ node.folder }}/python"
-_HERE = Path(__file__).parents[1] / "sample"
+_HERE = Path(__file__).parents[2] / "sample"
 _MODULES = ("__init__", "http", "replication", "service", "store")
 
 SAMPLE: Mapping[str, object] = {
