@@ -11,11 +11,12 @@ import pytest
 from seatrial.errors import CannotTell, NodeFailed
 from seatrial.links.libvirt import Hypervisor
 from seatrial.model.resource import NodeSpec
-from seatrial.providers.libvirt import Libvirt, building, machine, probes, probing, volumes
-from seatrial.providers.libvirt.ground import Ground
+from seatrial.providers.libvirt import Libvirt, machine, probes, probing, volumes
+from seatrial.providers.libvirt import creation as building
 from seatrial.providers.libvirt.media import Media
 from seatrial.providers.libvirt.probing import Acceleration, acceleration, give_up_kvm
 from seatrial.providers.libvirt.settings import settings_of
+from seatrial.providers.libvirt.trial_resources import Ground
 from seatrial.testing import context, flow
 
 MEDIA = Media("/pool/image", "/pool/kernel", "/pool/initrd", "qcow2", 2**30)

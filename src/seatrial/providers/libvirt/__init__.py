@@ -28,8 +28,8 @@ from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
 
 if TYPE_CHECKING:
-    from seatrial.providers.libvirt.trial_resources import Ground
     from seatrial.providers.libvirt.link import MachineLink
+    from seatrial.providers.libvirt.trial_resources import Ground
 
 FIRST_PORT = 20001
 FIRST_ADDRESS, LAST_ADDRESS = 11, 199
@@ -194,8 +194,8 @@ class Libvirt:
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
         """Whether a guest on a network of its own boots here: one does, and both are given back."""
-        from seatrial.providers.libvirt.trial_resources import image_told
         from seatrial.providers.libvirt.probing import readiness
+        from seatrial.providers.libvirt.trial_resources import image_told
 
         checked = settings_of(settings)
         return image_told(checked, await readiness(checked, uri_of(checked)))

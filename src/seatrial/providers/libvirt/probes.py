@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.links.libvirt import library
+from seatrial.links.paths import project_folder
 from seatrial.links.process.procfs import process_start
-from seatrial.links.project import project_folder
 from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 from seatrial.links.libvirt import Forbidden, Hypervisor
-from seatrial.links.project import project_folder
+from seatrial.links.paths import project_folder
 from seatrial.providers.libvirt import copies, names, network, probes
 from seatrial.providers.libvirt.boots import run_boot_sector, why_no_user_space
 from seatrial.providers.libvirt.media import Media, brought, looked_at

@@ -11,7 +11,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
-from seatrial.links.project import project_folder
+from seatrial.links.paths import project_folder
 from seatrial.providers.libvirt import copies, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
