@@ -79,7 +79,7 @@ def test_a_kernel_that_does_not_reach_user_space_means_emulation_and_the_reason_
         {"cpu": "host-model"},
         {"cmdline": "console=ttyS0"},
     ],
-    ids=str,
+    ids=["kernel", "image", "qemu", "daemon", "machine", "cpu", "cmdline"],
 )
 def test_what_decides_is_in_the_key(other, booted):
     ask()
