@@ -1,0 +1,54 @@
+"""A link: the way into a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A command that ended by itself."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Exit code 0."""
+        return self.exit_code == 0
+
+
+@runtime_checkable
+class Link(Protocol):
+    """A way into a node. Methods raise LinkDown (no answer), LinkRefused (key, identity), LinkLost (broke off)."""
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long."""
+
+    async def put(self, local: Path, remote: str) -> None:
+        """Copy a file to the node."""
+
+    async def get(self, remote: str, local: Path) -> None:
+        """Copy a file from the node; FileNotFoundError when it is not there."""
+
+    async def close(self) -> None:
+        """Let go of the connection; it is made again when it is needed."""
+
+
+@runtime_checkable
+class Breakable(Protocol):
+    """A link that can be broken off at once, when it is known that the node's power is gone."""
+
+    def abort(self) -> None:
+        """Break it off now: whoever uses it gets LinkLost; it is made again when it is needed."""
