@@ -19,7 +19,7 @@ from seatrial_stand_ins.github import GitHubServer
 from seatrial_stand_ins.github.runner import WorkflowRunner
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGE = (CHECKOUT / "docs" / "github-actions.md").read_text()
+PAGE = (CHECKOUT / "docs" / "guides" / "github-actions.md").read_text()
 ACTION = read_action((CHECKOUT / "action.yml").read_text(), "action.yml")
 SUITES = """\
 test_suites:

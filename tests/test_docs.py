@@ -11,7 +11,7 @@ from seatrial.registry import Registry
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((CHECKOUT / "examples" / "plugins").glob("*.py"))
-PLUGINS = CHECKOUT / "docs" / "plugins.md"
+PLUGINS = CHECKOUT / "docs" / "guides" / "plugins.md"
 PLACE = re.compile(r"(<!-- example: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -30,7 +30,7 @@ def written(page: str) -> str:
 
     def shown(place: re.Match[str]) -> str:
         names = [(file.relative_to(CHECKOUT), file.read_text()) for file in files.get(place[2], [])]
-        texts = [f"[{name}](../{name})\n\n```python\n{text}```\n" for name, text in names]
+        texts = [f"[{name}](../../{name})\n\n```python\n{text}```\n" for name, text in names]
         return place[1] + "\n".join(texts) + place[3]
 
     return PLACE.sub(shown, page)
@@ -46,9 +46,9 @@ def test_there_is_an_example_of_a_step_a_check_a_provider_and_a_reporter() -> No
     assert set(examples()) >= {"step", "check", "provider", "reporter"}
 
 
-@pytest.mark.parametrize("page", ["plugins.md", "python.md", "testing-github.md"])
+@pytest.mark.parametrize("page", ["plugins.md", "python.md", "test-against-github.md"])
 def test_every_piece_of_python_on_a_page_is_python(page: str) -> None:
-    blocks = BLOCK.findall((CHECKOUT / "docs" / page).read_text())
+    blocks = BLOCK.findall((CHECKOUT / "docs" / "guides" / page).read_text())
     assert blocks
     for block in blocks:
         compile(block, page, "exec")
@@ -64,7 +64,7 @@ def test_the_python_on_the_page_runs_and_says_what_it_says(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (block,) = BLOCK.findall((CHECKOUT / "docs" / "python.md").read_text())
+    (block,) = BLOCK.findall((CHECKOUT / "docs" / "guides" / "python.md").read_text())
     exec(compile(block, "python.md", "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "local-workflow-failover 5"

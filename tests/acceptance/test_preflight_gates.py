@@ -92,7 +92,7 @@ def test_the_hook_is_one_that_pre_commit_takes() -> None:
     assert made["pass_filenames"] is False, "the pipeline says which files count"
     assert made["always_run"] is True
     assert shlex.split(made["entry"])[:2] == COMMAND.split()
-    page = (CHECKOUT / "docs" / "preflight.md").read_text()
+    page = (CHECKOUT / "docs" / "guides" / "preflight.md").read_text()
     assert "id: seatrial-preflight" in page
 
 

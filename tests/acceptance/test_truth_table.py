@@ -1,6 +1,6 @@
 """The truth table: for a clean system and for every planted fault, the verdict and the category are right.
 
-`docs/truth-table.md` is generated from ROWS: `WRITE_DOCS=1 pytest tests/acceptance/test_truth_table.py -k page`.
+`docs/concepts/truth-table.md` is made from ROWS: `WRITE_DOCS=1 pytest tests/acceptance/test_truth_table.py -k page`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tests.acceptance.harness import ContractFixture, Document, only, suite, validate
 
-PAGE = Path(__file__).parents[2] / "docs" / "truth-table.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "truth-table.md"
 
 QUICK = {"retry": {"timeout": "15s"}}
 DEADLINES = {"deadlines": {"deploy": 8}}

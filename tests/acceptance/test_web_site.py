@@ -15,7 +15,7 @@ from tests.acceptance.harness import ContractFixture, only, suite
 from tests.checks.http.site import Site, serving
 from tests.links.test_tcp import closed_port
 
-PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "checks.md"
 SECRET = "tide-table-of-0412"
 
 

@@ -1,4 +1,4 @@
-"""The reference in `docs/checks.md` is generated from the checks: `WRITE_DOCS=1 pytest tests/checks/test_page.py`."""
+"""The reference in `docs/guides/checks.md` is made from the checks: `WRITE_DOCS=1 pytest tests/checks/test_page.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatrial.loading.fields import Field, described
 from seatrial.loading.shapes import Nested, OneOf, Shape
 from seatrial.registry import Registry
 
-PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "checks.md"
 
 MARK = "## All checks\n"
 

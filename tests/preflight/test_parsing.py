@@ -299,7 +299,7 @@ def test_a_check_tells_how_it_is_run_alone(tmp_path: Path) -> None:
 
 
 def test_the_document_on_the_page_is_right_and_the_page_names_every_key_of_a_check(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "preflight.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "preflight.md").read_text()
     text = page.partition("```yaml\n")[2].partition("```")[0]
     assert read(tmp_path, text).secrets == ("DJANGO_SECRET_KEY",)
     for key in (*described(Check), *described(Stage)):

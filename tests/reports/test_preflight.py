@@ -39,7 +39,7 @@ Quality Stage ✗                                   [3.2s]
   ○ pytest (skipped: needs mypy)
 RESULT: FAILED                                  Total: 9.3s
 """
-"""As it stands in SPEC 7."""
+"""The lines that users and their scripts rely on."""
 
 
 def frozen() -> list[Event]:

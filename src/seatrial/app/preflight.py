@@ -65,7 +65,7 @@ class PreflightOptions:
 
 
 def main(options: PreflightOptions) -> int:
-    """Run the pipeline; the exit code of SPEC 9."""
+    """Run the pipeline and return the exit code."""
     return asyncio.run(preflight(options)).exit_code
 
 

@@ -44,7 +44,7 @@ class Ended(Exception):
 
 
 def main(options: PreflightOptions) -> int:
-    """Run it until it is told to end; the exit code of SPEC 9."""
+    """Run it until it is told to end and return the exit code."""
     if (options.run.format or "auto") not in FORMATS:
         raise UsageError(f"--watch shows its rounds one after another: {', '.join(FORMATS)}; not {options.run.format}")
     if options.run.report_dir is not None:

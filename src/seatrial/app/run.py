@@ -82,7 +82,7 @@ class RunReport:
 
 
 def main(paths: Sequence[Path], options: RunOptions) -> int:
-    """Plan and run documents; the exit code of SPEC 9."""
+    """Plan and run documents and return the exit code."""
     return asyncio.run(run_documents(paths, options)).exit_code
 
 

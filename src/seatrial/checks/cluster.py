@@ -1,4 +1,4 @@
-"""Checks of the state of the whole (SPEC 3.5)."""
+"""Checks of the state of the whole."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ EARLY = ("--debug", "--no-color")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (SPEC 9)."""
+    """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words in (["--version"], ["-V"]):
         from seatrial import __version__

@@ -39,7 +39,7 @@ class Announced:
 
 
 def main() -> int:
-    """Run what is asked for; the exit code of SPEC 9."""
+    """Run what is asked for and return the exit code."""
     # What a plugin prints goes where messages go: the server reads our words alone.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""What the states of a cluster mean (SPEC 3.5), worked out from what was measured on each node."""
+"""What the states of a cluster mean, worked out from what was measured on each node."""
 
 from __future__ import annotations
 

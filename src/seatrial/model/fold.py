@@ -131,7 +131,7 @@ class Fold:
         return said if _WEIGHT.get(said, 1) > _WEIGHT[mine] else mine
 
     def exit_code(self) -> int:
-        """The exit code of SPEC 9: of several the signal, then 1, 3, 4."""
+        """The exit code of the run: of several the signal, then 1, 3, 4 (docs/reference/exit-codes.md)."""
         finished = self.run["finished"]
         if finished and self.run["interrupted"] in SIGNAL_CODES:
             return SIGNAL_CODES[self.run["interrupted"]]

@@ -8,12 +8,12 @@ from pathlib import Path
 import seatrial_stand_ins.github as public
 from seatrial_stand_ins.github import plants
 
-PAGE = (Path(__file__).resolve().parents[4] / "docs" / "testing-github.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "guides" / "test-against-github.md").read_text("utf-8")
 
 
 def test_the_example_on_the_page_runs() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(block, "testing-github.md", "exec"), {"__name__": "__main__"})
+    exec(compile(block, "test-against-github.md", "exec"), {"__name__": "__main__"})
 
 
 def test_every_plant_is_on_the_page_in_the_docstring_and_in_the_package() -> None:

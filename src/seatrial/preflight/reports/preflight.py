@@ -27,7 +27,7 @@ USEFUL = 5
 
 @reporter("preflight")
 class Preflight(Console):
-    """Stages and checks as SPEC 7 has them: the same lines on a terminal, in a pipe and in a file."""
+    """Stages and checks: the same lines on a terminal, in a pipe and in a file."""
 
     file = "preflight.txt"
 

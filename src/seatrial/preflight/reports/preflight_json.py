@@ -1,4 +1,4 @@
-"""The result of a pipeline as JSON (SPEC 7): the same view as the console's."""
+"""The result of a pipeline as JSON: the same view as the console's."""
 
 from __future__ import annotations
 
