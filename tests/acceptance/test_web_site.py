@@ -27,7 +27,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def secure(harbour: ContractFixture) -> Iterator[Site]:
-    authority = trustme.CA(organization_name="ContractFixture Office")
+    authority = trustme.CA(organization_name="Harbour Office")
     authority.cert_pem.write_to_path(str(harbour.folder / "ca.pem"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("app.example", "*.app.example").configure_cert(tls)
