@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 
+from seatrial.loading.docstrings import attribute_docs
 from seatrial.model.scenario import Step
 from seatrial.registry import Registry
 
@@ -44,4 +45,4 @@ def test_a_step_is_a_frozen_dataclass_whose_keys_are_explained(name: str) -> Non
     assert not cls.__doc__.startswith(cls.__name__ + "(")
     for one in dataclasses.fields(keys):
         assert one.kw_only, one.name
-        assert one.metadata.get("doc"), one.name
+        assert attribute_docs(keys).get(one.name), one.name

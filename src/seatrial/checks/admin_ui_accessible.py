@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.cluster import Measured
@@ -19,7 +19,8 @@ from seatrial.spi import Context
 class AdminUi:
     """The admin UI answers with 2xx or 3xx on at least one healthy node."""
 
-    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long one answer may take."})
+    timeout: Duration = Duration(10.0)
+    """How long one answer may take."""
 
     async def observe(self, ctx: Context) -> Observation:
         """Ask every node that is not measured unhealthy, once."""

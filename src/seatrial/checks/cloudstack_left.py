@@ -34,15 +34,16 @@ LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 class CloudstackLeft:
     """Nothing of these names or tags is there, nor what other checks have looked at: `cloudstack_left:notes-*`."""
 
-    name: str | tuple[str, ...] = field(default=(), metadata={"doc": cloudstack_account.NAME})
-    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": f"{cloudstack_account.TAGS}, all of them."})
-    kinds: tuple[str, ...] = field(
-        default=tuple(LISTS), metadata={"doc": f"What is looked for: a list of {', '.join(LISTS)}."}
-    )
-    allow: str | tuple[str, ...] = field(
-        default=(), metadata={"doc": "Names, or patterns, of what may stay: a network that is everybody's."}
-    )
-    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
+    name: str | tuple[str, ...] = ()
+    """Names of them, or patterns such as `notes-*`."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags that they have: key to value., all of them."""
+    kinds: tuple[str, ...] = tuple(LISTS)
+    """What is looked for: a list of machine, volume, network, address, snapshot, keypair."""
+    allow: str | tuple[str, ...] = ()
+    """Names, or patterns, of what may stay: a network that is everybody's."""
+    profile: str = ""
+    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

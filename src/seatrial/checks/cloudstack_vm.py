@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks import cloudstack_account
-from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
+from seatrial.checks.sizes import Size, bytes_of, wrong_sizes
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -20,20 +20,30 @@ MIB = 1024**2
 class CloudstackVM:
     """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
 
-    on: str = field(default="", metadata={"doc": "The machines of these nodes; of all, where no name is said."})
-    name: str | tuple[str, ...] = field(default=(), metadata={"doc": cloudstack_account.NAME})
-    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
-    count: int | None = field(default=None, metadata={"doc": "How many there must be; else one at least."})
-    state: str = field(default="Running", metadata={"doc": "CloudStack's word: `Running`, `Stopped`."})
-    offering: str = field(default="", metadata={"doc": "The name or identifier of the service offering."})
-    template: str = field(default="", metadata={"doc": "The name or identifier of the template."})
-    zone: str = field(default="", metadata={"doc": "The name or identifier of the zone."})
-    network: str | tuple[str, ...] = field(
-        default=(), metadata={"doc": "Names of networks that it must be on, all of them."}
-    )
-    cpus: int | None = field(default=None, metadata={"doc": "How many processors it has."})
-    memory: Size | None = field(default=None, metadata={"doc": f"How much memory it has; {ALLOWED}."})
-    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
+    on: str = ""
+    """The machines of these nodes; of all, where no name is said."""
+    name: str | tuple[str, ...] = ()
+    """Names of them, or patterns such as `notes-*`."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags that each must have: key to value."""
+    count: int | None = None
+    """How many there must be; else one at least."""
+    state: str = "Running"
+    """CloudStack's word: `Running`, `Stopped`."""
+    offering: str = ""
+    """The name or identifier of the service offering."""
+    template: str = ""
+    """The name or identifier of the template."""
+    zone: str = ""
+    """The name or identifier of the zone."""
+    network: str | tuple[str, ...] = ()
+    """Names of networks that it must be on, all of them."""
+    cpus: int | None = None
+    """How many processors it has."""
+    memory: Size | None = None
+    """How much memory it has; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
+    profile: str = ""
+    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

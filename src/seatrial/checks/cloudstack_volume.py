@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seatrial.checks import cloudstack_account
-from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
+from seatrial.checks.sizes import Size, bytes_of, wrong_sizes
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -21,19 +21,29 @@ KINDS = {"data": "DATADISK", "root": "ROOT"}
 class CloudstackVolume:
     """Volumes have their size, offering and tags, and are where they belong: `cloudstack_volume:notes-db-*`."""
 
-    on: str = field(default="", metadata={"doc": "The disks of these nodes; of all, where nothing else is said."})
-    machine: str | tuple[str, ...] = field(default=(), metadata={"doc": "The disks of the machines of these names."})
-    name: str | tuple[str, ...] = field(default=(), metadata={"doc": "Names of volumes, attached or not, or patterns."})
-    kind: Kind = field(default="data", metadata={"doc": "Which disks are meant."})
-    count: int | None = field(
-        default=None, metadata={"doc": "How many there must be on each machine, or of this name."}
-    )
-    size: Size | None = field(default=None, metadata={"doc": f"What each must be, exactly; {ALLOWED}."})
-    at_least: Size | None = field(default=None, metadata={"doc": "What each must be at least."})
-    offering: str = field(default="", metadata={"doc": "The name or identifier of the disk offering."})
-    attached: bool = field(default=True, metadata={"doc": "Whether it must be attached to a machine."})
-    tags: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Tags that each must have: key to value."})
-    profile: str = field(default="", metadata={"doc": cloudstack_account.PROFILE})
+    on: str = ""
+    """The disks of these nodes; of all, where nothing else is said."""
+    machine: str | tuple[str, ...] = ()
+    """The disks of the machines of these names."""
+    name: str | tuple[str, ...] = ()
+    """Names of volumes, attached or not, or patterns."""
+    kind: Kind = "data"
+    """Which disks are meant."""
+    count: int | None = None
+    """How many there must be on each machine, or of this name."""
+    size: Size | None = None
+    """What each must be, exactly; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of
+    10)."""
+    at_least: Size | None = None
+    """What each must be at least."""
+    offering: str = ""
+    """The name or identifier of the disk offering."""
+    attached: bool = True
+    """Whether it must be attached to a machine."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags that each must have: key to value."""
+    profile: str = ""
+    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from seatrial.model.cluster import SAME_STATE, STATES
@@ -32,8 +32,10 @@ async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> 
 class Status:
     """The cluster is in a state (running, unless it is said): `cluster_status==degraded`, or is not: `!=`."""
 
-    state: str = field(default="running", metadata={"doc": f"One of {', '.join(STATES)}, or one of the system's own."})
-    differs: bool = field(default=False, metadata={"doc": "The cluster must not be in this state: `!=`."})
+    state: str = "running"
+    """One of initialized, destroyed, stopped, critical, degraded, running, or one of the system's own."""
+    differs: bool = False
+    """The cluster must not be in this state: `!=`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

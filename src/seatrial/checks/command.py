@@ -25,18 +25,24 @@ NOT_FOUND = 127
 class Command:
     """A command ends with the right exit code and output: `command:test -f /etc/motd`."""
 
-    command: Argv = field(metadata={"doc": "A list of arguments, or one string for a shell."})
-    on: str = field(default="", metadata={"doc": "Nodes to run it on (a selector); else it runs on this host."})
-    exit_code: int = field(default=0, metadata={"doc": "The exit code that is expected."})
-    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": "What its standard output must contain."})
-    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": "What its standard output must not contain."})
-    that: Expression = field(
-        default=Expression(""),
-        metadata={"doc": "CEL over `exit_code`, `stdout`, `stderr`, `json` (its output, if it is JSON), `node`."},
-    )
-    input: str = field(default="", metadata={"doc": "What it reads from standard input."})
-    env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "More environment variables."})
-    timeout: Duration = field(default=Duration(60.0), metadata={"doc": "How long it may take."})
+    command: Argv
+    """A list of arguments, or one string for a shell."""
+    on: str = ""
+    """Nodes to run it on (a selector); else it runs on this host."""
+    exit_code: int = 0
+    """The exit code that is expected."""
+    contains: str | tuple[str, ...] = ()
+    """What its standard output must contain."""
+    lacks: str | tuple[str, ...] = ()
+    """What its standard output must not contain."""
+    that: Expression = Expression("")
+    """CEL over `exit_code`, `stdout`, `stderr`, `json` (its output, if it is JSON), `node`."""
+    input: str = ""
+    """What it reads from standard input."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables."""
+    timeout: Duration = Duration(60.0)
+    """How long it may take."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks.in_node import ON, on_each, shell, targeted
+from seatrial.checks.in_node import on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, worst
@@ -46,17 +46,20 @@ _TEXT = re.compile(r"(?P<container>[^:=\s]+):(?P<variable>[^:=\s]+)(?:==(?P<valu
 class ContainerEnv:
     """Running containers of Docker or Podman have a variable: `container_env:web-*:COLOUR`, `…==blue`."""
 
-    container: str = field(metadata={"doc": "The container's name, or a pattern such as `web-*`; each must be so."})
-    variable: str = field(metadata={"doc": "The name of the variable."})
-    value: str | None = field(default=None, metadata={"doc": "What it must be."})
-    secret: str | None = field(
-        default=None,
-        metadata={"doc": "What it must be, compared without being shown: `${{ secrets.NAME }}`.", "secret": True},
-        repr=False,
-    )
-    absent: bool = field(default=False, metadata={"doc": "Whether it must not be there."})
-    on: str = field(default="*", metadata={"doc": ON})
-    engine: str = field(default="", metadata={"doc": "`docker` or `podman`; else all that the node has."})
+    container: str
+    """The container's name, or a pattern such as `web-*`; each must be so."""
+    variable: str
+    """The name of the variable."""
+    value: str | None = None
+    """What it must be."""
+    secret: str | None = field(default=None, repr=False)
+    """What it must be, compared without being shown: `${{ secrets.NAME }}`."""
+    absent: bool = False
+    """Whether it must not be there."""
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+    engine: str = ""
+    """`docker` or `podman`; else all that the node has."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

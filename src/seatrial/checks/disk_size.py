@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from seatrial.checks.in_node import ON, on_each, shell, targeted
-from seatrial.checks.sizes import ALLOWED, LOOK, Size, bytes_of, measured, wrong_sizes
+from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
@@ -28,22 +28,28 @@ Of = Literal["auto", "disk", "filesystem"]
 class DiskSize:
     """A disk has its size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
 
-    path: str = field(metadata={"doc": "A mount point, any path on the file system, or a block device."})
-    on: str = field(default="*", metadata={"doc": ON})
-    of: Of = field(
-        default="auto",
-        metadata={
-            "doc": "The size of the `disk` (partition, volume) below the path, or of the `filesystem` on it, which is "
-            "smaller; `auto`: the disk's where there is one."
-        },
-    )
-    size: Size | None = field(default=None, metadata={"doc": f"What it must be, exactly; {ALLOWED}."})
-    at_least: Size | None = field(default=None, metadata={"doc": "What it must be at least."})
-    at_most: Size | None = field(default=None, metadata={"doc": "What it may be at most."})
-    tolerance: Size = field(default=0, metadata={"doc": "By how much `size` and `grown_by` may be missed."})
-    mark: str = field(default="", metadata={"doc": "Remember what is seen under this name, for `grown_since`."})
-    grown_since: str = field(default="", metadata={"doc": "It must have grown since the check with this `mark`."})
-    grown_by: Size | None = field(default=None, metadata={"doc": "By how much it must have grown."})
+    path: str
+    """A mount point, any path on the file system, or a block device."""
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+    of: Of = "auto"
+    """The size of the `disk` (partition, volume) below the path, or of the `filesystem` on it, which is smaller;
+    `auto`: the disk's where there is one."""
+    size: Size | None = None
+    """What it must be, exactly; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers
+    of 10)."""
+    at_least: Size | None = None
+    """What it must be at least."""
+    at_most: Size | None = None
+    """What it may be at most."""
+    tolerance: Size = 0
+    """By how much `size` and `grown_by` may be missed."""
+    mark: str = ""
+    """Remember what is seen under this name, for `grown_since`."""
+    grown_since: str = ""
+    """It must have grown since the check with this `mark`."""
+    grown_by: Size | None = None
+    """By how much it must have grown."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,15 +42,24 @@ class Facts:
 class File:
     """A file is there, or is not, with its content, mode, size and digest: `file:/etc/motd`."""
 
-    path: str = field(metadata={"doc": "The path; on this host relative to the document."})
-    on: str = field(default="", metadata={"doc": "Nodes to look on (a selector); else on this host."})
-    exists: bool = field(default=True, metadata={"doc": "Whether it must be there."})
-    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must contain."})
-    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": "What it must not contain."})
-    mode: str = field(default="", metadata={"doc": 'Its permissions in octal, in quotes: "0644".'})
-    owner: str = field(default="", metadata={"doc": "Whose it must be: `USER`, `USER:GROUP` or `:GROUP`."})
-    size: int | None = field(default=None, metadata={"doc": "Its size in bytes."})
-    sha256: str = field(default="", metadata={"doc": "Its SHA-256 in hexadecimal."})
+    path: str
+    """The path; on this host relative to the document."""
+    on: str = ""
+    """Nodes to look on (a selector); else on this host."""
+    exists: bool = True
+    """Whether it must be there."""
+    contains: str | tuple[str, ...] = ()
+    """What it must contain."""
+    lacks: str | tuple[str, ...] = ()
+    """What it must not contain."""
+    mode: str = ""
+    """Its permissions in octal, in quotes: "0644"."""
+    owner: str = ""
+    """Whose it must be: `USER`, `USER:GROUP` or `:GROUP`."""
+    size: int | None = None
+    """Its size in bytes."""
+    sha256: str = ""
+    """Its SHA-256 in hexadecimal."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from seatrial.checks.content import words
-from seatrial.checks.in_node import ON, on_each, shell, targeted
-from seatrial.checks.sizes import ALLOWED, LOOK, Size, bytes_of, measured, wrong_sizes
+from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed
@@ -64,16 +64,22 @@ cat /proc/self/mountinfo
 class Mount:
     """A file system is mounted at a path, or is not: `mount:/data`, `mount[n11]:/data`."""
 
-    path: str = field(metadata={"doc": "The mount point, an absolute path on the node."})
-    on: str = field(default="*", metadata={"doc": ON})
-    mounted: bool = field(default=True, metadata={"doc": "Whether something must be mounted there."})
-    device: str = field(
-        default="", metadata={"doc": "What is mounted: `/dev/vdb` or a link to it, `host:/export`, `tmpfs`."}
-    )
-    fstype: str = field(default="", metadata={"doc": "Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."})
-    options: str | tuple[str, ...] = field(default=(), metadata={"doc": "Options that it must have: `rw`, `noexec`."})
+    path: str
+    """The mount point, an absolute path on the node."""
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+    mounted: bool = True
+    """Whether something must be mounted there."""
+    device: str = ""
+    """What is mounted: `/dev/vdb` or a link to it, `host:/export`, `tmpfs`."""
+    fstype: str = ""
+    """Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."""
+    options: str | tuple[str, ...] = ()
+    """Options that it must have: `rw`, `noexec`."""
 
-    at_least: Size | None = field(default=None, metadata={"doc": f"How large its file system must be; {ALLOWED}."})
+    at_least: Size | None = None
+    """How large its file system must be; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers
+    of 10)."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from seatrial.checks.per_node import DESTROYED, choose, combined, look_at
@@ -15,9 +15,6 @@ from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.registry import check
 from seatrial.spi import Context
 
-SELECTOR = (
-    "A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system (`leader`)."
-)
 State = Literal["running", "stopped", "unreachable", "paused"]
 _STATES = ("running", "stopped", "unreachable", "paused")
 
@@ -67,8 +64,11 @@ class PoweredOff:
 class NodeStatus:
     """A node is in a state: `node_status:n12` (running), `node_status:n12,n13:stopped`."""
 
-    node: str = field(metadata={"doc": SELECTOR})
-    state: State = field(default="running", metadata={"doc": "The power state that is expected."})
+    node: str
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    (`leader`)."""
+    state: State = "running"
+    """The power state that is expected."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -97,7 +97,9 @@ class NodeStatus:
 class Connectivity:
     """A command runs on every node over its link."""
 
-    on: str = field(default="*", metadata={"doc": SELECTOR})
+    on: str = "*"
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    (`leader`)."""
 
     def node_names(self) -> Iterable[str]:
         """The selector to check."""
@@ -129,14 +131,15 @@ _VALUES = {"ok": Measured.OK, "not_ok": Measured.NOT_OK, "failed": Measured.NOT_
 class HealthStatus:
     """A part of the nodes' health is ok, or is measured not to be: `health_status[n11,n12].ssh!=ok`."""
 
-    nodes: str = field(default="*", metadata={"doc": SELECTOR})
-    part: str = field(
-        metadata={"doc": "`ssh`, `service`, another part that the system measures, or `healthy`: all of it."}
-    )
-    value: Literal["ok", "not_ok", "failed"] = field(
-        default="ok", metadata={"doc": "`failed` is the same as `not_ok`."}
-    )
-    differs: bool = field(default=False, metadata={"doc": "The part must not be so: `!=`."})
+    nodes: str = "*"
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    (`leader`)."""
+    part: str
+    """`ssh`, `service`, another part that the system measures, or `healthy`: all of it."""
+    value: Literal["ok", "not_ok", "failed"] = "ok"
+    """`failed` is the same as `not_ok`."""
+    differs: bool = False
+    """The part must not be so: `!=`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from seatrial.checks.in_node import ON, on_each, shell, targeted
+from seatrial.checks.in_node import on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -58,16 +58,22 @@ class Running:
 class Process:
     """A program runs: `process:nginx`, `process[n11]:etcd`."""
 
-    name: str = field(default="", metadata={"doc": "The name of the program: the last part of its path."})
-    matching: str = field(default="", metadata={"doc": "A regular expression that its command line must match."})
-    on: str = field(default="*", metadata={"doc": ON})
-    count: int | None = field(default=None, metadata={"doc": "How many there must be, exactly; else at least one."})
-    at_least: int | None = field(default=None, metadata={"doc": "How many there must be at least."})
-    user: str = field(default="", metadata={"doc": "Whose they must be."})
-    running_for: Duration | None = field(default=None, metadata={"doc": "How long each must have run at least."})
-    younger_than: Duration | None = field(
-        default=None, metadata={"doc": "How long each may have run at most: it was started again since."}
-    )
+    name: str = ""
+    """The name of the program: the last part of its path."""
+    matching: str = ""
+    """A regular expression that its command line must match."""
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+    count: int | None = None
+    """How many there must be, exactly; else at least one."""
+    at_least: int | None = None
+    """How many there must be at least."""
+    user: str = ""
+    """Whose they must be."""
+    running_for: Duration | None = None
+    """How long each must have run at least."""
+    younger_than: Duration | None = None
+    """How long each may have run at most: it was started again since."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

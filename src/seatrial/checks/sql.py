@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,18 @@ OURS = (
 class Sql:
     """A query gives the right rows or value; PostgreSQL and SQLite, others by their SQLAlchemy driver."""
 
-    url: str = field(
-        metadata={"doc": "`postgresql://user:password@host/name`, `sqlite:///file` (relative to the document)."}
-    )
-    query: str = field(default="SELECT 1", metadata={"doc": "One statement; it is rolled back."})
-    rows: int | tuple[Any, ...] | None = field(
-        default=None, metadata={"doc": "How many rows there are, or the rows themselves, each a list of values."}
-    )
-    value: Any = field(default=None, metadata={"doc": "The first value of the first row."})
-    that: Expression = field(
-        default=Expression(""), metadata={"doc": "CEL over `rows` (a list of maps by column), `value`, `count`."}
-    )
-    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long connection and query may take."})
+    url: str
+    """`postgresql://user:password@host/name`, `sqlite:///file` (relative to the document)."""
+    query: str = "SELECT 1"
+    """One statement; it is rolled back."""
+    rows: int | tuple[Any, ...] | None = None
+    """How many rows there are, or the rows themselves, each a list of values."""
+    value: Any = None
+    """The first value of the first row."""
+    that: Expression = Expression("")
+    """CEL over `rows` (a list of maps by column), `value`, `count`."""
+    timeout: Duration = Duration(10.0)
+    """How long connection and query may take."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Something that looks like a URL and a query."""

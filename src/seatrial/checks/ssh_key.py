@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from seatrial.checks.in_node import ON, on_each
+from seatrial.checks.in_node import on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -23,13 +23,16 @@ _TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<key>.+?)\s*==\s*(?P<login>refus
 class SshKey:
     """A login with a key is refused, or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
 
-    key: str = field(metadata={"doc": "The file of the private key, relative to the document."})
-    login: Literal["refused", "accepted"] = field(
-        metadata={"doc": "`refused` or `accepted`; a node that does not answer refuses nothing: it is unknown."}
-    )
-    user: str = field(default="", metadata={"doc": "Who logs in; else the user of the node's own link."})
-    on: str = field(default="*", metadata={"doc": ON})
-    timeout: Duration = field(default=Duration(20.0), metadata={"doc": "How long the login may take."})
+    key: str
+    """The file of the private key, relative to the document."""
+    login: Literal["refused", "accepted"]
+    """`refused` or `accepted`; a node that does not answer refuses nothing: it is unknown."""
+    user: str = ""
+    """Who logs in; else the user of the node's own link."""
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+    timeout: Duration = Duration(20.0)
+    """How long the login may take."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from seatrial.errors import LinkDown
@@ -20,11 +20,16 @@ _ALLOWED = "allowed: HOST:PORT, like 127.0.0.1:5432 or [::1]:5432"
 class Tcp:
     """A port takes connections: `tcp:127.0.0.1:5432`; with `closed: true`, it must not."""
 
-    address: str = field(default="", metadata={"doc": "`HOST:PORT`."})
-    host: str = field(default="127.0.0.1", metadata={"doc": "With `port`, instead of `address`."})
-    port: int = field(default=0, metadata={"doc": "1 to 65535."})
-    closed: bool = field(default=False, metadata={"doc": "Nobody must answer there."})
-    timeout: Duration = field(default=Duration(5.0), metadata={"doc": "How long the connection may take."})
+    address: str = ""
+    """`HOST:PORT`."""
+    host: str = "127.0.0.1"
+    """With `port`, instead of `address`."""
+    port: int = 0
+    """1 to 65535."""
+    closed: bool = False
+    """Nobody must answer there."""
+    timeout: Duration = Duration(5.0)
+    """How long the connection may take."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

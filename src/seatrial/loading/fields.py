@@ -10,6 +10,7 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
+from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.document import Place
 from seatrial.loading.shapes import Children, Formula, Many, Named, Nested, Observed, OneOf, Shape, Site, shape_of
 from seatrial.model.scenario import CheckPlan, StepPlan
@@ -25,11 +26,17 @@ class Field:
     shape: Shape
     required: bool
     default: Any
-    doc: str
+    owner: type[Any]
     compiled: bool
     """Holds steps or checks: these are bound one by one, each when it runs."""
     formula: bool
     """Holds CEL: the text is never filled in."""
+    metadata: Mapping[str, Any]
+
+    @property
+    def doc(self) -> str:
+        """The description: the docstring below the field, else `doc` of its metadata."""
+        return attribute_docs(self.owner).get(self.name) or str(self.metadata.get("doc", ""))
 
 
 _DESCRIBED: dict[type[Any], Mapping[str, Field]] = {}
@@ -65,7 +72,8 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
             shape=shape,
             required=one.default is MISSING and one.default_factory is MISSING,
             default=None if one.default is MISSING else one.default,
-            doc=str(one.metadata.get("doc", "")),
+            owner=factory,
+            metadata=one.metadata,
             compiled=_holds(shape, (Children, Observed)),
             formula=_holds(shape, (Formula,)),
         )

@@ -13,7 +13,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration
 from seatrial.registry import step
 from seatrial.spi import Console, Context
-from seatrial.steps.targets import SELECTOR, each
+from seatrial.steps.targets import each
 from seatrial.steps.wait_running import service_logs
 
 MOST = 1000
@@ -30,18 +30,19 @@ done"""
 class Collect:
     """Gather files, logs and the output of commands from nodes into `artifacts/NODE/`."""
 
-    nodes: str | Sequence[str] = field(default="*", metadata={"doc": SELECTOR})
-    paths: str | Sequence[str] = field(
-        default=(), metadata={"doc": "Files, folders or patterns (`/var/log/*.log`) on the nodes."}
-    )
-    commands: Mapping[str, str] = field(
-        default_factory=dict, metadata={"doc": "File name to a command for the node's shell; what it prints is kept."}
-    )
-    logs: bool = field(default=False, metadata={"doc": "Also the service's log, and the console where there is one."})
-    optional: bool = field(
-        default=False, metadata={"doc": "What is missing, or a node that does not answer, is no error."}
-    )
-    command_timeout: Duration = field(default=Duration(60.0), metadata={"doc": "How long each command may take."})
+    nodes: str | Sequence[str] = "*"
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    (`leader`)."""
+    paths: str | Sequence[str] = ()
+    """Files, folders or patterns (`/var/log/*.log`) on the nodes."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """File name to a command for the node's shell; what it prints is kept."""
+    logs: bool = False
+    """Also the service's log, and the console where there is one."""
+    optional: bool = False
+    """What is missing, or a node that does not answer, is no error."""
+    command_timeout: Duration = Duration(60.0)
+    """How long each command may take."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """There is something to gather, and no two commands share a file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, StepFailed
@@ -23,13 +23,9 @@ from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_unt
 class CrashNode(Targets):
     """Crash nodes: nothing on them is asked, stopped or synced first."""
 
-    method: Literal["ssh", "destroy"] = field(
-        default="ssh",
-        metadata={
-            "doc": "`ssh`: crash the guest's kernel by SysRq (it reboots), else `poweroff -f` (it stays off); "
-            "`destroy`: hard power-off by the provider, it stays off until `start_node`."
-        },
-    )
+    method: Literal["ssh", "destroy"] = "ssh"
+    """`ssh`: crash the guest's kernel by SysRq (it reboots), else `poweroff -f` (it stays off); `destroy`: hard
+    power-off by the provider, it stays off until `start_node`."""
 
     def needs_powers(self) -> frozenset[Powers]:
         """Refused at plan time where this is missing."""

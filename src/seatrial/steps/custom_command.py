@@ -18,7 +18,7 @@ from seatrial.model.values import Argv, Duration
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.steps.scripts import find, inside
-from seatrial.steps.targets import SELECTOR, each
+from seatrial.steps.targets import each
 
 SHOWN = 20
 """Lines of output that a failure shows."""
@@ -38,22 +38,24 @@ NOT_FOUND = 127
 class CustomCommand:
     """Run a command in the document's folder (or on nodes), and judge it by its exit code."""
 
-    custom_command: Argv = field(default=(), metadata={"doc": "A list of arguments, or a string for `/bin/sh -c`."})
-    script: str = field(
-        default="",
-        metadata={
-            "doc": "A script and its arguments, in place of `custom_command`; looked for beside the document and in "
-            "`custom_commands/` upward."
-        },
-    )
-    on: str = field(default="", metadata={"doc": f"Run it on these nodes, over their links. {SELECTOR}"})
-    env: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "More environment variables."})
-    cwd: str = field(default="", metadata={"doc": "A folder inside the document's folder to run in."})
-    stdin: str = field(default="", metadata={"doc": "Text for its standard input."})
-    expect_exit_code: int | tuple[int, ...] = field(
-        default=0, metadata={"doc": "The exit code, or the list of exit codes, with which the step passes."}
-    )
-    timeout: Duration | None = field(default=None, metadata={"doc": "How long one attempt may take."})
+    custom_command: Argv = ()
+    """A list of arguments, or a string for `/bin/sh -c`."""
+    script: str = ""
+    """A script and its arguments, in place of `custom_command`; looked for beside the document and in
+    `custom_commands/` upward."""
+    on: str = ""
+    """Run it on these nodes, over their links. A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs),
+    `random:2`, or a role of the system (`leader`)."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables."""
+    cwd: str = ""
+    """A folder inside the document's folder to run in."""
+    stdin: str = ""
+    """Text for its standard input."""
+    expect_exit_code: int | tuple[int, ...] = 0
+    """The exit code, or the list of exit codes, with which the step passes."""
+    timeout: Duration | None = None
+    """How long one attempt may take."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """One command, and only what it can have."""

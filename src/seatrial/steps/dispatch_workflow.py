@@ -29,26 +29,26 @@ OWNER = "step:dispatch_workflow"
 class DispatchWorkflow:
     """Start a workflow of GitHub Actions, wait for exactly that run, and fetch what it left."""
 
-    workflow: str = field(metadata={"doc": "The file's name in `.github/workflows`: `deploy.yml`."})
-    inputs: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "Values for the workflow's own inputs."})
-    artifacts: tuple[str, ...] = field(
-        default=(), metadata={"doc": "Artifacts to fetch; the keys of JSON files in them become outputs."}
-    )
-    repository: str = field(
-        default="",
-        metadata={"doc": "`OWNER/NAME`; else $GITHUB_REPOSITORY, else the git remote of the document's folder."},
-    )
-    api_url: str = field(default="", metadata={"doc": "Else $GITHUB_API_URL, else https://api.github.com."})
-    ref: str = field(default="", metadata={"doc": "A branch or tag; else the branch that is checked out."})
-    token: str = field(
-        default="",
-        metadata={"doc": "`${{ secrets.NAME }}`; else $GH_TOKEN or $GITHUB_TOKEN, else what `gh auth token` says."},
-    )
-    correlation_input: str = field(
-        default="", metadata={"doc": "The input that takes an id which the workflow puts into its `run-name`."}
-    )
-    deadlines: RunDeadlines = field(default=DEADLINES, metadata={"doc": "How long each part may take."})
-    limits: Limits = field(default=LIMITS, metadata={"doc": "How large artifacts may be."})
+    workflow: str
+    """The file's name in `.github/workflows`: `deploy.yml`."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Values for the workflow's own inputs."""
+    artifacts: tuple[str, ...] = ()
+    """Artifacts to fetch; the keys of JSON files in them become outputs."""
+    repository: str = ""
+    """`OWNER/NAME`; else $GITHUB_REPOSITORY, else the git remote of the document's folder."""
+    api_url: str = ""
+    """Else $GITHUB_API_URL, else https://api.github.com."""
+    ref: str = ""
+    """A branch or tag; else the branch that is checked out."""
+    token: str = ""
+    """`${{ secrets.NAME }}`; else $GH_TOKEN or $GITHUB_TOKEN, else what `gh auth token` says."""
+    correlation_input: str = ""
+    """The input that takes an id which the workflow puts into its `run-name`."""
+    deadlines: RunDeadlines = DEADLINES
+    """How long each part may take."""
+    limits: Limits = LIMITS
+    """How large artifacts may be."""
 
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
         """What the local checkout shows to be wrong, and a token that stands in the document."""

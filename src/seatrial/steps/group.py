@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.errors import StepStopped
@@ -28,15 +28,12 @@ class Group:
     child_names: ClassVar[tuple[str, ...]] = ("error",)
     """What expressions in the children see besides: what went wrong, empty as long as nothing did."""
 
-    steps: tuple[StepPlan, ...] = field(metadata={"doc": "The child steps."})
-    rollback: tuple[StepPlan, ...] = field(
-        default=(),
-        metadata={"doc": "Run when the group did not pass: the last one first, each whatever the others did."},
-    )
-    finally_: tuple[StepPlan, ...] = field(
-        default=(),
-        metadata={"doc": "Run at the end, always, also when the group is cancelled: each whatever the others did."},
-    )
+    steps: tuple[StepPlan, ...]
+    """The child steps."""
+    rollback: tuple[StepPlan, ...] = ()
+    """Run when the group did not pass: the last one first, each whatever the others did."""
+    finally_: tuple[StepPlan, ...] = ()
+    """Run at the end, always, also when the group is cancelled: each whatever the others did."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """There is something to do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seatrial.errors import StepStopped
 from seatrial.model.result import Outcome, Verdict, worst
@@ -20,8 +20,10 @@ from seatrial.steps import needs
 class Parallel:
     """Run child steps at the same time; those with `needs: [id]` begin when these have passed."""
 
-    steps: tuple[StepPlan, ...] = field(metadata={"doc": "The child steps; each may take `needs: [id]`."})
-    fail_fast: bool = field(default=False, metadata={"doc": "Cancel the others at the first that did not pass."})
+    steps: tuple[StepPlan, ...]
+    """The child steps; each may take `needs: [id]`."""
+    fail_fast: bool = False
+    """Cancel the others at the first that did not pass."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """There is something to do, and the needs can be met."""

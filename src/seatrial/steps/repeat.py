@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.errors import CannotTell, Overrun, StepStopped
@@ -23,16 +23,16 @@ class Repeat:
     expression_names: ClassVar[tuple[str, ...]] = ("round",)
     """What expressions in the children, and in `until`, see besides: the number of the round, from 1."""
 
-    steps: tuple[StepPlan, ...] = field(metadata={"doc": "The steps of one round; expressions in them see `round`."})
-    times: int | None = field(default=None, metadata={"doc": "At most so many rounds."})
-    until: Expression = field(
-        default=Expression(""),
-        metadata={
-            "doc": "A CEL expression, asked after each round, that ends it; it fails when another bound ends it."
-        },
-    )
-    for_: Duration | None = field(default=None, metadata={"doc": "No new round is begun after this time."})
-    delay: Duration = field(default=Duration(0.0), metadata={"doc": "The pause between two rounds."})
+    steps: tuple[StepPlan, ...]
+    """The steps of one round; expressions in them see `round`."""
+    times: int | None = None
+    """At most so many rounds."""
+    until: Expression = Expression("")
+    """A CEL expression, asked after each round, that ends it; it fails when another bound ends it."""
+    for_: Duration | None = None
+    """No new round is begun after this time."""
+    delay: Duration = Duration(0.0)
+    """The pause between two rounds."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Rounds have an end, and there is something in them."""

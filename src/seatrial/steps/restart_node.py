@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from seatrial.errors import CannotTell, LinkLost, Overrun, StepFailed
@@ -23,9 +23,8 @@ from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited
 class RestartNode(Targets):
     """Restart nodes; passes only when each has a new boot id, and link and service answer again."""
 
-    method: Literal["ssh", "graceful"] = field(
-        default="ssh", metadata={"doc": "`ssh`: reboot inside the guest; `graceful`: power cycle by the provider."}
-    )
+    method: Literal["ssh", "graceful"] = "ssh"
+    """`ssh`: reboot inside the guest; `graceful`: power cycle by the provider."""
 
     def needs_powers(self) -> frozenset[Powers]:
         """Refused at plan time where this is missing."""

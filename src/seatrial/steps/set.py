@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.model.scenario import Outputs
@@ -19,7 +19,8 @@ class Set:
     into: ClassVar[str] = "vars"
     """The engine puts the outputs of this step there."""
 
-    values: Mapping[str, object] = field(metadata={"doc": "Names and their values; these may hold `${{ }}`."})
+    values: Mapping[str, object]
+    """Names and their values; these may hold `${{ }}`."""
 
     async def run(self, ctx: Context) -> Outputs:
         """Outputs: the values themselves."""

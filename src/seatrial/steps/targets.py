@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
 from seatrial.model.resource import Node
-
-SELECTOR = (
-    "A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system (`leader`)."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
     """The keys of every step that is about nodes; exactly one of them is given."""
 
-    target_node: str = field(default="", metadata={"doc": SELECTOR})
-    node: str = field(default="", metadata={"doc": "The same as `target_node`."})
-    nodes: str | Sequence[str] = field(
-        default="", metadata={"doc": "The same as `target_node`; a list is also allowed."}
-    )
+    target_node: str = ""
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    (`leader`)."""
+    node: str = ""
+    """The same as `target_node`."""
+    nodes: str | Sequence[str] = ""
+    """The same as `target_node`; a list is also allowed."""
 
     def target(self) -> str:
         """The selector that was given."""

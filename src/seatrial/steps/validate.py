@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.result import Category, CheckResult, Verdict
@@ -18,14 +18,12 @@ from seatrial.spi import Context
 class Validate:
     """Observe checks at the same time; passes when every one that may decide passed."""
 
-    checks: tuple[CheckPlan, ...] = field(metadata={"doc": "What to observe: names, or objects with `check`."})
-    allow_failures: tuple[str, ...] = field(
-        default=(),
-        metadata={"doc": "Checks that may fail without deciding; one that is not in `checks` is observed too."},
-    )
-    retry: Retry | None = field(
-        default=None, metadata={"doc": "How often each check looks until it passes; without it: once."}
-    )
+    checks: tuple[CheckPlan, ...]
+    """What to observe: names, or objects with `check`."""
+    allow_failures: tuple[str, ...] = ()
+    """Checks that may fail without deciding; one that is not in `checks` is observed too."""
+    retry: Retry | None = None
+    """How often each check looks until it passes; without it: once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Nothing observed is not a pass."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seatrial.errors import CannotTell
 from seatrial.model.scenario import Outputs
@@ -23,12 +23,12 @@ UNTIL = 300.0
 class Wait:
     """Wait for a duration, or until an expression holds."""
 
-    for_: Duration | None = field(default=None, metadata={"doc": "How long."})
-    until: Expression = field(default=Expression(""), metadata={"doc": "A CEL expression that has to become true."})
-    timeout: Duration | None = field(
-        default=None,
-        metadata={"doc": "How long it may take; 5 minutes where `until` has none."},
-    )
+    for_: Duration | None = None
+    """How long."""
+    until: Expression = Expression("")
+    """A CEL expression that has to become true."""
+    timeout: Duration | None = None
+    """How long it may take; 5 minutes where `until` has none."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Exactly one of the two."""

@@ -30,23 +30,23 @@ ONLY_OPEN = ("body", "json", "form", "submit", "files", "status", "answer_header
 class Http(Expected, Asked):
     """A URL answers with the right status, headers and body: `http:http://127.0.0.1:8080/health`."""
 
-    url: str = field(metadata={"doc": "`http://…` or `https://…`."})
-    then: tuple[Then, ...] | Then = field(
-        default=(),
-        metadata={"doc": "A request, or a list, that follow when this one was answered well, with its cookies."},
-    )
-    closed: bool = field(default=False, metadata={"doc": "The URL's port must be closed."})
-    connect_to: str | Mapping[str, str] = field(
-        default="",
-        metadata={
-            "doc": "`HOST` or `HOST:PORT` to connect to instead of the URL's, or a mapping from such to such; the "
-            "`Host` header and the certificate's name stay the URL's."
-        },
-    )
-    ca: str = field(default="", metadata={"doc": "A file of certificates to trust, relative to the document."})
-    tls_name: str = field(default="", metadata={"doc": "The name that the certificate must have, if not the URL's."})
-    verify: bool = field(default=True, metadata={"doc": "Whether the certificate must be trusted."})
-    tls: Tls | None = field(default=None, metadata={"doc": "What the certificate must say."})
+    url: str = field()
+    """`http://…` or `https://…`."""
+    then: tuple[Then, ...] | Then = ()
+    """A request, or a list, that follow when this one was answered well, with its cookies."""
+    closed: bool = False
+    """The URL's port must be closed."""
+    connect_to: str | Mapping[str, str] = ""
+    """`HOST` or `HOST:PORT` to connect to instead of the URL's, or a mapping from such to such; the `Host` header and
+    the certificate's name stay the URL's."""
+    ca: str = ""
+    """A file of certificates to trust, relative to the document."""
+    tls_name: str = ""
+    """The name that the certificate must have, if not the URL's."""
+    verify: bool = True
+    """Whether the certificate must be trusted."""
+    tls: Tls | None = None
+    """What the certificate must say."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -26,25 +26,21 @@ class Expected:
 
     expression_names: ClassVar[tuple[str, ...]] = ("json", "status", "headers", "body", "url", "uploads")
 
-    status: int | tuple[int, ...] = field(
-        default=(), metadata={"doc": "The status, or a list of them; else any below 400."}
-    )
-    answer_headers: Mapping[str, str] = field(
-        default_factory=dict, metadata={"doc": "Headers that the answer must have, with these values."}
-    )
-    location: str = field(
-        default="", metadata={"doc": "Where the first redirect must lead; a part of a URL counts from the asked one."}
-    )
-    ends_at: str = field(default="", metadata={"doc": "The URL, or a part of one, at which redirects must have ended."})
-    contains: str | tuple[str, ...] = field(default=(), metadata={"doc": TEXT.format("contain")})
-    lacks: str | tuple[str, ...] = field(default=(), metadata={"doc": TEXT.format("not contain")})
-    that: Expression = field(
-        default=Expression(""),
-        metadata={
-            "doc": "CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (that answered), `uploads` "
-            "(by field: `name`, `size`, `sha256`)."
-        },
-    )
+    status: int | tuple[int, ...] = ()
+    """The status, or a list of them; else any below 400."""
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that the answer must have, with these values."""
+    location: str = ""
+    """Where the first redirect must lead; a part of a URL counts from the asked one."""
+    ends_at: str = ""
+    """The URL, or a part of one, at which redirects must have ended."""
+    contains: str | tuple[str, ...] = ()
+    """A text, or a list of texts, that the body must contain."""
+    lacks: str | tuple[str, ...] = ()
+    """A text, or a list of texts, that the body must not contain."""
+    that: Expression = Expression("")
+    """CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (that answered), `uploads` (by field:
+    `name`, `size`, `sha256`)."""
 
     def wanted(self) -> object:
         """The status, for results."""

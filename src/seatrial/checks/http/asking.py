@@ -23,29 +23,29 @@ BODIES = ("body", "json", "form", "submit")
 class Asked:
     """A request."""
 
-    url: str = field(default="", metadata={"doc": "The URL, or a part of one from the last answer's; else that one."})
-    method: str = field(default="GET", metadata={"doc": "The request's method."})
-    headers: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Headers to send."})
-    body: str = field(default="", metadata={"doc": "A body to send."})
-    json: Any = field(default=None, metadata={"doc": "A JSON body to send."})
-    form: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "Form fields to send."})
-    submit: Mapping[str, str] | None = field(
-        default=None,
-        metadata={
-            "doc": "Fields to fill in: the URL is a page, and its first form that has them (and those of `files`) is "
-            "sent as a browser does, with its hidden fields and the page's cookies."
-        },
-    )
-    files: Mapping[str, str | Upload] = field(
-        default_factory=dict,
-        metadata={"doc": "Files to upload (multipart): field to path, relative to the document, or to a mapping."},
-    )
-    redirects: Literal["auto", "keep", "follow"] = field(
-        default="auto",
-        metadata={"doc": "`keep` them as the answer, `follow` them as a browser does; `auto`: follow after `submit`."},
-    )
-    max_redirects: int = field(default=10, metadata={"doc": "How many are followed at most; more are a failure."})
-    timeout: Duration = field(default=Duration(10.0), metadata={"doc": "How long each whole answer may take."})
+    url: str = ""
+    """The URL, or a part of one from the last answer's; else that one."""
+    method: str = "GET"
+    """The request's method."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers to send."""
+    body: str = ""
+    """A body to send."""
+    json: Any = None
+    """A JSON body to send."""
+    form: Mapping[str, str] = field(default_factory=dict)
+    """Form fields to send."""
+    submit: Mapping[str, str] | None = None
+    """Fields to fill in: the URL is a page, and its first form that has them (and those of `files`) is sent as a
+    browser does, with its hidden fields and the page's cookies."""
+    files: Mapping[str, str | Upload] = field(default_factory=dict)
+    """Files to upload (multipart): field to path, relative to the document, or to a mapping."""
+    redirects: Literal["auto", "keep", "follow"] = "auto"
+    """`keep` them as the answer, `follow` them as a browser does; `auto`: follow after `submit`."""
+    max_redirects: int = 10
+    """How many are followed at most; more are a failure."""
+    timeout: Duration = Duration(10.0)
+    """How long each whole answer may take."""
 
     def wrong_asking(self) -> Iterable[tuple[str, str]]:
         """One body at most."""

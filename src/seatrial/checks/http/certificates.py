@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from seatrial.checks.content import words
@@ -17,15 +17,12 @@ from seatrial.model.values import Duration
 class Tls:
     """What the certificate must say, whether or not it is verified."""
 
-    names: str | tuple[str, ...] = field(
-        default=(), metadata={"doc": "Names and addresses that it must be good for, by itself or by a wildcard."}
-    )
-    issuer: str = field(
-        default="", metadata={"doc": "Who must have issued it: the common name, the organization, or the whole name."}
-    )
-    valid_for: Duration = field(
-        default=Duration(0.0), metadata={"doc": "How long it must still be valid: `14d`; it must always be valid now."}
-    )
+    names: str | tuple[str, ...] = ()
+    """Names and addresses that it must be good for, by itself or by a wildcard."""
+    issuer: str = ""
+    """Who must have issued it: the common name, the organization, or the whole name."""
+    valid_for: Duration = Duration(0.0)
+    """How long it must still be valid: `14d`; it must always be valid now."""
 
 
 @dataclass(frozen=True, slots=True)

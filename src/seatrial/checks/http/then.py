@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -24,17 +24,12 @@ if TYPE_CHECKING:
 class Then(Expected, Asked):
     """One more request of the same visitor."""
 
-    url_from: Expression = field(
-        default=Expression(""),
-        metadata={"doc": "Instead of `url`: CEL over the last answer, such as `json.url` or `headers.location`."},
-    )
-    same_as: str = field(
-        default="",
-        metadata={"doc": "The body must be, byte for byte, the file that was uploaded as this field."},
-    )
-    within: Duration = field(
-        default=Duration(0.0), metadata={"doc": "It is asked again until all is so, for as long; else once."}
-    )
+    url_from: Expression = Expression("")
+    """Instead of `url`: CEL over the last answer, such as `json.url` or `headers.location`."""
+    same_as: str = ""
+    """The body must be, byte for byte, the file that was uploaded as this field."""
+    within: Duration = Duration(0.0)
+    """It is asked again until all is so, for as long; else once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """One place to ask at, and one body at most."""

@@ -7,10 +7,10 @@ import hashlib
 import mimetypes
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from seatrial.checks.sizes import ALLOWED, Size, bytes_of, wrong_sizes
+from seatrial.checks.sizes import Size, bytes_of, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.result import Observation, failed, passed
 from seatrial.spi import Context
@@ -23,13 +23,17 @@ LARGEST = 256 * 1024 * 1024
 class Upload:
     """A file to upload: one of this host, or bytes that are made up."""
 
-    path: str = field(default="", metadata={"doc": "A file, relative to the document."})
-    size: Size | None = field(default=None, metadata={"doc": f"Instead of a file: bytes to make up; {ALLOWED}."})
-    seed: str = field(
-        default="", metadata={"doc": "What they are made from: as it is, so are they; else new ones in each trial."}
-    )
-    name: str = field(default="", metadata={"doc": "The file's name as it is sent; else its own, or the field's."})
-    type: str = field(default="", metadata={"doc": "Its content type; else by its name."})
+    path: str = ""
+    """A file, relative to the document."""
+    size: Size | None = None
+    """Instead of a file: bytes to make up; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB
+    (powers of 10)."""
+    seed: str = ""
+    """What they are made from: as it is, so are they; else new ones in each trial."""
+    name: str = ""
+    """The file's name as it is sent; else its own, or the field's."""
+    type: str = ""
+    """Its content type; else by its name."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """A file or a size, not both."""
