@@ -30,6 +30,9 @@ STALL = 12.0
 WRITTEN = 256 * 1024
 """Bytes on its disk that only user space writes: a loader and a mount write some thousand."""
 
+MEMORY = 1024
+"""MiB that the guest has at least: a suite may give its nodes more than the settings do."""
+
 LOUD = "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel"
 """For a kernel that we boot directly: it reports each step on the console, also that it begins user space."""
 
@@ -50,7 +53,6 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: Settings, media: M
     files = probes.files(name)
     watch = Watch(name, f"{files}console", settings)
     cmdline = f"{settings.cmdline} {LOUD}" if media.kernel else ""
-
     image, form = media.image, media.image_format
 
     def make(connection: Any) -> tuple[str, str]:
@@ -62,7 +64,7 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: Settings, media: M
         guest = xml.Machine(
             name=name,
             kvm=True,
-            memory_mib=settings.memory,
+            memory_mib=max(settings.memory, MEMORY),
             vcpus=settings.vcpus,
             disks=[xml.Disk(path=root, backing=image, backing_format=form)],
             console=serial,
@@ -96,18 +98,19 @@ class Watch:
 
     def look(self, connection: Any) -> str | None:
         """Empty: user space began. None: not yet. Else why it never will. Blocks."""
+        text = console.read(connection, volumes.pool_of(connection, self._settings), self.console)
+        begun = console.in_user_space(text)
         try:
-            state, reason = machine.sound(connection, self.name)
+            state, reason = machine.sound(connection, self.name)  # after the console: it may have died on its last line
         except NodeFailed as error:
             return str(error)
         if state is PowerState.STOPPED:
-            return f"it went off ({reason}): {machine.log_of(connection, self.name)}"
-        text = console.read(connection, volumes.pool_of(connection, self._settings), self.console)
+            return "" if begun else f"it went off ({reason}): {machine.log_of(connection, self.name)}"
         try:
             accesses = tuple(connection.lookupByName(self.name).blockStats("vda"))
         except library().libvirtError:  # it went off just now
             return None
-        if console.in_user_space(text) or accesses[3] >= WRITTEN:
+        if begun or accesses[3] >= WRITTEN:
             return ""
         if why := console.broken(text, direct=bool(self._settings.kernel)):
             return why
