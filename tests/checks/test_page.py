@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from seatrial.loading.fields import Field, described
-from seatrial.loading.shapes import Nested, OneOf, Shape
+from seatrial.loading.fields import Field, Nested, described
+from seatrial.loading.shapes import OneOf, Shape
 from seatrial.registry import Registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "checks.md"

@@ -11,7 +11,8 @@ import pytest
 
 from seatrial.errors import StepFailed, UsageError
 from seatrial.expressions import bind
-from seatrial.loading.fields import bind_fields, described
+from seatrial.loading.binding import bind_fields
+from seatrial.loading.fields import described
 from seatrial.registry import Registry
 
 

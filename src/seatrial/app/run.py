@@ -350,7 +350,7 @@ class _Expressions:
         return evaluate(expression, names)
 
     def bind_fields(self, factory: type[Any], fields: Any, bind: Any) -> Any:
-        from seatrial.loading.fields import bind_fields
+        from seatrial.loading.binding import bind_fields
 
         return bind_fields(factory, fields, bind)
 

@@ -104,7 +104,7 @@ def scalar(text: str) -> Any:
     number = text[:1] == "-" and text[1:2] in tuple("0123456789.")
     if not quoted and not number and (text[:1] in tuple("&*!|>%@`#,?-]}") or _STRUCTURE.search(text)):
         return text
-    from seatrial.loading.read.document import Flawed
+    from seatrial.loading.read.positions import Flawed
     from seatrial.loading.read.yaml import parse
 
     try:

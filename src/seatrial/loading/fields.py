@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import types
 import typing
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.docstrings import attribute_docs
-from seatrial.loading.read.document import Place
-from seatrial.loading.shapes import Children, Formula, Many, Named, Nested, Observed, OneOf, Shape, Site, shape_of
-from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.loading.read.positions import Place
+from seatrial.loading.retry import Again
+from seatrial.loading.shapes import (
+    NUMBER,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    WORDING,
+    Anything,
+    Children,
+    Choice,
+    Command,
+    Formula,
+    Many,
+    Named,
+    Nothing,
+    Observed,
+    OneOf,
+    Scalar,
+    Schema,
+    Shape,
+    Span,
+)
+from seatrial.loading.site import Site, shown
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.model.values import Argv, Duration, Expression, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +170,6 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
     return None if broken else made
 
 
-def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
-    """A value with its `${{ }}` filled in, but for the expressions of mappings within: these stay what they are."""
-    inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
-    if isinstance(value, Mapping):
-        for one in inner:
-            if isinstance(one, Nested):
-                known = described(one.factory)
-                return {
-                    key: made if (field := known.get(key)) is None or field.formula else _bound(field.shape, made, bind)
-                    for key, made in value.items()
-                }
-            if isinstance(one, Named):
-                return {bind(key): _bound(one.item, made, bind) for key, made in value.items()}
-    if isinstance(value, list | tuple):
-        for one in inner:
-            if isinstance(one, Many):
-                return [_bound(one.item, made, bind) for made in value]
-    return bind(value)
-
-
 class _Counted:
     """A site that counts."""
 
@@ -185,41 +190,94 @@ class _Counted:
         return self.site.checks(value, place)
 
 
-class _Running:
-    """The site at run time: a value that turned out wrong is an error at once."""
+@dataclass(frozen=True)
+class Nested:
+    """A mapping that a frozen dataclass describes."""
 
-    bound = True
+    factory: type[Any]
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    @property
+    def allowed(self) -> str:
+        return f"a mapping with {', '.join(self._keys())}"
 
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        where = ".".join(map(str, place))
-        raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
+    def _keys(self) -> Collection[str]:
+        return described(self.factory).keys()
 
-    def formula(self, text: str, place: Place) -> None:
-        """Was checked when the document was read."""
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        if isinstance(value, tuple):
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, self.factory) or (isinstance(value, str) and expressions.templated(value)):
             return value
-        raise UsageError(f"{self.what}: steps cannot be made by an expression")
+        if not isinstance(value, Mapping):
+            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
+            return None
+        return read_instance(self.factory, value, place, site)
 
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        if isinstance(value, tuple):
-            return value
-        raise UsageError(f"{self.what}: checks cannot be made by an expression")
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return refs(self.factory)
 
 
-def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
-    """A ready step or check at run time; UsageError says which field got what it cannot hold."""
-    known = {one.name: one for one in described(factory).values()}
-    site = _Running(factory.__name__)
-    ready: dict[str, Any] = {}
-    for name, value in fields.items():
-        one = known[name]
-        if one.compiled or one.formula or not expressions.templated(value):
-            ready[name] = value
-        else:
-            ready[name] = one.shape.read(_bound(one.shape, value, bind), (one.key,), site)
-    return build(factory, ready, (), site)
+_PLAIN: dict[object, Shape] = {
+    str: TEXT,
+    int: WHOLE,
+    float: NUMBER,
+    bool: TRUTH,
+    object: Anything(),
+    Any: Anything(),
+    type(None): Nothing(),
+    None: Nothing(),
+    Duration: Span(),
+    Expression: Formula(),
+    StepPlan: Children(),
+    CheckPlan: Observed(),
+    Retry: Again(),
+}
+
+
+def shape_of(hint: Any) -> Shape:
+    """The shape of a type; UsageError for a type that documents cannot hold."""
+    if hint == Argv:
+        return Command()
+    known = _PLAIN.get(hint) if _hashable(hint) else None
+    if known is not None:
+        return known
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _limited(shape_of(args[0]), [one for one in args[1:] if isinstance(one, Range)])
+    if origin in (typing.Union, types.UnionType):
+        return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
+    if origin is typing.Literal:
+        return Choice({one: one for one in args})
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return Named(WORDING if args[1] is str else shape_of(args[1]))
+    if hint is tuple or hint is list:
+        return Many(Anything(), hint)
+    if origin in (tuple, list, set, frozenset, Sequence):
+        return _many(origin, args)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return Choice({one.value: one for one in hint})
+    if hint is dict or hint is Mapping:
+        return Named(Anything())
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return Nested(hint)
+    raise UsageError(f"a field of type {hint} cannot be written in a document")
+
+
+def _limited(shape: Shape, limits: list[Range]) -> Shape:
+    if limits and isinstance(shape, Scalar):
+        return dataclasses.replace(shape, least=limits[0].least, most=limits[0].most)
+    return shape
+
+
+def _many(origin: Any, args: tuple[Any, ...]) -> Shape:
+    if args[0] in (StepPlan, CheckPlan):
+        return _PLAIN[args[0]]
+    make = tuple if origin is Sequence else origin
+    fixed = origin is tuple and args[-1] is not Ellipsis
+    return Many(shape_of(args[0]), make, len(args) if fixed else None)
+
+
+def _hashable(hint: object) -> bool:
+    try:
+        hash(hint)
+    except TypeError:
+        return False
+    return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from seatrial.errors import nearest
-from seatrial.loading.read.document import Place
-from seatrial.loading.shapes import Site, shown
+from seatrial.loading.read.positions import Place
+from seatrial.loading.shapes import Schema
+from seatrial.loading.site import Site, shown
 from seatrial.model.scenario import Retry
 from seatrial.model.values import duration
 
@@ -66,3 +67,15 @@ def _jitter(value: Mapping[str, Any], place: Place, site: Site) -> float:
         site.problem((*place, "jitter"), f"{shown(jitter)} is no jitter", "allowed: a share of the delay from 0 to 1")
         return 0.0
     return float(jitter)
+
+
+class Again:
+    """How often something is tried again: a number of attempts, or a mapping."""
+
+    allowed = "a number of attempts, or {max_attempts, delay_seconds, backoff, jitter, timeout}"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        return read_retry(value, place, site)
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"$ref": "#/$defs/retry"}

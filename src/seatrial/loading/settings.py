@@ -9,20 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, nearest
-from seatrial.loading.read.document import Place, Position, read_bytes
-from seatrial.loading.shapes import (
-    NUMBER,
-    TEXT,
-    WHOLE,
-    Anything,
-    Choice,
-    Many,
-    Named,
-    OneOf,
-    Scalar,
-    Shape,
-    Span,
-)
+from seatrial.loading.read.document import read_bytes
+from seatrial.loading.read.positions import Place, Position
+from seatrial.loading.shapes import NUMBER, TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Scalar, Shape, Span
 from seatrial.model.scenario import CheckPlan, StepPlan
 
 FILE = "seatrial.toml"

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import types
-import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from seatrial.errors import UsageError, nearest
+from seatrial.errors import nearest
 from seatrial.expressions import strip, templated
-from seatrial.loading.read.document import Place
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, duration
+from seatrial.loading.read.positions import Place
+from seatrial.loading.site import Site, shown
+from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.model.values import duration
 
 Schema = dict[str, Any]
-
-
-class Site(Protocol):
-    """Where values are read: takes the problems, and compiles what a shape cannot know of."""
-
-    bound: bool
-    """Whether `${{ }}` is filled in already: then text that reads as a number is one."""
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write down something wrong."""
-
-    def formula(self, text: str, place: Place) -> None:
-        """Check an expression."""
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """Compile child steps."""
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """Compile checks."""
 
 
 class Shape(Protocol):
@@ -52,20 +30,6 @@ class Shape(Protocol):
         """The JSON Schema of it."""
 
 
-def shown(value: object) -> str:
-    """A value in an error: short, and in the words of a document."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…'"
-
-
 @dataclass(frozen=True)
 class Scalar:
     """Text, a number, a truth value."""
@@ -75,16 +39,27 @@ class Scalar:
     json_type: str
     convert: Callable[[Any], Any] | None = None
     hint: str = ""
+    least: float | None = None
+    """The smallest number allowed."""
+    most: float | None = None
+    """The largest."""
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
         if type(value) in self.wanted:
-            return self.convert(value) if self.convert else value
+            return self._within(self.convert(value) if self.convert else value, place, site)
         if site.bound and self.from_text(value) is not None:
-            return self.from_text(value)
+            return self._within(self.from_text(value), place, site)
         if isinstance(value, str) and templated(value):
             return value
         hint = self.hint if not isinstance(value, list | dict) else f"allowed: {self.allowed}"
         site.problem(place, f"{shown(value)} is not {self.allowed}", hint)
+        return value
+
+    def _within(self, value: Any, place: Place, site: Site) -> Any:
+        low = self.least is not None and value < self.least
+        if low or (self.most is not None and value > self.most):
+            upto = "" if self.most is None else f" to {self.most:g}"
+            site.problem(place, f"{value} is too {'small' if low else 'large'}", f"allowed: from {self.least:g}{upto}")
         return value
 
     def from_text(self, value: object) -> Any:
@@ -102,7 +77,9 @@ class Scalar:
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         if self.json_type == "string":
             return {"type": ["string", "integer"] if int in self.wanted else "string"}
-        return {"anyOf": [{"type": self.json_type}, {"type": "string", "pattern": r"\$\{\{"}]}
+        limits = {"minimum": self.least, "maximum": self.most}
+        number: Schema = {"type": self.json_type, **{key: one for key, one in limits.items() if one is not None}}
+        return {"anyOf": [number, {"type": "string", "pattern": r"\$\{\{"}]}
 
 
 TEXT = Scalar((str,), "text", "string", hint="put it in quotes")
@@ -211,6 +188,8 @@ class Choice:
         return "one of " + ", ".join(map(str, self.words))
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, bool) and "yes" in self.words:
+            return "yes" if value else "no"
         if isinstance(value, str | int | float) and value in self.words:
             return self.words[value]
         if not (isinstance(value, str) and templated(value)):
@@ -350,108 +329,3 @@ class Observed:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"type": "array", "items": {"$ref": "#/$defs/check"}}
-
-
-class Again:
-    """How often something is tried again: a number of attempts, or a mapping."""
-
-    allowed = "a number of attempts, or {max_attempts, delay_seconds, backoff, jitter, timeout}"
-
-    def read(self, value: Any, place: Place, site: Site) -> Any:
-        from seatrial.loading.retry import read_retry
-
-        return read_retry(value, place, site)
-
-    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {"$ref": "#/$defs/retry"}
-
-
-@dataclass(frozen=True)
-class Nested:
-    """A mapping that a frozen dataclass describes."""
-
-    factory: type[Any]
-
-    @property
-    def allowed(self) -> str:
-        return f"a mapping with {', '.join(self._keys())}"
-
-    def _keys(self) -> Collection[str]:
-        from seatrial.loading.fields import described
-
-        return described(self.factory).keys()
-
-    def read(self, value: Any, place: Place, site: Site) -> Any:
-        from seatrial.loading.fields import read_instance
-
-        if isinstance(value, self.factory) or (isinstance(value, str) and templated(value)):
-            return value
-        if not isinstance(value, Mapping):
-            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
-            return None
-        return read_instance(self.factory, value, place, site)
-
-    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return refs(self.factory)
-
-
-_PLAIN: dict[object, Shape] = {
-    str: TEXT,
-    int: WHOLE,
-    float: NUMBER,
-    bool: TRUTH,
-    object: Anything(),
-    Any: Anything(),
-    type(None): Nothing(),
-    None: Nothing(),
-    Duration: Span(),
-    Expression: Formula(),
-    StepPlan: Children(),
-    CheckPlan: Observed(),
-    Retry: Again(),
-}
-
-
-def shape_of(hint: Any) -> Shape:
-    """The shape of a type; UsageError for a type that documents cannot hold."""
-    if hint == Argv:
-        return Command()
-    known = _PLAIN.get(hint) if _hashable(hint) else None
-    if known is not None:
-        return known
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated:
-        return shape_of(args[0])
-    if origin in (typing.Union, types.UnionType):
-        return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
-    if origin is typing.Literal:
-        return Choice({one: one for one in args})
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return Named(WORDING if args[1] is str else shape_of(args[1]))
-    if hint is tuple or hint is list:
-        return Many(Anything(), hint)
-    if origin in (tuple, list, set, frozenset, Sequence):
-        return _many(origin, args)
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return Choice({one.value: one for one in hint})
-    if hint is dict or hint is Mapping:
-        return Named(Anything())
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return Nested(hint)
-    raise UsageError(f"a field of type {hint} cannot be written in a document")
-
-
-def _many(origin: Any, args: tuple[Any, ...]) -> Shape:
-    if args[0] in (StepPlan, CheckPlan):
-        return _PLAIN[args[0]]
-    make = tuple if origin is Sequence else origin
-    fixed = origin is tuple and args[-1] is not Ellipsis
-    return Many(shape_of(args[0]), make, len(args) if fixed else None)
-
-
-def _hashable(hint: object) -> bool:
-    try:
-        hash(hint)
-    except TypeError:
-        return False
-    return True

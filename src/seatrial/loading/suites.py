@@ -13,14 +13,14 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft, split
 from seatrial.loading.merge.levels import Level, LevelSite, Merged, merge, read_exclusive
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import foreign, unmet, wrong
 from seatrial.loading.resolve.system import plan_system
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Kinds, Workflow
 from seatrial.loading.settings import Settings
-from seatrial.loading.shapes import shown
+from seatrial.loading.site import shown
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.registry import Registry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import NewType
 
 Duration = NewType("Duration", float)
@@ -13,6 +14,15 @@ Expression = NewType("Expression", str)
 
 Argv = tuple[str, ...] | str
 """A command: a list of arguments, or one string for a shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Beside a number's type, the numbers that are allowed: `Annotated[int, Range(1)]`."""
+
+    least: float
+    most: float | None = None
+
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

@@ -12,7 +12,7 @@ from typing import Any
 from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.loading.merge.matrix import expand
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
 from seatrial.preflight.cache import Cache, Caching
 from seatrial.preflight.check import PipelineCheck

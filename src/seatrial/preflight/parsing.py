@@ -10,10 +10,10 @@ from typing import Any
 from seatrial import expressions
 from seatrial.errors import nearest
 from seatrial.loading.fields import read_instance
-from seatrial.loading.read.document import Document, Place, read
+from seatrial.loading.read.document import Document, read
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
-from seatrial.loading.shapes import shown
-from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.loading.site import SilentSite, shown
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.partial_parse import salvaged
 from seatrial.preflight.rules import broken, names
@@ -86,12 +86,11 @@ def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
 
 
 @dataclass(slots=True)
-class _Site:
+class _Site(SilentSite):
     """Where the values of a pipeline are read; its expressions are looked at when the whole is known."""
 
     problems: Problems
     document: Document
-    bound: bool = False
     formulas: list[tuple[str, Place]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     """Where something is wrong."""
@@ -104,14 +103,6 @@ class _Site:
     def formula(self, text: str, place: Place) -> None:
         """Keep an expression for later."""
         self.formulas.append((text, place))
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """A pipeline holds no steps."""
-        return ()
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """Nor checks of scenarios."""
-        return ()
 
     def expressions(self, raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
         """Check every expression and every `${{ }}`; the names of the secrets that they ask for."""

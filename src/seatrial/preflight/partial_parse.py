@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.loading.fields import described
-from seatrial.loading.read.document import Place
-from seatrial.loading.shapes import Many, Named, Nested, OneOf, Shape
-from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.loading.fields import Nested, described
+from seatrial.loading.shapes import Many, Named, OneOf, Shape
+from seatrial.loading.site import SilentSite
 
 _NOTHING = object()
 
@@ -27,7 +26,7 @@ def salvaged(factory: type[Any], given: object) -> Any:
 
 
 def _value(shape: Shape, given: object) -> Any:
-    site = _Quiet()
+    site = SilentSite()
     made = shape.read(given, (), site)
     if not site.count:
         return made
@@ -42,24 +41,3 @@ def _value(shape: Shape, given: object) -> Any:
     if isinstance(shape, OneOf):
         return next((one for each in shape.shapes if (one := _value(each, given)) is not _NOTHING), _NOTHING)
     return _NOTHING
-
-
-class _Quiet:
-    """A site that only counts: what is wrong was told already."""
-
-    bound = False
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        self.count += 1
-
-    def formula(self, text: str, place: Place) -> None:
-        """Looked at elsewhere."""
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        return ()
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        return ()

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from seatrial.errors import nearest
 from seatrial.loading.merge.matrix import expand
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.preflight import problem_matchers
 from seatrial.preflight.document import Check, Pipeline, SecretSource, Service, Stage
 from seatrial.preflight.names import row_name

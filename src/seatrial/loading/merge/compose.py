@@ -10,11 +10,12 @@ from typing import Any
 
 from seatrial.errors import DocumentError, nearest
 from seatrial.loading.merge.levels import KEYS, Level, read_level
-from seatrial.loading.read.document import Document, Place, read
+from seatrial.loading.read.document import Document, read
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.requirements import known
 from seatrial.loading.settings import FILE, Settings
-from seatrial.loading.shapes import shown
+from seatrial.loading.site import shown
 
 TOP = ("test_suites", "include", "workflow", "steps", "$schema", "version")
 ENTRY = ("sut", "workflow")

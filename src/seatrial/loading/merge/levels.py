@@ -9,11 +9,12 @@ from typing import Any
 from seatrial.errors import nearest
 from seatrial.expressions import templated
 from seatrial.loading.merge.matrix import METHODS
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.settings import DEADLINES, EXCLUSIVE
-from seatrial.loading.shapes import TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Shape, Span, shown
-from seatrial.model.scenario import CheckPlan, Notification, StepPlan
+from seatrial.loading.shapes import TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Shape, Span
+from seatrial.loading.site import SilentSite, shown
+from seatrial.model.scenario import Notification
 from seatrial.model.values import duration
 
 MAPPING = Named(Anything())
@@ -74,27 +75,15 @@ class Merged:
 
 
 @dataclass(slots=True)
-class LevelSite:
-    """Where the values of a level are read."""
+class LevelSite(SilentSite):
+    """Where the values of a level are read; the settings of systems are checked with the system's own names."""
 
     problems: Problems
     document: Located
-    bound: bool = False
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         """Write down something wrong."""
         self.problems.add(self.document, place, message, hint, key=key)
-
-    def formula(self, text: str, place: Place) -> None:
-        """Levels hold no expressions; the settings of systems are checked with the system's own names."""
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """Levels hold no steps."""
-        return ()
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """Levels hold no checks."""
-        return ()
 
 
 def read_level(

@@ -9,25 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import DocumentError, Problem
+from seatrial.errors import DocumentError, Problem, nearest
+from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 from seatrial.model.scenario import Source
 
 LARGEST = 10 * 1024 * 1024
 """Bytes; a document past this is no scenario."""
-
-Place = tuple[str | int, ...]
-"""A way into a document: keys and list indices."""
-
-Position = tuple[int, int]
-"""Line and column, from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a value stands, and the key that it stands under (the value itself for items of a list)."""
-
-    value: Position
-    key: Position
 
 
 @dataclass(slots=True)
@@ -60,14 +47,6 @@ class Document:
     def source(self, place: Place = ()) -> Source:
         """The same place for the plan, which asks for the line only when it is needed."""
         return Source(file=self.file, path=place)
-
-
-class Flawed(Exception):
-    """What is wrong in a text, with positions; `read` puts the file's name to it."""
-
-    def __init__(self, *flaws: tuple[Position, str, str]) -> None:
-        super().__init__(flaws)
-        self.flaws = flaws
 
 
 def read(path: Path | str, *, name: str = "") -> Document:
@@ -146,8 +125,6 @@ def read_bytes(path: Path, shown: str) -> bytes:
 
 
 def _beside(path: Path) -> str:
-    from seatrial.errors import nearest
-
     try:
         names: Iterable[str] = [one.name for one in path.parent.iterdir() if one.suffix in (".yaml", ".yml", ".json")]
     except (OSError, ValueError):

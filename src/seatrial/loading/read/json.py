@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seatrial.loading.read.document import Flawed, Mark, Place, Position
+from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")

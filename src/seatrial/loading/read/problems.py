@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from seatrial.errors import DocumentError, PowersMissing, Problem, SuitesOverBudget
-from seatrial.loading.read.document import Place, Position
+from seatrial.loading.read.positions import Place, Position
 
 
 class Located(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from seatrial.loading.read.document import Place, Position
+from seatrial.loading.read.positions import Place, Position
 
 _HEADER = re.compile(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _PART = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*(\.|$)""")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.loading.read.document import Flawed, Mark, Place, Position
+from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 
 _QUOTE = "put it in quotes if it is meant as text"
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from seatrial import expressions
 from seatrial.errors import nearest
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.loading.retry import read_retry
-from seatrial.loading.shapes import Site, shown
+from seatrial.loading.site import Site, shown
 from seatrial.model.values import duration
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 
 
 @dataclass(slots=True)

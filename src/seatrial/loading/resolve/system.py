@@ -12,8 +12,9 @@ from seatrial import expressions
 from seatrial.errors import UsageError
 from seatrial.loading.fields import described, read_instance
 from seatrial.loading.merge.levels import Merged
-from seatrial.loading.read.document import Place
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located
+from seatrial.loading.site import SilentSite
 from seatrial.model.scenario import Source, SystemPlan
 
 if TYPE_CHECKING:
@@ -74,14 +75,13 @@ def _read_system(
 
 
 @dataclass(slots=True)
-class _SystemSite:
+class _SystemSite(SilentSite):
     """Where a system's settings are read: they may come from several levels, so places are found one by one."""
 
     compilation: CompilationContext
     merged: Merged
     document: Located
     factory: type[Any]
-    bound: bool = False
     secrets: set[str] = field(default_factory=set)
     """Is added to: the names of the secrets that the settings ask for."""
 
@@ -112,9 +112,3 @@ class _SystemSite:
         elif isinstance(value, list | tuple):
             for at, one in enumerate(value):
                 self.templates(one, (*place, at))
-
-    def steps(self, value: object, place: Place) -> tuple[Any, ...]:
-        return ()
-
-    def checks(self, value: object, place: Place) -> tuple[Any, ...]:
-        return ()

@@ -10,11 +10,12 @@ from typing import Any
 from seatrial import expressions
 from seatrial.errors import NotSupported, UsageError, nearest
 from seatrial.loading.fields import Field, build, described, read_fields
-from seatrial.loading.read.document import Document, Place
+from seatrial.loading.read.document import Document
+from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.common_keys import READERS
 from seatrial.loading.resolve.survey import Survey, survey
-from seatrial.loading.shapes import shown
+from seatrial.loading.site import shown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.registry import RESERVED, Registry
 

@@ -1,0 +1,73 @@
+"""The fields of a step or check at run time: every `${{ }}` filled in, then read once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seatrial import expressions
+from seatrial.errors import UsageError
+from seatrial.loading.fields import Nested, build, described
+from seatrial.loading.read.positions import Place
+from seatrial.loading.shapes import Many, Named, OneOf, Shape
+from seatrial.model.scenario import CheckPlan, StepPlan
+
+
+def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
+    """A value with its `${{ }}` filled in, but for the expressions of mappings within: these stay what they are."""
+    inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
+    if isinstance(value, Mapping):
+        for one in inner:
+            if isinstance(one, Nested):
+                known = described(one.factory)
+                return {
+                    key: made if (field := known.get(key)) is None or field.formula else _bound(field.shape, made, bind)
+                    for key, made in value.items()
+                }
+            if isinstance(one, Named):
+                return {bind(key): _bound(one.item, made, bind) for key, made in value.items()}
+    if isinstance(value, list | tuple):
+        for one in inner:
+            if isinstance(one, Many):
+                return [_bound(one.item, made, bind) for made in value]
+    return bind(value)
+
+
+class _Running:
+    """The site at run time: a value that turned out wrong is an error at once."""
+
+    bound = True
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        where = ".".join(map(str, place))
+        raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
+
+    def formula(self, text: str, place: Place) -> None:
+        """Was checked when the document was read."""
+
+    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+        if isinstance(value, tuple):
+            return value
+        raise UsageError(f"{self.what}: steps cannot be made by an expression")
+
+    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
+        if isinstance(value, tuple):
+            return value
+        raise UsageError(f"{self.what}: checks cannot be made by an expression")
+
+
+def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
+    """A ready step or check at run time; UsageError says which field got what it cannot hold."""
+    known = {one.name: one for one in described(factory).values()}
+    site = _Running(factory.__name__)
+    ready: dict[str, Any] = {}
+    for name, value in fields.items():
+        one = known[name]
+        if one.compiled or one.formula or not expressions.templated(value):
+            ready[name] = value
+        else:
+            ready[name] = one.shape.read(_bound(one.shape, value, bind), (one.key,), site)
+    return build(factory, ready, (), site)
