@@ -9,6 +9,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 EXAMPLE_ARGS ?=
+PROSE_ARGS ?=
 # Real services, container engines, virtual machines, what builds libvirt-python, and what makes the node images.
 BACKENDS := etcd-server postgresql gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
@@ -18,7 +19,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo example-consultancy example-webapp test check format bench bench-machines bench-preflight backends dist pins clean
+.PHONY: help install demo example-consultancy example-webapp test check prose format bench bench-machines bench-preflight backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,11 +52,17 @@ test: $(STAMP) ## Run all tests, then the import contracts (back ends that are m
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 	$(BIN)/lint-imports --no-cache
 
-check: $(STAMP) ## ruff, mypy --strict and the import contracts
+check: $(STAMP) ## Check code and prose: ruff, mypy --strict, import contracts, codespell, the prose check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/python -m scripts.prose
+
+prose: $(STAMP) ## Check spelling and prose against STYLE.md (PROSE_ARGS="src/seatrial/cli" lists every phrase there)
+	$(BIN)/codespell
+	$(BIN)/python -m scripts.prose $(PROSE_ARGS)
 
 format: $(STAMP) ## Put the code into shape and mend what ruff can mend
 	$(BIN)/ruff check --fix .
