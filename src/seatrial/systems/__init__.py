@@ -4,7 +4,6 @@ ALIASES: dict[str, str] = {"github-actions": "github_actions"}
 PARTS: tuple[str, ...] = (
     "concurrency",
     "github_actions",
-    "node_link",
     "probes",
     "records",
     "states",

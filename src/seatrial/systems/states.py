@@ -1,18 +1,42 @@
-"""What state a system is in as a whole: by the rule that it declares, under the names that it gives."""
+"""What every system measures alike: a node's link, and the state of the whole by the rule and under the names that
+the system declares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from seatrial.errors import CannotTell
-from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, majority
+from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError
+from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, Reading, majority
+from seatrial.model.resource import Node
 from seatrial.spi import Context
+
+LINK_SECONDS = 5.0
+"""How long a node's link may take to run `true`."""
 
 RULES: Mapping[str, Callable[[int, int], bool]] = {
     "majority": majority,
     "all": lambda healthy, total: healthy == total,
     "any": lambda healthy, total: healthy > 0,
 }
+
+
+def not_deployed(stage: str) -> ClusterStatus:
+    """The status before `deploy` and after `destroy`."""
+    why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
+        stage, "it was neither initialised nor deployed"
+    )
+    return ClusterStatus(state=stage, service=Reading(Measured.NOT_OK, why), why=why)
+
+
+async def link_of(ctx: Context, node: Node) -> Reading:
+    """Whether a node's link answers. Silence is a measurement; a node that refuses our key is not."""
+    try:
+        done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
+    except (LinkDown, LinkLost, TimeoutError) as error:
+        return Reading(Measured.NOT_OK, str(error) or f"no answer within {LINK_SECONDS:g} s")
+    except (SeatrialError, OSError) as error:
+        return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
+    return OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
 
 
 async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bool:

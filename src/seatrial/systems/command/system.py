@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, NotSupported, SeatrialError
+from seatrial.errors import CannotTell, NotSupported, SeatrialError
 from seatrial.links import inventory
 from seatrial.model.cluster import (
-    OK,
     ClusterStatus,
     Measured,
     NodeHealth,
@@ -29,12 +28,11 @@ from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.concurrency import map_concurrently
 from seatrial.systems.records import Declared
+from seatrial.systems.states import link_of, not_deployed
 from seatrial.systems.templates import Roots, fill, node_root
 
 LOOK_SECONDS = 30.0
 """How long `status`, `health` and the inventory's command may take where nothing is said."""
-
-LINK_SECONDS = 5.0
 
 KIND = "deployment"
 
@@ -119,10 +117,7 @@ class Command(Declared):
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state that the deployer tells, in our words; worked out from the nodes where it has no `status`."""
         if self._stage != "deployed":
-            why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
-                self._stage, "it was neither initialised nor deployed"
-            )
-            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+            return not_deployed(self._stage)
         nodes, settings = await self.nodes(ctx), self._settings
         told_status = await self._json(ctx, "status") if settings.status else {}
         health = {**await self._measured(ctx, nodes, told_status), **self._absent(ctx, nodes)}
@@ -333,21 +328,10 @@ class Command(Declared):
             off = Reading(Measured.NOT_OK, f"{by} says that it is {power}")
             return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
         if "ssh" not in parts and node.ssh:
-            parts["ssh"] = await self._link_of(ctx, node)
+            parts["ssh"] = await link_of(ctx, node)
             if parts["ssh"].measured is Measured.NOT_OK and (node.adopted or not said):
                 power = PowerState.UNREACHABLE
         return NodeHealth(power=power, parts=parts)
-
-    async def _link_of(self, ctx: Context, node: Node) -> Reading:
-        try:
-            done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
-        except (LinkDown, LinkLost, TimeoutError) as error:
-            return Reading(Measured.NOT_OK, str(error) or f"no answer within {LINK_SECONDS:g} s")
-        except (SeatrialError, OSError) as error:
-            return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
-        return (
-            OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
-        )
 
 
 def _roots(node: Node) -> Roots:

@@ -11,9 +11,8 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context
 from seatrial.systems.concurrency import map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings
-from seatrial.systems.node_link import link_of
 from seatrial.systems.probes import look
-from seatrial.systems.states import able, named
+from seatrial.systems.states import able, link_of, named
 from seatrial.systems.templates import Roots, node_root
 
 

@@ -19,7 +19,7 @@ from seatrial.links.forge.runs.order import Order
 from seatrial.links.forge.runs.repository import Place, find_place, held_back, open_forge, put_back
 from seatrial.links.forge.runs.validation import wrong_there
 from seatrial.links.process.spawned import spawn
-from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, PowerState, Reading
+from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.registry import system
@@ -32,6 +32,7 @@ from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
 from seatrial.systems.github_actions.teardown import take_away
 from seatrial.systems.records import Declared
+from seatrial.systems.states import not_deployed
 from seatrial.systems.templates import Roots
 
 DEPLOYMENT = "deployment"
@@ -138,10 +139,7 @@ class GithubActions(Declared):
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole."""
         if self._stage != "deployed":
-            why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
-                self._stage, "it was neither initialised nor deployed"
-            )
-            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+            return not_deployed(self._stage)
         return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:

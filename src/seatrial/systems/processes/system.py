@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Overrun, SeatrialError, UsageError, nearest
+from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import (
-    OK,
     ClusterStatus,
     Measured,
     NodeHealth,
@@ -28,14 +27,11 @@ from seatrial.systems.processes.files import place
 from seatrial.systems.processes.roles import holders
 from seatrial.systems.processes.settings import Elsewhere, ProcessSettings, ServiceSettings
 from seatrial.systems.records import Declared
-from seatrial.systems.states import able, named
+from seatrial.systems.states import able, link_of, named, not_deployed
 from seatrial.systems.templates import ROOTS, Roots, fill, node_root
 
 SERVICE = "service"
 """The name of the one service on each node."""
-
-LINK_SECONDS = 5.0
-"""How long a node's link may take to run `true`."""
 
 SIZE = "cluster_size"
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
@@ -128,12 +124,7 @@ class Processes(Declared):
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole by the declared rule, over every node that was asked for."""
         if self._stage != "deployed":
-            why = {
-                "initialized": "nothing is deployed yet",
-                "destroyed": "it was destroyed",
-                "": "it was neither initialised nor deployed",
-            }[self._stage]
-            return ClusterStatus(state=self._stage, service=Reading(Measured.NOT_OK, why), why=why)
+            return not_deployed(self._stage)
         health: dict[str, NodeHealth] = dict(await self.health(ctx, await self.nodes(ctx)))
         absent = Reading(Measured.NOT_OK, "the node was never made")
         for name in self._names:
@@ -258,22 +249,9 @@ class Processes(Declared):
         if power in (PowerState.STOPPED, PowerState.PAUSED):
             off = Reading(Measured.NOT_OK, f"the node is {power}")
             return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
-        looks = [lambda: self._link_of(ctx, node), lambda: self._service_of(ctx, node)]
+        looks = [lambda: link_of(ctx, node), lambda: self._service_of(ctx, node)]
         ssh, service = await map_concurrently(lambda look: look(), looks)
         return NodeHealth(power=power, parts={"ssh": ssh, "service": service})
-
-    async def _link_of(self, ctx: Context, node: Node) -> Reading:
-        try:
-            done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
-        except (LinkDown, LinkLost) as error:
-            return Reading(Measured.NOT_OK, str(error))
-        except TimeoutError:
-            return Reading(Measured.NOT_OK, f"no answer within {LINK_SECONDS:g} s")
-        except (LinkRefused, SeatrialError, OSError) as error:
-            return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
-        return (
-            OK if done.ok else Reading(Measured.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}")
-        )
 
     async def _service_of(self, ctx: Context, node: Node) -> Reading:
         settings, roots = self._settings, self._roots(node)
@@ -282,8 +260,6 @@ class Processes(Declared):
         if says.ok and proved and not proved[0].ok:
             return Reading(proved[0].measured, f"it says that it is healthy, but: {proved[0].why}")
         return says
-
-    # The whole
 
 
 def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:
