@@ -12,7 +12,7 @@ from seatrial.engine.cleanup import Owners, sweep, sweep_found
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.errors import ToolMissing
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.testing import FakeProvider, World, fake_registry, virtual_time

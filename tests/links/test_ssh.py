@@ -316,7 +316,7 @@ def test_of_an_output_without_end_the_beginning_and_the_end_are_kept(tmp_path: P
         done = await link.run("echo first; head -c 9000000 /dev/zero | tr '\\0' x; echo last")
         assert done.stdout.startswith("first\n")
         assert done.stdout.endswith("xlast\n")
-        assert "bytes were cut here" in done.stdout
+        assert "bytes left out" in done.stdout
         assert 4 * 1024 * 1024 <= len(done.stdout) < 4 * 1024 * 1024 + 200
         whole = await link.run("head -c 4000000 /dev/zero | tr '\\0' x")
         assert whole.stdout == "x" * 4_000_000

@@ -16,8 +16,8 @@ from typing import Any
 
 from seatrial import __version__
 from seatrial.app.project import Project, find
-from seatrial.engine.leases import state_folder
 from seatrial.errors import SeatrialError, UsageError, nearest
+from seatrial.links.paths import state_folder
 from seatrial.registry import Registry
 from seatrial.spi import Readiness
 

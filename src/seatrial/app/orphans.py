@@ -20,7 +20,7 @@ from seatrial.app.project import Project
 from seatrial.engine.cleanup import Owners, Swept, give_back_found, listed
 from seatrial.engine.leases import Leases
 from seatrial.errors import SeatrialError
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.preflight.system import Pipeline
 from seatrial.registry import Registry

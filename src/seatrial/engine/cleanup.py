@@ -16,7 +16,7 @@ from typing import Any
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.errors import ExtraMissing, LeftBehind, SeatrialError, ToolMissing
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import Owner, Provider

@@ -15,12 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seatrial.errors import LeaseTaken
-
-
-def state_folder() -> Path:
-    """`$XDG_STATE_HOME/seatrial`, else `~/.local/state/seatrial`."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(home) / "seatrial"
+from seatrial.links.paths import state_folder
 
 
 class Leases:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 SETTINGS = "seatrial.toml"
 
 
+def project_of(folder: Path, here: Path | None = None) -> Path:
+    """The project of a folder: the nearest folder upward with a `seatrial.toml`; without one, the working directory
+    (or `here`) if it is above; else the root of the git repository; else the folder itself."""
+    upward, here = (folder, *folder.parents), here or Path.cwd()
+    with_settings = next((up for up in upward if (up / SETTINGS).is_file()), None)
+    if with_settings or here in upward:
+        return with_settings or here
+    return next((up for up in upward if (up / ".git").exists()), folder)
+
+
 def project_folder() -> Path:
-    """The nearest folder upward with a `seatrial.toml`, else the current one: paths in settings are relative to it."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / SETTINGS).is_file()), here)
+    """The project of the working directory: paths in settings are relative to it."""
+    return project_of(Path.cwd())
 
 
 def cache_folder(name: str) -> Path:
@@ -24,8 +32,19 @@ def cache_folder(name: str) -> Path:
     return folder
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers and crashes see the old text or the new one."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fresh.write_text(text)
-    fresh.replace(path)
+def state_folder() -> Path:
+    """`$XDG_STATE_HOME/seatrial`, else `~/.local/state/seatrial`."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(home) / "seatrial"
+
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
+    """Write a file so that readers and crashes see the old content or the new one; a failure leaves nothing else."""
+    fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

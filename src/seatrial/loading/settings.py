@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, nearest
+from seatrial.links.paths import SETTINGS, project_of
 from seatrial.loading.read.document import read_bytes
 from seatrial.loading.read.positions import Place, Position
 from seatrial.loading.shapes import NUMBER, TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Scalar, Shape, Span
 from seatrial.model.scenario import CheckPlan, StepPlan
 
-FILE = "seatrial.toml"
 PREFIX = "SEATRIAL_"
 KEEP = ("never", "failed", "always")
 DEADLINES = ("deploy", "start", "stop", "restart", "destroy")
@@ -126,9 +126,9 @@ def _flag(name: str) -> str:
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the project around a folder; DocumentError has all that is wrong in the file and environment."""
     begin = start.resolve()
-    folder = next((one for one in (begin, *begin.parents) if (one / FILE).is_file()), None)
+    folder = project_of(begin, here=begin)
     site = _Site()
-    settings = Settings(folder=begin) if folder is None else _from_file(folder, start, site)
+    settings = _from_file(folder, start, site) if (folder / SETTINGS).is_file() else Settings(folder=folder)
     held = dict(settings.held)
     for name in _FROM_ENVIRONMENT:
         variable = PREFIX + name.upper()
@@ -153,7 +153,7 @@ def _from_file(folder: Path, start: Path, site: _Site) -> Settings:
 
     from seatrial.loading.read import toml
 
-    path = folder / FILE
+    path = folder / SETTINGS
     try:
         shown = str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seatrial.links.output import left_out
 from seatrial.model.values import Argv
 from seatrial.preflight import problem_matchers
 from seatrial.preflight.names import log_of
@@ -136,4 +137,4 @@ def _content(file: Path) -> bytes:
         head = raw.read(WHOLE // 2).rpartition(b"\n")[0]
         raw.seek(size - WHOLE // 2)
         tail = raw.read().partition(b"\n")[2]
-    return head + f"\n[... {size - len(head) - len(tail)} bytes left out ...]\n".encode() + tail
+    return head + left_out(size - len(head) - len(tail)) + tail

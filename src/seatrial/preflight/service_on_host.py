@@ -15,7 +15,7 @@ from pathlib import Path
 from seatrial import expressions
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.links.process.spawned import TAG, announce, spawn
 from seatrial.preflight.document import HostService, Service
 from seatrial.preflight.services import LOOPBACK, View, log_file

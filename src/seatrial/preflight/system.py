@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.errors import LeftBehind, NotSupported, ToolMissing
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, Reading
 from seatrial.model.resource import Node, Resource
 from seatrial.preflight.resource_budget import ResourceBudget

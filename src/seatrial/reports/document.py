@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from seatrial.links.paths import write_whole
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
 
@@ -48,16 +48,4 @@ def write(out: TextIO | Path, text: str, *, append: bool = False) -> None:
         with out.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
     else:
-        replace(out, text.encode("utf-8", "backslashreplace"))
-
-
-def replace(file: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there in one step."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as target:
-            target.write(content)
-        beside.replace(file)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+        write_whole(out, text.encode("utf-8", "backslashreplace"))

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from seatrial.links.paths import write_whole
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
 from seatrial.registry import reporter
-from seatrial.reports.document import Document, replace
+from seatrial.reports.document import Document
 
 PAUSE = 0.5
 """Seconds (of the events' own time) between two writes while nothing ends."""
@@ -87,7 +88,7 @@ class Json(Document):
         head = _encoder.encode({key: told for key, told in run.items() if key != "results"})
         rows = ",\n".join(map(self._row, self.fold.suites))
         content = f'{head[:-1]},"results":[\n{rows}\n]}}\n'.encode("utf-8", "backslashreplace")
-        replace(self.out, content)
+        write_whole(self.out, content)
         self._size = len(content)
         self._written_at = at
         self._late = self._dirty = False
@@ -107,7 +108,7 @@ class Json(Document):
         if row["folder"]:
             folder = self.out.parent / row["folder"]
             folder.mkdir(parents=True, exist_ok=True)
-            replace(folder / "result.json", (self._row(trial) + "\n").encode("utf-8", "backslashreplace"))
+            write_whole(folder / "result.json", (self._row(trial) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def write_all(folder: Path, fold: Fold) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from seatrial.errors import CannotTell
+from seatrial.links.paths import project_of
 
 FOLDER = "custom_commands"
 
@@ -28,16 +29,6 @@ def find(name: str, document_folder: Path) -> Path:
             return path
         looked.append(str(path))
     raise CannotTell(f"there is no script {name!r}; looked for: {', '.join(looked)}")
-
-
-def project_of(folder: Path) -> Path:
-    """The nearest folder upward with a `seatrial.toml`, else the current one if it is above, else the repository."""
-    upward = (folder, *folder.parents)
-    for marker in ("seatrial.toml", "", ".git"):
-        for one in upward:
-            if (one / marker).exists() if marker else one == Path.cwd():
-                return one
-    return folder
 
 
 def inside(name: str, folder: Path) -> Path:

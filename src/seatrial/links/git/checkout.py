@@ -6,12 +6,16 @@ written, and nothing is fetched.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 GIT_SECONDS = 10.0
+
+TRACKED_SECONDS = 20.0
+"""Seconds that git may take to list the tracked files that a .gitignore leaves out."""
 
 _REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?(?P<host>[^:/]+)(?::\d+)?[:/]+(?P<name>[^/]+/[^/]+?)(?:\.git)?/?$")
 
@@ -73,6 +77,23 @@ def checkout_of(folder: Path) -> Checkout | None:
         head=_line(folder, "rev-parse", "--verify", "--quiet", "HEAD"),
         pushed=pushed,
     )
+
+
+def tracked_though_ignored(folder: str) -> frozenset[str]:
+    """Their paths from the folder, those below it. Nothing where git cannot be asked: then .gitignore alone decides."""
+    # The variables by which a hook of git speaks to git (its index, its folder) are of that hook's repository.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
+    argv = [
+        "git", "--no-optional-locks", "-C", folder, "-c", "core.fsmonitor=false", "-c", "safe.directory=*",
+        "ls-files", "-z", "--cached", "--ignored", "--exclude-per-directory=.gitignore",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            argv, env=kept, stdin=subprocess.DEVNULL, capture_output=True, timeout=TRACKED_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return frozenset()
+    return frozenset(one for one in os.fsdecode(done.stdout).split("\0") if one)
 
 
 def _line(folder: Path, *arguments: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seatrial.errors import CannotTell, ToolMissing
+from seatrial.links.output import BoundedOutput
 from seatrial.model.values import Argv
 from seatrial.spi import Finished
 
@@ -42,6 +43,16 @@ class TimedOut(TimeoutError):
         super().__init__(message)
         self.stdout = stdout
         self.stderr = stderr
+
+
+def process_start(pid: int, *, zombie: bool = False) -> str:
+    """When a process was started, in ticks since boot: with it a reused pid is found out. Empty when there is no such
+    process, or only its zombie (unless `zombie`: it has ended and nobody asked how)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" and not zombie else fields[19]
 
 
 def words(command: Argv | Sequence[str]) -> list[str]:
@@ -89,42 +100,16 @@ async def run(
     return Finished(exit_code=code, stdout=child.out.text(), stderr=child.err.text())
 
 
-class _Stream:
-    """What came through one pipe: the first and the last half of KEEP bytes."""
+class _Stream(BoundedOutput):
+    """One pipe and the output that came through it."""
 
     def __init__(self, fd: int) -> None:
+        super().__init__(KEEP)
         self.fd = fd
         self.open = True
         self.watched = False
         self.begun = b""
         """A line that has not ended yet, where both streams go into one file."""
-        self._head: list[bytes] = []
-        self._room = KEEP // 2
-        self._tail = bytearray()
-        self._dropped = 0
-
-    def take(self, data: bytes) -> None:
-        if self._room:
-            self._head.append(data[: self._room])
-            taken = min(len(data), self._room)
-            self._room -= taken
-            data = data[taken:]
-        if data:
-            self._tail += data
-            excess = len(self._tail) - KEEP // 2
-            if excess > KEEP // 4:  # Not at every read: moving half a megabyte each time would be slow.
-                self._drop(excess)
-
-    def _drop(self, excess: int) -> None:
-        del self._tail[:excess]
-        self._dropped += excess
-
-    def text(self) -> str:
-        excess = len(self._tail) - KEEP // 2
-        if excess > 0:
-            self._drop(excess)
-        gap = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
-        return b"".join((*self._head, gap, self._tail)).decode(errors="replace")
 
 
 class _Child:
@@ -209,7 +194,7 @@ class _Child:
         if not data:
             self._shut(stream)
             return False
-        stream.take(data)
+        stream.add(data)
         return True
 
     def _put(self, stream: _Stream, data: bytes) -> None:

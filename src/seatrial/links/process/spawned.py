@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seatrial.links import process
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.spi import Context, Finished
 
 SHORT = 0.2

@@ -9,47 +9,17 @@ from typing import Any
 
 import asyncssh
 
+from seatrial.links.output import BoundedOutput
+
 LIMIT = 4 * 1024 * 1024
 """Bytes of each stream of a command that are kept: the first half and the last."""
-
-
-class Kept:
-    """The beginning and the end of a stream; what lies between is counted and dropped."""
-
-    def __init__(self, limit: int = LIMIT) -> None:
-        self._half = max(1, limit // 2)
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._cut = 0
-
-    def add(self, data: bytes) -> None:
-        """Take in the next bytes."""
-        room = self._half - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:]
-        if len(self._tail) > 2 * self._half:  # trimmed now and then, so that long outputs cost one copy
-            self._trim()
-
-    def _trim(self) -> None:
-        over = len(self._tail) - self._half
-        if over > 0:
-            del self._tail[:over]
-            self._cut += over
-
-    def text(self) -> str:
-        """What was kept as text, with a line where something was cut."""
-        self._trim()
-        head, tail = self._head.decode(errors="replace"), self._tail.decode(errors="replace")
-        if not self._cut:
-            return (self._head + self._tail).decode(errors="replace")
-        return f"{head}\n… {self._cut} bytes were cut here: a command's output is kept up to a limit …\n{tail}"
 
 
 class Session(asyncssh.SSHClientSession[bytes]):
     """What a command says; `ended` is set when it ended, or the connection did."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.out, self.err = Kept(limit), Kept(limit)
+        self.out, self.err = BoundedOutput(limit), BoundedOutput(limit)
         self.sent = False
         """Whether the node has opened the session, so that the command may have reached it."""
         self.code: int | None = None

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, nearest
+from seatrial.links.paths import project_of
 from seatrial.loading.merge.levels import KEYS, Level, read_level
 from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.requirements import known
-from seatrial.loading.settings import FILE, Settings
+from seatrial.loading.settings import Settings
 from seatrial.loading.site import shown
 
 TOP = ("test_suites", "include", "workflow", "steps", "$schema", "version")
@@ -88,7 +89,7 @@ class DocumentLoader:
         project = Path(os.path.realpath(self.settings.folder))
         if home.is_relative_to(project):
             return project
-        return next((one for one in (home, *home.parents) if (one / FILE).is_file()), home)
+        return project_of(home)
 
 
 def _documents(folder: Path) -> list[Path]:

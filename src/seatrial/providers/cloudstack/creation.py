@@ -13,6 +13,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.cloudstack import Cloud
 from seatrial.links.ssh import SSHLink
+from seatrial.links.ssh.keys import trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.catalog import choose
@@ -42,17 +43,8 @@ class Keys:
 
 def keys_of(ctx: Context) -> tuple[Path, str]:
     """The trial's own key, made when it is missing: its file, and the public half."""
-    path = ctx.state / "cloudstack" / "id_ed25519"
-    public = path.with_suffix(".pub")
-    if not path.exists():
-        import asyncssh
-
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
-        public.write_bytes(key.export_public_key())
-        path.touch(mode=0o600)
-        path.write_bytes(key.export_private_key())
-    return path, public.read_text().strip()
+    path = trial_key(ctx.state / "cloudstack")
+    return path, path.with_suffix(".pub").read_text().strip()
 
 
 async def make(

@@ -12,6 +12,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.containers import Engine, NoSuchImage
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
+from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.containers.settings import Settings
 from seatrial.spi import Context
 
@@ -49,7 +50,7 @@ async def prepare(ctx: Context, settings: Settings) -> Ground:
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
     # The library that makes keys takes as long to import as the engine to answer.
-    _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(_key, ctx.state))
+    _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(trial_key, ctx.state / "containers"))
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
     return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
@@ -114,17 +115,3 @@ def _routed(line: str) -> ipaddress.IPv4Network | None:
     words = line.split()
     target, mask = (int.from_bytes(bytes.fromhex(words[at]), "little") for at in (1, 7))
     return ipaddress.IPv4Network((target, mask.bit_count())) if mask else None
-
-
-def _key(state: Path) -> Path:
-    """The trial's own key, made when it is missing."""
-    path = state / "containers" / "id_ed25519"
-    if not path.exists():
-        import asyncssh
-
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
-        path.with_suffix(".pub").write_bytes(key.export_public_key())
-        path.touch(mode=0o600)
-        path.write_bytes(key.export_private_key())
-    return path

@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 
 from seatrial.errors import CannotTell
 from seatrial.links.libvirt import library
+from seatrial.links.paths import cache_folder
 from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
-from seatrial.providers.libvirt.settings import cache_folder
 
 DAY = 86400.0
 UNUSED = 14 * DAY
@@ -123,7 +123,7 @@ def _lock(pool: Any, key: str) -> str:
 @contextlib.contextmanager
 def locked(name: str, *, wait: bool = True) -> Iterator[bool]:
     """Hold a lock of this user's. False: another holds it, and we did not wait."""
-    with (cache_folder() / f"{name}.lock").open("a") as lock:
+    with (cache_folder("libvirt") / f"{name}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

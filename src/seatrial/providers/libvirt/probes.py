@@ -12,7 +12,7 @@ from typing import Any
 
 from seatrial.links.libvirt import library
 from seatrial.links.paths import project_folder
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 from seatrial.links.libvirt import Forbidden, Hypervisor
-from seatrial.links.paths import project_folder
+from seatrial.links.paths import cache_folder, project_folder, write_whole
 from seatrial.providers.libvirt import copies, names, network, probes
 from seatrial.providers.libvirt.boots import run_boot_sector, why_no_user_space
 from seatrial.providers.libvirt.media import Media, brought, looked_at
-from seatrial.providers.libvirt.settings import Settings, cache_folder
+from seatrial.providers.libvirt.settings import Settings
 from seatrial.spi import Readiness
 
 AGAIN = 0.2
@@ -75,9 +75,7 @@ async def give_up_kvm(hypervisor: Hypervisor, settings: Settings, media: Media, 
 
 
 def _remember(known: Path, answer: Acceleration) -> None:
-    fresh = known.with_suffix(f".{secrets.token_hex(4)}")
-    fresh.write_text(json.dumps(asdict(answer)))
-    fresh.replace(known)
+    write_whole(known, json.dumps(asdict(answer)))
 
 
 async def _remembered(hypervisor: Hypervisor, settings: Settings, media: Media) -> Path:
@@ -86,7 +84,7 @@ async def _remembered(hypervisor: Hypervisor, settings: Settings, media: Media) 
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     decides = [boot, versions, hypervisor.uri, asdict(media), settings.machine, settings.cpu, settings.cmdline]
     key = hashlib.blake2b(json.dumps(decides).encode(), digest_size=8).hexdigest()
-    return cache_folder() / f"kvm-{key}.json"
+    return cache_folder("libvirt") / f"kvm-{key}.json"
 
 
 async def readiness(settings: Settings, uri: str) -> Readiness:

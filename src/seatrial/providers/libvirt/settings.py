@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError, nearest
@@ -74,15 +73,6 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
 def uri_of(settings: Settings) -> str:
     """The daemon's address."""
     return settings.uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
-
-
-def cache_folder() -> Path:
-    """Where answers and locks are kept: `$SEATRIAL_CACHE_DIR`, else `$XDG_CACHE_HOME/seatrial`, `~/.cache/seatrial`."""
-    given = os.environ.get("SEATRIAL_CACHE_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = (Path(given) if given else Path(home) / "seatrial") / "libvirt"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

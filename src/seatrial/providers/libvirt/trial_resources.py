@@ -11,12 +11,13 @@ from typing import Any
 
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
-from seatrial.links.paths import project_folder
+from seatrial.links.paths import cache_folder, project_folder
+from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.libvirt import copies, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
-from seatrial.providers.libvirt.settings import Settings, cache_folder, uri_of
+from seatrial.providers.libvirt.settings import Settings, uri_of
 from seatrial.spi import Context, Readiness
 
 TRIES = 5
@@ -52,7 +53,7 @@ async def prepare(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> G
         how=how,
         subnet=subnet,
         network=names.network_of(ctx.trial_id),
-        key=_key(ctx.state),
+        key=trial_key(ctx.state / "libvirt"),
     )
 
 
@@ -102,20 +103,6 @@ def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], se
     return lambda connection: network.create(connection, name, bridge, subnet, labels, nat=nat)
 
 
-def _key(state: Path) -> Path:
-    """The trial's own key, made when it is missing."""
-    path = state / "libvirt" / "id_ed25519"
-    if not path.exists():
-        import asyncssh
-
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
-        path.with_suffix(".pub").write_bytes(key.export_public_key())
-        path.touch(mode=0o600)
-        path.write_bytes(key.export_private_key())
-    return path
-
-
 def mark_used(uri: str) -> None:
     """Remember that something may be there: from now on a list that cannot be read is an error."""
     _mark(uri).touch()
@@ -127,4 +114,4 @@ def was_used(uri: str) -> bool:
 
 
 def _mark(uri: str) -> Path:
-    return cache_folder() / f"used-{hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()}"
+    return cache_folder("libvirt") / f"used-{hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing, UsageError, nearest
+from seatrial.links.paths import write_whole
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.registry import provider
@@ -58,14 +59,15 @@ class Local:
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a node and return when it is on and its SSH server listens."""
-        from seatrial.providers.local.creation import Place, prepare, trial_key, user
+        from seatrial.links.ssh.keys import trial_key
+        from seatrial.providers.local.creation import Place, prepare, user
 
         detail = dict(self.foresee(spec, ctx))
         place = Place(folder=Path(str(detail["folder"])), tag=str(detail["tag"]), logs=Path(str(detail["logs"])))
         address = await ctx.lease_address()
         port = await ctx.lease_port(address)
         ports = {name: number or await ctx.lease_port(address) for name, number in spec.ports.items()}
-        key = trial_key(ctx.state)
+        key = trial_key(ctx.state / "local")
         known_host = prepare(place, spec.name, address, port, key, ctx.environment())
         ssh = {"host": address, "port": port, "user": user(), "key": str(key), "known_host": known_host}
         folder = str(place.folder / "data")
@@ -230,9 +232,7 @@ class Local:
             "stop_timeout": service.stop_timeout,
             "log": str(_log(node, service.name)),
         }
-        fresh = folder / "services" / f"{service.name}.new"
-        fresh.write_text(json.dumps(definition))
-        fresh.replace(folder / "services" / f"{service.name}.json")
+        write_whole(folder / "services" / f"{service.name}.json", json.dumps(definition))
 
     async def start_service(self, node: Node, name: str) -> None:
         """Have the node's init start it; ToolMissing when its program is not there."""

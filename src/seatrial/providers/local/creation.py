@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError
+from seatrial.links.ssh.keys import write_key_pair
 from seatrial.providers.local import shims
 
 # What the box takes over from the host's environment, beside the run's names: enough to run this very Python.
@@ -27,14 +28,6 @@ class Place:
     folder: Path
     tag: str
     logs: Path
-
-
-def trial_key(folder: Path) -> Path:
-    """The trial's private key (0600), made when it is first asked for; its public half is beside it as `.pub`."""
-    path = folder / "ssh_key"
-    if not path.exists():
-        _write_key_pair(path)
-    return path
 
 
 def prepare(place: Place, name: str, address: str, port: int, key: Path, environment: Mapping[str, str]) -> str:
@@ -59,7 +52,7 @@ def prepare(place: Place, name: str, address: str, port: int, key: Path, environ
     }
     # Before all else: it is by this file that destroy knows the folder as a node's own.
     (folder / "machine.json").write_text(json.dumps(machine))
-    public = _write_key_pair(folder / "host_key")
+    public = write_key_pair(folder / "host_key")
     (folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
     return f"[{address}]:{port} {public}"
 
@@ -78,17 +71,3 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers
         return "seatrial"
-
-
-def _write_key_pair(path: Path) -> str:
-    """Make an Ed25519 key at `path` (0600) with its public half at `path`.pub; the public line."""
-    import asyncssh
-
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    public = key.export_public_key().decode()
-    path.with_suffix(".pub").write_text(public)
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(key.export_private_key())
-    fresh.replace(path)
-    return public.strip()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from seatrial.links.paths import write_whole
 from seatrial.providers.local import control, shims
 from seatrial.providers.local.services import Children, Services
 from seatrial.providers.local.sshd import Answer, SshListener, serve
@@ -169,9 +170,7 @@ class Guest:
 
     def _say_ready(self) -> None:
         """Tell the provider that this very boot listens: a port that answers could be anybody's."""
-        fresh = self._folder / "run/ready.new"
-        fresh.write_text(self._boot_id)
-        fresh.replace(self._folder / "run/ready")
+        write_whole(self._folder / "run/ready", self._boot_id)
 
     async def _answer_programs(self) -> asyncio.Server:
         """Answer the program `seatrial-init` of scripts, and the provider."""

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from seatrial.links.paths import write_whole
 from seatrial.providers.local import confinement, shims, tree
 from seatrial.providers.local.confinement import Confinement
 
@@ -228,9 +229,7 @@ class Box:
 
     def _write(self, **changes: object) -> None:
         self._state |= changes
-        fresh = self._folder / "state.json.new"
-        fresh.write_text(json.dumps(self._state))
-        fresh.replace(self._folder / "state.json")
+        write_whole(self._folder / "state.json", json.dumps(self._state))
 
 
 def _tell(pipe: int, what: dict[str, object], *, last: bool = False) -> None:

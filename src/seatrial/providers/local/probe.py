@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import SeatrialError
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
+from seatrial.links.ssh.keys import trial_key
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.local import tree
-from seatrial.providers.local.creation import Place, prepare, trial_key
+from seatrial.providers.local.creation import Place, prepare
 from seatrial.spi import Readiness
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def try_one(local: Local) -> Readiness:
                 probe.bind((address, 0))
                 port: int = probe.getsockname()[1]
             place = Place(folder=folder, tag=tag, logs=folder / "logs")
-            prepare(place, "n11", address, port, trial_key(folder), {})
+            prepare(place, "n11", address, port, trial_key(folder / "key"), {})
             node = Node(name="n11", address=address, ssh={"host": address, "port": port}, detail=detail)
             await local.start(node)
             report = tree.read_state(folder)["confinement"]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from seatrial.links.process.procfs import process_start
+from seatrial.links.process import process_start
 
 
 def test_a_living_process_has_a_start_that_stays_the_same() -> None:
