@@ -13,6 +13,7 @@ import pytest
 from seatrial.engine import leases as module
 from seatrial.engine.leases import Leases
 from seatrial.errors import LeaseTaken
+from seatrial.links.paths import state_folder
 
 
 def holder(trial="t1", run="r1"):
@@ -144,6 +145,7 @@ from pathlib import Path
 from typing import Any
 from seatrial.engine.leases import Leases
 from seatrial.errors import LeaseTaken
+from seatrial.links.paths import state_folder
 folder, me = Path(sys.argv[1]), sys.argv[2]
 leases = Leases(folder)
 print("ready", flush=True)
@@ -193,7 +195,7 @@ def test_of_two_processes_that_race_exactly_one_gets_each_lease(tmp_path):
 
 def test_the_state_folder_follows_xdg(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert module.state_folder() == tmp_path / "seatrial"
+    assert state_folder() == tmp_path / "seatrial"
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert module.state_folder() == Path("/home/somebody/.local/state/seatrial")
+    assert state_folder() == Path("/home/somebody/.local/state/seatrial")
