@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.engine import cleanup
-from seatrial.engine.trial_runner import SWEEP, shielded
+from seatrial.engine.trial_runner import SWEEP
 from seatrial.errors import OverBudget, StepFailed
 from seatrial.model.resource import Resource
 from seatrial.model.scenario import Budget, Notification
+from seatrial.spi.concurrency import finish_within
 from seatrial.testing import FakeRun, FakeSystem, World, doing, flow, virtual_time
 
 
@@ -248,7 +249,7 @@ def test_shielded_work_ends_once_and_the_cancellation_comes_after(tmp_path):
         done.append(asyncio.get_running_loop().time())
 
     async def main():
-        task = asyncio.ensure_future(shielded(work(), 60))
+        task = asyncio.ensure_future(finish_within(work(), 60))
         for _ in range(4):
             await asyncio.sleep(1)
             task.cancel()

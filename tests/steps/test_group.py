@@ -9,7 +9,7 @@ from tests.steps.fakes import FakeContext, Say, plan, within
 
 from seatrial.errors import CannotTell, StepFailed, StepStopped
 from seatrial.model.scenario import StepPlan
-from seatrial.steps import cancellation
+from seatrial.spi import concurrency
 from seatrial.steps.group import Group
 
 
@@ -86,7 +86,7 @@ def test_a_group_that_is_cancelled_in_its_finally_finishes_it(tmp_path: Path) ->
 
 
 def test_a_second_cancellation_cuts_a_finally_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancellation, "LAST_CHANCE", 0.5)
+    monkeypatch.setattr(concurrency, "LAST_CHANCE", 0.5)
     said: list[str] = []
     work = plan(Say(said=said, word="work", until=asyncio.Event()))
     hanging = plan(Say(said=said, word="last", until=asyncio.Event()))

@@ -16,7 +16,7 @@ from seatrial.engine.cleanup import Owners, Swept, listed, sweep, sweep_found
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger, living
-from seatrial.engine.trial_runner import told
+from seatrial.engine.trial_runner import cleanup_event
 from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
 from seatrial.model.resource import Resource
@@ -213,7 +213,7 @@ def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[
     def close(swept: Swept) -> None:
         if journal is None or folder is None:
             return
-        journal.emit("cleanup_finished", "", {**told(swept), "duration": 0.0})
+        journal.emit("cleanup_finished", "", {**cleanup_event(swept), "duration": 0.0})
         if unfinished:
             # Whatever its suites had said: a run that was killed did not come to its end, and that is no pass.
             verdict, code = fold.closing(trouble=True)

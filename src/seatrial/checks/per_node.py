@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepF
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, unknown, worst
 from seatrial.spi import Context
+from seatrial.spi.concurrency import map_concurrently
 
 ALL = ("*", "all")
 DESTROYED = "destroyed"
@@ -64,7 +64,7 @@ async def look_at(
             return unknown(str(error))
 
     seen = {name: gone(why) for name, why in chosen.absent.items()}
-    found = await asyncio.gather(*(one(node) for node in chosen.nodes))
+    found = await map_concurrently(one, chosen.nodes)
     return combined(seen | {node.name: observation for node, observation in zip(chosen.nodes, found, strict=True)})
 
 

@@ -10,10 +10,11 @@ from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.ids import trial_id
 from seatrial.engine.runner import described
 from seatrial.engine.trial import Run, Trial
-from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner, shielded, told
+from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner, cleanup_event
 from seatrial.errors import OverBudget
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Budget, Plan, Suite
+from seatrial.spi.concurrency import finish_within
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class SuiteScheduler:
                     if waiting and not self._stopped:
                         await self._changed.wait()
         finally:
-            await shielded(clear(self._run), SWEEP + NOTICE)
+            await finish_within(clear(self._run), SWEEP + NOTICE)
         for trial in waiting:
             self._skip(trial, self._stopped)
 
@@ -139,7 +140,7 @@ async def clear(run: Run) -> None:
         why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
         out = [entry.resource for trial in owed for entry in run.ledger.out(trial) if entry.op != "kept"]
         swept.left = [(resource, why) for resource in out]
-    say("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
+    say("cleanup_finished", **cleanup_event(swept), duration=round(clock() - start, 6))
 
 
 def _planned(trial: Trial) -> dict[str, object]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
 
 from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.context import TrialContext, close_links
@@ -18,8 +17,7 @@ from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeaseTaken, Overrun, StepStopped
 from seatrial.model.resource import Resource
 from seatrial.model.result import Category, Outcome, Verdict
-
-T = TypeVar("T")
+from seatrial.spi.concurrency import finish_within
 
 SWEEP = 300.0
 """Seconds for the whole sweep of one trial, beside what the slowest of its things says that it needs itself."""
@@ -48,7 +46,7 @@ class TrialRunner:
             outcome = await self._steps()
         finally:
             longest = DEADLINE * 2 + sweep_seconds(trial.run, trial.id) + NOTICE * 2
-            await shielded(self._end(outcome, start), longest)
+            await finish_within(self._end(outcome, start), longest)
         return outcome.verdict
 
     async def _end(self, outcome: Outcome, start: float) -> None:
@@ -76,7 +74,7 @@ class TrialRunner:
         whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
         out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)] or [whole]
         swept = Swept(left=[(resource, why) for resource in out])
-        trial.emit("cleanup_finished", **told(swept), duration=0.0)
+        trial.emit("cleanup_finished", **cleanup_event(swept), duration=0.0)
         return swept
 
     async def _steps(self) -> Outcome:
@@ -144,7 +142,7 @@ class TrialRunner:
         if trials:
             found = {name: trial.provider}
             swept.add(await sweep_found(run.id, trials, found, say=trial.emit, hurry=hurry))
-        trial.emit("cleanup_finished", **told(swept), duration=round(clock() - start, 6))
+        trial.emit("cleanup_finished", **cleanup_event(swept), duration=round(clock() - start, 6))
         return swept
 
     def _keep(self, entries: Sequence[Entry], ways: Mapping[str, str]) -> Swept:
@@ -165,26 +163,7 @@ def sweep_seconds(run: Run, trial: str) -> float:
     return SWEEP + max(asked, default=0.0)
 
 
-async def shielded(work: Coroutine[Any, Any, T], deadline: float) -> T:
-    """Finish this work within a deadline whatever is cancelled around it; a cancellation comes through afterwards."""
-    task = asyncio.ensure_future(asyncio.wait_for(work, deadline))
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-            if task.cancelled():
-                break
-        except Exception:
-            break
-    result = task.result()
-    if cancelled:
-        raise asyncio.CancelledError
-    return result
-
-
-def told(swept: Swept) -> dict[str, object]:
+def cleanup_event(swept: Swept) -> dict[str, object]:
     """A sweep as `cleanup_finished` tells it."""
     left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in swept.left]
     return {"given_back": swept.given_back, "found": [str(r) for r in swept.found], "kept": [], "left": left}

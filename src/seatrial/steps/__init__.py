@@ -7,7 +7,6 @@ ALIASES: dict[str, str] = {
     "stop_node": "node_power",
 }
 PARTS: tuple[str, ...] = (
-    "cancellation",
     "cluster_power",
     "needs",
     "node_power",

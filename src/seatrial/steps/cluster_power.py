@@ -11,9 +11,10 @@ from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now, say_stopping, start, stop
 from seatrial.steps.power import by_guest, until_off, until_served
-from seatrial.steps.targets import each, told
+from seatrial.steps.targets import to_outputs
 from seatrial.steps.wait_running import until_running
 from seatrial.steps.wait_until import GRACE, Deadline, limited
 
@@ -36,8 +37,8 @@ class StopCluster:
         nodes = await _all(ctx)
         await ctx.system.before_outage(ctx)
         if by_guest(ctx) or not await self._at_once(ctx, nodes):
-            await each(nodes, lambda node: stop(ctx, node))
-        return told(nodes)
+            await for_each(nodes, lambda node: stop(ctx, node))
+        return to_outputs(nodes)
 
     async def _at_once(self, ctx: Context, nodes: Sequence[Node]) -> bool:
         """Have the system stop the whole by itself; False where it cannot."""
@@ -52,7 +53,7 @@ class StopCluster:
             await until_off(ctx, node, deadline.left())
             ctx.emit("node", node=node.name, state="stopped", why="powered off")
 
-        await each(nodes, off)
+        await for_each(nodes, off)
         return True
 
 
@@ -78,12 +79,12 @@ class StartCluster:
         deadline = Deadline(seconds)
         async with limited(seconds + GRACE, "the start of the cluster"):
             if by_guest(ctx) or not await power_all(ctx, Powers.START):
-                await each(nodes, lambda node: start(ctx, node))
-            await each(nodes, lambda node: until_served(ctx, node, deadline.left()))
+                await for_each(nodes, lambda node: start(ctx, node))
+            await for_each(nodes, lambda node: until_served(ctx, node, deadline.left()))
         status = await until_running(ctx, deadline.left())
         for node in nodes:
             ctx.emit("node", node=node.name, state="running", why="started")
-        return told(nodes, state=status.state)
+        return to_outputs(nodes, state=status.state)
 
 
 async def power_all(ctx: Context, what: Powers) -> bool:

@@ -13,7 +13,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration
 from seatrial.registry import step
 from seatrial.spi import Console, Context
-from seatrial.steps.targets import each
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.wait_running import service_logs
 
 MOST = 1000
@@ -75,7 +75,7 @@ class Collect:
             if gathered.missing:
                 missing[node.name] = gathered.missing
 
-        await each(nodes, one)
+        await for_each(nodes, one)
         for name, told in missing.items():
             ctx.log(f"not collected from {name}: {'; '.join(told)}", "warning")
         return {"files": sorted(files), "count": len(files), "missing": missing}

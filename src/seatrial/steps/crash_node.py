@@ -12,9 +12,10 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import answers, boot_of, crash_in_guest, cut, power_of, until_off
-from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_until
 
 
@@ -41,8 +42,8 @@ class CrashNode(Targets):
         async def one(node: Node) -> None:
             crashed[node.name] = await self._crash(ctx, node)
 
-        await each(nodes, one)
-        return told(nodes, **crashed[nodes[0].name], crashed=crashed)
+        await for_each(nodes, one)
+        return to_outputs(nodes, **crashed[nodes[0].name], crashed=crashed)
 
     async def _crash(self, ctx: Context, node: Node) -> dict[str, str]:
         if await is_now(ctx, node, PowerState.STOPPED):

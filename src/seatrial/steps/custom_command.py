@@ -17,8 +17,8 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.scripts import find, inside
-from seatrial.steps.targets import each
 
 SHOWN = 20
 """Lines of output that a failure shows."""
@@ -135,7 +135,7 @@ class CustomCommand:
                 raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
             found[node.name] = self._judged(ctx, done, node.name)
 
-        await each(nodes, one)
+        await for_each(nodes, one)
         return {**found[nodes[0].name], "nodes": found}
 
     def _judged(self, ctx: Context, done: Finished, where: str = "") -> Outputs:

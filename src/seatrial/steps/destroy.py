@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.targets import each, told
+from seatrial.spi.concurrency import for_each
+from seatrial.steps.targets import to_outputs
 from seatrial.steps.wait_until import GRACE, limited
 
 
@@ -27,5 +28,5 @@ class Destroy:
             parked = await ctx.release_cluster()
             await ctx.system.destroy(ctx)
             if nodes:
-                await each(nodes, ctx.destroy_node)
-        return told([] if parked else nodes, parked=parked)
+                await for_each(nodes, ctx.destroy_node)
+        return to_outputs([] if parked else nodes, parked=parked)

@@ -11,7 +11,7 @@ from seatrial.errors import StepStopped
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.cancellation import finish, finish_despite_cancel
+from seatrial.spi.concurrency import finish, finish_despite_cancel
 
 Ended = tuple[str, StepStopped]
 """A step of `rollback` or `finally` that did not pass: the block, and how it ended."""

@@ -10,8 +10,9 @@ from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import power_of, switch_off, switch_on, until_off, until_up
-from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, limited
 
 
@@ -28,8 +29,8 @@ class StopNode(Targets):
         """Overrun when a node is not off within the deadline. Outputs: `nodes`, `node`."""
         nodes = await ctx.select(self.target())
         await ctx.system.before_outage(ctx)
-        await each(nodes, lambda node: stop(ctx, node))
-        return told(nodes)
+        await for_each(nodes, lambda node: stop(ctx, node))
+        return to_outputs(nodes)
 
 
 @step("start_node")
@@ -51,8 +52,8 @@ class StartNode(Targets):
             await until_up(ctx, node, deadline.left(), what=f"the start of {node.name}")
             ctx.emit("node", node=node.name, state="running", why="started")
 
-        await each(nodes, up)
-        return told(nodes)
+        await for_each(nodes, up)
+        return to_outputs(nodes)
 
 
 async def stop(ctx: Context, node: Node) -> None:

@@ -12,9 +12,10 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import boot_of, power_cycle, reboot, until_up
-from seatrial.steps.targets import Targets, each, told
+from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited
 
 
@@ -40,8 +41,8 @@ class RestartNode(Targets):
         async def one(node: Node) -> None:
             boots[node.name] = await self._restart(ctx, node)
 
-        await each(nodes, one)
-        return told(nodes, boot_id=boots[nodes[0].name], boot_ids=boots)
+        await for_each(nodes, one)
+        return to_outputs(nodes, boot_id=boots[nodes[0].name], boot_ids=boots)
 
     async def _restart(self, ctx: Context, node: Node) -> str:
         if await is_now(ctx, node, PowerState.STOPPED):

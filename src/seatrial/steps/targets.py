@@ -1,12 +1,10 @@
-"""Which nodes a step is about, and doing the same to all of them at the same time."""
+"""Which nodes a step is about."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seatrial.errors import CannotTell, SeatrialError, StepFailed
 from seatrial.model.resource import Node
 
 
@@ -36,41 +34,6 @@ class Targets:
             yield extra, f"`{given[0]}` names the nodes already: keep one of the two"
 
 
-def told(nodes: Sequence[Node], **more: object) -> dict[str, object]:
+def to_outputs(nodes: Sequence[Node], **more: object) -> dict[str, object]:
     """The outputs of a step about nodes: `nodes` (names), `node` (the first), and more."""
     return {"nodes": [node.name for node in nodes], "node": nodes[0].name if nodes else "", **more}
-
-
-async def each(nodes: Sequence[Node], act: Callable[[Node], Awaitable[None]]) -> None:
-    """Do it to all nodes at the same time; one that fails does not keep the others, and all that failed are named."""
-    errors: list[Exception] = []
-
-    async def one(node: Node) -> None:
-        try:
-            await act(node)
-        except Exception as error:  # noqa: BLE001 - raised below, when every node had its turn
-            errors.append(error)
-
-    if len(nodes) == 1:
-        await act(nodes[0])
-        return
-    async with asyncio.TaskGroup() as group:
-        for node in nodes:
-            group.create_task(one(node))
-    if errors:
-        raise _worst(errors)
-
-
-def _worst(errors: Sequence[Exception]) -> Exception:
-    """One error for several: failed before unknown, with what each of them said."""
-    first = min(errors, key=lambda error: not isinstance(error, StepFailed))
-    if len(errors) == 1:
-        return first
-    text = "; ".join(str(error) or type(error).__name__ for error in errors)
-    evidence = "\n".join(filter(None, (str(getattr(error, "evidence", "")) for error in errors)))
-    if isinstance(first, StepFailed):
-        return StepFailed(text, category=first.category, evidence=evidence)
-    together = CannotTell(text, evidence=evidence)
-    together.category = first.category if isinstance(first, SeatrialError) else together.category
-    together.__cause__ = first
-    return together

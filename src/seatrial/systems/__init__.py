@@ -2,7 +2,6 @@
 
 ALIASES: dict[str, str] = {"github-actions": "github_actions"}
 PARTS: tuple[str, ...] = (
-    "concurrency",
     "github_actions",
     "probes",
     "records",

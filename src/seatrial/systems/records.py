@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.cluster import Measured, NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
-from seatrial.systems.concurrency import map_concurrently
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
 from seatrial.systems.processes.settings import DataSettings, Request
 from seatrial.systems.templates import Roots, fill

@@ -6,17 +6,16 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkLost, LinkRefused
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.ssh import scripts
 from seatrial.spi import Context
-
-T = TypeVar("T")
+from seatrial.spi.concurrency import finish_despite_cancel
 
 SECONDS = 30.0
 """For one script on a machine."""
@@ -48,7 +47,7 @@ async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claime
     told = {key.removeprefix("seatrial."): value for key, value in labels.items()}
     told |= {"node": node, "from": os.uname().nodename}
     script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(told))
-    done = await finish_despite_cancel(link.run(script, timeout=SECONDS))
+    done = await finish_despite_cancel(link.run(script, timeout=SECONDS), SECONDS)
     first, _, rest = done.stdout.partition("\n")
     if done.ok and first.startswith("claimed "):
         ports = re.findall(r":([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A ", rest)
@@ -67,19 +66,6 @@ def _holder(text: str) -> str:
         f"run {told.get('run')} of {told.get('project')} on {told.get('from')} until {told.get('expires')}; when that "
         "run is gone, `seatrial clean` there gives it back"
     )
-
-
-async def finish_despite_cancel(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=SECONDS)
-        if task.done() and not task.cancelled():
-            task.exception()
-        else:
-            task.cancel()
-        raise
 
 
 async def released(machines: list[Node], trial: str, node: str, *, claimed: bool) -> None:

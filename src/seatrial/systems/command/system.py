@@ -24,9 +24,9 @@ from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv
 from seatrial.registry import system
 from seatrial.spi import Adopts, Context, Powers
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
-from seatrial.systems.concurrency import map_concurrently
 from seatrial.systems.records import Declared
 from seatrial.systems.states import link_of, not_deployed
 from seatrial.systems.templates import Roots, fill, node_root

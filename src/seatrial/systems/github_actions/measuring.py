@@ -9,7 +9,7 @@ from seatrial.errors import SeatrialError
 from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.concurrency import map_concurrently
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
 from seatrial.systems.states import able, link_of, named

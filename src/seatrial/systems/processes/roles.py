@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.concurrency import map_concurrently
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import Answer, NoAnswer, accepted, send
 from seatrial.systems.processes.settings import RoleSettings
 from seatrial.systems.templates import Roots, fill

@@ -20,7 +20,7 @@ from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.model.values import Argv
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Services
-from seatrial.systems.concurrency import map_concurrently
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import look
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.files import place

@@ -1,0 +1,130 @@
+"""Work on many things at the same time with one error at the end, and work that outlives a cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from seatrial.errors import CannotTell, SeatrialError, StepFailed
+
+__all__ = ["finish", "finish_despite_cancel", "finish_within", "for_each", "map_concurrently"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+LAST_CHANCE = 5.0
+"""Seconds that work gets to end after it was cut short itself."""
+
+
+async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A], *, most: int = 0) -> list[B]:
+    """The answers in the order of the things. When some raise, the rest is cancelled and the most telling error raised:
+    StepFailed before any other. `most` limits how many run at once; 0: all."""
+    gate = asyncio.Semaphore(most) if most else None
+
+    async def one(thing: A) -> B:
+        if gate is None:
+            return await act(thing)
+        async with gate:
+            return await act(thing)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(thing)) for thing in things]
+    except BaseExceptionGroup as errors:
+        raise _telling(errors) from errors
+    return [task.result() for task in tasks]
+
+
+def _telling(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    leaves: list[BaseException] = []
+    queue: list[BaseException] = [errors]
+    while queue:
+        error = queue.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            queue.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    for kind in (KeyboardInterrupt, SystemExit, StepFailed):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+async def for_each(things: Sequence[A], act: Callable[[A], Awaitable[None]]) -> None:
+    """Do it to all of them at the same time; a failure of one does not stop the others, and every failure is named."""
+    errors: list[Exception] = []
+
+    async def attempt(thing: A) -> None:
+        try:
+            await act(thing)
+        except Exception as error:  # noqa: BLE001 - raised below, when each had its turn
+            errors.append(error)
+
+    if len(things) == 1:
+        await act(things[0])
+        return
+    async with asyncio.TaskGroup() as group:
+        for thing in things:
+            group.create_task(attempt(thing))
+    if errors:
+        raise _worst(errors)
+
+
+def _worst(errors: Sequence[Exception]) -> Exception:
+    """One error for several: failed before unknown, with what each of them said."""
+    first = min(errors, key=lambda error: not isinstance(error, StepFailed))
+    if len(errors) == 1:
+        return first
+    text = "; ".join(str(error) or type(error).__name__ for error in errors)
+    evidence = "\n".join(filter(None, (str(getattr(error, "evidence", "")) for error in errors)))
+    if isinstance(first, StepFailed):
+        return StepFailed(text, category=first.category, evidence=evidence)
+    together = CannotTell(text, evidence=evidence)
+    together.category = first.category if isinstance(first, SeatrialError) else together.category
+    together.__cause__ = first
+    return together
+
+
+async def finish_despite_cancel(work: Coroutine[Any, Any, A], patience: float) -> A:
+    """The answer of the work. When the caller is cancelled the work goes on for at most `patience` seconds, or until
+    the caller is cancelled once more, and then the cancellation is raised."""
+    # A task of its own: in a task that is being cancelled the timeouts inside the work would not be told apart.
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        await finish(task, patience)
+        raise
+    return task.result()
+
+
+async def finish(task: asyncio.Task[Any], patience: float) -> bool:
+    """Wait for a task, and cut it short when time is up or the caller is cancelled; whether it ended by itself."""
+    try:
+        done, _ = await asyncio.wait({task}, timeout=patience)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=LAST_CHANCE)
+    return bool(done) and not task.cancelled()
+
+
+async def finish_within(work: Coroutine[Any, Any, A], deadline: float) -> A:
+    """Finish this work within a deadline whatever is cancelled around it; a cancellation comes through afterwards."""
+    task = asyncio.ensure_future(asyncio.wait_for(work, deadline))
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+            if task.cancelled():
+                break
+        except Exception:  # noqa: BLE001 - raised by `result` below
+            break
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
