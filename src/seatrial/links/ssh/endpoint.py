@@ -169,6 +169,7 @@ class _Mute(Exception):
 
 async def _knocking(addresses: list[tuple[Any, Any]]) -> socket.socket:
     knocks: list[asyncio.Task[socket.socket]] = []
+    kept: socket.socket | None = None
     taken = asyncio.Event()
     count = 0
     try:
@@ -181,14 +182,15 @@ async def _knocking(addresses: list[tuple[Any, Any]]) -> socket.socket:
                     knocks.pop(0).cancel()
             done, _ = await asyncio.wait(knocks, timeout=KNOCK_EVERY, return_when=asyncio.FIRST_COMPLETED)
             if done:
-                return next((one for one in done if not one.exception()), next(iter(done))).result()
+                kept = next((one for one in done if not one.exception()), next(iter(done))).result()
+                return kept
     finally:
-        answered = [one for one in knocks if one.done() and not one.cancelled() and not one.exception()]
         for one in knocks:
             one.cancel()
-        await asyncio.gather(*knocks, return_exceptions=True)
-        for spare in answered[1:]:
-            spare.result().close()
+        for answer in await asyncio.gather(*knocks, return_exceptions=True):
+            # A node that comes up answers several knocks at the same time.
+            if isinstance(answer, socket.socket) and answer is not kept:
+                answer.close()
 
 
 async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
