@@ -21,6 +21,7 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.links import process
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.model.values import argv_of
 from seatrial.spi import Context, Finished, Link, Powers, Readiness
 
 BENCH = Path(tempfile.gettempdir()) / f"seatrial-workbench-{os.getuid()}"
@@ -42,7 +43,7 @@ class Here:
     ) -> Finished:
         """Run it in the node's folder."""
         environment = {**os.environ, **(env or {})}
-        argv = process.words(command)
+        argv = argv_of(command)
         return await process.run(argv, cwd=self._node.folder, env=environment, timeout=timeout, input=input)
 
     async def put(self, local: Path, remote: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
-from seatrial.links.process import TimedOut, run, words
+from seatrial.links.process import TimedOut, run
+from seatrial.model.values import argv_of
 from seatrial.spi import Finished
 
 
@@ -44,8 +45,8 @@ def test_no_shell_touches_the_arguments() -> None:
 
 
 def test_a_string_becomes_words_for_the_shell_and_a_list_stays() -> None:
-    assert ran(*words("echo $((2 * 3)) | cat")).stdout == "6\n"
-    assert words(("a", "b c")) == ["a", "b c"]
+    assert ran(*argv_of("echo $((2 * 3)) | cat")).stdout == "6\n"
+    assert argv_of(("a", "b c")) == ("a", "b c")
 
 
 def test_folder_and_environment_are_those_that_were_given(tmp_path: Path) -> None:

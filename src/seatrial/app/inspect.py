@@ -14,8 +14,7 @@ from seatrial.app.report import events_of
 from seatrial.engine.ledger import living
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
-
-MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "skipped": "○", "pending": "·"}
+from seatrial.reports.words import MARKS
 
 Row = Mapping[str, Any]
 

@@ -22,6 +22,7 @@ from seatrial.errors import DocumentError, SeatrialError, UsageError
 from seatrial.links.file_watch import Watched, needed
 from seatrial.links.paths import SETTINGS, cache_folder
 from seatrial.model.fold import SIGNAL_CODES
+from seatrial.model.values import WATCH_FORMATS
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.change_watch import Counts, Sources, ignored
@@ -29,7 +30,6 @@ from seatrial.preflight.parsing import Read, read_pipeline
 from seatrial.preflight.reports.preflight_watch import PreflightWatch
 from seatrial.preflight.selection import narrowed
 
-FORMATS = ("auto", "plain", "live")
 """How rounds can be shown."""
 
 KEPT = 10
@@ -45,8 +45,10 @@ class Ended(Exception):
 
 def main(options: PreflightOptions) -> int:
     """Run it until it is told to end and return the exit code."""
-    if (options.run.format or "auto") not in FORMATS:
-        raise UsageError(f"--watch shows its rounds one after another: {', '.join(FORMATS)}; not {options.run.format}")
+    if (options.run.format or "auto") not in WATCH_FORMATS:
+        raise UsageError(
+            f"--watch shows its rounds one after another: {', '.join(WATCH_FORMATS)}; not {options.run.format}"
+        )
     if options.run.report_dir is not None:
         raise UsageError("--watch makes a report of each round: leave --report-dir away")
     needed()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from seatrial.app.project import Project
 from seatrial.errors import UsageError, nearest
 from seatrial.model.fold import Fold
+from seatrial.model.values import FORMATS
 from seatrial.registry import Registry
 from seatrial.spi import Reporter
 
 if TYPE_CHECKING:
     from seatrial.app.run import RunOptions
 
-FORMATS = ("auto", "plain", "live", "json", "github", "none")
 FACES: Mapping[str, str] = {"plain": "console", "live": "live", "json": "json"}
 """The reporter of each way to show a run; a pipeline has others."""
 

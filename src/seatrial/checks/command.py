@@ -12,7 +12,7 @@ from seatrial.checks.content import held, holds, shown
 from seatrial.checks.per_node import choose, look_at
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
-from seatrial.model.values import Argv, Duration, Expression
+from seatrial.model.values import Argv, Duration, Expression, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
 
@@ -78,13 +78,12 @@ class Command:
         return await look_at(await choose(ctx, self.on), look, gone)
 
     async def _on_host(self, ctx: Context) -> Observation:
-        from seatrial.links.process import words
         from seatrial.links.process.spawned import spawn
 
         try:
             done = await spawn(
                 ctx,
-                words(self.command),
+                argv_of(self.command),
                 cwd=ctx.document_folder,
                 env=self.env,
                 timeout=self.timeout,

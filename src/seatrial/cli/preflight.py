@@ -6,8 +6,7 @@ from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, Parser, one_of, positive
 from seatrial.cli.run import assignment
-
-FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
+from seatrial.model.values import PIPELINE_FORMATS
 
 
 def preflight_arguments(parser: Parser) -> None:
@@ -49,7 +48,7 @@ def preflight_arguments(parser: Parser) -> None:
     )
     show = parser.add_argument_group("what is shown and kept")
     show.add_argument(
-        "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
+        "--format", choices=PIPELINE_FORMATS, type=one_of(PIPELINE_FORMATS), metavar="FORMAT",
         help="plain, live, json, compact (only what failed, for agents), github, none or auto",
     )  # fmt: skip
     show.add_argument("--report-dir", type=Path, metavar="DIR", help="a fresh folder for the report")

@@ -21,13 +21,12 @@ from seatrial.cli.parser import (
     shard,
     words,
 )
+from seatrial.model.values import FORMATS, KEEP
 
 if TYPE_CHECKING:
     from seatrial.app.run import RunOptions
 
-FORMATS = ("auto", "plain", "live", "json", "github", "none")
 _STRUCTURE = re.compile(r":\s|\s#|\n|:$")
-KEEP = ("never", "failed", "always")
 
 
 def selecting_arguments(parser: Parser) -> None:

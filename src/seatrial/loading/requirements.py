@@ -92,7 +92,7 @@ def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:
         # A machine sold with 32 GB shows a little less.
         return f"it needs {value:g} GB of memory, here are {_memory():.1f}" if _memory() < value * 0.95 else ""
     if name == "min_cpus":
-        return f"it needs {value:g} CPUs, here are {_cpus()}" if _cpus() < value else ""
+        return f"it needs {value:g} CPUs, here are {cores()}" if cores() < value else ""
     if name == "commands":
         missing = [one for one in value if not _found(one)]
         return f"these commands are not installed: {', '.join(missing)}" if missing else ""
@@ -127,5 +127,6 @@ def _memory() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def _cpus() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,9 +14,9 @@ from seatrial.loading.read.document import read_bytes
 from seatrial.loading.read.positions import Place, Position
 from seatrial.loading.shapes import NUMBER, TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Scalar, Shape, Span
 from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.model.values import KEEP
 
 PREFIX = "SEATRIAL_"
-KEEP = ("never", "failed", "always")
 DEADLINES = ("deploy", "start", "stop", "restart", "destroy")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -12,8 +13,22 @@ Duration = NewType("Duration", float)
 Expression = NewType("Expression", str)
 """A CEL expression."""
 
+KEEP = ("never", "failed", "always")
+"""After which runs nodes stay."""
+
+FORMATS = ("auto", "plain", "live", "json", "github", "none")
+"""How the console shows a run; a pipeline also has `compact`."""
+
+PIPELINE_FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
+WATCH_FORMATS = ("auto", "plain", "live")
+
 Argv = tuple[str, ...] | str
 """A command: a list of arguments, or one string for a shell."""
+
+
+def argv_of(command: Argv | Sequence[str]) -> tuple[str, ...]:
+    """The argument list of a command: a string goes to the shell."""
+    return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
+from seatrial.loading.requirements import cores
 from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
 from seatrial.preflight.cache import Cache, Caching
 from seatrial.preflight.check import PipelineCheck
@@ -93,7 +94,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
     folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
     images = _images(pipeline)
     settings = PipelineSettings(
-        parallel=wishes.parallel or budget.parallel or _cores(),
+        parallel=wishes.parallel or budget.parallel or cores(),
         cpus=budget.cpus,
         memory_gb=budget.memory_gb,
         engine=wishes.engine,
@@ -137,10 +138,6 @@ def _selected(wishes: Wishes) -> dict[str, object]:
     if wishes.since:
         told["changed_since"] = wishes.since
     return told
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Compiler:

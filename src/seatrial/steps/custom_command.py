@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.links.process import TimedOut, words
+from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
-from seatrial.model.values import Argv, Duration
+from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.spi.concurrency import for_each
@@ -107,9 +107,9 @@ class CustomCommand:
             raise Overrun(str(error), evidence=_last(error.stdout, error.stderr)) from error
         return self._judged(ctx, done)
 
-    def _argv(self, ctx: Context) -> list[str]:
+    def _argv(self, ctx: Context) -> Sequence[str]:
         if not self.script:
-            return words(self.custom_command)
+            return argv_of(self.custom_command)
         name, *arguments = shlex.split(self.script)
         return [str(find(name, ctx.document_folder)), *arguments]
 

@@ -20,7 +20,6 @@ from typing import BinaryIO
 
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links.output import BoundedOutput
-from seatrial.model.values import Argv
 from seatrial.spi import Finished
 
 KEEP = 1024 * 1024
@@ -53,11 +52,6 @@ def process_start(pid: int, *, zombie: bool = False) -> str:
     except (FileNotFoundError, ProcessLookupError):
         return ""
     return "" if fields[0] in "ZX" and not zombie else fields[19]
-
-
-def words(command: Argv | Sequence[str]) -> list[str]:
-    """The argument list of a command; a string goes to the host's shell."""
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
 
 
 async def run(

@@ -15,7 +15,7 @@ from seatrial.loading.settings import DEADLINES, EXCLUSIVE
 from seatrial.loading.shapes import TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Shape, Span
 from seatrial.loading.site import SilentSite, shown
 from seatrial.model.scenario import Notification
-from seatrial.model.values import duration
+from seatrial.model.values import argv_of, duration
 
 MAPPING = Named(Anything())
 
@@ -208,7 +208,7 @@ def _notification(raw: Mapping[str, Any], place: Place, site: LevelSite) -> Noti
     words: list[str] = []
     if isinstance(command, str):
         # Text goes to a shell, as in `custom_command`.
-        words = ["/bin/sh", "-c", command]
+        words = list(argv_of(command))
         if not command.strip():
             site.problem((*place, "command"), "the command is empty")
     elif isinstance(command, list) and command and all(isinstance(one, str) for one in command):

@@ -21,7 +21,7 @@ from seatrial.model.cluster import (
     service_of,
 )
 from seatrial.model.resource import Node, Resource
-from seatrial.model.values import Argv
+from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Adopts, Context, Powers
 from seatrial.spi.concurrency import map_concurrently
@@ -199,7 +199,7 @@ class Command(Declared):
                 bound = bound.replace(mark, template)
             return bound
 
-        program, *rest = (filled(one) for one in verbs.argv_of(command))
+        program, *rest = (filled(one) for one in argv_of(command))
         flagged = settings.parameters_as_flags
         if verb in (flagged if flagged is not None else ("init",) if settings.init else ("deploy",)):
             rest += verbs.flags_of(ctx.suite.parameters)
@@ -279,7 +279,7 @@ class Command(Declared):
         assert settings is not None
         cwd = Path(self._cwd(ctx))
         if settings.command:
-            argv = tuple(fill(ctx, one, {}) for one in verbs.argv_of(settings.command))
+            argv = tuple(fill(ctx, one, {}) for one in argv_of(settings.command))
             env, program = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}, self._program(argv[0])
             call = verbs.Call(verb="inventory", argv=(program, *argv[1:]), cwd=str(cwd), env=env, timeout=LOOK_SECONDS)
             text, source, folder = (await self._called(ctx, call)).stdout, " ".join(argv), cwd

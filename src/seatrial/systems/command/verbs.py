@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.model.values import Argv
 
 GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL: deployers save their state in between."""
@@ -58,11 +57,6 @@ class Said:
 
 Started = Callable[[int], Awaitable[None]]
 """Called with the process id before the program begins."""
-
-
-def argv_of(command: Argv) -> tuple[str, ...]:
-    """The argument list of a command; a string goes to the shell."""
-    return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
 
 
 def flags_of(parameters: Mapping[str, object]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LeaseTaken, UsageError
-from seatrial.links import process
 from seatrial.links.forge.protocol import Forge
 from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
 from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
@@ -22,6 +21,7 @@ from seatrial.links.process.spawned import spawn
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
+from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import Adopts, Context, Powers
 from seatrial.systems.github_actions import planned
@@ -259,7 +259,7 @@ class GithubActions(Declared):
         asked = self._settings.standing
         if asked is None:
             return await by_history(forge, record, self._settings.teardown.workflow, history)
-        argv = process.words(ctx.bind(asked.command))
+        argv = argv_of(ctx.bind(asked.command))
         done = await spawn(ctx, argv, cwd=self._folder, env={}, timeout=asked.timeout)
         ctx.output("standing", done.stdout + done.stderr)
         if not done.ok:

@@ -17,7 +17,7 @@ from seatrial.model.cluster import (
     cluster_status,
 )
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
-from seatrial.model.values import Argv
+from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Services
 from seatrial.spi.concurrency import map_concurrently
@@ -207,11 +207,10 @@ class Processes(Declared):
     def _service(self, ctx: Context, node: Node) -> Service:
         settings, program, roots = self._settings.service, self._program(ctx), self._roots(node)
         command: Argv = fill(ctx, program.command, roots)
-        argv = ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
         identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
         return Service(
             name=SERVICE,
-            argv=(*argv, *_flags(settings.parameter_flags, ctx.suite.parameters)),
+            argv=(*argv_of(command), *_flags(settings.parameter_flags, ctx.suite.parameters)),
             env={**identity, **{name: str(value) for name, value in fill(ctx, dict(program.env), roots).items()}},
             folder=fill(ctx, settings.folder, roots),
             stop_signal=settings.stop_signal,
