@@ -15,23 +15,25 @@ from typing import Any
 from seatrial.engine.poll import poll
 from seatrial.errors import CannotTell, LinkDown, UsageError
 from seatrial.links.process import run
-from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.cluster import NOT_ASKED, ClusterStatus, NodeHealth, PowerState, cluster_status
+from seatrial.model.reading import Health, Reading, Source, absent, measured
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation
 from seatrial.spi import Finished, RecordsReport
 
-NOT_OK = Reading(Measured.NOT_OK, "measured and found wanting")
-UNKNOWN = Reading(Measured.UNKNOWN, "the measuring tool broke")
+OK = measured(Health.OK)
+NOT_OK = measured(Health.NOT_OK, "measured and found wanting")
+UNKNOWN = absent(Health.UNKNOWN, "the measuring tool broke")
 
 
-def well(**parts: Reading) -> NodeHealth:
+def well(**parts: Reading[Health]) -> NodeHealth:
     """A node that runs and is well, but for the parts that are given."""
-    return NodeHealth(power=PowerState.RUNNING, parts={"ssh": OK, "service": OK, **parts})
+    return NodeHealth(power=measured(PowerState.RUNNING), parts={"ssh": OK, "service": OK, **parts})
 
 
 def off() -> NodeHealth:
     """A node that is powered off."""
-    return NodeHealth(power=PowerState.STOPPED, why="powered off")
+    return NodeHealth(power=measured(PowerState.STOPPED, "powered off"))
 
 
 class FakeLink:
@@ -71,12 +73,15 @@ class FakeLink:
 class FakeSystem:
     """Says what a test told it."""
 
+    places_nodes = True
+
     def __init__(self, health: Mapping[str, NodeHealth], state: str | None, why: str, declared: Sequence[str]) -> None:
         self.health_of = health
         self.state = state
+        self.source = Source.MEASURED
         self.why = why
         self.declared = tuple(declared)
-        self.service: Reading | None = None
+        self.service: Reading[Health] | None = None
         self.report: RecordsReport | Exception = RecordsReport(acknowledged=0, read_from=())
         self.measured: list[str] = []
 
@@ -86,8 +91,8 @@ class FakeSystem:
     async def status(self, ctx: object) -> ClusterStatus:
         if self.state is None:
             return cluster_status(self.health_of, service=self.service)
-        service = self.service or Reading(Measured.UNKNOWN)
-        return ClusterStatus(state=self.state, nodes=self.health_of, why=self.why, service=service)
+        state = Reading(self.state, self.source, why=self.why)
+        return ClusterStatus(state=state, nodes=self.health_of, service=self.service or NOT_ASKED)
 
     async def health(self, ctx: object, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         self.measured += [node.name for node in nodes]
@@ -110,7 +115,7 @@ class FakeContext:
         why: str = "",
         declared: Sequence[str] = (),
         trouble: Mapping[str, Exception] | None = None,
-        power: Mapping[str, PowerState] | None = None,
+        power: Mapping[str, Reading[PowerState]] | None = None,
         programs: Path | None = None,
         **health: NodeHealth,
     ) -> None:
@@ -172,11 +177,11 @@ class FakeContext:
     def link(self, node: Node) -> FakeLink:
         return self.links[node.name]
 
-    async def state_of(self, node: Node) -> PowerState:
+    async def state_of(self, node: Node) -> Reading[PowerState]:
         trouble = self.links[node.name].trouble
-        if self._power[node.name] is PowerState.RUNNING and trouble is not None:
+        if self._power[node.name].value is PowerState.RUNNING and trouble is not None:
             if isinstance(trouble, LinkDown):
-                return PowerState.UNREACHABLE
+                return measured(PowerState.UNREACHABLE, str(trouble))
             raise trouble
         return self._power[node.name]
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, well
+from tests.checks.fakes import NOT_OK, OK, UNKNOWN, FakeContext, look, off, well
 
 from seatrial.checks.database import Degraded, Down, Running
-from seatrial.model.cluster import OK, Reading
+from seatrial.model.reading import Health, Reading
 
 
-def told(state: str, service: Reading = UNKNOWN) -> FakeContext:
+def told(state: str, service: Reading[Health] = UNKNOWN) -> FakeContext:
     """A system that says nothing of its nodes."""
     ctx = FakeContext(state=state, why="told by the deployer")
     ctx.system.service = service

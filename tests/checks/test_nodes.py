@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.checks.fakes import NOT_OK, UNKNOWN, FakeContext, look, off, verdict, well
+from tests.checks.fakes import NOT_OK, OK, UNKNOWN, FakeContext, look, off, verdict, well
 
 from seatrial.checks.nodes import AllRunning, Connectivity, HealthStatus, NodeStatus, PoweredOff
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
-from seatrial.model.cluster import OK, Measured, NodeHealth, PowerState, Reading
+from seatrial.model.cluster import NodeHealth, PowerState
+from seatrial.model.reading import Health, Reading, absent, measured
 
 RUNNING = FakeContext(n11=well(), n12=well())
 ONE_OFF = FakeContext(n11=well(), n12=off())
@@ -13,7 +14,8 @@ ALL_OFF = FakeContext(n11=off(), n12=off())
 NOT_DEPLOYED = FakeContext(state="initialized", declared=["n11", "n12"])
 DESTROYED = FakeContext(state="destroyed", declared=["n11", "n12"])
 ONE_MISSING = FakeContext(n11=well(), declared=["n11", "n12"])
-BLIND = FakeContext(n11=well(), n12=well(), power={"n12": PowerState.UNKNOWN})
+DARK = absent(PowerState.UNKNOWN, "the provider does not answer")
+BLIND = FakeContext(n11=well(), n12=well(), power={"n12": DARK})
 SILENT = FakeContext(n11=well(), n12=well(), trouble={"n12": LinkDown("n12 does not answer")})
 LOST = FakeContext(n11=well(), n12=well(), trouble={"n12": LinkLost("n12 broke off")})
 REFUSED = FakeContext(n11=well(), n12=well(), trouble={"n12": LinkRefused("n12 refuses the key")})
@@ -34,7 +36,7 @@ REFUSED = FakeContext(n11=well(), n12=well(), trouble={"n12": LinkRefused("n12 r
         (PoweredOff(), DESTROYED, "passed"),
         (PoweredOff(), ONE_OFF, "failed"),
         (PoweredOff(), SILENT, "failed"),
-        (PoweredOff(), FakeContext(n11=off(), n12=off(), power={"n12": PowerState.UNKNOWN}), "unknown"),
+        (PoweredOff(), FakeContext(n11=off(), n12=off(), power={"n12": DARK}), "unknown"),
         (PoweredOff(), NOT_DEPLOYED, "unknown"),
         (NodeStatus(node="n11"), RUNNING, "passed"),
         (NodeStatus(node="n12", state="stopped"), ONE_OFF, "passed"),
@@ -61,7 +63,7 @@ def test_power_and_links_decide(check, ctx, expected) -> None:
 
 
 def test_a_failed_node_outweighs_one_that_could_not_be_measured() -> None:
-    ctx = FakeContext(n11=off(), n12=well(), power={"n12": PowerState.UNKNOWN})
+    ctx = FakeContext(n11=off(), n12=well(), power={"n12": DARK})
     seen = look(AllRunning(), ctx)
     assert seen.verdict == "failed"
     assert seen.seen == {"n11": "stopped", "n12": "unknown"}
@@ -76,8 +78,8 @@ def test_a_selector_checks_exactly_its_nodes() -> None:
     assert ctx.system.measured == ["n12"]
 
 
-def paused(**parts: Reading) -> NodeHealth:
-    return NodeHealth(power=PowerState.PAUSED, parts=parts)
+def paused(**parts: Reading[Health]) -> NodeHealth:
+    return NodeHealth(power=measured(PowerState.PAUSED), parts=parts)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +101,11 @@ def paused(**parts: Reading) -> NodeHealth:
         ("[n11].service!=ok", FakeContext(n11=well(service=OK)), "failed"),
         ("[n11].disk==ok", FakeContext(n11=well()), "unknown"),
         ("[n11].disk!=ok", FakeContext(n11=well()), "unknown"),
-        ("[n11].ssh!=ok", FakeContext(n11=NodeHealth(power=PowerState.UNREACHABLE)), "passed"),
-        ("[n11].service!=ok", FakeContext(n11=NodeHealth(power=PowerState.UNREACHABLE)), "unknown"),
+        ("[n11].ssh!=ok", FakeContext(n11=NodeHealth(power=measured(PowerState.UNREACHABLE))), "passed"),
+        ("[n11].service!=ok", FakeContext(n11=NodeHealth(power=measured(PowerState.UNREACHABLE))), "unknown"),
         (
             "[n11].service!=ok",
-            FakeContext(n11=NodeHealth(power=PowerState.STOPPED, parts={"service": UNKNOWN})),
+            FakeContext(n11=NodeHealth(power=measured(PowerState.STOPPED), parts={"service": UNKNOWN})),
             "passed",
         ),
         ("[n11].service!=ok", FakeContext(n11=paused(service=NOT_OK)), "passed"),
@@ -125,7 +127,7 @@ def test_an_unknown_part_names_those_that_are_measured() -> None:
 
 def test_a_part_that_is_not_ok_says_why() -> None:
     seen = look(HealthStatus(part="service"), FakeContext(n11=well(service=NOT_OK), n12=well()))
-    assert seen.seen == {"n11": str(Measured.NOT_OK), "n12": "ok"}
+    assert seen.seen == {"n11": str(Health.NOT_OK), "n12": "ok"}
     assert "found wanting" in seen.why
     assert seen.expected == "ok"
 

@@ -69,7 +69,7 @@ async def spoils(ctx):
 
 
 async def finds_it_clean(ctx):
-    assert (await ctx.system.status(ctx)).state == "running"
+    assert (await ctx.system.status(ctx)).state.value == "running"
     for node in await ctx.nodes():
         known = ctx.provider.world.nodes[str(node.detail["resource"])]
         assert (known.files, known.boots, known.power) == ({}, 1, PowerState.RUNNING)

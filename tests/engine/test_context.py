@@ -154,10 +154,10 @@ def test_a_role_of_the_system_is_a_selector(tmp_path, monkeypatch):
 def test_a_running_node_whose_link_is_dead_is_unreachable(tmp_path, monkeypatch):
     async def test(ctx):
         node = await ctx.create_node(NodeSpec(name="n11"))
-        assert await ctx.state_of(node) is PowerState.RUNNING
+        assert (await ctx.state_of(node)).value is PowerState.RUNNING
         monkeypatch.setattr(type(ctx.provider), "state", lambda self, node: _running())
         await ctx.provider.stop(node)
-        assert await ctx.state_of(node) is PowerState.UNREACHABLE
+        assert (await ctx.state_of(node)).value is PowerState.UNREACHABLE
 
     run(tmp_path, test)
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, StepFailed, StepStopped
-from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluster_status
+from seatrial.model.reading import Health, Reading, measured
 from seatrial.model.resource import Node
 from seatrial.model.result import CheckResult, Observation, Outcome, Verdict
 from seatrial.model.scenario import CheckPlan, Retry, Source, StepPlan
@@ -113,7 +114,7 @@ class Machine:
     power: PowerState = PowerState.RUNNING
     boot: int = 1
     link: bool = True
-    service: Reading = OK
+    service: Reading[Health] = field(default_factory=lambda: measured(Health.OK))
 
 
 class FakeProvider:
@@ -240,9 +241,9 @@ class FakeSystem:
         machines = self.provider.machines
         return {
             node.name: NodeHealth(
-                power=machines[node.name].power,
+                power=measured(machines[node.name].power),
                 parts={
-                    "ssh": OK if machines[node.name].link else Reading(Measured.NOT_OK, "no answer"),
+                    "ssh": measured(Health.OK) if machines[node.name].link else measured(Health.NOT_OK, "no answer"),
                     "service": machines[node.name].service,
                 },
             )

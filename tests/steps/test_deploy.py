@@ -6,7 +6,8 @@ import pytest
 from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, Overrun, StepFailed
-from seatrial.model.cluster import ClusterStatus, Measured, Reading
+from seatrial.model.cluster import ClusterStatus
+from seatrial.model.reading import Health, absent, measured, reported
 from seatrial.steps.deploy import Deploy
 from seatrial.steps.destroy import Destroy
 from seatrial.steps.init import Init
@@ -28,13 +29,13 @@ def test_deploy_returns_when_it_is_running_and_writes_records_then(tmp_path: Pat
 
 def test_database_ready_is_running(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
-    ctx.system.word = ClusterStatus(state="database_ready")
+    ctx.system.word = ClusterStatus(state=reported("database_ready", by="the deployer"))
     assert within(lambda: Deploy().run(ctx))["state"] == "database_ready"
 
 
 def test_a_service_that_never_comes_up_is_an_overrun_that_shows_each_node_and_its_log(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
-    ctx.provider.machines["n12"].service = Reading(Measured.NOT_OK, "connection refused")
+    ctx.provider.machines["n12"].service = measured(Health.NOT_OK, "connection refused")
     with pytest.raises(Overrun, match="the state is degraded") as caught:
         within(lambda: Deploy().run(ctx))
     assert caught.value.category == "timeout"
@@ -52,7 +53,7 @@ def test_a_status_that_cannot_be_told_up_to_the_deadline_is_unknown(tmp_path: Pa
 
 def test_a_state_that_the_system_does_not_name_is_unknown(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
-    ctx.system.word = ClusterStatus(state="", why="the health of n11 could not be measured")
+    ctx.system.word = ClusterStatus(state=absent("", "the health of n11 could not be measured"))
     with pytest.raises(CannotTell, match="n11 could not be measured"):
         within(lambda: Deploy().run(ctx))
 

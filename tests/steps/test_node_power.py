@@ -6,7 +6,8 @@ import pytest
 from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, NotSupported, Overrun, StepFailed
-from seatrial.model.cluster import Measured, PowerState, Reading
+from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Health, measured
 from seatrial.spi import Powers
 from seatrial.steps.node_power import StartNode, StopNode
 
@@ -81,7 +82,7 @@ def test_a_started_node_passes_though_the_whole_is_critical(tmp_path: Path) -> N
 def test_a_started_node_whose_service_does_not_come_up_is_an_overrun(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     ctx.provider.machines["n12"].power = PowerState.STOPPED
-    ctx.provider.machines["n12"].service = Reading(Measured.NOT_OK, "connection refused")
+    ctx.provider.machines["n12"].service = measured(Health.NOT_OK, "connection refused")
     with pytest.raises(Overrun, match="the service of n12 is not up: connection refused"):
         within(lambda: StartNode(target_node="n12").run(ctx))
 

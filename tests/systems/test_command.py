@@ -13,7 +13,8 @@ import yaml
 from tests.systems.fakes import Bare, FakeContext, settings, until
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.model.cluster import Measured, PowerState
+from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Health
 from seatrial.spi import Powers
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.command.system import Command
@@ -65,13 +66,13 @@ def test_the_example_deployer_is_driven_through_an_outage_and_given_back(tmp_pat
         ctx = make(tmp_path, MAPPING, cluster_size=3)
         system = ctx.system
         await system.init(ctx)
-        assert (await system.status(ctx)).state == "initialized"
+        assert (await system.status(ctx)).state.value == "initialized"
         await system.deploy(ctx)
         try:
 
             async def is_in(state):
                 async def look():
-                    return (await system.status(ctx)).state == state
+                    return (await system.status(ctx)).state.value == state
 
                 await until(look, state)
 
@@ -82,13 +83,13 @@ def test_the_example_deployer_is_driven_through_an_outage_and_given_back(tmp_pat
             assert await system.power(ctx, nodes[0], Powers.CRASH)
             await is_in("degraded")
             health = await system.health(ctx, nodes)
-            assert health["n11"].power is PowerState.STOPPED
+            assert health["n11"].power.value is PowerState.STOPPED
             assert health["n12"].parts["service"].ok
             report = await system.records(ctx)
             assert (report.acknowledged, report.read_from, dict(report.lost)) == (5, ("n12", "n13"), {})
             assert await system.power(ctx, nodes[1], Powers.STOP)
             await is_in("critical")
-            assert (await system.status(ctx)).service.measured is Measured.NOT_OK
+            assert (await system.status(ctx)).service.value is Health.NOT_OK
             assert await system.power_all(ctx, Powers.START)
             await is_in("running")
             assert not await system.power(ctx, nodes[1], Powers.PAUSE)
@@ -99,7 +100,7 @@ def test_the_example_deployer_is_driven_through_an_outage_and_given_back(tmp_pat
         assert not any(map(lives, alive))
         assert list(ctx.deploy_dir.iterdir()) == []
         assert ctx.resources == {}
-        assert (await system.status(ctx)).state == "destroyed"
+        assert (await system.status(ctx)).state.value == "destroyed"
 
     asyncio.run(scenario())
 
@@ -255,9 +256,9 @@ def test_a_node_that_was_asked_for_and_is_not_in_the_inventory_is_not_healthy(tm
         ctx = make(tmp_path, shell(health=health) | {"inventory": {"command": inventory}}, cluster_size=2)
         await ctx.system.deploy(ctx)
         status = await ctx.system.status(ctx)
-        assert status.nodes["absent-1"].healthy is Measured.NOT_OK
-        assert status.nodes["n11"].healthy is Measured.OK
-        assert status.state == "critical"
+        assert status.nodes["absent-1"].healthy.value is Health.NOT_OK
+        assert status.nodes["n11"].healthy.value is Health.OK
+        assert status.state.value == "critical"
 
     asyncio.run(scenario())
 
@@ -269,7 +270,7 @@ def test_a_word_that_only_the_deployer_knows_is_a_state_of_its_own(tmp_path):
                    | {"status_json": {"state": "cluster.state"}})  # fmt: skip
         await ctx.system.deploy(ctx)
         status = await ctx.system.status(ctx)
-        assert (status.state, status.service.measured) == ("database_connection_failed", Measured.UNKNOWN)
+        assert (status.state.value, status.service.value) == ("database_connection_failed", Health.UNKNOWN)
 
     asyncio.run(scenario())
 

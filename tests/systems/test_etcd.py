@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.systems.test_processes import node, state_is
 
-from seatrial.model.cluster import Measured
+from seatrial.model.reading import Health
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "etcd" / "classic.yaml"
 
@@ -35,7 +35,7 @@ def test_etcd_loses_its_leader_then_its_majority_and_comes_back_with_every_recor
         assert (report.acknowledged, len(report.read_from), dict(report.lost), dict(report.unread)) == (10, 2, {}, {})
         await ctx.provider.crash(follower)
         await state_is(ctx, "critical")
-        assert (await ctx.system.status(ctx)).service.measured is Measured.NOT_OK
+        assert (await ctx.system.status(ctx)).service.value is Health.NOT_OK
         await ctx.provider.start(leader)
         await state_is(ctx, "degraded", 20)
         await ctx.provider.start(follower)

@@ -11,7 +11,8 @@ import pytest
 from tests.systems.fakes import Bare, FakeContext, settings, until
 
 from seatrial.errors import CannotTell, LinkRefused, UsageError
-from seatrial.model.cluster import Measured, PowerState
+from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Health
 from seatrial.systems.processes.sample import SAMPLE
 from seatrial.systems.processes.settings import ProcessSettings
 from seatrial.systems.processes.system import Processes
@@ -32,7 +33,7 @@ async def state_is(ctx, state: str, within: float = 10.0) -> None:
 
     async def look():
         seen.append(await ctx.system.status(ctx))
-        return seen[-1].state == state
+        return seen[-1].state.value == state
 
     try:
         await until(look, state, within)
@@ -48,9 +49,9 @@ def test_a_cluster_degrades_turns_critical_and_recovers_with_its_records(make):
     async def scenario():
         ctx = make(SAMPLE)
         system = ctx.system
-        assert (await system.status(ctx)).state == ""
+        assert (await system.status(ctx)).state.value == ""
         await system.init(ctx)
-        assert (await system.status(ctx)).state == "initialized"
+        assert (await system.status(ctx)).state.value == "initialized"
         await system.deploy(ctx)
         await state_is(ctx, "running")
         await system.before_outage(ctx)
@@ -61,7 +62,7 @@ def test_a_cluster_degrades_turns_critical_and_recovers_with_its_records(make):
         await system.before_outage(ctx)
         await ctx.provider.crash(await node(ctx, "n12"))
         await state_is(ctx, "critical")
-        assert (await system.status(ctx)).service.measured is Measured.NOT_OK
+        assert (await system.status(ctx)).service.value is Health.NOT_OK
         assert (await system.records(ctx)).read_from == ()
         await system.before_outage(ctx)  # nobody can take them: no error
         for name in ("n11", "n12"):
@@ -71,9 +72,9 @@ def test_a_cluster_degrades_turns_critical_and_recovers_with_its_records(make):
         assert (report.acknowledged, report.read_from, dict(report.lost)) == (10, ("n11", "n12", "n13"), {})
         for name in ("n11", "n12", "n13"):
             await ctx.provider.stop(await node(ctx, name))
-        assert (await system.status(ctx)).state == "stopped"
+        assert (await system.status(ctx)).state.value == "stopped"
         await system.destroy(ctx)
-        assert (await system.status(ctx)).state == "destroyed"
+        assert (await system.status(ctx)).state.value == "destroyed"
         assert await system.nodes(ctx) == []
 
     asyncio.run(scenario())
@@ -104,8 +105,8 @@ def test_a_service_that_does_not_do_its_job_is_not_ok(make, word, why):
 
         async def told():
             status = await ctx.system.status(ctx)
-            assert status.service.measured is Measured.NOT_OK
-            assert status.state == "critical"
+            assert status.service.value is Health.NOT_OK
+            assert status.state.value == "critical"
             return why in status.service.why
 
         await until(told, why)
@@ -176,9 +177,9 @@ def test_a_refused_key_is_unknown_and_not_a_sick_node(make):
         one = await node(ctx, "n11")
         ctx.provider.link(one).refuse = LinkRefused("the key was refused")
         health = (await ctx.system.health(ctx, [one]))["n11"]
-        assert health.parts["ssh"].measured is Measured.UNKNOWN
-        assert health.healthy is Measured.UNKNOWN
-        assert (await ctx.system.status(ctx)).state == ""
+        assert health.parts["ssh"].value is Health.UNKNOWN
+        assert health.healthy.value is Health.UNKNOWN
+        assert (await ctx.system.status(ctx)).state.value == ""
 
     asyncio.run(scenario())
 
@@ -221,7 +222,7 @@ def test_the_rule_for_the_whole_decides_what_is_critical(make, rule, states):
         ctx = await deployed(make, mapping)
         for name, state in zip(("n11", "n12"), states, strict=False):
             (ctx.provider.folder / name / "sick").touch()
-            assert (await ctx.system.status(ctx)).state == state
+            assert (await ctx.system.status(ctx)).state.value == state
 
     asyncio.run(scenario())
 
@@ -233,7 +234,7 @@ def test_a_state_of_its_own_takes_the_place_of_the_usual(make):
                    "health": {"command": "test ! -e ${{ node.folder }}/sick"}}  # fmt: skip
         ctx = await deployed(make, mapping, cluster_size=2)
         (ctx.provider.folder / "n11" / "sick").touch()
-        assert (await ctx.system.status(ctx)).state == "half_up"
+        assert (await ctx.system.status(ctx)).state.value == "half_up"
 
     asyncio.run(scenario())
 
@@ -244,7 +245,7 @@ def test_a_tcp_probe_sees_whether_a_port_takes_connections(make):
         ctx = await deployed(make, mapping, cluster_size=1)
         ctx.provider.end(await node(ctx, "n11"), 9)
         ctx.provider.powers_of["n11"] = PowerState.RUNNING
-        assert (await ctx.system.status(ctx)).state == "critical"
+        assert (await ctx.system.status(ctx)).state.value == "critical"
 
     asyncio.run(scenario())
 
@@ -304,7 +305,7 @@ def test_another_instance_goes_on_with_the_cluster_and_starts_its_services_as_th
         assert (await second.system.records(second)).acknowledged == 0
         assert {one.env["BY"] for one in second.system._services.values()} == {first.trial_id}
         await second.system.take_over(second, before)
-        assert (await second.system.status(second)).state == ""
+        assert (await second.system.status(second)).state.value == ""
         with pytest.raises(CannotTell, match="dict was not handed over"):
             await second.system.take_over(second, {})
 

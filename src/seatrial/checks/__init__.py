@@ -20,6 +20,7 @@ PARTS: tuple[str, ...] = (
     "nodes",
     "database",
     "per_node",
+    "readings",
     "content",
     "in_node",
     "sizes",

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from seatrial.checks.readings import status_of
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
-from seatrial.model.cluster import Measured
+from seatrial.model.reading import Health
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.model.values import Duration
 from seatrial.registry import check
@@ -28,17 +29,17 @@ class AdminUi:
         urls: Mapping[str, str] = await declared(ctx) if declared is not None else {}
         if not urls:
             return unknown("the system declares no admin UI")
-        status = await ctx.system.status(ctx)
-        health = {name: one.healthy for name, one in status.nodes.items()}
-        asked = [name for name in urls if health.get(name, Measured.UNKNOWN) is not Measured.NOT_OK]
+        status = await status_of(ctx)
+        health = {name: one.healthy.value for name, one in status.nodes.items()}
+        asked = [name for name in urls if health.get(name, Health.UNKNOWN) is not Health.NOT_OK]
         expected = "2xx or 3xx on a healthy node"
         if not asked:
-            return failed({}, expected, f"no node with an admin UI is healthy: {status.why}")
+            return failed({}, expected, f"no node with an admin UI is healthy: {status.state.why}")
         found = dict(zip(asked, await asyncio.gather(*(self._ask(urls[name]) for name in asked)), strict=True))
         seen = {name: one.seen for name, one in found.items()}
         whys = "; ".join(f"{name}: {one.why or one.seen}" for name, one in found.items())
         up = [name for name, one in found.items() if one.verdict is Verdict.PASSED]
-        if any(health.get(name) is Measured.OK for name in up):
+        if any(health.get(name) is Health.OK for name in up):
             return passed(seen, expected)
         if up:
             return unknown(f"it answers on {', '.join(up)}, whose health could not be measured", expected, seen)

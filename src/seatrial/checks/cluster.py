@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from seatrial.checks.readings import status_of
 from seatrial.model.cluster import SAME_STATE, STATES
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
@@ -18,13 +19,13 @@ _COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
 
 async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> Observation:
     """Compare the system's state with the one that is wanted; an empty state could not be told."""
-    status = await ctx.system.status(ctx)
+    state = (await status_of(ctx)).state
     expected = f"not {wanted}" if differs else wanted
-    if not status.state:
-        return unknown(status.why or "the state of the cluster could not be told", expected=expected)
-    same = SAME_STATE.get(status.state, status.state) == SAME_STATE.get(wanted, wanted)
+    if not state.value:
+        return unknown(state.why or "the state of the cluster could not be told", expected=expected)
+    same = SAME_STATE.get(state.value, state.value) == SAME_STATE.get(wanted, wanted)
     judge = failed if same is differs else passed
-    return judge(status.state, expected, status.why)
+    return judge(state.value, expected, state.why)
 
 
 @check("cluster_status")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.checks.nodes import reading_of
-from seatrial.model.cluster import SAME_STATE, ClusterStatus, Measured
+from seatrial.checks.readings import status_of
+from seatrial.model.cluster import SAME_STATE, ClusterStatus
+from seatrial.model.reading import Health
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -28,16 +30,16 @@ BY_STATE = {
 
 def possible(status: ClusterStatus) -> frozenset[str]:
     """The states that the service can be in after what was measured; more than one: it could not be told."""
-    state = SAME_STATE.get(status.state, status.state)
-    if status.service.measured is Measured.NOT_OK or state in ("initialized", "destroyed", "stopped"):
+    state = SAME_STATE.get(status.state.value, status.state.value)
+    if status.service.value is Health.NOT_OK or state in ("initialized", "destroyed", "stopped"):
         return frozenset({DOWN})
     answers = ALL - {DOWN} if status.service.ok else ALL
     if not status.nodes:
         return answers & frozenset(BY_STATE.get(state, ALL)) or answers
-    measured = {reading_of(health, "service").measured for health in status.nodes.values()}
-    if Measured.NOT_OK in measured:
+    values = {reading_of(health, "service").value for health in status.nodes.values()}
+    if Health.NOT_OK in values:
         return answers - {RUNNING}
-    if Measured.UNKNOWN in measured:
+    if Health.UNKNOWN in values:
         return answers
     return frozenset({RUNNING})
 
@@ -49,7 +51,7 @@ def reasons(status: ClusterStatus) -> Iterable[str]:
     for name, health in sorted(status.nodes.items()):
         reading = reading_of(health, "service")
         if not reading.ok:
-            yield f"{name}: {reading.why or reading.measured}"
+            yield f"{name}: {reading.why or reading.value}"
 
 
 class _Service:
@@ -57,12 +59,12 @@ class _Service:
 
     async def observe(self, ctx: Context) -> Observation:
         """Look at the service of every node once."""
-        status = await ctx.system.status(ctx)
-        if status.state == "initialized" and not status.nodes:
+        status = await status_of(ctx)
+        if status.state.value == "initialized" and not status.nodes:
             # Over no nodes nothing is measured: a service that was never there is not one that went down.
-            return unknown(status.why or "nothing is deployed yet", self.state)
+            return unknown(status.state.why or "nothing is deployed yet", self.state)
         open_ = possible(status)
-        why = "; ".join(reasons(status)) or status.why
+        why = "; ".join(reasons(status)) or status.state.why
         if self.state not in open_:
             return failed(" or ".join(sorted(open_)), self.state, why)
         if len(open_) == 1:

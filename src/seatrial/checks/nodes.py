@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from seatrial.checks.per_node import DESTROYED, choose, combined, look_at
-from seatrial.model.cluster import Measured, NodeHealth, PowerState, Reading
+from seatrial.checks.readings import health_of, power_of
+from seatrial.model.cluster import NodeHealth, PowerState
+from seatrial.model.reading import Health, Reading, absent, concluded, trusted
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.registry import check
@@ -23,10 +25,10 @@ async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation
     """Compare the power state of each node with the one that is wanted; a destroyed node counts as stopped."""
 
     async def look(node: Node) -> Observation:
-        state = await ctx.state_of(node)
-        if state is PowerState.UNKNOWN:
-            return unknown("its power state could not be read", expected=wanted, seen=str(state))
-        return (passed if state == wanted else failed)(str(state), wanted)
+        power = await power_of(ctx, node)
+        if power.value is PowerState.UNKNOWN:
+            return unknown("its power state could not be read", expected=wanted, seen=str(power.value))
+        return (passed if power.value == wanted else failed)(str(power.value), wanted)
 
     def gone(why: str) -> Observation:
         judge = passed if why == DESTROYED and wanted == "stopped" else failed
@@ -123,7 +125,7 @@ class Connectivity:
 
 
 _HEALTH = re.compile(r"(?:\[([^\[\]]+)\])?\.([A-Za-z][\w-]*)\s*(==|!=)\s*(\w+)")
-_VALUES = {"ok": Measured.OK, "not_ok": Measured.NOT_OK, "failed": Measured.NOT_OK}
+_VALUES = {"ok": Health.OK, "not_ok": Health.NOT_OK, "failed": Health.NOT_OK}
 
 
 @check("health_status")
@@ -159,35 +161,38 @@ class HealthStatus:
     async def observe(self, ctx: Context) -> Observation:
         """Measure exactly these nodes once."""
         chosen = await choose(ctx, self.nodes)
-        health = await ctx.system.health(ctx, chosen.nodes) if chosen.nodes else {}
-        readings = {name: Reading(Measured.NOT_OK, f"the node was {why}") for name, why in chosen.absent.items()}
+        health = await health_of(ctx, chosen.nodes)
+        readings = {
+            name: trusted(concluded(Health.NOT_OK, f"the node was {gone.value}", [gone]), Health.UNKNOWN)
+            for name, gone in chosen.absent.items()
+        }
         for node in chosen.nodes:
             one = health.get(node.name)
-            missing = Reading(Measured.UNKNOWN, "the system measured nothing of this node")
+            missing = absent(Health.UNKNOWN, "the system measured nothing of this node")
             readings[node.name] = reading_of(one, self.part) if one is not None else missing
-        wanted = Measured.OK if (_VALUES[self.value] is Measured.OK) is not self.differs else Measured.NOT_OK
+        wanted = Health.OK if (_VALUES[self.value] is Health.OK) is not self.differs else Health.NOT_OK
         return _expecting(combined({name: _judged(reading, wanted) for name, reading in readings.items()}), str(wanted))
 
 
-def _judged(reading: Reading, wanted: Measured) -> Observation:
-    if reading.measured is Measured.UNKNOWN:
-        return unknown(reading.why or "it could not be measured", seen=str(reading.measured))
-    verdict = Verdict.PASSED if reading.measured is wanted else Verdict.FAILED
-    return Observation(verdict=verdict, seen=str(reading.measured), why=reading.why)
+def _judged(reading: Reading[Health], wanted: Health) -> Observation:
+    if reading.value is Health.UNKNOWN:
+        return unknown(reading.why or "it could not be measured", seen=str(reading.value))
+    verdict = Verdict.PASSED if reading.value is wanted else Verdict.FAILED
+    return Observation(verdict=verdict, seen=str(reading.value), why=reading.why)
 
 
-def reading_of(health: NodeHealth, part: str) -> Reading:
+def reading_of(health: NodeHealth, part: str) -> Reading[Health]:
     """One part of a node's health; of a node that is powered off nothing is ok."""
     if part == "healthy":
-        return Reading(health.healthy, health.why)
-    reading = health.parts.get(part)
-    if reading is not None and reading.measured is not Measured.UNKNOWN:
+        return health.healthy
+    reading, power = health.parts.get(part), health.power
+    if reading is not None and reading.value is not Health.UNKNOWN:
         return reading
-    if health.power is PowerState.STOPPED:
-        return Reading(Measured.NOT_OK, "the node is stopped")
+    if power.value is PowerState.STOPPED:
+        return concluded(Health.NOT_OK, "the node is stopped", [power])
     if reading is not None:
         return reading
-    if part == "ssh" and health.power is PowerState.UNREACHABLE:
-        return Reading(Measured.NOT_OK, health.why or "the node is unreachable")
+    if part == "ssh" and power.value is PowerState.UNREACHABLE:
+        return concluded(Health.NOT_OK, power.why or "the node is unreachable", [power])
     known = ", ".join(sorted(health.parts)) or "none"
-    return Reading(Measured.UNKNOWN, f"the system measures no part {part!r} here; it measures: {known}")
+    return absent(Health.UNKNOWN, f"the system measures no part {part!r} here; it measures: {known}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from seatrial.checks.readings import status_of
 from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepFailed
+from seatrial.model.reading import Reading, concluded, decides, remembered, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, unknown, worst
 from seatrial.spi import Context
@@ -21,7 +23,7 @@ class Chosen:
     """The nodes of a selector that stand, and those that should and do not: name to DESTROYED or NEVER_MADE."""
 
     nodes: Sequence[Node]
-    absent: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, Reading[str]] = field(default_factory=dict)
 
 
 async def choose(ctx: Context, selector: str) -> Chosen:
@@ -31,16 +33,19 @@ async def choose(ctx: Context, selector: str) -> Chosen:
     words = [word.strip() for word in selector.split(",")]
     everything = any(word in ALL for word in words)
     if not nodes:
-        status = await ctx.system.status(ctx)
-        if status.state != "destroyed":
-            raise CannotTell(f"there are no nodes to look at: {status.why or status.state or 'the system has none'}")
-        return Chosen((), dict.fromkeys((declared or words) if everything else words, DESTROYED))
+        state = (await status_of(ctx)).state
+        if state.value != "destroyed":
+            raise CannotTell(f"there are no nodes to look at: {state.why or state.value or 'the system has none'}")
+        destroyed = concluded(DESTROYED, state.why, [state])
+        return Chosen((), dict.fromkeys((declared or words) if everything else words, destroyed))
     missing = set(declared) - {node.name for node in nodes}
+    # Of nodes that we make, memory has all; of others the system's own list, such as an inventory.
+    never = remembered(NEVER_MADE, "") if ctx.system.places_nodes else reported(NEVER_MADE, by="the system")
     if everything:
-        return Chosen(nodes, {name: NEVER_MADE for name in declared if name in missing})
+        return Chosen(nodes, {name: never for name in declared if name in missing})
     here = [word for word in words if word not in missing]
     found = await ctx.select(",".join(here)) if here else ()
-    absent = {word: NEVER_MADE for word in words if word in missing}
+    absent = {word: never for word in words if word in missing}
     if not found and not absent:
         raise CannotTell(f"the selector {selector!r} chose no nodes")
     return Chosen(found, absent)
@@ -63,7 +68,10 @@ async def look_at(
         except (SeatrialError, OSError) as error:
             return unknown(str(error))
 
-    seen = {name: gone(why) for name, why in chosen.absent.items()}
+    seen = {
+        name: gone(reading.value) if decides(reading) else unknown(f"{reading.value}, as it is {reading.source}")
+        for name, reading in chosen.absent.items()
+    }
     found = await map_concurrently(one, chosen.nodes)
     return combined(seen | {node.name: observation for node, observation in zip(chosen.nodes, found, strict=True)})
 

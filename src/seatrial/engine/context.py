@@ -14,10 +14,11 @@ from seatrial.engine.node_selection import matching
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
-from seatrial.spi import Link, Provider, Shared, System
+from seatrial.spi import Link, Provider, Shared, System, power_reading
 
 if TYPE_CHECKING:
     from seatrial.engine.runner import Runner
@@ -352,19 +353,19 @@ class TrialContext:
         for key in [key for key in self._trial.links if key[0] == node.name]:
             await self._trial.links.pop(key).close()
 
-    async def state_of(self, node: Node) -> PowerState:
+    async def state_of(self, node: Node) -> Reading[PowerState]:
         if not (self.system.places_nodes or node.adopted):
             # The provider does not know this node: the system says how it is.
             health = (await self.system.health(self, [node])).get(node.name)
-            return health.power if health is not None else PowerState.UNKNOWN
-        state = await self.provider.state(node)
-        if state is not PowerState.RUNNING or (node.adopted and not node.ssh):
-            return state  # a deployer's node may have no link of ours
+            return health.power if health is not None else absent(PowerState.UNKNOWN, "the system says nothing of it")
+        power = await power_reading(self.provider, node, self.suite.provider)
+        if power.value is not PowerState.RUNNING or (node.adopted and not node.ssh):
+            return power  # a deployer's node may have no link of ours
         try:
             await self.link(node).run(["true"], timeout=10)
-        except (LinkDown, LinkLost, TimeoutError):
-            return PowerState.UNREACHABLE
-        return state
+        except (LinkDown, LinkLost, TimeoutError) as error:
+            return measured(PowerState.UNREACHABLE, str(error), by=f"the link of {node.name}")
+        return power
 
     def deadline(self, what: str) -> float:
         for said in (self.suite.deadlines, getattr(self.system, "deadlines", {}), self.provider.deadlines, DEADLINES):

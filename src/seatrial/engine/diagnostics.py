@@ -16,7 +16,7 @@ from seatrial.engine.cleanup import hurrying
 from seatrial.engine.context import TrialContext
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
-from seatrial.model.cluster import PowerState
+from seatrial.model.cluster import OFF
 from seatrial.model.resource import Node
 from seatrial.spi import Console, Reasons
 
@@ -180,7 +180,7 @@ class _Collector:
     async def _is_off(self, node: Node) -> bool:
         """Whether there is no use in asking it; where the provider cannot say, asking tells."""
         try:
-            return await self._trial.provider.state(node) in (PowerState.STOPPED, PowerState.PAUSED)
+            return await self._trial.provider.state(node) in OFF
         except asyncio.CancelledError:
             raise
         except BaseException:
@@ -198,7 +198,7 @@ class _Collector:
         provider = self._trial.provider
         if not self._knows(node):
             health = (await self._trial.system.health(self._ctx, [node])).get(node.name)
-            return f"state: {health.power if health is not None else 'not told'}\n"
+            return f"state: {health.power.value if health is not None else 'not told'}\n"
         lines = [f"state: {await provider.state(node)}"]
         if isinstance(provider, Reasons):
             lines.append(f"reason: {await _or_why(provider.power_reason(node))}")

@@ -45,5 +45,5 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
         powers = await asyncio.gather(*(power(node) for node in nodes))
     else:  # the provider does not know these nodes: the system says how they are
         health = await ctx.system.health(ctx, nodes)
-        powers = [health[node.name].power if node.name in health else PowerState.UNKNOWN for node in nodes]
+        powers = [health[node.name].power.value if node.name in health else PowerState.UNKNOWN for node in nodes]
     return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]

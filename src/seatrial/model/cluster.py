@@ -1,34 +1,12 @@
-"""What the states of a cluster mean, worked out from what was measured on each node."""
+"""What the states of a cluster mean, worked out from what is known of each node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-
-class Measured(StrEnum):
-    """Not-ok and could-not-measure are different values, from the wire to the report."""
-
-    OK = "ok"
-    NOT_OK = "not_ok"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One part of a node's health, with the reason where it is not ok."""
-
-    measured: Measured
-    why: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Measured, and found well."""
-        return self.measured is Measured.OK
-
-
-OK = Reading(Measured.OK)
+from seatrial.model.reading import TRUST, Health, Reading, Source, absent, concluded, trusted
 
 
 class PowerState(StrEnum):
@@ -41,35 +19,65 @@ class PowerState(StrEnum):
     UNKNOWN = "unknown"
 
 
+OFF = (PowerState.STOPPED, PowerState.PAUSED)
+"""States in which nothing on the node can answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
-    """What was measured on one node; `ssh` is its link, `service` its service, others are the system's own parts."""
+    """What is known of one node; `ssh` is its link, `service` its service, others are the system's own parts."""
 
-    power: PowerState
-    parts: Mapping[str, Reading] = field(default_factory=dict)
-    why: str = ""
+    power: Reading[PowerState]
+    parts: Mapping[str, Reading[Health]] = field(default_factory=dict)
 
     @property
-    def healthy(self) -> Measured:
-        """Ok when it runs and every part is ok; unknown only when nothing measured says not-ok."""
-        if self.power in (PowerState.STOPPED, PowerState.UNREACHABLE, PowerState.PAUSED):
-            return Measured.NOT_OK
-        seen = {reading.measured for reading in self.parts.values()}
-        if Measured.NOT_OK in seen:
-            return Measured.NOT_OK
-        if Measured.UNKNOWN in seen or self.power is PowerState.UNKNOWN or not seen:
-            return Measured.UNKNOWN
-        return Measured.OK
+    def healthy(self) -> Reading[Health]:
+        """Ok when it runs and every part is ok; unknown only when nothing known says not-ok."""
+        power, parts = self.power, self.parts.values()
+        why = "" if power.value is PowerState.RUNNING else power.why
+        if power.value in (*OFF, PowerState.UNREACHABLE):
+            return concluded(Health.NOT_OK, why, [power])
+        values = {reading.value for reading in parts}
+        if Health.NOT_OK in values:
+            return concluded(Health.NOT_OK, why, [part for part in parts if part.value is Health.NOT_OK])
+        if Health.UNKNOWN in values or power.value is PowerState.UNKNOWN or not values:
+            return concluded(Health.UNKNOWN, why, self.readings())
+        return concluded(Health.OK, why, self.readings())
+
+    def readings(self) -> Iterator[Reading[object]]:
+        """All that is known of it."""
+        yield self.power
+        yield from self.parts.values()
+
+    def trusted(self, trust: Source = TRUST) -> NodeHealth:
+        """The same, with unknown in the place of what may not decide a verdict."""
+        parts = {name: trusted(reading, Health.UNKNOWN, trust) for name, reading in self.parts.items()}
+        return NodeHealth(power=trusted(self.power, PowerState.UNKNOWN, trust), parts=parts)
+
+
+def all_off(power: Reading[PowerState], why: str) -> NodeHealth:
+    """The health of a node that is off: link and service are not ok, by the word of whoever says that it is off."""
+    off = concluded(Health.NOT_OK, why, [power])
+    return NodeHealth(power=replace(power, why=why), parts={"ssh": off, "service": off})
+
+
+NOT_ASKED = absent(Health.UNKNOWN, "")
+"""The service of a whole of which only the state is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """The state of the whole; `state` is empty when it could not be told, and `why` says the reason."""
+    """What is known of the whole; `state` is empty when it could not be told, and its `why` has the reason."""
 
-    state: str
+    state: Reading[str]
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
-    service: Reading = Reading(Measured.UNKNOWN)
-    why: str = ""
+    service: Reading[Health] = NOT_ASKED
+
+    def trusted(self, trust: Source = TRUST) -> ClusterStatus:
+        """The same, with unknown in the place of what may not decide a verdict."""
+        nodes = {name: health.trusted(trust) for name, health in self.nodes.items()}
+        service = trusted(self.service, Health.UNKNOWN, trust)
+        return ClusterStatus(state=trusted(self.state, "", trust), nodes=nodes, service=service)
 
 
 SAME_STATE = {"database_ready": "running"}
@@ -83,61 +91,65 @@ def majority(healthy: int, total: int) -> bool:
     return healthy * 2 > total
 
 
-def service_of(nodes: Mapping[str, NodeHealth]) -> Reading:
+def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
     """The service answers when any node's part of it does."""
-    readings = [health.parts.get("service") for health in nodes.values() if health.power is PowerState.RUNNING]
+    readings = [health.parts.get("service") for health in nodes.values() if health.power.value is PowerState.RUNNING]
     known = [reading for reading in readings if reading is not None]
     for reading in known:
         if reading.ok:
             return reading
     for reading in known:
-        if reading.measured is Measured.UNKNOWN:
+        if reading.value is Health.UNKNOWN:
             return reading
-    if any(health.power is PowerState.UNKNOWN for health in nodes.values()):
-        return Reading(Measured.UNKNOWN, "the power state of a node could not be read")
-    return Reading(Measured.NOT_OK, known[0].why if known else "no node is running")
+    powers = [health.power for health in nodes.values()]
+    if any(power.value is PowerState.UNKNOWN for power in powers):
+        return concluded(Health.UNKNOWN, "the power state of a node could not be read", powers)
+    return concluded(Health.NOT_OK, known[0].why if known else "no node is running", known or powers)
 
 
 def cluster_status(
     nodes: Mapping[str, NodeHealth],
     *,
     rule: Callable[[int, int], bool] = majority,
-    service: Reading | None = None,
+    service: Reading[Health] | None = None,
 ) -> ClusterStatus:
-    """Tell the state of a deployed cluster: the first that holds of stopped, critical, degraded, running."""
+    """The state of a deployed cluster: the first that holds of stopped, critical, degraded, running."""
     answers = service if service is not None else service_of(nodes)
+    powers = [health.power for health in nodes.values()]
+    healths = {name: health.healthy for name, health in nodes.items()}
 
-    def status(state: str, why: str = "") -> ClusterStatus:
-        return ClusterStatus(state=state, nodes=nodes, service=answers, why=why)
+    def named(value: Health) -> list[str]:
+        return sorted(name for name, health in healths.items() if health.value is value)
+
+    def status(state: str, why: str, *grounds: Reading[object]) -> ClusterStatus:
+        reading = concluded(state, why, grounds or (answers, *healths.values()))
+        return ClusterStatus(state=reading, nodes=nodes, service=answers)
 
     if not nodes:
-        return status("", "the system has no nodes")
-    if all(health.power is PowerState.STOPPED for health in nodes.values()):
-        return status("stopped", "every node is powered off")
-    if answers.measured is Measured.NOT_OK:
-        return status("critical", f"the service does not answer: {answers.why}")
-    verdicts = {name: health.healthy for name, health in nodes.items()}
-    healthy = sum(1 for one in verdicts.values() if one is Measured.OK)
-    maybe = sum(1 for one in verdicts.values() if one is Measured.UNKNOWN)
-    sick = sorted(name for name, one in verdicts.items() if one is Measured.NOT_OK)
-    if not rule(healthy + maybe, len(nodes)):
-        return status("critical", f"only {healthy} of {len(nodes)} nodes are healthy")
-    if answers.measured is Measured.UNKNOWN:
-        return status("", answers.why or "the service could not be asked")
-    if maybe:
-        names = ", ".join(sorted(name for name, one in verdicts.items() if one is Measured.UNKNOWN))
-        return status("", f"the health of {names} could not be measured: {_reasons(nodes, Measured.UNKNOWN)}")
+        return ClusterStatus(state=absent("", "the system has no nodes"), nodes=nodes, service=answers)
+    if all(power.value is PowerState.STOPPED for power in powers):
+        return status("stopped", "every node is powered off", *powers)
+    if answers.value is Health.NOT_OK:
+        return status("critical", f"the service does not answer: {answers.why}", answers)
+    healthy, unclear, sick = named(Health.OK), named(Health.UNKNOWN), named(Health.NOT_OK)
+    if not rule(len(healthy) + len(unclear), len(nodes)):
+        return status("critical", f"only {len(healthy)} of {len(nodes)} nodes are healthy", *healths.values())
+    if answers.value is Health.UNKNOWN:
+        return status("", answers.why or "the service could not be asked", answers)
+    if unclear:
+        reasons = _reasons(nodes, Health.UNKNOWN)
+        return status("", f"the health of {', '.join(unclear)} could not be measured: {reasons}")
     if sick:
-        return status("degraded", f"not healthy: {', '.join(sick)} ({_reasons(nodes, Measured.NOT_OK)})")
+        return status("degraded", f"not healthy: {', '.join(sick)} ({_reasons(nodes, Health.NOT_OK)})")
     return status("running", f"all {len(nodes)} nodes are healthy")
 
 
-def _reasons(nodes: Mapping[str, NodeHealth], wanted: Measured) -> str:
-    found = []
+def _reasons(nodes: Mapping[str, NodeHealth], wanted: Health) -> str:
+    reasons = []
     for name, health in sorted(nodes.items()):
         for part, reading in health.parts.items():
-            if reading.measured is wanted:
-                found.append(f"{name}.{part}: {reading.why or wanted}")
-        if health.healthy is wanted and health.power is not PowerState.RUNNING:
-            found.append(f"{name}: {health.why or health.power}")
-    return "; ".join(found)
+            if reading.value is wanted:
+                reasons.append(f"{name}.{part}: {reading.why or wanted}")
+        if health.healthy.value is wanted and health.power.value is not PowerState.RUNNING:
+            reasons.append(f"{name}: {health.power.why or health.power.value}")
+    return "; ".join(reasons)

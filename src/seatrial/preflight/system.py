@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.errors import LeftBehind, NotSupported, ToolMissing
 from seatrial.links.process import process_start
-from seatrial.model.cluster import ClusterStatus, Measured, NodeHealth, Reading
+from seatrial.model.cluster import ClusterStatus, NodeHealth
+from seatrial.model.reading import absent
 from seatrial.model.resource import Node, Resource
 from seatrial.preflight.resource_budget import ResourceBudget
 from seatrial.registry import system
@@ -134,7 +135,7 @@ class Pipeline:
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """Not to be told: there are no nodes."""
-        return ClusterStatus(state="", service=Reading(Measured.UNKNOWN, _WHY), why=_WHY)
+        return ClusterStatus(state=absent("", _WHY))
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """It has no power over anything."""

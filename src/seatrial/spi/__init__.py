@@ -23,9 +23,11 @@ from seatrial.spi.provider import (
     Provider,
     Readiness,
     Reasons,
+    Remembers,
     Services,
     Shared,
     Snapshots,
+    power_reading,
 )
 from seatrial.spi.reporter import Reporter
 from seatrial.spi.system import HandsOver, RecordsReport, System
@@ -49,9 +51,11 @@ __all__ = [
     "Readiness",
     "Reasons",
     "RecordsReport",
+    "Remembers",
     "Reporter",
     "Services",
     "Shared",
     "Snapshots",
     "System",
+    "power_reading",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Reading
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
@@ -161,8 +162,9 @@ class Context(Protocol):
     def link(self, node: Node) -> Link:
         """The way into a node: one connection per node and trial."""
 
-    async def state_of(self, node: Node) -> PowerState:
-        """The provider's power state; `unreachable` when it runs and its link does not answer."""
+    async def state_of(self, node: Node) -> Reading[PowerState]:
+        """What the provider knows of the power; `unreachable`, which we measure, when it runs and its link does not
+        answer."""
 
     def deadline(self, what: str) -> float:
         """Seconds for deploy, start, stop, restart, destroy: the suite's, else the system's, else the provider's."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.spi.link import Link
 from seatrial.spi.powers import Powers
@@ -138,6 +139,24 @@ class Reasons(Protocol):
 
     async def power_reason(self, node: Node) -> str:
         """In its own words: `crashed`, `shutdown`, `destroyed by the API`, `exited with 137`; empty: not known."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A provider that may only remember a node's power: it has no API to ask, and knows what it did last."""
+
+    async def power_reading(self, node: Node) -> Reading[PowerState]:
+        """The same as `state`, with its source."""
+
+
+async def power_reading(provider: Provider, node: Node, name: str) -> Reading[PowerState]:
+    """What the provider of this name knows of a node's power. What it reads is measured, unless it says otherwise."""
+    if isinstance(provider, Remembers):
+        return await provider.power_reading(node)
+    state, by = await provider.state(node), f"the provider {name}"
+    if state is PowerState.UNKNOWN:
+        return absent(state, "the provider gave a state that Seatrial does not know", by=by)
+    return measured(state, by=by)
 
 
 @runtime_checkable

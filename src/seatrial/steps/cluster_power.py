@@ -84,7 +84,7 @@ class StartCluster:
         status = await until_running(ctx, deadline.left())
         for node in nodes:
             ctx.emit("node", node=node.name, state="running", why="started")
-        return to_outputs(nodes, state=status.state)
+        return to_outputs(nodes, state=status.state.value)
 
 
 async def power_all(ctx: Context, what: Powers) -> bool:

@@ -32,7 +32,7 @@ class Deploy:
         nodes = await ctx.nodes()
         await ctx.system.before_outage(ctx)
         outputs: dict[str, object] = {
-            "state": status.state,
+            "state": status.state.value,
             "nodes": [node.name for node in nodes],
             "addresses": {node.name: node.address for node in nodes},
             "reused": bool(source),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from seatrial.errors import CannotTell, NodeFailed, NotSupported
-from seatrial.model.cluster import Measured, PowerState
+from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Health
 from seatrial.model.resource import Node
 from seatrial.spi import Breakable, Context, Fails, Guest, Power, Powers, Services
 from seatrial.steps.wait_until import NotYet, wait_until
@@ -129,7 +130,7 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
     if own is not None:
         return PowerState(await own(ctx, node))
     health = (await ctx.system.health(ctx, [node])).get(node.name)
-    return health.power if health is not None else PowerState.UNKNOWN
+    return health.power.value if health is not None else PowerState.UNKNOWN
 
 
 async def boot_of(ctx: Context, node: Node) -> str:
@@ -204,7 +205,7 @@ async def until_up(
         service = health.parts.get("service") if health is not None else None
         if service is None or service.ok:
             return True
-        if service.measured is Measured.UNKNOWN:
+        if service.value is Health.UNKNOWN:
             raise CannotTell(f"the service of {node.name} could not be measured: {service.why}")
         raise NotYet(f"the service of {node.name} is not up: {service.why}")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
+from seatrial.model.reading import Reading
 from seatrial.spi import Context
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
@@ -28,14 +29,14 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
     async def look() -> ClusterStatus:
         nonlocal last
         last = status = await ctx.system.status(ctx)
-        state = SAME_STATE.get(status.state, status.state)
+        state = SAME_STATE.get(status.state.value, status.state.value)
         if state == "running":
             return status
-        if suspects := {name for name, health in status.nodes.items() if health.power in NOT_SEEN_TO_RUN}:
+        if suspects := {name for name, health in status.nodes.items() if health.power.value in NOT_SEEN_TO_RUN}:
             await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
         if not state:
-            raise CannotTell(status.why or "the system could not tell its state")
-        raise NotYet(f"the state is {state}" + (f" ({status.why})" if status.why else ""))
+            raise CannotTell(status.state.why or "the system could not tell its state")
+        raise NotYet(f"the state is {state}" + (f" ({status.state.why})" if status.state.why else ""))
 
     async def evidence() -> str:
         shown = [_line(name, health) for name, health in last.nodes.items()] if last else []
@@ -45,8 +46,12 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
 
 
 def _line(name: str, health: NodeHealth) -> str:
-    parts = [f"{part} {one.measured}" + (f" ({one.why})" if one.why else "") for part, one in health.parts.items()]
-    return f"{name}: {', '.join([health.power + (f' ({health.why})' if health.why else ''), *parts])}"
+    parts = [f"{part} {_shown(reading)}" for part, reading in health.parts.items()]
+    return f"{name}: {', '.join([_shown(health.power), *parts])}"
+
+
+def _shown(reading: Reading[object]) -> str:
+    return f"{reading.value} ({reading.why})" if reading.why else str(reading.value)
 
 
 async def logs(ctx: Context) -> list[str]:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
-from seatrial.model.cluster import OK, Measured, Reading
+from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
 from seatrial.systems.processes.settings import Probe
@@ -49,8 +49,12 @@ async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, 
         return Answer(got.status, got.text)
 
 
-async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading:
+async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
     """One look at one node by this probe."""
+    return replace(await _look(ctx, probe, node, roots), by=f"the probe of {node.name}")
+
+
+async def _look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
     try:
         if probe.http:
             return await _look_http(ctx, probe, roots)
@@ -58,9 +62,9 @@ async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading:
             return await _look_tcp(probe, node, roots, ctx)
         return await _look_command(ctx, probe, node, roots)
     except (LinkDown, LinkLost, LinkRefused) as error:
-        return Reading(Measured.UNKNOWN, f"the probe runs on the node, and its link failed: {error}")
+        return absent(Health.UNKNOWN, f"the probe runs on the node, and its link failed: {error}")
     except (SeatrialError, OSError) as error:
-        return Reading(Measured.UNKNOWN, str(error) or type(error).__name__)
+        return absent(Health.UNKNOWN, str(error) or type(error).__name__)
 
 
 def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
@@ -68,34 +72,34 @@ def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
     return status in wanted if isinstance(wanted, tuple | list) else status == wanted
 
 
-async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading:
+async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading[Health]:
     url, headers, body = fill(ctx, (probe.http, dict(probe.headers), probe.body), roots)
     try:
         answer = await send(probe.method, url, headers=headers, body=body, timeout=probe.timeout)
     except NoAnswer as error:
-        return Reading(Measured.NOT_OK, str(error))
+        return measured(Health.NOT_OK, str(error))
     if not accepted(answer.status, probe.status):
-        return Reading(Measured.NOT_OK, f"{url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
+        return measured(Health.NOT_OK, f"{url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
     if not probe.that:
-        return OK
+        return measured(Health.OK)
     if "json" in probe.that and not answer.is_json:
-        return Reading(Measured.NOT_OK, f"{url} answered no JSON: {answer.body[:SHOWN].strip()!r}")
+        return measured(Health.NOT_OK, f"{url} answered no JSON: {answer.body[:SHOWN].strip()!r}")
     return await _judged(ctx, probe.that, answer.body, json=answer.json, body=answer.body, status=answer.status)
 
 
-async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Reading:
+async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Reading[Health]:
     port = port_of(node, fill(ctx, probe.tcp, roots))
     try:
         async with asyncio.timeout(probe.timeout):
             _, writer = await asyncio.open_connection(node.address, port)
     except TimeoutError:
-        return Reading(Measured.NOT_OK, f"{node.address}:{port} took no connection within {probe.timeout:g} s")
+        return measured(Health.NOT_OK, f"{node.address}:{port} took no connection within {probe.timeout:g} s")
     except OSError as error:
-        return Reading(Measured.NOT_OK, f"{node.address}:{port}: {error.strerror or error}")
+        return measured(Health.NOT_OK, f"{node.address}:{port}: {error.strerror or error}")
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
-    return OK
+    return measured(Health.OK)
 
 
 def port_of(node: Node, port: str | int) -> int:
@@ -107,17 +111,19 @@ def port_of(node: Node, port: str | int) -> int:
     return node.ports[port]
 
 
-async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading:
+async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
     argv = fill(ctx, probe.command, roots)
     try:
         done = await ctx.link(node).run(argv, timeout=probe.timeout)
     except TimeoutError:
-        return Reading(Measured.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
+        return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
     said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
     if done.exit_code in (126, 127):
-        return Reading(Measured.UNKNOWN, f"{argv!r} cannot be run on {node.name}: {said}")
+        return absent(Health.UNKNOWN, f"{argv!r} cannot be run on {node.name}: {said}")
     if not probe.that:
-        return OK if done.ok else Reading(Measured.NOT_OK, f"{argv!r} ended with {done.exit_code}: {said}")
+        return (
+            measured(Health.OK) if done.ok else measured(Health.NOT_OK, f"{argv!r} ended with {done.exit_code}: {said}")
+        )
     try:
         found: object = json.loads(done.stdout)
     except ValueError:
@@ -126,10 +132,10 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
     return await _judged(ctx, probe.that, done.stdout, **names)
 
 
-async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Reading:
+async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Reading[Health]:
     value = await ctx.evaluate(that, **names)
     if value is True:
-        return OK
+        return measured(Health.OK)
     if value is not False:
         raise CannotTell(f"{that!r} gave {value!r}, not true or false")
-    return Reading(Measured.NOT_OK, f"not so: {that} (the answer: {shown[:SHOWN].strip()})")
+    return measured(Health.NOT_OK, f"not so: {that} (the answer: {shown[:SHOWN].strip()})")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
-from seatrial.model.cluster import Measured, NodeHealth
+from seatrial.model.cluster import NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
@@ -78,7 +78,7 @@ class Declared:
     async def _healthy(self, ctx: Context) -> list[Node]:
         nodes = await self.nodes(ctx)
         health = await self.health(ctx, nodes)
-        return [node for node in nodes if health[node.name].healthy is Measured.OK]
+        return [node for node in nodes if health[node.name].healthy.ok]
 
 
 class Records:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import LinkDown, LinkLost, NotSupported
-from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluster_status
+from seatrial.model.reading import Health, concluded, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.model.result import Observation
 from seatrial.registry import provider, system
@@ -361,15 +362,16 @@ class FakeSystem:
             power = await ctx.state_of(node)
             known = _world(ctx).nodes.get(str(node.detail["resource"]))
             sick = known.sick if known is not None else "gone"
-            service = Reading(Measured.NOT_OK, sick) if sick or power is not PowerState.RUNNING else OK
-            link = OK if power is PowerState.RUNNING else Reading(Measured.NOT_OK, str(power))
+            runs = power.value is PowerState.RUNNING
+            service = measured(Health.NOT_OK, sick) if sick or not runs else measured(Health.OK)
+            link = measured(Health.OK) if runs else concluded(Health.NOT_OK, str(power.value), [power])
             told[node.name] = NodeHealth(power=power, parts={"ssh": link, "service": service})
         return told
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The rule of the majority over the nodes' health."""
         if self._stage != "deployed":
-            return ClusterStatus(state=self._stage)
+            return ClusterStatus(state=remembered(self._stage, "nothing is deployed"))
         return cluster_status(await self.health(ctx, list(self._nodes.values())))
 
     def hand_over(self) -> object:
@@ -416,4 +418,4 @@ async def well(ctx: Any) -> Observation:
     from seatrial.model.result import failed, passed
 
     status = await ctx.system.status(ctx)
-    return (passed if status.state == "running" else failed)(status.state, "running", status.why)
+    return (passed if status.state.value == "running" else failed)(status.state.value, "running", status.state.why)

@@ -10,6 +10,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, SeatrialError, UsageError
 from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Reading, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.ssh import claims, identity, scripts
 from seatrial.providers.ssh.machines import machines, place, require_known
@@ -155,14 +156,21 @@ class SSH:
 
     async def state(self, node: Node) -> PowerState:
         """Running while it answers; stopped when it was told from inside to power off, and is silent since."""
+        return (await self.power_reading(node)).value
+
+    async def power_reading(self, node: Node) -> Reading[PowerState]:
+        """Of a machine that is silent only memory says that it is powered off."""
+        by = f"the link of {node.name}"
         patience = _OFF_SECONDS if node.name in self._off else _LOOK_SECONDS
         try:
             now = (await identity.seen(self.link(node), timeout=patience)).boot_id
         except (LinkDown, LinkLost, TimeoutError):
-            return PowerState.STOPPED if node.name in self._off else PowerState.UNREACHABLE
+            if node.name in self._off:
+                return remembered(PowerState.STOPPED, "it was told to power off, and is silent since")
+            return measured(PowerState.UNREACHABLE, by=by)
         if self._off.get(node.name, now) != now:  # a person has powered it on
             del self._off[node.name]
-        return PowerState.RUNNING
+        return measured(PowerState.RUNNING, by=by)
 
     async def boot_id(self, node: Node) -> str:
         """The kernel's own; in a container with the start of its first process."""

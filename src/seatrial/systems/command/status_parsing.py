@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.errors import CannotTell
-from seatrial.model.cluster import OK, SAME_STATE, Measured, Reading
+from seatrial.model.cluster import SAME_STATE
+from seatrial.model.reading import Health, Reading, absent, reported
+
+STATUS = "the deployer's status"
+HEALTH = "the deployer's health"
 
 WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed")
 """What a part of a node's health may say when it is well."""
@@ -26,27 +30,28 @@ def word(told: object, words: Words) -> str:
     return SAME_STATE.get(ours, ours)
 
 
-def parts(told: object, node: str, service: str, words: Words) -> dict[str, Reading]:
+def parts(told: object, node: str, service: str, words: Words) -> dict[str, Reading[Health]]:
     """The parts of a node's health; `service` is the part of that name, else the worst of all but `ssh`."""
     if not isinstance(told, Mapping):
-        return {"service": Reading(Measured.UNKNOWN, f"the deployer's health says nothing of {node}")}
+        return {"service": absent(Health.UNKNOWN, f"the deployer's health says nothing of {node}", by=HEALTH)}
     found = {str(name): reading(value, str(name), words) for name, value in told.items()}
     if service in found:
         return {**found, "service": found[service]}
     others = [one for name, one in found.items() if name != "ssh"]
-    order = (Measured.NOT_OK, Measured.UNKNOWN, Measured.OK)
-    nothing = Reading(Measured.UNKNOWN, f"the deployer's health tells no part of {node}")
-    return {**found, "service": min(others, key=lambda one: order.index(one.measured), default=nothing)}
+    order = (Health.NOT_OK, Health.UNKNOWN, Health.OK)
+    nothing = absent(Health.UNKNOWN, f"the deployer's health tells no part of {node}", by=HEALTH)
+    return {**found, "service": min(others, key=lambda one: order.index(one.value), default=nothing)}
 
 
-def reading(value: object, part: str, words: Words) -> Reading:
+def reading(value: object, part: str, words: Words) -> Reading[Health]:
     """One part: a word, true or false, or a mapping with `status`, `state` or `ok`; null is not measured."""
     if isinstance(value, Mapping):
         value = value.get("status", value.get("state", value.get("ok")))
     if value is None:
-        return Reading(Measured.UNKNOWN, f"the deployer tells no value of {part}")
+        return absent(Health.UNKNOWN, f"the deployer tells no value of {part}", by=HEALTH)
     said = str(value).lower()
-    return OK if words.get(said, said) in WELL else Reading(Measured.NOT_OK, f"{part} is {value}")
+    well = words.get(said, said) in WELL
+    return reported(Health.OK, by=HEALTH) if well else reported(Health.NOT_OK, f"{part} is {value}", by=HEALTH)
 
 
 def powers(told: object, key: str, words: Words) -> dict[str, str]:
@@ -59,12 +64,12 @@ def powers(told: object, key: str, words: Words) -> dict[str, str]:
     return {name: word(one, words) for name, one in states.items()}
 
 
-def service_by_state(state: str) -> Reading:
+def service_by_state(state: str) -> Reading[Health]:
     """Whether the service answers, as far as the state of the whole says so."""
     if state in ANSWERS:
-        return OK
-    measured = Measured.NOT_OK if state in SILENT else Measured.UNKNOWN
-    return Reading(measured, f"the deployer says {state}")
+        return reported(Health.OK, by=STATUS)
+    why = f"the deployer says {state}"
+    return reported(Health.NOT_OK, why, by=STATUS) if state in SILENT else absent(Health.UNKNOWN, why, by=STATUS)
 
 
 def at(found: object, path: str, verb: str, absent: object = None) -> Any:

@@ -11,19 +11,12 @@ from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, NotSupported, SeatrialError
 from seatrial.links import inventory
-from seatrial.model.cluster import (
-    ClusterStatus,
-    Measured,
-    NodeHealth,
-    PowerState,
-    Reading,
-    cluster_status,
-    service_of,
-)
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
+from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import Adopts, Context, Powers
+from seatrial.spi import Adopts, Context, Powers, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
@@ -127,7 +120,8 @@ class Command(Declared):
             status_parsing.at(told_status, settings.status_json.state, "status"), settings.states
         )
         service = service_of(health) if settings.health else status_parsing.service_by_state(state)
-        return ClusterStatus(state=state, nodes=health, service=service, why=f"the deployer says {state}")
+        said = reported(state, f"the deployer says {state}", by=status_parsing.STATUS)
+        return ClusterStatus(state=said, nodes=health, service=service)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Run the deployer's own verb for one node; False where it has none."""
@@ -295,13 +289,14 @@ class Command(Declared):
     def _absent(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
         """The nodes that were asked for and that the inventory does not have."""
         there = {node.name for node in nodes}
-        absent = [name for name in self._settings.nodes if name not in there]
+        names = [name for name in self._settings.nodes if name not in there]
         size = str(ctx.suite.parameters.get("cluster_size", ""))
         if self._settings.inventory is not None and not self._settings.nodes and size.isdigit():
-            absent = [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
-        reading = Reading(Measured.NOT_OK, "it was asked for, and is not in the inventory")
-        parts = {"ssh": reading, "service": reading}
-        return {name: NodeHealth(power=PowerState.UNKNOWN, parts=parts, why=reading.why) for name in absent}
+            names = [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
+        why = "it was asked for, and is not in the inventory"
+        missing = reported(Health.NOT_OK, why, by="the deployer's inventory")
+        parts, power = {"ssh": missing, "service": missing}, absent(PowerState.UNKNOWN, why)
+        return {name: NodeHealth(power=power, parts=parts) for name in names}
 
     async def _measured(self, ctx: Context, nodes: Sequence[Node], status: Mapping[str, Any]) -> dict[str, NodeHealth]:
         settings, where = self._settings, self._settings.status_json
@@ -319,18 +314,22 @@ class Command(Declared):
         found = await map_concurrently(one, nodes)
         return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
 
-    async def _health_of(self, ctx: Context, node: Node, parts: dict[str, Reading], said: str) -> NodeHealth:
-        by = "the deployer"
+    async def _health_of(self, ctx: Context, node: Node, parts: dict[str, Reading[Health]], said: str) -> NodeHealth:
         if node.adopted:
-            by, said = f"the provider {ctx.suite.provider}", (await ctx.provider.state(node)).value
-        power = PowerState(said) if said in tuple(PowerState) else PowerState.RUNNING
-        if power in (PowerState.STOPPED, PowerState.PAUSED):
-            off = Reading(Measured.NOT_OK, f"{by} says that it is {power}")
-            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
+            power = await power_reading(ctx.provider, node, ctx.suite.provider)
+        elif said in tuple(PowerState):
+            power = reported(PowerState(said), by=status_parsing.STATUS)
+        else:
+            power = absent(PowerState.RUNNING, "nobody says how its power is", by=status_parsing.STATUS)
+        if power.value in OFF:
+            by = power.by if node.adopted else "the deployer"
+            return all_off(power, f"{by} says that it is {power.value}")
         if "ssh" not in parts and node.ssh:
-            parts["ssh"] = await link_of(ctx, node)
-            if parts["ssh"].measured is Measured.NOT_OK and (node.adopted or not said):
-                power = PowerState.UNREACHABLE
+            link = parts["ssh"] = await link_of(ctx, node)
+            if link.value is Health.NOT_OK and (node.adopted or not said):
+                power = concluded(PowerState.UNREACHABLE, "", [link])
+            elif link.ok and power.source is Source.ABSENT:
+                power = concluded(PowerState.RUNNING, "", [link])
         return NodeHealth(power=power, parts=parts)
 
 

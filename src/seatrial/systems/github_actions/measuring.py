@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seatrial.errors import SeatrialError
-from seatrial.model.cluster import OK, ClusterStatus, Measured, NodeHealth, PowerState, Reading, cluster_status
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
+from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node
-from seatrial.spi import Context
+from seatrial.spi import Context, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
 from seatrial.systems.states import able, link_of, named
 from seatrial.systems.templates import Roots, node_root
+
+WORKFLOW = "the deploy workflow"
 
 
 class Measure:
@@ -44,36 +47,38 @@ class Measure:
     async def _alone(self, ctx: Context) -> ClusterStatus:
         probe = self._settings.health
         if probe is None:
-            return ClusterStatus(state="running", service=OK, why="its workflow succeeded; nothing else is declared")
+            why = "its workflow succeeded; nothing else is declared"
+            return ClusterStatus(state=reported("running", why, by=WORKFLOW), service=reported(Health.OK, by=WORKFLOW))
         whole = Node(name="deployment")
         seen = await look(ctx, probe, whole, self.roots(whole))
-        state = {Measured.OK: "running", Measured.NOT_OK: "critical", Measured.UNKNOWN: ""}[seen.measured]
-        return ClusterStatus(state=state, service=seen, why=seen.why)
+        state = {Health.OK: "running", Health.NOT_OK: "critical", Health.UNKNOWN: ""}[seen.value]
+        return ClusterStatus(state=concluded(state, seen.why, [seen]), service=seen)
 
     async def _node(self, ctx: Context, node: Node) -> NodeHealth:
-        power = PowerState.RUNNING
+        power = absent(PowerState.RUNNING, "nobody says how its power is")
         if node.adopted:
             try:
-                power = await ctx.provider.state(node)
+                power = await power_reading(ctx.provider, node, ctx.suite.provider)
             except (SeatrialError, OSError) as error:
                 why = f"the provider cannot tell its power state: {error}"
-                return NodeHealth(power=PowerState.UNKNOWN, parts={"service": Reading(Measured.UNKNOWN, why)}, why=why)
-        if power in (PowerState.STOPPED, PowerState.PAUSED):
-            off = Reading(Measured.NOT_OK, f"the provider {ctx.suite.provider} says that it is {power}")
-            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
-        parts: dict[str, Reading] = {}
+                return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
+        if power.value in OFF:
+            return all_off(power, f"{power.by} says that it is {power.value}")
+        parts: dict[str, Reading[Health]] = {}
         if node.ssh:
-            parts["ssh"] = await link_of(ctx, node)
-            if parts["ssh"].measured is Measured.NOT_OK:
-                power = PowerState.UNREACHABLE
+            link = parts["ssh"] = await link_of(ctx, node)
+            if link.value is Health.NOT_OK:
+                power = concluded(PowerState.UNREACHABLE, "", [link])
+            elif link.ok and power.source is Source.ABSENT:
+                power = concluded(PowerState.RUNNING, "", [link])
         service = await self._service(ctx, node, parts.get("ssh"))
         return NodeHealth(power=power, parts={**parts, "service": service} if service is not None else parts)
 
-    async def _service(self, ctx: Context, node: Node, link: Reading | None) -> Reading | None:
+    async def _service(self, ctx: Context, node: Node, link: Reading[Health] | None) -> Reading[Health] | None:
         """None: the node has no part in it. Where no service is declared, a link that answers is all there is."""
         settings = self._settings
         if settings.health is None:
-            return link or Reading(Measured.UNKNOWN, "neither `health` nor `ssh` is declared, so it cannot be asked")
+            return link or absent(Health.UNKNOWN, "neither `health` nor `ssh` is declared, so it cannot be asked")
         name = node.name.rstrip("0123456789")
         if settings.service_nodes and not {name, node.name} & set(settings.service_nodes):
             return None

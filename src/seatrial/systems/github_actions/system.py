@@ -134,7 +134,7 @@ class GithubActions(Declared):
 
     async def state(self, ctx: Context, node: Node) -> PowerState:
         """Running while its link answers, unreachable otherwise: of its power nobody here knows more."""
-        return (await self.health(ctx, [node]))[node.name].power
+        return (await self.health(ctx, [node]))[node.name].power.value
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole."""

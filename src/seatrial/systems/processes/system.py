@@ -8,18 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
-from seatrial.model.cluster import (
-    ClusterStatus,
-    Measured,
-    NodeHealth,
-    PowerState,
-    Reading,
-    cluster_status,
-)
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
+from seatrial.model.reading import Health, Reading, absent, concluded, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, Services
+from seatrial.spi import Context, Powers, Services, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import look
 from seatrial.systems.processes import link_service
@@ -126,11 +120,11 @@ class Processes(Declared):
         if self._stage != "deployed":
             return not_deployed(self._stage)
         health: dict[str, NodeHealth] = dict(await self.health(ctx, await self.nodes(ctx)))
-        absent = Reading(Measured.NOT_OK, "the node was never made")
+        never = remembered(Health.NOT_OK, "the node was never made")
         for name in self._names:
             if name not in health:
-                parts = {"ssh": absent, "service": absent}
-                health[name] = NodeHealth(power=PowerState.UNKNOWN, parts=parts, why=absent.why)
+                power = absent(PowerState.UNKNOWN, never.why)
+                health[name] = NodeHealth(power=power, parts={"ssh": never, "service": never})
         holds = await able(ctx, self._settings.rule, health)
         status = cluster_status(health, rule=lambda _healthy, _total: holds)
         return await named(ctx, self._settings.states, status)
@@ -241,23 +235,22 @@ class Processes(Declared):
 
     async def _health_of(self, ctx: Context, node: Node) -> NodeHealth:
         try:
-            power = await ctx.provider.state(node)
+            power = await power_reading(ctx.provider, node, ctx.suite.provider)
         except (SeatrialError, OSError) as error:
             why = f"the provider cannot tell its power state: {error}"
-            return NodeHealth(power=PowerState.UNKNOWN, parts={"service": Reading(Measured.UNKNOWN, why)}, why=why)
-        if power in (PowerState.STOPPED, PowerState.PAUSED):
-            off = Reading(Measured.NOT_OK, f"the node is {power}")
-            return NodeHealth(power=power, parts={"ssh": off, "service": off}, why=off.why)
+            return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
+        if power.value in OFF:
+            return all_off(power, f"the node is {power.value}")
         looks = [lambda: link_of(ctx, node), lambda: self._service_of(ctx, node)]
         ssh, service = await map_concurrently(lambda look: look(), looks)
         return NodeHealth(power=power, parts={"ssh": ssh, "service": service})
 
-    async def _service_of(self, ctx: Context, node: Node) -> Reading:
+    async def _service_of(self, ctx: Context, node: Node) -> Reading[Health]:
         settings, roots = self._settings, self._roots(node)
         probes = [settings.health] if settings.proof is None else [settings.health, settings.proof]
         says, *proved = await map_concurrently(lambda probe: look(ctx, probe, node, roots), probes)
         if says.ok and proved and not proved[0].ok:
-            return Reading(proved[0].measured, f"it says that it is healthy, but: {proved[0].why}")
+            return concluded(proved[0].value, f"it says that it is healthy, but: {proved[0].why}", proved)
         return says
 
 

@@ -1,0 +1,112 @@
+"""What is known of a node or of the whole: a value, where it comes from, who gave it, and when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(StrEnum):
+    """Where a value comes from; the best source first."""
+
+    MEASURED = "measured"
+    """We looked: over a link, with a probe, by the API of whoever runs the machines."""
+    REPORTED = "reported"
+    """Another program said so: a deployer's status or inventory, the result of a workflow."""
+    REMEMBERED = "remembered"
+    """It follows from what we did ourselves: deployed, stopped, destroyed."""
+    ABSENT = "absent"
+    """Nobody gave a value: nothing was declared or asked, or the look itself failed. `why` has the reason; a value
+    other than unknown is an assumption."""
+
+
+class Health(StrEnum):
+    """Not-ok and could-not-measure are different values, from the wire to the report."""
+
+    OK = "ok"
+    NOT_OK = "not_ok"
+    UNKNOWN = "unknown"
+
+
+def _now() -> float:
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T_co]):
+    """One thing that is known. Two readings are equal whenever they were taken."""
+
+    value: T_co
+    source: Source
+    by: str = ""
+    """Who gave the value: `the deployer's status`, `the provider libvirt`; empty: Seatrial itself."""
+    why: str = ""
+    """The reason, where the value is not the good one or is absent."""
+    when: float = field(default_factory=_now, compare=False)
+    """Seconds of the event loop's clock. The journal counts on the same clock, which may be a virtual one."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value is Health.OK."""
+        return self.value is Health.OK
+
+
+def measured(value: T, why: str = "", *, by: str = "") -> Reading[T]:
+    """A value that we looked for ourselves."""
+    return Reading(value, Source.MEASURED, by, why)
+
+
+def reported(value: T, why: str = "", *, by: str) -> Reading[T]:
+    """A value that another program gave."""
+    return Reading(value, Source.REPORTED, by, why)
+
+
+def remembered(value: T, why: str) -> Reading[T]:
+    """A value that follows from what we did."""
+    return Reading(value, Source.REMEMBERED, "", why)
+
+
+def absent(value: T, why: str, *, by: str = "") -> Reading[T]:
+    """Nobody gave a value: `value` is the unknown one, or what is assumed; `by` was asked in vain."""
+    return Reading(value, Source.ABSENT, by, why)
+
+
+def concluded(value: T, why: str, readings: Iterable[Reading[object]]) -> Reading[T]:
+    """A conclusion: as good as the weakest reading under it, and as old as the oldest."""
+    grounds = list(readings)
+    if not grounds:
+        return absent(value, why)
+    source = max((reading.source for reading in grounds), key=_RANKS.__getitem__)
+    by = ", ".join(dict.fromkeys(reading.by for reading in grounds if reading.by))
+    return Reading(value, source, by, why, min(reading.when for reading in grounds))
+
+
+_RANKS = {source: rank for rank, source in enumerate(Source)}
+
+TRUST = Source.ABSENT
+"""The weakest source on which a verdict may rest: any."""
+
+
+def decides(reading: Reading[object], trust: Source = TRUST) -> bool:
+    """Whether a verdict may rest on this reading. Every check asks this; the rule stands here alone."""
+    return _RANKS[reading.source] <= _RANKS[trust]
+
+
+def trusted(reading: Reading[T], unknown: T, trust: Source = TRUST) -> Reading[T]:
+    """The reading where a verdict may rest on it, else the unknown value with the reason."""
+    if decides(reading, trust):
+        return reading
+    origin = f"{reading.source} by {reading.by}" if reading.by else str(reading.source)
+    why = f"{reading.value or 'nothing'} is {origin}, which decides nothing here" + (reading.why and f": {reading.why}")
+    return replace(reading, value=unknown, source=Source.ABSENT, why=why)
