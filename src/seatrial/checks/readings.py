@@ -1,4 +1,4 @@
-"""What checks know of the state of things. Every check reads it here, so one rule says what a verdict may rest on."""
+"""The state of things as checks see it. Every check reads it here, so one rule decides for all of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from seatrial.spi import Context
 
 
 async def status_of(ctx: Context, trust: Source = TRUST) -> ClusterStatus:
-    """The status of the whole, with unknown in the place of what may not decide."""
+    """The status of the whole; readings too weak for a verdict are unknown."""
     return (await ctx.system.status(ctx)).trusted(trust)
 
 
 async def health_of(ctx: Context, nodes: Sequence[Node], trust: Source = TRUST) -> Mapping[str, NodeHealth]:
-    """The health of these nodes, with unknown in the place of what may not decide."""
+    """The health of these nodes; readings too weak for a verdict are unknown."""
     health = await ctx.system.health(ctx, nodes) if nodes else {}
     return {name: one.trusted(trust) for name, one in health.items()}
 
 
 async def power_of(ctx: Context, node: Node, trust: Source = TRUST) -> Reading[PowerState]:
-    """The power state of a node, unknown where it may not decide."""
+    """The power state of a node; unknown where its source is too weak for a verdict."""
     return trusted(await ctx.state_of(node), PowerState.UNKNOWN, trust)

@@ -1,4 +1,4 @@
-"""What the states of a cluster mean, worked out from what is known of each node."""
+"""The states of a cluster, worked out from the readings of each node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFF = (PowerState.STOPPED, PowerState.PAUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
-    """What is known of one node; `ssh` is its link, `service` its service, others are the system's own parts."""
+    """The readings of one node; `ssh` is its link, `service` its service, others are the system's own parts."""
 
     power: Reading[PowerState]
     parts: Mapping[str, Reading[Health]] = field(default_factory=dict)
@@ -45,36 +45,36 @@ class NodeHealth:
         return concluded(Health.OK, why, self.readings())
 
     def readings(self) -> Iterator[Reading[object]]:
-        """All that is known of it."""
+        """Every reading of it."""
         yield self.power
         yield from self.parts.values()
 
     def trusted(self, trust: Source = TRUST) -> NodeHealth:
-        """The same, with unknown in the place of what may not decide a verdict."""
+        """The same, with unknown for every reading too weak for a verdict."""
         parts = {name: trusted(reading, Health.UNKNOWN, trust) for name, reading in self.parts.items()}
         return NodeHealth(power=trusted(self.power, PowerState.UNKNOWN, trust), parts=parts)
 
 
 def all_off(power: Reading[PowerState], why: str) -> NodeHealth:
-    """The health of a node that is off: link and service are not ok, by the word of whoever says that it is off."""
+    """The health of a node that is off: link and service are not ok, by the source of its power."""
     off = concluded(Health.NOT_OK, why, [power])
     return NodeHealth(power=replace(power, why=why), parts={"ssh": off, "service": off})
 
 
 NOT_ASKED = absent(Health.UNKNOWN, "")
-"""The service of a whole of which only the state is known."""
+"""The service, where only the state of the whole is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """What is known of the whole; `state` is empty when it could not be told, and its `why` has the reason."""
+    """The readings of the whole; `state` is empty when it could not be told, and its `why` has the reason."""
 
     state: Reading[str]
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
     service: Reading[Health] = NOT_ASKED
 
     def trusted(self, trust: Source = TRUST) -> ClusterStatus:
-        """The same, with unknown in the place of what may not decide a verdict."""
+        """The same, with unknown for every reading too weak for a verdict."""
         nodes = {name: health.trusted(trust) for name, health in self.nodes.items()}
         service = trusted(self.service, Health.UNKNOWN, trust)
         return ClusterStatus(state=trusted(self.state, "", trust), nodes=nodes, service=service)

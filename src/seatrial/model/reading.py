@@ -1,4 +1,4 @@
-"""What is known of a node or of the whole: a value, where it comes from, who gave it, and when."""
+"""A fact about a node or about the whole: the value, its source, its giver, and its time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Source(StrEnum):
     REPORTED = "reported"
     """Another program said so: a deployer's status or inventory, the result of a workflow."""
     REMEMBERED = "remembered"
-    """It follows from what we did ourselves: deployed, stopped, destroyed."""
+    """It follows from our own acts: deployed, stopped, destroyed."""
     ABSENT = "absent"
     """Nobody gave a value: nothing was declared or asked, or the look itself failed. `why` has the reason; a value
     other than unknown is an assumption."""
@@ -45,7 +45,7 @@ def _now() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T_co]):
-    """One thing that is known. Two readings are equal whenever they were taken."""
+    """One known fact. The time makes no difference between two readings."""
 
     value: T_co
     source: Source
@@ -63,22 +63,22 @@ class Reading(Generic[T_co]):
 
 
 def measured(value: T, why: str = "", *, by: str = "") -> Reading[T]:
-    """A value that we looked for ourselves."""
+    """We looked for the value ourselves."""
     return Reading(value, Source.MEASURED, by, why)
 
 
 def reported(value: T, why: str = "", *, by: str) -> Reading[T]:
-    """A value that another program gave."""
+    """Another program gave the value."""
     return Reading(value, Source.REPORTED, by, why)
 
 
 def remembered(value: T, why: str) -> Reading[T]:
-    """A value that follows from what we did."""
+    """The value follows from our own acts."""
     return Reading(value, Source.REMEMBERED, "", why)
 
 
 def absent(value: T, why: str, *, by: str = "") -> Reading[T]:
-    """Nobody gave a value: `value` is the unknown one, or what is assumed; `by` was asked in vain."""
+    """Nobody gave a value: `value` is the unknown one, or an assumption; `by` was asked in vain."""
     return Reading(value, Source.ABSENT, by, why)
 
 
@@ -95,7 +95,7 @@ def concluded(value: T, why: str, readings: Iterable[Reading[object]]) -> Readin
 _RANKS = {source: rank for rank, source in enumerate(Source)}
 
 TRUST = Source.ABSENT
-"""The weakest source on which a verdict may rest: any."""
+"""The weakest source under a verdict: any."""
 
 
 def decides(reading: Reading[object], trust: Source = TRUST) -> bool:
