@@ -154,10 +154,13 @@ def test_a_role_of_the_system_is_a_selector(tmp_path, monkeypatch):
 def test_a_running_node_whose_link_is_dead_is_unreachable(tmp_path, monkeypatch):
     async def test(ctx):
         node = await ctx.create_node(NodeSpec(name="n11"))
-        assert (await ctx.state_of(node)).value is PowerState.RUNNING
+        power = await ctx.state_of(node)
+        assert (power.value, power.source, power.by) == ("running", "measured", "the provider fake")
         monkeypatch.setattr(type(ctx.provider), "state", lambda self, node: _running())
         await ctx.provider.stop(node)
-        assert (await ctx.state_of(node)).value is PowerState.UNREACHABLE
+        power = await ctx.state_of(node)
+        assert (power.value, power.source, power.by) == ("unreachable", "measured", "the link of n11")
+        assert power.why
 
     run(tmp_path, test)
 

@@ -17,8 +17,10 @@ import seatrial
 from seatrial.errors import CannotTell, LeaseTaken, LeftBehind, LinkDown, LinkLost, PowersMissing, UsageError
 from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import Source
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.ssh import SSH, claims, identity
+from seatrial.spi import power_reading
 from seatrial.testing import context, flow
 
 N11 = NodeSpec(name="n11", ports={"client": 0})
@@ -164,10 +166,13 @@ def test_silence_is_a_power_off_only_where_we_asked_for_it_and_a_person_ends_it(
             node = await ctx.create_node(N11)
             await standing.local.crash(standing.nodes["n11"])
             assert await ctx.provider.state(node) is PowerState.UNREACHABLE
+            assert (await power_reading(ctx.provider, node, "ssh")).source is Source.MEASURED
             await standing.power_on()
             assert await ctx.provider.state(node) is PowerState.RUNNING
+            assert (await power_reading(ctx.provider, node, "ssh")).source is Source.MEASURED
             await ctx.provider.guest_stop(node)
             assert await ctx.provider.state(node) is PowerState.STOPPED
+            assert (await power_reading(ctx.provider, node, "ssh")).source is Source.REMEMBERED
             with pytest.raises(LinkDown):
                 await ctx.provider.boot_id(node)
             assert await ctx.provider.find(ctx.run_id) == []
