@@ -72,10 +72,6 @@ class ContractFixture:
         return found
 
 
-EVERY = 1 if os.environ.get("SEATRIAL_EVERY_KILL") else 3
-"""How far apart the rows of a kill table are that are run: all where SEATRIAL_EVERY_KILL is set, as in CI."""
-
-
 LEDGER_KILLER = '''
 """Kills the process at the N-th record of its ledger: before it is written, or as soon as it is."""
 import os, signal
@@ -137,6 +133,28 @@ def assert_clean_leaves_nothing(harbour: ContractFixture, listers: Sequence[List
     return cleaned.stdout
 
 
+def kill_and_clean(
+    folder: Path,
+    make: Callable[[ContractFixture], Sequence[object]],
+    listers: Sequence[Lister],
+    *,
+    when: str,
+    record: int,
+    command: str = "run",
+) -> bool:
+    """Kill a run at a record of its ledger, in a project of its own, and clean after it; whether it was killed.
+
+    `make` writes the project's settings and its document, and says the arguments of the command, the document first.
+    """
+    harbour = ContractFixture(folder / f"{when}-{record}")
+    harbour.folder.mkdir(parents=True)
+    document, *arguments = make(harbour)
+    killed = killed_at_record(harbour, str(document), record, when=when, arguments=arguments, command=command)
+    about = f"killed {when} record {record}" if killed else "a run that ended by itself"
+    assert_clean_leaves_nothing(harbour, listers, about)
+    return killed
+
+
 def kill_at_records(
     folder: Path,
     make: Callable[[ContractFixture], Sequence[object]],
@@ -144,25 +162,13 @@ def kill_at_records(
     *,
     when: str,
     first: int = 1,
-    last: int | None = None,
     step: int = 1,
     command: str = "run",
 ) -> int:
-    """Kill a run at its first, first + step, … ledger record, each in a project of its own, and clean after each: up
-    to the last one, or until a run ends by itself.
-
-    `make` writes the project's settings and its document, and says the arguments of the command, the document first.
-    The number of runs that were killed.
-    """
+    """Kill a run at its first, first + step, … ledger record and clean after each, until a run ends by itself; the
+    number of runs that were killed."""
     record, killed = first, 0
-    while last is None or record <= last:
-        harbour = ContractFixture(folder / f"{when}-{record}")
-        harbour.folder.mkdir(parents=True)
-        document, *arguments = make(harbour)
-        if not killed_at_record(harbour, str(document), record, when=when, arguments=arguments, command=command):
-            assert_clean_leaves_nothing(harbour, listers, "a run that ended by itself")
-            return killed
-        assert_clean_leaves_nothing(harbour, listers, f"killed {when} record {record}")
+    while kill_and_clean(folder, make, listers, when=when, record=record, command=command):
         killed += 1
         record += step
     return killed

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
-from tests.acceptance.harness import EVERY, ContractFixture, Lister, kill_at_records, suite, validate
-
-PARTS = [(1, 6), (7, None)]
-"""The records that each test kills at, so that they can run at the same time; the last part goes on to the end."""
+from tests.acceptance.harness import ContractFixture, Lister, kill_and_clean, kill_at_records, suite, validate
 
 
 def one_node(harbour: ContractFixture) -> Sequence[object]:
@@ -30,16 +28,14 @@ def one_node_in_a_container(harbour: ContractFixture) -> Sequence[object]:
 class Row:
     """A provider, how a run on it is written, and who can list what it made."""
 
-    provider: str
+    records: int
+    """Of its ledger, at least; what comes after them is one test."""
     make: Callable[[ContractFixture], Sequence[object]]
     listers: Sequence[Lister]
 
 
-IN_PODMAN = Row("containers", one_node_in_a_container, [ContractFixture.left, left_in_podman])
-ROWS = [
-    pytest.param(Row("local", one_node, [ContractFixture.left]), id="local"),
-    pytest.param(IN_PODMAN, id="containers", marks=pytest.mark.backend("podman")),
-]
+ON_THE_HOST = Row(16, one_node, [ContractFixture.left])
+IN_PODMAN = Row(10, one_node_in_a_container, [ContractFixture.left, left_in_podman])
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +43,29 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
+def _parameters(row: Row) -> list[Any]:
+    return [(when, record) for when in ("before", "after") for record in range(1, row.records + 2)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("first, last", PARTS)
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("row", ROWS)
-def test_killed_at_any_record_and_cleaned_nothing_is_left(
-    row: Row, when: str, first: int, last: int | None, tmp_path: Path
+@pytest.mark.kill_table
+@pytest.mark.parametrize("when, record", _parameters(ON_THE_HOST))
+def test_killed_at_any_record_on_this_host_and_cleaned_nothing_is_left(when: str, record: int, tmp_path: Path) -> None:
+    _killed(ON_THE_HOST, when, record, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.kill_table
+@pytest.mark.backend("podman")
+@pytest.mark.parametrize("when, record", _parameters(IN_PODMAN))
+def test_killed_at_any_record_in_a_container_and_cleaned_nothing_is_left(
+    when: str, record: int, tmp_path: Path
 ) -> None:
-    killed = kill_at_records(tmp_path, row.make, row.listers, when=when, first=first, last=last, step=EVERY)
-    assert killed > 0, "no run was killed at all"
+    _killed(IN_PODMAN, when, record, tmp_path)
+
+
+def _killed(row: Row, when: str, record: int, folder: Path) -> None:
+    if record <= row.records:
+        assert kill_and_clean(folder, row.make, row.listers, when=when, record=record), "the run was not killed"
+    else:
+        assert kill_at_records(folder, row.make, row.listers, when=when, first=record) > 0, "no run was killed at all"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import EVERY, ContractFixture, Document, only, suite, until, validate
+from tests.acceptance.harness import ContractFixture, Document, only, suite, until, validate
 
 import seatrial
 
@@ -31,9 +31,8 @@ class Killer:
         pass
 '''
 
-PART, LAST = 6, 91
-"""Each test kills at so many events, so that they can run at the same time; the one that begins at the last of these
-goes on until a run ends by itself."""
+EVENTS = 91
+"""A run has so many, at least; what comes after them is one test."""
 
 
 def run_to(harbour: ContractFixture, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
@@ -66,28 +65,33 @@ def assert_results_are_true(harbour: ContractFixture) -> dict[str, Any]:
     return results
 
 
-@pytest.mark.parametrize("first", range(1, LAST + 1, PART))
-def test_killed_at_any_event_and_cleaned_nothing_is_left(first: int, tmp_path: Path) -> None:
-    event = first
-    while event < first + PART or first == LAST:
-        folder = tmp_path / f"at-{event}"
-        folder.mkdir()
-        harbour = ContractFixture(folder)
-        code = run_to(harbour, event)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL, [(row["error"], row["evidence"]) for row in harbour.results()["results"]]
-        cleaned = harbour.seatrial("clean")
-        assert cleaned.returncode == 0, f"event {event}: {cleaned.stdout}{cleaned.stderr}"
-        assert harbour.left() == [], f"event {event}"
-        if (harbour.runs()[-1] / "events.jsonl").stat().st_size:
-            results = assert_results_are_true(harbour)
-            assert results["finished"]
-        if event == first:
-            again = harbour.seatrial("clean")
-            assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
-        event += EVERY
-    assert event > first, "no run was killed at all"
+@pytest.mark.slow
+@pytest.mark.kill_table
+@pytest.mark.parametrize("event", range(1, EVENTS + 2))
+def test_killed_at_any_event_and_cleaned_nothing_is_left(event: int, tmp_path: Path) -> None:
+    assert _killed_and_cleaned(event, tmp_path), "the run was not killed"
+    if event > EVENTS:
+        while _killed_and_cleaned(event := event + 1, tmp_path):
+            pass
+
+
+def _killed_and_cleaned(event: int, folder: Path) -> bool:
+    """Whether the run was killed: one with fewer events ends by itself."""
+    harbour = ContractFixture(folder / f"at-{event}")
+    harbour.folder.mkdir()
+    code = run_to(harbour, event)
+    if code == 0:
+        return False
+    assert code == -signal.SIGKILL, [(row["error"], row["evidence"]) for row in harbour.results()["results"]]
+    cleaned = harbour.seatrial("clean")
+    assert cleaned.returncode == 0, f"event {event}: {cleaned.stdout}{cleaned.stderr}"
+    assert harbour.left() == [], f"event {event}"
+    if (harbour.runs()[-1] / "events.jsonl").stat().st_size:
+        results = assert_results_are_true(harbour)
+        assert results["finished"]
+    again = harbour.seatrial("clean")
+    assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
+    return True
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

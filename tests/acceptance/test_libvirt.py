@@ -62,6 +62,7 @@ def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(
 # Killed
 
 
+@pytest.mark.kill_table
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("record", range(1, NODE_IS_MADE))
 def test_killed_at_any_record_before_the_boot_nothing_is_left_after_clean(
@@ -71,6 +72,7 @@ def test_killed_at_any_record_before_the_boot_nothing_is_left_after_clean(
 
 
 # After the boot: what is done stands before each record, so that "before" is the state that only a kill can leave.
+@pytest.mark.kill_table
 @pytest.mark.parametrize("record", [NODE_IS_MADE, 10, 11])
 def test_killed_when_it_is_up_or_half_given_back_nothing_is_left_after_clean(
     harbour: ContractFixture, libvirtd: str, record: int

@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pytest
 from scripts.images.engines import IMAGE, POSTGRES
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
 from tests.acceptance.harness import (
-    EVERY,
     ContractFixture,
     Document,
+    Lister,
     assert_clean_leaves_nothing,
+    kill_and_clean,
     kill_at_records,
     processes_of,
     until,
@@ -32,8 +33,8 @@ SECRET = "sesame-of-the-database-4711"
 WAIT = 300.0
 """Seconds that a container may take on a busy machine."""
 
-PARTS = [(1, 6), (7, 12), (13, None)]
-"""The records of a ledger that each test kills at; the last part goes on to the end."""
+BOXES, PROGRAMS = 18, 12
+"""Records of a ledger, at least; what comes after them is one test."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -383,23 +384,37 @@ def programs(harbour: ContractFixture) -> Sequence[object]:
 
 
 @pytest.mark.slow
+@pytest.mark.kill_table
 @pytest.mark.backend("postgresql in podman")
-@pytest.mark.parametrize("first, last", PARTS)
+@pytest.mark.parametrize("record", range(1, BOXES + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_any_record_containers_are_given_back(
-    when: str, first: int, last: int | None, tmp_path: Path
-) -> None:
+def test_killed_at_any_record_containers_are_given_back(when: str, record: int, tmp_path: Path) -> None:
     listers = [ContractFixture.left, left_in_podman]
-    which: dict[str, Any] = {"first": first, "last": last, "step": EVERY}
-    killed = kill_at_records(tmp_path, boxes, listers, when=when, command="preflight", **which)
-    assert killed > 0
+    _killed_and_cleaned(tmp_path, boxes, listers, when, record, last=BOXES)
 
 
 @pytest.mark.slow
+@pytest.mark.kill_table
+@pytest.mark.parametrize("record", range(1, PROGRAMS + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_any_record_programs_are_given_back(when: str, tmp_path: Path) -> None:
-    killed = kill_at_records(tmp_path, programs, [ContractFixture.left, folders_left], when=when, command="preflight")
-    assert killed > 4
+def test_killed_at_any_record_programs_are_given_back(when: str, record: int, tmp_path: Path) -> None:
+    _killed_and_cleaned(tmp_path, programs, [ContractFixture.left, folders_left], when, record, last=PROGRAMS)
+
+
+def _killed_and_cleaned(
+    folder: Path,
+    make: Callable[[ContractFixture], Sequence[object]],
+    listers: Sequence[Lister],
+    when: str,
+    record: int,
+    *,
+    last: int,
+) -> None:
+    if record <= last:
+        killed = kill_and_clean(folder, make, listers, when=when, record=record, command="preflight")
+        assert killed, "preflight was not killed"
+    else:
+        assert kill_at_records(folder, make, listers, when=when, first=record, command="preflight") > 0
 
 
 @pytest.mark.backend("postgresql in podman")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 from hypothesis import settings
+from tests.backends import kill_table, session
 from tests.backends import podman as podman_here
-from tests.backends import session
 from tests.backends.docker import Dockerd
 
 REQUIRED = "SEATRIAL_REQUIRE_BACKENDS"
@@ -23,14 +23,27 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine makes an example slow, not wrong.
     settings.register_profile("seatrial", deadline=None)
     settings.load_profile("seatrial")
+    kill_table.configure()
     if unknown := required() - set(session.KNOWN):
         raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(session.KNOWN)}")
 
 
+def pytest_report_header() -> str:
+    return kill_table.header()
+
+
 # xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kill_table.sample(config, items)
     session.apart(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    kill_table.explain(item, report)
+    return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
