@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Sphinx has an environment of its own, so that `make install` stays quick.
+DOCS_VENV := .venv-docs
+DOCS_STAMP := $(DOCS_VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # More workers than this make the timing tests share a core; override on a bigger machine: make test WORKERS=8
 WORKERS ?= 2
@@ -19,7 +22,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo example-consultancy example-webapp test check prose format bench bench-machines bench-preflight backends dist pins clean
+.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format bench bench-machines bench-preflight backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +99,18 @@ backends: ## Install the Debian packages of the real back ends, and make the nod
 	$(PYTHON) -m scripts.node_images
 	@rm -f $(STAMP)
 
+reference: $(STAMP) ## Write docs/reference/ anew from the code
+	$(BIN)/python -m scripts.reference
+
+docs: $(DOCS_STAMP) ## Build the site into site/; a warning or a dead link is an error
+	$(DOCS_VENV)/bin/sphinx-build -n -W --keep-going -q -b html -d $(DOCS_VENV)/doctrees docs site
+	@echo "The site is at site/index.html"
+
+$(DOCS_STAMP): requirements/docs.txt
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/docs.txt
+	@touch $@
+
 dist: $(STAMP) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
@@ -115,6 +130,6 @@ pins: ## Write requirements/*.txt anew from the newest releases pyproject.toml a
 		cp "$$folder/libvirt.txt" requirements/libvirt.txt; \
 	fi
 
-clean: ## Remove what these targets made (.venv, .bench, caches, dist); reports in .seatrial stay
-	rm -rf $(VENV) .bench dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## Remove what these targets made (.venv, .bench, caches, dist, site); reports in .seatrial stay
+	rm -rf $(VENV) $(DOCS_VENV) .bench dist site build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

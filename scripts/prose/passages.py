@@ -43,14 +43,16 @@ def exceptions(lines: Iterable[str]) -> frozenset[str]:
 
 
 def documents(root: Path) -> Iterator[Path]:
-    """Every Markdown file for readers, sorted."""
+    """Every Markdown file for readers, sorted; not the pages made from the code, whose words are in the sources."""
     patterns = ("*.md", "docs/**/*.md", "changelog.d/*.md", "CHANGELOG.d/*.md", "examples/*/README.md")
     found = {
         file for pattern in (*patterns, "packages/*/*.md", "packages/*/docs/**/*.md") for file in root.glob(pattern)
     }
-    return iter(sorted(found))
+    made = {file for file in root.glob("docs/reference/*.md") if file.name != "index.md"}
+    return iter(sorted(found - made))
 
 
 def sources(root: Path) -> Iterator[Path]:
-    """Every Python file of the product and of the packages beside it, without tests."""
-    return iter(sorted({*root.glob("src/**/*.py"), *root.glob("packages/*/src/**/*.py")}))
+    """Every Python file of the product, of the packages beside it, and of the reference; without tests."""
+    patterns = ("src/**/*.py", "packages/*/src/**/*.py", "scripts/reference/*.py")
+    return iter(sorted(file for pattern in patterns for file in root.glob(pattern)))

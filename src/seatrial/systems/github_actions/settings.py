@@ -26,7 +26,9 @@ class DeploySettings:
     correlation_input: str = ""
     """The input that takes an id which the workflow puts into its `run-name`; else `correlation_id`, if it has it."""
     deadlines: RunDeadlines = DEADLINES
+    """How long each part of the run may take."""
     limits: Limits = LIMITS
+    """How large artifacts may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,15 @@ class TeardownSettings:
     """The workflow that takes away what was deployed; it has to succeed also when there is nothing."""
 
     workflow: str
+    """The file's name in `.github/workflows`."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Values for the workflow's own inputs."""
     before: bool = False
     """Run it before each deployment too: a clean slate."""
     correlation_input: str = ""
+    """The input that takes an id for the `run-name`; else `correlation_id`, if the workflow has it."""
     deadlines: RunDeadlines = DEADLINES
+    """How long each part of the run may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,7 @@ class StandingSettings:
     command: Argv
     """Prints nothing where none stands, else what stands: its name, or the id of the run that made it."""
     timeout: Duration = MINUTE
+    """How long the command may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,9 @@ class SshSettings:
     """How the nodes are reached."""
 
     user: str = "root"
+    """The user to log in as."""
     port: int = 22
+    """The port of SSH, unless the address names one."""
     key: str = ""
     """The file of the private key, relative to the document."""
     known_hosts: str = ""
@@ -69,7 +78,9 @@ class GithubActionsSettings:
     """A deployment that workflows of GitHub Actions make and take away."""
 
     deploy: DeploySettings
+    """The workflow that deploys."""
     teardown: TeardownSettings
+    """The workflow that takes the deployment away."""
     repository: str = ""
     """`OWNER/NAME`; else $GITHUB_REPOSITORY, else the git remote of the document's folder."""
     api_url: str = ""
@@ -81,6 +92,7 @@ class GithubActionsSettings:
     replace_existing: bool = False
     """Deploy over, and tear down, a deployment that no trial of this project made."""
     standing: StandingSettings | None = None
+    """How to find out which deployment stands, if the history of the workflows does not say."""
     nodes: Mapping[str, Any] = field(default_factory=dict)
     """Node to its address (`${{ outputs.web_ip }}`, also ADDRESS:PORT of SSH); a list makes NAME1, NAME2, …; an empty
     value none."""

@@ -16,9 +16,13 @@ class Elsewhere:
     """What is started instead on nodes that do not see the files of this machine: on all but those of `local`."""
 
     command: Argv
+    """The command on these nodes."""
     env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables on these nodes."""
     files: Mapping[str, str] = field(default_factory=dict)
+    """Put on each of these nodes before the first start: a file or folder of this machine, to its path on the node."""
     needs: Argv = ()
+    """A command that has to end with 0 on each of these nodes before the first start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,9 @@ class ServiceSettings:
     """The program that every node runs."""
 
     command: Argv
+    """The program with its arguments; it stays in the foreground."""
     env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Put on each node before the first start: a file or folder of this machine, to its path on the node."""
     needs: Argv = ()
@@ -36,9 +42,11 @@ class ServiceSettings:
     parameter_flags: Mapping[str, str] = field(default_factory=dict)
     """Parameter to flag (`misbehave: --misbehave`): handed over only when the suite has the parameter."""
     stop_signal: str = "TERM"
+    """The signal for an orderly stop."""
     stop_timeout: Duration = FIVE
     """From the stop signal to SIGKILL."""
     folder: str = "${{ node.folder }}"
+    """The working folder on the node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +56,11 @@ class Probe:
     http: str = ""
     """A URL."""
     method: str = "GET"
+    """The HTTP method."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """HTTP headers to send."""
     body: str = ""
+    """The body of the HTTP request."""
     status: tuple[int, ...] | int = 200
     """The HTTP status, or several, that count as well."""
     tcp: str | int = ""
@@ -59,6 +70,7 @@ class Probe:
     that: Expression = NONE
     """CEL over `json`, `body` and `status` (`exit_code` for a command) that has to hold as well."""
     timeout: Duration = TWO
+    """How long one answer may take."""
 
     def __post_init__(self) -> None:
         if sum(1 for one in (self.http, self.tcp, self.command) if one) != 1:
@@ -70,15 +82,21 @@ class RoleSettings:
     """How the nodes of a role are found: each node whose answer makes `that` true, or the node that `name` gives."""
 
     http: str
+    """The URL to ask on each node."""
     method: str = "GET"
+    """The HTTP method."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """HTTP headers to send."""
     body: str = ""
+    """The body of the HTTP request."""
     status: tuple[int, ...] | int = 200
+    """The HTTP status, or several, of a valid answer."""
     that: Expression = NONE
     """CEL over `json`, `body`, `status`: true on a node that has the role."""
     name: Expression = NONE
     """CEL over the same that gives the name of the one node that has the role."""
     timeout: Duration = TWO
+    """How long one answer may take."""
     wait: Duration = FIVE
     """How long nobody may have the role (an election) before it cannot be told."""
 
@@ -92,9 +110,13 @@ class Request:
     """An HTTP request on a record."""
 
     url: str
+    """The URL."""
     method: str = "GET"
+    """The HTTP method."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """HTTP headers to send."""
     body: str = ""
+    """The body of the request."""
     status: tuple[int, ...] | int = (200, 201, 204)
     """What acknowledges a write, or answers a read."""
 
@@ -104,7 +126,9 @@ class WriteSettings:
     """How one record is written: an HTTP request, or a command on the node that ends with 0 when it is acknowledged."""
 
     http: Request | None = None
+    """A request; its status acknowledges the record."""
     command: Argv = ()
+    """A command on the node; exit code 0 acknowledges the record."""
 
     def __post_init__(self) -> None:
         if (self.http is None) == (not self.command):
@@ -116,7 +140,9 @@ class ReadSettings:
     """How one record is read back from a node."""
 
     http: Request | None = None
+    """A request for the record."""
     command: Argv = ()
+    """A command on the node that prints the record."""
     contains: str = "${{ record.value }}"
     """The record is there when the answer (or the output) contains this."""
     missing: tuple[int, ...] = (404, 410)
@@ -132,7 +158,9 @@ class DataSettings:
     """How `data_integrity` writes its numbered records and reads them back."""
 
     write: WriteSettings
+    """How to write one record."""
     read: ReadSettings
+    """How to read one record back."""
     count: int = 5
     """Records that are written before each outage."""
     timeout: Duration = FIVE
@@ -144,7 +172,9 @@ class ProcessSettings:
     """One service per node of the provider, its health and the rule for the whole."""
 
     service: ServiceSettings
+    """The program that every node runs."""
     health: Probe
+    """How Seatrial asks a node whether its service is healthy."""
     proof: Probe | None = None
     """A real request that has to succeed as well, so that a service that lies about its health is found out."""
     nodes: tuple[str, ...] | int | None = None
@@ -156,11 +186,13 @@ class ProcessSettings:
     rule: str = "majority"
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still does its job."""
     leader: RoleSettings | None = None
+    """How to find the leader; then `leader` selects it, as in `target_node: leader`."""
     roles: Mapping[str, RoleSettings] = field(default_factory=dict)
     """More words that select nodes by what they are now."""
     admin: str = ""
     """The URL of the admin UI on a node."""
     data: DataSettings | None = None
+    """How `data_integrity` writes and reads its records."""
     states: Mapping[str, Expression] = field(default_factory=dict)
     """More states: name to CEL over `members` (name to power, healthy, parts), `healthy`, `total`, `state`; the first
     that holds is the state."""

@@ -9,7 +9,7 @@ import pytest
 
 from seatrial.registry import Registry
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((CHECKOUT / "examples" / "plugins").glob("*.py"))
 PLUGINS = CHECKOUT / "docs" / "guides" / "plugins.md"
 PLACE = re.compile(r"(<!-- example: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -25,7 +25,7 @@ def examples() -> dict[str, list[Path]]:
 
 
 def written(page: str) -> str:
-    """The page with the examples as they are; `python -m tests.test_docs` writes it."""
+    """The page with the examples as they are; `python -m tests.docs.test_plugins_and_python` writes it."""
     files = examples()
 
     def shown(place: re.Match[str]) -> str:
@@ -39,7 +39,7 @@ def written(page: str) -> str:
 def test_the_page_on_plugins_shows_every_example_as_it_is() -> None:
     page = PLUGINS.read_text()
     assert set(examples()) <= {place[2] for place in PLACE.finditer(page)}, "an example has no place on the page"
-    assert page == written(page), "write it anew: python -m tests.test_docs"
+    assert page == written(page), "write it anew: python -m tests.docs.test_plugins_and_python"
 
 
 def test_there_is_an_example_of_a_step_a_check_a_provider_and_a_reporter() -> None:

@@ -1,0 +1,85 @@
+"""The page of environment variables: the one table of them. A test compares it with the source."""
+
+from __future__ import annotations
+
+from scripts.reference.page import Page
+
+from seatrial.loading.settings import _FROM_ENVIRONMENT, PREFIX
+
+FROM_SETTINGS = _FROM_ENVIRONMENT
+
+READ = {
+    "SEATRIAL_CACHE_DIR": "The folder of caches: results and images of preflight, images of providers. "
+    "Default: `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`.",
+    "SEATRIAL_LOCAL_CONFINEMENT": "`plain` runs the nodes of `local` without namespaces. For tests of Seatrial itself.",
+    "E2E_GITEA_API_URL": "Handed on to every process of a trial. Default: `http://localhost:13000/api/v1`.",
+}
+"""What you may set, besides the settings and what other people's tools define."""
+
+FOREIGN = {
+    "XDG_STATE_HOME": "Leases and locks of all your projects are in `seatrial/` below it. Default: `~/.local/state`.",
+    "XDG_CACHE_HOME": "See `SEATRIAL_CACHE_DIR`.",
+    "CI": "If it is set, `--format auto` prints plain lines instead of live progress.",
+    "NO_COLOR": "If it is set, output has no colours.",
+    "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "In GitHub Actions, `--format auto` adds annotations and the step summary.",
+    "GH_TOKEN, GITHUB_TOKEN": "The token for the system `github-actions` and the step `dispatch_workflow`.",
+    "GITHUB_REPOSITORY, GITHUB_API_URL": "The repository and the API for these, unless the document names them.",
+    "LIBVIRT_DEFAULT_URI": "The daemon of the provider `libvirt`, unless the settings name one.",
+    "CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY, CLOUDSTACK_SECRET": "The account of the provider `cloudstack`.",
+}
+"""What other tools define and Seatrial reads."""
+
+SET = {
+    "E2E_RUN_ID": "The trial's id: put it into every name that you make.",
+    "E2E_TEST_NAMESPACE": "A namespace for the trial, from the pattern `flow` of `[names]`.",
+    "E2E_CONTROLLER_NAMESPACE": "A second one, from the pattern `controller`.",
+    "SEATRIAL_RUN_ID": "The run's id.",
+    "SEATRIAL_TRIAL_ID": "The trial's id, again.",
+    "SEATRIAL_SUITE": "The suite's name.",
+    "SEATRIAL_PROVIDER": "The provider's name.",
+    "SEATRIAL_DEPLOYMENT_ID": "The id of the deployment: test id and trial id.",
+    "SEATRIAL_DEPLOYMENT_DIR": "The folder of the deployment, for the commands of steps and systems.",
+    "SEATRIAL_NODE_NAME": "On a node of `local`: its name.",
+    "SEATRIAL_NODE_ADDRESS": "On a node of `local`: its address.",
+    "SEATRIAL_NODE_FOLDER": "On a node of `local`: its folder.",
+    "SEATRIAL_BOOT_ID": "On a node of `local`: the id of this boot.",
+}
+"""What the processes of a trial see."""
+
+INTERNAL = {
+    "SEATRIAL_NODE": "marks the processes of a node of `local`",
+    "SEATRIAL_INIT_PID": "tells the programs of a node of `local` who its init is",
+    "SEATRIAL_STEP_TAG": "marks the programs of a step, so that the sweep finds them",
+    "SEATRIAL_STEP": "is a label, not a variable",
+    "SEATRIAL_EXEC": "marks a command in a container, so that it can be ended",
+    "SEATRIAL_GIVEN_": "carries your variables into a container, unseen by its command line",
+    "SEATRIAL_PYTHON": "is a placeholder in commands of the sample",
+    "SEATRIAL_TRY": "is for the contract suite of providers",
+}
+"""What only Seatrial itself uses, and may change at any time."""
+
+
+def environment() -> Page:
+    """Every variable."""
+    page = Page("Environment variables")
+    page.heading("What you may set")
+    page.say(
+        "Each of these [settings](settings.md) can be set for one command: "
+        + ", ".join(f"`{PREFIX}{name.upper()}`" for name in FROM_SETTINGS)
+        + ". A list has commas between its items."
+    )
+    page.table(("Variable", "Meaning"), _rows(READ))
+    page.heading("What Seatrial reads of other tools")
+    page.table(("Variable", "Meaning"), _rows(FOREIGN))
+    page.heading("What your commands see")
+    page.say(
+        "Every process of a trial has these in its environment: commands of steps, deployers, services, SSH sessions."
+    )
+    page.table(("Variable", "Meaning"), _rows(SET))
+    page.heading("Internal")
+    page.say("Seatrial uses these itself. Do not rely on them: " + ", ".join(f"`{name}`" for name in INTERNAL) + ".")
+    return page
+
+
+def _rows(table: dict[str, str]) -> list[tuple[str, str]]:
+    return [(", ".join(f"`{name}`" for name in names.split(", ")), text) for names, text in table.items()]

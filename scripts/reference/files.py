@@ -1,0 +1,62 @@
+"""The page of files that Seatrial writes: the one table of them. A test compares it with what a run leaves."""
+
+from __future__ import annotations
+
+from scripts.reference.page import Page
+
+STATE = {
+    ".gitignore": "keeps the folder out of version control",
+    "ledger/RUN.jsonl": "the ledger of a run with resources that may still exist",
+    "runs/RUN/": "one folder for each run; `--report-dir` chooses another",
+}
+"""In `.seatrial/` of the project."""
+
+RUN = {
+    "events.jsonl": "every [event](events.md), one line each; all reports are made from it",
+    "results.json": "run id, verdict, duration, totals, and one object per suite",
+    "report.html": "the report to read: one file, with a timeline",
+    "junit.xml": "JUnit: a test suite per suite, a test case per step",
+    "ctrf.json": "CTRF: a test per step",
+    "ledger.jsonl": "the ledger, once everything is cleaned up",
+    "preflight.json": "of a pipeline: stages and checks",
+    "logs/": "of a pipeline: all that each check printed, with secrets hidden",
+    "DEPLOYMENT/": "one folder for each suite, named by its deployment id",
+}
+"""In the folder of a run."""
+
+SUITE = {
+    "result.json": "the suite's object of `results.json`, by itself",
+    "test.log": "what steps did and saw, and the output of commands",
+    "deployment/": "the working folder of the deployment, `$deployment_dir`",
+    "artifacts/": "what `collect` and workflows brought",
+    "artifacts/nodes/NODE/": "console and service log of each node, saved before its removal",
+    "artifacts/diagnostics/NODE/": "of a suite that did not pass: service, console, disk, network, processes, power, "
+    "uptime; `missing.txt` says what could not be had, and why",
+}
+"""In the folder of a suite."""
+
+ELSEWHERE = {
+    "$XDG_STATE_HOME/seatrial/leases/": "who holds each port, address and exclusive environment, across projects",
+    "$SEATRIAL_CACHE_DIR/preflight/": "results that preflight keeps",
+    "$SEATRIAL_CACHE_DIR/libvirt/": "what was found out about KVM",
+    "$SEATRIAL_CACHE_DIR/images/": "node images of `make backends`",
+    "seatrial.schema.json": "the JSON Schema for your editor, by `seatrial init`",
+}
+"""Outside the state folder."""
+
+
+def files() -> Page:
+    """Every file."""
+    page = Page("Files", "What Seatrial writes, and where. Paths with a capital word stand for many.")
+    for title, table in (
+        ("In `.seatrial/` of your project", STATE),
+        ("In the folder of a run", RUN),
+        ("In the folder of a suite", SUITE),
+        ("Elsewhere", ELSEWHERE),
+    ):
+        page.heading(title)
+        page.table(
+            ("File", "What is in it"), ((f"`{name}`", f"{text[0].upper()}{text[1:]}.") for name, text in table.items())
+        )
+    page.say("A killed run leaves true, readable files: each is written as the run goes, or replaced in one move.")
+    return page
