@@ -125,7 +125,7 @@ def test_a_matrix_makes_a_group_of_each_job() -> None:
     # Which of the matrix's jobs ours is, the environment does not say.
     found = look(workflow("z-2"), workflow(more=job))
     assert found.collisions == ()
-    assert "which job of its matrix is running is not known" in found.doubts[0]
+    assert "it is not known which job of its matrix is running" in found.doubts[0]
 
 
 def test_a_job_that_does_not_run_asks_for_nothing() -> None:
@@ -152,7 +152,7 @@ def test_a_workflow_that_is_called_has_groups_too() -> None:
     with pytest.raises(WaitsForItself) as caught:
         found.refuse()
     assert caught.value.problems[0].file == ".github/workflows/kamal.yml"
-    assert "the workflow that the job up calls" in str(caught.value)
+    assert "the workflow called by the job up" in str(caught.value)
     # The other way round: we run in a job of the workflow that ours calls.
     found = look(workflow("ZONE-main"), workflow(more=call), files)
     assert [one.held.file for one in found.collisions] == [".github/workflows/kamal.yml"]
@@ -163,7 +163,7 @@ def test_a_called_workflow_that_cannot_be_read_is_a_doubt() -> None:
     found = look(workflow(more=call), workflow("g", "E2E"))
     assert found.doubts == (
         "the job up calls other/place/.github/workflows/kamal.yml@v1, which cannot be read here, "
-        "so its groups are not known",
+        "so its groups are unknown",
     )
     recursive = "on: {workflow_call: , workflow_dispatch: }\njobs: {up: {uses: ./.github/workflows/deploy.yml}}\n"
     assert "cannot be read here" in look(recursive, workflow()).doubts[0]
@@ -226,7 +226,7 @@ def test_our_own_inputs_come_from_the_event() -> None:
 def test_a_workflow_of_ours_that_is_not_there_is_a_doubt() -> None:
     found = look(workflow("g"), workflow("g", "E2E"), read_ours=lambda path: None)
     assert found.doubts == (
-        f"the workflow that runs now ({TEST}) cannot be read, so what it holds is not known: check it out",
+        f"the running workflow ({TEST}) cannot be read, so its groups are unknown: check it out",
     )
     found = look(workflow("g"), workflow("g"), environment=INSIDE | {"GITHUB_WORKFLOW_REF": "else/where/x.yml@main"})
     assert "else/where/x.yml" in found.doubts[0]

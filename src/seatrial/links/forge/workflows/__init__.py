@@ -1,1 +1,1 @@
-"""GitHub Actions as text: workflow files, their expressions, what a run of them would hold. No network here."""
+"""GitHub Actions as text: workflow files, their expressions, and the contents of a run. No network here."""

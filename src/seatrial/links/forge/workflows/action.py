@@ -1,4 +1,4 @@
-"""An action's own file, `action.yml`: what it takes, what it gives, and the steps of a composite one."""
+"""An action's own file, `action.yml`: its inputs, its outputs, and the steps of a composite action."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from seatrial.links.forge.workflows.workflow import Input, Output, Step
 from seatrial.links.forge.workflows.yaml_tree import read_tree
 
 NAMES = ("action.yml", "action.yaml")
-"""What the file of an action is called."""
+"""File names of an action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """An action that was read."""
+    """An action file, read."""
 
     path: str
     name: str = ""
@@ -36,7 +36,7 @@ def read_action(text: str, path: str = "") -> Action:
     runs = reading.mapping((), data, "runs")
     using = reading.text(("runs",), runs, "using")
     if not using:
-        tree.wrong(("runs",), "`runs.using` says what kind of action it is", "for example `using: composite`")
+        tree.wrong(("runs",), "`runs.using` names the kind of action", "for example `using: composite`")
     steps = reading.steps(("runs", "steps"), runs.get("steps") or []) if using == "composite" else ()
     for number, step in enumerate(steps):
         if step.run and not step.shell:

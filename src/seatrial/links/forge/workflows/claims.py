@@ -1,4 +1,4 @@
-"""The concurrency groups that a run holds and asks for, from its workflow files and those that they call."""
+"""The concurrency groups that a run holds and requests, from its workflow files and the workflows they call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seatrial.links.forge.workflows.matrix import expand, title
 from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow, read_workflow
 
 DEEPEST = 10
-"""Workflows that call workflows; GitHub follows no further."""
+"""Levels of workflows calling workflows; GitHub follows no further."""
 
 Read = Callable[[str], str | None]
 """The text of a workflow by its path from the repository's root; None when it is not there."""
@@ -30,10 +30,10 @@ Read = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A concurrency group that a run holds or asks for."""
+    """A concurrency group that a run holds or requests."""
 
     group: tuple[str | Unknown, ...]
-    """In pieces: what of it is known, and what is not."""
+    """The name in pieces: known text, and gaps for unknown parts."""
     template: str
     """As it is written in the file."""
     whose: str
@@ -43,16 +43,16 @@ class Claim:
     cancels: bool = False
     """It cancels who holds the group, instead of waiting."""
     maybe: str = ""
-    """Why it may be that it is not claimed at all."""
+    """Why the run may not claim it at all."""
 
     @property
     def name(self) -> str:
-        """The group for people: what is not known stands in braces."""
+        """The group for people: unknown parts are in braces."""
         return "".join(one if isinstance(one, str) else f"{{{one.name}}}" for one in self.group)
 
     @property
     def unknown(self) -> str:
-        """What of the group's name is not known, and why; empty: all is."""
+        """The unknown parts of the group's name, and why; empty: none."""
         found = [one for one in self.group if isinstance(one, Unknown)]
         return ", ".join(f"{one.name} ({one.why})" if one.why else one.name for one in found)
 
@@ -78,20 +78,20 @@ class Claims:
     def all(
         self, workflow: Workflow, names: Mapping[str, Any], whose: str = "the workflow", depth: int = 0
     ) -> Iterator[Claim]:
-        """All that a run of it asks for, sooner or later."""
+        """All groups that a run requests, sooner or later."""
         if workflow.concurrency is not None:
             yield self.claim(workflow.concurrency, names, whose, workflow.path)
         for job in workflow.jobs.values():
             yield from self.job(workflow, job, names, depth)
 
     def around(self, workflow: Workflow, names: Mapping[str, Any], current: str) -> Iterator[Claim]:
-        """What is held while the job `current` runs: other jobs end without us."""
+        """The groups held while the job `current` runs: other jobs end without us."""
         if workflow.concurrency is not None:
             yield self.claim(workflow.concurrency, names, "the workflow", workflow.path)
         if current in workflow.jobs and not workflow.jobs[current].uses:
             yield from self.job(workflow, workflow.jobs[current], names, 0, ours=True)
             return
-        # The job is one of a workflow that this one calls; which call it was, nobody says.
+        # The job belongs to a workflow called by this one; GitHub does not say by which call.
         calling = [job for job in workflow.jobs.values() if job.uses]
         for job in calling:
             yield from self.job(workflow, job, names, 0, ours=len(calling) == 1, current=current)
@@ -111,10 +111,10 @@ class Claims:
         if maybe is None:
             return
         if current is not None and not ours:
-            maybe = "which of the called workflows is running is not known"
+            maybe = "it is not known which of the called workflows is running"
         combinations = self.combinations(job, names)
         if ours and len(combinations) > 1:
-            maybe = "which job of its matrix is running is not known"
+            maybe = "it is not known which job of its matrix is running"
         for combination in combinations:
             inside = {**names, "matrix": combination, "strategy": Unknown("strategy"), "needs": Unknown("needs")}
             label = f"{whose} {title(combination)}".strip() if isinstance(combination, dict) else whose
@@ -129,13 +129,13 @@ class Claims:
         path = self.local(job.uses)
         text = self.read(path) if path and depth <= DEEPEST else None
         if text is None:
-            self.doubts.append(f"{label} calls {job.uses}, which cannot be read here, so its groups are not known")
+            self.doubts.append(f"{label} calls {job.uses}, which cannot be read here, so its groups are unknown")
             return
         workflow = read_workflow(text, path)
         given = {key: _known_or_not(one, names, f"inputs.{key}") for key, one in job.with_.items()}
         declared = workflow.call.inputs if workflow.call else {}
         inside = {"github": names["github"], "vars": names["vars"], "inputs": typed_inputs(declared, given)}
-        whose = f"the workflow that {label} calls"
+        whose = f"the workflow called by {label}"
         claims = self.all(workflow, inside, whose, depth)
         if current is not None:
             alone = {key: one for key, one in workflow.jobs.items() if key == current}
@@ -173,7 +173,7 @@ class Claims:
             return [Unknown("matrix", "it is made by an expression")]
 
     def may_run(self, job: Job, names: Mapping[str, Any]) -> str | None:
-        """Empty: it runs when all goes well; None: it does not; else why that cannot be told."""
+        """Empty: it runs if all goes well; None: it does not; else the reason it is unknown."""
         if not job.condition:
             return ""
         try:
@@ -195,7 +195,7 @@ def _known_or_not(template: Any, names: Mapping[str, Any], name: str) -> Any:
 
 
 def _agree(mine: list[str | None], theirs: list[str | None], ask: Callable[[str, str], bool]) -> bool:
-    """Whether what is known at one end of both names goes together."""
+    """Whether the known text at one end of both names is compatible."""
     left, right = (_known_end(side, backwards=ask is str.endswith) for side in (mine, theirs))
     return ask(left, right) or ask(right, left)
 

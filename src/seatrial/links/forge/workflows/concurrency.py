@@ -1,7 +1,7 @@
-"""Whether a run that is to be dispatched would wait for the run that waits for it.
+"""Whether a run about to be dispatched would wait for the run that waits for it.
 
 GitHub lets one run (or job) of a concurrency group go on; the next one waits, or cancels it. A job that dispatches a
-workflow of its own group and then waits for it waits for ever. This is told here from the files, before anything runs.
+workflow of its own group and then waits for it never ends. Seatrial detects this from the files, before anything runs.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
 
 
 class WaitsForItself(DocumentError):
-    """A run would wait for the run that waits for it, or the one would cancel the other."""
+    """A run would wait for the run that waits for it, or one would cancel the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collision:
-    """A group that is asked for by the new run and held by who would wait for it."""
+    """A group requested by the new run and held by the run that would wait for it."""
 
     held: Claim
     asked: Claim
@@ -34,7 +34,7 @@ class Collision:
     """Both are of the new run itself."""
 
     def problem(self) -> Problem:
-        """What would happen, where, and what to do."""
+        """The consequence, the place and the remedy."""
         asked, held = self.asked, self.held
         place = f"{held.whose} ({held.file}:{held.line})"
         group = f"the concurrency group {asked.name!r}"
@@ -57,13 +57,13 @@ class Collision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is held, what is asked for, what of it collides, and what could not be told."""
+    """Groups held, groups requested, collisions, and unknowns."""
 
     held: tuple[Claim, ...] = ()
     asked: tuple[Claim, ...] = ()
     collisions: tuple[Collision, ...] = ()
     doubts: tuple[str, ...] = ()
-    """A sentence for each thing that is not known and could hide a collision."""
+    """A sentence for each unknown that could hide a collision."""
 
     def refuse(self) -> None:
         """WaitsForItself with every collision; nothing when there is none."""
@@ -84,12 +84,11 @@ def judge(
     event: Mapping[str, Any] | None = None,
     variables: Mapping[str, Any] | None = None,
 ) -> Judgement:
-    """Whether the workflow `path` of `repository`, dispatched at `ref` with `inputs`, would wait for who dispatches it.
+    """Whether the workflow `path` of `repository`, dispatched at `ref` with `inputs`, would wait for its dispatcher.
 
-    An input whose value is not known yet is an `Unknown`. `environment` is the job's (GITHUB_…), `event` what its
-    GITHUB_EVENT_PATH holds. `read` gives workflows as they are at `ref`, `read_ours` (else `read`) as they were when
-    our run began. Outside of Actions nothing is held.
-    WorkflowError when the workflow that is to be dispatched cannot be read.
+    An input with a value not known yet is an `Unknown`. `environment` is the job's (GITHUB_…), `event` the contents of
+    its GITHUB_EVENT_PATH. `read` gives workflows as they are at `ref`, `read_ours` (else `read`) as they were when our
+    run began. Outside Actions no group is held. WorkflowError if the workflow to dispatch cannot be read.
     """
     inside = environment.get("GITHUB_ACTIONS") == "true"
     shared = inside and _same_repository(environment, repository, server_url)
@@ -134,16 +133,14 @@ def _held(
     read: Read,
     doubts: list[str],
 ) -> Iterator[Claim]:
-    """What the run and the job that we are in hold: GITHUB_WORKFLOW_REF is `owner/name/path@ref`."""
+    """The groups held by our own run and job: GITHUB_WORKFLOW_REF is `owner/name/path@ref`."""
     repository = environment.get("GITHUB_REPOSITORY", "")
     whole = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
     path = whole.removeprefix(f"{repository}/") if whole.lower().startswith(f"{repository}/".lower()) else ""
     text = read(path) if path else None
     if text is None:
-        where = path or whole or "the file that GITHUB_WORKFLOW_REF would name"
-        doubts.append(
-            f"the workflow that runs now ({where}) cannot be read, so what it holds is not known: check it out"
-        )
+        where = path or whole or "the file named by GITHUB_WORKFLOW_REF"
+        doubts.append(f"the running workflow ({where}) cannot be read, so its groups are unknown: check it out")
         return
     workflow = read_workflow(text, path)
     names = {"github": github, "vars": variables, "inputs": inputs_of(event, workflow.dispatch)}
@@ -161,7 +158,7 @@ def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
 
 
 def _within(asked: list[Claim], doubts: list[str]) -> Iterator[Collision]:
-    """A job in the group of its own run; two jobs of one group wait for each other's end, which comes."""
+    """A job in the group of its own run; two jobs of one group wait for each other's end, and the end comes."""
     outer = [one for one in asked if one.whose == "the workflow"]
     for held in outer:
         for other in asked:

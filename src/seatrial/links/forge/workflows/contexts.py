@@ -1,4 +1,4 @@
-"""The `github` and `inputs` contexts of a run: of the one that we are in, and of one that is to be dispatched."""
+"""The `github` and `inputs` contexts of a run: our own, and one about to be dispatched."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NAMES = (
     "retention_days", "run_attempt", "run_id", "run_number", "server_url", "sha", "triggering_actor", "workflow",
     "workflow_ref", "workflow_sha", "workspace",
 )  # fmt: skip
-"""What `github` has of which a job's environment has the same as `GITHUB_…`."""
+"""Fields of `github` that a job's environment also has, as `GITHUB_…`."""
 
 _OF_THE_REPOSITORY = (
     "api_url", "graphql_url", "repository", "repository_id", "repository_owner", "repository_owner_id", "server_url",
 )  # fmt: skip
-"""What two runs of one repository share."""
+"""Fields shared by two runs of one repository."""
 
 
 def running(environment: Mapping[str, str], event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The `github` context of the job whose environment this is; `event` is what its GITHUB_EVENT_PATH holds."""
+    """The `github` context of the job with this environment; `event` is the contents of its GITHUB_EVENT_PATH."""
     github: dict[str, Any] = {
         name: environment.get(f"GITHUB_{name.upper()}", Unknown(f"github.{name}", f"GITHUB_{name.upper()} is not set"))
         for name in _NAMES
@@ -56,7 +56,7 @@ def dispatched(
         "event_name": "workflow_dispatch",
         "event": {"inputs": given, "ref": full, "workflow": path},
         "run_attempt": "1",
-        # No other run has it: a group that is made with it is nobody else's.
+        # Unique to the run: no other run shares a group named with it.
         "run_id": "(the id of the new run)",
         "workflow": name,
         "workflow_ref": f"{repository}/{path}@{full}",

@@ -1,4 +1,4 @@
-"""GitHub's expressions: `${{ … }}` in templates, and what stands in `if:`."""
+"""GitHub's expressions: `${{ … }}` in templates, and the text of `if:`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
-"""A function that the caller supplies: `success`, `failure`, `always`, `cancelled`, `hashFiles`."""
+"""A function supplied by the caller: `success`, `failure`, `always`, `cancelled`, `hashFiles`."""
 
 _HOLE = re.compile(r"\$\{\{((?:[^'}]|'(?:[^']|'')*+'|\}(?!\}))*+)\}\}")
 _FORMAT = re.compile(r"\{\{|\}\}|\{(\d{1,3})\}|[{}]")
@@ -50,8 +50,8 @@ _FORMAT = re.compile(r"\{\{|\}\}|\{(\d{1,3})\}|[{}]")
 def evaluate(expression: str, contexts: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:
     """The value of an expression without `${{ }}`.
 
-    `contexts` are `github`, `env`, …: None, booleans, numbers, texts, lists, mappings; an `Unknown` may stand anywhere.
-    ExpressionError when it cannot be read or asks for what is not there; UnknownValue when it needs what is unknown.
+    `contexts` are `github`, `env`, …: None, booleans, numbers, texts, lists, mappings; an `Unknown` may be anywhere.
+    ExpressionError for an invalid expression or a missing name; UnknownValue if it needs an unknown value.
     """
     tree = parse(expression.strip())
     given = {name.lower(): one for name, one in (functions or {}).items()}
@@ -59,7 +59,7 @@ def evaluate(expression: str, contexts: Mapping[str, Any], functions: Mapping[st
 
 
 def value(template: Any, contexts: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:
-    """A value of a workflow file, filled in to its depths; a text that is one `${{ }}` alone keeps its kind."""
+    """A value of a workflow file, filled in at every depth; a text of one `${{ }}` alone keeps its type."""
     if isinstance(template, str):
         parts = _parts(template)
         if len(parts) == 1 and parts[0][1]:
@@ -81,7 +81,7 @@ def render(template: str, contexts: Mapping[str, Any], functions: Mapping[str, F
 
 
 def pieces(template: str, contexts: Mapping[str, Any]) -> list[str | Unknown]:
-    """A text in pieces: what is known of it, and in between what is not."""
+    """A text in pieces: known text, and gaps for unknown values."""
     found: list[str | Unknown] = []
     for text, hole in _parts(template):
         try:
@@ -92,7 +92,7 @@ def pieces(template: str, contexts: Mapping[str, Any]) -> list[str | Unknown]:
 
 
 def condition(text: str, contexts: Mapping[str, Any], functions: Mapping[str, Function]) -> bool:
-    """What an `if:` says; where it calls no status function, `success()` is asked first. Empty: `success()`."""
+    """The result of an `if:`; without a status function, `success()` is evaluated first. Empty: `success()`."""
     asked = text.strip()
     if not asked:
         return values.truth(functions["success"]())
@@ -109,7 +109,7 @@ def templates(template: str) -> list[Node]:
 
 
 def condition_calls(text: str) -> set[str]:
-    """The functions that an `if:` calls; ExpressionError when it cannot be read."""
+    """The functions called by an `if:`; ExpressionError if it cannot be read."""
     trees = templates(text) if "${{" in text else [parse(text.strip())]
     return {name for tree in trees for name in calls(tree)}
 
@@ -131,7 +131,7 @@ def _parts(template: str) -> list[tuple[str, bool]]:
         found = _HOLE.match(template, begin)
         if found is None:
             shown = template[begin:].splitlines()[0][:80]
-            raise ExpressionError(f"the expression that begins with {shown!r} is not closed by `}}}}`")
+            raise ExpressionError(f"the expression starting with {shown!r} is not closed by `}}}}`")
         if begin > at:
             parts.append((template[at:begin], False))
         parts.append((found.group(1), True))

@@ -1,4 +1,4 @@
-"""Inputs of a workflow or action: which values it takes, and what they are in the `inputs` context."""
+"""Inputs of a workflow or action: the values they accept, and their form in the `inputs` context."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from seatrial.links.forge.workflows import values
 from seatrial.links.forge.workflows.workflow import Input
 
 EMPTY: Mapping[str, Any] = {"boolean": False, "number": 0}
-"""What an input without value and default is; others are the empty text."""
+"""The value of an input without value and default; others are the empty text."""
 
 
 def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[str]:
-    """All that is wrong with the values that are given, a sentence each; an `Unknown` may be right."""
+    """Every problem with the given values, a sentence each; an `Unknown` may be right."""
     known = {name.lower(): one for name, one in inputs.items()}
     found = []
     for name, value in given.items():
@@ -33,7 +33,7 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[
 def typed_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
     """The `inputs` context: every input with its value, else its default, as its type says."""
     there = {name.lower(): value for name, value in given.items() if value is not None}
-    # What is not known yet is whatever it will be: only who needs it is told.
+    # An unknown value passes through: only the code that needs it gets the error.
     return {name: _typed(one, there.get(name.lower(), one.default)) for name, one in inputs.items()}
 
 

@@ -1,4 +1,4 @@
-"""The jobs that a `strategy.matrix` makes of one."""
+"""The jobs made from one job by `strategy.matrix`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from seatrial.links.forge.workflows import values
 from seatrial.links.forge.workflows.syntax import ExpressionError
 
 MOST = 256
-"""Jobs that GitHub makes of one matrix."""
+"""Jobs that GitHub makes from one matrix."""
 
 
 def expand(matrix: Any) -> list[dict[str, Any]]:
-    """Every combination, without those of `exclude`, with those of `include`, as GitHub puts them together.
+    """Every combination, without those of `exclude`, with those of `include`, merged as GitHub merges them.
 
-    An entry of `include` is added to each combination of which it would overwrite no original value; to none: it is a
-    combination of its own. No matrix is one job without values. ExpressionError for what is no matrix.
+    An entry of `include` is added to each combination whose original values it does not overwrite; if there is none, it
+    is a combination of its own. No matrix is one job without values. ExpressionError for an invalid matrix.
     """
     if matrix is None:
         return [{}]

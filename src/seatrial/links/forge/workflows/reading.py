@@ -45,7 +45,7 @@ class Reading:
         self.tree = tree
 
     def workflow(self) -> Workflow:
-        """The workflow; WorkflowError with all that is wrong."""
+        """The workflow; WorkflowError with every problem."""
         data = self.tree.data
         self.tree.keys((), data, _TOP)
         triggers = self.triggers(data.get("on"))
@@ -75,7 +75,7 @@ class Reading:
         return found
 
     def triggers(self, found: Any) -> Mapping[str, Any]:
-        """What stands under `on`, which may be a word, a list or a mapping."""
+        """The value of `on`: a word, a list or a mapping."""
         if isinstance(found, str):
             return {found: None}
         if isinstance(found, list):
@@ -97,10 +97,10 @@ class Reading:
             self.tree.keys(at, about, _INPUT)
             kind = str(about.get("type") or "string")
             if kind not in _TYPES:
-                self.tree.wrong((*at, "type"), f"there is no input type {kind!r}", nearest(kind, _TYPES))
+                self.tree.wrong((*at, "type"), f"unknown input type {kind!r}", nearest(kind, _TYPES))
             options = about.get("options")
             if kind == "choice" and not (isinstance(options, list) and options):
-                self.tree.wrong(at, f"the input {name!r} of type choice has no `options`", "list what may be chosen")
+                self.tree.wrong(at, f"the input {name!r} of type choice has no `options`", "list the choices")
             inputs[name] = Input(
                 name=name,
                 type=kind,
@@ -113,7 +113,7 @@ class Reading:
         return inputs
 
     def call(self, found: Any) -> Call:
-        """What a reusable workflow takes and gives."""
+        """The inputs, secrets and outputs of a reusable workflow."""
         place = ("on", "workflow_call")
         found = found if isinstance(found, dict) else {}
         secrets = self.mapping(place, found, "secrets")
@@ -143,7 +143,7 @@ class Reading:
         """One job."""
         place: Place = ("jobs", name)
         if not _ID.fullmatch(name):
-            self.tree.wrong(place, f"{name!r} is no id of a job", f"allowed: {_IDS}")
+            self.tree.wrong(place, f"{name!r} is not a valid job id", f"allowed: {_IDS}")
         if not isinstance(found, dict):
             self.tree.wrong(place, f"the job {name!r} must be a mapping")
             return Job(id=name)
@@ -191,7 +191,7 @@ class Reading:
         seen: set[str] = set()
         for number, step in enumerate(steps):
             if step.id and step.id.lower() in seen:
-                self.tree.wrong((*place, number, "id"), f"the id {step.id!r} is there twice", "ids are unique in a job")
+                self.tree.wrong((*place, number, "id"), f"duplicate step id {step.id!r}", "ids are unique in a job")
             seen.add(step.id.lower())
         return steps
 
@@ -206,7 +206,7 @@ class Reading:
             self.tree.wrong(place, f"a step has {which}", "it has one of them")
         name = self.text(place, found, "id")
         if name and not _ID.fullmatch(name):
-            self.tree.wrong((*place, "id"), f"{name!r} is no id of a step", f"allowed: {_IDS}")
+            self.tree.wrong((*place, "id"), f"{name!r} is not a valid step id", f"allowed: {_IDS}")
         return Step(
             id=name,
             name=self.text(place, found, "name"),
@@ -229,7 +229,9 @@ class Reading:
         self.tree.keys(at, about, ("matrix", "fail-fast", "max-parallel"))
         matrix = about.get("matrix")
         if matrix is not None and not isinstance(matrix, dict) and not _template(matrix):
-            self.tree.wrong((*at, "matrix"), "a matrix must be a mapping, or an expression that gives one")
+            self.tree.wrong(
+                (*at, "matrix"), "a matrix must be a mapping, or an expression with a mapping as its result"
+            )
         return Strategy(
             matrix=matrix,
             fail_fast=self.flag(at, about, "fail-fast", True),
@@ -267,7 +269,7 @@ class Reading:
         return env
 
     def condition(self, place: Place, found: Mapping[str, Any]) -> str:
-        """`if`, which is an expression with `${{ }}` or without."""
+        """`if`: an expression, with or without `${{ }}`."""
         about = found.get("if")
         text = _word(about)
         if text:
@@ -288,7 +290,7 @@ class Reading:
         return float(about)
 
     def flag(self, place: Place, found: Mapping[str, Any], key: str, default: bool) -> bool | str:
-        """A boolean, or an expression that gives one."""
+        """A boolean, or an expression with a boolean as its result."""
         about: bool | str = found.get(key, default)
         if isinstance(about, bool) or _template(about):
             return about
@@ -314,11 +316,11 @@ class Reading:
         return {}
 
     def needs(self, jobs: Mapping[str, Job]) -> None:
-        """Every job that is needed is there, and none needs itself."""
+        """Every needed job exists, and no job needs itself."""
         for job in jobs.values():
             for name in job.needs:
                 if name not in jobs:
-                    self.tree.wrong(("jobs", job.id, "needs"), f"there is no job {name!r}", nearest(name, jobs))
+                    self.tree.wrong(("jobs", job.id, "needs"), f"unknown job {name!r}", nearest(name, jobs))
         done: set[str] = set()
         while ready := [job.id for job in jobs.values() if job.id not in done and done >= set(job.needs)]:
             done.update(ready)

@@ -14,7 +14,7 @@ LONGEST = 21_000
 """Characters of one expression; GitHub takes no more."""
 
 DEEPEST = 50
-"""Levels of nesting that GitHub takes."""
+"""Levels of nesting that GitHub accepts."""
 
 FEW, MANY = 0, 255
 ARGUMENTS = {
@@ -35,16 +35,16 @@ ARGUMENTS = {
 """Functions, in lower case because their names have no case, and how many arguments each takes."""
 
 STATUS = ("success", "failure", "always", "cancelled")
-"""Functions that say how the jobs or steps before ended."""
+"""Functions that report how earlier jobs or steps ended."""
 
 
 class ExpressionError(UsageError):
-    """An expression that GitHub would not take, or that has no value where it stands."""
+    """An expression that GitHub would reject, or without a value where it is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that stands there as it is."""
+    """A literal value."""
 
     value: str | float | bool | None
 
@@ -119,7 +119,7 @@ _WORDS: dict[str, bool | float | None] = {
 
 
 def number(text: str) -> float:
-    """The number that a text is, as GitHub reads it: decimal, `0x…`, `0o…`; NaN when it is none."""
+    """The number in a text, as GitHub reads it: decimal, `0x…`, `0o…`; NaN if it is not a number."""
     word = text.strip()
     if not word:
         return 0.0
@@ -169,7 +169,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         if found is None or kind is None:
             hint = "; text stands in single quotes" if text[at] in "\"`'" else ""
             raise ExpressionError(f"unexpected {text[at]!r} at character {at + 1} of the expression {text!r}{hint}")
-        # After a value a dot looks into it: `a.5` is no number, and neither is the rest of `a[0].b`.
+        # After a value a dot is an access: `a.5` is not a number, and neither is the rest of `a[0].b`.
         if kind == "number" and after_operand and found.group().startswith("."):
             kind, end = "dot", at + 1
         else:
@@ -297,7 +297,7 @@ class _Parser:
         value = number(token.text)
         if math.isnan(value):
             raise ExpressionError(
-                f"{token.text!r} at character {token.column} of the expression {self.text!r} is no number"
+                f"{token.text!r} at character {token.column} of the expression {self.text!r} is not a number"
             )
         return Literal(value)
 

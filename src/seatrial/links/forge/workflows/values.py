@@ -1,4 +1,4 @@
-"""What values are to GitHub's expressions: truth, numbers, texts, equality and order."""
+"""Values in GitHub's expressions: truth, numbers, texts, equality and order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seatrial.links.forge.workflows.syntax import ExpressionError, number
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that nobody here can know: it may be looked into, and to use it is an UnknownValue."""
+    """A value unknown here: expressions may look into it, and using it raises UnknownValue."""
 
     name: str
     why: str = ""
 
 
 class UnknownValue(ExpressionError):
-    """An expression needs a value that cannot be known here."""
+    """An expression needs a value that is unknown here."""
 
     def __init__(self, unknown: Unknown) -> None:
         super().__init__(f"`{unknown.name}` cannot be known here{f': {unknown.why}' if unknown.why else ''}")
@@ -28,15 +28,15 @@ class UnknownValue(ExpressionError):
 
 
 class Filtered(list[Any]):
-    """What `*` gives: an index of it is an index of each of its elements."""
+    """The result of `*`: an index into it applies to each of its elements."""
 
 
 class CaseSensitive(dict[str, Any]):
-    """A context whose names have a case, as the environment has on Linux; those of all others have none."""
+    """A context with case-sensitive names, as the environment has on Linux; all others ignore case."""
 
 
 def known(value: Any) -> Any:
-    """The value, which must be known: UnknownValue."""
+    """The value; UnknownValue if it is unknown."""
     if isinstance(value, Unknown):
         raise UnknownValue(value)
     return value
@@ -81,7 +81,7 @@ def as_number(value: Any) -> float:
 
 
 def as_text(value: Any) -> str:
-    """A value where a text is needed; of lists and mappings only what they are is left."""
+    """A value used as text; lists and mappings become only the name of their type."""
     match kind(value):
         case "null":
             return ""
@@ -137,7 +137,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def less(left: Any, right: Any) -> bool:
-    """Whether the left is before the right; what has no order is not."""
+    """Whether the left is before the right; values without an order are not."""
     both, left, right = _alike(left, right)
     match both:
         case "string":
@@ -179,7 +179,7 @@ def _member(value: Mapping[str, Any], name: str) -> Any:
 
 
 def elements(value: Any) -> Any:
-    """`*`: all elements of a list, all values of a mapping; of what `*` gave before, those of each."""
+    """`*`: all elements of a list, all values of a mapping; applied to an earlier `*`, those of each element."""
     if isinstance(value, Unknown):
         return Unknown(f"{value.name}.*", value.why)
     if isinstance(value, Filtered):
@@ -217,4 +217,4 @@ def from_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ExpressionError(f"fromJSON was given a text that is no JSON: {error}") from None
+        raise ExpressionError(f"fromJSON was given invalid JSON: {error}") from None

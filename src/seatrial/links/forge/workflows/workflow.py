@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 Template = str
-"""A text that may hold `${{ }}`."""
+"""A text that may contain `${{ }}`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input of a workflow that is dispatched or called, or of an action."""
+    """One input of a dispatched or called workflow, or of an action."""
 
     name: str
     type: str = "string"
@@ -42,7 +42,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One output of a workflow that is called, or of an action."""
+    """One output of a called workflow, or of an action."""
 
     name: str
     value: Template = ""
@@ -52,7 +52,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """Of one group one runs and one waits; what waited longer is cancelled, and with `cancel_in_progress` what runs."""
+    """In a group one run is active and one waits; a longer waiting one is cancelled, and with `cancel_in_progress` the
+    active one too."""
 
     group: Template
     cancel_in_progress: bool | Template = False
@@ -61,7 +62,7 @@ class Concurrency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What `run:` steps have when they do not say."""
+    """Defaults of `run:` steps."""
 
     shell: Template = ""
     working_directory: Template = ""
@@ -87,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """A job several times; `matrix` is a mapping, or a template that gives one."""
+    """A job several times; `matrix` is a mapping, or a template with a mapping as its result."""
 
     matrix: Any = None
     fail_fast: bool | Template = True
@@ -116,7 +117,7 @@ class Job:
     uses: str = ""
     with_: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Template] | str = field(default_factory=dict)
-    """Of a reusable workflow: what it is given, or `inherit`."""
+    """Secrets passed to a reusable workflow, or `inherit`."""
     permissions: Any = None
     container: Any = None
     services: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +126,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a reusable workflow takes and gives (`on: workflow_call`)."""
+    """The inputs, secrets and outputs of a reusable workflow (`on: workflow_call`)."""
 
     inputs: Mapping[str, Input] = field(default_factory=dict)
     secrets: Mapping[str, bool] = field(default_factory=dict)
@@ -135,14 +136,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A workflow file that was read."""
+    """A workflow file, read."""
 
     path: str
     name: str = ""
     """Its own, else its path, as GitHub shows it."""
     run_name: Template = ""
     triggers: Mapping[str, Any] = field(default_factory=dict)
-    """What stands under `on`: event to its settings."""
+    """The triggers under `on`: event to its settings."""
     dispatch: Mapping[str, Input] | None = None
     """The inputs of `workflow_dispatch`; None: it cannot be dispatched."""
     call: Call | None = None
@@ -155,7 +156,7 @@ class Workflow:
 
 
 def read_workflow(text: str, path: str = "") -> Workflow:
-    """Read a workflow file; WorkflowError with every problem that GitHub would refuse it for, by file and line."""
+    """Read a workflow file; WorkflowError with every problem for which GitHub would reject it, by file and line."""
     from seatrial.links.forge.workflows.reading import Reading
     from seatrial.links.forge.workflows.yaml_tree import read_tree
 

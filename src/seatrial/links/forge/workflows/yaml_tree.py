@@ -15,7 +15,7 @@ LARGEST = 1024 * 1024
 """Characters; GitHub takes no larger workflow."""
 
 MOST = 50_000
-"""Values, also those that aliases stand for; past this it is a bomb."""
+"""Values, including those reached through aliases; more than this is an alias bomb."""
 
 Place = tuple[str | int, ...]
 
@@ -27,12 +27,12 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 
 
 class WorkflowError(DocumentError):
-    """What is wrong in a workflow or action file, each thing with file and line."""
+    """The problems of a workflow or action file, each with file and line."""
 
 
 @dataclass(slots=True)
 class Tree:
-    """A file that was read, and what was found wrong in it so far."""
+    """A file, read, and the problems found in it so far."""
 
     path: str
     data: Any
@@ -55,7 +55,7 @@ class Tree:
         self.problems.append(Problem(self.path or "workflow", *self.at(place), message, hint))
 
     def keys(self, place: Place, found: dict[str, Any], allowed: Iterator[str] | tuple[str, ...]) -> None:
-        """Note every key that GitHub does not know."""
+        """Note every key unknown to GitHub."""
         names = tuple(allowed)
         for key in found:
             if key not in names:
@@ -68,7 +68,7 @@ class Tree:
 
 
 def read_tree(text: str, path: str) -> Tree:
-    """The data of a YAML file with positions; WorkflowError when it is no YAML, or no mapping."""
+    """The data of a YAML file with positions; WorkflowError for invalid YAML, or if it is not a mapping."""
     shown = path or "workflow"
     if len(text) > LARGEST:
         raise WorkflowError(
@@ -83,9 +83,9 @@ def read_tree(text: str, path: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise WorkflowError([Problem(shown, *at, f"this is no YAML: {error.problem or error.context}")]) from None
+        raise WorkflowError([Problem(shown, *at, f"invalid YAML: {error.problem or error.context}")]) from None
     except yaml.YAMLError as error:
-        raise WorkflowError([Problem(shown, 1, 1, f"this is no YAML: {error}")]) from None
+        raise WorkflowError([Problem(shown, 1, 1, f"invalid YAML: {error}")]) from None
     except RecursionError:
         raise WorkflowError([Problem(shown, 1, 1, "the file is nested too deeply")]) from None
     tree.done()
@@ -128,7 +128,7 @@ class _Builder:
                 raise WorkflowError([Problem(self.tree.path or "workflow", *at, "a key must be text")])
             name = str(key.value)
             if name in data:
-                message = f"the key {name!r} is there twice"
+                message = f"duplicate key {name!r}"
                 self.tree.problems.append(Problem(self.tree.path or "workflow", *at, message))
             self.tree.lines.setdefault((*place, name), at)
             data[name] = self.value(one, (*place, name))
