@@ -225,9 +225,7 @@ def test_our_own_inputs_come_from_the_event() -> None:
 
 def test_a_workflow_of_ours_that_is_not_there_is_a_doubt() -> None:
     found = look(workflow("g"), workflow("g", "E2E"), read_ours=lambda path: None)
-    assert found.doubts == (
-        f"the running workflow ({TEST}) cannot be read, so its groups are unknown: check it out",
-    )
+    assert found.doubts == (f"the running workflow ({TEST}) cannot be read, so its groups are unknown: check it out",)
     found = look(workflow("g"), workflow("g"), environment=INSIDE | {"GITHUB_WORKFLOW_REF": "else/where/x.yml@main"})
     assert "else/where/x.yml" in found.doubts[0]
 
