@@ -98,6 +98,8 @@ class FakeSystem:
         self.measured += [node.name for node in nodes]
         return {node.name: self.health_of[node.name] for node in nodes if node.name in self.health_of}
 
+    async def before_outage(self, ctx: object) -> None: ...
+
     async def records(self, ctx: object) -> RecordsReport:
         if isinstance(self.report, Exception):
             raise self.report

@@ -143,6 +143,7 @@ def test_a_role_of_the_system_is_a_selector(tmp_path, monkeypatch):
         return [(await ctx.nodes())[1]] if word == "leader" else []
 
     monkeypatch.setattr(FakeSystem, "role", role, raising=False)
+    monkeypatch.setattr(FakeSystem, "role_names", classmethod(lambda cls, settings: ["leader"]), raising=False)
 
     async def test(ctx):
         await ctx.system.deploy(ctx)

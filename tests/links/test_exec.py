@@ -15,7 +15,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import find
 from seatrial.links.containers.exec import ExecLink
-from seatrial.spi import Breakable, Link
+from seatrial.spi import BreaksOff, Link
 
 pytestmark = pytest.mark.backend("podman")
 
@@ -67,7 +67,7 @@ def on(folder: Path, act: Callable[[Box], Awaitable[None]]) -> None:
 def test_a_command_comes_back_with_its_exit_code_and_both_streams(tmp_path):
     async def act(box):
         assert isinstance(box.link, Link)
-        assert isinstance(box.link, Breakable)
+        assert isinstance(box.link, BreaksOff)
         done = await box.link.run("echo out; echo err >&2; exit 7")
         assert (done.exit_code, done.stdout, done.stderr) == (7, "out\n", "err\n")
         assert (await box.link.run(["echo", "$HOME; *"])).stdout == "$HOME; *\n"

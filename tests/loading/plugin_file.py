@@ -201,8 +201,11 @@ class Sys:
         self.settings = settings
 
     @classmethod
-    def powers(cls, settings: SystemSettings) -> frozenset[Powers]:
-        return frozenset()
+    def role_names(cls, settings: SystemSettings) -> tuple[str, ...]:
+        return ("leader",)
+
+    async def role(self, ctx: Any, word: str) -> tuple[()]:
+        return ()
 
     @classmethod
     def node_names(cls, settings: SystemSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:

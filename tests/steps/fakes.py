@@ -18,7 +18,7 @@ from seatrial.model.resource import Node
 from seatrial.model.result import CheckResult, Observation, Outcome, Verdict
 from seatrial.model.scenario import CheckPlan, Retry, Source, StepPlan
 from seatrial.registry import step
-from seatrial.spi import Finished, Powers
+from seatrial.spi import Finished, Powers, RecordsReport
 
 SOON = 0.25
 """Seconds of every deadline in these tests: what comes at all comes at once."""
@@ -223,6 +223,9 @@ class FakeSystem:
 
     async def before_outage(self, ctx: Any) -> None:
         await self._call("before_outage")
+
+    async def records(self, ctx: Any) -> RecordsReport:
+        return RecordsReport(acknowledged=0, read_from=())
 
     async def evidence(self, ctx: Any) -> Mapping[str, str]:
         return {node.name: f"last words of {node.name}" for node in self.all}

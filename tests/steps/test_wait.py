@@ -8,13 +8,14 @@ from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, Overrun
 from seatrial.model.values import Duration, Expression
+from seatrial.spi import StepTraits, traits
 from seatrial.steps.set import Set
 from seatrial.steps.wait import Wait
 
 
 def test_set_hands_its_values_on_and_says_where_they_go(tmp_path: Path) -> None:
     assert within(lambda: Set(values={"x": 1}).run(FakeContext(tmp_path))) == {"x": 1}
-    assert Set.into == "vars"
+    assert traits(Set, StepTraits).sets_variables
 
 
 def test_set_and_an_empty_wait_never_give_the_loop_away(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
-from seatrial.spi import Provider
+from seatrial.spi import Provider, SystemTraits, traits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Pat
     names = {name for kind, name in owned if kind == "provider"}
     for kind, name in owned:
         if kind == "system" and registry.knows(kind, name):
-            names |= set(getattr(registry.get(kind, name), "listed_by", ()))
+            names |= set(traits(registry.get(kind, name), SystemTraits).listed_by)
     if folder is not None and (folder / "events.jsonl").is_file():
         planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
         names |= {str(event.data.get("provider")) for event in planned}

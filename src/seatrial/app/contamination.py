@@ -11,6 +11,7 @@ from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import living
 from seatrial.errors import SeatrialError
 from seatrial.registry import Registry
+from seatrial.spi import ProviderTraits, traits
 
 
 async def strangers(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
@@ -23,7 +24,7 @@ async def strangers(project: Project, registry: Registry, run: str, used: Iterab
     holders = leases.holders()
     for name in sorted(set(used)):
         try:
-            if not getattr(registry.get("provider", name), "on_this_host", False):
+            if not traits(registry.get("provider", name), ProviderTraits).on_this_host:
                 continue
             told = await listed(name, owners.provider(name), "*")
         except (SeatrialError, ImportError) as error:

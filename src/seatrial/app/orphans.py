@@ -24,7 +24,7 @@ from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.preflight.system import Pipeline
 from seatrial.registry import Registry
-from seatrial.spi import Provider
+from seatrial.spi import Provider, ProviderTraits, traits
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def _asked(
         if not registry.knows("provider", name):
             continue
         try:
-            if getattr(registry.get("provider", name), "on_this_host", False):
+            if traits(registry.get("provider", name), ProviderTraits).on_this_host:
                 made[name] = owners.provider(name)
         except (SeatrialError, ImportError) as error:
             # One whose extra is not installed has made nothing here.

@@ -30,11 +30,10 @@ def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], l
 
 def powers_of(suite: Suite, registry: Registry) -> list[str]:
     """What may be done to the nodes of a suite, by its provider and its system."""
-    from seatrial.spi import Powers
+    from seatrial.spi import Powers, own_powers
 
-    provider: frozenset[Powers] = getattr(registry.get("provider", suite.provider), "powers", frozenset())
-    system: frozenset[Powers] = suite.system.factory.powers(suite.system.settings)
-    powers = provider | system
+    provider: frozenset[Powers] = registry.get("provider", suite.provider).powers
+    powers = provider | own_powers(suite.system.factory, suite.system.settings)
     if suite.power == "guest":
         powers &= {Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH}
     return sorted(map(str, powers))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seatrial.checks.readings import status_of
@@ -12,7 +11,7 @@ from seatrial.model.reading import Health
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.model.values import Duration
 from seatrial.registry import check
-from seatrial.spi import Context
+from seatrial.spi import Context, ServesAdmin
 
 
 @check("admin_ui_accessible")
@@ -25,8 +24,7 @@ class AdminUi:
 
     async def observe(self, ctx: Context) -> Observation:
         """Ask every node that is not measured unhealthy, once."""
-        declared = getattr(ctx.system, "admin_url", None)
-        urls: Mapping[str, str] = await declared(ctx) if declared is not None else {}
+        urls = await ctx.system.admin_url(ctx) if isinstance(ctx.system, ServesAdmin) else {}
         if not urls:
             return unknown("the system declares no admin UI")
         status = await status_of(ctx)

@@ -10,9 +10,9 @@ from typing import Any
 
 from seatrial.checks.per_node import choose
 from seatrial.errors import CannotTell
-from seatrial.links.cloudstack import Cloud, connect
+from seatrial.links.cloudstack import Cloud, HoldsAccount, connect
 from seatrial.model.resource import Node
-from seatrial.spi import Adopts, Context
+from seatrial.spi import AdoptsNodes, Context
 
 PROFILE = "A section of cloudstack.ini, where the suite's provider is not `cloudstack`."
 NAME = "Names of them, or patterns such as `notes-*`."
@@ -28,11 +28,8 @@ Thing = Mapping[str, Any]
 
 async def account(ctx: Context, profile: str) -> Cloud:
     """The account of the suite's provider, else the one that the environment or the profile names."""
-    own = getattr(ctx.provider, "cloud", None)
-    if own is not None and not profile:
-        found = await own()
-        if isinstance(found, Cloud):
-            return found
+    if isinstance(ctx.provider, HoldsAccount) and not profile:
+        return await ctx.provider.cloud()
     cloud = connect(profile)
     ctx.secret(cloud.secret)
     return cloud
@@ -51,7 +48,7 @@ async def machines(ctx: Context, cloud: Cloud, *, on: str, name: Sequence[str]) 
 async def _ids(ctx: Context, on: str) -> set[str]:
     nodes: Sequence[Node] = (await choose(ctx, on)).nodes
     provider = ctx.provider
-    if isinstance(provider, Adopts) and not ctx.system.places_nodes:
+    if isinstance(provider, AdoptsNodes) and not ctx.system.places_nodes:
         nodes = await provider.adopt(nodes)
     unknown = [node.name for node in nodes if not node.detail.get("id")]
     if unknown:

@@ -10,7 +10,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepF
 from seatrial.model.reading import Reading, concluded, decides, remembered, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, unknown, worst
-from seatrial.spi import Context
+from seatrial.spi import Context, KnowsNodes
 from seatrial.spi.concurrency import map_concurrently
 
 ALL = ("*", "all")
@@ -29,7 +29,8 @@ class Chosen:
 async def choose(ctx: Context, selector: str) -> Chosen:
     """The nodes that a selector names; CannotTell when there are none and none were destroyed."""
     nodes = await ctx.nodes()
-    declared = ctx.system.node_names(ctx.suite.system.settings, ctx.suite.parameters)
+    system, suite = ctx.system, ctx.suite
+    declared = system.node_names(suite.system.settings, suite.parameters) if isinstance(system, KnowsNodes) else ()
     words = [word.strip() for word in selector.split(",")]
     everything = any(word in ALL for word in words)
     if not nodes:

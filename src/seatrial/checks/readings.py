@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from seatrial import spi
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState
 from seatrial.model.reading import TRUST, Reading, Source, trusted
 from seatrial.model.resource import Node
@@ -12,12 +13,12 @@ from seatrial.spi import Context
 
 async def status_of(ctx: Context, trust: Source = TRUST) -> ClusterStatus:
     """The status of the whole; readings too weak for a verdict are unknown."""
-    return (await ctx.system.status(ctx)).trusted(trust)
+    return (await spi.status_of(ctx)).trusted(trust)
 
 
 async def health_of(ctx: Context, nodes: Sequence[Node], trust: Source = TRUST) -> Mapping[str, NodeHealth]:
     """The health of these nodes; readings too weak for a verdict are unknown."""
-    health = await ctx.system.health(ctx, nodes) if nodes else {}
+    health = await spi.health_of(ctx, nodes) if nodes else {}
     return {name: one.trusted(trust) for name, one in health.items()}
 
 

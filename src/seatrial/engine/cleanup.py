@@ -15,11 +15,11 @@ from typing import Any
 
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
-from seatrial.errors import ExtraMissing, LeftBehind, SeatrialError, ToolMissing
+from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError, ToolMissing
 from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
-from seatrial.spi import Owner, Provider
+from seatrial.spi import GivesBack, Owner, Provider
 
 PATIENCE = 60.0
 """Seconds that one resource may take to be given back."""
@@ -153,7 +153,10 @@ class _SystemOwner:
         self._system = system
 
     async def destroy(self, resource: Resource) -> None:
-        await object.__new__(self._system).give_back(resource)
+        system = object.__new__(self._system)
+        if not isinstance(system, GivesBack):
+            raise CannotTell(f"the system {self._system.__name__} makes no {resource.kind}: {resource.name}")
+        await system.give_back(resource)
 
 
 async def sweep(

@@ -16,7 +16,7 @@ from typing import Any
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import StepPlan, Suite
-from seatrial.spi import Provider
+from seatrial.spi import Provider, SettlesSettings
 
 OWN = ("engine:process",)
 """Owners of what a trial takes with it: the programs of its steps."""
@@ -58,7 +58,7 @@ def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
     """The values of what the system's settings name that may differ from trial to trial. Of what was settled when the
     cluster was deployed (`filled_anew` leaves it out) a trial's own names are its deployer's for good, as its id is."""
     system, settings = suite.system.factory, suite.system.settings
-    anew = getattr(system, "filled_anew", lambda settings: settings)(settings)
+    anew = system.filled_anew(settings) if issubclass(system, SettlesSettings) else settings
     return {root: names.get(root) for root in _named(settings, VALUES) + _named(anew, NEVER)}
 
 

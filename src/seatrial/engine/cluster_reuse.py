@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seatrial.engine.cleanup import sweep
 from seatrial.engine.cluster_pool import NEVER, ReusableCluster, holdable, shape_of, varying
 from seatrial.model.resource import Node
-from seatrial.spi import HandsOver, Snapshots
+from seatrial.spi import HandsOver, TakesSnapshots
 
 if TYPE_CHECKING:
     from seatrial.engine.context import TrialContext
@@ -30,7 +30,7 @@ async def bring_back(ctx: TrialContext, trial: Trial) -> str:
         return ""  # a second `deploy` of what stands is the system's own business
     cluster = cluster or pool.take(trial.id, trial.suite, values)
     provider, system = trial.provider, trial.system
-    if cluster is None or not isinstance(provider, Snapshots) or not isinstance(system, HandsOver):
+    if cluster is None or not isinstance(provider, TakesSnapshots) or not isinstance(system, HandsOver):
         return ""
     trial.made_something = True
     cluster.before, cluster.used, cluster.parked = system.hand_over(), True, False
@@ -85,7 +85,7 @@ async def offer(ctx: TrialContext, trial: Trial) -> bool:
     shape = shape_of(trial.suite)
     if trial.suite.reuse != "snapshot" or run.pool.of(trial.id) is not None or not run.pool.wanted(shape):
         return False
-    if not isinstance(provider, Snapshots) or not isinstance(system, HandsOver):
+    if not isinstance(provider, TakesSnapshots) or not isinstance(system, HandsOver):
         return False
     values = varying(trial.suite, ctx.names())
     if own := [name for name in NEVER if name in values]:

@@ -18,7 +18,17 @@ from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
-from seatrial.spi import Link, Provider, Shared, System, power_reading
+from seatrial.spi import (
+    Link,
+    PreparesTrial,
+    Provider,
+    ProviderTraits,
+    SetsDeadlines,
+    System,
+    health_of,
+    power_reading,
+    traits,
+)
 
 if TYPE_CHECKING:
     from seatrial.engine.runner import Runner
@@ -255,10 +265,10 @@ class TrialContext:
         name = f"{self.trial_id}-{spec.name}"
         owner = f"provider:{self.suite.provider}"
         provider = self.provider
-        if isinstance(provider, Shared):
+        if isinstance(provider, PreparesTrial):
             await provider.prepare(self)
         detail = {"node": spec.name, **provider.foresee(spec, self)}
-        outlives = bool(getattr(provider, "outlives_host", False))
+        outlives = traits(provider, ProviderTraits).outlives_host
         node = await self.make(
             "node", name, lambda: provider.create(spec, self), owner=owner, detail=detail, outlives_host=outlives
         )
@@ -356,7 +366,7 @@ class TrialContext:
     async def state_of(self, node: Node) -> Reading[PowerState]:
         if not (self.system.places_nodes or node.adopted):
             # The provider does not know this node: the system says how it is.
-            health = (await self.system.health(self, [node])).get(node.name)
+            health = (await health_of(self, [node])).get(node.name)
             return health.power if health is not None else absent(PowerState.UNKNOWN, "the system says nothing of it")
         power = await power_reading(self.provider, node, self.suite.provider)
         if power.value is not PowerState.RUNNING or (node.adopted and not node.ssh):
@@ -368,7 +378,8 @@ class TrialContext:
         return power
 
     def deadline(self, what: str) -> float:
-        for said in (self.suite.deadlines, getattr(self.system, "deadlines", {}), self.provider.deadlines, DEADLINES):
+        own = self.system.deadlines if isinstance(self.system, SetsDeadlines) else {}
+        for said in (self.suite.deadlines, own, self.provider.deadlines, DEADLINES):
             if what in said:
                 return float(said[what])
         raise NotSupported(f"no deadline is called {what!r}: {nearest(what, DEADLINES)}")

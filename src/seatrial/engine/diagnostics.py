@@ -18,7 +18,7 @@ from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF
 from seatrial.model.resource import Node
-from seatrial.spi import Console, Reasons
+from seatrial.spi import ExplainsPower, KeepsConsole, KeepsLogs, ProviderTraits, ShowsEvidence, health_of, traits
 
 DEADLINE = 25.0
 """Seconds for all of it."""
@@ -114,7 +114,7 @@ class _Collector:
         if not nodes:
             return
         # Of a node that the provider did not make it knows nothing, neither its console nor whose logs it shows.
-        shared = self._places and bool(getattr(self._trial.provider, "shares_host_logs", False))
+        shared = self._places and traits(self._trial.provider, ProviderTraits).shares_host_logs
         shell = [part for part in COMMANDS if part != "journal" or not shared]
         console = ["console"] if self._console is not None else []
         for node in nodes:
@@ -197,32 +197,32 @@ class _Collector:
         """As the provider knows it; of a deployer's node that it did not recognise as the system does."""
         provider = self._trial.provider
         if not self._knows(node):
-            health = (await self._trial.system.health(self._ctx, [node])).get(node.name)
+            health = (await health_of(self._ctx, [node])).get(node.name)
             return f"state: {health.power.value if health is not None else 'not told'}\n"
         lines = [f"state: {await provider.state(node)}"]
-        if isinstance(provider, Reasons):
+        if isinstance(provider, ExplainsPower):
             lines.append(f"reason: {await _or_why(provider.power_reason(node))}")
         lines.append(f"boot id: {await _or_why(provider.boot_id(node))}")
         return "".join(f"{line}\n" for line in lines)
 
     async def _service(self, node: Node, logs: asyncio.Task[Mapping[str, str]]) -> str:
-        service_log = getattr(self._trial.system, "service_log", None)
-        text = await service_log(self._ctx, node) if service_log is not None else (await logs).get(node.name)
+        system = self._trial.system
+        own = system.service_log(self._ctx, node) if isinstance(system, KeepsLogs) else None
+        text = await own if own is not None else (await logs).get(node.name)
         if text is None:
             raise CannotTell(f"the system {self._trial.suite.system.kind} keeps no log of it")
         if text.startswith("no log: "):
             raise CannotTell(text.removeprefix("no log: "))
         self._ctx.output(f"{node.name}.log", text)
-        return str(text)
+        return text
 
     async def _all_logs(self, nodes: list[Node]) -> Mapping[str, str]:
         system = self._trial.system
-        evidence = None if hasattr(system, "service_log") else getattr(system, "evidence", None)
-        if evidence is None:
+        if isinstance(system, KeepsLogs) or not isinstance(system, ShowsEvidence):
             return {}
         try:
             async with asyncio.timeout(PART):
-                logs: Mapping[str, str] = await evidence(self._ctx)
+                logs = await system.evidence(self._ctx)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -263,9 +263,9 @@ class _Collector:
         return self._places or node.adopted
 
     @property
-    def _console(self) -> Console | None:
+    def _console(self) -> KeepsConsole | None:
         provider = self._trial.provider
-        return provider if self._places and isinstance(provider, Console) else None
+        return provider if self._places and isinstance(provider, KeepsConsole) else None
 
     def cut(self, why: str) -> None:
         """Time is up: what is not there yet is missing for this reason."""

@@ -12,7 +12,7 @@ from typing import Any
 from seatrial.engine.context import TrialContext
 from seatrial.engine.trial import Trial
 from seatrial.model.resource import Node
-from seatrial.spi import Enterable
+from seatrial.spi import EntersNodes
 
 SECONDS = 5.0
 """In which the system has to tell its nodes."""
@@ -40,7 +40,7 @@ async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
 def _way_in(trial: Trial, node: Node, known: Path) -> str:
     if node.ssh.get("host"):
         return shlex.join(ssh_command(node.ssh, known))
-    if isinstance(trial.provider, Enterable):
+    if isinstance(trial.provider, EntersNodes):
         return shlex.join(trial.provider.enter(node))
     return ""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from seatrial.errors import CannotTell, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
-from seatrial.spi import Context
+from seatrial.spi import Context, FindsRoles, health_of
 
 
 async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]:
@@ -25,10 +25,8 @@ async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]
         if not 1 <= count <= len(nodes):
             raise CannotTell(f"the selector {word!r} asks for {count} of {len(nodes)} nodes")
         return ctx.random.sample(nodes, count)
-    role = getattr(ctx.system, "role", None)
-    if role is not None and word:
-        found: Sequence[Node] = await role(ctx, word)
-        return found
+    if isinstance(ctx.system, FindsRoles) and word:
+        return await ctx.system.role(ctx, word)
     raise UsageError(f"no node {word!r}: {nearest(word, [*by_name, '*', 'any', 'random:N'])}")
 
 
@@ -44,6 +42,6 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
     if ctx.system.places_nodes or all(node.adopted for node in nodes):
         powers = await asyncio.gather(*(power(node) for node in nodes))
     else:  # the provider does not know these nodes: the system says how they are
-        health = await ctx.system.health(ctx, nodes)
+        health = await health_of(ctx, nodes)
         powers = [health[node.name].power.value if node.name in health else PowerState.UNKNOWN for node in nodes]
     return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]

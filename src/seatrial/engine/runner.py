@@ -13,6 +13,7 @@ from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.spi import StepTraits, traits
 
 NAME = 200
 """Characters of a check's name."""
@@ -120,7 +121,7 @@ class Runner:
             if not plan.children:
                 self._trial.did_something = True
             outputs = dict(await step.run(ctx) or {})
-            if getattr(plan.factory, "into", "") == "vars":
+            if traits(plan.factory, StepTraits).sets_variables:
                 self._trial.variables.update(outputs)
             for name, expression in plan.outputs.items():
                 outputs[name] = await ctx.evaluate(expression, outputs=outputs)

@@ -10,7 +10,7 @@ import copy
 import re
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.errors import CannotTell, ExtraMissing
 
@@ -49,6 +49,14 @@ class NoRoom(CloudRefused):
 
 class JobNeverEnded(CannotTell):
     """A job did not end within its deadline; what it does may still come."""
+
+
+@runtime_checkable
+class HoldsAccount(Protocol):
+    """A provider whose nodes are machines of one account."""
+
+    async def cloud(self) -> Cloud:
+        """That account."""
 
 
 class Cloud:

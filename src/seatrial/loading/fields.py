@@ -39,6 +39,7 @@ from seatrial.loading.shapes import (
 from seatrial.loading.site import Site, shown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.model.values import Argv, Duration, Expression, Range
+from seatrial.spi import ChecksFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
     """An instance, after its own rules across fields; None when these are broken."""
     try:
         made = factory(**fields)
-        broken = [] if partial else list(getattr(made, "check_fields", tuple)())
+        broken = list(made.check_fields()) if not partial and issubclass(factory, ChecksFields) else []
     except (TypeError, ValueError, UsageError) as error:
         site.problem(place, str(error))
         return None

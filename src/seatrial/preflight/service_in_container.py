@@ -12,7 +12,7 @@ from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.preflight.document import Service
 from seatrial.preflight.services import LOOPBACK, View
-from seatrial.preflight.system import OWNER
+from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context
 
 
@@ -69,8 +69,7 @@ async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Co
             ctx.log(f"{engine.name} pulled {service.image}")
     except CannotTell as error:
         raise CannotTell(f"the service {name} has no image: {error}", evidence=error.evidence) from error
-    system = ctx.system
-    network = await system.network(ctx)  # type: ignore[attr-defined]
+    network = await pipeline_of(ctx).network(ctx)
     published = {port: await ctx.lease_port() for port in service.ports}
     inside = View(address=name, ports=service.ports)
     outside = View(address=LOOPBACK, ports=published)

@@ -13,17 +13,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.preflight.document import Service
+from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
-KEY = "services"
 LOOK_EVERY = 0.1
 LINES = 20
 """Lines of a service's log that an error shows."""
@@ -77,8 +77,7 @@ class Services:
     @classmethod
     def of(cls, ctx: Context) -> Services:
         """Those of this trial."""
-        found: Services = _system(ctx).shared.setdefault(KEY, cls())
-        return found
+        return pipeline_of(ctx).part(cls)
 
     async def up(self, ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> dict[str, RunningService]:
         """All of these, healthy; CannotTell names each that is not, with the end of its log."""
@@ -115,9 +114,7 @@ class Services:
 
 async def end_services(ctx: Context) -> None:
     """After the last check: end what the trial's services are."""
-    services = getattr(ctx.system, "shared", {}).get(KEY)
-    if services is not None:
-        await services.end(ctx)
+    await Services.of(ctx).end(ctx)
 
 
 async def _started(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
@@ -142,7 +139,7 @@ async def _begun(ctx: Context, name: str, service: Service, host: bool) -> Runni
     if service.host is not None and (host or not service.image):
         return await on_host(ctx, name, service, service.host)
     try:
-        engine = await _system(ctx).engine()
+        engine = await pipeline_of(ctx).engine()
     except ToolMissing as error:
         if service.host is None:
             raise ToolMissing(f"the service {name} needs a container engine (or `host:` programs): {error}") from error
@@ -223,10 +220,6 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
     return text
 
 
-def _system(ctx: Context) -> Any:
-    return ctx.system
-
-
 # What checks and services see
 
 
@@ -247,7 +240,7 @@ def filled(ctx: Context, text: str, services: Mapping[str, View]) -> str:
     """The text of a check with its services in it; CannotTell when it asks for what they do not have."""
     if "\0" not in text:
         return text
-    names = {**ctx.names(), KEY: {name: view.names(name) for name, view in services.items()}}
+    names = {**ctx.names(), "services": {name: view.names(name) for name, view in services.items()}}
     return _MARKED.sub(lambda match: expressions.as_text(expressions.evaluate(match.group(1), names)), text)
 
 
@@ -269,7 +262,7 @@ async def identity(ctx: Context, wanted: Mapping[str, Service], *, host: bool) -
     for name, service in sorted(wanted.items()):
         image = ""
         if service.image and not (host and service.host is not None):
-            image = await id_in_store(ctx, await _system(ctx).engine(), service.image)
+            image = await id_in_store(ctx, await pipeline_of(ctx).engine(), service.image)
             if not image:
                 raise CannotTell(f"the image {service.image} of the service {name} has yet to be brought")
         told.append([name, asdict(service), image])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from seatrial.errors import StepStopped
 from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.preflight.executors.image_store import Limits, collect, let_go
 from seatrial.preflight.services import end_services
+from seatrial.preflight.system import pipeline_of
 from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.steps.parallel import Together
@@ -69,11 +69,8 @@ class _InRoom(Together):
         return self._left_out.get(child.id) or super()._why_not(child)
 
     def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
-        system: Any = self._ctx.system
-        room = getattr(system, "room", None)
         share = self._shares.get(child.id)
-        taken: AbstractAsyncContextManager[None] = nullcontext() if room is None or share is None else room.take(*share)
-        return taken
+        return nullcontext() if share is None else pipeline_of(self._ctx).room.take(*share)
 
 
 def _judged(steps: tuple[StepPlan, ...], outcomes: Mapping[int, Outcome]) -> Outputs:

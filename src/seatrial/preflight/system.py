@@ -6,31 +6,29 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from seatrial.errors import LeftBehind, NotSupported, ToolMissing
 from seatrial.links.process import process_start
-from seatrial.model.cluster import ClusterStatus, NodeHealth
-from seatrial.model.reading import absent
 from seatrial.model.resource import Node, Resource
 from seatrial.preflight.resource_budget import ResourceBudget
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, RecordsReport
+from seatrial.spi import Context
 
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
+
+Part = TypeVar("Part")
 
 OWNER = "system:pipeline"
 """Who gives back what checks and services made."""
 
 OBEYS = 100
 """Looks, 20 ms apart, at a server that was told to end: as long again for each harder word."""
-
-_WHY = "a pipeline has no nodes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +62,19 @@ class Pipeline:
         self.source = folder
         """The folder of the sources."""
         self.room = ResourceBudget(settings.parallel, settings.cpus, settings.memory_gb)
-        self.shared: dict[str, Any] = {}
-        """What the checks of the trial have in common, such as services that run."""
+        self._parts: dict[type[Any], Any] = {}
         self.images = settings.images
         """The images that the pipeline names, to ask an engine for all of them in one call."""
         self._settings = settings
         self._looking = asyncio.Lock()
         self._engine: Engine | ToolMissing | None = None
         self._laying = asyncio.Lock()
+
+    def part(self, kind: type[Part]) -> Part:
+        """What the checks of the trial have in common, such as its services: one of a class, made when it is first
+        asked for."""
+        part: Part = self._parts.setdefault(kind, kind())
+        return part
 
     async def engine(self) -> Engine:
         """The container engine of this machine; ToolMissing says what was tried. Looked for once, when it is needed."""
@@ -108,16 +111,6 @@ class Pipeline:
                     raise
         return name
 
-    @classmethod
-    def powers(cls, settings: PipelineSettings) -> frozenset[Powers]:
-        """None: there is nothing to power."""
-        return frozenset()
-
-    @classmethod
-    def node_names(cls, settings: PipelineSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     async def init(self, ctx: Context) -> None:
         """Nothing is to be done before the checks."""
 
@@ -128,25 +121,6 @@ class Pipeline:
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         """None."""
         return ()
-
-    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """Of no node."""
-        return {}
-
-    async def status(self, ctx: Context) -> ClusterStatus:
-        """Not to be told: there are no nodes."""
-        return ClusterStatus(state=absent("", _WHY))
-
-    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """It has no power over anything."""
-        return False
-
-    async def before_outage(self, ctx: Context) -> None:
-        """It keeps no records."""
-
-    async def records(self, ctx: Context) -> RecordsReport:
-        """NotSupported: it keeps no records."""
-        raise NotSupported("a pipeline keeps no records")
 
     async def destroy(self, ctx: Context) -> None:
         """Nothing to do: what checks and services made is given back by its records."""
@@ -165,6 +139,13 @@ class Pipeline:
             await take_away(again(resource.detail), resource.kind, str(resource.detail[resource.kind]))
         else:
             raise NotSupported(f"a pipeline makes no {resource.kind}")
+
+
+def pipeline_of(ctx: Context) -> Pipeline:
+    """The pipeline whose check or stage this is."""
+    if not isinstance(ctx.system, Pipeline):
+        raise NotSupported(f"the step {ctx.step} belongs into a pipeline")
+    return ctx.system
 
 
 async def _server_gone(pid: int, started: str) -> None:

@@ -1,4 +1,4 @@
-"""The context: all that a step or a check is given."""
+"""The context: everything a step or a check gets."""
 
 from __future__ import annotations
 
@@ -20,23 +20,46 @@ T = TypeVar("T")
 
 
 class Context(Protocol):
-    """All that a step or check is given. It is copied for each step, never changed."""
+    """Everything a step or a check gets. Each step has its own copy; nobody changes it."""
+
+    # Who and where
 
     @property
-    def run_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The id of this invocation."""
+
     @property
-    def trial_id(self) -> str: ...
+    def trial_id(self) -> str:
+        """The id of this suite's trial; node names begin with it."""
+
     @property
-    def deployment_id(self) -> str: ...
+    def deployment_id(self) -> str:
+        """The id of the deployment, for deployers."""
+
     @property
-    def suite(self) -> Suite: ...
+    def suite(self) -> Suite:
+        """The suite, with its parameters."""
+
     @property
-    def provider(self) -> Provider: ...
+    def step(self) -> str:
+        """The path of the running step, as in events."""
+
     @property
-    def system(self) -> System: ...
+    def provider(self) -> Provider:
+        """The trial's provider. Ask `isinstance(ctx.provider, PowersNodes)` before you use an optional method."""
+
+    @property
+    def system(self) -> System:
+        """The trial's system. Ask `isinstance(ctx.system, KeepsLogs)` before you use an optional method."""
+
     @property
     def random(self) -> random.Random:
-        """Seeded by the trial's id."""
+        """Random numbers, seeded by the trial's id."""
+
+    def __getitem__(self, name: str) -> object:
+        """`deploy_dir`, `deployment_id`, `provider`, `parameters`, … for plain functions as checks."""
+
+    # Folders
 
     @property
     def folder(self) -> Path:
@@ -44,11 +67,11 @@ class Context(Protocol):
 
     @property
     def artifacts(self) -> Path:
-        """`folder/artifacts`, made when it is first asked for."""
+        """`folder/artifacts`, made on first use."""
 
     @property
     def state(self) -> Path:
-        """A folder for secrets and node state, given back at the end."""
+        """A folder for secrets and node state, removed at the end."""
 
     @property
     def deploy_dir(self) -> Path:
@@ -58,60 +81,64 @@ class Context(Protocol):
     def document_folder(self) -> Path:
         """The folder of the suite's document."""
 
-    @property
-    def step(self) -> str:
-        """The path of the running step, as in events."""
-
-    def __getitem__(self, name: str) -> object:
-        """`deploy_dir`, `deployment_id`, `provider`, `parameters`, … for checks that are plain functions."""
+    # Values and expressions
 
     def environment(self) -> dict[str, str]:
-        """What every process that the trial starts has in its environment: the host's, and the run's names."""
+        """The environment of every process in the trial: the host's, and the run's names."""
 
     def names(self) -> Mapping[str, object]:
-        """What expressions see: steps, vars, parameters, run, env, secrets, suite, nodes (by name: address, ports)."""
+        """The names in expressions: steps, vars, parameters, run, env, secrets, suite, nodes (by name: address,
+        ports)."""
 
     def bind(self, value: T) -> T:
         """Fill in every `${{ }}` (and `$deployment_dir`, `$provider`) in a string or a structure of strings."""
 
     async def evaluate(self, expression: str, **more: object) -> object:
-        """The value of a CEL expression over `names()` and `more`; CannotTell when it cannot be evaluated."""
+        """The value of a CEL expression over `names()` and `more`; CannotTell on an error in it."""
 
-    def secret(self, value: str) -> None:
-        """From now on mask this text in everything that is written."""
+    def deadline(self, what: str) -> float:
+        """Seconds for deploy, start, stop, restart, destroy: the suite's, else the system's, else the provider's."""
 
-    def log(self, text: str, level: str = "info") -> None: ...
+    # Output
+
+    def log(self, text: str, level: str = "info") -> None:
+        """A line for people: `debug`, `info`, `warning` or `error`."""
+
     def emit(self, kind: str, /, **data: object) -> None:
-        """An event; see model.event for kinds."""
-
-    def masked(self, text: str) -> str:
-        """The text with every secret hidden: before anything is cut off it, or written past the events."""
+        """An event; `seatrial.model.event` lists the kinds."""
 
     def output(self, source: str, text: str) -> None:
-        """Keep what a command printed: whole in the suite's folder, a tail in the event."""
+        """Keep the output of a command: whole in the suite's folder, a tail in the event."""
 
-    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
-        """Run child steps in order; raises StepStopped at the first that did not pass. `label` is put into the path;
-        `more` are values that expressions in the children see."""
+    def secret(self, value: str) -> None:
+        """From now on mask this text in all output."""
 
-    async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
-        """Run one child step and return how it ended, without raising for failed or unknown."""
+    def masked(self, text: str) -> str:
+        """The text with every secret hidden. Mask before you cut, and before you write past the events."""
 
-    def skip(self, children: Sequence[StepPlan], reason: str, *, label: str = "") -> None:
-        """Say of child steps that they are skipped."""
+    # Nodes
 
-    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
-        """Observe checks at the same time, each with its own retry (else this one; else once)."""
+    async def nodes(self) -> Sequence[Node]:
+        """The system's nodes."""
 
-    async def poll(
-        self,
-        look: Callable[[], Awaitable[T | None]],
-        *,
-        deadline: float,
-        what: str,
-        retry: Retry | None = None,
-    ) -> T:
-        """Look, adaptively often, until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
+    async def select(self, selector: str) -> Sequence[Node]:
+        """Nodes by `n12`, `n12,n13`, `*`, `any` (a running one, if any runs), `random:2`, or a role of the system
+        (`leader`)."""
+
+    def link(self, node: Node) -> Link:
+        """The way into a node: one connection per node and trial."""
+
+    async def state_of(self, node: Node) -> Reading[PowerState]:
+        """The provider's reading of the power; `unreachable`, measured by us, for a running node with a silent
+        link."""
+
+    async def create_node(self, spec: NodeSpec) -> Node:
+        """Have the provider make a node, intent first."""
+
+    async def destroy_node(self, node: Node) -> None:
+        """Have the provider give a node back."""
+
+    # Everything else that must be given back
 
     async def make(
         self,
@@ -123,62 +150,66 @@ class Context(Protocol):
         detail: Mapping[str, object] | None = None,
         outlives_host: bool = False,
     ) -> T:
-        """Write the intent, then call `create`, then write that it is made."""
+        """Write the intent to the ledger, call `create`, then write that it is made. The owner gives it back by
+        `detail` alone."""
 
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
         """Whether this trial has intended or made it, and not given it back."""
 
     async def give_back(self, kind: str, name: str) -> None:
-        """Give back now what this trial made, by its owner, and write it down."""
-
-    async def create_node(self, spec: NodeSpec) -> Node:
-        """Have the provider make a node, intent first."""
-
-    async def destroy_node(self, node: Node) -> None:
-        """Have the provider give a node back."""
-
-    async def reuse_cluster(self) -> str:
-        """Bring back a cluster of this suite's shape that stands deployed, where the suite says `reuse: snapshot` and
-        one is free: the nodes are as in its snapshot, and the system has them. The id of the trial that deployed it;
-        empty: there is none that could be brought back, so deploy."""
-
-    async def drop_cluster(self, why: str) -> None:
-        """Give back the cluster that was brought back; the system is as it was before it had it."""
-
-    async def offer_cluster(self) -> bool:
-        """Keep a snapshot of what was deployed, when later suites can start from it; it is the run's from then on.
-        Whether the nodes were held up for it, however that ended: what was measured before has to be measured anew."""
-
-    async def release_cluster(self) -> bool:
-        """This trial is done with a cluster that is the run's: its nodes are not given back now. False: they are."""
-
-    async def nodes(self) -> Sequence[Node]:
-        """The system's nodes."""
-
-    async def select(self, selector: str) -> Sequence[Node]:
-        """Nodes by `n12`, `n12,n13`, `*`, `any` (one that runs, where one does), `random:2`, or a role that the system
-        names (`leader`)."""
-
-    def link(self, node: Node) -> Link:
-        """The way into a node: one connection per node and trial."""
-
-    async def state_of(self, node: Node) -> Reading[PowerState]:
-        """What the provider knows of the power; `unreachable`, which we measure, when it runs and its link does not
-        answer."""
-
-    def deadline(self, what: str) -> float:
-        """Seconds for deploy, start, stop, restart, destroy: the suite's, else the system's, else the provider's."""
+        """Have its owner give it back now, and write it down."""
 
     def labels(self) -> Mapping[str, str]:
-        """What everything that is made carries where labels can be: `seatrial.run`, `seatrial.trial`,
-        `seatrial.project` (its folder), `seatrial.expires` (RFC 3339, UTC), and the project's own `labels`."""
+        """Labels for everything you make: `seatrial.run`, `seatrial.trial`, `seatrial.project` (its folder),
+        `seatrial.expires` (RFC 3339, UTC), and the project's own `labels`."""
 
     async def lease(self, kind: str, names: Iterable[str]) -> str:
-        """The first of these names (subnets, bridges) that nobody on this machine holds; this trial's until its end.
-        LeaseTaken when all are held."""
+        """The first free one of these names (subnets, bridges) on this machine, for this trial until its end.
+        LeaseTaken when none is free."""
 
     async def lease_address(self) -> str:
-        """A loopback address (127.x.y.z) that is this trial's until its end."""
+        """A loopback address (127.x.y.z) for this trial until its end."""
 
     async def lease_port(self, address: str = "127.0.0.1") -> int:
-        """A free port that is this trial's until its end."""
+        """A free port for this trial until its end."""
+
+    # Waiting, and steps with children
+
+    async def poll(
+        self,
+        look: Callable[[], Awaitable[T | None]],
+        *,
+        deadline: float,
+        what: str,
+        retry: Retry | None = None,
+    ) -> T:
+        """Look, adaptively often, until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
+
+    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
+        """Run child steps in order; StepStopped at the first one without the verdict passed. `label` becomes part of
+        the path; expressions in the children see `more`."""
+
+    async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
+        """Run one child step and return its outcome, without raising for failed or unknown."""
+
+    def skip(self, children: Sequence[StepPlan], reason: str, *, label: str = "") -> None:
+        """Report child steps as skipped."""
+
+    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
+        """Observe checks at the same time, each with its own retry (else this one; else once)."""
+
+    # Clusters that several suites use, one after another (`reuse: snapshot`)
+
+    async def reuse_cluster(self) -> str:
+        """Bring back a free, deployed cluster of this suite's shape: its nodes are as in its snapshot, and the system
+        has them. Returns the id of the trial that deployed it; empty: there is none, so deploy."""
+
+    async def drop_cluster(self, why: str) -> None:
+        """Give back the cluster just brought back; the system is as it was before."""
+
+    async def offer_cluster(self) -> bool:
+        """Keep a snapshot of the deployed cluster if later suites can start from it; from then on the run owns it.
+        Returns whether the nodes were paused for it: then you have to measure anew."""
+
+    async def release_cluster(self) -> bool:
+        """Leave a cluster to the run, which owns it: its nodes stay. False: it is not the run's."""

@@ -47,8 +47,8 @@ class Link(Protocol):
 
 
 @runtime_checkable
-class Breakable(Protocol):
-    """A link that can be broken off at once, when it is known that the node's power is gone."""
+class BreaksOff(Protocol):
+    """A link to break off at once when the node has lost its power."""
 
     def abort(self) -> None:
         """Break it off now: whoever uses it gets LinkLost; it is made again when it is needed."""

@@ -1,4 +1,4 @@
-"""The powers over a node: what a provider or a system declares, and what a step needs."""
+"""The powers over a node: a provider or a system declares them, a step needs them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Powers(StrEnum):
-    """What can be done to a node; a provider declares its own as a frozen set."""
+    """A power over a node; a provider declares its own as a frozen set."""
 
     LIST = "list"
     STOP = "stop"
@@ -20,4 +20,4 @@ class Powers(StrEnum):
     GUEST_CRASH = "crash in the guest"
     PAUSE = "pause"
     SNAPSHOT = "snapshot and revert"
-    """Keep the state of running nodes, and bring it back: `Snapshots`."""
+    """Keep the state of running nodes, and bring it back: `TakesSnapshots`."""

@@ -1,9 +1,9 @@
-"""A provider makes nodes and has powers over them; what it can do besides is a small protocol each."""
+"""A provider makes nodes and has powers over them; each optional ability is a small protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.cluster import PowerState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether something can work on this machine, for `doctor`: what was tried, and the command that brings it."""
+    """Whether something works on this machine, for `doctor`: the attempt, and the command that mends it."""
 
     ready: bool
     tried: str
@@ -29,7 +29,8 @@ class Readiness:
 class Owner(Protocol):
     """Whoever can give back a resource by its record."""
 
-    async def destroy(self, resource: Resource) -> None: ...
+    async def destroy(self, resource: Resource) -> None:
+        """Give it back; already gone is success."""
 
 
 @runtime_checkable
@@ -43,17 +44,17 @@ class Provider(Protocol):
     def __init__(self, settings: Mapping[str, Any]) -> None: ...
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Make one node and return when it is powered on. Called within `ctx.make`: the intent of the node is written
-        already, its resource has the name `<trial>-<node>` and detail {"node": name, **self.foresee(spec, ctx)}."""
+        """Make one node and return when it is powered on. Called within `ctx.make`: the ledger has the intent
+        already; the resource has the name `<trial>-<node>` and detail {"node": name, **self.foresee(spec, ctx)}."""
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """All that `destroy` will need, known before anything is made: names, folders."""
+        """Everything `destroy` will need, known before anything is made: names, folders."""
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a node by its ledger record alone; already gone is success. Also when create broke off half way."""
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """All that exists here and carries this run's id; the ledger is not asked. `*` for run: every run of ours."""
+        """Everything here with this run's id; never ask the ledger. `*` for run: every run of Seatrial."""
 
     def link(self, node: Node) -> Link:
         """The way into a node; not yet connected."""
@@ -62,7 +63,7 @@ class Provider(Protocol):
         """Running, stopped or paused, as the provider knows it (the link is not asked)."""
 
     async def boot_id(self, node: Node) -> str:
-        """What changes with every boot and never otherwise."""
+        """A value of this boot: it changes with every boot and never otherwise."""
 
     @classmethod
     async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
@@ -70,7 +71,7 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Power(Protocol):
+class PowersNodes(Protocol):
     """Powers by the provider's API; each returns when the power state is so."""
 
     async def stop(self, node: Node) -> None:
@@ -84,7 +85,7 @@ class Power(Protocol):
 
 
 @runtime_checkable
-class Guest(Protocol):
+class PowersGuests(Protocol):
     """Powers from inside the node, over its link."""
 
     async def guest_stop(self, node: Node) -> None:
@@ -98,7 +99,7 @@ class Guest(Protocol):
 
 
 @runtime_checkable
-class Pause(Protocol):
+class PausesNodes(Protocol):
     """Freezing a node."""
 
     async def pause(self, node: Node) -> None:
@@ -109,7 +110,7 @@ class Pause(Protocol):
 
 
 @runtime_checkable
-class Services(Protocol):
+class RunsServices(Protocol):
     """A provider whose nodes run a service for us, also after each boot; others get it over their link."""
 
     async def install_service(self, node: Node, service: Service) -> None:
@@ -122,36 +123,36 @@ class Services(Protocol):
         """Stop it in its orderly way."""
 
     async def service_log(self, node: Node, name: str) -> str:
-        """The last lines (64 KiB at most) of what it wrote."""
+        """The last lines of its log (64 KiB at most)."""
 
 
 @runtime_checkable
-class Console(Protocol):
-    """A provider that keeps what a node wrote to its console."""
+class KeepsConsole(Protocol):
+    """A provider with the console output of its nodes."""
 
     async def console(self, node: Node) -> str:
-        """What was written since the node was made (the last 64 KiB)."""
+        """The output since the node was made (the last 64 KiB)."""
 
 
 @runtime_checkable
-class Reasons(Protocol):
-    """A provider that knows why a node's power is as it is."""
+class ExplainsPower(Protocol):
+    """A provider with a reason for a node's power state."""
 
     async def power_reason(self, node: Node) -> str:
         """In its own words: `crashed`, `shutdown`, `destroyed by the API`, `exited with 137`; empty: not known."""
 
 
 @runtime_checkable
-class Remembers(Protocol):
-    """A provider that may only remember a node's power: it has no API to ask, and knows what it did last."""
+class RemembersPower(Protocol):
+    """A provider without an API to ask: it may only remember a node's power from its own last action."""
 
     async def power_reading(self, node: Node) -> Reading[PowerState]:
         """The same as `state`, with its source."""
 
 
 async def power_reading(provider: Provider, node: Node, name: str) -> Reading[PowerState]:
-    """What the provider of this name knows of a node's power. What it reads is measured, unless it says otherwise."""
-    if isinstance(provider, Remembers):
+    """The power of a node by the provider of this name. It is measured, unless the provider `RemembersPower`."""
+    if isinstance(provider, RemembersPower):
         return await provider.power_reading(node)
     state, by = await provider.state(node), f"the provider {name}"
     if state is PowerState.UNKNOWN:
@@ -160,8 +161,8 @@ async def power_reading(provider: Provider, node: Node, name: str) -> Reading[Po
 
 
 @runtime_checkable
-class Fails(Protocol):
-    """A provider that sees when a node has broken down: paused by an internal error, its emulator crashed."""
+class ReportsFailure(Protocol):
+    """A provider with a view of broken nodes: paused by an internal error, its emulator crashed."""
 
     async def failure(self, node: Node) -> str:
         """The node, its state, the reason and where the log is, when the node cannot come up or answer any more;
@@ -169,44 +170,63 @@ class Fails(Protocol):
 
 
 @runtime_checkable
-class Enterable(Protocol):
-    """A provider that can tell how a person gets into a node which has no SSH."""
+class EntersNodes(Protocol):
+    """A provider with a way for people into nodes without SSH."""
 
     def enter(self, node: Node) -> Sequence[str]:
         """The command, as an argument list: `podman exec -it NAME sh`."""
 
 
 @runtime_checkable
-class Shared(Protocol):
+class PreparesTrial(Protocol):
     """A provider whose nodes of one trial stand on something in common, such as a network."""
 
     async def prepare(self, ctx: Context) -> None:
-        """Make it, by `ctx.make`, unless this trial has it. Called before the intent of each node is written, so that
-        the newest-first sweep takes the nodes away before what they stand on."""
+        """Make it, by `ctx.make`, unless this trial has it. Called before the intent of each node is written: the
+        newest-first sweep then removes the nodes before the network below them."""
 
 
 @runtime_checkable
-class Adopts(Protocol):
-    """A provider that recognises machines which a deployer made where it also makes its own, and then has its powers
-    over them: all that it declares. It gives none of them back: whoever made them does.
+class AdoptsNodes(Protocol):
+    """A provider for machines of a deployer, too: it recognises them and then has all its powers over them. It gives
+    none of them back; the deployer does.
 
-    A system that brings its own nodes has them recognised each time it learns them anew, and says so for plan time by
-    `adopts_nodes = True` on its class. A power over a node that was not recognised is refused when it is asked for.
+    A system with nodes of its own has them recognised each time it learns them anew, and declares so for plan time by
+    `adopts_nodes = True` on its class. Powers over other nodes are refused at run time.
     """
 
     async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
-        """The same nodes in their order. A recognised one has `adopted` set, and in `detail` what the powers need; the
-        others are as they were. CannotTell when its list cannot be read. Asked again, it looks again."""
+        """The same nodes in their order. A recognised one has `adopted` set, and `detail` has the facts for its
+        powers; the others are unchanged. CannotTell when its list cannot be read. Every call looks again."""
 
 
 @runtime_checkable
-class Snapshots(Protocol):
-    """A provider that can keep the state of running nodes, memory and disks, and bring it back. It declares
-    `Powers.SNAPSHOT`. Nodes may come from another instance of it: what it needs to know is in them."""
+class TakesSnapshots(Protocol):
+    """A provider with snapshots of running nodes, memory and disks. It declares `Powers.SNAPSHOT`. Nodes may come from
+    another instance of it: their `detail` has everything it needs."""
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
-        """Keep the state of these nodes under a name, as of one moment: none goes on before all are kept, or what they
-        told each other in between would come apart. It goes when the node goes; all run when this returns."""
+        """Keep the state of these nodes under a name, as of one moment: none goes on before all are kept, so their
+        messages to each other stay consistent. It goes when the node goes; all run when this returns."""
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
         """Bring these nodes back to it, whatever their power is now, as often as it is asked; returns when all run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderTraits:
+    """Class attributes of a provider, each with its default."""
+
+    on_this_host: bool = False
+    """Its nodes stand on this machine. It puts `ctx.labels()` on everything, for `seatrial clean` to find
+    things without a ledger."""
+    outlives_host: bool = False
+    """Its nodes outlive this machine, so the ledger is synced to the disk before each is made."""
+    shares_files: bool = False
+    """Its nodes see this machine's files under their own paths."""
+    shares_host_logs: bool = False
+    """A node's system log is this machine's: it is not collected for each node."""
+    reaches_any_node: bool = False
+    """Its powers work over nodes of others, too, such as those of a deployer's inventory."""
+    why_missing: Mapping[Powers, str] = field(default_factory=dict)
+    """Why it lacks a power, for the error message."""

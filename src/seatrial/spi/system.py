@@ -1,14 +1,15 @@
-"""A system is the thing under test; what it can do besides is a small protocol each."""
+"""A system is the thing under test; each optional ability is a small protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from seatrial.model.cluster import ClusterStatus, NodeHealth
 from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import Suite
 from seatrial.spi.powers import Powers
 
 if TYPE_CHECKING:
@@ -29,66 +30,217 @@ class System(Protocol):
 
     def __init__(self, settings: Any, folder: Path) -> None: ...
 
-    @classmethod
-    def powers(cls, settings: Any) -> frozenset[Powers]:
-        """Powers that the system has itself, over those of the provider."""
+    async def init(self, ctx: Context) -> None:
+        """Prepare for `deploy`; make no nodes."""
 
-    @classmethod
-    def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The nodes as far as they are known before deploy; empty: not known."""
-
-    async def init(self, ctx: Context) -> None: ...
     async def deploy(self, ctx: Context) -> None:
         """Make nodes, start the product, wait for nothing."""
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         """The nodes that stand now, in their order."""
 
+    async def destroy(self, ctx: Context) -> None:
+        """Take the product away; the nodes are given back by the engine."""
+
+
+# Before it is made
+
+
+@runtime_checkable
+class KnowsNodes(Protocol):
+    """A system with node names before deploy: `seatrial check` refuses unknown names."""
+
+    @classmethod
+    def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Their names; empty: they are not known."""
+
+
+@runtime_checkable
+class ChecksSuite(Protocol):
+    """A system with rules about files and the environment."""
+
+    @classmethod
+    def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
+        """The problems, each as a path below `system:`, a message and a hint."""
+
+
+@runtime_checkable
+class FindsRoles(Protocol):
+    """A system with roles for selectors, such as `leader`."""
+
+    @classmethod
+    def role_names(cls, settings: Any) -> Iterable[str]:
+        """The roles with these settings."""
+
+    async def role(self, ctx: Context, word: str) -> Sequence[Node]:
+        """The nodes with this role now; CannotTell when none has it, UsageError for an unknown role."""
+
+
+# Measuring
+
+
+@runtime_checkable
+class MeasuresNodes(Protocol):
+    """A system with more to measure on its nodes than power and link."""
+
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """Measure these nodes, at the same time."""
+
+
+@runtime_checkable
+class ReportsStatus(Protocol):
+    """A system with a state of its own; for others it follows from the health of their nodes."""
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """Measure the whole; before deploy `initialized`, after destroy `destroyed`."""
 
+
+@runtime_checkable
+class SetsDeadlines(Protocol):
+    """A system with deadlines of its own, over the provider's."""
+
+    deadlines: Mapping[str, float]
+    """Seconds that deploy, start, stop, restart, destroy may take; a suite's own `deadlines` come first."""
+
+
+# Powers
+
+
+@runtime_checkable
+class HasPowers(Protocol):
+    """A system with powers of its own over its nodes; they come before the provider's."""
+
+    @classmethod
+    def powers(cls, settings: Any) -> frozenset[Powers]:
+        """Its powers with these settings."""
+
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Do it by the system's own means, and return True; False: the provider shall."""
+        """Use one, and return True; False: the provider shall."""
+
+
+@runtime_checkable
+class PowersCluster(Protocol):
+    """A system with a way to stop or start the whole at once."""
+
+    async def power_all(self, ctx: Context, what: Powers) -> bool:
+        """Do it, and return True; False: it is done node by node."""
+
+
+@runtime_checkable
+class StartsServices(Protocol):
+    """A system whose service does not start with its node."""
+
+    async def ensure_running(self, ctx: Context, node: Node) -> None:
+        """Start it on a node that came up, unless it runs."""
+
+
+# Outputs, records, logs, resources
+
+
+@runtime_checkable
+class GivesOutputs(Protocol):
+    """A system with values to hand out after deploy, such as the address of a load balancer."""
+
+    async def outputs(self, ctx: Context) -> Mapping[str, Any]:
+        """Outputs of the step `deploy`, beside its own."""
+
+
+@runtime_checkable
+class KeepsRecords(Protocol):
+    """A system with numbered records: the check `data_integrity` reads them."""
 
     async def before_outage(self, ctx: Context) -> None:
-        """Write numbered records and keep which were acknowledged; called after deploy and before stop, crash."""
+        """Write numbered records and remember the acknowledged ones; called after deploy and before stop, crash."""
 
     async def records(self, ctx: Context) -> RecordsReport:
         """Read the acknowledged records back from every healthy node."""
 
-    async def destroy(self, ctx: Context) -> None:
-        """Take the product away; the nodes are given back by the engine."""
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """A system with the log of its service."""
+
+    async def service_log(self, ctx: Context, node: Node) -> str:
+        """Its last lines on one node, or `no log: WHY`."""
+
+
+@runtime_checkable
+class ShowsEvidence(Protocol):
+    """A system with the logs of all nodes at once, for the error of a failed deploy."""
+
+    async def evidence(self, ctx: Context) -> Mapping[str, str]:
+        """Node to its last lines."""
+
+
+@runtime_checkable
+class ServesAdmin(Protocol):
+    """A system with an admin UI: the check `admin_ui_accessible` asks it."""
+
+    async def admin_url(self, ctx: Context) -> Mapping[str, str]:
+        """Node to the URL of its admin UI; empty: there is none."""
+
+
+@runtime_checkable
+class GivesBack(Protocol):
+    """A system with resources of its own, made by `ctx.make` with the owner `system:<its name>`."""
 
     async def give_back(self, resource: Resource) -> None:
-        """Give back a resource that this system made, from the ledger record alone (called on a bare instance)."""
+        """Give it back from the ledger's record alone (called on a bare instance); already gone is success."""
 
 
 @runtime_checkable
 class HandsOver(Protocol):
-    """A system whose deployed cluster another instance of it can go on with: what `reuse: snapshot` asks of it.
-
-    A class method `filled_anew(settings)` may give the part of its settings whose expressions are filled in after the
-    deployment too; without it they all are, and one that names the trial keeps its cluster from being reused.
-    """
+    """A system for `reuse: snapshot`: another instance of it can go on with its deployed cluster."""
 
     def hand_over(self) -> object:
-        """What it knows of its cluster as it stands, in a value that nothing changes later."""
+        """Its knowledge of the cluster as it stands, in a value nobody changes later."""
 
     async def take_over(self, ctx: Context, memory: object) -> None:
-        """Know this from now on, and nothing of what was known before; several trials may be given one value."""
+        """Replace all knowledge by this; several trials may be given one value."""
+
+
+@runtime_checkable
+class SettlesSettings(Protocol):
+    """A system that `HandsOver` and uses some settings during deploy only. Without it, all of them count as used later,
+    too, and a setting with the trial's name keeps its cluster from being reused."""
+
+    @classmethod
+    def filled_anew(cls, settings: Any) -> object:
+        """The part whose expressions are filled in after the deployment too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsReport:
-    """What became of the numbered records."""
+    """The fate of the numbered records."""
 
     acknowledged: int
     read_from: tuple[str, ...]
     """The nodes that were read."""
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Node to the keys of acknowledged records that it does not have, or has with another value."""
+    """Node to the keys of its lost acknowledged records: missing, or with another value."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Node to why it could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemTraits:
+    """Class attributes of a system, each with its default."""
+
+    adopts_nodes: bool = False
+    """It brings its own nodes, and asks a provider with `AdoptsNodes` to recognise them."""
+    template_names: tuple[str, ...] = ()
+    """First words of the `${{ }}` in its settings for it to fill in, such as `node`."""
+    expression_names: tuple[str, ...] = ()
+    """Names for the expressions in its settings, besides the usual ones."""
+    listed_by: tuple[str, ...] = ()
+    """Providers with lists of this system's own resources: `seatrial clean` looks there too."""
+
+
+def own_powers(system: type[Any], settings: Any) -> frozenset[Powers]:
+    """The powers of a system's class with these settings."""
+    return system.powers(settings) if issubclass(system, HasPowers) else frozenset()
+
+
+def known_nodes(system: type[Any], settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a system's nodes before deploy; empty: they are not known."""
+    return tuple(system.node_names(settings, parameters)) if issubclass(system, KnowsNodes) else ()

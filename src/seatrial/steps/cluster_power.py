@@ -10,10 +10,10 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
-from seatrial.spi import Context, Powers
+from seatrial.spi import Context, Powers, PowersCluster
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now, say_stopping, start, stop
-from seatrial.steps.power import by_guest, until_off, until_served
+from seatrial.steps.power import before_outage, by_guest, until_off, until_served
 from seatrial.steps.targets import to_outputs
 from seatrial.steps.wait_running import until_running
 from seatrial.steps.wait_until import GRACE, Deadline, limited
@@ -35,7 +35,7 @@ class StopCluster:
     async def run(self, ctx: Context) -> Outputs:
         """Overrun when a node is not off within the deadline. Outputs: `nodes`, `node`."""
         nodes = await _all(ctx)
-        await ctx.system.before_outage(ctx)
+        await before_outage(ctx)
         if by_guest(ctx) or not await self._at_once(ctx, nodes):
             await for_each(nodes, lambda node: stop(ctx, node))
         return to_outputs(nodes)
@@ -89,8 +89,7 @@ class StartCluster:
 
 async def power_all(ctx: Context, what: Powers) -> bool:
     """Let the system do it to the whole by its own means (`power_all`), where it has any."""
-    own = getattr(ctx.system, "power_all", None)
-    return own is not None and bool(await own(ctx, what))
+    return isinstance(ctx.system, PowersCluster) and await ctx.system.power_all(ctx, what)
 
 
 async def _all(ctx: Context) -> list[Node]:

@@ -12,7 +12,7 @@ from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration
 from seatrial.registry import step
-from seatrial.spi import Console, Context
+from seatrial.spi import Context, KeepsConsole
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.wait_running import service_logs
 
@@ -141,7 +141,7 @@ class _Gathered:
             self._place("service.log").write_text(text, encoding="utf-8", errors="backslashreplace")
         else:
             self._miss("nobody keeps the log of the service")
-        if isinstance(self._ctx.provider, Console):
+        if isinstance(self._ctx.provider, KeepsConsole):
             console = await self._ctx.provider.console(self._node)
             self._place("console.log").write_text(console, encoding="utf-8", errors="backslashreplace")
 

@@ -14,7 +14,7 @@ from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
-from seatrial.steps.power import answers, boot_of, crash_in_guest, cut, power_of, until_off
+from seatrial.steps.power import answers, before_outage, boot_of, crash_in_guest, cut, power_of, until_off
 from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_until
 
@@ -36,7 +36,7 @@ class CrashNode(Targets):
         """Overrun when a node is still there after the deadline. Outputs: `nodes`, `node`, `after` (`rebooting` or
         `off`, of the first), `boot_id` (of the boot that the first lost), `crashed` (the same by node)."""
         nodes = await ctx.select(self.target())
-        await ctx.system.before_outage(ctx)
+        await before_outage(ctx)
         crashed: dict[str, dict[str, str]] = {}
 
         async def one(node: Node) -> None:

@@ -8,7 +8,8 @@ from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
-from seatrial.spi import Context
+from seatrial.spi import Context, GivesOutputs
+from seatrial.steps.power import before_outage
 from seatrial.steps.wait_running import logs, until_running
 from seatrial.steps.wait_until import GRACE, Deadline, limited
 
@@ -30,7 +31,7 @@ class Deploy:
         if status is None:
             source, status = "", await _deployed(ctx)
         nodes = await ctx.nodes()
-        await ctx.system.before_outage(ctx)
+        await before_outage(ctx)
         outputs: dict[str, object] = {
             "state": status.state.value,
             "nodes": [node.name for node in nodes],
@@ -39,8 +40,7 @@ class Deploy:
             "deployed_by": source or ctx.trial_id,
         }
         # A deployer may hand out values of its own, such as the address of a load balancer.
-        own = getattr(ctx.system, "outputs", None)
-        return {**outputs, **await own(ctx)} if own is not None else outputs
+        return {**outputs, **await ctx.system.outputs(ctx)} if isinstance(ctx.system, GivesOutputs) else outputs
 
 
 async def _brought_back(ctx: Context) -> ClusterStatus | None:

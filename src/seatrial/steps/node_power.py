@@ -11,7 +11,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.spi.concurrency import for_each
-from seatrial.steps.power import power_of, switch_off, switch_on, until_off, until_up
+from seatrial.steps.power import before_outage, power_of, switch_off, switch_on, until_off, until_up
 from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, limited
 
@@ -28,7 +28,7 @@ class StopNode(Targets):
     async def run(self, ctx: Context) -> Outputs:
         """Overrun when a node is not off within the deadline. Outputs: `nodes`, `node`."""
         nodes = await ctx.select(self.target())
-        await ctx.system.before_outage(ctx)
+        await before_outage(ctx)
         await for_each(nodes, lambda node: stop(ctx, node))
         return to_outputs(nodes)
 

@@ -8,7 +8,22 @@ from seatrial.errors import CannotTell, NodeFailed, NotSupported
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
 from seatrial.model.resource import Node
-from seatrial.spi import Breakable, Context, Fails, Guest, Power, Powers, Services
+from seatrial.spi import (
+    BreaksOff,
+    Context,
+    HasPowers,
+    KeepsRecords,
+    Powers,
+    PowersGuests,
+    PowersNodes,
+    ProviderTraits,
+    ReportsFailure,
+    RunsServices,
+    StartsServices,
+    health_of,
+    own_powers,
+    traits,
+)
 from seatrial.steps.wait_until import NotYet, wait_until
 
 ANSWER = 5.0
@@ -20,10 +35,20 @@ def by_guest(ctx: Context) -> bool:
     return ctx.suite.power == "guest"
 
 
+async def before_outage(ctx: Context) -> None:
+    """Let a system that keeps records write some, so that it shows afterwards whether one was lost."""
+    if isinstance(ctx.system, KeepsRecords):
+        await ctx.system.before_outage(ctx)
+
+
+async def _by_system(ctx: Context, node: Node, what: Powers) -> bool:
+    return isinstance(ctx.system, HasPowers) and await ctx.system.power(ctx, node, what)
+
+
 async def switch_off(ctx: Context, node: Node) -> None:
     """Orderly power-off: by the provider, or in the guest where the suite or the provider allows no other."""
     what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
-    if await ctx.system.power(ctx, node, what):
+    if await _by_system(ctx, node, what):
         return
     if what is Powers.STOP:
         await _power(ctx, node, what).stop(node)
@@ -36,14 +61,18 @@ def _only_in_guest(ctx: Context, node: Node) -> bool:
 
 
 def _all_powers(ctx: Context, node: Node) -> frozenset[Powers]:
-    return _of_provider(ctx, node) | ctx.system.powers(ctx.suite.system.settings)
+    return _of_provider(ctx, node) | own_powers(type(ctx.system), ctx.suite.system.settings)
 
 
 def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
     """What the provider can do to a node of the system. Over one that it neither made nor recognises it has no power: a
     command that its own nodes take for theirs would reach whatever machine a deployer's inventory names, this one
     among them."""
-    return ctx.provider.powers if _knows(ctx, node) or getattr(ctx.provider, "reaches_any_node", False) else frozenset()
+    return (
+        ctx.provider.powers
+        if _knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
+        else frozenset()
+    )
 
 
 def _knows(ctx: Context, node: Node) -> bool:
@@ -53,26 +82,26 @@ def _knows(ctx: Context, node: Node) -> bool:
 
 async def switch_on(ctx: Context, node: Node) -> None:
     """Power on."""
-    if not await ctx.system.power(ctx, node, Powers.START):
+    if not await _by_system(ctx, node, Powers.START):
         await _power(ctx, node, Powers.START).start(node)
 
 
 async def cut(ctx: Context, node: Node) -> None:
     """Hard power-off, with no warning; what runs on the node over its link ends as LinkLost at once."""
-    if not await ctx.system.power(ctx, node, Powers.CRASH):
+    if not await _by_system(ctx, node, Powers.CRASH):
         await _power(ctx, node, Powers.CRASH).crash(node)
     break_off(ctx, node)
 
 
 async def reboot(ctx: Context, node: Node) -> None:
     """Ask the guest to reboot."""
-    if not await ctx.system.power(ctx, node, Powers.GUEST_REBOOT):
+    if not await _by_system(ctx, node, Powers.GUEST_REBOOT):
         await _guest(ctx, node, Powers.GUEST_REBOOT).guest_reboot(node)
 
 
 async def crash_in_guest(ctx: Context, node: Node) -> str:
     """Crash the guest; `rebooting` or `off` as the guest was told, empty when the system did it and does not say."""
-    by_system = await ctx.system.power(ctx, node, Powers.GUEST_CRASH)
+    by_system = await _by_system(ctx, node, Powers.GUEST_CRASH)
     told_to = "" if by_system else await _guest(ctx, node, Powers.GUEST_CRASH).guest_crash(node)
     break_off(ctx, node)
     return told_to
@@ -80,7 +109,7 @@ async def crash_in_guest(ctx: Context, node: Node) -> str:
 
 async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> None:
     """Power off in order and on again."""
-    if await ctx.system.power(ctx, node, Powers.GRACEFUL_RESTART):
+    if await _by_system(ctx, node, Powers.GRACEFUL_RESTART):
         return
     power = _power(ctx, node, Powers.GRACEFUL_RESTART)
     await power.stop(node)
@@ -88,16 +117,16 @@ async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> No
     await power.start(node)
 
 
-def _power(ctx: Context, node: Node, what: Powers) -> Power:
+def _power(ctx: Context, node: Node, what: Powers) -> PowersNodes:
     if by_guest(ctx):
         raise NotSupported(f"the suite says `power: guest`: the provider may not be asked to {what}")
-    if what in _of_provider(ctx, node) and isinstance(ctx.provider, Power):
+    if what in _of_provider(ctx, node) and isinstance(ctx.provider, PowersNodes):
         return ctx.provider
     raise _missing(ctx, node, what)
 
 
-def _guest(ctx: Context, node: Node, what: Powers) -> Guest:
-    if what in _of_provider(ctx, node) and isinstance(ctx.provider, Guest):
+def _guest(ctx: Context, node: Node, what: Powers) -> PowersGuests:
+    if what in _of_provider(ctx, node) and isinstance(ctx.provider, PowersGuests):
         return ctx.provider
     raise _missing(ctx, node, what)
 
@@ -115,7 +144,7 @@ def break_off(ctx: Context, node: Node) -> None:
     """Break off the link of a node that has lost its power: its end of the connection can say nothing any more, and
     whoever waits for an answer would wait until the connection is found dead."""
     link = ctx.link(node)
-    if isinstance(link, Breakable):
+    if isinstance(link, BreaksOff):
         link.abort()
 
 
@@ -126,10 +155,7 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
     """The power state: of nodes that the provider knows as it knows it, of others as the system does."""
     if _knows(ctx, node):
         return await ctx.provider.state(node)
-    own = getattr(ctx.system, "state", None)
-    if own is not None:
-        return PowerState(await own(ctx, node))
-    health = (await ctx.system.health(ctx, [node])).get(node.name)
+    health = (await health_of(ctx, [node])).get(node.name)
     return health.power.value if health is not None else PowerState.UNKNOWN
 
 
@@ -161,7 +187,7 @@ async def answers(ctx: Context, node: Node) -> bool:
 async def none_failed(ctx: Context, nodes: Iterable[Node]) -> None:
     """NodeFailed when the provider reports that one of these nodes has broken down: to wait for it is no use."""
     provider = ctx.provider
-    if isinstance(provider, Fails):
+    if isinstance(provider, ReportsFailure):
         for node in nodes:
             if _knows(ctx, node) and (why := await provider.failure(node)):
                 raise NodeFailed(why)
@@ -201,7 +227,7 @@ async def until_up(
         if not ensured:
             await ensure_service(ctx, node)
             ensured = True
-        health = (await ctx.system.health(ctx, [node])).get(node.name)
+        health = (await health_of(ctx, [node])).get(node.name)
         service = health.parts.get("service") if health is not None else None
         if service is None or service.ok:
             return True
@@ -214,7 +240,7 @@ async def until_up(
 
 async def until_served(ctx: Context, node: Node, deadline: float) -> None:
     """Have a service started that does not start with its node; returns at once where that is not needed."""
-    if isinstance(ctx.provider, Services) or not hasattr(ctx.system, "ensure_running"):
+    if isinstance(ctx.provider, RunsServices) or not isinstance(ctx.system, StartsServices):
         return
 
     async def look() -> bool:
@@ -229,9 +255,8 @@ async def until_served(ctx: Context, node: Node, deadline: float) -> None:
 
 async def ensure_service(ctx: Context, node: Node) -> None:
     """Let the system start its service after a boot, where it says that it has to (`ensure_running`)."""
-    ensure = getattr(ctx.system, "ensure_running", None)
-    if ensure is not None:
-        await ensure(ctx, node)
+    if isinstance(ctx.system, StartsServices):
+        await ctx.system.ensure_running(ctx, node)
 
 
 def _unlike(node: Node, state: PowerState) -> Exception:

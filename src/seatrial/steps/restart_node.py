@@ -14,7 +14,7 @@ from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
-from seatrial.steps.power import boot_of, power_cycle, reboot, until_up
+from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, until_up
 from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited
 
@@ -35,7 +35,7 @@ class RestartNode(Targets):
         """StepFailed when a node did not go down, Overrun when it did not come back. Outputs: `nodes`, `node`,
         `boot_id` (of the first), `boot_ids` (by node)."""
         nodes = await ctx.select(self.target())
-        await ctx.system.before_outage(ctx)
+        await before_outage(ctx)
         boots: dict[str, str] = {}
 
         async def one(node: Node) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.reading import Reading
-from seatrial.spi import Context
+from seatrial.spi import Context, ShowsEvidence, status_of
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
@@ -28,7 +28,7 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
 
     async def look() -> ClusterStatus:
         nonlocal last
-        last = status = await ctx.system.status(ctx)
+        last = status = await status_of(ctx)
         state = SAME_STATE.get(status.state.value, status.state.value)
         if state == "running":
             return status
@@ -69,8 +69,4 @@ async def logs(ctx: Context) -> list[str]:
 
 async def service_logs(ctx: Context) -> Mapping[str, str]:
     """Node to what its service wrote last: the system's own `evidence`; nothing where it keeps none."""
-    evidence = getattr(ctx.system, "evidence", None)
-    if evidence is None:
-        return {}
-    found: Mapping[str, str] = await evidence(ctx)
-    return found
+    return await ctx.system.evidence(ctx) if isinstance(ctx.system, ShowsEvidence) else {}

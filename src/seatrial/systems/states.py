@@ -1,19 +1,14 @@
-"""What every system measures alike: a node's link, and the state of the whole by the rule and under the names that
-the system declares."""
+"""The state of the whole by the rule and under the names that a system declares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError
+from seatrial.errors import CannotTell
 from seatrial.model.cluster import ClusterStatus, NodeHealth, majority
-from seatrial.model.reading import Health, Reading, absent, concluded, measured, remembered
-from seatrial.model.resource import Node
+from seatrial.model.reading import Health, Reading, concluded, remembered
 from seatrial.spi import Context
-
-LINK_SECONDS = 5.0
-"""How long a node's link may take to run `true`."""
 
 RULES: Mapping[str, Callable[[int, int], bool]] = {
     "majority": majority,
@@ -28,20 +23,6 @@ def not_deployed(stage: str) -> ClusterStatus:
         stage, "it was neither initialised nor deployed"
     )
     return ClusterStatus(state=remembered(stage, why), service=remembered(Health.NOT_OK, why))
-
-
-async def link_of(ctx: Context, node: Node) -> Reading[Health]:
-    """Whether a node's link answers. Silence is a measurement; a node that refuses our key is not."""
-    by = f"the link of {node.name}"
-    try:
-        done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
-    except (LinkDown, LinkLost, TimeoutError) as error:
-        return measured(Health.NOT_OK, str(error) or f"no answer within {LINK_SECONDS:g} s", by=by)
-    except (SeatrialError, OSError) as error:
-        return absent(Health.UNKNOWN, str(error) or type(error).__name__, by=by)
-    if done.ok:
-        return measured(Health.OK, by=by)
-    return absent(Health.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}", by=by)
 
 
 async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bool:

@@ -331,11 +331,6 @@ class FakeSystem:
         """How often it was warned of an outage."""
 
     @classmethod
-    def powers(cls, settings: Any) -> frozenset[Powers]:
-        """None of its own."""
-        return frozenset()
-
-    @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """n11, n12, …"""
         return tuple(f"n{11 + index}" for index in range(settings.size))
@@ -383,10 +378,6 @@ class FakeSystem:
         stage, nodes = memory  # type: ignore[misc]
         self._stage, self._nodes = stage, dict(nodes)  # type: ignore[has-type]
 
-    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """The provider shall."""
-        return False
-
     async def before_outage(self, ctx: Context) -> None:
         """Count it."""
         self.outages += 1
@@ -402,15 +393,11 @@ class FakeSystem:
         self._nodes = {}
         self._stage = "destroyed"
 
-    async def give_back(self, resource: Resource) -> None:
-        """It makes nothing but nodes."""
-
 
 def _world(ctx: Context) -> World:
-    found = getattr(ctx.provider, "world", None)
-    if not isinstance(found, World):
+    if not isinstance(ctx.provider, FakeProvider):
         raise NotSupported("the fake system runs on the fake provider alone")
-    return found
+    return ctx.provider.world
 
 
 async def well(ctx: Any) -> Observation:

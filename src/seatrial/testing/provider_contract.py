@@ -20,7 +20,7 @@ from seatrial.errors import LinkDown, LinkLost, LinkRefused, NotSupported
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.registry import Registry
-from seatrial.spi import Context, Guest, Pause, Power, Powers, Provider, Snapshots
+from seatrial.spi import Context, PausesNodes, Powers, PowersGuests, PowersNodes, Provider, TakesSnapshots
 from seatrial.testing.builders import flow
 from seatrial.testing.fake_run import FakeRun, fake_registry
 
@@ -30,16 +30,16 @@ DEADLINE = 60.0
 """Seconds for one thing to come about, unless the contract is given another."""
 
 
-METHODS: tuple[tuple[Powers, type[Any], str], ...] = (
-    (Powers.STOP, Power, "stop"),
-    (Powers.START, Power, "start"),
-    (Powers.CRASH, Power, "crash"),
-    (Powers.GUEST_STOP, Guest, "guest_stop"),
-    (Powers.GUEST_REBOOT, Guest, "guest_reboot"),
-    (Powers.GUEST_CRASH, Guest, "guest_crash"),
-    (Powers.PAUSE, Pause, "pause"),
-    (Powers.SNAPSHOT, Snapshots, "snapshot"),
-)
+METHODS: Mapping[Powers, tuple[type[Any], Callable[[Any, Node], Awaitable[object]]]] = {
+    Powers.STOP: (PowersNodes, lambda provider, node: provider.stop(node)),
+    Powers.START: (PowersNodes, lambda provider, node: provider.start(node)),
+    Powers.CRASH: (PowersNodes, lambda provider, node: provider.crash(node)),
+    Powers.GUEST_STOP: (PowersGuests, lambda provider, node: provider.guest_stop(node)),
+    Powers.GUEST_REBOOT: (PowersGuests, lambda provider, node: provider.guest_reboot(node)),
+    Powers.GUEST_CRASH: (PowersGuests, lambda provider, node: provider.guest_crash(node)),
+    Powers.PAUSE: (PausesNodes, lambda provider, node: provider.pause(node)),
+    Powers.SNAPSHOT: (TakesSnapshots, lambda provider, node: provider.snapshot([node], "contract")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,26 +126,26 @@ class ContractFixture:
         raise AssertionError(f"the ledger knows no node {node.name}")
 
     @property
-    def power(self) -> Power:
+    def power(self) -> PowersNodes:
         """The provider, as one with powers by its API."""
-        assert isinstance(self.provider, Power), "the provider lacks the methods of Power"
+        assert isinstance(self.provider, PowersNodes), "the provider lacks the methods of PowersNodes"
         return self.provider
 
     @property
-    def guest(self) -> Guest:
+    def guest(self) -> PowersGuests:
         """The provider, as one with powers from inside the node."""
-        assert isinstance(self.provider, Guest), "the provider lacks the methods of Guest"
+        assert isinstance(self.provider, PowersGuests), "the provider lacks the methods of PowersGuests"
         return self.provider
 
     @property
-    def pause(self) -> Pause:
+    def pause(self) -> PausesNodes:
         """The provider, as one that can freeze nodes."""
-        assert isinstance(self.provider, Pause), "the provider lacks the methods of Pause"
+        assert isinstance(self.provider, PausesNodes), "the provider lacks the methods of PausesNodes"
         return self.provider
 
-    def snapshots(self, provider: Provider) -> Snapshots:
+    def snapshots(self, provider: Provider) -> TakesSnapshots:
         """A provider, as one that keeps snapshots."""
-        assert isinstance(provider, Snapshots), "the provider lacks the methods of Snapshots"
+        assert isinstance(provider, TakesSnapshots), "the provider lacks the methods of TakesSnapshots"
         return provider
 
     async def write(self, node: Node, text: str) -> None:
@@ -366,7 +366,7 @@ class ProviderContract:
     async def a_stopped_node_is_silent_until_it_is_started(self, fixture: ContractFixture) -> None:
         """stop returns with the power off, start with it on; the boot id is another one."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.STOP, Power, "stop"):
+        if not await self._has(fixture, node, Powers.STOP):
             return
         boot = await fixture.provider.boot_id(node)
         await fixture.power.stop(node)
@@ -384,7 +384,7 @@ class ProviderContract:
     async def a_crashed_node_stays_off_until_it_is_started(self, fixture: ContractFixture) -> None:
         """crash is a power-off with no warning."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.CRASH, Power, "crash"):
+        if not await self._has(fixture, node, Powers.CRASH):
             return
         boot = await fixture.provider.boot_id(node)
         await fixture.power.crash(node)
@@ -398,8 +398,8 @@ class ProviderContract:
     async def every_power_is_there_or_refused(self, fixture: ContractFixture) -> None:
         """A power that is not declared has no method, or its method raises NotSupported and changes nothing."""
         node = await fixture.node()
-        for power, protocol, method in METHODS:
-            await self._has(fixture, node, power, protocol, method)
+        for power in METHODS:
+            await self._has(fixture, node, power)
 
     @gentle
     async def power_commands_can_be_repeated(self, fixture: ContractFixture) -> None:
@@ -424,7 +424,7 @@ class ProviderContract:
     async def a_reboot_in_the_guest_is_a_new_boot(self, fixture: ContractFixture) -> None:
         """guest_reboot changes the boot id and nothing else."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.GUEST_REBOOT, Guest, "guest_reboot"):
+        if not await self._has(fixture, node, Powers.GUEST_REBOOT):
             return
         boot = await fixture.provider.boot_id(node)
         await fixture.guest.guest_reboot(node)
@@ -435,7 +435,7 @@ class ProviderContract:
     async def a_shutdown_in_the_guest_switches_the_power_off(self, fixture: ContractFixture) -> None:
         """guest_stop returns when the power is off."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.GUEST_STOP, Guest, "guest_stop"):
+        if not await self._has(fixture, node, Powers.GUEST_STOP):
             return
         await fixture.guest.guest_stop(node)
         assert await fixture.provider.state(node) is PowerState.STOPPED
@@ -444,7 +444,7 @@ class ProviderContract:
     async def a_crash_in_the_guest_does_what_it_says(self, fixture: ContractFixture) -> None:
         """`rebooting`: a new boot comes by itself; `off`: the power is off."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.GUEST_CRASH, Guest, "guest_crash"):
+        if not await self._has(fixture, node, Powers.GUEST_CRASH):
             return
         boot = await fixture.provider.boot_id(node)
         how = await fixture.guest.guest_crash(node)
@@ -458,7 +458,7 @@ class ProviderContract:
     async def a_paused_node_goes_on_where_it_was(self, fixture: ContractFixture) -> None:
         """pause freezes it, resume lets it go on in the same boot."""
         node = await fixture.node()
-        if not await self._has(fixture, node, Powers.PAUSE, Pause, "pause"):
+        if not await self._has(fixture, node, Powers.PAUSE):
             return
         boot = await fixture.provider.boot_id(node)
         await fixture.pause.pause(node)
@@ -471,7 +471,7 @@ class ProviderContract:
     async def a_snapshot_brings_back_files_power_and_the_same_boot(self, fixture: ContractFixture) -> None:
         """revert undoes all that came after, as often as it is asked, also by a provider that made nothing itself."""
         one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
-        if not await self._has(fixture, one, Powers.SNAPSHOT, Snapshots, "snapshot"):
+        if not await self._has(fixture, one, Powers.SNAPSHOT):
             return
         nodes = (one, two)
         boots = [await fixture.provider.boot_id(node) for node in nodes]
@@ -500,15 +500,14 @@ class ProviderContract:
         assert readiness.ready, readiness
         assert readiness.tried
 
-    async def _has(self, fixture: ContractFixture, node: Node, power: Powers, protocol: type[Any], method: str) -> bool:
+    async def _has(self, fixture: ContractFixture, node: Node, power: Powers) -> bool:
         """Whether the power is declared; one that is not must be refused, and change nothing."""
+        protocol, use = METHODS[power]
         if power in fixture.provider.powers:
-            missing = f"it declares {power!r} and has no {method}"
-            assert isinstance(fixture.provider, protocol), missing
+            assert isinstance(fixture.provider, protocol), f"it declares {power!r} and lacks {protocol.__name__}"
             return True
-        act: Callable[..., Awaitable[object]] | None = getattr(fixture.provider, method, None)
-        if act is not None:
-            await _raises(NotSupported, act([node], "contract") if power is Powers.SNAPSHOT else act(node))
+        if isinstance(fixture.provider, protocol):
+            await _raises(NotSupported, use(fixture.provider, node))
         assert await fixture.provider.state(node) is PowerState.RUNNING
         return False
 

@@ -17,7 +17,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec, Resource, Service
 from seatrial.providers.local import Local, tree
 from seatrial.registry import Registry
-from seatrial.spi import Console, Guest, Pause, Power, Powers, Provider, Services
+from seatrial.spi import KeepsConsole, PausesNodes, Powers, PowersGuests, PowersNodes, Provider, RunsServices
 
 
 class Trial:
@@ -71,7 +71,7 @@ def create(trial, name="n11", settings=None, **ports):
 
 def test_it_is_found_by_its_name_and_keeps_every_promise_of_the_interfaces():
     local = Registry().get("provider", "local")({})
-    for promise in (Provider, Power, Guest, Pause, Services, Console):
+    for promise in (Provider, PowersNodes, PowersGuests, PausesNodes, RunsServices, KeepsConsole):
         assert isinstance(local, promise)
     assert local.powers == frozenset(Powers) - {Powers.SNAPSHOT}
 

@@ -16,6 +16,7 @@ from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located
 from seatrial.loading.site import SilentSite
 from seatrial.model.scenario import Source, SystemPlan
+from seatrial.spi import SystemTraits, traits
 
 if TYPE_CHECKING:
     from seatrial.loading.suites import CompilationContext
@@ -91,20 +92,20 @@ class _SystemSite(SilentSite):
             document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key
         )
 
-    def _scope(self, more: str) -> expressions.Scope:
-        names = tuple(getattr(self.factory, more, ()))
+    def _scope(self, names: tuple[str, ...]) -> expressions.Scope:
         return expressions.Scope(
             extras=(*names, "parameters", "vars", "steps"), environment=self.compilation.environ, secrets=self.secrets
         )
 
     def formula(self, text: str, place: Place) -> None:
-        for message, hint in expressions.check(text, self._scope("expression_names")):
+        for message, hint in expressions.check(text, self._scope(traits(self.factory, SystemTraits).expression_names)):
             self.problem(place, message, hint)
 
     def templates(self, value: Any, place: Place) -> None:
         """Check every `${{ }}` in the settings, over the names that the system fills in itself."""
         if isinstance(value, str) and "${{" in value:
-            for message, hint in expressions.check_template(value, self._scope("template_names")):
+            scope = self._scope(traits(self.factory, SystemTraits).template_names)
+            for message, hint in expressions.check_template(value, scope):
                 self.problem(place, message, hint)
         elif isinstance(value, Mapping):
             for key, one in value.items():

@@ -13,7 +13,19 @@ from seatrial.loading.read.document import Document
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.workflow import Compiled
 from seatrial.model.scenario import Suite, SystemPlan
-from seatrial.spi import Powers
+from seatrial.spi import (
+    AdoptsNodes,
+    ChecksSuite,
+    FindsRoles,
+    HandsOver,
+    NeedsPowersInGuest,
+    Powers,
+    ProviderTraits,
+    SystemTraits,
+    known_nodes,
+    own_powers,
+    traits,
+)
 
 BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
 """What `power: guest` forbids."""
@@ -45,7 +57,7 @@ def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Su
 
 def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
     try:
-        return tuple(suite.system.factory.node_names(suite.system.settings, suite.parameters))
+        return known_nodes(suite.system.factory, suite.system.settings, suite.parameters)
     except (UsageError, ValueError, TypeError) as error:
         document, place = merged.where("parameters", "cluster_size")
         problems.add(document, place, f"the nodes cannot be named: {error}")
@@ -67,8 +79,8 @@ def hold(
                 problems.add(document, place, f"there is no node {word!r}", hint)
     if compiled.powers:
         system = suite.system
-        held = _over_nodes(provider, system) | frozenset(system.factory.powers(system.settings))
-        reasons: Mapping[Powers, str] = getattr(provider, "why_missing", {})
+        held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
+        reasons = traits(provider, ProviderTraits).why_missing
         usable = held - BY_API if suite.power == "guest" else held
         for step, kind, place in compiled.powers:
             missing = sorted(_wanted(step, suite.power) - usable)
@@ -78,10 +90,10 @@ def hold(
 
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
     """What a system can see to be wrong before anything runs, by files and environment: its `check_suite`."""
-    look = getattr(suite.system.factory, "check_suite", None)
-    if look is None or suite.skip:
+    system = suite.system.factory
+    if suite.skip or not issubclass(system, ChecksSuite):
         return
-    for path, message, hint in look(suite, os.environ):
+    for path, message, hint in system.check_suite(suite, os.environ):
         place = ("system", *path)
         document, where = merged.where(*place[:2])
         problems.add(document, (*where, *place[2:]) if len(place) > 2 else where, message, hint)
@@ -96,7 +108,7 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
     document, place = merged.where("reuse")
     held, power = frozenset(provider.powers), Powers.SNAPSHOT.value
     hint = "leave `reuse` out"
-    if not {"hand_over", "take_over"} <= set(dir(system.factory)):
+    if not issubclass(system.factory, HandsOver):
         message = f"`reuse: snapshot` needs a system that can hand over its cluster; {system.kind!r} cannot"
         hint += ", or use the system 'processes'"
     elif Powers.SNAPSHOT not in held:
@@ -117,15 +129,15 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
 def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
     """What the provider can do to the system's nodes: nothing to those that the system brings itself, unless it says
     that it reaches any node, or the system has it recognise them."""
-    ours = getattr(system.factory, "places_nodes", True) or getattr(provider, "reaches_any_node", False)
-    recognised = getattr(system.factory, "adopts_nodes", False) and hasattr(provider, "adopt")
+    ours = system.factory.places_nodes or traits(provider, ProviderTraits).reaches_any_node
+    recognised = traits(system.factory, SystemTraits).adopts_nodes and issubclass(provider, AdoptsNodes)
     return frozenset(provider.powers) if ours or recognised else frozenset()
 
 
 def _wanted(step: Any, power: str) -> frozenset[Powers]:
     """A step may do with other powers where those of the API are forbidden."""
-    needs = getattr(step, "needs_powers_in_guest", step.needs_powers) if power == "guest" else step.needs_powers
-    return frozenset(needs() if callable(needs) else needs)
+    in_guest = power == "guest" and isinstance(step, NeedsPowersInGuest)
+    return frozenset(step.needs_powers_in_guest() if in_guest else step.needs_powers())
 
 
 def _missing(
@@ -143,7 +155,7 @@ def _missing(
     if frozenset(missing) <= held:
         message = f"the step {kind!r} needs the power {words!r}, which `power: guest` forbids"
         hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
-    elif not getattr(suite.system.factory, "places_nodes", True):
+    elif not suite.system.factory.places_nodes:
         kept = suite.system.kind
         message = f"the step {kind!r} needs the power {words!r}, which the system {kept!r} does not have over its nodes"
         hint = (
@@ -159,10 +171,8 @@ def _missing(
 
 def roles_of(suite: Suite) -> frozenset[str]:
     """Words that select nodes by what they are at the moment; a system names them in its settings."""
-    settings = suite.system.settings
-    more = getattr(settings, "roles", ()) or ()
-    leader = {"leader"} if getattr(settings, "leader", True) is not None else set()
-    return frozenset({*map(str, more), *leader})
+    system = suite.system.factory
+    return frozenset(system.role_names(suite.system.settings) if issubclass(system, FindsRoles) else ())
 
 
 def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -> list[str]:

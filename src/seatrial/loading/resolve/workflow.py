@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,16 @@ from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import shown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.registry import RESERVED, Registry
+from seatrial.spi import (
+    ChecksFiles,
+    ChecksTemplates,
+    CheckTraits,
+    NamesNodes,
+    NeedsPowers,
+    ReadsText,
+    StepTraits,
+    traits,
+)
 
 STEP_KEYS = (
     "step", "id", "description", "if", "timeout", "retry", "allow_failure", "expect", "outputs", "needs"
@@ -25,9 +35,6 @@ STEP_KEYS = (
 CHECK_KEYS = ("check", "name", "retry", "allow_failure")
 BRANCHES = ("steps", "rollback", "finally")
 """Fields of child steps, in the order in which they may run."""
-
-CHILD_NAMES = {"repeat": ("round",), "group": ("error",)}
-"""What the children of a control step see besides, unless its class says otherwise by `child_names`."""
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
@@ -50,6 +57,7 @@ class Kind:
     """It can tell of a step that still has templates in it what is wrong all the same."""
     extras: tuple[str, ...]
     child_extras: tuple[str, ...]
+    sets_variables: bool
     allow_failure: bool = False
 
 
@@ -82,19 +90,21 @@ class Kinds:
         factory = self.registry.get(kind, name)
         fields = described(factory)
         common = STEP_KEYS if kind == "step" else CHECK_KEYS
-        default: tuple[str, ...] = expressions.CHECK_NAMES if kind == "check" else ()
+        said = traits(factory, StepTraits)
+        extras = traits(factory, CheckTraits).expression_names if kind == "check" else said.expression_names
         return Kind(
             name=name,
             factory=factory,
             fields=fields,
             common=frozenset(common) - (set(fields) - {"step", "check"}),
             branches=tuple(sorted((k for k, f in fields.items() if f.compiled and k != "checks"), key=_branch)),
-            node_keys=() if hasattr(factory, "node_names") else tuple(key for key in _NODE_FIELDS if key in fields),
-            needs_powers=hasattr(factory, "needs_powers"),
-            checks_files=hasattr(factory, "check_files"),
-            checks_templates=hasattr(factory, "check_templates"),
-            extras=tuple(getattr(factory, "expression_names", default)),
-            child_extras=tuple(getattr(factory, "child_names", CHILD_NAMES.get(name, ()))),
+            node_keys=() if issubclass(factory, NamesNodes) else tuple(key for key in _NODE_FIELDS if key in fields),
+            needs_powers=issubclass(factory, NeedsPowers),
+            checks_files=issubclass(factory, ChecksFiles),
+            checks_templates=issubclass(factory, ChecksTemplates),
+            extras=expressions.CHECK_NAMES if extras is None else extras,
+            child_extras=said.child_names,
+            sets_variables=said.sets_variables,
             allow_failure=kind == "check" and self.registry.mark(kind, name).allow_failure,
         )
 
@@ -200,7 +210,7 @@ class Workflow:
         elif not ready and kind.checks_templates and self.problems.count == before:
             self._told(kind.factory.check_templates(fields, self.folder), place)
         self._selectors(kind, fields, step, place)
-        if getattr(kind.factory, "into", "") == "vars" and isinstance(raw.get("values"), dict):
+        if kind.sets_variables and isinstance(raw.get("values"), dict):
             self.scope.variables |= set(raw["values"])
         if common["id"]:
             self.scope.steps.add(common["id"])
@@ -352,18 +362,14 @@ class Workflow:
             return None
 
     def _from_text(self, kind: Kind, rest: str, place: Place) -> Mapping[str, Any] | None:
-        reader: Callable[[str], Mapping[str, Any]] | None = getattr(kind.factory, "from_text", None)
-        if not rest:
-            try:
-                return reader("") if reader else {}
-            except ValueError as error:
-                self.problem(place, f"check {kind.name!r}: {error}")
-                return None
-        if reader is None:
+        reader = kind.factory
+        if not issubclass(reader, ReadsText):
+            if not rest:
+                return {}
             self.problem(place, f"the check {kind.name!r} takes nothing after its name, here is {rest!r}")
             return None
         try:
-            return reader(rest)
+            return reader.from_text(rest)
         except ValueError as error:
             self.problem(place, f"check {kind.name!r}: {error}")
             return None
@@ -423,7 +429,7 @@ class Workflow:
             self.problem((*place, key) if key else place, message)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
-        if made is not None and hasattr(made, "node_names"):
+        if made is not None and issubclass(kind.factory, NamesNodes):
             self.result.selectors += ((name, place) for name in made.node_names())
         for key in kind.node_keys:
             value = fields.get(kind.fields[key].name)

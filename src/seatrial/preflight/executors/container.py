@@ -9,7 +9,6 @@ import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.links import process
@@ -23,7 +22,7 @@ from seatrial.preflight.executors.copied import gather
 from seatrial.preflight.executors.images import image_id, image_of
 from seatrial.preflight.log import INSIDE
 from seatrial.preflight.services import RunningService, Services, bound, filled, identity
-from seatrial.preflight.system import OWNER
+from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context, Finished
 
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
@@ -41,16 +40,14 @@ class Container:
 
     async def identity(self, ctx: Context, job: Job) -> str:
         """The digest of the image, and what stands for the services; empty when the image has yet to be brought."""
-        system: Any = ctx.system
-        engine = await system.engine()
+        engine = await pipeline_of(ctx).engine()
         image = await image_id(ctx, engine, job)
         services = await identity(ctx, job.services, host=False)
         return f"container {image} {services}" if image else ""
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """See Executor."""
-        system: Any = ctx.system
-        engine: Engine = await _engine(system, job)
+        engine = await _engine(ctx, job)
         image = await image_of(ctx, engine, job)
         standing = await Services.of(ctx).up(ctx, job.services, host=False)
         name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
@@ -75,19 +72,18 @@ class Container:
             await _taken_away(ctx, name)
 
 
-async def _engine(system: Any, job: Job) -> Engine:
+async def _engine(ctx: Context, job: Job) -> Engine:
     try:
-        found: Engine = await system.engine()
+        return await pipeline_of(ctx).engine()
     except ToolMissing as error:
         raise ToolMissing(f"{error}; --host runs {job.name} on this host, whatever it says of images") from error
-    return found
 
 
 async def _described(
     ctx: Context, engine: Engine, job: Job, image: str, standing: dict[str, RunningService], file: Path
 ) -> tuple[list[str], dict[str, str]]:
     """The words for the engine's `create`, and the environment that it needs for them."""
-    system: Any = ctx.system
+    system = pipeline_of(ctx)
     # A service on this host is not on the trial's network: then the container is where the service is.
     together = all(one.inside is not None for one in standing.values())
     views = {name: (one.inside if together else None) or one.outside for name, one in standing.items()}

@@ -14,13 +14,14 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine
 from seatrial.links.paths import cache_folder
+from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 LABEL = "seatrial.build"
@@ -36,8 +37,13 @@ PATIENCE = 60.0
 MOST = 50
 """Images that are removed at the end of one run."""
 
-HELD = "held images"
-"""Where the trial keeps its locks, in what its checks have in common."""
+
+@dataclass(slots=True)
+class _Held:
+    """The images that the trial uses."""
+
+    files: dict[str, BinaryIO] = field(default_factory=dict)
+    """Tag to the file whose lock is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +74,7 @@ def mark() -> str:
 
 async def hold(ctx: Context, engine: Engine, tag: str) -> None:
     """Use an image, or one that is about to be built, until the trial lets go of it: nobody removes it meanwhile."""
-    system: Any = ctx.system
-    held: dict[str, BinaryIO] = system.shared.setdefault(HELD, {})
+    held = pipeline_of(ctx).part(_Held).files
     if tag in held:
         return
     path = _file(engine, tag)
@@ -91,17 +96,17 @@ async def hold(ctx: Context, engine: Engine, tag: str) -> None:
 
 def let_go(ctx: Context) -> bool:
     """The trial uses no image any more; whether it used one that was built."""
-    held: dict[str, BinaryIO] = getattr(ctx.system, "shared", {}).pop(HELD, {})
-    for file in held.values():
-        file.close()
-    return bool(held)
+    files = pipeline_of(ctx).part(_Held).files
+    used = bool(files)
+    while files:
+        files.popitem()[1].close()
+    return used
 
 
 async def collect(ctx: Context, limits: Limits) -> None:
     """Remove what is too much or too old, and in nobody's use. It decides nothing, so nothing is raised."""
-    system: Any = ctx.system
     try:
-        gone = await _collect(await system.engine(), limits)
+        gone = await _collect(await pipeline_of(ctx).engine(), limits)
     except (CannotTell, OSError) as error:
         ctx.log(f"images that were built could not be looked through: {error}", "debug")
         return

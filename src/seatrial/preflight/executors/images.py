@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from seatrial.preflight.document import Build
 from seatrial.preflight.executors import Job
 from seatrial.preflight.executors.dockerignore import Ignoring
 from seatrial.preflight.executors.image_store import LABEL, NAME, hold, mark
+from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 BUILDING = 1800.0
@@ -30,6 +33,17 @@ NOT_BROUGHT = r"initializing source|pinging container registry|pull access denie
 
 LEFT_OUT = (".git", ".seatrial")
 """Folders of a context that never decide what is built."""
+
+
+@dataclass(slots=True)
+class _Images:
+    """What the checks of a trial know of images."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    """Image to its digest in the store; empty: it is not there."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """Two checks with one image bring it once: the second waits for the first."""
 
 
 async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
@@ -62,12 +76,12 @@ async def image_id(ctx: Context, engine: Engine, job: Job) -> str:
 
 async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
     """The digest of an image, asked once in a run; empty: the store does not hold it."""
-    system: Any = ctx.system
-    known: dict[str, str] = system.shared.setdefault("digests", {})
-    turn: asyncio.Lock = system.shared.setdefault("asking", asyncio.Lock())
-    async with turn:
+    pipeline = pipeline_of(ctx)
+    images = pipeline.part(_Images)
+    known = images.digests
+    async with images.asking:
         if not known:
-            known |= await _ids(engine, tuple(dict.fromkeys((image, *system.images))))
+            known |= await _ids(engine, tuple(dict.fromkeys((image, *pipeline.images))))
         if not known.get(image):
             known[image] = await _id(engine, image)
     return known[image]
@@ -91,9 +105,7 @@ async def _id(engine: Engine, image: str) -> str:
 
 async def _once(ctx: Context, image: str, make: Any) -> bool:
     """Two checks with one image bring it once: the second waits for the first."""
-    system: Any = ctx.system
-    turns: dict[str, asyncio.Lock] = system.shared.setdefault("images", {})
-    async with turns.setdefault(image, asyncio.Lock()):
+    async with pipeline_of(ctx).part(_Images).turns[image]:
         return bool(await make())
 
 

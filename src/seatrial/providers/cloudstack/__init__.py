@@ -12,7 +12,7 @@ from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.settings import Settings, settings_of, size_of
 from seatrial.registry import provider
-from seatrial.spi import Breakable, Context, Finished, Link, Powers, Readiness
+from seatrial.spi import BreaksOff, Context, Finished, Link, Powers, Readiness
 
 if TYPE_CHECKING:
     from seatrial.links.cloudstack import Cloud
@@ -245,7 +245,7 @@ class CloudStack:
 
     def _break_off(self, node: Node) -> None:
         link: Link = self.link(node)
-        if isinstance(link, Breakable):
+        if isinstance(link, BreaksOff):
             link.abort()
 
     # Power from inside

@@ -15,7 +15,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.containers.settings import Settings, settings_of, size_of
 from seatrial.registry import provider
-from seatrial.spi import Breakable, Context, Link, Powers, Readiness
+from seatrial.spi import BreaksOff, Context, Link, Powers, Readiness
 
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
@@ -281,7 +281,7 @@ class Containers:
 
     def _break_off(self, container: str) -> None:
         known = self._links.get(container)
-        if known is not None and isinstance(known[1], Breakable):
+        if known is not None and isinstance(known[1], BreaksOff):
             known[1].abort()
 
 

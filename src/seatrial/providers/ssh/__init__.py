@@ -15,7 +15,7 @@ from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.ssh import claims, identity, scripts
 from seatrial.providers.ssh.machines import machines, place, require_known
 from seatrial.registry import provider
-from seatrial.spi import Context, Finished, Powers, Readiness
+from seatrial.spi import Context, Finished, Powers, Readiness, known_nodes
 
 _LOOK_SECONDS = 10.0
 _OFF_SECONDS = 3.0
@@ -65,7 +65,7 @@ class SSH:
         named = [machine for machine in all_of_them if machine.name == spec.name]
         if named:
             return named
-        taken = set(type(ctx.system).node_names(ctx.suite.system.settings, ctx.suite.parameters))
+        taken = set(known_nodes(type(ctx.system), ctx.suite.system.settings, ctx.suite.parameters))
         return [machine for machine in all_of_them if machine.name not in taken]
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:

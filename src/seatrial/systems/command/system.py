@@ -16,12 +16,12 @@ from seatrial.model.reading import Health, Reading, Source, absent, concluded, r
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import Adopts, Context, Powers, power_reading
+from seatrial.spi import AdoptsNodes, Context, Powers, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.records import Declared
-from seatrial.systems.states import link_of, not_deployed
+from seatrial.systems.states import not_deployed
 from seatrial.systems.templates import Roots, fill, node_root
 
 LOOK_SECONDS = 30.0
@@ -100,7 +100,7 @@ class Command(Declared):
             return ()
         if not self._nodes:
             found, provider = await self._inventory(ctx), ctx.provider
-            self._nodes = await provider.adopt(found) if isinstance(provider, Adopts) else found
+            self._nodes = await provider.adopt(found) if isinstance(provider, AdoptsNodes) else found
         return self._nodes
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:

@@ -9,11 +9,11 @@ from seatrial.errors import SeatrialError
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node
-from seatrial.spi import Context, power_reading
+from seatrial.spi import Context, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
-from seatrial.systems.states import able, link_of, named
+from seatrial.systems.states import able, named
 from seatrial.systems.templates import Roots, node_root
 
 WORKFLOW = "the deploy workflow"

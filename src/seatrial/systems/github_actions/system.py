@@ -18,12 +18,12 @@ from seatrial.links.forge.runs.order import Order
 from seatrial.links.forge.runs.repository import Place, find_place, held_back, open_forge, put_back
 from seatrial.links.forge.runs.validation import wrong_there
 from seatrial.links.process.spawned import spawn
-from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState
+from seatrial.model.cluster import ClusterStatus, NodeHealth
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
-from seatrial.spi import Adopts, Context, Powers
+from seatrial.spi import AdoptsNodes, Context
 from seatrial.systems.github_actions import planned
 from seatrial.systems.github_actions.deployment_history import DeploymentHistory
 from seatrial.systems.github_actions.existing_deployment import ExistingDeployment, by_command, by_history
@@ -70,16 +70,6 @@ class GithubActions(Declared):
         deploy, teardown = settings.deploy.deadlines.whole, settings.teardown.deadlines.whole + CANCEL_SECONDS
         before = teardown if settings.teardown.before else 0.0
         self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": deploy + teardown}
-
-    @classmethod
-    def powers(cls, settings: GithubActionsSettings) -> frozenset[Powers]:
-        """None: a provider that recognises the machines has the power."""
-        return frozenset()
-
-    @classmethod
-    def node_names(cls, settings: GithubActionsSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Not known: what the workflow leaves says which there are."""
-        return ()
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -132,19 +122,11 @@ class GithubActions(Declared):
         """Power, link and service of these nodes."""
         return await Measure(self._settings, self._outputs).health(ctx, nodes)
 
-    async def state(self, ctx: Context, node: Node) -> PowerState:
-        """Running while its link answers, unreachable otherwise: of its power nobody here knows more."""
-        return (await self.health(ctx, [node]))[node.name].power.value
-
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole."""
         if self._stage != "deployed":
             return not_deployed(self._stage)
         return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
-
-    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Never: the provider has the power, where it knows the node."""
-        return False
 
     async def destroy(self, ctx: Context) -> None:
         """Run the teardown workflow and take the deployment off the ledger; nothing to do when there is none."""
@@ -289,7 +271,7 @@ class GithubActions(Declared):
     async def _learn(self, ctx: Context, done: Followed) -> None:
         self._outputs = done.told
         nodes = await machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
-        self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, Adopts) else nodes
+        self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
 
     def _roots(self, node: Node) -> Roots:
         return Measure(self._settings, self._outputs).roots(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
 from seatrial.model.reading import Health, Reading, absent, concluded, remembered
-from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, Services, power_reading
+from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import look
 from seatrial.systems.processes import link_service
@@ -21,7 +21,7 @@ from seatrial.systems.processes.files import place
 from seatrial.systems.processes.roles import holders
 from seatrial.systems.processes.settings import Elsewhere, ProcessSettings, ServiceSettings
 from seatrial.systems.records import Declared
-from seatrial.systems.states import able, link_of, named, not_deployed
+from seatrial.systems.states import able, named, not_deployed
 from seatrial.systems.templates import ROOTS, Roots, fill, node_root
 
 SERVICE = "service"
@@ -67,11 +67,6 @@ class Processes(Declared):
         self._peers = ""
 
     @classmethod
-    def powers(cls, settings: ProcessSettings) -> frozenset[Powers]:
-        """None: the nodes are the provider's."""
-        return frozenset()
-
-    @classmethod
     def node_names(cls, settings: ProcessSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """The names in the settings, else `n11`, `n12`, … by `parameters.cluster_size`, else three."""
         if isinstance(settings.nodes, tuple):
@@ -107,7 +102,7 @@ class Processes(Declared):
 
     async def ensure_running(self, ctx: Context, node: Node) -> None:
         """Start the service after a boot where the provider does not do so itself."""
-        if not isinstance(ctx.provider, Services):
+        if not isinstance(ctx.provider, RunsServices):
             await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
@@ -146,9 +141,10 @@ class Processes(Declared):
         self._stage, self._names, self._peers = memory.stage, memory.names, memory.peers
         self._nodes, self._services = dict(memory.nodes), dict(memory.services)
 
-    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Never: the provider has the power."""
-        return False
+    @classmethod
+    def role_names(cls, settings: ProcessSettings) -> Iterable[str]:
+        """Those in the settings, and `leader` where they say how to find it."""
+        return [*settings.roles, *(["leader"] if settings.leader else [])]
 
     async def role(self, ctx: Context, word: str) -> Sequence[Node]:
         """The nodes that have a role now; CannotTell when nobody has it, UsageError when there is no such role."""
@@ -170,7 +166,7 @@ class Processes(Declared):
     async def service_log(self, ctx: Context, node: Node) -> str:
         """The last lines of what a node's service wrote; why there are none when they cannot be had."""
         try:
-            if isinstance(ctx.provider, Services):
+            if isinstance(ctx.provider, RunsServices):
                 return await ctx.provider.service_log(node, SERVICE)
             return await link_service.tail(ctx, node, self._services.get(node.name) or self._service(ctx, node))
         except (SeatrialError, OSError) as error:
@@ -187,10 +183,6 @@ class Processes(Declared):
         self._nodes.clear()
         self._services.clear()
         self._stage = "destroyed"
-
-    async def give_back(self, resource: Resource) -> None:
-        """Nothing is made but nodes, and these are the provider's."""
-        raise CannotTell(f"the system processes makes no {resource.kind}: {resource.name}")
 
     # One node
 
@@ -214,20 +206,20 @@ class Processes(Declared):
     def _program(self, ctx: Context) -> ServiceSettings | Elsewhere:
         """What is started there: another program may do where the nodes do not see the files of this machine."""
         service = self._settings.service
-        if service.elsewhere is None or getattr(ctx.provider, "shares_files", False):
+        if service.elsewhere is None or traits(ctx.provider, ProviderTraits).shares_files:
             return service
         return service.elsewhere
 
     async def _start(self, ctx: Context, node: Node) -> None:
         program, roots = self._program(ctx), self._roots(node)
-        if program.needs or program.files or not isinstance(ctx.provider, Services):
+        if program.needs or program.files or not isinstance(ctx.provider, RunsServices):
             await link_service.answers(ctx, node, ctx.deadline("start"))
         if program.needs:
             await link_service.require(ctx, node, fill(ctx, program.needs, roots))
         if program.files:
             await place(ctx, node, fill(ctx, dict(program.files), roots), self._folder)
         service = self._services[node.name] = self._service(ctx, node)
-        if isinstance(ctx.provider, Services):
+        if isinstance(ctx.provider, RunsServices):
             await ctx.provider.install_service(node, service)
             await ctx.provider.start_service(node, service.name)
         else:

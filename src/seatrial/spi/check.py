@@ -1,0 +1,37 @@
+"""A check observes one thing, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from seatrial.model.result import Observation
+
+if TYPE_CHECKING:
+    from seatrial.spi.context import Context
+
+
+@runtime_checkable
+class Check(Protocol):
+    """One thing observed: a frozen dataclass. Its fields are its keys in a document."""
+
+    async def observe(self, ctx: Context) -> Observation:
+        """Look once; `validate` looks again. An exception means unknown."""
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A check with a text form: `name:argument`."""
+
+    @classmethod
+    def from_text(cls, rest: str) -> Mapping[str, Any]:
+        """Its keys, from the text after its name (`:argument`, or nothing). ValueError names the allowed forms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTraits:
+    """Class attributes of a check, each with its default."""
+
+    expression_names: tuple[str, ...] | None = None
+    """Names for the expressions in its fields, besides the usual ones; None: those of an HTTP answer."""
