@@ -354,11 +354,11 @@ def test_the_sources_may_be_a_folder_of_the_repository(repository: Path, monkeyp
     [
         ("", "mian", "did you mean 'main'"),
         ("", "--output=x", "names no commit"),
-        ("", "main:VERSION", "there is no commit"),
+        ("", "main:VERSION", "unknown commit"),
         ("unrelated", "lonely", "no common ancestor"),
         ("shallow", "v1", "fetch-depth: 0"),
-        ("no repository", "main", "is in no git repository"),
-        ("no commit", "main", "there are no branches yet"),
+        ("no repository", "main", "is not in a git repository"),
+        ("no commit", "main", "no branches yet"),
         ("no git", "main", "install it"),
     ],
 )

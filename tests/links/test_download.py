@@ -96,7 +96,7 @@ def test_what_is_too_large_or_cut_off_leaves_no_file_and_no_signature_in_the_err
 
 def test_a_circle_of_redirects_ends(servers: list[Any], tmp_path: Path) -> None:
     ours, _ = servers
-    with pytest.raises(CannotTell, match="which is not followed"):
+    with pytest.raises(CannotTell, match="does not follow it"):
         fetched(f"{ours.url}/to?", tmp_path / "file")
     assert len(ours.seen) == 1
 

@@ -1,7 +1,7 @@
-"""What Seatrial asks of a forge that runs workflows; GitHub is one of them, another is one more package beside it.
+"""The requests Seatrial makes to a forge that runs workflows; GitHub is one, another is one more package beside it.
 
-Whoever implements `Forge` speaks to one repository. Nothing here knows of HTTP, of tokens or of what a run is for:
-following a run, fetching what it made and judging it is `links.workflow_runs`, which is the same for every forge.
+An implementation of `Forge` speaks to one repository. Nothing here knows of HTTP, of tokens or of the purpose of a run:
+following a run, fetching its artifacts and judging it are in `links.forge.runs`, the same for every forge.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Protocol, runtime_checkable
 from seatrial.errors import CannotTell
 
 EVENT = "workflow_dispatch"
-"""The event of a run that somebody asked for by name."""
+"""The event of a run dispatched by name."""
 
 
 class Denied(CannotTell):
-    """The forge does not let us: the message names the right that is missing, or says that the token is not good."""
+    """The forge denies access: the message names the missing right, or the token is not valid."""
 
 
 class Absent(Denied):
-    """It is not there, or the token may not see it: forges do not tell which."""
+    """It does not exist, or the token may not see it: forges do not distinguish."""
 
 
 class Rejected(CannotTell):
-    """The forge understood what was asked, and refuses it for what it is: nothing was started."""
+    """The forge understood the request and rejected it: nothing was started."""
 
     category = "test"
 
 
 class Unsure(CannotTell):
-    """What was asked may have been done or not: the answer never came, or was a fault of the server."""
+    """The request may have been carried out or not: the answer never came, or was a server fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
-    """One run of a workflow, as the forge tells it now."""
+    """One run of a workflow, as the forge reports it now."""
 
     id: int
     title: str = ""
@@ -50,7 +50,7 @@ class WorkflowRun:
     sha: str = ""
     actor: str = ""
     status: str = ""
-    """`completed`, `in_progress`, or what it waits for: `queued`, `requested`, `waiting`, `pending`, …"""
+    """`completed`, `in_progress`, or a waiting state: `queued`, `requested`, `waiting`, `pending`, …"""
     conclusion: str = ""
     """Of a completed one: `success`, `failure`, `cancelled`, `timed_out`, `skipped`, …"""
     url: str = ""
@@ -90,15 +90,15 @@ class RunJob:
     url: str = ""
     started: str = ""
     runner: str = ""
-    """The machine that has it; empty: none has."""
+    """Its machine; empty: none."""
     labels: tuple[str, ...] = ()
-    """What it asks of a machine."""
+    """The labels it requires of a machine."""
     steps: tuple[RunStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArtifact:
-    """One archive that a run left."""
+    """One archive from a run."""
 
     id: int
     name: str
@@ -117,7 +117,7 @@ class WorkflowFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A run that is asked for."""
+    """A run to be started."""
 
     workflow: str
     ref: str
@@ -134,33 +134,32 @@ class Forge(Protocol):
 
     @property
     def pace(self) -> float:
-        """Seconds that should be between two looks, so that what is allowed lasts; 0: as often as one likes."""
+        """Seconds between two looks so that the rate limit lasts; 0: any."""
 
     @property
     def ahead(self) -> float:
-        """Seconds that the forge's clock is ahead of ours, by its last answer; 0: it does not tell."""
+        """Seconds by which the forge's clock is ahead of ours, by its last answer; 0: unknown."""
 
     async def who(self) -> str:
-        """The name under which we act; empty: the token does not say."""
+        """Our user name there; empty: the token does not reveal it."""
 
     async def head(self, ref: str) -> str:
         """The commit of a branch, a tag or a commit; empty: not visible."""
 
     async def contains(self, ref: str, sha: str) -> bool:
-        """Whether this commit is part of what the ref is now."""
+        """Whether this commit is part of the ref now."""
 
     async def read(self, workflow: str, ref: str) -> WorkflowFile:
         """A workflow file at a ref; Absent when there is none."""
 
     async def dispatch(self, asked: Asked) -> int:
-        """Start a run; its id, 0 when the forge does not tell. Unsure when it may have been started all the same."""
+        """Start a run; its id, or 0 if the forge returns none. Unsure if it may have been started anyway."""
 
     async def runs(
         self, workflow: str, *, ref: str = "", event: str = EVENT, above: int = -1, most: int = 100
     ) -> Sequence[WorkflowRun]:
-        """The runs of a workflow, the newest first: all with ids above this one, or without that the newest so many (a
-        hundred at most). Without an event, of every event. CannotTell when there are more above it than the forge
-        tells."""
+        """The runs of a workflow, the newest first: all with ids above this one, or else the newest ones (a hundred at
+        most). Without an event, of every event. CannotTell if there are more above it than the forge lists."""
 
     async def run(self, id: int) -> WorkflowRun:
         """One run."""
@@ -175,10 +174,10 @@ class Forge(Protocol):
         """The log of a job, as a text file."""
 
     async def cancel(self, id: int) -> None:
-        """Ask for its end; one that has ended already is success."""
+        """Request its end; a finished one is success."""
 
     async def artifacts(self, id: int) -> Sequence[RunArtifact]:
-        """What a run left."""
+        """The artifacts of a run."""
 
     async def download(self, artifact: RunArtifact, into: Path, *, limit: int, timeout: float) -> None:
         """An artifact's archive, as a zip file."""

@@ -1,1 +1,1 @@
-"""Git working trees, by git's own program: what changed, what is ignored, what a checkout is of."""
+"""Git working trees, by git's own program: changes, ignored files, and the identity of a checkout."""

@@ -1,8 +1,8 @@
-"""What git knows of a folder: which files changed since a commit, by its own program.
+"""Files of a folder changed since a commit, by git's own program.
 
-Nothing of a user's configuration may change the answer: names come parted by NUL, no external diff and no text
-conversion runs, renames are a file that went and one that came, and which files are left out is said by `.gitignore`
-alone, not by a list that only this user has. `safe.directory` and the like stay as they are.
+A user's configuration must not change the answer: names come separated by NUL, no external diff and no text conversion
+runs, a rename is a removed file and a new one, and `.gitignore` alone decides which files are ignored, not a list of
+this user. `safe.directory` and the like stay as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seatrial.errors import UsageError, nearest
 from seatrial.spi import Finished
 
 PATIENCE = 60.0
-"""Seconds that git may take to answer."""
+"""Seconds for an answer of git."""
 
 SETTINGS = (
     "core.quotePath=false", "core.excludesFile=/dev/null", "core.fsmonitor=false", "core.untrackedCache=false",
@@ -34,23 +34,23 @@ LINK = "120000"
 """The mode of a symbolic link."""
 
 HEX = 12
-"""Digits of a commit that people are told."""
+"""Digits of a commit shown to people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What is different between a commit and the work tree, by paths from the top of the repository."""
+    """The differences between a commit and the work tree, by paths from the top of the repository."""
 
     top: Path
     base: str
-    """The commit that is compared with: where the branch of the work tree left that of the reference."""
+    """The commit compared with: the point where the branch of the work tree left the reference's."""
     files: frozenset[str]
     """Changed, new (also without `git add`) and deleted files; of a renamed one both names."""
     folders: frozenset[str]
-    """Submodules that are at another commit or have changes, and repositories inside that are no part of this one:
-    nobody knows which of their files changed."""
+    """Submodules at another commit or with changes, and foreign repositories inside: their changed files are unknown.
+    """
     known: frozenset[str]
-    """All files that git would tell of if they changed."""
+    """All files whose changes git would report."""
     modules: frozenset[str]
     """All submodules: a file in one is as unchanged as the submodule is."""
     links: frozenset[str]
@@ -58,8 +58,8 @@ class Changes:
 
 
 async def changes_since(folder: Path, reference: str) -> Changes:
-    """What changed in the repository of a folder since its branch left that of a reference. UsageError: there is no
-    repository, no such commit, or no common ancestor, with what to do."""
+    """The changes in a folder's repository since its branch left a reference's. UsageError with a remedy: no
+    repository, no such commit, or no common ancestor."""
     if not reference.strip() or reference.startswith("-"):
         raise UsageError(f"{reference!r} names no commit; write a branch, a tag or a commit, such as origin/main")
     top = await _top(folder)
@@ -70,7 +70,7 @@ async def changes_since(folder: Path, reference: str) -> Changes:
     new = (await _told(top, "ls-files", "--others", "-z", "--exclude-per-directory=.gitignore")).split("\0")
     modules = {path for mode, path, _ in tracked if mode == GITLINK}
     files = {one for one in new if one and not one.endswith("/")}
-    # git does not look at what somebody told it not to look at: we do not know, so it counts.
+    # git ignores changes in files with these flags: the state is unknown, so it counts as a change.
     files |= {path for mode, path, looked_at in tracked if not looked_at and os.path.lexists(top / path)}
     folders = {one.rstrip("/") for one in new if one.endswith("/")}
     for modes, path in _diff(raw):
@@ -93,7 +93,7 @@ async def _top(folder: Path) -> Path:
         return Path(done.stdout.removesuffix("\n"))
     said = _last(done)
     if "not a git repository" in said:
-        said = f"{folder} is in no git repository, so nobody knows what changed in it"
+        said = f"{folder} is not in a git repository, so its changes are unknown"
     raise UsageError(f"{said}; leave --changed-since away, and everything runs")
 
 
@@ -102,23 +102,23 @@ async def _base(top: Path, reference: str) -> str:
     if not found.ok:
         names = (await _told(top, "for-each-ref", "--format=%(refname:short)")).split()
         hint = await _shallow(top) or (nearest(reference, names[:30], what="there are") if names else "")
-        raise UsageError(f"there is no commit {reference!r} in {top}; {hint or 'there are no branches yet'}")
+        raise UsageError(f"unknown commit {reference!r} in {top}; {hint or 'the repository has no branches yet'}")
     head = await _git(top, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if not head.ok:
         raise UsageError(f"{top} has no commit yet, so nothing can be compared with {reference!r}")
     done = await _git(top, "merge-base", found.stdout.strip(), head.stdout.strip())
     if not done.ok:
-        hint = await _shallow(top) or "compare with a branch that this one came from"
-        raise UsageError(f"{reference!r} and what is checked out in {top} have no common ancestor; {hint}")
+        hint = await _shallow(top) or "compare with a branch this one came from"
+        raise UsageError(f"{reference!r} and the checked-out commit in {top} have no common ancestor; {hint}")
     return done.stdout.strip()
 
 
 async def _shallow(top: Path) -> str:
-    """What to do where a part of the history was not fetched; empty where all was."""
+    """The remedy for history that was not fetched; empty if all was."""
     if (await _told(top, "rev-parse", "--is-shallow-repository")).strip() != "true":
         return ""
     return (
-        "this is a shallow clone, which has only a part of the history: `git fetch --unshallow`, "
+        "this is a shallow clone with only a part of the history: `git fetch --unshallow`, "
         "or `fetch-depth: 0` of actions/checkout"
     )
 
@@ -149,7 +149,7 @@ async def _told(folder: Path, *arguments: str) -> str:
 
 
 async def _git(folder: Path, *arguments: str) -> Finished:
-    # The variables by which a hook of git speaks to git (its index, its folder) are of that hook's repository.
+    # Variables by which git speaks to its hooks (index, folder) belong to the hook's repository.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
     settings = [word for one in SETTINGS for word in ("-c", one)]
     argv = ["--no-optional-locks", "-C", str(folder), *settings, *arguments]
@@ -159,7 +159,7 @@ async def _git(folder: Path, *arguments: str) -> Finished:
             "git", *argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except OSError as error:
-        raise UsageError(f"what changed is asked of git, which cannot be run: {error.strerror}; install it") from error
+        raise UsageError(f"cannot run git to find the changes: {error.strerror}; install it") from error
     try:
         async with asyncio.timeout(PATIENCE):
             out, err = await git.communicate()
@@ -168,13 +168,13 @@ async def _git(folder: Path, *arguments: str) -> Finished:
             git.kill()
         await git.wait()
         if isinstance(error, TimeoutError):
-            raise UsageError(f"git did not tell within {PATIENCE:g} s what changed in {folder}") from error
+            raise UsageError(f"git did not report the changes in {folder} within {PATIENCE:g} s") from error
         raise
-    # All of it, and as file names are: `links.process` keeps both ends of what is long, as text.
+    # The whole output, as bytes of file names: `links.process` keeps only both ends of long output, as text.
     return Finished(exit_code=git.returncode or 0, stdout=os.fsdecode(out), stderr=os.fsdecode(err))
 
 
 def _last(done: Finished) -> str:
-    """What git complains of: its last line that says anything."""
+    """Git's complaint: its last line with any text."""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     return "; ".join(lines[-3:]).removeprefix("fatal: ") if lines else "it said nothing"

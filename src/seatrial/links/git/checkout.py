@@ -1,7 +1,7 @@
-"""What the local git checkout around a folder says: which repository, which branch, which commit, and was it pushed.
+"""The local git checkout around a folder: its repository, branch and commit, and whether it was pushed.
 
-Small local questions to `git`, some milliseconds each, so that they can be asked while documents are read. Nothing is
-written, and nothing is fetched.
+Small local questions to `git`, some milliseconds each, so that they can be asked while documents are read. They write
+and fetch nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 GIT_SECONDS = 10.0
 
 TRACKED_SECONDS = 20.0
-"""Seconds that git may take to list the tracked files that a .gitignore leaves out."""
+"""Seconds for git to list tracked files ignored by a .gitignore."""
 
 _REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?(?P<host>[^:/]+)(?::\d+)?[:/]+(?P<name>[^/]+/[^/]+?)(?:\.git)?/?$")
 
@@ -27,17 +27,17 @@ class Checkout:
     folder: Path
     """Its root."""
     repository: str = ""
-    """`acme/notes`, by the remote `origin` (or the only one); empty: no remote that reads so."""
+    """`acme/notes`, by the remote `origin` (or the only one); empty: no remote of that form."""
     host: str = ""
     branch: str = ""
     """Empty: no branch is checked out."""
     head: str = ""
-    """The commit that is checked out."""
+    """The checked-out commit."""
     pushed: str = ""
     """The commit of the branch at the remote, when it was last heard of; empty: the remote does not have the branch."""
 
     def file(self, path: str, ref: str = "") -> str | None:
-        """The text of a file: as it is in the work tree, or at a ref that is not checked out; None: it is not there."""
+        """The text of a file: from the work tree, or from a ref not checked out; None: it does not exist."""
         if not ref or ref == self.branch:
             try:
                 return (self.folder / path).read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ class Checkout:
 
 
 def checkout_of(folder: Path) -> Checkout | None:
-    """The work tree that a folder is in; None: it is in none, or there is no git."""
+    """The work tree around a folder; None: there is none, or git is missing."""
     root = _line(folder, "rev-parse", "--show-toplevel")
     if not root:
         return None
@@ -81,7 +81,7 @@ def checkout_of(folder: Path) -> Checkout | None:
 
 def tracked_though_ignored(folder: str) -> frozenset[str]:
     """Their paths from the folder, those below it. Nothing where git cannot be asked: then .gitignore alone decides."""
-    # The variables by which a hook of git speaks to git (its index, its folder) are of that hook's repository.
+    # Variables by which git speaks to its hooks (index, folder) belong to the hook's repository.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
     argv = [
         "git", "--no-optional-locks", "-C", folder, "-c", "core.fsmonitor=false", "-c", "safe.directory=*",

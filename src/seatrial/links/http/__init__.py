@@ -1,6 +1,6 @@
-"""HTTP with a kept connection; what the other side did is told apart from our own mistakes.
+"""HTTP with kept connections; errors separate the other side's faults from our own.
 
-Nothing is read from the environment (no proxies, no `.netrc`), and TLS is set up only for https URLs.
+It reads nothing from the environment (no proxies, no `.netrc`), and sets up TLS only for https URLs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import httpx
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of a body that are read; a longer one is CannotTell."""
+"""Bytes read of a body; a longer one is CannotTell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back, with any status; header names are in lower case, of several equal ones all are joined by ", "."""
+    """An answer of any status; header names are in lower case, repeated headers are joined by ", "."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -37,14 +37,14 @@ class Answer:
     cookies: tuple[str, ...] = ()
     """The `Set-Cookie` lines, one by one: joined they could not be read."""
     certificate: bytes = b""
-    """What the server showed (DER), also when it was not verified; empty without TLS."""
+    """The server's certificate (DER), also when it was not verified; empty without TLS."""
 
     @property
     def text(self) -> str:
         """The body as text."""
         try:
             return self.body.decode(self.encoding, errors="replace")
-        except LookupError:  # The server named an encoding that does not exist.
+        except LookupError:  # The server named an unknown encoding.
             return self.body.decode(errors="replace")
 
     def json(self) -> Any:
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Web:
-    """A client whose connections are used again; close it, or use it with `async with`."""
+    """A client with kept connections; close it, or use it with `async with`."""
 
     def __init__(self) -> None:
         self._clients: dict[tuple[bool, bool, str, str], httpx.AsyncClient] = {}
@@ -91,13 +91,12 @@ class Web:
         json.
 
         `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
-        `tls_name` the name that the certificate must have when it is not the URL's. `connect_to` says of hosts where
-        to connect instead (see links.hosts): the `Host` header and the certificate's name stay as they were. `into` is
-        a file for the body of a status below 300, there only when it is whole; the answer has none then. `shown` is
-        what errors say in place of the URL.
-        Raises LinkDown (nobody answers), LinkLost (it broke off, or spoke no HTTP), LinkRefused (its TLS certificate is
-        not good), TimeoutError (no whole answer in time), CannotTell (a bad URL, a body past `limit`: no verdict on
-        the other side).
+        `tls_name` the name the certificate must have if it is not the URL's. `connect_to` maps hosts to other addresses
+        (see links.hosts): the `Host` header and the certificate's name stay as they were. `into` is a file for the body
+        of a status below 300, created only when the body is complete; the answer has none then. `shown` replaces the
+        URL in errors. Raises LinkDown (nobody answers), LinkLost (the connection was interrupted, or did not speak
+        HTTP), LinkRefused (its TLS certificate is not good), TimeoutError (no complete answer in time), CannotTell (a
+        bad URL, a body past `limit`: no verdict on the other side).
         """
         import httpx
 
@@ -129,13 +128,13 @@ class Web:
         except httpx.TransportError as error:
             raise LinkLost(f"{shown} broke off: {error or type(error).__name__}") from error
         except httpx.DecodingError as error:
-            raise LinkLost(f"{shown} sent a body that is not what its headers say: {error}") from error
+            raise LinkLost(f"{shown} sent a body that contradicts its headers: {error}") from error
 
     def _client(self, url: str, verify: bool, ca: str, name: str) -> httpx.AsyncClient:
         import httpx
 
         secure = url[:6].lower() == "https:"
-        # A connection whose certificate was found good for one name is none for another.
+        # A connection with a certificate verified for one name is not verified for another.
         key = (secure, verify, ca, name if secure else "")
         if key not in self._clients:
             context = _context(verify, ca) if secure else _NO_TLS
@@ -152,7 +151,7 @@ async def request(method: str, url: str, **options: Any) -> Answer:
 
 
 def _place(url: str, instead: Mapping[str, str]) -> tuple[httpx.URL, str, dict[str, str]]:
-    """The URL to connect to; where that is another one, the name to ask for by TLS and the headers to send with it."""
+    """The URL to connect to; if it is another one, the TLS name to ask for and the headers to send with it."""
     import httpx
 
     told = httpx.URL(url)
@@ -171,7 +170,7 @@ async def _answered(
     try:
         response = await client.send(request, stream=True)
     except httpx.InvalidURL as error:  # httpx looks where a redirect leads, also when it is not followed
-        raise LinkLost(f"{shown} answers with a redirect to what is no URL: {error}") from error
+        raise LinkLost(f"{shown} answers with a redirect to an invalid URL: {error}") from error
     try:
         if into is not None and response.status_code < 300:
             return await _kept(response, into, limit, shown)
@@ -228,11 +227,12 @@ def _certificate(response: httpx.Response) -> bytes:
 
 @functools.cache
 def _no_cookies() -> CookieJar:
-    """A jar that keeps nothing: who wants cookies keeps them (links.visit), others are strangers each time."""
+    """A jar without cookies: callers with a need for cookies keep them (links.http.session), others are strangers each
+    time."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
-# httpx makes a context of its own when it is given none; for http it is never used, so it gets something that is cheap.
+# httpx makes a context of its own if it gets none; http never uses it, so it gets a cheap one.
 _NO_TLS: Any = object()
 
 
@@ -257,7 +257,7 @@ def _context(verify: bool, ca: str) -> ssl.SSLContext:
 
 
 def _not_connected(url: str, error: Exception) -> CannotTell:
-    """The reason is at the bottom of what httpx, httpcore and anyio wrapped around it."""
+    """The root reason, below the wrappers of httpx, httpcore and anyio."""
     cause: BaseException | None = error
     deepest: OSError | None = None
     while cause is not None:

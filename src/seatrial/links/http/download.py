@@ -1,4 +1,4 @@
-"""Downloading to a file: redirects are followed, and what is private is not told to the hosts that they lead to."""
+"""Downloading to a file: redirects are followed, and private headers are not sent to other hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.http import Answer, Web
 
 HOPS = 5
-"""Redirects that are followed."""
+"""Redirects followed at most."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -29,8 +29,8 @@ async def download(
     """GET a file of at most `limit` bytes within `timeout` seconds; the headers in `private` (a token) go to the first
     URL's origin alone.
 
-    An answer of 300 or more is one with a body, and no file. Errors as those of `Web.request`; they name URLs without
-    their query, which may be a signature. CannotTell also when redirects lead in a circle, or from https to http.
+    An answer of 300 or more has a body, and no file. Errors as those of `Web.request`; they name URLs without their
+    query, since it may be a signature. CannotTell also when redirects lead in a circle, or from https to http.
     """
     origin, here = _origin(url), url
     clock = asyncio.get_running_loop().time
@@ -43,7 +43,7 @@ async def download(
             return answer
         target = urljoin(here, answer.headers.get("location", ""))
         if target == here or (_origin(here)[0] == "https" and _origin(target)[0] != "https"):
-            raise CannotTell(f"{bare(here)} redirects to {bare(target)}, which is not followed")
+            raise CannotTell(f"{bare(here)} redirects to {bare(target)}, and Seatrial does not follow it")
         here = target
     raise CannotTell(f"{bare(url)} redirects more than {HOPS} times")
 
@@ -53,7 +53,7 @@ def bare(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "a URL that cannot be read"
+        return "an unreadable URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -16,7 +16,7 @@ CONTENT = ("content", "data", "files", "json")
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One redirect: the URL that answered with it, the status, and where it leads, as a whole URL."""
+    """One redirect: the URL that sent it, the status, and its target, as a complete URL."""
 
     url: str
     status: int
@@ -25,13 +25,13 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAnswer:
-    """Where a request ended, and by which redirects."""
+    """The end of a request, and its redirects."""
 
     answer: Answer
     url: str
-    """What answered last."""
+    """The last answer."""
     hops: tuple[Hop, ...] = ()
-    """The redirects that were followed."""
+    """The redirects followed."""
     astray: str = ""
     """Why the last redirect was not followed although it should have been; empty: none was left."""
 
@@ -110,7 +110,7 @@ def leads_to(url: str, answer: Answer) -> str:
     to = answer.headers.get("location", "") if answer.status in REDIRECTS else ""
     try:
         return urldefrag(urljoin(url, to)).url if to else ""
-    except ValueError:  # it cannot even be read: whoever wants to go there is told so
+    except ValueError:  # unreadable: the code that wants to go there gets the error
         return to
 
 
@@ -123,10 +123,10 @@ def _astray(hops: list[Hop], follow: int) -> str:
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         good = False
-    return "" if good else f"{hops[-1].url} leads to {to!r}, which is no URL of HTTP"
+    return "" if good else f"{hops[-1].url} leads to {to!r}, and this is not an HTTP URL"
 
 
 def _strange(url: str, to: str) -> bool:
-    """Whether it leads to another host, or out of TLS: what was meant for this one is not told there."""
+    """Whether it leads to another host, or out of TLS: private headers are not sent there."""
     here, there = urlsplit(url), urlsplit(to)
     return here.hostname != there.hostname or (here.scheme, there.scheme) == ("https", "http")

@@ -29,7 +29,7 @@ def test_gh_is_asked_for_the_host_and_by_arguments(tmp_path: Path) -> None:
     script.chmod(0o755)
     path = f"{tmp_path}:{os.defpath}"
     assert found(url="https://ghe.example.org:8443/api/v3", PATH=path) == "from-gh"
-    with pytest.raises(CannotTell, match=r"there is no token for github\.com: set GH_TOKEN or GITHUB_TOKEN"):
+    with pytest.raises(CannotTell, match=r"no token for github\.com: set GH_TOKEN or GITHUB_TOKEN"):
         found(PATH=path)
 
 

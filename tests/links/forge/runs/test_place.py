@@ -25,9 +25,9 @@ def test_what_is_said_goes_before_the_environment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("said", "why"), [
     ({"ref": "main"}, "no repository is named"),
-    ({"repository": "notes", "ref": "main"}, "'notes' is no repository"),
+    ({"repository": "notes", "ref": "main"}, "invalid repository 'notes'"),
     ({"repository": "a/b"}, "no branch is checked out"),
-    ({"repository": "a/b", "ref": "main", "api_url": "ghe.example.org"}, "is no API"),
+    ({"repository": "a/b", "ref": "main", "api_url": "ghe.example.org"}, "invalid API URL"),
 ])  # fmt: skip
 def test_what_is_missing_or_wrong_is_said(said: dict[str, str], why: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=why):

@@ -29,10 +29,10 @@ CONTENTS = "contents: read"
 
 PAGE = 100
 PAGES = 20
-"""Pages of a list that are read: 2,000 things."""
+"""Pages read of a list: 2,000 entries."""
 
 SEARCHED = 1000
-"""Runs that GitHub tells at most where they are asked for by branch or event; what comes after is left out unsaid."""
+"""The most runs GitHub lists for a branch or event; it drops the rest without a word."""
 
 FOLDER = ".github/workflows"
 
@@ -40,7 +40,7 @@ DETAILS = "return_run_details"
 """Asked for, a dispatch of API 2022-11-28 answers with the run's id; newer versions always do."""
 
 SHORT = 10.0
-"""Seconds for a question whose answer can be done without."""
+"""Seconds for an optional question."""
 
 
 class GitHub:
@@ -75,7 +75,7 @@ class GitHub:
         await self._api.close()
 
     async def who(self) -> str:
-        """By `GET /user`; the token that a workflow is given has no user."""
+        """By `GET /user`; a workflow's own token has no user."""
         if self._me is None:
             try:
                 found = await self._api.get("/user", right="metadata: read", within=SHORT)
@@ -106,11 +106,11 @@ class GitHub:
         path = workflow if "/" in workflow else f"{FOLDER}/{workflow}"
         found = await self._get(f"/contents/{quote(path)}", CONTENTS, ref=ref)
         if not isinstance(found, dict) or found.get("encoding") != "base64":
-            raise CannotTell(f"{path} of {self.repository} at {ref} is no file that can be read")
+            raise CannotTell(f"{path} of {self.repository} at {ref} is not a readable file")
         try:
             text = base64.b64decode(str(found.get("content", ""))).decode()
         except ValueError as error:
-            raise CannotTell(f"{path} of {self.repository} at {ref} is no text: {error}") from None
+            raise CannotTell(f"{path} of {self.repository} at {ref} is not text: {error}") from None
         return WorkflowFile(path=path, text=text)
 
     async def dispatch(self, asked: Asked) -> int:
@@ -126,7 +126,7 @@ class GitHub:
                 answer = await self._api.ask("POST", path, json=body, right=WRITE, once=True, within=self._patience)
             except Rejected as error:
                 if DETAILS in body() and DETAILS in str(error):
-                    self._details = False  # an older server: it tells no id, and has not started anything yet
+                    self._details = False  # an older server: it returns no id, and has not started anything yet
                     continue
                 raise
             if answer.status == 204 or not answer.body:
@@ -244,7 +244,7 @@ def _run(row: Mapping[str, Any]) -> WorkflowRun:
             attempt=int(row.get("run_attempt") or 1),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CannotTell(f"GitHub tells a run that cannot be read: {type(error).__name__}: {error}") from error
+        raise CannotTell(f"GitHub returned a run that cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _job(row: Mapping[str, Any]) -> RunJob:

@@ -1,4 +1,4 @@
-"""Requests to GitHub's REST API: rights, versions, limits, faults that pass, and answers that have not changed.
+"""Requests to GitHub's REST API: rights, versions, limits, temporary faults, and unchanged answers.
 
 The token is in a header of each request to the API's own origin, and nowhere else.
 """
@@ -18,7 +18,7 @@ from seatrial.links.http import Answer, Web
 from seatrial.links.http.download import REDIRECTS, bare, download
 
 VERSIONS = ("2022-11-28", "2026-03-10", "")
-"""Of the API, in the order in which they are tried; without one a server answers as its oldest."""
+"""API versions, in the order Seatrial tries them; without one a server answers as its oldest."""
 
 PATIENCE = 90.0
 """Seconds for one request with all its repetitions, where the caller has no other deadline."""
@@ -30,15 +30,15 @@ FIRST, LONGEST = 0.5, 15.0
 """Seconds before a request is repeated: doubled from the first to the longest."""
 
 ABREAST = 16
-"""Requests at a time: many at once are what secondary limits are for."""
+"""Requests at a time: many at once trigger secondary limits."""
 
 REMEMBERED = 256
-"""Answers that are kept for conditional requests."""
+"""Answers kept for conditional requests."""
 
 
 class Api:
-    """One server and one token. `say` is told why a request takes longer; `limited` is how many seconds may be waited
-    where the server limits our requests: it says itself until when, and whoever waits for a run has time."""
+    """One server and one token. `say` gets the reason when a request takes longer; `limited` is the seconds to wait
+    when the server limits our requests: it names the end itself, and a caller waiting for a run has time."""
 
     def __init__(
         self, url: str, token: str, say: Callable[[str], None] = lambda text: None, *, limited: float = PATIENCE
@@ -57,11 +57,11 @@ class Api:
 
     @property
     def version(self) -> str:
-        """The version of the API that the server took, as far as that is known."""
+        """The API version accepted by the server, if known."""
         return self._versions[0]
 
     async def get(self, path: str, *, right: str, within: float = PATIENCE, **params: Any) -> Any:
-        """The JSON that is there; `right` is what the token needs for it."""
+        """The JSON of an answer; `right` is the permission the token needs for it."""
         return _json(await self.ask("GET", path, right=right, within=within, params=params), f"{self.url}{path}")
 
     async def ask(
@@ -76,9 +76,9 @@ class Api:
         once: bool = False,
         also: tuple[int, ...] = (),
     ) -> Answer:
-        """An answer of a status below 300, or one of `also`. Repeated while the server has faults or asks us to wait,
-        as long as `within` seconds allow; `once`: not after a fault that may hide that it was done (Unsure). `json`
-        makes the body for the version of the API that is spoken by then."""
+        """An answer with a status below 300, or one of `also`. Repeated while the server has faults or asks us to wait,
+        as long as `within` seconds allow; `once`: not after a fault that may hide a success (Unsure). `json` makes the
+        body for the API version in use by then."""
         start = asyncio.get_running_loop().time()
         end, patient = start + within, start + max(within, self._limits)
         pause = FIRST
@@ -95,7 +95,7 @@ class Api:
                 wait = wait_of(answer)
                 if wait is not None:
                     await self._limited(wait, patient, answer)
-                    end = max(end, asyncio.get_running_loop().time() + within)  # it was no fault: these begin anew
+                    end = max(end, asyncio.get_running_loop().time() + within)  # not a fault: these start again
                     continue
                 if answer.status < 500:
                     if self._other_version(answer):
@@ -216,7 +216,7 @@ class Api:
 
 
 def _message(answer: Answer) -> str:
-    """What the server says, in a line."""
+    """The server's message, in a line."""
     try:
         body = answer.json()
     except ValueError:

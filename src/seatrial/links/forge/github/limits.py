@@ -8,14 +8,14 @@ from email.utils import parsedate_to_datetime
 from seatrial.links.http import Answer
 
 SECONDARY = 60.0
-"""Seconds to wait when a secondary limit is met and the answer says no time: what GitHub's documentation asks for."""
+"""Seconds to wait at a secondary limit without a time in the answer, as GitHub's documentation asks."""
 
 SPARE = 50
-"""Requests that are left to others who use the same token."""
+"""Requests left to others with the same token."""
 
 
 def wait_of(answer: Answer) -> float | None:
-    """Seconds that this answer asks us to wait before the next request; None: it is no word of a limit."""
+    """Seconds this answer asks us to wait before the next request; None: it is not about a limit."""
     if answer.status not in (403, 429):
         return None
     after = answer.headers.get("retry-after", "")
@@ -29,7 +29,7 @@ def wait_of(answer: Answer) -> float | None:
 
 
 def pace_of(answer: Answer) -> float:
-    """Seconds between requests with which what is left lasts until the limit is set anew; 0: there is plenty."""
+    """Seconds between requests so that the rest lasts until the limit is reset; 0: there is plenty."""
     remaining = answer.headers.get("x-ratelimit-remaining", "")
     if not remaining.isdigit() or "x-ratelimit-reset" not in answer.headers:
         return 0.0
@@ -42,7 +42,7 @@ def pace_of(answer: Answer) -> float:
 
 
 def _until_reset(answer: Answer) -> float:
-    """By the server's own clock, where it tells it: ours may be wrong."""
+    """By the server's own clock, if it sends the time: ours may be wrong."""
     try:
         reset = float(answer.headers.get("x-ratelimit-reset", ""))
     except ValueError:
@@ -52,7 +52,7 @@ def _until_reset(answer: Answer) -> float:
 
 
 def now_of(answer: Answer) -> float | None:
-    """The time by the server's clock; None: it does not tell."""
+    """The time by the server's clock; None: it does not send it."""
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The token for GitHub: from the document, the environment, or the `gh` that somebody logged in with."""
+"""The token for GitHub: from the document, the environment, or a logged-in `gh`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLIC = ("api.github.com", "github.com")
 
 
 async def find_token(given: str, api_url: str, environment: Mapping[str, str]) -> str:
-    """The token that was given, else that of the environment, else `gh auth token`; CannotTell says what to set."""
+    """The given token, else the environment's, else `gh auth token`; CannotTell names the variable to set."""
     if given.strip():
         return given.strip()
     host = host_of(api_url)
@@ -35,12 +35,12 @@ async def find_token(given: str, api_url: str, environment: Mapping[str, str]) -
     if done is not None and done.ok and done.stdout.strip():
         return done.stdout.strip()
     raise CannotTell(
-        f"there is no token for {host}: set {' or '.join(NAMES)}, give `token: ${{{{ secrets.NAME }}}}`, "
+        f"no token for {host}: set {' or '.join(NAMES)}, give `token: ${{{{ secrets.NAME }}}}`, "
         f"or log in with `gh auth login --hostname {host}`"
     )
 
 
 def host_of(api_url: str) -> str:
-    """The host by whose name `gh` knows a server: `github.com` for `https://api.github.com`."""
+    """The host name of a server in `gh`: `github.com` for `https://api.github.com`."""
     netloc = urlsplit(api_url).netloc.rpartition("@")[2]
     return "github.com" if netloc in PUBLIC else netloc

@@ -1,1 +1,1 @@
-"""Dispatching a workflow and following exactly the run that it starts, on any forge that `links.forge` describes."""
+"""Dispatching a workflow and following exactly the run it starts, on any forge of `links.forge`."""

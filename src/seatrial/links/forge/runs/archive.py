@@ -1,4 +1,4 @@
-"""Unpacking an archive that somebody else made: into one folder, never past its edge, never more than is allowed."""
+"""Unpacking somebody else's archive: into one folder, never past its edge, never more than allowed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CHUNK = 256 * 1024
 
 
 def unpack(archive: Path, into: Path, limits: Limits, what: str) -> list[Path]:
-    """The files of a zip archive, unpacked into a folder that is made.
+    """Unpack the files of a zip archive into a new folder, and list them.
 
-    StepFailed when it is empty; CannotTell when it is no zip archive, larger than allowed, or has entries that may not
-    be unpacked: with `..`, absolute, twice, links, devices, encrypted. Nothing of such an archive is unpacked, but for
-    one that turns out larger than it says.
+    StepFailed if the archive is empty; CannotTell if it is not a zip archive, is larger than allowed, or has forbidden
+    entries: `..`, absolute paths, duplicates, links, devices, encryption. Seatrial then unpacks no file, except from an
+    archive larger than its own headers say.
     """
     if not archive.stat().st_size:
         raise StepFailed(f"{what} is empty: it has no bytes")
@@ -43,7 +43,7 @@ def unpack(archive: Path, into: Path, limits: Limits, what: str) -> list[Path]:
         IndexError,
         zlib.error,
     ) as error:
-        raise CannotTell(f"{what} is no zip archive that can be read: {error}") from error
+        raise CannotTell(f"{what} is not a readable zip archive: {error}") from error
     except (OSError, ValueError) as error:
         raise CannotTell(f"{what} cannot be unpacked: {error}") from error
 
@@ -73,19 +73,21 @@ def _place(one: zipfile.ZipInfo, what: str) -> PurePosixPath:
         raise CannotTell(f"{what} has an entry {one.filename[:100]!r} that leads out of it: it was not unpacked")
     kind = stat.S_IFMT(one.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise CannotTell(f"{what} has an entry {one.filename[:100]!r} that is no plain file: it was not unpacked")
+        raise CannotTell(f"{what} has an entry {one.filename[:100]!r} that is not a regular file: it was not unpacked")
     if one.flag_bits & 0x1:
         raise CannotTell(f"{what} is encrypted: it was not unpacked")
     return place
 
 
 def _copied(packed: zipfile.ZipFile, one: zipfile.ZipInfo, target: Path, room: int, what: str) -> int:
-    """Bytes that were written: what an archive says of its sizes need not be so."""
+    """Count the bytes written: an archive's own sizes need not be true."""
     size = 0
     with packed.open(one) as source, target.open("xb") as file:
         while chunk := source.read(CHUNK):
             size += len(chunk)
             if size > room:
-                raise CannotTell(f"{what} holds more than it says, and than is allowed: it was not unpacked whole")
+                raise CannotTell(
+                    f"{what} is larger than its headers say, and larger than allowed: it was not unpacked completely"
+                )
             file.write(chunk)
     return size

@@ -16,19 +16,19 @@ from seatrial.links.forge.runs.archive import MEGABYTE, unpack
 from seatrial.links.forge.runs.order import Order
 
 LATE = 3.0
-"""Seconds until an artifact of a run that has ended must be in its list."""
+"""Seconds until an artifact of a finished run must be listed."""
 
 SHARE = 0.9
-"""Of the time that is left, what a download may take: so that it can say itself why it did not come."""
+"""The share of the remaining time a download may take, so that it can still report why it failed."""
 
 JSON_LIMIT = 16 * MEGABYTE
 MASKED_LIMIT = 16 * MEGABYTE
-"""Bytes of a file up to which secrets are looked for in it."""
+"""Largest file in bytes that is searched for secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was found in the artifacts."""
+    """The contents of the artifacts."""
 
     outputs: Mapping[str, Any]
     folders: Mapping[str, str]
@@ -38,8 +38,8 @@ class Fetched:
 async def fetch(
     forge: Forge, run: WorkflowRun, order: Order, folder: Path, masked: Callable[[str], str] = lambda text: text
 ) -> Fetched:
-    """Every artifact that the order names. StepFailed when one is missing, empty, there twice, or has JSON that is
-    none; CannotTell when it is larger than allowed, cannot be fetched in time, or may not be unpacked."""
+    """Fetch every artifact named by the order. StepFailed if one is missing, empty, duplicated, or has invalid JSON;
+    CannotTell if it is larger than allowed, cannot be fetched in time, or may not be unpacked."""
     if not order.artifacts:
         return Fetched({}, {})
     outputs: dict[str, Any] = {}
@@ -74,7 +74,7 @@ async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
         there = await forge.artifacts(run.id)
         found = [one for one in there if one.name == name]
         if len(found) > 1:
-            raise StepFailed(f"{run} left {len(found)} artifacts {name!r}: which of them is meant cannot be told")
+            raise StepFailed(f"{run} left {len(found)} artifacts named {name!r}; Seatrial cannot choose one")
         if found:
             if found[0].expired:
                 raise CannotTell(f"the artifact {name!r} of {run} has expired: it cannot be fetched any more")
@@ -104,14 +104,14 @@ async def _unpacked(
         return await asyncio.to_thread(unpack, archive, place, order.limits, what)
     except CannotTell as error:
         if "with more than" in str(error):
-            raise CannotTell(f"{what} is larger than it says, and than is allowed: {error}") from error
+            raise CannotTell(f"{what} is larger than its listed size, and larger than allowed: {error}") from error
         raise
     finally:
         archive.unlink(missing_ok=True)
 
 
 def _outputs(files: list[Path], place: Path, name: str) -> dict[str, Any]:
-    """The keys of every JSON file at the artifact's top; a file that is alone there is taken for JSON by its look."""
+    """The keys of every JSON file at the artifact's top; a file alone there is taken for JSON by its look."""
     top = [file for file in files if file.parent == place]
     named = [file for file in top if file.suffix.lower() == ".json"]
     alone = [file for file in top if len(files) == 1 and not named and _looks_like_json(file)]
@@ -142,7 +142,7 @@ def _looks_like_json(file: Path) -> bool:
 
 
 def _hide(files: list[Path], masked: Callable[[str], str]) -> None:
-    """Take the secrets that we know out of what was fetched: the folder goes with the report."""
+    """Remove the known secrets from the fetched files: the folder is part of the report."""
     for file in files:
         if file.stat().st_size > MASKED_LIMIT:
             continue

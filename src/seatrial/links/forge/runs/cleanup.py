@@ -1,4 +1,4 @@
-"""Ending a run that was started, from what the ledger says of it alone: after an interruption, or after SIGKILL."""
+"""Ending a run by its ledger record alone: after an interruption, or after SIGKILL."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CANCEL_SECONDS = 300.0
 """How long a run may take to end once it was cancelled: steps under `if: always()` have their turn."""
 
 BEFORE, AFTER = 60.0, 180.0
-"""Seconds around our request within which a run is ours by its age."""
+"""Seconds around our request in which a run is ours by its age."""
 
 DELETED = "deleted"
-"""The conclusion here of a run that somebody deleted: nothing of it goes on, and what it did is not known."""
+"""The conclusion used here for a deleted run: it has ended, and its effects are unknown."""
 
 
 async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-    """Cancel the run of a record if it goes on; the token is looked for anew."""
+    """Cancel the run of a record if it is active; the token is looked up again."""
     token = filled_in(str(record.get("token") or ""), environment)
     forge, _ = await open_forge(record, token, environment, lambda text: None)
     try:
@@ -35,16 +35,15 @@ async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> 
 
 
 async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
-    """Our runs, which have ended when this returns: several where the dispatch was sent again after a fault of the
-    server, none where nothing was started. LeftBehind when a run goes on that may be ours, or another's; Absent when
-    the token sees nothing of the repository."""
+    """Our runs, ended when this returns: several if the dispatch was repeated after a server fault, none if nothing was
+    started. LeftBehind if an active run may be ours or another's; Absent if the token cannot see the repository."""
     if record.get("refused"):
         return []
     if id := int(record.get("run") or 0):
         try:
             return [await cancelled(forge, id, CANCEL_SECONDS)]
         except Absent:
-            # A token that may not see the repository is told the same as of a run that was deleted.
+            # A token without access to the repository gets the same answer as for a deleted run.
             await forge.runs(str(record["workflow"]), most=1)
             return [WorkflowRun(id=id, status="completed", conclusion=DELETED)]
     hunt = hunt_of(record)
@@ -66,7 +65,7 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
 
 
 async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:
-    """Runs become visible late: one that was asked for a moment ago may still turn up."""
+    """Runs become visible late: a recent one may still appear."""
     age = time.time() - float(0 if record.get("looked") else record.get("asked") or 0)
     left = float(record.get("visible") or 0) + float(record.get("settle") or 0) - age
     clock = asyncio.get_running_loop().time

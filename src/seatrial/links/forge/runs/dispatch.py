@@ -1,7 +1,7 @@
-"""From an order to the one run that it started: never another's.
+"""From an order to the one run it started: never another's.
 
-In this order: the id in the forge's own answer; the one run whose name carries our id; the one run that is younger than
-our request, of the same workflow, ref and event, and by us. Where more than one is left nobody is followed.
+In this order: the id in the forge's own answer; the one run with our id in its name; the one run younger than our
+request, of the same workflow, ref and event, and by us. If more than one candidate remains, none is followed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from seatrial.links.forge.workflows.workflow import Workflow, WorkflowError, rea
 from seatrial.links.git.checkout import Checkout
 
 FIRST, LONGEST = 0.1, 2.0
-"""Seconds between looks for something that is about to be visible."""
+"""Seconds between looks for something about to be visible."""
 
 TRIES = 4
-"""Dispatches that are sent when the server's faults leave open whether one was taken."""
+"""Dispatches sent when server faults leave open whether one was accepted."""
 
 Say = Callable[[str], None]
 
@@ -30,13 +30,13 @@ Note = Callable[[str, object], None]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An order that was checked against the workflow as it is at the ref, and can be sent."""
+    """An order, checked against the workflow at the ref, ready to be sent."""
 
     order: Order
     hunt: Hunt
     asked: Asked
     ahead: float = 0.0
-    """Seconds that the forge's clock is ahead of ours."""
+    """Seconds by which the forge's clock is ahead of ours."""
 
 
 class Ambiguous(CannotTell):
@@ -44,7 +44,7 @@ class Ambiguous(CannotTell):
 
 
 async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checkout | None, say: Say) -> str:
-    """The commit that the ref is at, once the API shows what was pushed from here; CannotTell when it never does."""
+    """The commit at the ref, once the API shows the commit pushed from here; CannotTell if it never does."""
     wanted = ""
     if checkout is not None and checkout.branch == short(ref) and checkout.head:
         if checkout.pushed == checkout.head:
@@ -96,7 +96,7 @@ async def ready(forge: Forge, order: Order, id: str) -> Ready:
 
 
 def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
-    """The input that takes our id (empty: none), and whether the run's name will carry it."""
+    """The input for our id (empty: none), and whether the run's name will carry it."""
     named = order.correlation_input or CORRELATION
     known = workflow.dispatch or {}
     if named not in known or named in order.inputs:
@@ -106,16 +106,16 @@ def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
 
 
 def wrong_for(workflow: Workflow, inputs: dict[str, object]) -> list[str]:
-    """All that is wrong with dispatching this workflow with these inputs."""
+    """Every problem with dispatching this workflow with these inputs."""
     if workflow.dispatch is None:
         return ["it has no `workflow_dispatch` trigger, so nobody can start it"]
     return wrong_inputs(workflow.dispatch, inputs)
 
 
 async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, value: None) -> WorkflowRun:
-    """Dispatch, and return our run once the API shows it; CannotTell when it does not, Ambiguous when it cannot be
-    told from others. `note` is told at once what a clean-up has to know: the `run`, that it was `refused`, so that
-    nothing was started, or that it was `looked` for in vain."""
+    """Dispatch, and return our run once the API shows it; CannotTell if it does not, Ambiguous if other runs cannot be
+    excluded. `note` records at once what cleanup needs: the `run`, or `refused` (nothing was started), or `looked` (a
+    search in vain)."""
     order, hunt = ready.order, ready.hunt
     for attempt in range(1, TRIES + 1):
         try:
@@ -143,7 +143,7 @@ async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, 
 
 
 async def _dispatched(forge: Forge, ready: Ready, say: Say) -> int:
-    """Send it; a ref that the dispatch does not know yet is waited for, as every other place shows it already."""
+    """Send it; wait for a ref unknown to the dispatch endpoint as long as the rest of the API shows it."""
     seconds = ready.order.deadlines.visible
     last: Rejected | None = None
     async for _ in _looks(seconds, forge):
@@ -200,7 +200,7 @@ async def identified(
 
 
 def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
-    """Why nobody can say which is ours, and what helps."""
+    """Why our run cannot be identified, and the remedy."""
     if hunt.correlation:
         return f"{len(found)} runs of {hunt.workflow} have {hunt.correlation} in their name: {listed(found)}"
     return (
@@ -211,7 +211,7 @@ def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
 
 
 async def _looks(seconds: float, forge: Forge):  # type: ignore[no-untyped-def]
-    """Turns of a loop that looks for something, with growing pauses, until the time is up; at least two."""
+    """Turns of a search loop, with growing pauses, until the time is up; at least two."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
     for pause in _pauses():

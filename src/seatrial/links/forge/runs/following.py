@@ -20,14 +20,14 @@ from seatrial.links.forge.runs.repository import Place
 from seatrial.spi import Context
 
 STOP_SECONDS = 15.0
-"""How long asking for the end of a run may take when we are told to stop; the clean-up asks again."""
+"""Seconds for cancelling a run when Seatrial is told to stop; cleanup asks again."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A run that succeeded, and what it left."""
+    """A successful run and its artifacts."""
 
     run: WorkflowRun
     outputs: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Followed:
 
     @property
     def told(self) -> dict[str, Any]:
-        """As the outputs of a step: what its artifacts say, and the run itself."""
+        """The outputs of a step: the contents of its artifacts, and the run itself."""
         return {
             "run_id": self.run.id,
             "run_url": self.run.url,
@@ -47,7 +47,7 @@ class Followed:
 
 
 def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
-    """What the ledger has to know to find the run again; `token` is its template, never its value."""
+    """The record by which the ledger can find the run again; `token` is its template, never its value."""
     deadlines = ready.order.deadlines
     return {
         **place.record,
@@ -62,14 +62,14 @@ def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
 
 
 async def started(forge: Forge, ready: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
-    """Dispatch; the record has the run's id from then on, or that there is none, or that it was looked for in vain."""
+    """Dispatch; from then on the record has the run's id, or its absence, or the search in vain."""
     run = await start(forge, ready, say, record.__setitem__)
     record["run"] = run.id
     return run
 
 
 async def followed(ctx: Context, forge: Forge, run: WorkflowRun, order: Order, say: Say) -> Followed:
-    """Wait for its end, judge it, fetch what it left; a run that is not waited for any longer is cancelled."""
+    """Wait for its end, judge it, fetch its artifacts; a run no longer waited for is cancelled."""
     folder = run_folder(ctx.artifacts, order.workflow, run)
     try:
         run = await until_over(forge, run, order.deadlines, say)

@@ -1,4 +1,4 @@
-"""What is asked for: a workflow, its inputs, and how long each part of it may take."""
+"""An order: a workflow, its inputs, and the time limit of each part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatrial.links.forge.protocol import EVENT, Forge, WorkflowRun
 from seatrial.model.values import Duration
 
 CORRELATION = "correlation_id"
-"""The input that takes our id, where the document names no other."""
+"""The input for our id, unless the document names another."""
 
 
 QUEUE, RUN, DOWNLOAD, VISIBLE, SETTLE = map(Duration, (600.0, 2700.0, 300.0, 60.0, 10.0))
@@ -28,9 +28,9 @@ class RunDeadlines:
     download: Duration = DOWNLOAD
     """For its artifacts."""
     visible: Duration = VISIBLE
-    """Until the API shows the commit that was pushed, and the run that was started."""
+    """Seconds until the API shows the pushed commit and the started run."""
     settle: Duration = SETTLE
-    """How long another run may still turn up that could be ours as well, where nothing but its age tells."""
+    """Seconds in which another candidate may still appear, if only a run's age identifies it."""
 
     @property
     def whole(self) -> float:
@@ -40,12 +40,12 @@ class RunDeadlines:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How large artifacts may be: what is larger is not fetched."""
+    """Size limits of artifacts: larger ones are not fetched."""
 
     megabytes: int = 256
     """Of one archive, packed."""
     unpacked_megabytes: int = 1024
-    """Of all that one archive holds."""
+    """Megabytes of one archive, unpacked."""
     files: int = 10000
     """In one archive."""
 
@@ -55,28 +55,28 @@ DEADLINES, LIMITS = RunDeadlines(), Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A run that is asked for."""
+    """A run to be started."""
 
     workflow: str
     ref: str
     inputs: Mapping[str, object] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
     correlation_input: str = ""
-    """The document's word for the input that takes our id; empty: `correlation_id` where the workflow has it."""
+    """The input for our id, as the document names it; empty: `correlation_id` if the workflow has it."""
     deadlines: RunDeadlines = DEADLINES
     limits: Limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunt:
-    """By what our run is known among others, where the forge's answer did not say; JSON values, for the ledger."""
+    """How to identify our run among others if the forge's answer did not; JSON values, for the ledger."""
 
     workflow: str
     ref: str
     correlation: str = ""
-    """An id that is in the run's name; empty: its name says nothing."""
+    """An id in the run's name; empty: the name does not help."""
     above: int = 0
-    """The newest run that was there before ours was asked for."""
+    """The newest run before our request."""
     actor: str = ""
     """Who asked; empty: not known."""
 
@@ -98,7 +98,7 @@ def short(ref: str) -> str:
 
 
 def carries(title: str, id: str) -> bool:
-    """Whether a run's name has this id in it, and not one that only begins or ends like it."""
+    """Whether a run's name contains this id, and not a longer one."""
     return re.search(rf"(?<![0-9A-Za-z]){re.escape(id)}(?![0-9A-Za-z])", title) is not None
 
 

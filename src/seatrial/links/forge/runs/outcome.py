@@ -1,4 +1,4 @@
-"""What the end of a run means: the product did wrong, somebody stopped it, or nothing can be told."""
+"""The meaning of a run's end: the product did wrong, somebody stopped it, or the result is unknown."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed
 from seatrial.links.forge.protocol import Forge, RunJob, RunStep, WorkflowRun
 
 LOG_LIMIT = 64 * 1024 * 1024
-"""Bytes of one job's log that are fetched."""
+"""Bytes fetched of one job's log."""
 
 SHOWN = 20
-"""Lines of a failed step that are shown."""
+"""Lines shown of a failed step."""
 
 LONG = 300
-"""Characters of a line that are shown in a message."""
+"""Characters shown of a line in a message."""
 
 BAD = ("failure", "timed_out", "startup_failure")
 
@@ -28,8 +28,8 @@ _DRESS = ("##[group]", "##[endgroup]", "##[command]", "##[debug]", "##[section]"
 async def judge(
     forge: Forge, run: WorkflowRun, workflow: str, folder: Path, masked: Callable[[str], str] = lambda text: text
 ) -> None:
-    """Return when it succeeded. StepFailed or Overrun with the failing job and step and what it said last; CannotTell
-    when it was stopped, or nothing of it ran. Logs of failed jobs go to `folder`, with secrets hidden."""
+    """Return if it succeeded. StepFailed or Overrun with the failing job and step and its last words; CannotTell if it
+    was stopped, or never ran. Logs of failed jobs go to `folder`, with secrets hidden."""
     where = f"{workflow} ({run.url or f'run {run.id}'})"
     match run.conclusion:
         case "success":
@@ -37,7 +37,7 @@ async def judge(
         case "failure" | "timed_out":
             raise await _failed(forge, run, where, folder, masked)
         case "startup_failure":
-            raise StepFailed(f"{where} could not start: its file, or one that it calls, is not valid there")
+            raise StepFailed(f"{where} could not start: its workflow file, or one called by it, is not valid there")
         case "cancelled":
             raise CannotTell(f"{where} was cancelled by somebody, not by this trial")
         case "action_required":
@@ -85,7 +85,7 @@ async def _log(forge: Forge, job: RunJob, folder: Path, masked: Callable[[str], 
 
 
 def _last(lines: list[str], step: RunStep | None) -> list[str]:
-    """The last useful lines of what failed: up to its last error, without what the runner dresses it with."""
+    """The last useful lines of a failed step: up to its last error, without the runner's decoration."""
     end = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].startswith("##[error]")), len(lines) - 1)
     kept = [line for line in lines[: end + 1] if line.strip() and not line.startswith(_DRESS)]
     shown = [line.removeprefix("##[error]") for line in kept[-SHOWN:]]

@@ -10,21 +10,21 @@ from seatrial.links.forge.protocol import Forge, WorkflowRun
 from seatrial.links.forge.runs.order import RunDeadlines
 
 FIRST, LONGEST = 0.2, 5.0
-"""Seconds between looks: they grow from the first to the longest; a look that shows nothing new costs nothing."""
+"""Seconds between looks: they grow from the first to the longest; an unchanged answer costs nothing."""
 
 GROWTH = 1.3
 
 CANCEL_SECONDS = 60.0
-"""How long a run that was cancelled may take to end: steps under `if: always()` have their turn."""
+"""Seconds for a cancelled run to end: steps under `if: always()` have their turn."""
 
 ASKED = ("waiting", "action_required")
-"""States in which somebody has to say yes."""
+"""States in which somebody must approve."""
 
 Say = Callable[[str], None]
 
 
 class StillQueued(CannotTell):
-    """No machine took the run in time: that says nothing of what it would have done."""
+    """No machine took the run in time: this is no evidence about the product."""
 
     category = "timeout"
 
@@ -54,7 +54,7 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
 
 
 def require_same(run: WorkflowRun, now: WorkflowRun) -> WorkflowRun:
-    """The run as it is now; CannotTell when that is another attempt: what it does says nothing of the one before."""
+    """The run as it is now; CannotTell if it is another attempt: its result is no evidence about ours."""
     if now.attempt != run.attempt:
         by = f" by {now.actor}" if now.actor else ""
         raise CannotTell(
@@ -80,7 +80,7 @@ async def cancelled(forge: Forge, id: int, seconds: float = CANCEL_SECONDS) -> W
 
 
 async def _asks(forge: Forge, run: WorkflowRun) -> str:
-    """Who has to say yes, for a run that waits for it."""
+    """Who must approve a waiting run."""
     if run.status not in ASKED:
         return ""
     names = await forge.waits_for(run.id)

@@ -1,4 +1,4 @@
-"""Which forge and repository are meant, and with which token: from a document, the environment, or the checkout."""
+"""The forge, the repository and the token: from a document, the environment, or the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LATER = re.compile(r"\$\{\{\s*(?:secrets|env)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A repository on a forge, and the branch that is meant."""
+    """A repository on a forge, and a branch."""
 
     api_url: str
     repository: str
@@ -41,26 +41,26 @@ class Place:
 def find_place(
     folder: Path, environment: Mapping[str, str], *, repository: str = "", api_url: str = "", ref: str = ""
 ) -> Place:
-    """What is said, else what the environment says, else what the checkout around the folder says; UsageError when
-    nothing does."""
+    """From the document, else the environment, else the checkout around the folder; UsageError if none names it."""
     checkout = checkout_of(folder)
     name = repository or environment.get("GITHUB_REPOSITORY", "") or (checkout.repository if checkout else "")
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no repository; write `repository: OWNER/NAME`, or set GITHUB_REPOSITORY"
+            f"invalid repository {name!r}: write `repository: OWNER/NAME`, or set GITHUB_REPOSITORY"
             if name
             else f"no repository is named: write `repository: OWNER/NAME` (no remote of {folder} says it)"
         )
     url = (api_url or environment.get("GITHUB_API_URL", "") or GITHUB).rstrip("/")
     if not re.match(r"https?://[^/]", url):
         raise UsageError(
-            f"{url!r} is no API; write `api_url: {GITHUB}`, or https://HOST/api/v3 of an Enterprise Server"
+            f"invalid API URL {url!r}: write `api_url: {GITHUB}`, or https://HOST/api/v3 of an Enterprise Server"
         )
-    # A checkout without a remote that reads so may be one of it: its branch and files are believed, its commits not.
+    # A checkout without a remote of that form may still be the repository: its branch and files count, its commits do
+    # not.
     ours = checkout if checkout is not None and checkout.repository in ("", name) else None
     branch = ref or (ours.branch if ours else "") or environment.get("GITHUB_REF_NAME", "")
     if not branch:
-        raise UsageError("no branch is checked out: write `ref:`, the branch or tag whose workflow is meant")
+        raise UsageError("no branch is checked out: write `ref:`, the branch or tag of the workflow")
     return Place(api_url=url, repository=name, ref=branch, checkout=ours)
 
 
@@ -72,11 +72,11 @@ async def open_forge(
     *,
     patience: float = 0.0,
 ) -> tuple[Forge, str]:
-    """The forge of a record (`forge`, `api_url`, `repository`), and the token that it got, which is to be hidden.
-    `patience`: how many seconds may be waited where the forge limits our requests."""
+    """The forge of a record (`forge`, `api_url`, `repository`), and its token, to be hidden. `patience`: seconds to
+    wait when the forge limits our requests."""
     kind = str(place.get("forge", "github"))
     if kind != "github":
-        raise CannotTell(f"there is no forge {kind!r}; there is: github")
+        raise CannotTell(f"unknown forge {kind!r}; known: github")
     from seatrial.links.forge.github import GitHub, find_token
 
     api_url = str(place["api_url"])

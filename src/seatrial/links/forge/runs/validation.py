@@ -1,4 +1,4 @@
-"""What can be seen to be wrong with a dispatch before it is sent: the file, its inputs, its concurrency groups."""
+"""Problems of a dispatch visible before it is sent: the file, its inputs, its concurrency groups."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from seatrial.links.forge.workflows.workflow import Workflow, WorkflowError, rea
 FOLDER = ".github/workflows"
 
 ROUNDS = 10
-"""How deep workflows that call workflows are fetched for the guard."""
+"""Levels of called workflows fetched for the guard."""
 
 Wrong = tuple[tuple[str, ...], str, str]
-"""The key that is wrong, what is wrong with it, and a hint."""
+"""The wrong key, its problem, and a hint."""
 
 Read = Callable[[str], str | None]
 
@@ -37,9 +37,9 @@ class Draft:
 
     workflow: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """Those whose value is known."""
+    """Inputs with a known value."""
     later: frozenset[str] = frozenset()
-    """The names of those whose value is not."""
+    """Names of the inputs with an unknown value."""
     correlation_input: str = ""
 
     @property
@@ -49,8 +49,8 @@ class Draft:
 
 
 def wrong_here(place: Place, draft: Draft, environment: Mapping[str, str]) -> Iterator[Wrong]:
-    """What is wrong by the files of the local checkout; nothing when it is none of that repository, or does not know
-    the ref."""
+    """Problems by the files of the local checkout; none if the checkout is of another repository, or does not know the
+    ref."""
     checkout, ref = place.checkout, short(place.ref)
     if checkout is None or not checkout.knows(ref):
         return
@@ -70,7 +70,7 @@ def wrong_here(place: Place, draft: Draft, environment: Mapping[str, str]) -> It
 
 
 def wrong_in(text: str, draft: Draft, where: str) -> Iterator[Wrong]:
-    """What is wrong with a draft by the text of its workflow."""
+    """Problems of a draft by the text of its workflow."""
     try:
         workflow = read_workflow(text, draft.path)
     except WorkflowError as error:
@@ -113,8 +113,8 @@ def collisions(
     ours: Read | None = None,
     doubts: list[str] | None = None,
 ) -> Iterator[Wrong]:
-    """The concurrency groups for which the run would wait for ever, because we hold them; `doubts` is added to: what
-    could hide one and cannot be told."""
+    """The concurrency groups for which the run would never start, because we hold them; unknowns that could hide one
+    are added to `doubts`."""
     try:
         judgement = judge(
             repository=place.repository,
@@ -152,8 +152,7 @@ def _event(environment: Mapping[str, str]) -> Mapping[str, Any] | None:
 async def wrong_there(
     forge: Forge, place: Place, draft: Draft, environment: Mapping[str, str], log: Log
 ) -> list[Wrong]:
-    """The same by the files that the forge has at the ref; they are fetched as they are asked for. What of the groups
-    cannot be told is logged."""
+    """The same by the forge's files at the ref, fetched on demand. Unknown groups are logged."""
     texts: dict[str, str | None] = {}
     missed: set[str] = set()
 
