@@ -24,7 +24,7 @@ from seatrial.checks.http import Http
         ("/hop/2", {"redirects": "follow", "status": 404}, "SITE/hop/0 answers 200 after 2 redirects"),
         ("/hop/3", {"redirects": "follow", "max_redirects": 2}, "more than 2 redirects, the last to SITE/hop/0"),
         ("/circle/a", {"redirects": "follow"}, "circle: SITE/circle/a → SITE/circle/b → SITE/circle/a"),
-        ("/to?301:ftp://x/", {"redirects": "follow"}, "which is not an HTTP URL"),
+        ("/to?301:ftp://x/", {"redirects": "follow"}, "this is not an HTTP URL"),
         ("/hop/1", {"redirects": "follow", "that": 'url.endsWith("/hop/0")'}, ""),
     ],
 )
