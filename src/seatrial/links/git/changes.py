@@ -33,9 +33,6 @@ GITLINK = "160000"
 LINK = "120000"
 """The mode of a symbolic link."""
 
-HEX = 12
-"""Digits of a commit shown to people."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:

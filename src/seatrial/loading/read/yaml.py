@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seatrial.links.yaml_scalars import core_value
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 
 _QUOTE = "put it in quotes if it is meant as text"
@@ -18,12 +18,6 @@ DEEPEST = 100
 """Levels of nesting."""
 
 _CORE = "tag:yaml.org,2002:"
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_ENDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_BASES = {"0o": 8, "0x": 16}
 _CONTAINERS = {"Sequence": "seq", "Mapping": "map"}
 _INDENT = "is this line indented as its neighbours in the same list or mapping, and every bracket before it closed?"
 _HINTS = {
@@ -112,25 +106,11 @@ class _Builder:
         return value
 
     def plain(self, text: str, at: Position) -> Any:
-        if text in _NULL:
-            return None
-        if text in _BOOL:
-            return _BOOL[text]
-        if text[0] not in "+-.0123456789":
-            return text
         try:
-            if _INT.fullmatch(text):
-                return int(text[2:], _BASES[text[:2]]) if text[:2] in _BASES else int(text)
-            if _FLOAT.fullmatch(text):
-                value = float(text)
-                if value not in (float("inf"), float("-inf")):
-                    return value
-                self.flaws.append((at, f"the number {text[:40]} is too large", _QUOTE))
-        except ValueError:
-            self.flaws.append((at, f"the number {text[:40]}… has too many digits", _QUOTE))
-        if _ENDLESS.fullmatch(text):
-            self.flaws.append((at, f"{text} is no number that a result can hold", _QUOTE))
-        return text
+            return core_value(text)
+        except ValueError as error:
+            self.flaws.append((at, str(error), _QUOTE))
+            return text
 
     def unknown_tag(self, tag: str, at: Position) -> None:
         shown = tag.replace(_CORE, "!!")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from seatrial.errors import DocumentError, Problem, nearest
+from seatrial.links.yaml_scalars import core_value
 
 LARGEST = 1024 * 1024
 """Characters; GitHub takes no larger workflow."""
@@ -18,12 +18,6 @@ MOST = 50_000
 """Values, including those reached through aliases; more than this is an alias bomb."""
 
 Place = tuple[str | int, ...]
-
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
-_INT = re.compile(r"[-+]?[0-9]{1,300}")
-_BASED = re.compile(r"0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 
 class WorkflowError(DocumentError):
@@ -138,14 +132,7 @@ class _Builder:
         text = str(node.value)
         if node.style or node.tag == "!":
             return text
-        if text in _NULL:
-            return None
-        if text in _BOOL:
-            return _BOOL[text]
-        if _INT.fullmatch(text):
-            return int(text)
-        if _BASED.fullmatch(text):
-            return int(text[2:], 8 if text[1] == "o" else 16)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        return text
+        try:
+            return core_value(text)
+        except ValueError:
+            return text
