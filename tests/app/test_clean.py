@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from seatrial.app.clean import Cleaned, CleanOptions, clean, main
+from seatrial.app.clean import CleanOptions, clean, main
+from seatrial.app.orphans import Cleaned
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.model.resource import Resource

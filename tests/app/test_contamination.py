@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.app.contamination import strangers
+from seatrial.app.contamination import foreign_resources
 from seatrial.app.project import find
 from seatrial.engine.ledger import Ledger
 from seatrial.model.resource import Resource
@@ -46,7 +46,7 @@ def told(project: Path, *things: tuple[str, Path | str], used: Sequence[str] = (
     ]
     marks = vars(Listing)["__seatrial__"]
     registry.add(type("Listing", (Listing,), {"things": resources, "__seatrial__": marks, **more}))
-    return asyncio.run(strangers(find(project), registry, OURS, used))
+    return asyncio.run(foreign_resources(find(project), registry, OURS, used))
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from seatrial.app.orphans import Cleaned, give_back_orphans
 from seatrial.app.project import Project, find
 from seatrial.app.report import write_results
 from seatrial.engine.cleanup import Owners, Swept, listed, sweep, sweep_found
@@ -19,7 +20,6 @@ from seatrial.engine.ledger import Entry, Ledger, living
 from seatrial.engine.trial_runner import cleanup_event
 from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
-from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import Provider, SystemTraits, traits
 
@@ -35,18 +35,6 @@ class CleanOptions:
     dry_run: bool = False
     format: str = "plain"
     project: Path | None = None
-
-
-@dataclass(slots=True)
-class Cleaned:
-    """What a clean-up saw and did."""
-
-    found: list[str] = field(default_factory=list)
-    """What providers listed and no ledger knew."""
-    given_back: list[str] = field(default_factory=list)
-    left: list[dict[str, str]] = field(default_factory=list)
-    alone: list[str] = field(default_factory=list)
-    """What was left alone, and why."""
 
 
 def main(options: CleanOptions) -> int:
@@ -84,13 +72,7 @@ async def clean(options: CleanOptions) -> Cleaned:
         except Exception as error:  # noqa: BLE001  what is wrong with one run must not keep the others standing
             told = f"it cannot be cleaned up: {type(error).__name__}: {error}"
             cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": told})
-    from seatrial.app.orphans import give_back_strays
-
-    strays = await give_back_strays(project, only=options.run, dry_run=options.dry_run)
-    cleaned.found += strays.found
-    cleaned.given_back += strays.given_back
-    cleaned.left += strays.left
-    cleaned.alone += strays.alone
+    await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
     return cleaned
 
 
@@ -144,7 +126,7 @@ async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entr
             if (one.owner, one.kind, one.name) not in named and one.trial not in spared:
                 cleaned.found.append(f"{one} of run {run}, which its ledger does not know")
                 cleaned.given_back.append(f"{one}")
-        cleaned.left += [_row(resource, error) for resource, error in told.unread]
+        cleaned.leave(told.unread)
 
 
 async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
@@ -163,13 +145,9 @@ async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: l
         for kind, name, trial in leases.of_run(ledger.run):
             leases.release(kind, name, trial)
             say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
-    cleaned.left += [_row(resource, error) for resource, error in swept.left]
+    cleaned.leave(swept.left)
     close(swept)
     ledger.close(folder / "ledger.jsonl" if folder else None)
-
-
-def _row(resource: Resource, error: str) -> dict[str, str]:
-    return {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
 
 
 def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Path | None) -> dict[str, Provider]:
@@ -205,8 +183,7 @@ def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[
         journal = Journal(folder / "events.jsonl", run, [fold])
 
     def say(kind: str, /, **data: object) -> None:
-        if kind == "resource" and data.get("op") == "given_back":
-            cleaned.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
+        cleaned.say(kind, **data)
         if journal is not None:
             journal.emit(kind, "", data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seatrial.app.orphans import Stray, ledger_of
+from seatrial.app.orphans import Orphan, ledger_of
 from seatrial.app.project import Project
 from seatrial.engine.cleanup import Owners, listed
 from seatrial.engine.leases import Leases
@@ -14,13 +14,13 @@ from seatrial.registry import Registry
 from seatrial.spi import ProviderTraits, traits
 
 
-async def strangers(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
+async def foreign_resources(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
     """What the providers that a run used list of other runs that do not go on, a line for each run; a list that cannot
     be read is told too. `used`: the names of the providers."""
     leases = Leases()
     owners = Owners(registry, project.providers, leases)
     lines: list[str] = []
-    seen: dict[str, Stray] = {}
+    seen: dict[str, Orphan] = {}
     holders = leases.holders()
     for name in sorted(set(used)):
         try:
@@ -33,15 +33,15 @@ async def strangers(project: Project, registry: Registry, run: str, used: Iterab
         lines += [f"what else stands on {name} is not known: {error}" for _, error in told.unread]
         for thing in told.found:
             if thing.run != run:
-                stray = seen.setdefault(thing.run, Stray(run=thing.run, holder=holders.get(thing.run, {})))
-                stray.things.setdefault(name, []).append(thing)
-    return lines + [line for _, stray in sorted(seen.items()) if (line := _line(project, stray))]
+                orphan = seen.setdefault(thing.run, Orphan(run=thing.run, holder=holders.get(thing.run, {})))
+                orphan.things.setdefault(name, []).append(thing)
+    return lines + [line for _, orphan in sorted(seen.items()) if (line := _line(project, orphan))]
 
 
-def _line(project: Project, stray: Stray) -> str:
-    if not stray.project:
+def _line(project: Project, orphan: Orphan) -> str:
+    if not orphan.project:
         return ""  # nothing says whose it is: another user's, or one whose leases are elsewhere
-    ledger = ledger_of(project, stray)
+    ledger = ledger_of(project, orphan)
     if ledger is None:
         what = "which no ledger names"
     elif ledger.is_relative_to(project.ledger_folder):
@@ -53,6 +53,5 @@ def _line(project: Project, stray: Stray) -> str:
         except OSError:  # it ended just now, or is another user's
             return ""
         what = "kept or left by a run that is over"
-    return (
-        f"not of this run: {stray.told()} of run {stray.run} of {stray.project}, {what}; see `seatrial clean --dry-run`"
-    )
+    whose = f"run {orphan.run} of {orphan.project}"
+    return f"not of this run: {orphan.told()} of {whose}, {what}; see `seatrial clean --dry-run`"

@@ -12,7 +12,7 @@ import calendar
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,17 +28,29 @@ from seatrial.spi import Provider, ProviderTraits, traits
 
 
 @dataclass(slots=True)
-class Strays:
-    """What was seen of them and done."""
+class Cleaned:
+    """What a clean-up saw and did."""
 
     found: list[str] = field(default_factory=list)
+    """What providers listed and no ledger knew."""
     given_back: list[str] = field(default_factory=list)
     left: list[dict[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
+    """What was left alone, and why."""
+
+    def leave(self, left: Iterable[tuple[Resource, str]]) -> None:
+        """Note resources that could not be given back or listed, each with its error."""
+        for thing, error in left:
+            self.left.append({"kind": thing.kind, "name": thing.name, "owner": thing.owner, "error": error})
+
+    def say(self, kind: str, /, **data: object) -> None:
+        """Take an event of the sweep: what it gave back is for people."""
+        if kind == "resource" and data.get("op") == "given_back":
+            self.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
 
 
 @dataclass(slots=True, kw_only=True)
-class Stray:
+class Orphan:
     """A run, by its leases and by what providers list of it."""
 
     run: str
@@ -70,35 +82,35 @@ class Stray:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-async def give_back_strays(project: Project, *, only: str = "", dry_run: bool = False) -> Strays:
+async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "", dry_run: bool = False) -> None:
     """Give back what no ledger names; `only`: of runs that begin with this."""
-    strays = Strays()
     leases = Leases()
     registry = project.registry(())
     owners = Owners(registry, project.providers, leases)
-    seen = {run: Stray(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
-    providers = _asked(project, registry, owners, [one for one in seen.values() if not ledger_of(project, one)], strays)
+    seen = {run: Orphan(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
+    providers = _asked(
+        project, registry, owners, [one for one in seen.values() if not ledger_of(project, one)], cleaned
+    )
     for name, provider in providers.items():
         told = await listed(name, provider, "*")
-        strays.left += [_row(resource, error) for resource, error in told.unread]
+        cleaned.leave(told.unread)
         for thing in told.found:
             if thing.run.startswith(only):
-                stray = seen.setdefault(thing.run, Stray(run=thing.run, holder={}))
-                stray.things.setdefault(name, []).append(thing)
-    for _, stray in sorted(seen.items()):
+                orphan = seen.setdefault(thing.run, Orphan(run=thing.run, holder={}))
+                orphan.things.setdefault(name, []).append(thing)
+    for _, orphan in sorted(seen.items()):
         # Asked only now: a run that began meanwhile wrote its ledger before it made anything.
-        due, why = _judged(project, stray)
+        due, why = _judged(project, orphan)
         if why:
-            strays.alone.append(why)
+            cleaned.alone.append(why)
         elif due and dry_run:
-            strays.given_back += list(_foreseen(stray))
+            cleaned.given_back += list(_foreseen(orphan))
         elif due:
-            await _give_back(providers, leases, stray, strays)
-    return strays
+            await _give_back(providers, leases, orphan, cleaned)
 
 
 def _asked(
-    project: Project, registry: Registry, owners: Owners, held: list[Stray], strays: Strays
+    project: Project, registry: Registry, owners: Owners, held: list[Orphan], cleaned: Cleaned
 ) -> dict[str, Provider]:
     """The providers whose things stand on this host: those that this project ever used; all of them when a run of
     whatever project holds leases of this machine and has no ledger."""
@@ -114,7 +126,7 @@ def _asked(
             # One whose extra is not installed has made nothing here.
             if getattr(error, "category", "unsupported") != "unsupported":
                 whole = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
-                strays.left.append(_row(whole, f"it cannot be asked: {error}"))
+                cleaned.leave([(whole, f"it cannot be asked: {error}")])
     return made
 
 
@@ -145,35 +157,35 @@ def _planned(journal: Path) -> set[str]:
     return names
 
 
-def _judged(project: Project, stray: Stray) -> tuple[bool, str]:
+def _judged(project: Project, orphan: Orphan) -> tuple[bool, str]:
     """Whether it is to be given back; when it is left alone, why, unless there is nothing to say of it."""
-    if not stray.run:
+    if not orphan.run:
         return True, ""  # a node of a killed try of this machine: nothing else that is listed is of no run
-    own = project.folder_of(stray.run) is not None
-    if not stray.project and not own:
+    own = project.folder_of(orphan.run) is not None
+    if not orphan.project and not own:
         return False, ""  # nothing says whose it is
-    own = own or _same(Path(stray.project), project.folder)
-    if ledger := ledger_of(project, stray):
-        if own or ledger.is_relative_to(project.ledger_folder) or not stray.things:
+    own = own or _same(Path(orphan.project), project.folder)
+    if ledger := ledger_of(project, orphan):
+        if own or ledger.is_relative_to(project.ledger_folder) or not orphan.things:
             return False, ""  # its own ledger speaks for it
         return False, (
-            f"{stray.told()} of run {stray.run}: its ledger is in the project {stray.project}, "
+            f"{orphan.told()} of run {orphan.run}: its ledger is in the project {orphan.project}, "
             "and `seatrial clean` there gives back what is due"
         )
-    gone = f"its ledger is gone from {stray.project or project.folder}"
-    doubt = _may_live(stray.holder) if stray.holder else ""
-    if stray.expired or (stray.holder and not doubt) or (own and not doubt):
+    gone = f"its ledger is gone from {orphan.project or project.folder}"
+    doubt = _may_live(orphan.holder) if orphan.holder else ""
+    if orphan.expired or (orphan.holder and not doubt) or (own and not doubt):
         return True, ""
     if doubt:
-        return False, f"run {stray.run}: {gone}, but {doubt}"
-    ends = stray._label("expires") or "a time that it does not name"
-    return False, f"{stray.told()} of run {stray.run}: {gone}, and nobody can say whether it goes on; due at {ends}"
+        return False, f"run {orphan.run}: {gone}, but {doubt}"
+    ends = orphan._label("expires") or "a time that it does not name"
+    return False, f"{orphan.told()} of run {orphan.run}: {gone}, and nobody can say whether it goes on; due at {ends}"
 
 
-def ledger_of(project: Project, stray: Stray) -> Path | None:
+def ledger_of(project: Project, orphan: Orphan) -> Path | None:
     """Its ledger, where its project or this one still has it."""
-    folders = [project.ledger_folder, *([Path(stray.project) / ".seatrial" / "ledger"] if stray.project else [])]
-    return next((file for folder in folders if _there(file := folder / f"{stray.run}.jsonl")), None)
+    folders = [project.ledger_folder, *([Path(orphan.project) / ".seatrial" / "ledger"] if orphan.project else [])]
+    return next((file for folder in folders if _there(file := folder / f"{orphan.run}.jsonl")), None)
 
 
 def _there(file: Path) -> bool:
@@ -196,35 +208,27 @@ def _may_live(holder: Mapping[str, object]) -> str:
     return f"there is a process {pid}, as it had" if pid and process_start(pid) else ""
 
 
-def _foreseen(stray: Stray) -> Iterator[str]:
-    for things in stray.things.values():
+def _foreseen(orphan: Orphan) -> Iterator[str]:
+    for things in orphan.things.values():
         yield from (f"{thing}, which no ledger names" for thing in things)
-    if stray.holder:
-        yield f"run {stray.run} of {stray.project}, whose ledger is gone"
+    if orphan.holder:
+        yield f"run {orphan.run} of {orphan.project}, whose ledger is gone"
 
 
-async def _give_back(providers: Mapping[str, Provider], leases: Leases, stray: Stray, strays: Strays) -> None:
-    def say(kind: str, /, **data: object) -> None:
-        if kind == "resource" and data.get("op") == "given_back":
-            strays.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
-
+async def _give_back(providers: Mapping[str, Provider], leases: Leases, orphan: Orphan, cleaned: Cleaned) -> None:
     swept = Swept()
-    for name, things in stray.things.items():
-        await give_back_found(providers[name], things, swept, say=say)
-    whose = f"of run {stray.run}{f' of {stray.project}' if stray.project else ''}, which no ledger names"
-    if not stray.run:
+    for name, things in orphan.things.items():
+        await give_back_found(providers[name], things, swept, say=cleaned.say)
+    whose = f"of run {orphan.run}{f' of {orphan.project}' if orphan.project else ''}, which no ledger names"
+    if not orphan.run:
         whose = "of a try of this machine that was killed"
-    strays.found += [f"{resource} {whose}" for resource in swept.found]
-    strays.left += [_row(resource, error) for resource, error in swept.left]
+    cleaned.found += [f"{resource} {whose}" for resource in swept.found]
+    cleaned.leave(swept.left)
     if swept.left:
         return  # they may still use what the leases name
-    for kind, name, trial in leases.of_run(stray.run):
+    for kind, name, trial in leases.of_run(orphan.run):
         leases.release(kind, name, trial)
-        say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
-
-
-def _row(resource: Resource, error: str) -> dict[str, str]:
-    return {"kind": resource.kind, "name": resource.name, "owner": resource.owner, "error": error}
+        cleaned.say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
 
 
 def _moment(text: str) -> float:

@@ -249,11 +249,11 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
 
 async def _look_around(project: Project, run: Run, plan: Plan) -> None:
     """Tell what of Seatrial's stands on this machine and is of no run that goes on."""
-    from seatrial.app.contamination import strangers
+    from seatrial.app.contamination import foreign_resources
 
     used = {suite.provider for suite in plan.suites if not suite.skip}
     try:
-        lines = await strangers(project, run.registry, run.id, used)
+        lines = await foreign_resources(project, run.registry, run.id, used)
     except Exception as error:  # noqa: BLE001  what stands around decides nothing
         lines = [f"what else stands on this machine is not known: {type(error).__name__}: {error}"]
     for line in lines:

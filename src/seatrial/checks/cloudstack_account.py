@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from seatrial.checks.per_node import choose
 from seatrial.errors import CannotTell
-from seatrial.links.cloudstack import Cloud, HoldsAccount, connect
+from seatrial.links.cloudstack import Cloud, HoldsAccount, connect, tags_of
 from seatrial.model.resource import Node
 from seatrial.spi import AdoptsNodes, Context
 
-PROFILE = "A section of cloudstack.ini, where the suite's provider is not `cloudstack`."
-NAME = "Names of them, or patterns such as `notes-*`."
-TAGS = "Tags that they have: key to value."
 GONE = ("Destroyed", "Expunging", "Destroy", "Expunged")
 """States of what was given back; the cloud forgets it by itself."""
 
@@ -63,15 +60,17 @@ def matches(thing: Thing, patterns: Sequence[str], *keys: str) -> bool:
     return any(fnmatchcase(one, pattern) for one in own for pattern in patterns)
 
 
-def tags_of(thing: Thing) -> dict[str, str]:
-    """Its tags."""
-    return {str(one.get("key")): str(one.get("value")) for one in thing.get("tags") or ()}
-
-
 def tagged(thing: Thing, wanted: Mapping[str, str]) -> bool:
     """Whether it has all these tags."""
+    return not any(wrong_tags(thing, wanted))
+
+
+def wrong_tags(thing: Thing, wanted: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with its tags."""
     own = tags_of(thing)
-    return all(own.get(key) == str(value) for key, value in wanted.items())
+    for key, value in wanted.items():
+        if own.get(key) != str(value):
+            yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
 
 
 def listed(given: str | Sequence[str]) -> tuple[str, ...]:

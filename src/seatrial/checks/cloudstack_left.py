@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks import cloudstack_account
+from seatrial.checks.per_node import text_of
 from seatrial.errors import nearest
 from seatrial.links.cloudstack import Cloud
 from seatrial.model.result import Observation, failed, passed
@@ -37,7 +38,7 @@ class CloudstackLeft:
     name: str | tuple[str, ...] = ()
     """Names of them, or patterns such as `notes-*`."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags that they have: key to value., all of them."""
+    """Tags that they have: key to value; a thing has all of them."""
     kinds: tuple[str, ...] = tuple(LISTS)
     """What is looked for: a list of machine, volume, network, address, snapshot, keypair."""
     allow: str | tuple[str, ...] = ()
@@ -48,9 +49,7 @@ class CloudstackLeft:
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        if not rest.startswith(":") or not rest[1:].strip():
-            raise ValueError(f"{rest!r} names nothing; allowed is cloudstack_left:notes-*")
-        return {"name": rest[1:].strip()}
+        return {"name": text_of(rest, "names nothing; allowed is cloudstack_left:notes-*")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Something is named: an account may hold other things than a trial's."""

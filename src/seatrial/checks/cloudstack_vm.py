@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks import cloudstack_account
+from seatrial.checks.per_node import OnNodes, text_of
 from seatrial.checks.sizes import Size, bytes_of, wrong_sizes
+from seatrial.links.cloudstack import tags_of
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -17,7 +19,7 @@ MIB = 1024**2
 
 @check("cloudstack_vm")
 @dataclass(frozen=True, kw_only=True)
-class CloudstackVM:
+class CloudstackVM(OnNodes):
     """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
 
     on: str = ""
@@ -48,13 +50,7 @@ class CloudstackVM:
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        if not rest.startswith(":") or not rest[1:].strip():
-            raise ValueError(f"{rest!r} names no machine; allowed is cloudstack_vm:notes-*")
-        return {"name": rest[1:].strip()}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,) if self.on else ()
+        return {"name": text_of(rest, "names no machine; allowed is cloudstack_vm:notes-*")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Nodes, or machines by their names; sizes that are some."""
@@ -92,7 +88,7 @@ class CloudstackVM:
             "template": one.get("templatename"),
             "zone": one.get("zonename"),
             "network": [card.get("networkname") for card in one.get("nic") or ()],
-            "tags": cloudstack_account.tags_of(one),
+            "tags": tags_of(one),
         }
 
     def _wrong(self, one: cloudstack_account.Thing) -> Iterable[str]:
@@ -112,7 +108,4 @@ class CloudstackVM:
             yield f"it has {one.get('cpunumber')} processors, expected {self.cpus}"
         if self.memory is not None and int(one.get("memory") or 0) * MIB != bytes_of(self.memory):
             yield f"it has {one.get('memory')} MiB of memory, expected {self.memory}"
-        own = cloudstack_account.tags_of(one)
-        for key, value in self.tags.items():
-            if own.get(key) != str(value):
-                yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
+        yield from cloudstack_account.wrong_tags(one, self.tags)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seatrial.checks import cloudstack_account
+from seatrial.checks.per_node import OnNodes, text_of
 from seatrial.checks.sizes import Size, bytes_of, wrong_sizes
+from seatrial.links.cloudstack import tags_of
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -18,7 +20,7 @@ KINDS = {"data": "DATADISK", "root": "ROOT"}
 
 @check("cloudstack_volume")
 @dataclass(frozen=True, kw_only=True)
-class CloudstackVolume:
+class CloudstackVolume(OnNodes):
     """Volumes have their size, offering and tags, and are where they belong: `cloudstack_volume:notes-db-*`."""
 
     on: str = ""
@@ -48,13 +50,7 @@ class CloudstackVolume:
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        if not rest.startswith(":") or not rest[1:].strip():
-            raise ValueError(f"{rest!r} names no volume; allowed is cloudstack_volume:notes-db-*")
-        return {"name": rest[1:].strip()}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,) if self.on else ()
+        return {"name": text_of(rest, "names no volume; allowed is cloudstack_volume:notes-db-*")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """One way to choose them; sizes that are some."""
@@ -106,12 +102,9 @@ class CloudstackVolume:
             yield f"its offering is {one.get('diskofferingname')}, expected {self.offering}"
         if bool(one.get("virtualmachineid")) is not self.attached:
             yield "it is attached to no machine" if self.attached else f"it is attached to {one.get('vmname')}"
-        own = cloudstack_account.tags_of(one)
-        for key, value in self.tags.items():
-            if own.get(key) != str(value):
-                yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
+        yield from cloudstack_account.wrong_tags(one, self.tags)
 
 
 def _shown(one: cloudstack_account.Thing) -> dict[str, object]:
     told = {"name": one.get("name"), "size": one.get("size"), "type": one.get("type"), "machine": one.get("vmname")}
-    return {**told, "offering": one.get("diskofferingname"), "tags": cloudstack_account.tags_of(one)}
+    return {**told, "offering": one.get("diskofferingname"), "tags": tags_of(one)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.checks.content import held, holds, shown
-from seatrial.checks.per_node import choose, look_at
+from seatrial.checks.per_node import OnNodes, choose, look_at, text_of
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
@@ -22,7 +22,7 @@ NOT_FOUND = 127
 
 @check("command")
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(OnNodes):
     """A command ends with the right exit code and output: `command:test -f /etc/motd`."""
 
     command: Argv
@@ -47,13 +47,7 @@ class Command:
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<command>`, which goes to a shell."""
-        if not rest.startswith(":") or not rest[1:].strip():
-            raise ValueError(f"{rest!r} names no command; allowed: command:COMMAND, like command:test -f /etc/motd")
-        return {"command": rest[1:].strip()}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,) if self.on else ()
+        return {"command": text_of(rest, "names no command; allowed: command:COMMAND, like command:test -f /etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """There is something to run."""

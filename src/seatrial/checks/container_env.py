@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.per_node import OnNodes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, worst
@@ -43,7 +44,7 @@ _TEXT = re.compile(r"(?P<container>[^:=\s]+):(?P<variable>[^:=\s]+)(?:==(?P<valu
 
 @check("container_env")
 @dataclass(frozen=True, kw_only=True)
-class ContainerEnv:
+class ContainerEnv(OnNodes):
     """Running containers of Docker or Podman have a variable: `container_env:web-*:COLOUR`, `…==blue`."""
 
     container: str
@@ -71,10 +72,6 @@ class ContainerEnv:
                 f"{rest!r} names no variable; allowed: container_env:web:COLOUR, container_env:web:COLOUR==blue"
             )
         return {**{key: value for key, value in match.groupdict().items() if value is not None}, **read}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """One thing is asked."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.per_node import OnNodes
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -25,7 +26,7 @@ Of = Literal["auto", "disk", "filesystem"]
 
 @check("disk_size")
 @dataclass(frozen=True, kw_only=True)
-class DiskSize:
+class DiskSize(OnNodes):
     """A disk has its size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
 
     path: str
@@ -60,10 +61,6 @@ class DiskSize:
             raise ValueError(f"{rest!r} names no size; allowed: disk_size:/data==10GiB, >=, <=")
         key = {"==": "size", ">=": "at_least", "<=": "at_most"}[match["how"]]
         return {"path": match["path"], key: match["size"], **read}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Something is asked, in sizes that are some."""

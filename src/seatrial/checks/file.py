@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seatrial.checks.content import held, words
-from seatrial.checks.per_node import choose, look_at
+from seatrial.checks.per_node import OnNodes, choose, look_at, text_of
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -39,7 +39,7 @@ class Facts:
 
 @check("file")
 @dataclass(frozen=True, kw_only=True)
-class File:
+class File(OnNodes):
     """A file is there, or is not, with its content, mode, size and digest: `file:/etc/motd`."""
 
     path: str
@@ -64,13 +64,7 @@ class File:
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<path>`."""
-        if not rest.startswith(":") or not rest[1:].strip():
-            raise ValueError(f"{rest!r} names no file; allowed: file:PATH, like file:/etc/motd")
-        return {"path": rest[1:].strip()}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,) if self.on else ()
+        return {"path": text_of(rest, "names no file; allowed: file:PATH, like file:/etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """A mode and a digest that can be."""

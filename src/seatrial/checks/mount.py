@@ -10,6 +10,7 @@ from typing import Any
 
 from seatrial.checks.content import words
 from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.per_node import OnNodes
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -61,7 +62,7 @@ cat /proc/self/mountinfo
 
 @check("mount")
 @dataclass(frozen=True, kw_only=True)
-class Mount:
+class Mount(OnNodes):
     """A file system is mounted at a path, or is not: `mount:/data`, `mount[n11]:/data`."""
 
     path: str
@@ -86,10 +87,6 @@ class Mount:
         """Read `:<path>`, with the nodes in brackets before it."""
         read = targeted(rest, "mount:/data")
         return {"path": read.pop("rest"), **read}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """An absolute path, and nothing asked of what must not be there."""

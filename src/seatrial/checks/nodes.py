@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seatrial.checks.per_node import DESTROYED, choose, combined, look_at
+from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, look_at
 from seatrial.checks.readings import health_of, power_of
 from seatrial.model.cluster import NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, absent, concluded, trusted
@@ -96,16 +96,12 @@ class NodeStatus:
 
 @check("ssh_connectivity")
 @dataclass(frozen=True, kw_only=True)
-class Connectivity:
+class Connectivity(OnNodes):
     """A command runs on every node over its link."""
 
     on: str = "*"
     """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
     (`leader`)."""
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     async def observe(self, ctx: Context) -> Observation:
         """Run `true` on each of the nodes once."""

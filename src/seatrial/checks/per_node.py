@@ -18,6 +18,24 @@ DESTROYED = "destroyed"
 NEVER_MADE = "never made"
 
 
+class OnNodes:
+    """A check whose `on` selects nodes."""
+
+    on: str
+
+    def node_names(self) -> Sequence[str]:
+        """The selector to check; none where nothing is selected by default."""
+        return (self.on,) if self.on or type(self).on else ()
+
+
+def text_of(rest: str, refusal: str) -> str:
+    """Read `:<text>`, the short form of a check with one main key; ValueError ends with `refusal`."""
+    text = rest[1:].strip()
+    if not rest.startswith(":") or not text:
+        raise ValueError(f"{rest!r} {refusal}")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The nodes of a selector that stand, and those that should and do not: name to DESTROYED or NEVER_MADE."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.checks.in_node import on_each, shell, targeted
+from seatrial.checks.per_node import OnNodes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -55,7 +56,7 @@ class Running:
 
 @check("process")
 @dataclass(frozen=True, kw_only=True)
-class Process:
+class Process(OnNodes):
     """A program runs: `process:nginx`, `process[n11]:etcd`."""
 
     name: str = ""
@@ -80,10 +81,6 @@ class Process:
         """Read `:<name>`, with the nodes in brackets before it."""
         read = targeted(rest, "process:nginx")
         return {"name": read.pop("rest"), **read}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Something to look for, in an expression that is one."""

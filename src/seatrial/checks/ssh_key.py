@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from seatrial.checks.in_node import on_each
+from seatrial.checks.per_node import OnNodes
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -20,7 +21,7 @@ _TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<key>.+?)\s*==\s*(?P<login>refus
 
 @check("ssh_key")
 @dataclass(frozen=True, kw_only=True)
-class SshKey:
+class SshKey(OnNodes):
     """A login with a key is refused, or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
 
     key: str
@@ -41,10 +42,6 @@ class SshKey:
         if match is None:
             raise ValueError(f"{rest!r} is incomplete; allowed: ssh_key:keys/old==refused, ssh_key:keys/new==accepted")
         return {key: value for key, value in match.groupdict().items() if value is not None}
-
-    def node_names(self) -> Iterable[str]:
-        """The selector to check."""
-        return (self.on,)
 
     async def observe(self, ctx: Context) -> Observation:
         """Log in once with this key and no other, on several nodes at the same time."""

@@ -31,6 +31,11 @@ CAPACITY = (533, 534, 535)
 """Codes of errors that are about room: no capacity, a resource that is unavailable, a limit of the account."""
 
 
+def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a listed thing."""
+    return {str(tag.get("key")): str(tag.get("value")) for tag in thing.get("tags") or ()}
+
+
 class CloudRefused(CannotTell):
     """CloudStack answered with an error: its code and its words."""
 

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from seatrial.errors import CannotTell
+from seatrial.links.cloudstack import tags_of
 from seatrial.model.resource import Node
-from seatrial.providers.cloudstack.naming import tags_in
 from seatrial.providers.cloudstack.removal import GONE
 from seatrial.providers.cloudstack.settings import Settings
 
@@ -58,5 +58,5 @@ def _allowed(machine: Mapping[str, Any], settings: Settings) -> bool:
     if not settings.adopt_tag:
         return True
     key, equals, value = settings.adopt_tag.partition("=")
-    tags = tags_in(machine)
+    tags = tags_of(machine)
     return key in tags and (not equals or tags[key] == value)

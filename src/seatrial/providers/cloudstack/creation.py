@@ -77,7 +77,7 @@ async def make(
         asked["userdata"] = base64.b64encode(data.encode()).decode()
     begun = await cloud.begin("deployVirtualMachine", **asked)
     BEGUN[cloud.endpoint, name] = id = str(begun["id"])
-    tags = naming.tags_of(ctx.labels(), spec.name)
+    tags = naming.tags_from(ctx.labels(), spec.name)
     await cloud.do("createTags", resourceids=id, resourcetype="UserVm", tags=tags, deadline=deadline)
     told = await cloud.job(str(begun["jobid"]), "deployVirtualMachine", deadline=deadline)
     machine: Mapping[str, Any] = told.get("virtualmachine") or {}

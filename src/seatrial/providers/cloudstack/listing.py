@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.links.cloudstack import Cloud
+from seatrial.links.cloudstack import Cloud, tags_of
 from seatrial.model.resource import Resource
-from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, place_of, tags_in
+from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, place_of
 from seatrial.providers.cloudstack.removal import GONE
 
 OWNER = "provider:cloudstack"
@@ -30,7 +30,7 @@ def _add(found: dict[str, Resource], cloud: Cloud, thing: Mapping[str, Any], run
     if ids is None or run not in ("*", ids[0]):
         return
     its_run, trial, node = ids
-    tags = tags_in(thing)
+    tags = tags_of(thing)
     detail: dict[str, object] = {
         "node": node,
         **place_of(cloud),

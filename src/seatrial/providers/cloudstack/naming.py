@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from seatrial.links.cloudstack import tags_of
+
 if TYPE_CHECKING:
     from seatrial.links.cloudstack import Cloud
 
@@ -35,19 +37,14 @@ def disk_name(machine: str, number: int) -> str:
     return f"{machine}-data{number}"
 
 
-def tags_of(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
+def tags_from(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
     """Labels as CloudStack takes them."""
     return [{"key": key, "value": value} for key, value in {**labels, "seatrial.node": node}.items() if value]
 
 
-def tags_in(thing: Mapping[str, Any]) -> dict[str, str]:
-    """The tags that an answer tells."""
-    return {str(one.get("key")): str(one.get("value")) for one in thing.get("tags") or ()}
-
-
 def ids_of(thing: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Run, trial and node of a machine that is ours; by its tags, else by its display name."""
-    tags = tags_in(thing)
+    tags = tags_of(thing)
     told = tuple(tags.get(f"seatrial.{word}", "") for word in ("run", "trial", "node"))
     if all(told):
         return told[0], told[1], told[2]
