@@ -10,8 +10,8 @@ from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.links.forge.runs.cleanup import end_run
-from seatrial.links.forge.runs.dispatch import ready, until_visible
-from seatrial.links.forge.runs.following import followed, record_of, started
+from seatrial.links.forge.runs.dispatch import until_visible
+from seatrial.links.forge.runs.following import run_to_end
 from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge, template_of
 from seatrial.links.forge.runs.validation import Draft, wrong_here, wrong_there
@@ -105,20 +105,8 @@ class DispatchWorkflow:
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
             if wrong := await wrong_there(forge, place, self._draft(), environment, ctx.log):
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
-            id = f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
-            prepared = await ready(forge, order, id)
-            record = record_of(place, template_of(self.token, environment), prepared)
-            run = await ctx.make(
-                KIND,
-                id,
-                lambda: started(forge, prepared, record, ctx.log),
-                owner=OWNER,
-                detail=record,
-                outlives_host=True,
-            )
-            done = await followed(ctx, forge, run, order, ctx.log)
-            await ctx.give_back(KIND, id)
-            return done.told
+            later = template_of(self.token, environment)
+            return (await run_to_end(ctx, forge, place, later, order, kind=KIND, owner=OWNER)).told
         finally:
             await forge.close()
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -230,14 +231,7 @@ class Command(Declared):
     async def _called(self, ctx: Context, call: verbs.Call) -> verbs.Said:
         self._calls += 1
         name = f"{ctx.trial_id}-{call.verb}-{self._calls}"
-        call = verbs.Call(
-            verb=call.verb,
-            argv=call.argv,
-            cwd=call.cwd,
-            env={**call.env, "SEATRIAL_PYTHON": sys.executable},
-            timeout=call.timeout,
-            accept=call.accept,
-        )
+        call = replace(call, env={**call.env, "SEATRIAL_PYTHON": sys.executable})
 
         async def known(pid: int) -> None:
             async def exists() -> None:

@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, LeaseTaken, UsageError
 from seatrial.links.forge.protocol import Forge
 from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
 from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
-from seatrial.links.forge.runs.following import Followed, followed, record_of, started
+from seatrial.links.forge.runs.following import Followed, followed, fresh_id, made, record_of, run_to_end
 from seatrial.links.forge.runs.order import Order
 from seatrial.links.forge.runs.repository import Place, find_place, held_back, open_forge, put_back
 from seatrial.links.forge.runs.validation import wrong_there
@@ -94,19 +94,13 @@ class GithubActions(Declared):
                 await self._clean_slate(ctx, forge, place, token)
                 await self._refuse_foreign(ctx, forge, place, history)  # that took long enough for others
             order = self._order(ctx, self._settings.deploy, place)
-            prepared = await ready(forge, order, self._id(ctx))
+            prepared = await ready(forge, order, fresh_id(ctx))
             record = self._record(ctx, place, token, prepared)
             history.write(record, ctx.trial_id)
             self._stage = "deployed"
             self._nodes, self._outputs = (), {}
-            run = await ctx.make(
-                DEPLOYMENT,
-                ctx.deployment_id,
-                lambda: started(forge, prepared, record, ctx.log),
-                owner=OWNER,
-                detail=record,
-                outlives_host=True,
-            )
+            name = ctx.deployment_id
+            run = await made(ctx, forge, prepared, record, kind=DEPLOYMENT, name=name, owner=OWNER)
             history.write(record, ctx.trial_id)
             await self._learn(ctx, await followed(ctx, forge, run, order, ctx.log))
 
@@ -187,9 +181,6 @@ class GithubActions(Declared):
             replace(order, artifacts=part.artifacts, limits=part.limits) if isinstance(part, DeploySettings) else order
         )
 
-    def _id(self, ctx: Context) -> str:
-        return f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
-
     def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
         """All that the teardown needs, known before anything is made; secrets stay templates."""
         teardown = self._settings.teardown
@@ -252,19 +243,7 @@ class GithubActions(Declared):
     async def _clean_slate(self, ctx: Context, forge: Forge, place: Place, token: str) -> None:
         """Run the teardown before anything of ours is there."""
         order = self._order(ctx, self._settings.teardown, place)
-        id = self._id(ctx)
-        prepared = await ready(forge, order, id)
-        record = record_of(place, token, prepared)
-        run = await ctx.make(
-            RUN,
-            id,
-            lambda: started(forge, prepared, record, ctx.log),
-            owner=OWNER,
-            detail=record,
-            outlives_host=True,
-        )
-        await followed(ctx, forge, run, order, ctx.log)
-        await ctx.give_back(RUN, id)
+        await run_to_end(ctx, forge, place, token, order, kind=RUN, owner=OWNER)
 
     # What was deployed
 

@@ -12,7 +12,7 @@ from typing import Any
 from seatrial.errors import SeatrialError
 from seatrial.links.forge.protocol import Forge, WorkflowRun
 from seatrial.links.forge.runs.artifacts import fetch
-from seatrial.links.forge.runs.dispatch import Ready, start
+from seatrial.links.forge.runs.dispatch import Ready, ready, start
 from seatrial.links.forge.runs.order import Order, detail_of
 from seatrial.links.forge.runs.outcome import judge
 from seatrial.links.forge.runs.polling import require_same, until_over
@@ -46,26 +46,54 @@ class Followed:
         }
 
 
-def record_of(place: Place, token: str, ready: Ready) -> dict[str, Any]:
+def record_of(place: Place, token: str, prepared: Ready) -> dict[str, Any]:
     """The record by which the ledger can find the run again; `token` is its template, never its value."""
-    deadlines = ready.order.deadlines
+    deadlines = prepared.order.deadlines
     return {
         **place.record,
         "token": token,
-        **detail_of(ready.hunt),
+        **detail_of(prepared.hunt),
         "run": 0,
         "asked": round(time.time()),
-        "asked_there": round(time.time() + ready.ahead),
+        "asked_there": round(time.time() + prepared.ahead),
         "visible": deadlines.visible,
         "settle": deadlines.settle,
     }
 
 
-async def started(forge: Forge, ready: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
+async def started(forge: Forge, prepared: Ready, record: dict[str, Any], say: Say) -> WorkflowRun:
     """Dispatch; from then on the record has the run's id, or its absence, or the search in vain."""
-    run = await start(forge, ready, say, record.__setitem__)
+    run = await start(forge, prepared, say, record.__setitem__)
     record["run"] = run.id
     return run
+
+
+async def made(
+    ctx: Context, forge: Forge, prepared: Ready, record: dict[str, Any], *, kind: str, name: str, owner: str
+) -> WorkflowRun:
+    """Dispatch with the ledger's intent written first."""
+
+    async def dispatch() -> WorkflowRun:
+        return await started(forge, prepared, record, ctx.log)
+
+    return await ctx.make(kind, name, dispatch, owner=owner, detail=record, outlives_host=True)
+
+
+async def run_to_end(
+    ctx: Context, forge: Forge, place: Place, token: str, order: Order, *, kind: str, owner: str
+) -> Followed:
+    """One run under an id of its own, from its dispatch to its outputs; then it is off the ledger."""
+    id = fresh_id(ctx)
+    prepared = await ready(forge, order, id)
+    run = await made(ctx, forge, prepared, record_of(place, token, prepared), kind=kind, name=id, owner=owner)
+    done = await followed(ctx, forge, run, order, ctx.log)
+    await ctx.give_back(kind, id)
+    return done
+
+
+def fresh_id(ctx: Context) -> str:
+    """An id for a run that no other run has."""
+    return f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
 
 
 async def followed(ctx: Context, forge: Forge, run: WorkflowRun, order: Order, say: Say) -> Followed:
