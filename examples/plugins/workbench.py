@@ -14,15 +14,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import seatrial
-from seatrial.errors import CannotTell, UsageError
+from seatrial.errors import CannotTell
 from seatrial.links import process
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.values import argv_of
-from seatrial.spi import Context, Finished, Link, Powers, Readiness
+from seatrial.spi import Context, Finished, Link, NoSettings, Powers, Readiness
 
 BENCH = Path(tempfile.gettempdir()) / f"seatrial-workbench-{os.getuid()}"
 
@@ -65,9 +64,8 @@ class Workbench:
     powers = frozenset({Powers.LIST})
     deadlines: Mapping[str, float] = {"deploy": 20.0, "destroy": 20.0}
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        if settings:
-            raise UsageError(f"the provider workbench has no settings, but {', '.join(settings)} was given")
+    def __init__(self, settings: NoSettings) -> None:
+        """It declares no `Settings`, so nothing can be set: `check` refuses a table [providers.workbench]."""
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The folder: its name is all that `destroy` needs."""
@@ -121,7 +119,7 @@ class Workbench:
         raise CannotTell(f"the node {node.name} is a folder and never boots")
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: NoSettings) -> Readiness:
         """Whether the folder for all nodes can be made."""
         try:
             BENCH.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ from scripts.reference.fields import keys_of
 from scripts.reference.page import Page, sentence
 
 from seatrial.loading.schema import schema
-from seatrial.loading.settings import _FROM_ENVIRONMENT, KEYS, PREFIX
+from seatrial.loading.settings import FROM_ENVIRONMENT, KEYS, PREFIX
+from seatrial.loading.suite_keys import Notify
 from seatrial.preflight.document import Pipeline
 from seatrial.registry import Registry
 
@@ -42,7 +43,7 @@ def documents(registry: Registry) -> Page:
     page.say("A suite whose requirements do not hold is skipped, with the reason.")
     _properties(page, suite["requirements"]["properties"], "requirements")
     page.heading("`notifications`")
-    _properties(page, shared["notification"]["properties"], "notifications")
+    keys_of(page, Notify, "notifications")
     page.heading("Steps")
     page.say("Every step takes these keys, besides [its own](steps.md).")
     _properties(page, _common(shared, "step"), "a step")
@@ -70,7 +71,7 @@ def settings() -> Page:
                 f"`{name}`",
                 key.shape.allowed,
                 f"`{key.default}`" if isinstance(key.default, int | float | str) else "",
-                f"`{PREFIX}{name.upper()}`" if name in _FROM_ENVIRONMENT else "",
+                f"`{PREFIX}{name.upper()}`" if name in FROM_ENVIRONMENT else "",
                 sentence(page.need(key.doc, f"the setting {name!r} has no text")),
             )
             for name, key in KEYS.items()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scripts.reference.page import Page
 
-from seatrial.loading.settings import _FROM_ENVIRONMENT, PREFIX
+from seatrial.loading.settings import FROM_ENVIRONMENT, PREFIX
 
-FROM_SETTINGS = _FROM_ENVIRONMENT
+FROM_SETTINGS = FROM_ENVIRONMENT
 
 READ = {
     "SEATRIAL_CACHE_DIR": "The folder of caches: results and images of preflight, images of providers. "

@@ -26,7 +26,7 @@ from tests.acceptance.libvirt_project import POOL, left_in_libvirt, on_libvirt, 
 from tests.backends.machines import daemon
 
 from seatrial.providers.libvirt import xml
-from seatrial.providers.libvirt.settings import settings_of
+from seatrial.providers.libvirt.settings import LibvirtSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("libvirt")]
 
@@ -197,7 +197,9 @@ def _plant(uri: str, network: str, labels: Mapping[str, str]) -> list[str]:
     _feed(
         uri,
         "define",
-        xml.domain(xml.Machine(name=f"leak-{trial}", kvm=False, memory_mib=32, disks=[], labels=node), settings_of({})),
+        xml.domain(
+            xml.Machine(name=f"leak-{trial}", kvm=False, memory_mib=32, disks=[], labels=node), LibvirtSettings()
+        ),
     )
     _feed(uri, "net-create", xml.network(other, "sealeak0", "10.127.251.0/24", labels, nat=False))
     return [f"node {trial}-n18", f"volume {volume}", f"network {other}"]

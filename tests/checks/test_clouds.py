@@ -12,6 +12,7 @@ from cloudstack_server.calls import catalog, client, disk_offering, named
 from seatrial.checks.cloudstack_left import CloudstackLeft
 from seatrial.checks.cloudstack_vm import CloudstackVM
 from seatrial.checks.cloudstack_volume import CloudstackVolume
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.result import Verdict
 from seatrial.providers.cloudstack import CloudStack
 from seatrial_stand_ins.cloudstack import CloudStackServer
@@ -38,7 +39,7 @@ def server():
 
 def seen(check: Any, folder: Path) -> tuple[Verdict, str]:
     ctx = FakeContext(folder)
-    ctx.provider = CloudStack({})  # type: ignore[attr-defined]
+    ctx.provider = CloudStack(settings_from(CloudStack, {}))  # type: ignore[attr-defined]
     observation = look(check, ctx)
     return observation.verdict, observation.why
 

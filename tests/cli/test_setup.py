@@ -133,15 +133,15 @@ def test_doctor_says_what_brings_an_engine_that_is_not_installed_or_hangs(seatri
 
 
 def test_doctor_tells_of_an_image_that_is_named_and_not_there(tmp_path: Path) -> None:
-    from seatrial.providers.libvirt.settings import Settings
+    from seatrial.providers.libvirt.settings import LibvirtSettings
     from seatrial.providers.libvirt.trial_resources import image_told
 
     fine = Readiness(True, "booted")
-    told = image_told(Settings(image=str(tmp_path / "none.qcow2")), fine)
+    told = image_told(LibvirtSettings(image=str(tmp_path / "none.qcow2")), fine)
     assert not told.ready
     assert f"booted; providers.libvirt.image is {tmp_path}/none.qcow2, which does not exist" in told.tried
     assert told.remedy == "make backends"
-    none = image_told(Settings(), fine)
+    none = image_told(LibvirtSettings(), fine)
     assert none.ready
     assert "[providers.libvirt] image" in none.remedy
 

@@ -15,7 +15,9 @@ from seatrial.errors import ToolMissing
 from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
+from seatrial.spi import NoSettings
 from seatrial.testing import FakeProvider, World, fake_registry, virtual_time
+from seatrial.testing.fakes import FakeSettings
 
 
 def eventually(look, what, within=10.0):
@@ -31,7 +33,8 @@ def swept(tmp_path, *resources, registry=None, run=asyncio.run, world=None, **op
     ledger = Ledger.open(tmp_path / "ledger", "r1")
     for resource in resources:
         ledger.intend(resource)
-    owners = Owners(registry or fake_registry(), {"fake": {"world": world or World()}}, Leases(tmp_path))
+    settings = FakeSettings(world=world or World())
+    owners = Owners(registry or fake_registry(), lambda _: settings, Leases(tmp_path))
     said = []
 
     def say(kind, /, **data):
@@ -76,7 +79,7 @@ def test_a_plugins_owner_is_loaded_from_the_file_that_the_ledger_names(tmp_path)
     )
     ledger = Ledger.open(tmp_path / "ledger", "r1")
     ledger.intend(thing("a", owner="provider:mine", path=str(tmp_path / "seen")), plugin=str(file))
-    owners = Owners(Registry(), {}, Leases(tmp_path))
+    owners = Owners(Registry(), lambda _: NoSettings(), Leases(tmp_path))
     result = asyncio.run(sweep(ledger, ledger.out(), owners, say=lambda kind, /, **data: None))
     assert result.left == []
     assert (tmp_path / "seen").exists()
@@ -237,7 +240,7 @@ def lists(*resources, meddle=None, finds=None):
                 await finds()
             return [one for one in resources if run in ("*", one.run)]
 
-    return Lists({"world": world})
+    return Lists(FakeSettings(world=world))
 
 
 def test_what_providers_list_goes_kind_after_kind_and_all_of_one_kind_together():

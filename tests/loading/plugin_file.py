@@ -166,10 +166,17 @@ class Nowhere:
         self.settings = settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class StrongSettings:
+    region: str = ""
+    """Where it is."""
+
+
 @provider("t_strong")
 class Strong(Nowhere):
     """Has every power."""
 
+    Settings: ClassVar[type[Any]] = StrongSettings
     powers = frozenset(Powers)
 
 

@@ -90,7 +90,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("another power", "power: gest\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:8", "'guest'"),
     ("a wrong timeout", "timeout: soon\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:10", "duration"),
     ("an unknown deadline", "deadlines: {deploi: 3}\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:13", "'deploy'"),
-    ("no nodes at all", "max_concurrent_nodes: 0\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:23", "too few"),
+    ("no nodes at all", "max_concurrent_nodes: 0\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:23", "too small"),
     ("an exclusive without name", "exclusive: {wait: 3}\nsteps: [{step: t_nothing}]\n", "suite.yaml:1:12", "name"),
     ("a notification to nobody", "notifications: {on: failure}\nsteps: [{step: t_nothing}]\n",
      "suite.yaml:1:16", "webhook"),

@@ -355,7 +355,7 @@ region = "r"
     (suite,) = plan.suites
     assert (suite.parameters, suite.vars, suite.deadlines) == ({"a": 1, "b": 2}, {"v": 2}, {"deploy": 60.0})
     assert (suite.system.settings.url, suite.system.settings.command) == ("http://${{ node.name }}", "x")
-    assert (suite.exclusive, suite.provider_settings, plan.budget.nodes) == ("lab", {"region": "r"}, 7)
+    assert (suite.exclusive, suite.provider_settings.region, plan.budget.nodes) == ("lab", "r", 7)
     assert suite.system.folder == tmp_path
 
 

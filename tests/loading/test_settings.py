@@ -58,10 +58,10 @@ region = "eu"
 x = 1
 """
     settings = load(toml(tmp_path, text), {"SEATRIAL_SECRETS": "A, B"})
-    assert settings.value("deadlines") == {"deploy": 120.0}
+    assert settings.value("deadlines").given() == {"deploy": 120.0}
     assert settings.value("labels") == {"example.org/e2e-run-id": "{id}"}
     assert settings.value("providers") == {"aws": {"region": "eu"}}
-    assert settings.value("secrets") == ["A", "B"]
+    assert settings.value("secrets") == ("A", "B")
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entr
     """Say what would be given back: what the ledger names, and what providers list besides."""
     cleaned.given_back += [f"{entry.resource}" for entry in due]
     registry = project.registry(())
-    owners = Owners(registry, project.providers, Leases())
+    owners = Owners(registry, project.provider_settings(registry), Leases())
     named = {(entry.resource.owner, entry.resource.kind, entry.resource.name) for entry in due}
     spared = {entry.resource.trial for entry in kept}
     for name, provider in _providers(registry, owners, [*due, *kept], project.folder_of(run)).items():
@@ -133,7 +133,7 @@ async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: l
     folder = project.folder_of(ledger.run)
     registry = project.registry(())
     leases = Leases()
-    owners = Owners(registry, project.providers, leases)
+    owners = Owners(registry, project.provider_settings(registry), leases)
     say, close = _speaker(folder, ledger.run, cleaned)
     swept = await sweep(ledger, due, owners, say=say)
     # What is kept stays with all that belongs to it, whether the ledger names it or not.

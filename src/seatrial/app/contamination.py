@@ -18,7 +18,7 @@ async def foreign_resources(project: Project, registry: Registry, run: str, used
     """What the providers that a run used list of other runs that do not go on, a line for each run; a list that cannot
     be read is told too. `used`: the names of the providers."""
     leases = Leases()
-    owners = Owners(registry, project.providers, leases)
+    owners = Owners(registry, project.provider_settings(registry), leases)
     lines: list[str] = []
     seen: dict[str, Orphan] = {}
     holders = leases.holders()

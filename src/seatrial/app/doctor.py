@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,15 +87,15 @@ def examine(
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"unknown provider {unknown[0]!r}: {nearest(unknown[0], known)}")
     wanted = list(dict.fromkeys(names)) or known
-    found = asyncio.run(_providers(registry, wanted, project.providers, deadline))
+    found = asyncio.run(_providers(registry, wanted, project.provider_settings(registry), deadline))
     others = () if names else (*_machine(project), *_optional())
     return Findings(default=DEFAULT_PROVIDER, asked=tuple(wanted) if names else (), all=(*found, *others))
 
 
 async def _providers(
-    registry: Registry, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]], deadline: float
+    registry: Registry, names: Sequence[str], settings: Callable[[str], Any], deadline: float
 ) -> list[Finding]:
-    tries = [asyncio.create_task(_readiness(registry, name, settings.get(name, {}))) for name in names]
+    tries = [asyncio.create_task(_readiness(registry, name, settings)) for name in names]
     await asyncio.wait(tries, timeout=deadline)
     await _break_off([one for one in tries if not one.done()])
     late = Readiness(False, f"it did not answer within {deadline:g} s")
@@ -122,10 +122,10 @@ async def _break_off(tries: Sequence[asyncio.Task[Readiness]]) -> None:
         pause = 0.2
 
 
-async def _readiness(registry: Registry, name: str, settings: Mapping[str, Any]) -> Readiness:
+async def _readiness(registry: Registry, name: str, settings: Callable[[str], Any]) -> Readiness:
     """What the provider says; a provider that breaks is not ready, and the reason is told."""
     try:
-        answer: Readiness = await registry.get("provider", name).readiness(settings)
+        answer: Readiness = await registry.get("provider", name).readiness(settings(name))
         return answer
     except SeatrialError as error:
         return Readiness(False, str(error))

@@ -86,7 +86,7 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
     """Give back what no ledger names; `only`: of runs that begin with this."""
     leases = Leases()
     registry = project.registry(())
-    owners = Owners(registry, project.providers, leases)
+    owners = Owners(registry, project.provider_settings(registry), leases)
     seen = {run: Orphan(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
     providers = _asked(
         project, registry, owners, [one for one in seen.values() if not ledger_of(project, one)], cleaned

@@ -75,7 +75,8 @@ async def preflight(options: PreflightOptions) -> RunReport:
     project = find(options.run.project)
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
-    engine = str(project.providers.get("containers", {}).get("engine", ""))
+    registry = project.registry(options.run.plugins)
+    engine = project.provider_settings(registry)("containers").engine if "containers" in project.providers else ""
     affected = await _affected(options, read, cache.tree)
     plan = compile_pipeline(
         read, replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
@@ -84,7 +85,7 @@ async def preflight(options: PreflightOptions) -> RunReport:
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
     try:
-        return await run_plan(plan, run, project=project, registry=project.registry(options.run.plugins))
+        return await run_plan(plan, run, project=project, registry=registry)
     finally:
         cache.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "seatrial.schema.json"
 """What `seatrial init` writes for editors, at the top of the project: it is no document, and it is versioned."""
-
-DEFAULT_NAMES = {"flow": "run-e2e-{flow}-{id}", "controller": "run-e2e-controller-{id}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +45,21 @@ class Project:
         return self.state / "runs"
 
     @property
-    def providers(self) -> Mapping[str, Mapping[str, Any]]:
-        """The settings of `[providers.NAME]`."""
-        providers: Mapping[str, Mapping[str, Any]] = self.settings.value("providers") or {}
-        return providers
+    def providers(self) -> Collection[str]:
+        """The providers that have a table of settings."""
+        names: Collection[str] = self.settings.value("providers")
+        return names
+
+    def provider_settings(self, registry: Registry) -> Callable[[str], Any]:
+        """The settings of each provider, by its name; DocumentError when asked for some that are wrong."""
+        from seatrial.loading.provider_settings import ProviderSettings
+
+        return ProviderSettings(self.settings, registry)
 
     @property
     def names(self) -> Mapping[str, str]:
         """Name patterns, the project's over the defaults."""
-        return {**DEFAULT_NAMES, **(self.settings.value("names") or {})}
+        return asdict(self.settings.value("names"))
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -208,7 +208,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal=journal,
         ledger=ledger,
         leases=leases,
-        owners=Owners(registry, project.providers, leases),
+        owners=Owners(registry, project.provider_settings(registry), leases),
         registry=registry,
         expressions=_expressions(),
         names=project.names,

@@ -61,7 +61,7 @@ class Listed:
 class Owners:
     """Who gives what back: made from the registry by the names in the ledger."""
 
-    def __init__(self, registry: Registry, settings: Mapping[str, Mapping[str, Any]], leases: Leases) -> None:
+    def __init__(self, registry: Registry, settings: Callable[[str], Any], leases: Leases) -> None:
         self._registry = registry
         self._settings = settings
         self._leases = leases
@@ -80,7 +80,7 @@ class Owners:
 
     def provider(self, name: str) -> Provider:
         """A provider made from the project's settings alone."""
-        made: Provider = self._registry.get("provider", name)(self._settings.get(name, {}))
+        made: Provider = self._registry.get("provider", name)(self._settings(name))
         return made
 
 

@@ -35,7 +35,7 @@ class Shape:
     """What two suites must have in common for one to start from the other's cluster."""
 
     provider: str
-    provider_settings: Mapping[str, Any]
+    provider_settings: Any
     system: str
     settings: Any
     folder: Path

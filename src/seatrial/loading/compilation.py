@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import DocumentError, NothingSelected, Problem, UsageError, nearest
+from seatrial.errors import NothingSelected, Problem, UsageError, nearest
 from seatrial.loading.merge.compose import DocumentLoader, drafts, parts
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.validation import over_budget
@@ -46,6 +46,7 @@ def compile_documents(
     compilation = CompilationContext(
         registry, settings, problems, frozenset(providers), on, overrides or {}, sample, environ
     )
+    problems.take(compilation.provider_settings.problems())
     if on:
         compilation.checked[("provider", on)] = registry.get("provider", on)
     loader = DocumentLoader(problems, settings)
@@ -82,7 +83,7 @@ def _suites(
             for draft in drafts(loader, document, []):
                 suites += make(compilation, draft)
         except RecursionError:
-            compilation.problems.take(DocumentError([Problem(str(path), 0, 0, "the document is nested too deeply")]))
+            compilation.problems.take([Problem(str(path), 0, 0, "the document is nested too deeply")])
     return suites, list(loader.taken.values())
 
 

@@ -14,7 +14,7 @@ from seatrial import expressions
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.positions import Place
-from seatrial.loading.retry import Again
+from seatrial.loading.retry import RetryKeys
 from seatrial.loading.shapes import (
     NUMBER,
     TEXT,
@@ -81,7 +81,7 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
     if not dataclasses.is_dataclass(factory):
         raise UsageError(f"{factory.__module__}.{factory.__qualname__} must be a dataclass")
     try:
-        hints = typing.get_type_hints(factory)
+        hints = typing.get_type_hints(factory, include_extras=True)
     except NameError as error:
         raise UsageError(f"{factory.__qualname__}: a field's type cannot be found: {error}") from error
     found = {}
@@ -214,6 +214,31 @@ class Nested:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return refs(self.factory)
+
+
+class Again:
+    """How often something is tried again: a number of attempts, or a mapping."""
+
+    allowed = f"a number of attempts, or a mapping with {', '.join(one.name for one in dataclasses.fields(RetryKeys))}"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if value is None or isinstance(value, Retry):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                site.problem(place, f"{value} is not a number of attempts", "allowed: a whole number from 1")
+            return Retry(max_attempts=value)
+        if not isinstance(value, Mapping):
+            site.problem(place, f"{shown(value)} is not a retry", f"allowed: {self.allowed}")
+            return None
+        if expressions.templated(value):
+            site.problem(place, "a retry is settled before anything runs", "write the values, not `${{ }}`")
+            return None
+        made = read_instance(RetryKeys, value, place, site, what="retry")
+        return made and made.planned()
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"$ref": "#/$defs/retry"}
 
 
 _PLAIN: dict[object, Shape] = {

@@ -45,6 +45,19 @@ def known(name: str) -> bool:
     return name in SIZES or name in LISTS or name.removesuffix("_available") in PROGRAMS
 
 
+def described_requirement(name: str) -> str:
+    """What a requirement asks of this machine, for the reference."""
+    thing = name.removesuffix("_available")
+    return {
+        "min_memory_gb": "GB of memory, at least.",
+        "min_cpus": "CPUs, at least.",
+        "commands": "Programs that must be installed.",
+        "env": "Environment variables that must be set.",
+        "libvirt": "A libvirt daemon must answer.",
+        "kvm": "/dev/kvm must be usable.",
+    }.get(thing, f"{' or '.join(PROGRAMS.get(thing, ()))} must be installed.")
+
+
 def wrong(name: str, value: object) -> str:
     """What is wrong with the value of a requirement; empty: nothing."""
     if name in SIZES:

@@ -5,52 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from seatrial.links.paths import SETTINGS
 from seatrial.loading.fields import Field, described
 from seatrial.loading.merge.compose import ENTRY, TOP
 from seatrial.loading.merge.levels import KEYS
-from seatrial.loading.requirements import KNOWN, LISTS, SIZES
-from seatrial.loading.resolve.workflow import CHECK_KEYS, STEP_KEYS
-from seatrial.loading.retry import BACKOFF
-from seatrial.loading.settings import DEADLINES
+from seatrial.loading.requirements import KNOWN, LISTS, SIZES, described_requirement
+from seatrial.loading.resolve.common_keys import CheckKeys, StepKeys
+from seatrial.loading.retry import RetryKeys
+from seatrial.loading.settings import ProjectSettings
 from seatrial.loading.shapes import Schema
 from seatrial.registry import RESERVED, Registry
+from seatrial.spi import ProviderTraits, traits
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 _TEXT: Schema = {"type": "string"}
-_SPAN: Schema = {"type": ["number", "string"], "description": "seconds, or like 500ms, 10s, 5m, 1h"}
-_FORMULA: Schema = {"type": ["string", "boolean"], "description": "a CEL expression"}
-_RETRY: Schema = {
-    "description": "a number of attempts, or how they are made",
-    "anyOf": [
-        {"type": "integer", "minimum": 1},
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "max_attempts": {"type": "integer", "minimum": 1},
-                "delay_seconds": _SPAN,
-                "delay": _SPAN,
-                "backoff": {"enum": list(BACKOFF)},
-                "jitter": {"type": ["number", "boolean"], "minimum": 0, "maximum": 1},
-                "timeout": _SPAN,
-            },
-        },
-        {"type": "null"},
-    ],
+_TOP: Mapping[str, Schema] = {
+    "$schema": {"type": "string", "description": "The JSON Schema of this document, for editors."},
+    "version": {"description": "The version of the format; Seatrial does not look at it."},
 }
-_COMMON: Mapping[str, Schema] = {
-    "id": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$", "description": "name for steps.ID.outputs"},
-    "name": {"type": "string", "description": "the check's name in results"},
-    "description": _TEXT,
-    "if": _FORMULA,
-    "timeout": _SPAN,
-    "retry": {"$ref": "#/$defs/retry"},
-    "allow_failure": {"type": "boolean", "description": "a failure does not decide"},
-    "expect": {"enum": ["failure", "success"], "description": "failure: a step that must fail"},
-    "outputs": {"type": "object", "additionalProperties": _TEXT, "description": "more outputs, each an expression"},
-    "needs": {"type": "array", "items": _TEXT, "description": "ids of steps of the same `parallel` that come first"},
-}
+_STEPS = "The steps of the suite, in order."
 
 
 def schema(registry: Registry) -> Schema:
@@ -61,9 +35,29 @@ def schema(registry: Registry) -> Schema:
 def schema_of(registry: Registry, key: str, factory: type[Any]) -> Schema:
     """The JSON Schema (2020-12) of documents that hold one thing under a key, described by a dataclass."""
     maker = _Maker(registry)
-    top: dict[str, Schema] = {"$schema": _TEXT, "version": {}, key: maker.refer(factory)}
-    made = _object(top, required=[key])
-    return {"$schema": DRAFT, "title": f"Seatrial {key}", **made, "$defs": maker.defs}
+    thing = {**maker.refer(factory), "description": f"The {key}."}
+    return {
+        "$schema": DRAFT,
+        "title": f"Seatrial {key}",
+        **_object({**_TOP, key: thing}, required=[key]),
+        **maker.rest(),
+    }
+
+
+def schema_of_settings(registry: Registry) -> Schema:
+    """The JSON Schema (2020-12) of `seatrial.toml`, with the settings of all providers that the registry knows."""
+    maker = _Maker(registry)
+    made = {key: maker.field(field) for key, field in described(ProjectSettings).items()}
+    providers = {}
+    for name in registry.names("provider"):
+        factory = traits(registry.get("provider", name), ProviderTraits).Settings
+        maker.defs[f"provider-{name}"] = maker.of(described(factory))
+        title = registry.mark("provider", name).description
+        providers[name] = {"$ref": f"#/$defs/provider-{name}", "description": title}
+    made["providers"] = {**_object(providers), "description": made["providers"]["description"]}
+    made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
+    maker.defs["system"] = maker.system()
+    return {"$schema": DRAFT, "title": SETTINGS, **_object(made), **maker.rest()}
 
 
 class _Maker:
@@ -71,88 +65,107 @@ class _Maker:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.defs: dict[str, Schema] = {"retry": _RETRY}
+        self.defs: dict[str, Schema] = {}
+
+    def rest(self) -> Schema:
+        """The definitions, and those that they refer to."""
+        if "#/$defs/retry" in str(self.defs):
+            keys = self.of(described(RetryKeys))
+            self.defs["retry"] = {"anyOf": [{"type": "integer", "minimum": 1}, keys, {"type": "null"}]}
+        return {"$defs": self.defs}
 
     def make(self) -> Schema:
-        self.defs["step"] = self._kinds("step", STEP_KEYS)
+        self.defs["step"] = self._kinds("step", described(StepKeys))
         self.defs["check"] = {
             "anyOf": [
                 {"type": "string", "pattern": "^[a-z0-9_]+", "description": self._names("check")},
-                self._kinds("check", CHECK_KEYS),
+                self._kinds("check", described(CheckKeys)),
             ]
         }
-        self.defs["system"] = self._system()
+        self.defs["system"] = self.system()
         self.defs["workflow"] = {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1}
-        self.defs["notification"] = _notification()
         levels = self._levels()
-        self.defs["suite"] = _object(
-            {**levels, "workflow": {"$ref": "#/$defs/workflow"}, "steps": {"$ref": "#/$defs/workflow"}}
-        )
-        self.defs["entry"] = _object({**levels, **dict.fromkeys(ENTRY, _TEXT)}, required=ENTRY)
+        steps = {key: {"$ref": "#/$defs/workflow", "description": _STEPS} for key in ("workflow", "steps")}
+        self.defs["suite"] = _object({**levels, **steps})
+        files = {
+            "sut": {"type": "string", "description": "The file of the system under test, beside this document."},
+            "workflow": {"type": "string", "description": "The file of the steps, beside this document."},
+        }
+        self.defs["entry"] = _object({**levels, **files}, required=ENTRY)
         top: dict[str, Schema] = {
             **levels,
-            "$schema": _TEXT,
-            "version": {},
-            "include": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
-            "workflow": {"$ref": "#/$defs/workflow"},
-            "steps": {"$ref": "#/$defs/workflow"},
+            **_TOP,
+            **steps,
+            "include": {
+                "anyOf": [_TEXT, {"type": "array", "items": _TEXT}],
+                "description": "Documents beside this one whose suites belong to it.",
+            },
             "test_suites": {
                 "anyOf": [
                     {"type": "object", "additionalProperties": {"$ref": "#/$defs/suite"}, "minProperties": 1},
                     {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1},
-                ]
+                ],
+                "description": "The suites: by name, or a list of `sut` and `workflow` files.",
             },
         }
         wanted = [{"required": [key]} for key in TOP if key not in ("$schema", "version")]
-        return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, "$defs": self.defs}
+        return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, **self.rest()}
 
     def _names(self, kind: str) -> str:
         return "one of " + ", ".join(self.registry.names(kind))
 
-    def _kinds(self, kind: str, common: Iterable[str]) -> Schema:
+    def _kinds(self, kind: str, common: Mapping[str, Field]) -> Schema:
         """One definition per class, chosen by its name, so that an editor complains of one class and not of all."""
         names = [name for name in self.registry.names(kind) if name not in RESERVED.get(kind, ())]
         choices = []
+        shared = {key: self.field(field) for key, field in common.items()}
         for name in names:
             factory = self.registry.get(kind, name)
             reference = f"{kind}-{name}"
-            shared = {key: _COMMON[key] for key in common if key != kind}
-            made = self._of(factory, described(factory), {**shared, kind: {"const": name}}, required=[kind])
-            self.defs[reference] = {**made, "description": self.registry.mark(kind, name).description}
+            own: Schema = {"const": name, "description": self.registry.mark(kind, name).description}
+            made = self.of(described(factory), {**shared, kind: own}, required=[kind])
+            self.defs[reference] = {**made, "description": own["description"]}
             when = {"properties": {kind: {"const": name}}, "required": [kind]}
             choices.append({"if": when, "then": {"$ref": f"#/$defs/{reference}"}})
-        head: Schema = {"type": "object", "required": [kind], "properties": {kind: {"enum": names}}}
+        head: Schema = {
+            "type": "object",
+            "required": [kind],
+            "properties": {kind: {"enum": names, "description": f"The kind of {kind}."}},
+        }
         return {**head, "allOf": choices} if choices else head
 
-    def _system(self) -> Schema:
+    def system(self) -> Schema:
+        """Settings may be shared out over several levels, so none is required at one of them."""
         names = self.registry.names("system")
         choices = []
         for name in names:
-            factory = self.registry.get("system", name)
-            self.defs[f"system-{name}"] = {
-                **self._of(factory, described(factory.Settings), {"kind": {"const": name}}, required=[], partial=True),
-                "description": self.registry.mark("system", name).description,
-            }
+            title = self.registry.mark("system", name).description
+            fields = described(self.registry.get("system", name).Settings)
+            kind: Schema = {"const": name, "description": title}
+            self.defs[f"system-{name}"] = {**self.of(fields, {"kind": kind}, partial=True), "description": title}
             when = {"properties": {"kind": {"const": name}}, "required": ["kind"]}
             choices.append({"if": when, "then": {"$ref": f"#/$defs/system-{name}"}})
-        head: Schema = {"type": "object", "properties": {"kind": {"enum": names}}}
+        head: Schema = {
+            "type": "object",
+            "properties": {"kind": {"enum": names, "description": "The kind of system."}},
+        }
         return {"anyOf": [{"enum": names}, {**head, "allOf": choices} if choices else head]}
 
-    def _of(
+    def of(
         self,
-        factory: type[Any],
         fields: Mapping[str, Field],
-        more: Mapping[str, Schema],
+        more: Mapping[str, Schema] | None = None,
         *,
-        required: Iterable[str],
+        required: Iterable[str] = (),
         partial: bool = False,
     ) -> Schema:
-        """`partial`: settings may be shared out over several levels, so none is required at one of them."""
-        own = {key: self._field(field) for key, field in fields.items()}
+        """A mapping with these keys; `partial`: none of them is required."""
+        own = {key: self.field(field) for key, field in fields.items()}
         needed = [] if partial else [key for key, field in fields.items() if field.required]
-        return _object({**more, **own}, required=[*required, *needed])
+        return _object({**(more or {}), **own}, required=[*required, *needed])
 
-    def _field(self, field: Field) -> Schema:
+    def field(self, field: Field) -> Schema:
+        """One key."""
         made = dict(field.shape.schema(self.refer))
         if field.doc:
             made["description"] = field.doc
@@ -165,20 +178,15 @@ class _Maker:
         name = f"{factory.__module__.rpartition('.')[2]}.{factory.__qualname__}"
         if name not in self.defs:
             self.defs[name] = {}  # so that a class that holds itself ends here
-            made = self._of(factory, described(factory), {}, required=[])
+            made = self.of(described(factory))
             self.defs[name] = {**made, "description": (factory.__doc__ or "").strip().split("\n")[0]}
         return {"$ref": f"#/$defs/{name}"}
 
     def _levels(self) -> dict[str, Schema]:
-        made: dict[str, Schema] = {key: shape.schema(self.refer) for key, shape in KEYS.items()}
-        made["provider"] = {"type": "string", "description": self._names("provider")}
-        made["system"] = {"$ref": "#/$defs/system"}
-        made["deadlines"] = _object(dict.fromkeys(DEADLINES, _SPAN))
-        made["max_concurrent_nodes"] = {"type": "integer", "minimum": 1}
-        made["exclusive"] = {"anyOf": [_TEXT, _object({"name": _TEXT, "wait": _SPAN}, required=["name"])]}
-        one = {"$ref": "#/$defs/notification"}
-        made["notifications"] = {"anyOf": [one, {"type": "array", "items": one}]}
-        made["requirements"] = {"type": "object", "properties": _requirements()}
+        made = {key: self.field(field) for key, field in KEYS.items()}
+        made["provider"]["enum"] = self.registry.names("provider")
+        made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
+        made["requirements"] |= {"properties": _requirements()}
         return made
 
 
@@ -191,18 +199,8 @@ def _requirements() -> dict[str, Schema]:
             made[name] = {"type": "array", "items": _TEXT}
         else:
             made[name] = {"type": "boolean"}
+        made[name]["description"] = described_requirement(name)
     return made
-
-
-def _notification() -> Schema:
-    return _object(
-        {
-            "command": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]},
-            "webhook": {"type": "string", "pattern": "^https?://"},
-            "on": {"anyOf": [{"enum": ["failure", "slow"]}, {"type": "array", "items": {"enum": ["failure", "slow"]}}]},
-            "slow_seconds": {"type": "number", "exclusiveMinimum": 0},
-        }
-    )
 
 
 def _object(properties: Mapping[str, Schema], *, required: Iterable[str] = ()) -> Schema:

@@ -6,65 +6,94 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from seatrial.errors import DocumentError, Problem, nearest
+from seatrial.errors import DocumentError, Problem
+from seatrial.expressions import templated
 from seatrial.links.paths import SETTINGS, project_of
+from seatrial.loading.fields import described, read_fields
 from seatrial.loading.read.document import read_bytes
 from seatrial.loading.read.positions import Place, Position
-from seatrial.loading.shapes import NUMBER, TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Scalar, Shape, Span
-from seatrial.model.scenario import CheckPlan, StepPlan
-from seatrial.model.values import KEEP
+from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
+from seatrial.loading.site import SilentSite
+from seatrial.loading.suite_keys import Deadlines, Exclusive
+from seatrial.model.values import Range
 
 PREFIX = "SEATRIAL_"
-DEADLINES = ("deploy", "start", "stop", "restart", "destroy")
+FILLED_IN = ("parameters", "vars", "system")
+"""Settings whose values may hold `${{ }}`."""
 
 
-_TEXTS = Named(TEXT)
-_LIST = Many(TEXT, list)
-EXCLUSIVE = OneOf((TEXT, Named(Anything())))
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Patterns of names; `{flow}` is the suite's name, `{id}` the trial's id."""
+
+    flow: str = "run-e2e-{flow}-{id}"
+    """The namespace of a trial, `E2E_TEST_NAMESPACE`."""
+    controller: str = "run-e2e-controller-{id}"
+    """The namespace of its controller, `E2E_CONTROLLER_NAMESPACE`."""
 
 
-@dataclass(frozen=True)
-class Key:
-    """One setting that there is."""
+@dataclass(frozen=True, kw_only=True)
+class ProjectSettings:
+    """All that `seatrial.toml` may hold."""
 
-    shape: Shape
-    default: Any = None
-    doc: str = ""
-    least: float | None = None
-    """The smallest number allowed."""
+    scenarios: tuple[str, ...] = ()
+    """Documents, folders or patterns that `run` takes when it is given none."""
+    pipeline: str | None = None
+    """The document that `preflight` takes when it is given none."""
+    cache_size_gb: Annotated[float, Range(0)] = 2.0
+    """The space that the results of `preflight` may take, in GB."""
+    built_images: Annotated[int, Range(1)] = 20
+    """The number of images built by `preflight` that are kept: the last used ones."""
+    built_images_days: Annotated[float, Range(0)] = 30.0
+    """The days after which an unused image is removed all the same."""
+    parallel: Annotated[int, Range(1)] = 1
+    """Suites at a time."""
+    max_concurrent_nodes: Annotated[int, Range(1)] | None = None
+    """Nodes of all suites at a time."""
+    max_memory_gb: Annotated[float, Range(0)] | None = None
+    """Memory of all suites at a time, in GB."""
+    keep: Literal["never", "failed", "always"] = "never"
+    """Resources to keep at the end: `never` any, those of `failed` suites, or `always` all."""
+    report_dir: str | None = None
+    """The folder of the report."""
+    format: str | None = None
+    """How the run is shown: `plain`, `live`, `json`, `github`, `none`, or `auto`."""
+    plugins: tuple[str, ...] = ()
+    """Python files with steps, checks, providers, systems, reporters."""
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    """How long each kind of operation may take."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of every suite, for `${{ parameters.NAME }}`."""
+    secrets: tuple[str, ...] = ()
+    """Environment variables whose values no output may show."""
+    exclusive: str | Exclusive | None = None
+    """An environment that one trial uses at a time: its name, or a mapping with `name` and `wait`."""
+    names: Names = field(default_factory=Names)
+    """Patterns of names."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Patterns of labels, such as `"example.org/e2e-run-id" = "{id}"`."""
+    system: Mapping[str, Any] | None = None
+    """The system under test of suites that name none: its `kind` and settings."""
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """A table of settings for each provider, by its name."""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    """Variables, for `${{ vars.NAME }}`."""
 
 
-KEYS: Mapping[str, Key] = {
-    "scenarios": Key(_LIST, (), "documents, folders or patterns that `run` takes when it is given none"),
-    "pipeline": Key(TEXT, None, "the document that `preflight` takes when it is given none"),
-    "cache_size_gb": Key(NUMBER, 2, "what the results that `preflight` keeps may take, in GB", 0),
-    "built_images": Key(WHOLE, 20, "images that `preflight` built and that are kept, the last used ones", 1),
-    "built_images_days": Key(NUMBER, 30, "days after which one that was not used goes all the same", 0),
-    "parallel": Key(WHOLE, 1, "suites at a time", 1),
-    "max_concurrent_nodes": Key(WHOLE, None, "nodes of all suites at a time", 1),
-    "max_memory_gb": Key(NUMBER, None, "memory of all suites at a time, in GB", 0),
-    "keep": Key(
-        Choice({word: word for word in KEEP}), "never", "what is not given back at the end: " + ", ".join(KEEP)
-    ),
-    "report_dir": Key(TEXT, None, "folder of the report"),
-    "format": Key(TEXT, None, "how the run is shown"),
-    "plugins": Key(_LIST, (), "Python files with steps, checks, providers, systems, reporters"),
-    "deadlines": Key(Named(Span()), {}, "durations of " + ", ".join(DEADLINES)),
-    "parameters": Key(Named(Anything()), {}, "parameters of every suite"),
-    "secrets": Key(_LIST, (), "environment variables that no output may show"),
-    "exclusive": Key(EXCLUSIVE, None, "an environment that one trial uses at a time: a name, or {name, wait}"),
-    "names": Key(_TEXTS, {}, 'patterns of names, such as flow = "run-e2e-{flow}-{id}"'),
-    "labels": Key(_TEXTS, {}, 'patterns of labels, such as "example.org/e2e-run-id" = "{id}"'),
-    "system": Key(Named(Anything()), None, "the system under test of suites that name none: kind and its settings"),
-    "providers": Key(Named(Named(Anything())), {}, "settings of each provider"),
-    "vars": Key(Named(Anything()), {}, "variables, `${{ vars.x }}`"),
-}
+KEYS = described(ProjectSettings)
+_DEFAULTS = ProjectSettings()
 
-_FROM_ENVIRONMENT = tuple(
-    name for name, key in KEYS.items() if isinstance(key.shape, Scalar | Choice) or key.shape is _LIST
-)
+
+def _plain(key: str) -> Scalar | Choice | Many | None:
+    """The shape of a setting that an environment variable can hold; None for a structure."""
+    shape = KEYS[key].shape
+    first = shape.shapes[0] if isinstance(shape, OneOf) and len(shape.shapes) == 2 else shape
+    return first if isinstance(first, Scalar | Choice | Many) else None
+
+
+FROM_ENVIRONMENT = tuple(key for key in KEYS if _plain(key) is not None)
 """The others are structures, which a variable cannot hold."""
 
 
@@ -91,16 +120,16 @@ class Settings:
 
     def value(self, name: str) -> Any:
         """The value of a setting; its default when nobody set it."""
-        return self.held[name].value if name in self.held else KEYS[name].default
+        return self.held[name].value if name in self.held else getattr(_DEFAULTS, name)
 
     def origin(self, name: str) -> str:
         """Who set it."""
         return self.held[name].origin if name in self.held else "default"
 
     def __iter__(self) -> Iterator[Setting]:
-        """Every setting in a fixed order, defaults too."""
-        for name, key in KEYS.items():
-            yield self.held.get(name, Setting(name, key.default, "default"))
+        """All settings, also those that nobody set."""
+        for name in KEYS:
+            yield self.held.get(name, Setting(name, self.value(name), "default"))
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
         """Where in the settings file a value stands."""
@@ -110,45 +139,33 @@ class Settings:
 
     def with_flags(self, flags: Mapping[str, object]) -> Settings:
         """The same, with values from the command line over all others; DocumentError for one that cannot be."""
-        site = _Site()
-        made = {
-            name: Setting(name, _read(name, value, site, _at(_flag(name))), _flag(name))
-            for name, value in flags.items()
-        }
-        site.done()
+        problems: list[Problem] = []
+        made: dict[str, Setting] = {}
+        for name, value in flags.items():
+            flag = f"flag --{name.replace('_', '-')}"
+            made |= _read({name: value}, _Site(problems, flag), flag)
+        _done(problems)
         return Settings(folder=self.folder, file=self.file, text=self.text, held={**self.held, **made})
-
-
-def _flag(name: str) -> str:
-    return f"flag --{name.replace('_', '-')}"
 
 
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the project around a folder; DocumentError has all that is wrong in the file and environment."""
     begin = start.resolve()
     folder = project_of(begin, here=begin)
-    site = _Site()
-    settings = _from_file(folder, start, site) if (folder / SETTINGS).is_file() else Settings(folder=folder)
+    problems: list[Problem] = []
+    settings = _from_file(folder, problems) if (folder / SETTINGS).is_file() else Settings(folder=folder)
     held = dict(settings.held)
-    for name in _FROM_ENVIRONMENT:
-        variable = PREFIX + name.upper()
+    for name in FROM_ENVIRONMENT:
+        variable, shape = PREFIX + name.upper(), _plain(name)
         if variable in environ:
-            value = _from_text(name, environ[variable])
-            made = _read(name, value, site, _at(f"environment {variable}"))
-            held[name] = Setting(name, made, f"environment {variable}")
-    site.done()
+            text, origin = environ[variable], f"environment {variable}"
+            words = [word for word in map(str.strip, text.split(",")) if word] if isinstance(shape, Many) else text
+            held |= _read({name: words}, _Site(problems, origin, bound=True), origin)
+    _done(problems)
     return Settings(folder=settings.folder, file=settings.file, text=settings.text, held=held)
 
 
-def _from_text(name: str, text: str) -> Any:
-    shape = KEYS[name].shape
-    if shape is _LIST:
-        return [one.strip() for one in text.split(",") if one.strip()]
-    number = shape.from_text(text) if isinstance(shape, Scalar) else None
-    return text if number is None else number
-
-
-def _from_file(folder: Path, start: Path, site: _Site) -> Settings:
+def _from_file(folder: Path, problems: list[Problem]) -> Settings:
     import tomllib
 
     from seatrial.loading.read import toml
@@ -168,67 +185,41 @@ def _from_file(folder: Path, start: Path, site: _Site) -> Settings:
     except tomllib.TOMLDecodeError as error:
         at, why = toml.syntax(error)
         raise DocumentError([Problem(shown, *at, f"this is no TOML: {why}")]) from None
-
-    def where(place: Place, key: bool) -> tuple[str, int, int]:
-        return shown, *toml.locate(text, place, key=key)
-
-    held: dict[str, Setting] = {}
-    for name, value in data.items():
-        if name not in KEYS:
-            at = toml.locate(text, (name,), key=True)
-            site.problems.append(Problem(shown, *at, f"unknown setting {name!r}", nearest(name, KEYS)))
-            continue
-
-        line = toml.locate(text, (name,), key=True)[0]
-        held[name] = Setting(name, _read(name, value, site, where), f"{shown}:{line}")
+    settings = Settings(folder=folder, file=shown, text=text)
+    made = _read(data, _Site(problems, shown, settings.locate), shown)
+    held = {
+        name: Setting(name, one.value, f"{shown}:{settings.locate((name,), key=True)[0]}") for name, one in made.items()
+    }
     return Settings(folder=folder, file=shown, text=text, held=held)
 
 
-Where = Callable[[Place, bool], tuple[str, int, int]]
+class _Site(SilentSite):
+    """Takes the problems of settings; `locate` finds places where their origin has any."""
 
-
-def _at(origin: str) -> Where:
-    return lambda _place, _key: (origin, 0, 0)
-
-
-class _Site:
-    """Takes the problems of settings."""
-
-    bound = False
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.where: Where = lambda *_: ("", 0, 0)
+    def __init__(
+        self,
+        problems: list[Problem],
+        origin: str,
+        locate: Callable[..., Position] | None = None,
+        *,
+        bound: bool = False,
+    ) -> None:
+        self.problems, self.origin, self.locate, self.bound = problems, origin, locate, bound
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        at = self.where(place, key)
-        self.problems.append(Problem(*at, f"{'.'.join(map(str, place))}: {message}", hint))
-
-    def formula(self, text: str, place: Place) -> None:
-        """Settings hold no expressions of their own."""
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        return ()
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        return ()
-
-    def done(self) -> None:
-        if self.problems:
-            raise DocumentError(self.problems)
+        at = self.locate(place, key=key) if self.locate else (0, 0)
+        text = message if key else f"{'.'.join(map(str, place))}: {message}"
+        self.problems.append(Problem(self.origin, *at, text, hint))
 
 
-def _read(name: str, value: Any, site: _Site, where: Where) -> Any:
-    site.where = where
-    if name not in KEYS:
-        site.problem((name,), "unknown setting", nearest(name, KEYS))
-        return value
-    key = KEYS[name]
-    made = key.shape.read(value, (name,), site)
-    if key.least is not None and isinstance(made, int | float) and made < key.least:
-        site.problem((name,), f"{made:g} is too small", f"allowed: from {key.least:g}")
-    if name == "deadlines" and isinstance(value, Mapping):
-        for word in value:
-            if word not in DEADLINES:
-                site.problem((name, word), f"unknown deadline {word!r}", nearest(word, DEADLINES), key=True)
-    return made
+def _read(data: Mapping[str, Any], site: _Site, origin: str) -> dict[str, Setting]:
+    for name, value in data.items():
+        if name not in FILLED_IN and templated(value):
+            site.problem((name,), "this is settled before anything runs", "write the value itself, not `${{ }}`")
+    made, _ = read_fields(ProjectSettings, data, (), site, what=SETTINGS, partial=True)
+    return {name: Setting(name, value, origin) for name, value in made.items()}
+
+
+def _done(problems: list[Problem]) -> None:
+    if problems:
+        raise DocumentError(problems)

@@ -59,7 +59,9 @@ class Scalar:
         low = self.least is not None and value < self.least
         if low or (self.most is not None and value > self.most):
             upto = "" if self.most is None else f" to {self.most:g}"
-            site.problem(place, f"{value} is too {'small' if low else 'large'}", f"allowed: from {self.least:g}{upto}")
+            site.problem(
+                place, f"{value:g} is too {'small' if low else 'large'}", f"allowed: from {self.least:g}{upto}"
+            )
         return value
 
     def from_text(self, value: object) -> Any:

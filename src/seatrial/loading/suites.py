@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial import expressions
-from seatrial.errors import CannotTell, UsageError
+from seatrial.errors import CannotTell, DocumentError, UsageError
+from seatrial.links.paths import SETTINGS
 from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft, split
-from seatrial.loading.merge.levels import Level, LevelSite, Merged, merge, read_exclusive
+from seatrial.loading.merge.levels import Level, Merged, exclusive, merge
+from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import foreign, unmet, wrong
@@ -38,6 +40,7 @@ class CompilationContext:
     sample: Mapping[str, Any] | None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     kinds: Kinds = field(init=False)
+    provider_settings: ProviderSettings = field(init=False)
     base: list[Level] = field(init=False)
     limits: list[tuple[int, Located, Place]] = field(default_factory=list)
     """What documents say of nodes at a time, and where."""
@@ -51,17 +54,17 @@ class CompilationContext:
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
-        self.base = [_from_settings(self.settings, self.problems)]
+        self.provider_settings = ProviderSettings(self.settings, self.registry)
+        self.base = [_from_settings(self.settings)]
 
 
-def _from_settings(settings: Settings, problems: Problems) -> Level:
+def _from_settings(settings: Settings) -> Level:
     """The outermost level: what the project says of all suites (node limits are not a suite's)."""
-    names = ("parameters", "deadlines", "vars", "system")
+    names = ("parameters", "vars", "system")
     values = {name: settings.value(name) for name in names if settings.value(name)}
-    exclusive = settings.value("exclusive")
-    if exclusive:
-        located = _SettingsFile(settings)
-        values["exclusive"] = read_exclusive(exclusive, exclusive, ("exclusive",), LevelSite(problems, located))
+    values["deadlines"] = settings.value("deadlines").given()
+    if settings.value("exclusive"):
+        values["exclusive"] = exclusive(settings.value("exclusive"))
     return Level(_SettingsFile(settings), (), values)
 
 
@@ -121,13 +124,14 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     if system is None or provider is None:
         return
     moot = bool(compilation.on) and compilation.on != own
+    settings = _provider_settings(compilation, compilation.on or own, merged)
     reuse = reuse_of(merged, compilation.problems, provider, system, on=compilation.on if moot else "")
     for row in rows:
         suite = Suite(
             test_id=f"{compilation.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
             name=draft.name + matrix.suffix(row, parameters),
             provider=compilation.on or own,
-            provider_settings=(compilation.settings.value("providers") or {}).get(compilation.on or own, {}),
+            provider_settings=settings,
             description=merged.get("description") or "",
             parameters={**parameters, **row},
             requirements=requirements,
@@ -186,6 +190,18 @@ def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any
         _at(compilation, merged, "provider", message=message, hint=hint)
         return None
     return found
+
+
+def _provider_settings(compilation: CompilationContext, name: str, merged: Merged) -> Any:
+    """The settings of the suite's provider; None when they are wrong."""
+    try:
+        return compilation.provider_settings(name)
+    except DocumentError as error:
+        # What is wrong in its table was written down already; without a table it is the suite that asks for it.
+        if name not in compilation.settings.value("providers"):
+            why = "; ".join(problem.message for problem in error.problems)
+            _at(compilation, merged, "provider", message=why, hint=f"write [providers.{name}] in {SETTINGS}")
+        return None
 
 
 def _parameters(

@@ -131,7 +131,8 @@ class Suite:
     """`<provider>-workflow-<suite>`, the provider it runs on."""
     name: str
     provider: str
-    provider_settings: Mapping[str, Any] = field(default_factory=dict)
+    provider_settings: Any = None
+    """An instance of the provider's `Settings`."""
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, Any] = field(default_factory=dict)

@@ -33,15 +33,21 @@ class Owner(Protocol):
         """Give it back; already gone is success."""
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """What a provider gets that declares no `Settings`: nothing can be set."""
+
+
 @runtime_checkable
 class Provider(Protocol):
-    """Where nodes live. Made once per trial as `Provider(settings)`, and by `clean` from the ledger alone."""
+    """Where nodes live. Made once per trial as `Provider(settings)`, and by `clean` from the ledger alone; settings is
+    an instance of its `Settings` (`ProviderTraits`), else `NoSettings()`."""
 
     powers: frozenset[Powers]
     deadlines: Mapping[str, float]
     """Seconds that deploy, start, stop, restart, destroy may take here."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None: ...
+    def __init__(self, settings: Any) -> None: ...
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make one node and return when it is powered on. Called within `ctx.make`: the ledger has the intent
@@ -66,7 +72,7 @@ class Provider(Protocol):
         """A value of this boot: it changes with every boot and never otherwise."""
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: Any) -> Readiness:
         """Whether it can work on this machine, found out by doing."""
 
 
@@ -217,6 +223,8 @@ class TakesSnapshots(Protocol):
 class ProviderTraits:
     """Class attributes of a provider, each with its default."""
 
+    Settings: type[Any] = NoSettings
+    """The frozen dataclass as which the table `[providers.NAME]` is read; without one, nothing can be set."""
     on_this_host: bool = False
     """Its nodes stand on this machine. It puts `ctx.labels()` on everything, for `seatrial clean` to find
     things without a ledger."""

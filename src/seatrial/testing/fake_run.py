@@ -19,6 +19,7 @@ from seatrial.engine.runner import Runner
 from seatrial.engine.scheduler import SuiteScheduler
 from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeftBehind
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.event import Event
 from seatrial.model.scenario import Budget, Plan, Suite
 from seatrial.registry import Registry
@@ -84,11 +85,11 @@ class FakeRun:
         given = dict(providers or {})
         given["fake"] = {**given.get("fake", {}), "world": self.world}
         self._providers = given
-        self._suites = [_with_settings(suite, given.get(suite.provider, {})) for suite in suites]
         self._budget = budget or Budget(parallel=max(len(suites), 1))
         self._fail_fast = fail_fast
         self._reporters = [*reporters, _Keeping(self.events)]
         self._registry = registry or fake_registry()
+        self._suites = [self._with_settings(suite) for suite in suites]
         self._leases = leases or Leases(folder / "leases")
         self._more = run
 
@@ -113,7 +114,7 @@ class FakeRun:
             journal=journal,
             ledger=self.ledger,
             leases=self._leases,
-            owners=Owners(self._registry, self._providers, self._leases),
+            owners=Owners(self._registry, self._settings, self._leases),
             registry=self._registry,
             expressions=_Expressions(),
             **self._more,
@@ -137,7 +138,14 @@ class FakeRun:
 
     def owner(self, provider: str) -> Provider:
         """A provider made from its settings alone, as the sweep and `clean` make it."""
-        return Owners(self._registry, self._providers, self._leases).provider(provider)
+        return Owners(self._registry, self._settings, self._leases).provider(provider)
+
+    def _settings(self, provider: str) -> Any:
+        return settings_from(self._registry.get("provider", provider), self._providers.get(provider, {}))
+
+    def _with_settings(self, suite: Suite) -> Suite:
+        table = {**self._providers.get(suite.provider, {}), **(suite.provider_settings or {})}
+        return replace(suite, provider_settings=settings_from(self._registry.get("provider", suite.provider), table))
 
     @property
     def run_folder(self) -> Path:
@@ -182,10 +190,6 @@ class _Keeping:
 
     def close(self) -> None:
         pass
-
-
-def _with_settings(suite: Suite, settings: Mapping[str, Any]) -> Suite:
-    return replace(suite, provider_settings={**settings, **suite.provider_settings})
 
 
 @asynccontextmanager

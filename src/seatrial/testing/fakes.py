@@ -163,17 +163,29 @@ class FakeLink:
         return 127, f"{' '.join(argv)}: not found\n"
 
 
+@dataclass(frozen=True, kw_only=True)
+class FakeSettings:
+    """What a test decides of the nodes in memory."""
+
+    world: Any = None
+    """A `World`; none: one of its own."""
+    powers: Any = tuple(Powers)
+    """The powers that the provider has."""
+    deadlines: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each kind of operation may take."""
+
+
 @provider("fake")
 class FakeProvider:
-    """Nodes in memory. Settings: `world` (a World), `powers` (those it has; all unless given), `deadlines`."""
+    """Nodes in memory."""
 
+    Settings: ClassVar[type[Any]] = FakeSettings
     powers = frozenset(Powers)
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        given = settings.get("world")
-        self.world: World = World() if given is None else given
-        self.powers = frozenset(settings.get("powers", Powers))
-        self.deadlines: Mapping[str, float] = settings.get("deadlines", {})
+    def __init__(self, settings: FakeSettings) -> None:
+        self.world: World = World() if settings.world is None else settings.world
+        self.powers = frozenset(settings.powers)
+        self.deadlines: Mapping[str, float] = settings.deadlines
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """Nothing but the name is needed."""
@@ -283,7 +295,7 @@ class FakeProvider:
             await self._power(node, Powers.SNAPSHOT, lambda n: n.revert(name), "revert")
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: FakeSettings) -> Readiness:
         """Memory is everywhere."""
         return Readiness(True, "a node in memory")
 

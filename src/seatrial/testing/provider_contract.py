@@ -496,7 +496,7 @@ class ProviderContract:
 
     async def readiness_says_what_was_tried(self, fixture: ContractFixture) -> None:
         """It is ready, for it made nodes here; and it says how it knows."""
-        readiness = await type(fixture.provider).readiness(self._settings)
+        readiness = await type(fixture.provider).readiness(fixture.ctx.suite.provider_settings)
         assert readiness.ready, readiness
         assert readiness.tried
 

@@ -13,6 +13,7 @@ import pytest
 from cloudstack_server.calls import catalog, client, disk_offering
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links.cloudstack import JobNeverEnded, NoRoom
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.cloudstack import CloudStack, removal
@@ -50,7 +51,7 @@ def test_machines_are_recognised_by_their_addresses_and_powered(cloud):
     behind = Node(name="db", ssh={"host": address["ipaddress"]})
 
     async def scenario():
-        provider = CloudStack({})
+        provider = CloudStack(settings_from(CloudStack, {}))
         web, db, third = await provider.adopt([at(ours), behind, stranger])
         assert (web.adopted, web.detail) == (True, {"group": "web", "id": ours["id"], "machine": "notes-web"})
         assert (db.adopted, db.detail["id"]) == (True, public["id"])
@@ -70,7 +71,7 @@ def test_states_that_are_asked_for_at_once_are_one_question_and_none_is_older_th
     machines = [deployed(cloud, f"notes-{number}") for number in range(5)]
 
     async def scenario():
-        provider = CloudStack({})
+        provider = CloudStack(settings_from(CloudStack, {}))
         nodes = await provider.adopt([at(one, one["name"]) for one in machines])
         cloud.cloud.calls.clear()
         first = asyncio.ensure_future(provider.state(nodes[0]))
@@ -103,7 +104,9 @@ def test_names_and_tags_narrow_down_what_is_recognised(cloud, settings, known):
     client(cloud).createTags(
         resourceids=machines["other"]["id"], resourcetype="UserVm", tags=[{"key": "app", "value": "notes"}]
     )
-    nodes = asyncio.run(CloudStack(settings).adopt([at(machine, name) for name, machine in machines.items()]))
+    nodes = asyncio.run(
+        CloudStack(settings_from(CloudStack, settings)).adopt([at(machine, name) for name, machine in machines.items()])
+    )
     assert [node.name for node in nodes if node.adopted] == known
 
 
@@ -111,13 +114,13 @@ def test_an_address_of_two_machines_is_not_guessed(cloud):
     one, two = deployed(cloud, "notes-a"), deployed(cloud, "notes-b")
     cloud.cloud.machines[two["id"]].address = one["nic"][0]["ipaddress"]
     with pytest.raises(CannotTell, match=r"several virtual machines \(notes-a, notes-b\)"):
-        asyncio.run(CloudStack({}).adopt([at(one)]))
+        asyncio.run(CloudStack(settings_from(CloudStack, {})).adopt([at(one)]))
 
 
 def test_lists_of_many_pages_are_read_to_their_end(cloud, monkeypatch):
     monkeypatch.setattr("seatrial.links.cloudstack.PAGE", 2)
     machines = [deployed(cloud, f"notes-{number}") for number in range(5)]
-    nodes = asyncio.run(CloudStack({}).adopt([at(one) for one in machines]))
+    nodes = asyncio.run(CloudStack(settings_from(CloudStack, {})).adopt([at(one) for one in machines]))
     assert all(node.adopted for node in nodes)
 
 
@@ -208,10 +211,10 @@ def test_a_destroyed_machine_that_stays_is_left_behind(cloud, monkeypatch):
     detail = {"machine": name, "endpoint": cloud.url}
     node = Resource(kind="node", name="t0123456789-n11", owner="provider:cloudstack", run="r", detail=detail)
     with pytest.raises(CannotTell, match=rf"its lists still show {name} \(Running\)"):
-        asyncio.run(CloudStack({}).destroy(node))
+        asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
     cloud.plants.keeps.clear()
-    asyncio.run(CloudStack({}).destroy(node))
-    asyncio.run(CloudStack({}).destroy(node))
+    asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
+    asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
     assert cloud.cloud.machines == {}
 
 
@@ -221,9 +224,9 @@ def test_an_account_that_may_not_expunge_destroys_and_that_counts(cloud):
     cloud.plants.may_not_expunge = True
     detail = {"machine": name, "endpoint": cloud.url}
     node = Resource(kind="node", name="t0123456789-n11", owner="provider:cloudstack", run="r", detail=detail)
-    asyncio.run(CloudStack({}).destroy(node))
+    asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
     assert [one.state for one in cloud.cloud.machines.values()] == ["Destroyed"]
-    assert asyncio.run(CloudStack({}).find("*")) == []
+    assert asyncio.run(CloudStack(settings_from(CloudStack, {})).find("*")) == []
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_what_is_not_ours_is_never_destroyed(cloud, detail, said):
     deployed(cloud, "notes-web")
     node = Resource(kind="node", name="n11", owner="provider:cloudstack", run="r", detail=detail)
     with pytest.raises(CannotTell, match=said):
-        asyncio.run(CloudStack({}).destroy(node))
+        asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
     assert [one.name for one in cloud.cloud.machines.values()] == ["notes-web"]
 
 
@@ -255,9 +258,9 @@ def test_another_project_that_shows_nothing_is_no_word_that_a_machine_is_gone(cl
     node = Resource(kind="node", name="t0123456789-n11", owner="provider:cloudstack", run="r", detail=detail)
     said = f"was made in the project {room.id}, and the configuration names no project: set `project`"
     with pytest.raises(CannotTell, match=said):
-        asyncio.run(CloudStack({}).destroy(node))
+        asyncio.run(CloudStack(settings_from(CloudStack, {})).destroy(node))
     assert len(cloud.cloud.machines) == 1
-    asyncio.run(CloudStack({"project": "trials"}).destroy(node))
+    asyncio.run(CloudStack(settings_from(CloudStack, {"project": "trials"})).destroy(node))
     assert cloud.cloud.machines == {}
 
 
@@ -274,7 +277,7 @@ def test_everything_is_asked_and_made_in_the_project_that_is_named(cloud, tmp_pa
             (entry,) = [one for one in ctx._trial.run.ledger.out() if one.resource.kind == "node"]
             assert entry.resource.detail["cloud_project"] == room.id
             assert len(await ctx.provider.find(ctx.run_id)) == 1
-            assert await CloudStack({}).find(ctx.run_id) == []
+            assert await CloudStack(settings_from(CloudStack, {})).find(ctx.run_id) == []
 
     asyncio.run(scenario())
     assert cloud.cloud.machines == {}
@@ -283,19 +286,19 @@ def test_everything_is_asked_and_made_in_the_project_that_is_named(cloud, tmp_pa
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"templat": "x"}, "no setting 'templat': did you mean 'template'"),
-        ({"login": "password"}, "login is 'password'; allowed: user_data, keypair"),
-        ({"network": 3}, "network is 3; allowed is a name, or a list of names"),
-        ({"port": 0}, "port is 0; allowed is a port"),
+        ({"templat": "x"}, "unknown key 'templat' of the provider .did you mean 'template'"),
+        ({"login": "password"}, "login: 'password' is not allowed .allowed: keypair, user_data"),
+        ({"network": 3}, "network: 3 is not allowed here .allowed: text, or a list of: text"),
+        ({"port": 0}, "port: 0 is too small .allowed: from 1 to 65535"),
     ],
 )
 def test_wrong_settings_are_refused(settings, said):
     with pytest.raises(UsageError, match=said):
-        CloudStack(settings)
+        CloudStack(settings_from(CloudStack, settings))
 
 
 def test_readiness_says_what_is_not_there_and_what_there_is(cloud):
-    ready = asyncio.run(CloudStack.readiness({**SETTINGS, "offering": "smal"}))
+    ready = asyncio.run(CloudStack.readiness(settings_from(CloudStack, {**SETTINGS, "offering": "smal"})))
     assert not ready.ready
     assert "no such service offering: did you mean 'small'? allowed: large, medium, small" in ready.tried
-    assert asyncio.run(CloudStack.readiness(SETTINGS)).ready
+    assert asyncio.run(CloudStack.readiness(settings_from(CloudStack, SETTINGS))).ready

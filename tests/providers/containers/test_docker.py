@@ -10,6 +10,7 @@ from scripts.images.engines import IMAGE
 
 from seatrial.errors import CannotTell, LinkLost, ToolMissing
 from seatrial.links.containers import NoSuchImage
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.containers import Containers
 from seatrial.testing import context, flow
@@ -46,14 +47,14 @@ def test_names_volumes_and_what_nobody_recorded_are_there_and_given_back(docker,
             assert docker.run("volume", "create", "of-the-user").returncode == 0
             # As from another shell, that knows nothing of where the daemon is.
             monkeypatch.delenv("DOCKER_HOST")
-            found = await Containers({}).find(ctx.run_id)
+            found = await Containers(settings_from(Containers, {})).find(ctx.run_id)
             names = {(resource.kind, resource.name) for resource in found}
             assert {("node", "planted-c"), ("volume", "planted-v"), ("network", "planted-n")} <= names
             assert len(names) == 6, names
             for resource in found:
-                await Containers({}).destroy(resource)
-                await Containers({}).destroy(resource)
-            assert not await Containers({}).find(ctx.run_id)
+                await Containers(settings_from(Containers, {})).destroy(resource)
+                await Containers(settings_from(Containers, {})).destroy(resource)
+            assert not await Containers(settings_from(Containers, {})).find(ctx.run_id)
         assert docker.run("volume", "rm", "of-the-user").returncode == 0
         assert docker.left() == []
 

@@ -19,6 +19,7 @@ from scripts.images.engines import IMAGE
 from seatrial.errors import CannotTell, LeaseTaken, LinkLost, Overrun, ToolMissing
 from seatrial.links.containers import NoSuchImage
 from seatrial.links.containers.engines import find
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.containers import Containers, removal, trial_resources
@@ -63,7 +64,7 @@ async def answer(link) -> None:
 
 async def nothing_is_left(run: str) -> None:
     """Of no kind, by a provider that made nothing itself."""
-    assert not await Containers({}).find(run)
+    assert not await Containers(settings_from(Containers, {})).find(run)
 
 
 def test_nodes_know_each_other_by_name_and_all_that_is_theirs_carries_the_trials_names(tmp_path):
@@ -223,7 +224,7 @@ def test_what_is_planted_and_in_no_ledger_is_listed_and_given_back_and_the_users
                     *labels, IMAGE, "sleep", "1000",
                 )  # fmt: skip
                 await do("volume", "create", *labels, f"{users}-w")
-                other = Containers({})
+                other = Containers(settings_from(Containers, {}))
                 listed = [(one.kind, one.name) for one in await other.find(ctx.run_id)]
                 assert {("node", f"{users}-c"), ("volume", f"{users}-w"), ("network", f"{users}-n")} <= set(listed)
                 assert ("node", f"{ctx.trial_id}-n11") in listed
@@ -380,7 +381,9 @@ def _fill(folder: Path) -> None:
     ],
 )
 def test_readiness_is_found_out_by_doing(settings, ready, tried):
-    told = asyncio.run(Containers.readiness({"engine": "podman", "image": IMAGE, **settings}))
+    told = asyncio.run(
+        Containers.readiness(settings_from(Containers, {"engine": "podman", "image": IMAGE, **settings}))
+    )
     assert told.ready is ready, told
     assert re.search(tried, told.tried), told
     assert told.remedy or told.ready

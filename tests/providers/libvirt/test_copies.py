@@ -11,8 +11,8 @@ from tests.backends.machines import daemon
 
 from seatrial.errors import CannotTell
 from seatrial.links.libvirt import Hypervisor
-from seatrial.providers.libvirt import copies, volumes, xml
-from seatrial.providers.libvirt.settings import settings_of
+from seatrial.loading.provider_settings import settings_from
+from seatrial.providers.libvirt import Libvirt, copies, volumes, xml
 
 pytestmark = pytest.mark.backend("libvirt")
 
@@ -26,7 +26,7 @@ def in_the_pool(libvirtd, folder, scene):
     """Call this with a connection and a pool of the test's own, which are gone afterwards."""
 
     def act(connection):
-        settings = settings_of({"folder": str(folder)})
+        settings = settings_from(Libvirt, {"folder": str(folder)})
         pool = volumes.pool_of(connection, settings)
         try:
             scene(connection, pool)
@@ -65,7 +65,7 @@ def test_a_copy_that_nobody_used_for_long_goes_and_no_other(libvirtd, tmp_path):
             for one in ("old", "machine", "disk", "fresh", "again")
         }
         machine = xml.Machine(name="aged", kvm=False, memory_mib=32, disks=[xml.Disk(path=path["machine"])])
-        connection.defineXML(xml.domain(machine, settings_of({})))
+        connection.defineXML(xml.domain(machine, settings_from(Libvirt, {})))
         try:
             text = xml.volume("theirs.qcow2", 2**20, "qcow2", backing=path["disk"], backing_format="raw")
             volumes.create(pool, text)

@@ -8,9 +8,9 @@ import libvirt
 import pytest
 
 from seatrial.errors import NodeFailed
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
-from seatrial.providers.libvirt import boots, console, machine, volumes
-from seatrial.providers.libvirt.settings import settings_of
+from seatrial.providers.libvirt import Libvirt, boots, console, machine, volumes
 
 PAUSED, OFF, RUNNING = libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_RUNNING
 
@@ -118,7 +118,7 @@ def watch(monkeypatch):
     def watching(domain, text, *, kernel="vmlinux"):
         monkeypatch.setattr(console, "read", lambda *_: text)
         monkeypatch.setattr(volumes, "pool_of", lambda *_: None)
-        return boots.Watch("n11", "console", settings_of({"kernel": kernel})), connected(domain, monkeypatch)
+        return boots.Watch("n11", "console", settings_from(Libvirt, {"kernel": kernel})), connected(domain, monkeypatch)
 
     return watching
 

@@ -10,12 +10,12 @@ import pytest
 
 from seatrial.errors import CannotTell, NodeFailed
 from seatrial.links.libvirt import Hypervisor
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.libvirt import Libvirt, machine, probes, probing, volumes
 from seatrial.providers.libvirt import creation as building
 from seatrial.providers.libvirt.media import Media
 from seatrial.providers.libvirt.probing import Acceleration, acceleration, give_up_kvm
-from seatrial.providers.libvirt.settings import settings_of
 from seatrial.providers.libvirt.trial_resources import Ground
 from seatrial.testing import context, flow
 
@@ -54,7 +54,7 @@ def booted(monkeypatch):
 
 
 def ask(media=MEDIA, daemon=None, **settings):
-    return asyncio.run(acceleration(daemon or Daemon(), settings_of(settings), media))
+    return asyncio.run(acceleration(daemon or Daemon(), settings_from(Libvirt, settings), media))
 
 
 def test_the_kernel_is_booted_once_and_the_answer_is_remembered(booted):
@@ -100,7 +100,7 @@ def _another_boot(read):
 
 def test_of_several_at_once_one_boots(booted):
     async def scene():
-        return await asyncio.gather(*(acceleration(Daemon(), settings_of({}), MEDIA) for _ in range(3)))
+        return await asyncio.gather(*(acceleration(Daemon(), settings_from(Libvirt, {}), MEDIA) for _ in range(3)))
 
     assert len(set(asyncio.run(scene()))) == 1
     assert len(booted.media) == 1
@@ -119,7 +119,7 @@ def test_who_insists_on_kvm_gets_the_reason_and_the_file_of_the_answer(booted):
 
 def test_an_answer_that_turned_out_wrong_is_replaced(booted):
     assert ask().kvm
-    asyncio.run(give_up_kvm(Daemon(), settings_of({}), MEDIA, "paused (unknown; QEMU: internal-error)"))
+    asyncio.run(give_up_kvm(Daemon(), settings_from(Libvirt, {}), MEDIA, "paused (unknown; QEMU: internal-error)"))
     assert ask() == Acceleration(False, "a machine broke down under KVM: paused (unknown; QEMU: internal-error)")
     assert len(booted.media) == 1
 
@@ -148,7 +148,7 @@ def creation(monkeypatch, tmp_path):
     async def create(accelerate="auto", names=("n11",)):
         settings = {"uri": "test:///default", "image": "x", "accelerate": accelerate}
         async with context(tmp_path, flow(provider="libvirt"), providers={"libvirt": settings}) as ctx:
-            provider = Libvirt(settings)
+            provider = Libvirt(settings_from(Libvirt, settings))
             provider._say = ctx.log
             provider._ground = Ground(
                 media=MEDIA,
@@ -159,7 +159,7 @@ def creation(monkeypatch, tmp_path):
             )
             nodes = await asyncio.gather(*(provider.create(NodeSpec(name=name), ctx) for name in names))
             remembered = await acceleration(
-                provider._hypervisor, settings_of({**settings, "accelerate": "auto"}), MEDIA
+                provider._hypervisor, settings_from(Libvirt, {**settings, "accelerate": "auto"}), MEDIA
             )
             await provider._hypervisor.close()
             return [node.detail["acceleration"] for node in nodes], remembered
@@ -221,7 +221,7 @@ def test_a_machine_that_qemu_stops_loses_its_connections_at_once(error, broken_o
     monkeypatch.setattr(machine, "sound", sound)
 
     async def scene():
-        provider = Libvirt({"uri": "test:///default"})
+        provider = Libvirt(settings_from(Libvirt, {"uri": "test:///default"}))
         link: Any = SimpleNamespace(abort=lambda: aborted.append("n11"))
         provider._links["n11"] = link
         provider._told("n11", "suspended")

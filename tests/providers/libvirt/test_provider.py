@@ -11,13 +11,13 @@ from tests.backends.machines import machines
 
 from seatrial.errors import CannotTell, LinkLost, NodeFailed, Overrun, UsageError
 from seatrial.links.libvirt import Hypervisor
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.libvirt import Libvirt, copies, volumes, xml
 from seatrial.providers.libvirt.media import brought, looked_at
 from seatrial.providers.libvirt.names import File
 from seatrial.providers.libvirt.probing import acceleration
-from seatrial.providers.libvirt.settings import settings_of
 from seatrial.testing import context, flow
 
 CLOUD = ROOT / ".images" / "cloud.qcow2"
@@ -29,7 +29,7 @@ def trial(folder, settings):
 
 
 async def nothing_is_left(ctx):
-    assert not await Libvirt(ctx.suite.provider_settings).find(ctx.run_id)
+    assert not await Libvirt(settings_from(Libvirt, ctx.suite.provider_settings)).find(ctx.run_id)
 
 
 def test_a_machine_is_what_its_suite_says_and_its_power_has_reasons(libvirtd, tmp_path):
@@ -146,7 +146,7 @@ def test_what_is_missing_is_told_and_nothing_is_left(more, says, libvirtd, tmp_p
 
 
 async def _without_kvm(ctx):
-    settings = settings_of({**ctx.suite.provider_settings, "accelerate": "auto"})
+    settings = settings_from(Libvirt, {**ctx.suite.provider_settings, "accelerate": "auto"})
     hypervisor = Hypervisor(settings.uri)
     media, _ = await brought(hypervisor, settings, looked_at(settings, ROOT))
     how = await acceleration(hypervisor, settings, media)
@@ -190,7 +190,7 @@ def test_what_nobody_recorded_is_found_and_given_back(libvirtd, tmp_path):
             theirs = "my-own-disk.qcow2"
 
             def plant(connection):
-                pool = volumes.pool_of(connection, settings_of(settings))
+                pool = volumes.pool_of(connection, settings_from(Libvirt, settings))
                 for name in (loose, theirs):
                     volumes.write(connection, pool, name, b"x" * 1000)
                 machine = xml.Machine(
@@ -200,10 +200,10 @@ def test_what_nobody_recorded_is_found_and_given_back(libvirtd, tmp_path):
                     disks=[],
                     labels={**ctx.labels(), "seatrial.node": "n18"},
                 )
-                connection.defineXML(xml.domain(machine, settings_of(settings)))
+                connection.defineXML(xml.domain(machine, settings_from(Libvirt, settings)))
 
             await hypervisor.call("planting", plant)
-            fresh = Libvirt(settings)
+            fresh = Libvirt(settings_from(Libvirt, settings))
             found = {one.kind: one for one in await fresh.find(ctx.run_id)}
             assert set(found) == {"node", "volume", "network"}
             assert found["volume"].name == loose
@@ -215,7 +215,7 @@ def test_what_nobody_recorded_is_found_and_given_back(libvirtd, tmp_path):
             assert not await fresh.find(ctx.run_id)
 
             def still_theirs(connection):
-                pool = volumes.pool_of(connection, settings_of(settings))
+                pool = volumes.pool_of(connection, settings_from(Libvirt, settings))
                 names = volumes.look(pool)
                 volumes.delete(pool, theirs)
                 return theirs in names
@@ -228,7 +228,7 @@ def test_what_nobody_recorded_is_found_and_given_back(libvirtd, tmp_path):
 
 def test_where_libvirt_was_never_used_nothing_is_listed(tmp_path, monkeypatch):
     monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(tmp_path))
-    nowhere = Libvirt({"uri": f"qemu+unix:///system?socket={tmp_path}/none"})
+    nowhere = Libvirt(settings_from(Libvirt, {"uri": f"qemu+unix:///system?socket={tmp_path}/none"}))
     assert not asyncio.run(nowhere.find("*"))
 
 
@@ -239,11 +239,13 @@ def test_where_it_was_used_a_list_that_cannot_be_read_is_an_error(tmp_path, monk
     uri = f"qemu+unix:///system?socket={tmp_path}/none"
     mark_used(uri)
     with pytest.raises(CannotTell, match="no libvirt daemon answers"):
-        asyncio.run(Libvirt({"uri": uri}).find("*"))
+        asyncio.run(Libvirt(settings_from(Libvirt, {"uri": uri})).find("*"))
 
 
 def test_readiness_says_what_is_missing(tmp_path):
-    readiness = asyncio.run(Libvirt.readiness({"uri": f"qemu+unix:///system?socket={tmp_path}/none"}))
+    readiness = asyncio.run(
+        Libvirt.readiness(settings_from(Libvirt, {"uri": f"qemu+unix:///system?socket={tmp_path}/none"}))
+    )
     assert not readiness.ready
     assert "no libvirt daemon answers" in readiness.tried
     assert "apt-get install libvirt-daemon-system" in readiness.remedy
@@ -264,7 +266,7 @@ def test_an_image_that_changes_is_copied_anew(libvirtd, tmp_path):
 
     async def scene():
         hypervisor = Hypervisor(libvirtd)
-        settings = settings_of({})
+        settings = settings_from(Libvirt, {})
 
         def copy(connection):
             return copies.cached(connection, volumes.pool_of(connection, settings), image)

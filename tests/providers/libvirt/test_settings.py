@@ -3,15 +3,17 @@
 import pytest
 
 from seatrial.errors import UsageError
-from seatrial.providers.libvirt.settings import GIB, MIB, Settings, settings_of, size_of, uri_of
+from seatrial.loading.provider_settings import settings_from
+from seatrial.providers.libvirt import Libvirt
+from seatrial.providers.libvirt.settings import GIB, MIB, LibvirtSettings, size_of, uri_of
 
 
 def test_the_daemon_is_the_settings_then_the_environments_then_the_systems(monkeypatch):
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu:///session")
-    assert uri_of(settings_of({"uri": "test:///default"})) == "test:///default"
-    assert uri_of(settings_of({})) == "qemu:///session"
+    assert uri_of(settings_from(Libvirt, {"uri": "test:///default"})) == "test:///default"
+    assert uri_of(settings_from(Libvirt, {})) == "qemu:///session"
     monkeypatch.delenv("LIBVIRT_DEFAULT_URI")
-    assert uri_of(settings_of({})) == "qemu:///system"
+    assert uri_of(settings_from(Libvirt, {})) == "qemu:///system"
 
 
 @pytest.mark.parametrize(
@@ -20,16 +22,17 @@ def test_the_daemon_is_the_settings_then_the_environments_then_the_systems(monke
         ({"imag": "x"}, "did you mean 'image'"),
         ({"accelerate": "warp"}, "allowed: auto, kvm, tcg"),
         ({"network": "bridged"}, "allowed: isolated, nat"),
-        ({"memory": "lots"}, "allowed is a whole number from 1"),
-        ({"memory": True}, "allowed is a whole number from 1"),
-        ({"image": 3}, "allowed is text"),
-        ({"pool": "a", "folder": "/b"}, "name one of them"),
-        ({"initrd": "a"}, "needs providers.libvirt.kernel"),
+        ({"memory": "lots"}, "memory: 'lots' is not a whole number"),
+        ({"memory": True}, "memory: true is not a whole number"),
+        ({"memory": 0}, "memory: 0 is too small"),
+        ({"image": 3}, "image: 3 is not text"),
+        ({"pool": "a", "folder": "/b"}, "name `pool` or `folder`, not both"),
+        ({"initrd": "a"}, "`initrd` needs `kernel`"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(given, says):
     with pytest.raises(UsageError, match=says):
-        settings_of(given)
+        settings_from(Libvirt, given)
 
 
 def test_a_node_is_as_large_as_its_suite_says():
@@ -41,15 +44,15 @@ def test_a_node_is_as_large_as_its_suite_says():
             "data_volumes_per_node": 2,
             "data_volume_size": "512M",
         },
-        Settings(),
+        LibvirtSettings(),
     )
     assert (size.memory_mib, size.vcpus, size.root, size.data) == (8192, 2, 20 * GIB, (512 * MIB, 512 * MIB))
 
 
 def test_mebibytes_go_before_gibibytes_and_settings_come_last():
-    assert size_of({"libvirt_memory_gb": 8, "libvirt_memory": 192}, Settings()).memory_mib == 192
-    assert size_of({"libvirt_memory_gb": 0.5}, Settings()).memory_mib == 512
-    assert size_of({}, Settings(memory=160)).memory_mib == 160
+    assert size_of({"libvirt_memory_gb": 8, "libvirt_memory": 192}, LibvirtSettings()).memory_mib == 192
+    assert size_of({"libvirt_memory_gb": 0.5}, LibvirtSettings()).memory_mib == 512
+    assert size_of({}, LibvirtSettings(memory=160)).memory_mib == 160
 
 
 @pytest.mark.parametrize(
@@ -64,4 +67,4 @@ def test_mebibytes_go_before_gibibytes_and_settings_come_last():
 )
 def test_a_wrong_parameter_is_named(parameters, says):
     with pytest.raises(UsageError, match=says):
-        size_of(parameters, Settings())
+        size_of(parameters, LibvirtSettings())

@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree
 
-from seatrial.providers.libvirt import xml
-from seatrial.providers.libvirt.settings import settings_of
+from seatrial.loading.provider_settings import settings_from
+from seatrial.providers.libvirt import Libvirt, xml
 
 
 def machine(**more):
@@ -16,7 +16,7 @@ def machine(**more):
 
 
 def told(settings=None, **more):
-    return ElementTree.fromstring(xml.domain(machine(**more), settings_of(settings or {})))
+    return ElementTree.fromstring(xml.domain(machine(**more), settings_from(Libvirt, settings or {})))
 
 
 def test_emulation_is_sparing_with_the_hosts_memory():

@@ -13,6 +13,7 @@ import asyncssh
 import pytest
 
 from seatrial.errors import CannotTell, LinkDown, ToolMissing, UsageError
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec, Resource, Service
 from seatrial.providers.local import Local, tree
@@ -58,14 +59,14 @@ class Trial:
 def trial(tmp_path):
     made = Trial(tmp_path)
     yield made
-    local = Local({})
+    local = Local(settings_from(Local, {}))
     for name in ("n11", "n12"):
         asyncio.run(local.destroy(made.record(local, name)))
     assert tree.find_tagged(made.run_id) == []
 
 
 def create(trial, name="n11", settings=None, **ports):
-    local = Local(settings or {})
+    local = Local(settings_from(Local, settings or {}))
     return local, asyncio.run(local.create(NodeSpec(name=name, ports=ports), trial))
 
 
@@ -225,11 +226,11 @@ async def answers(local, node):
 def test_destroy_needs_the_record_alone_and_is_done_twice_without_harm(trial):
     local, node = create(trial)
     record = trial.record(local)
-    asyncio.run(Local({}).destroy(record))
+    asyncio.run(Local(settings_from(Local, {})).destroy(record))
     assert tree.find_tagged(trial.run_id) == []
     assert not Path(node.detail["folder"]).exists()
     assert (trial.artifacts / "nodes/n11/console.log").exists()
-    asyncio.run(Local({}).destroy(record))
+    asyncio.run(Local(settings_from(Local, {})).destroy(record))
 
 
 def test_destroy_of_a_node_whose_box_was_killed(trial):
@@ -237,12 +238,12 @@ def test_destroy_of_a_node_whose_box_was_killed(trial):
     asyncio.run(local.install_service(node, Service(name="service", argv=("sleep", "1000"))))
     asyncio.run(local.start_service(node, "service"))
     os.kill(tree.read_state(Path(node.detail["folder"]))["machine_pid"], signal.SIGKILL)
-    asyncio.run(Local({}).destroy(trial.record(local)))
+    asyncio.run(Local(settings_from(Local, {})).destroy(trial.record(local)))
     assert tree.find_tagged(trial.run_id) == []
 
 
 def test_destroy_leaves_a_folder_alone_that_is_not_the_nodes(trial, tmp_path):
-    local = Local({})
+    local = Local(settings_from(Local, {}))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/machine.json").write_text(json.dumps({"env": {"SEATRIAL_NODE": "another/n11"}}))
     detail = {"node": "n11", "tag": f"{trial.trial_id}/n11", "folder": str(tmp_path / "mine")}
@@ -253,7 +254,7 @@ def test_destroy_leaves_a_folder_alone_that_is_not_the_nodes(trial, tmp_path):
 def test_find_names_the_nodes_of_a_run_and_destroy_takes_what_it_found(trial):
     _, node = create(trial)
     create(trial, "n12")
-    other = Local({})
+    other = Local(settings_from(Local, {}))
     found = asyncio.run(other.find(trial.run_id))
     assert sorted(one.name for one in found) == [f"{trial.trial_id}-n11", f"{trial.trial_id}-n12"]
     assert {one.trial for one in found} == {trial.trial_id}
@@ -293,13 +294,13 @@ def test_a_folder_that_path_cannot_carry_is_refused_before_anything_is_made(tmp_
 
 def test_an_unknown_setting_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'confinement'"):
-        Local({"confinment": "plain"})
+        Local(settings_from(Local, {"confinment": "plain"}))
     with pytest.raises(UsageError, match="allowed: auto, plain"):
-        Local({"confinement": "strict"})
+        Local(settings_from(Local, {"confinement": "strict"}))
 
 
 def test_readiness_boots_a_node_and_gives_it_back():
-    ready = asyncio.run(Local.readiness({}))
+    ready = asyncio.run(Local.readiness(settings_from(Local, {})))
     assert ready.ready
     assert "booted" in ready.tried
     assert not [found for found in tree.find_tagged() if found.node.startswith("readiness-")]

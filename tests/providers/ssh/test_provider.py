@@ -16,6 +16,7 @@ from tests.providers.ssh.local_machines import machines, registry
 import seatrial
 from seatrial.errors import CannotTell, LeaseTaken, LeftBehind, LinkDown, LinkLost, PowersMissing, UsageError
 from seatrial.links.ssh import SSHLink
+from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Source
 from seatrial.model.resource import Node, NodeSpec
@@ -47,7 +48,7 @@ def test_the_machine_that_seatrial_runs_on_is_not_claimed_and_nothing_is_done_to
                 await ctx.create_node(N11)
             assert not (tmp_path / "base").exists()
             assert set(tmp_path.iterdir()) == before
-            readiness = await SSH.readiness(settings_of(server))
+            readiness = await SSH.readiness(settings_from(SSH, settings_of(server)))
             assert not readiness.ready
             assert "itself runs on" in readiness.tried
             node = server.node()
@@ -228,7 +229,7 @@ def test_readiness_says_which_machines_answer(tmp_path):
     async def act():
         async with machines(tmp_path / "m", "n11", "n12") as standing:
             await standing.local.crash(standing.nodes["n12"])
-            readiness = await SSH.readiness(standing.settings)
+            readiness = await SSH.readiness(settings_from(SSH, standing.settings))
             assert readiness.ready
             assert "1 of 2 machines answer: n11" in readiness.tried
             assert "n12 " in readiness.tried
@@ -240,20 +241,20 @@ def test_readiness_says_which_machines_answer(tmp_path):
     ("settings", "said"),
     [
         ({"inventroy": "x"}, "did you mean 'inventory'"),
-        ({"hosts": "n11"}, "allowed is a list"),
-        ({"become": "yes"}, "allowed is true or false"),
-        ({"inventory": "x", "hosts": ["n11"]}, "name one of them"),
+        ({"hosts": "n11"}, "hosts: 'n11' is not a list"),
+        ({"become": "yes"}, "become: 'yes' is not true or false"),
+        ({"inventory": "x", "hosts": ["n11"]}, "name `inventory` or `hosts`, not both"),
     ],
 )
 def test_wrong_settings_are_refused(settings, said):
     with pytest.raises(UsageError, match=said):
-        SSH(settings)
+        SSH(settings_from(SSH, settings))
 
 
 def test_without_machines_nothing_is_found_and_nothing_can_be_made(tmp_path):
     async def act():
-        assert await SSH({}).find("*") == []
-        assert not (await SSH.readiness({})).ready
+        assert await SSH(settings_from(SSH, {})).find("*") == []
+        assert not (await SSH.readiness(settings_from(SSH, {}))).ready
         async with trial(tmp_path, {}, "ssh") as ctx:
             with pytest.raises(UsageError, match=r"names no machines.*\[providers.ssh\]"):
                 await ctx.create_node(N11)
@@ -263,7 +264,7 @@ def test_without_machines_nothing_is_found_and_nothing_can_be_made(tmp_path):
 
 def test_an_inventory_that_is_not_there_is_named(tmp_path):
     with pytest.raises(CannotTell, match=r"nowhere.ini of providers.ssh cannot be read"):
-        asyncio.run(SSH({"inventory": str(tmp_path / "nowhere.ini")}).find("*"))
+        asyncio.run(SSH(settings_from(SSH, {"inventory": str(tmp_path / "nowhere.ini")})).find("*"))
 
 
 def test_paths_are_relative_to_the_project(tmp_path, monkeypatch):
@@ -272,7 +273,7 @@ def test_paths_are_relative_to_the_project(tmp_path, monkeypatch):
     (tmp_path / "hosts").write_text("n11 ansible_host=h ansible_user=u folder=/srv/own\nn12")
     monkeypatch.chdir(tmp_path / "deep")
     settings = {"inventory": "hosts", "key": "id", "user": "root", "become": True, "folder": "/srv/seatrial"}
-    first, second = SSH(settings)._machines()
+    first, second = SSH(settings_from(SSH, settings))._machines()
     assert (first.folder, second.folder) == ("/srv/own", "/srv/seatrial")
     assert (first.ssh["user"], first.ssh["key"], first.ssh["become"]) == ("u", str(tmp_path / "id"), True)
     assert (second.ssh["user"], second.ssh["known_hosts"]) == ("root", os.path.expanduser("~/.ssh/known_hosts"))

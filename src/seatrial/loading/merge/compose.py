@@ -62,7 +62,7 @@ class DocumentLoader:
                 else:
                     self.read_already[real] = document
             except DocumentError as error:
-                self.problems.take(error)
+                self.problems.take(error.problems)
                 self.read_already[real] = None
         return self.read_already[real]
 

@@ -8,42 +8,18 @@ from typing import Any
 
 from seatrial.errors import nearest
 from seatrial.expressions import templated
-from seatrial.loading.merge.matrix import METHODS
+from seatrial.loading.fields import Field, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
-from seatrial.loading.settings import DEADLINES, EXCLUSIVE
-from seatrial.loading.shapes import TEXT, WHOLE, Anything, Choice, Many, Named, OneOf, Shape, Span
-from seatrial.loading.site import SilentSite, shown
+from seatrial.loading.site import SilentSite
+from seatrial.loading.suite_keys import Deadlines, Exclusive, Notify, SuiteKeys
 from seatrial.model.scenario import Notification
-from seatrial.model.values import argv_of, duration
 
-MAPPING = Named(Anything())
-
-KEYS: Mapping[str, Shape] = {
-    "name": TEXT,
-    "provider": TEXT,
-    "test_type": Choice({"workflow": "workflow"}),
-    "description": TEXT,
-    "parameters": MAPPING,
-    "requirements": MAPPING,
-    "system": OneOf((TEXT, MAPPING)),
-    "power": Choice({"api": "api", "guest": "guest"}),
-    "reuse": Choice({"none": "none", "snapshot": "snapshot"}),
-    "timeout": Span(),
-    "deadlines": Named(Span()),
-    "exclusive": EXCLUSIVE,
-    "notifications": OneOf((MAPPING, Many(MAPPING, list))),
-    "max_concurrent_nodes": WHOLE,
-    "combinations": Choice({word: word for word in METHODS}),
-    "vars": MAPPING,
-}
+KEYS: Mapping[str, Field] = described(SuiteKeys)
 """What can be said of a suite, at its own level or at one above."""
 
 FILLED_IN = ("parameters", "vars", "system", "requirements")
 """Whose values may hold `${{ }}`."""
-
-NOTIFICATION = ("command", "webhook", "on", "slow_seconds")
-EVENTS = ("failure", "slow")
 
 
 @dataclass(slots=True)
@@ -103,8 +79,8 @@ def read_level(
         if key in other:
             continue
         where = (*place, key)
-        shape = KEYS.get(key)
-        if shape is None:
+        field = KEYS.get(key)
+        if field is None:
             if unknown is None or not unknown(key, value):
                 site.problem(where, f"unknown key {key!r}", nearest(key, [*KEYS, *other]), key=True)
         elif value is not None:
@@ -112,10 +88,9 @@ def read_level(
             if templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":
                 site.problem(where, f"{key!r} is settled before anything runs", "write the value itself, not `${{ }}`")
                 continue
-            made = shape.read(value, where, site)
-            made = _MORE[key](made, value, where, site) if key in _MORE and problems.count == before else made
+            made = field.shape.read(value, where, site)
             if problems.count == before:
-                values[key] = made
+                values[key] = _PLANNED[key](made) if key in _PLANNED else made
     return Level(document, place, values)
 
 
@@ -158,85 +133,18 @@ def _system(outer: Any, inner: Any) -> Any:
     return deep(outer, inner) if inner.get("kind", outer.get("kind")) == outer.get("kind") else inner
 
 
-def _deadlines(made: Any, value: Any, place: Place, site: LevelSite) -> Any:
-    for name in value:
-        if name not in DEADLINES:
-            site.problem((*place, name), f"unknown deadline {name!r}", nearest(name, DEADLINES), key=True)
-    return made
-
-
-def _least_one(made: Any, value: Any, place: Place, site: LevelSite) -> Any:
-    if isinstance(made, int) and made < 1:
-        site.problem(place, f"{made} is too few", "allowed: a whole number from 1")
-    return made
-
-
-def read_exclusive(made: Any, value: Any, place: Place, site: LevelSite) -> Any:
+def exclusive(made: str | Exclusive) -> tuple[str, float]:
     """Name and seconds to wait."""
-    if isinstance(made, str):
-        if not made:
-            site.problem(place, "the name of the environment is empty")
-        return (made, 0.0)
-    for key in made:
-        if key not in ("name", "wait"):
-            site.problem((*place, key), f"unknown key {key!r} of exclusive", nearest(key, ("name", "wait")), key=True)
-    name, wait = made.get("name"), 0.0
-    if not isinstance(name, str) or not name:
-        site.problem(
-            place, "`exclusive` needs the name of the environment", "write {name: …, wait: 10m}, or only the name"
-        )
-    try:
-        wait = duration(made.get("wait", 0))
-    except ValueError as error:
-        site.problem((*place, "wait"), str(error))
-    return (name, wait)
+    return (made, 0.0) if isinstance(made, str) else (made.name, made.wait)
 
 
-def _notifications(made: Any, value: Any, place: Place, site: LevelSite) -> Any:
-    single = isinstance(value, Mapping)
-    given = [value] if single else value
-    return [_notification(one, place if single else (*place, at), site) for at, one in enumerate(given)]
+def _notifications(made: Notify | tuple[Notify, ...]) -> list[Notification]:
+    return [one.planned() for one in (made if isinstance(made, tuple) else (made,))]
 
 
-def _notification(raw: Mapping[str, Any], place: Place, site: LevelSite) -> Notification:
-    for key in raw:
-        if key not in NOTIFICATION:
-            site.problem((*place, key), f"unknown key {key!r} of a notification", nearest(key, NOTIFICATION), key=True)
-    command, webhook = raw.get("command"), raw.get("webhook", "")
-    if (command is None) == (not webhook):
-        site.problem(place, "a notification has either `command` or `webhook`", "write exactly one of them")
-    words: list[str] = []
-    if isinstance(command, str):
-        # Text goes to a shell, as in `custom_command`.
-        words = list(argv_of(command))
-        if not command.strip():
-            site.problem((*place, "command"), "the command is empty")
-    elif isinstance(command, list) and command and all(isinstance(one, str) for one in command):
-        words = command
-    elif command is not None:
-        site.problem((*place, "command"), f"{shown(command)} is no command", "allowed: a list of arguments, or text")
-    if not isinstance(webhook, str) or (webhook and not webhook.startswith(("http://", "https://"))):
-        site.problem((*place, "webhook"), f"{shown(webhook)} is no webhook", "allowed: an http or https URL")
-    events = raw.get("on", ["failure"])
-    events = [events] if isinstance(events, str) else events
-    for event in events if isinstance(events, list) else [events]:
-        if event not in EVENTS:
-            site.problem((*place, "on"), f"{shown(event)} is no reason to notify", nearest(str(event), EVENTS))
-            events = []
-    slow = raw.get("slow_seconds")
-    if slow is not None and (not isinstance(slow, int | float) or isinstance(slow, bool) or slow <= 0):
-        site.problem((*place, "slow_seconds"), f"{shown(slow)} is no number of seconds", "allowed: a number above 0")
-        slow = None
-    if "slow" in events and "slow_seconds" not in raw:
-        site.problem((*place, "on"), "`slow` needs `slow_seconds`", "say how many seconds are slow")
-    return Notification(
-        command=tuple(words), webhook=str(webhook), on=tuple(events), slow_seconds=None if slow is None else float(slow)
-    )
-
-
-_MORE: Mapping[str, Callable[[Any, Any, Place, LevelSite], Any]] = {
-    "deadlines": _deadlines,
-    "max_concurrent_nodes": _least_one,
-    "exclusive": read_exclusive,
+_PLANNED: Mapping[str, Callable[[Any], Any]] = {
+    "deadlines": Deadlines.given,
+    "exclusive": exclusive,
     "notifications": _notifications,
 }
+"""From what was written to what a suite holds."""

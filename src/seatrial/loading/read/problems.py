@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from seatrial.errors import DocumentError, PowersMissing, Problem, SuitesOverBudget
@@ -42,10 +42,11 @@ class Problems:
         self._kinds.add(kind)
         self._found.append((document, place, message, hint, key))
 
-    def take(self, error: DocumentError) -> None:
-        """The problems of a document that could not be read."""
-        self._kinds.add("")
-        self._ready += error.problems
+    def take(self, problems: Sequence[Problem]) -> None:
+        """Problems that have their position, as of a document that could not be read."""
+        if problems:
+            self._kinds.add("")
+        self._ready += problems
 
     def warn(self, document: Located, place: Place, message: str) -> None:
         """Something that is odd, and no reason to stop."""

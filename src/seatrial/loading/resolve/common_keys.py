@@ -4,14 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from seatrial import expressions
 from seatrial.errors import nearest
+from seatrial.loading.fields import Again
 from seatrial.loading.read.positions import Place
-from seatrial.loading.retry import read_retry
 from seatrial.loading.site import Site, shown
-from seatrial.model.values import duration
+from seatrial.model.scenario import Retry
+from seatrial.model.values import Duration, Expression, duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepKeys:
+    """What every step takes besides the keys of its own class."""
+
+    id: str = ""
+    """The name for `steps.ID.outputs`; unique in the workflow."""
+    description: str | None = None
+    """What the step is for, for reports."""
+    if_: Expression = Expression("")
+    """A CEL expression; the step is skipped where it is false."""
+    timeout: Duration | None = None
+    """How long one attempt may take."""
+    retry: Retry | None = None
+    """How often the step is tried again: a number of attempts, or a mapping."""
+    allow_failure: bool = False
+    """A failure does not decide the verdict of the suite."""
+    expect: Literal["failure", "success"] = "success"
+    """`failure`: the step passes only by failing."""
+    outputs: Mapping[str, Expression] = field(default_factory=dict)
+    """More outputs, each a CEL expression over `outputs`."""
+    needs: tuple[str, ...] = ()
+    """Ids of steps of the same `parallel` that must have ended first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckKeys:
+    """What every check takes besides the keys of its own class."""
+
+    name: str | None = None
+    """The check's name in results."""
+    retry: Retry | None = None
+    """How often the check is tried again: a number of attempts, or a mapping."""
+    allow_failure: bool = False
+    """A failure does not decide the verdict of the step."""
+
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -64,7 +103,7 @@ def _read_timeout(site: Steps, value: Any, place: Place, found: dict[str, Any]) 
 
 
 def _read_retry(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:
-    found["retry"] = read_retry(value, place, site)
+    found["retry"] = Again().read(value, place, site)
 
 
 def _read_allow(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:

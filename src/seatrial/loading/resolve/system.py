@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial import expressions
-from seatrial.errors import UsageError
+from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import described, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
@@ -46,7 +46,10 @@ def _read_system(
         known = compilation.registry.names("system")
         compilation.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
         return None
+    known = compilation.registry.names("system")
     try:
+        if kind not in known:  # also what is internal, which no document may name
+            raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
         factory = compilation.registry.get("system", kind)
         described(factory.Settings)
     except UsageError as error:

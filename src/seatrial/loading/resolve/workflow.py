@@ -13,7 +13,7 @@ from seatrial.loading.fields import Field, build, described, read_fields
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
-from seatrial.loading.resolve.common_keys import READERS
+from seatrial.loading.resolve.common_keys import READERS, CheckKeys, StepKeys
 from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import shown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
@@ -29,10 +29,8 @@ from seatrial.spi import (
     traits,
 )
 
-STEP_KEYS = (
-    "step", "id", "description", "if", "timeout", "retry", "allow_failure", "expect", "outputs", "needs"
-)  # fmt: skip
-CHECK_KEYS = ("check", "name", "retry", "allow_failure")
+STEP_KEYS = ("step", *described(StepKeys))
+CHECK_KEYS = ("check", *described(CheckKeys))
 BRANCHES = ("steps", "rollback", "finally")
 """Fields of child steps, in the order in which they may run."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, UsageError
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.cloudstack import naming
-from seatrial.providers.cloudstack.settings import Settings, settings_of, size_of
+from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
 from seatrial.registry import provider
 from seatrial.spi import BreaksOff, Context, Finished, Link, Powers, Readiness
 
@@ -49,8 +49,10 @@ class CloudStack:
         "destroy": 600.0,
     }
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings: Settings = settings_of(settings)
+    Settings: ClassVar[type[Any]] = CloudStackSettings
+
+    def __init__(self, settings: CloudStackSettings) -> None:
+        self._settings = settings
         self._cloud: Cloud | None = None
         self._looks: Looks | None = None
         self._links: dict[tuple[str, str], SSHLink] = {}
@@ -155,7 +157,7 @@ class CloudStack:
         return await listed(await self.cloud(), run)
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: CloudStackSettings) -> Readiness:
         """Whether the account lets us in and has what the settings name."""
         from seatrial.links.cloudstack import REMEDY
         from seatrial.providers.cloudstack.catalog import choose

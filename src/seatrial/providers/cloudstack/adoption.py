@@ -11,10 +11,12 @@ from seatrial.errors import CannotTell
 from seatrial.links.cloudstack import tags_of
 from seatrial.model.resource import Node
 from seatrial.providers.cloudstack.removal import GONE
-from seatrial.providers.cloudstack.settings import Settings
+from seatrial.providers.cloudstack.settings import CloudStackSettings
 
 
-def recognised(nodes: Sequence[Node], machines: Sequence[Mapping[str, Any]], settings: Settings) -> list[Node]:
+def recognised(
+    nodes: Sequence[Node], machines: Sequence[Mapping[str, Any]], settings: CloudStackSettings
+) -> list[Node]:
     """The nodes in their order, those that are machines of the account with the machine's identifier; CannotTell when
     an address belongs to several."""
     by_address: dict[str, list[Mapping[str, Any]]] = {}
@@ -51,7 +53,7 @@ def _addresses(machine: Mapping[str, Any]) -> Iterable[str]:
         yield str(machine["publicip"])
 
 
-def _allowed(machine: Mapping[str, Any], settings: Settings) -> bool:
+def _allowed(machine: Mapping[str, Any], settings: CloudStackSettings) -> bool:
     names = (str(machine.get("name") or ""), str(machine.get("displayname") or ""))
     if not any(fnmatchcase(name, settings.adopt) for name in names):
         return False

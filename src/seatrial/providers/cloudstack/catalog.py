@@ -7,7 +7,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, nearest
 from seatrial.links.cloudstack import Cloud
-from seatrial.providers.cloudstack.settings import Settings, Size
+from seatrial.providers.cloudstack.settings import CloudStackSettings, Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,20 +21,20 @@ class Chosen:
     disk_offering: str
 
 
-async def choose_project(cloud: Cloud, settings: Settings) -> None:
+async def choose_project(cloud: Cloud, settings: CloudStackSettings) -> None:
     """From now on everything is asked and made in the project that is named."""
     if settings.project and not cloud.project:
         cloud.project = _id(await cloud.list("listProjects", "project"), settings.project, "project", "project")
 
 
-async def choose(cloud: Cloud, settings: Settings, size: Size) -> Chosen:
+async def choose(cloud: Cloud, settings: CloudStackSettings, size: Size) -> Chosen:
     """CannotTell when something is not there: it names the setting and what there is."""
     await choose_project(cloud, settings)
     zone = _id(await cloud.list("listZones", "zone"), settings.zone, "zone", "zone")
     templates = await cloud.list("listTemplates", "template", templatefilter="executable", zoneid=zone)
     offerings = await cloud.list("listServiceOfferings", "serviceoffering")
     networks: list[dict[str, Any]] = []
-    if settings.network:
+    if settings.networks:
         networks = await cloud.list("listNetworks", "network", zoneid=zone)
     disks: list[dict[str, Any]] = []
     if size.data_gib:
@@ -44,7 +44,7 @@ async def choose(cloud: Cloud, settings: Settings, size: Size) -> Chosen:
         zone=zone,
         template=_id(templates, size.template, "template", "template"),
         offering=_id(offerings, size.offering, "service offering", "offering"),
-        networks=tuple(_id(networks, name, "network", "network") for name in settings.network),
+        networks=tuple(_id(networks, name, "network", "network") for name in settings.networks),
         disk_offering=_id(disks, settings.disk_offering, "disk offering with a size of one's choice", "disk_offering")
         if size.data_gib
         else "",

@@ -17,7 +17,7 @@ from seatrial.links.ssh.keys import trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.catalog import choose
-from seatrial.providers.cloudstack.settings import Settings, size_of
+from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
 from seatrial.spi import Context
 
 FOLDER = "/var/lib/seatrial"
@@ -51,7 +51,7 @@ async def make(
     cloud: Cloud,
     spec: NodeSpec,
     ctx: Context,
-    settings: Settings,
+    settings: CloudStackSettings,
     keys: Keys,
     detail: Mapping[str, object],
 ) -> Node:
@@ -116,7 +116,7 @@ async def _disk(
     await cloud.do("attachVolume", id=id, virtualmachineid=machine, deadline=deadline)
 
 
-def _address(machine: Mapping[str, Any], settings: Settings) -> str:
+def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
     if settings.address == "public":
         address = machine.get("publicip")
         if not address:

@@ -3,67 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from seatrial.errors import UsageError, nearest
+from seatrial.errors import UsageError
+from seatrial.model.values import Range
 
-CHOICES = {"login": ("user_data", "keypair")}
 COUNT, SIZE = "data_volumes_per_node", "data_volume_size"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class CloudStackSettings:
     """Which cloud, and what machines are made from. What the cloud holds is named by name or by identifier."""
 
     profile: str = ""
-    """The section of cloudstack.ini; empty: the environment, else what `cs` takes."""
+    """The section of cloudstack.ini; empty: the environment, else the default of `cs`."""
     project: str = ""
+    """The project in the account; empty: none."""
     zone: str = ""
-    """May be left out where there is one."""
+    """The zone of the machines; may be left out where there is one."""
     template: str = ""
+    """The template of the machines; a suite's parameter `cloudstack_template` wins."""
     offering: str = ""
-    """The service offering."""
-    network: tuple[str, ...] = ()
-    """The first is the one that machines are reached by; none: the cloud chooses."""
+    """The service offering; a suite's parameter `cloudstack_offering` wins."""
+    network: str | Sequence[str] = ()
+    """A network or several; the first is the one that machines are reached by. None: the cloud chooses."""
     disk_offering: str = ""
-    """Of data disks; it has to leave their size open."""
+    """The offering of data disks; it has to leave their size open."""
     user: str = "root"
-    port: int = 22
-    login: str = "user_data"
+    """The user on the machines."""
+    port: Annotated[int, Range(1, 65535)] = 22
+    """The SSH port of the machines."""
+    login: Literal["user_data", "keypair"] = "user_data"
     """How our key gets in: by user data for cloud-init, which knows the host key too, or by a key pair of the cloud."""
-    address: str = "private"
+    address: Literal["private", "public"] = "private"
     """`private`: the address on the first network; `public`: one that the cloud leads to it."""
     adopt: str = "*"
-    """The names of a deployer's machines that may be recognised."""
+    """The names (a pattern) of a deployer's machines that may be recognised."""
     adopt_tag: str = ""
     """`KEY` or `KEY=VALUE`: a tag that these must have."""
 
-
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Checked settings; UsageError names the key and what is allowed."""
-    known = {field.name: field for field in fields(Settings)}
-    made: dict[str, Any] = {}
-    for key, value in given.items():
-        where = f"providers.cloudstack.{key}"
-        if key not in known:
-            raise UsageError(f"providers.cloudstack has no setting {key!r}: {nearest(key, known)}")
-        if key == "network":
-            value = (value,) if isinstance(value, str) else value
-            if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-                raise UsageError(f"{where} is {value!r}; allowed is a name, or a list of names")
-            value = tuple(value)
-        elif key == "port":
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
-                raise UsageError(f"{where} is {value!r}; allowed is a port, 1 to 65535")
-        elif not isinstance(value, str):
-            raise UsageError(f"{where} is {value!r}; allowed is text")
-        allowed = {**CHOICES, "address": ("private", "public")}.get(key)
-        if allowed and value not in allowed:
-            raise UsageError(f"{where} is {value!r}; allowed: {', '.join(allowed)}")
-        made[key] = value
-    return Settings(**made)
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """All networks."""
+        return (self.network,) if isinstance(self.network, str) else tuple(self.network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +62,7 @@ class Size:
     """Of each data disk."""
 
 
-def size_of(parameters: Mapping[str, object], settings: Settings) -> Size:
+def size_of(parameters: Mapping[str, object], settings: CloudStackSettings) -> Size:
     """From the suite's parameters: `cloudstack_offering`, `cloudstack_template`, `root_volume_size`,
     `data_volumes_per_node`, `data_volume_size` (GiB, 1 unless it is said)."""
     count = _whole(parameters, COUNT, 0)

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, UsageError
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.containers.settings import Settings, settings_of, size_of
+from seatrial.providers.containers.settings import ContainersSettings, size_of
 from seatrial.registry import provider
 from seatrial.spi import BreaksOff, Context, Link, Powers, Readiness
 
@@ -54,8 +54,10 @@ class Containers:
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
     deadlines: Mapping[str, float] = {"deploy": 120.0, "start": 60.0, "stop": 60.0, "restart": 60.0, "destroy": 60.0}
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings: Settings = settings_of(settings)
+    Settings: ClassVar[type[Any]] = ContainersSettings
+
+    def __init__(self, settings: ContainersSettings) -> None:
+        self._settings = settings
         self._laying = asyncio.Lock()
         self._ground: Ground | None = None
         self._places: dict[str, int] = {}
@@ -130,11 +132,11 @@ class Containers:
         return found
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: ContainersSettings) -> Readiness:
         """Whether a container starts here: one does, and is given back."""
         from seatrial.providers.containers.probe import readiness
 
-        return await readiness(settings_of(settings))
+        return await readiness(settings)
 
     # Looking
 

@@ -16,7 +16,7 @@ from seatrial.links.containers import Engine, NotRunning, refusal
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
 from seatrial.providers.containers.removal import log_of, tail_of
-from seatrial.providers.containers.settings import IMAGE, Settings, Size, size_of
+from seatrial.providers.containers.settings import IMAGE, ContainersSettings, Size, size_of
 from seatrial.providers.containers.trial_resources import Ground
 from seatrial.spi import Context
 
@@ -50,7 +50,7 @@ class Plan:
 
 
 async def make(
-    spec: NodeSpec, ctx: Context, settings: Settings, ground: Ground, detail: Mapping[str, Any], place: int
+    spec: NodeSpec, ctx: Context, settings: ContainersSettings, ground: Ground, detail: Mapping[str, Any], place: int
 ) -> Node:
     """A container that is up, and lets us in."""
     engine, ours = ground.engine, settings.command != IMAGE
@@ -100,7 +100,7 @@ async def make(
 
 
 async def _ports(
-    spec: NodeSpec, ctx: Context, settings: Settings, ground: Ground, *, ssh: bool
+    spec: NodeSpec, ctx: Context, settings: ContainersSettings, ground: Ground, *, ssh: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
     """The node's ports, and under which of 127.0.0.1 this host has them too."""
     wanted = dict(sorted(spec.ports.items()))
@@ -120,7 +120,7 @@ async def _ports(
     return {name: port or published[name] for name, port in wanted.items()}, published
 
 
-def _furnish(plan: Plan, settings: Settings, ground: Ground) -> str:
+def _furnish(plan: Plan, settings: ContainersSettings, ground: Ground) -> str:
     """Write the node's folder; the host key by which its SSH server is known."""
     private, public = _host_key() if plan.ssh else (b"", "")
     guest.furnish(
@@ -155,7 +155,7 @@ def _place(plan: Plan, ground: Ground) -> list[str]:
     ]  # fmt: skip
 
 
-def _started(plan: Plan, settings: Settings) -> list[str]:
+def _started(plan: Plan, settings: ContainersSettings) -> list[str]:
     """The image, what its container runs first, and as whom."""
     if settings.command != IMAGE:
         argv = ["--user", "0", *settings.options, "--entrypoint", "/bin/sh", settings.image]
@@ -165,7 +165,7 @@ def _started(plan: Plan, settings: Settings) -> list[str]:
     return [*mounts, *settings.options, settings.image]
 
 
-async def _run(engine: Engine, settings: Settings, words: Sequence[str], plan: Plan) -> None:
+async def _run(engine: Engine, settings: ContainersSettings, words: Sequence[str], plan: Plan) -> None:
     # Podman may be told to keep logs where they cannot be read back; both never bring the image now: it was here.
     own = ["--pull=never", "--log-driver=k8s-file"] if engine.podman else []
     try:

@@ -8,13 +8,13 @@ import secrets
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links.containers import Engine, NoSuchImage, said_by
 from seatrial.links.containers.engines import TRY, configured, find
-from seatrial.providers.containers.settings import Settings
+from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.spi import Readiness
 
 INSTALL = "apt-get install podman runc netavark aardvark-dns catatonit"
 
 
-async def readiness(settings: Settings) -> Readiness:
+async def readiness(settings: ContainersSettings) -> Readiness:
     """Start a container of the project's image (any program of this machine where there is no image), and remove it."""
     try:
         engine = await find(settings.engine, image=settings.image)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from seatrial.errors import UsageError, nearest
+from seatrial.errors import UsageError
+from seatrial.model.values import Range
 
-CHOICES = {"ssh": ("auto", "yes", "no"), "publish": ("auto", "yes", "no"), "pull": ("never", "missing", "always")}
 MEMORY, CPUS = ("containers_memory_gb", "memory_gb"), ("containers_cpus", "cpus")
 """Parameters of a suite, the more special one first."""
 
@@ -17,93 +17,43 @@ IMAGE = "image"
 """As `command`: what the image itself starts."""
 
 
+Switch = Literal["auto", "yes", "no"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ContainersSettings:
     """Where containers live, and what they are made from."""
 
     engine: str = ""
     """`podman`, `docker`, or the path of one; empty: the first that works."""
     image: str = ""
-    """Any image."""
-    command: tuple[str, ...] | str = ()
-    """What each container runs; `image`: what the image says; nothing: an init of ours that keeps it up."""
+    """The image of the nodes; any image will do."""
+    command: tuple[str, ...] | Literal["image"] = ()
+    """The command of each container, as a list; `image`: what the image says; nothing: an init of ours."""
     user: str = "root"
-    ssh: str = "auto"
+    """The user on the nodes."""
+    ssh: Switch = "auto"
     """Whether nodes are reached by SSH (`yes`), by the engine's exec (`no`), or by SSH where the image has it."""
-    publish: str = "auto"
+    publish: Switch = "auto"
     """Whether ports are published on 127.0.0.1 too (`auto`: where the containers' own addresses cannot be reached)."""
-    pull: str = "missing"
-    memory: int = 0
+    pull: Literal["never", "missing", "always"] = "missing"
+    """When the image is pulled."""
+    memory: Annotated[int, Range(0)] = 0
     """MiB that one node may use; 0: no limit."""
-    cpus: float = 0.0
-    """CPUs that one node may use; 0: no limit."""
+    cpus: Annotated[float, Range(0)] = 0.0
+    """CPUs that one node may use, such as 0.5; 0: no limit."""
     volumes: tuple[str, ...] = ()
-    """Folders of each node that are volumes of its own."""
+    """Folders of each node that are volumes of its own: absolute paths."""
     options: tuple[str, ...] = ()
     """More words for the engine's `run`, such as `--privileged`."""
 
-
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Checked settings; UsageError names the key and what is allowed."""
-    known = {field.name: field for field in fields(Settings)}
-    made: dict[str, Any] = {}
-    for key, value in given.items():
-        where = f"providers.containers.{key}"
-        if key not in known:
-            raise UsageError(f"providers.containers has no setting {key!r}: {nearest(key, known)}")
-        if key in CHOICES:
-            value = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-            if value not in CHOICES[key]:
-                raise UsageError(f"{where} is {value!r}; allowed: {', '.join(CHOICES[key])}")
-        made[key] = _READERS[key](where, value)
-    if "user" in made and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", made["user"]):
-        raise UsageError(f"providers.containers.user is {made['user']!r}; allowed is the name of a user in the image")
-    for path in made.get("volumes", ()):
-        if not path.startswith("/") or ":" in path:
-            raise UsageError(f"providers.containers.volumes has {path!r}; allowed are absolute paths in the container")
-    return Settings(**made)
-
-
-def _text(where: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{where} is {value!r}; allowed is text")
-    return value
-
-
-def _words(where: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise UsageError(f"{where} is {value!r}; allowed is a list of texts")
-    return tuple(value)
-
-
-def _command(where: str, value: object) -> tuple[str, ...] | str:
-    if value == IMAGE:
-        return IMAGE
-    if isinstance(value, str):
-        raise UsageError(f"{where} is {value!r}; allowed is a list of words, or `{IMAGE}` for what the image starts")
-    return _words(where, value)
-
-
-def _memory(where: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"{where} is {value!r}; allowed is a whole number of MiB (0: no limit)")
-    return value
-
-
-def _cpus(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise UsageError(f"{where} is {value!r}; allowed is a number such as 0.5 (0: no limit)")
-    return float(value)
-
-
-_READERS: Mapping[str, Any] = {
-    **dict.fromkeys(("engine", "image", "user", "ssh", "publish", "pull"), _text),
-    "command": _command,
-    "memory": _memory,
-    "cpus": _cpus,
-    "volumes": _words,
-    "options": _words,
-}
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """A user's name, and paths in the container."""
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", self.user):
+            yield "user", f"{self.user!r} is not the name of a user in the image"
+        for path in self.volumes:
+            if not path.startswith("/") or ":" in path:
+                yield "volumes", f"{path!r} is not an absolute path in the container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +66,7 @@ class Size:
     """Folders that are volumes."""
 
 
-def size_of(parameters: Mapping[str, object], settings: Settings) -> Size:
+def size_of(parameters: Mapping[str, object], settings: ContainersSettings) -> Size:
     """A node's size from the suite's parameters: `containers_memory_gb` or `memory_gb`, `containers_cpus` or `cpus`,
     `data_volumes_per_node` (mounted at /data1, /data2, …)."""
     memory = next((parameters[name] for name in MEMORY if parameters.get(name) is not None), None)

@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.containers import Engine, NoSuchImage
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
 from seatrial.links.ssh.keys import trial_key
-from seatrial.providers.containers.settings import Settings
+from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.spi import Context
 
 OWNER = "provider:containers"
@@ -38,7 +38,7 @@ class Ground:
     """The trial's SSH key."""
 
 
-async def prepare(ctx: Context, settings: Settings) -> Ground:
+async def prepare(ctx: Context, settings: ContainersSettings) -> Ground:
     """Find the engine, see to the image, make the network; CannotTell, ToolMissing, LeaseTaken."""
     if not settings.image:
         raise CannotTell(
@@ -56,7 +56,7 @@ async def prepare(ctx: Context, settings: Settings) -> Ground:
     return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
 
 
-async def _image(ctx: Context, engine: Engine, settings: Settings) -> None:
+async def _image(ctx: Context, engine: Engine, settings: ContainersSettings) -> None:
     what = f"the image {settings.image}"
     if settings.pull != "always":
         try:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.errors import (
     CannotTell,
@@ -23,7 +23,7 @@ from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.libvirt import console, listing, machine, network, volumes
-from seatrial.providers.libvirt.settings import settings_of, size_of, uri_of
+from seatrial.providers.libvirt.settings import LibvirtSettings, size_of, uri_of
 from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
 
@@ -59,8 +59,10 @@ class Libvirt:
         "destroy": 120.0,
     }
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = settings_of(settings)
+    Settings: ClassVar[type[Any]] = LibvirtSettings
+
+    def __init__(self, settings: LibvirtSettings) -> None:
+        self._settings = settings
         self._hypervisor = Hypervisor(uri_of(self._settings))
         self._hypervisor.listen(self._told)
         self._laying = asyncio.Lock()
@@ -192,13 +194,12 @@ class Libvirt:
             return ()
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: LibvirtSettings) -> Readiness:
         """Whether a guest on a network of its own boots here: one does, and both are given back."""
         from seatrial.providers.libvirt.probing import readiness
         from seatrial.providers.libvirt.trial_resources import image_told
 
-        checked = settings_of(settings)
-        return image_told(checked, await readiness(checked, uri_of(checked)))
+        return image_told(settings, await readiness(settings, uri_of(settings)))
 
     # Looking
 

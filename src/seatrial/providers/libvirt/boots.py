@@ -13,7 +13,7 @@ from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.providers.libvirt import console, copies, machine, names, probes, volumes, xml
 from seatrial.providers.libvirt.media import Media
-from seatrial.providers.libvirt.settings import Settings
+from seatrial.providers.libvirt.settings import LibvirtSettings
 
 SECTOR_BY_KVM = 6.0
 """Seconds in which the boot sector has switched its guest off when it runs at all: it takes half of one."""
@@ -43,7 +43,7 @@ SECTOR = CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1024 * 1024 - 512)
 """A boot sector; the firmware looks past disks that are smaller than a cylinder."""
 
 
-async def why_no_user_space(hypervisor: Hypervisor, settings: Settings, media: Media) -> str:
+async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> str:
     """Boot the kernel under KVM, on a throwaway disk over the image. Empty: user space began; else why it did not.
 
     User space begins when the kernel hands over to its first program or an init writes on the console (see
@@ -89,7 +89,7 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: Settings, media: M
 class Watch:
     """What is seen of a guest that boots, from look to look."""
 
-    def __init__(self, name: str, console_file: str, settings: Settings) -> None:
+    def __init__(self, name: str, console_file: str, settings: LibvirtSettings) -> None:
         self.name = name
         self.console = console_file
         self._settings = settings
@@ -127,7 +127,7 @@ def _last(text: str) -> str:
     return f"its last line: {lines[-1][-200:]}" if lines else "it wrote nothing on its serial console"
 
 
-async def run_boot_sector(hypervisor: Hypervisor, settings: Settings, *, kvm: bool, net: str = "") -> str:
+async def run_boot_sector(hypervisor: Hypervisor, settings: LibvirtSettings, *, kvm: bool, net: str = "") -> str:
     """Boot a guest of a few bytes that switches itself off. Empty: it did; else why not."""
     name = net or probes.name()
     by = "KVM" if kvm else "emulation"
@@ -181,7 +181,7 @@ async def _boot(
             await hypervisor.call("ending that guest", away)
 
 
-def _sector(connection: Any, settings: Settings) -> str:
+def _sector(connection: Any, settings: LibvirtSettings) -> str:
     pool = volumes.pool_of(connection, settings)
     name = f"{names.PREFIX}-cache-guest-{hashlib.blake2b(SECTOR, digest_size=4).hexdigest()}"
     with copies.locked(name):

@@ -13,7 +13,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.providers.libvirt import console, machine, network, seed, volumes, xml
 from seatrial.providers.libvirt.link import MachineLink
-from seatrial.providers.libvirt.settings import MIB, Settings, Size
+from seatrial.providers.libvirt.settings import MIB, LibvirtSettings, Size
 from seatrial.providers.libvirt.trial_resources import Ground
 
 FOLDER = "/var/lib/seatrial"
@@ -39,7 +39,7 @@ def host_key() -> tuple[str, str]:
 
 
 def identity(
-    detail: Mapping[str, object], ground: Ground, settings: Settings, address: str, keys: tuple[str, str]
+    detail: Mapping[str, object], ground: Ground, settings: LibvirtSettings, address: str, keys: tuple[str, str]
 ) -> seed.Identity:
     """Who the machine is."""
     return seed.Identity(
@@ -63,7 +63,7 @@ def build(
     who: seed.Identity,
     detail: Mapping[str, object],
     ground: Ground,
-    settings: Settings,
+    settings: LibvirtSettings,
     size: Size,
     labels: Mapping[str, str],
 ) -> None:
@@ -106,7 +106,7 @@ def build(
 
 
 async def until_let_in(
-    hypervisor: Hypervisor, node: Node, link: MachineLink, read: Any, settings: Settings, deadline: float
+    hypervisor: Hypervisor, node: Node, link: MachineLink, read: Any, settings: LibvirtSettings, deadline: float
 ) -> None:
     """Return when the machine has booted, let us in and has its folder. CannotTell says at which stage it stopped;
     NodeFailed at once when the machine has broken down."""

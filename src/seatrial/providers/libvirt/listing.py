@@ -10,14 +10,14 @@ from typing import Any
 from seatrial.links.libvirt import library
 from seatrial.model.resource import Resource
 from seatrial.providers.libvirt import names, probes, volumes, xml
-from seatrial.providers.libvirt.settings import Settings
+from seatrial.providers.libvirt.settings import LibvirtSettings
 
 OWNER = "provider:libvirt"
 LABELS = "labels"
 """The part that holds a trial's labels as JSON, for its other files can carry none."""
 
 
-def listed(connection: Any, settings: Settings, uri: str, run: str) -> Sequence[Resource]:
+def listed(connection: Any, settings: LibvirtSettings, uri: str, run: str) -> Sequence[Resource]:
     """Nodes, then files that belong to none of them, then networks, also of killed tries: in this order they can be
     given back."""
     nodes = [one for one in _nodes(connection, settings, uri) if run in ("*", one.run)]
@@ -36,7 +36,7 @@ def listed(connection: Any, settings: Settings, uri: str, run: str) -> Sequence[
     return [*nodes, *loose, *shared.values(), *(_probes(connection, settings, uri) if run == "*" else ())]
 
 
-def _nodes(connection: Any, settings: Settings, uri: str) -> Iterator[Resource]:
+def _nodes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Resource]:
     lib = library()
     for domain in connection.listAllDomains():
         try:
@@ -74,7 +74,7 @@ def detail(run: str, trial: str, node: str, uri: str, pool: str) -> dict[str, ob
     }
 
 
-def _networks(connection: Any, settings: Settings, uri: str) -> Iterator[Resource]:
+def _networks(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Resource]:
     lib = library()
     for network in connection.listAllNetworks():
         with contextlib.suppress(lib.libvirtError):  # it went while we looked
@@ -106,7 +106,7 @@ def shared_detail(run: str, trial: str, uri: str, pool: str) -> dict[str, object
     }
 
 
-def _probes(connection: Any, settings: Settings, uri: str) -> Iterator[Resource]:
+def _probes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Resource]:
     """What tries of this machine left that were killed; each is a run of its own."""
     for name, labels in probes.forgotten(connection).items():
         yield Resource(

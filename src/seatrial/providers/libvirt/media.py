@@ -9,7 +9,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 from seatrial.links.libvirt import Hypervisor
 from seatrial.providers.libvirt import copies, images, probes, volumes
-from seatrial.providers.libvirt.settings import Settings
+from seatrial.providers.libvirt.settings import LibvirtSettings
 
 NAME_ONE = 'in seatrial.toml, [providers.libvirt] image = "…"'
 
@@ -37,7 +37,7 @@ class Media:
 Named = tuple[images.Image, Path | None, Path | None]
 
 
-async def brought(hypervisor: Hypervisor, settings: Settings, named: Named) -> tuple[Media, list[str]]:
+async def brought(hypervisor: Hypervisor, settings: LibvirtSettings, named: Named) -> tuple[Media, list[str]]:
     """Copies in the pool of image, kernel and initrd, which QEMU can read, and the old copies that went."""
     image, kernel, initrd = named
 
@@ -52,7 +52,7 @@ async def brought(hypervisor: Hypervisor, settings: Settings, named: Named) -> t
     return Media(paths[0], paths[1], paths[2], image.format, image.size), pruned
 
 
-def looked_at(settings: Settings, project: Path) -> Named:
+def looked_at(settings: LibvirtSettings, project: Path) -> Named:
     """The files that the settings name; CannotTell says what is wrong with them."""
     if not settings.image:
         raise CannotTell(

@@ -20,7 +20,7 @@ from seatrial.links.paths import cache_folder, project_folder, write_whole
 from seatrial.providers.libvirt import copies, names, network, probes
 from seatrial.providers.libvirt.boots import run_boot_sector, why_no_user_space
 from seatrial.providers.libvirt.media import Media, brought, looked_at
-from seatrial.providers.libvirt.settings import Settings
+from seatrial.providers.libvirt.settings import LibvirtSettings
 from seatrial.spi import Readiness
 
 AGAIN = 0.2
@@ -35,7 +35,7 @@ class Acceleration:
     why: str
 
 
-async def acceleration(hypervisor: Hypervisor, settings: Settings, media: Media) -> Acceleration:
+async def acceleration(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> Acceleration:
     """KVM where the kernel reaches user space under it, else emulation; CannotTell when the settings insist on KVM.
 
     The answer is remembered until this host boots anew, or QEMU, libvirt, the files or the settings of the boot change.
@@ -53,7 +53,7 @@ async def acceleration(hypervisor: Hypervisor, settings: Settings, media: Media)
     return answer
 
 
-async def _probed(hypervisor: Hypervisor, settings: Settings, media: Media, known: Path) -> Acceleration:
+async def _probed(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media, known: Path) -> Acceleration:
     """The remembered answer, else a new one; of several processes one probes."""
     while True:
         with copies.locked(known.stem, wait=False) as ours:
@@ -67,7 +67,7 @@ async def _probed(hypervisor: Hypervisor, settings: Settings, media: Media, know
         await asyncio.sleep(AGAIN)
 
 
-async def give_up_kvm(hypervisor: Hypervisor, settings: Settings, media: Media, why: str) -> Acceleration:
+async def give_up_kvm(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media, why: str) -> Acceleration:
     """Remember that KVM failed after its probe had passed."""
     answer = Acceleration(False, f"a machine broke down under KVM: {why}")
     _remember(await _remembered(hypervisor, settings, media), answer)
@@ -78,7 +78,7 @@ def _remember(known: Path, answer: Acceleration) -> None:
     write_whole(known, json.dumps(asdict(answer)))
 
 
-async def _remembered(hypervisor: Hypervisor, settings: Settings, media: Media) -> Path:
+async def _remembered(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> Path:
     """The file of the answer, named after all that decides."""
     versions = await hypervisor.call("asking for QEMU's version", lambda c: (c.getVersion(), c.getLibVersion()))
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -87,7 +87,7 @@ async def _remembered(hypervisor: Hypervisor, settings: Settings, media: Media) 
     return cache_folder("libvirt") / f"kvm-{key}.json"
 
 
-async def readiness(settings: Settings, uri: str) -> Readiness:
+async def readiness(settings: LibvirtSettings, uri: str) -> Readiness:
     """Whether a guest on a network of its own boots here, and how machines will run; all is given back."""
     hypervisor = Hypervisor(uri)
     name = probes.name()
@@ -111,7 +111,7 @@ async def readiness(settings: Settings, uri: str) -> Readiness:
         return Readiness(False, str(error), "virt-host-validate qemu")
 
 
-async def _how(hypervisor: Hypervisor, settings: Settings) -> Acceleration:
+async def _how(hypervisor: Hypervisor, settings: LibvirtSettings) -> Acceleration:
     """As machines of this project will run. Without an image there is no kernel to boot: then a boot sector is tried,
     which decides nothing and is not remembered."""
     try:

@@ -4,73 +4,64 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from seatrial.errors import UsageError, nearest
+from seatrial.errors import UsageError
+from seatrial.model.values import Range
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 CMDLINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off no_timer_check panic=10"
 """`no_timer_check`: a kernel takes an emulated timer that comes late, on a busy host, for broken, and panics."""
-CHOICES = {"accelerate": ("auto", "kvm", "tcg"), "network": ("isolated", "nat")}
 UNITS = {"": GIB, "m": MIB, "g": GIB, "t": 1024 * GIB}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class LibvirtSettings:
     """Where virtual machines live, and what they are made from."""
 
     uri: str = ""
-    """Of the daemon; empty: $LIBVIRT_DEFAULT_URI, else qemu:///system."""
+    """The address of the daemon; empty: $LIBVIRT_DEFAULT_URI, else qemu:///system."""
     image: str = ""
     """A cloud image or another bootable disk, qcow2 or raw; relative to the project's folder."""
     kernel: str = ""
     """For direct kernel boot; else the image boots by its own loader."""
     initrd: str = ""
+    """The initial RAM disk for `kernel`."""
     cmdline: str = CMDLINE
+    """The command line for `kernel`."""
     user: str = "root"
+    """The user on the nodes."""
     machine: str = "q35"
+    """The machine type of QEMU."""
     cpu: str = ""
     """`host-passthrough`, `maximum`, or a model; empty: what fits the acceleration."""
-    accelerate: str = "auto"
+    accelerate: Literal["auto", "kvm", "tcg"] = "auto"
+    """`kvm`, `tcg` (emulation, slow), or the one that works here."""
     pool: str = ""
     """A storage pool that exists; empty: one of our own, in `folder`."""
     folder: str = ""
     """Where our own pool keeps disks; empty: /var/lib/libvirt/images/seatrial."""
-    network: str = "isolated"
+    network: Literal["isolated", "nat"] = "isolated"
     """`isolated`: nodes reach each other and this host; `nat`: the world besides."""
-    memory: int = 512
+    memory: Annotated[int, Range(1)] = 512
     """MiB of a node whose suite does not say."""
-    vcpus: int = 1
-    room_mb: int = 512
+    vcpus: Annotated[int, Range(1)] = 1
+    """CPUs of a node whose suite does not say."""
+    room_mb: Annotated[int, Range(1)] = 512
     """MiB that must be free in the pool for each node before it is made."""
 
-
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Checked settings; UsageError names the key and what is allowed."""
-    known = {field.name: field for field in fields(Settings)}
-    for key, value in given.items():
-        where = f"providers.libvirt.{key}"
-        if key not in known:
-            raise UsageError(f"providers.libvirt has no setting {key!r}: {nearest(key, known)}")
-        number = known[key].type == "int"
-        if number and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise UsageError(f"{where} is {value!r}; allowed is a whole number from 1")
-        if not number and not isinstance(value, str):
-            raise UsageError(f"{where} is {value!r}; allowed is text")
-        if key in CHOICES and value not in CHOICES[key]:
-            raise UsageError(f"{where} is {value!r}; allowed: {', '.join(CHOICES[key])}")
-    made = Settings(**given)
-    if made.pool and made.folder:
-        raise UsageError("providers.libvirt has both pool and folder; a pool has its folder already: name one of them")
-    if made.initrd and not made.kernel:
-        raise UsageError("providers.libvirt.initrd needs providers.libvirt.kernel, which is missing")
-    return made
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """One place for disks, and a kernel for the initial RAM disk."""
+        if self.pool and self.folder:
+            yield "folder", "a pool has its folder already: name `pool` or `folder`, not both"
+        if self.initrd and not self.kernel:
+            yield "initrd", "`initrd` needs `kernel`, which is missing"
 
 
-def uri_of(settings: Settings) -> str:
+def uri_of(settings: LibvirtSettings) -> str:
     """The daemon's address."""
     return settings.uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
 
@@ -86,7 +77,7 @@ class Size:
     data: tuple[int, ...]
 
 
-def size_of(parameters: Mapping[str, object], settings: Settings) -> Size:
+def size_of(parameters: Mapping[str, object], settings: LibvirtSettings) -> Size:
     """A node's size from the suite's parameters: `libvirt_memory` (MiB) before `libvirt_memory_gb`, `libvirt_vcpus`,
     `root_volume_size`, `data_volumes_per_node`, `data_volume_size` (GiB, or text such as `512M`)."""
     gigabytes = parameters.get("libvirt_memory_gb")

@@ -17,7 +17,7 @@ from seatrial.providers.libvirt import copies, names, network, volumes
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
-from seatrial.providers.libvirt.settings import Settings, uri_of
+from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
 from seatrial.spi import Context, Readiness
 
 TRIES = 5
@@ -36,7 +36,7 @@ class Ground:
     """Our private key; the public one is beside it."""
 
 
-async def prepare(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> Ground:
+async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> Ground:
     """Look at the images first, then at the machine, then make the network. CannotTell says what is wrong."""
     named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
     mark_used(uri_of(settings))
@@ -57,7 +57,7 @@ async def prepare(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> G
     )
 
 
-def image_told(settings: Settings, answer: Readiness) -> Readiness:
+def image_told(settings: LibvirtSettings, answer: Readiness) -> Readiness:
     """What a try of this machine told, and whether the image that the project names can be used."""
     if not settings.image:
         return replace(answer, tried=f"{answer.tried}; no image is named", remedy=answer.remedy or NAME_ONE)
@@ -68,7 +68,7 @@ def image_told(settings: Settings, answer: Readiness) -> Readiness:
     return answer
 
 
-async def _network(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> str:
+async def _network(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> str:
     name, pool_name = names.network_of(ctx.trial_id), volumes.pool_name(settings)
     detail = {**shared_detail(ctx.run_id, ctx.trial_id, hypervisor.uri, pool_name), **names.told(ctx.labels())}
     labels = {**ctx.labels(), "seatrial.pool": pool_name}
@@ -98,7 +98,7 @@ async def _network(ctx: Context, hypervisor: Hypervisor, settings: Settings) -> 
     return await ctx.make("network", name, make, owner=OWNER, detail=detail)
 
 
-def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], settings: Settings) -> Any:
+def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], settings: LibvirtSettings) -> Any:
     nat = settings.network == "nat"
     return lambda connection: network.create(connection, name, bridge, subnet, labels, nat=nat)
 

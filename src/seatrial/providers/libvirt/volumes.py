@@ -17,7 +17,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.libvirt import library
 from seatrial.providers.libvirt import xml
 from seatrial.providers.libvirt.names import PREFIX
-from seatrial.providers.libvirt.settings import MIB, Settings
+from seatrial.providers.libvirt.settings import MIB, LibvirtSettings
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ BUSY = 20.0
 """Seconds that a pool which is being read by others is waited for."""
 
 
-def pool_name(settings: Settings) -> str:
+def pool_name(settings: LibvirtSettings) -> str:
     """The user's pool, else our own: one per folder."""
     if settings.pool:
         return settings.pool
@@ -35,11 +35,11 @@ def pool_name(settings: Settings) -> str:
     return f"{PREFIX}-{hashlib.blake2b(_folder(settings).encode(), digest_size=4).hexdigest()}"
 
 
-def _folder(settings: Settings) -> str:
+def _folder(settings: LibvirtSettings) -> str:
     return str(Path(settings.folder or FOLDER).expanduser().resolve())
 
 
-def pool_of(connection: Any, settings: Settings) -> Any:
+def pool_of(connection: Any, settings: LibvirtSettings) -> Any:
     """The pool that nodes' disks are put into; our own is made when it is missing. CannotTell when the user's is."""
     lib = library()
     name = pool_name(settings)
@@ -74,7 +74,7 @@ def _made(connection: Any, name: str, folder: str) -> Any:
     return pool
 
 
-def pools(connection: Any, settings: Settings) -> Iterator[Any]:
+def pools(connection: Any, settings: LibvirtSettings) -> Iterator[Any]:
     """The running pools that may hold something of ours."""
     own = pool_name(settings)
     for pool in connection.listAllStoragePools():

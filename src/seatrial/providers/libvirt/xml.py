@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree as Tree
 
 from seatrial.providers.libvirt.seed import DOMAIN
-from seatrial.providers.libvirt.settings import Settings
+from seatrial.providers.libvirt.settings import LibvirtSettings
 
 SPACE = "https://seatrial.dev/libvirt/labels"
 """The namespace of our labels in a domain's metadata."""
@@ -68,7 +68,7 @@ class Machine:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def domain(machine: Machine, settings: Settings) -> str:
+def domain(machine: Machine, settings: LibvirtSettings) -> str:
     """A virtual machine."""
     root = element("domain", type_="kvm" if machine.kvm else "qemu")
     under(root, "name", machine.name)
@@ -106,7 +106,7 @@ def domain(machine: Machine, settings: Settings) -> str:
     return text_of(root)
 
 
-def _boot(os: Node, machine: Machine, settings: Settings) -> None:
+def _boot(os: Node, machine: Machine, settings: LibvirtSettings) -> None:
     under(os, "type", "hvm", arch="x86_64", machine=settings.machine)
     if machine.kernel:
         under(os, "kernel", machine.kernel)

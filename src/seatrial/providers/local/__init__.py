@@ -9,10 +9,11 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing, UsageError, nearest
+from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing
 from seatrial.links.paths import write_whole
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
@@ -21,9 +22,16 @@ from seatrial.spi import Context, Link, Powers, Readiness
 
 T = TypeVar("T")
 
-_SETTINGS = {"confinement": ("auto", "plain")}
 _LOOK_EVERY = 0.01
 _TAIL = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings:
+    """How nodes on this machine are kept apart."""
+
+    confinement: Literal["auto", "plain"] = "auto"
+    """`auto`: namespaces of the kernel where they are to be had; `plain`: process groups and tags only."""
 
 
 @provider("local")
@@ -39,13 +47,10 @@ class Local:
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        for key, value in settings.items():
-            if key not in _SETTINGS:
-                raise UsageError(f"providers.local has no setting {key!r}: {nearest(key, _SETTINGS)}")
-            if value not in _SETTINGS[key]:
-                raise UsageError(f"providers.local.{key} is {value!r}; allowed: {', '.join(_SETTINGS[key])}")
-        self._plain = settings.get("confinement") == "plain"
+    Settings: ClassVar[type[Any]] = LocalSettings
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self._plain = settings.confinement == "plain"
 
     # Making and giving back
 
@@ -101,7 +106,7 @@ class Local:
         return [_found(process) for process in nodes.values()]
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: LocalSettings) -> Readiness:
         """Whether a node can be made here: one is, and is given back."""
         from seatrial.providers.local.probe import try_one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, SeatrialError, UsageError
 from seatrial.links.ssh import SSHLink
@@ -13,7 +13,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.ssh import claims, identity, scripts
-from seatrial.providers.ssh.machines import machines, place, require_known
+from seatrial.providers.ssh.machines import SSHSettings, machines, place
 from seatrial.registry import provider
 from seatrial.spi import Context, Finished, Powers, Readiness, known_nodes
 
@@ -41,8 +41,9 @@ class SSH:
     )
     deadlines: Mapping[str, float] = {"deploy": 120.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 60.0}
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        require_known(settings)
+    Settings: ClassVar[type[Any]] = SSHSettings
+
+    def __init__(self, settings: SSHSettings) -> None:
         self._settings = settings
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._off: dict[str, str] = {}
@@ -132,7 +133,7 @@ class SSH:
         return [one for one in found if one is not None]
 
     @classmethod
-    async def readiness(cls, settings: Mapping[str, Any]) -> Readiness:
+    async def readiness(cls, settings: SSHSettings) -> Readiness:
         """Which of the machines answer."""
         found = cls(settings)._machines()
         if not found:

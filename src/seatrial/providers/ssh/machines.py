@@ -2,78 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, UsageError, nearest
+from seatrial.errors import CannotTell
 from seatrial.links import inventory
 from seatrial.links.paths import project_folder
 from seatrial.model.resource import Node
 
-SETTINGS: Mapping[str, type] = {
-    "inventory": str,
-    "hosts": list,
-    "user": str,
-    "key": str,
-    "known_hosts": str,
-    "accept_new": bool,
-    "become": bool,
-    "folder": str,
-}
 OURS = "~/.ssh/known_hosts"
 """Where the user's own host keys are; read, for it is the user's own machines that are meant, and never written."""
 
 
-def require_known(settings: Mapping[str, Any]) -> None:
-    """UsageError for settings that there are not, or of another kind than allowed."""
-    for key, value in settings.items():
-        if key not in SETTINGS:
-            raise UsageError(f"providers.ssh has no setting {key!r}: {nearest(key, SETTINGS)}")
-        if not isinstance(value, SETTINGS[key]):
-            kind = {str: "text", bool: "true or false"}.get(SETTINGS[key], "a list")
-            raise UsageError(f"providers.ssh.{key} is {value!r}; allowed is {kind}")
-    if settings.get("inventory") and settings.get("hosts"):
-        raise UsageError("providers.ssh names both inventory and hosts; name one of them")
+@dataclass(frozen=True, kw_only=True)
+class SSHSettings:
+    """Machines that exist, and how they are reached."""
+
+    inventory: str = ""
+    """A file of Ansible (INI, YAML, JSON) or OpenSSH; relative to the project's folder."""
+    hosts: tuple[str | Mapping[str, Any], ...] = ()
+    """The machines themselves, in place of `inventory`: names, or mappings with `name`, `host`, `port`, `user`, …"""
+    user: str | None = None
+    """The user of machines that name none."""
+    key: str | None = None
+    """The private key for machines that name none; without one, your agent and default keys."""
+    known_hosts: str = OURS
+    """The file of host keys; it is read and never written."""
+    accept_new: bool = False
+    """Whether a machine without a known host key is accepted."""
+    become: bool | None = None
+    """Whether commands run by `sudo`, for machines that do not say."""
+    folder: str = ""
+    """The folder on the machines that Seatrial works in."""
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """The machines come from one place."""
+        if self.inventory and self.hosts:
+            yield "hosts", "name `inventory` or `hosts`, not both"
 
 
-def machines(settings: Mapping[str, Any]) -> list[Node]:
+def machines(settings: SSHSettings) -> list[Node]:
     """All machines in their order, reached as inventory and settings say; none when the settings name none."""
     here = project_folder()
-    if settings.get("inventory"):
-        path = here / Path(settings["inventory"]).expanduser()
+    if settings.inventory:
+        path = here / Path(settings.inventory).expanduser()
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CannotTell(f"the inventory {path} of providers.ssh cannot be read: {error}") from error
         found: Sequence[Node] = inventory.read(text, str(path), path.parent)
     else:
-        found = inventory.listed(settings.get("hosts") or (), "providers.ssh.hosts", here)
+        found = inventory.listed(settings.hosts, "providers.ssh.hosts", here)
     without = [node.name for node in found if not node.ssh]
     if without:
         raise CannotTell(f"the inventory reaches {', '.join(without)} by another way than SSH")
-    folder = str(settings.get("folder") or "")
-    return [replace(node, ssh=_reached(dict(node.ssh), settings, here), folder=node.folder or folder) for node in found]
+    return [
+        replace(node, ssh=_reached(dict(node.ssh), settings, here), folder=node.folder or settings.folder)
+        for node in found
+    ]
 
 
-def _reached(ssh: dict[str, object], settings: Mapping[str, Any], here: Path) -> dict[str, object]:
+def _reached(ssh: dict[str, object], settings: SSHSettings, here: Path) -> dict[str, object]:
     """What the inventory does not say of a machine, by the settings."""
-    if "user" in settings:
-        ssh.setdefault("user", settings["user"])
-    if "key" in settings:
-        ssh.setdefault("key", str(here / Path(settings["key"]).expanduser()))
+    if settings.user is not None:
+        ssh.setdefault("user", settings.user)
+    if settings.key is not None:
+        ssh.setdefault("key", str(here / Path(settings.key).expanduser()))
     if not ssh.get("key"):
         ssh["agent"] = True  # the user's own: agent and default files
     if not ssh.get("known_host"):
-        ssh.setdefault("known_hosts", str(here / Path(settings.get("known_hosts") or OURS).expanduser()))
-    if settings.get("accept_new"):
+        ssh.setdefault("known_hosts", str(here / Path(settings.known_hosts or OURS).expanduser()))
+    if settings.accept_new:
         ssh["accept"] = True
-    if "become" in settings:
-        ssh.setdefault("become", settings["become"])
+    if settings.become is not None:
+        ssh.setdefault("become", settings.become)
     jump = ssh.get("jump")
     if isinstance(jump, dict):
-        ssh["jump"] = _reached(dict(jump), {key: settings[key] for key in settings if key != "become"}, here)
+        ssh["jump"] = _reached(dict(jump), replace(settings, become=None), here)
     return ssh
 
 
