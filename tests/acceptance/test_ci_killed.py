@@ -213,7 +213,7 @@ def test_secrets_of_the_document_are_in_no_file_and_clean_finds_them_in_the_envi
         bare = {name: value for name, value in port.environment.items() if name != "DB_PASSWORD"}
         cleaned = port.seatrial("clean", env=bare)
         assert cleaned.returncode == 4
-        assert "the environment variable DB_PASSWORD is needed to give this back" in cleaned.stdout
+        assert "the environment variable DB_PASSWORD is needed for the clean-up" in cleaned.stdout
         assert_clean_leaves_nothing(
             port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "with its secrets"
         )

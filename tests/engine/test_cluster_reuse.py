@@ -309,7 +309,7 @@ def test_what_the_settings_name_must_have_the_same_value():
     suite = flow(name="x", system={"command": "run --with ${{ vars.mode }}", "other": "vars.none"})
     assert varying(suite, {"vars": {"mode": 1}, "trial": {"id": "t"}}) == {"vars": {"mode": 1}}
     ours = flow(name="x", system={"command": "run --id ${{ trial.id }} $deployment_dir"})
-    assert varying(ours, {"trial": {"id": "t"}, "deployment_dir": "d"}) == {"trial": {"id": "t"}, "deployment_dir": "d"}
+    assert varying(ours, {"trial": {"id": "t"}, "deploy_dir": "d"}) == {"trial": {"id": "t"}, "deploy_dir": "d"}
 
 
 def test_a_cluster_that_carries_its_trials_id_in_its_settings_is_nobody_elses(tmp_path):

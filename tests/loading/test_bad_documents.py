@@ -173,7 +173,7 @@ BAD: list[tuple[str, Any, str, str]] = [
           "      - {step: t_crash, target_node: '${{ steps.t_nothing.outputs.y }}'}"),
      "suite.yaml:7:38", "several steps"),
     ("a variable nobody sets", step("{step: t_nothing, if: vars.x == 1}"), "suite.yaml:5:31", "vars.x"),
-    ("a broken expression", step("{step: t_nothing, if: '1 +'}"), "suite.yaml:5:31", "no CEL"),
+    ("a broken expression", step("{step: t_nothing, if: '1 +'}"), "suite.yaml:5:31", "not a CEL"),
     ("an unknown function", step("{step: t_nothing, if: len(env) > 1}"), "suite.yaml:5:31", "'len'"),
     ("an unclosed expression", step("{step: t_nothing, note: '${{ run.id'}"), "suite.yaml:5:33", "not closed"),
     ("an empty expression", step("{step: t_nothing, note: '${{ }}'}"), "suite.yaml:5:33", "empty"),

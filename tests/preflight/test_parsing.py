@@ -158,7 +158,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"matrix": {"v w": [1]}}, "cannot be named in an expression"),
         ({"cpus": -1}, "less than nothing"),
         ({"timeout": "${{ env.HOME }}"}, "settled before anything runs"),
-        ({"if": "1 +"}, "is no CEL expression"),
+        ({"if": "1 +"}, "is not a CEL expression"),
         ({"if": "json.x"}, "unknown variable 'json'"),
         ({"outputs": {"v": "jsn.x"}}, "unknown variable 'jsn'"),
         ({"expect_exit_code": []}, "no exit code could pass"),

@@ -177,8 +177,8 @@ class FakeContext:
         where = {"deployment_dir": str(self.deploy_dir)}
         return {"parameters": self.suite.parameters, "env": host, "secrets": host, **ids, **where}
 
-    def bind(self, value):
-        return expressions.bind(value, self.names())
+    def bind(self, value, /, **roots):
+        return expressions.bind(value, {**self.names(), **roots})
 
     async def evaluate(self, expression: str, **more: object) -> object:
         return expressions.evaluate(expression, {**self.names(), **more})

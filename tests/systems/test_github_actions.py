@@ -24,11 +24,11 @@ RECORD = {"forge": "github", "api_url": "https://ghe/api/v3", "repository": "acm
 
 
 def made(wanted: dict[str, Any], outputs: dict[str, Any], ssh: SshSettings | None = None) -> list[Any]:
-    async def evaluate(expression: str, **more: object) -> object:
-        return expressions.evaluate(expression, more)
+    def bind(value: Any, **roots: object) -> Any:
+        return expressions.bind(value, roots)
 
-    ctx: Any = SimpleNamespace(evaluate=evaluate)
-    return asyncio.run(machines(ctx, wanted, ssh, outputs, Path("/documents")))
+    ctx: Any = SimpleNamespace(bind=bind)
+    return machines(ctx, wanted, ssh, outputs, Path("/documents"))
 
 
 def test_a_text_is_a_node_a_list_are_several_and_nothing_is_none() -> None:

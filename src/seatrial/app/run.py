@@ -192,6 +192,8 @@ def _passed_in(project: Project, run: str) -> set[str]:
 
 async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
     """Run a plan to its end; signals are taken in, and everything is given back before it returns."""
+    from seatrial.loading.binding import bind_fields
+
     project = project.with_flags(flags_of(options))
     run_id = new_run_id()
     folder = project.new_run_folder(run_id)
@@ -210,7 +212,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         leases=leases,
         owners=Owners(registry, project.provider_settings(registry), leases),
         registry=registry,
-        expressions=_expressions(),
+        construct=bind_fields,
         names=project.names,
         labels=project.labels,
         secrets=_secrets(plan, options, journal),
@@ -334,26 +336,3 @@ def _secrets(plan: Plan, options: RunOptions, journal: Journal) -> dict[str, str
     for value in values.values():
         journal.mask(value)
     return values
-
-
-class _Expressions:
-    """The engine's door to the expressions of documents; what is behind it is imported when it is first used."""
-
-    def bind(self, value: Any, names: Any) -> Any:
-        from seatrial.expressions import bind
-
-        return bind(value, names)
-
-    def evaluate(self, expression: str, names: Any) -> object:
-        from seatrial.expressions import evaluate
-
-        return evaluate(expression, names)
-
-    def bind_fields(self, factory: type[Any], fields: Any, bind: Any) -> Any:
-        from seatrial.loading.binding import bind_fields
-
-        return bind_fields(factory, fields, bind)
-
-
-def _expressions() -> _Expressions:
-    return _Expressions()

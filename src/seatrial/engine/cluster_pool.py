@@ -7,13 +7,13 @@ the end of the run at the latest.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from seatrial.engine.ledger import Entry, Ledger
+from seatrial.expressions import names_in
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
@@ -27,7 +27,8 @@ VALUES = ("vars", "steps")
 NEVER = ("trial", "suite", "deploy_dir", "deployment_dir")
 """Those whose values no two trials share."""
 
-_TEMPLATE = re.compile(r"\$\{\{.*?\}\}|\$deployment_dir", re.DOTALL)
+SHARED = ("suite", "provider")
+"""What all suites of one shape have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,8 @@ def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
 
 
 def _named(settings: object, roots: tuple[str, ...]) -> list[str]:
-    templates = " ".join(_TEMPLATE.findall(repr(settings)))
-    return [root for root in roots if re.search(rf"\b{root}\b", templates)]
+    used = {path[0] for path in names_in(settings) if path[:2] != SHARED}
+    return [root for root in roots if root in used]
 
 
 Key = tuple[str, str, str, str]

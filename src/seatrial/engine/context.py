@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from seatrial import expressions
 from seatrial.engine import cluster_reuse
 from seatrial.engine import poll as polling
 from seatrial.engine.node_selection import matching
@@ -157,13 +158,13 @@ class TrialContext:
             **self._more,
         }
 
-    def bind(self, value: T) -> T:
-        bound: T = self._trial.run.expressions.bind(value, self.names())
+    def bind(self, value: T, /, **roots: object) -> T:
+        bound: T = expressions.bind(value, {**self.names(), **roots})
         return bound
 
     async def evaluate(self, expression: str, **more: object) -> object:
         try:
-            return self._trial.run.expressions.evaluate(expression, {**self.names(), **more})
+            return expressions.evaluate(expression, {**self.names(), **more})
         except SeatrialError:
             raise
         except Exception as error:

@@ -11,6 +11,7 @@ from seatrial.engine.context import TrialContext
 from seatrial.engine.poll import ONCE, delays, more
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
+from seatrial.expressions import with_old_names
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import StepTraits, traits
@@ -71,7 +72,7 @@ class Runner:
             outcome = outcome_of(error)
         outcome = _as_expected(plan, outcome)
         if plan.id:
-            self._trial.outputs[plan.id] = dict(outcome.outputs)
+            self._trial.outputs[plan.id] = with_old_names(plan.kind, outcome.outputs)
         self._finished(plan, said, outcome, start, attempts)
         if plan.allow_failure:
             return STEP_PASSED
@@ -117,14 +118,14 @@ class Runner:
                 raise CannotTell(self._trial.run.journal.broken)
             step = plan.step
             if step is None:
-                step = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
+                step = self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
             if not plan.children:
                 self._trial.did_something = True
             outputs = dict(await step.run(ctx) or {})
             if traits(plan.factory, StepTraits).sets_variables:
                 self._trial.variables.update(outputs)
             for name, expression in plan.outputs.items():
-                outputs[name] = await ctx.evaluate(expression, outputs=outputs)
+                outputs[name] = await ctx.evaluate(expression, outputs=with_old_names(plan.kind, outputs))
             return Outcome(verdict=Verdict.PASSED, outputs=outputs) if outputs else STEP_PASSED
         except asyncio.CancelledError:
             raise
@@ -182,7 +183,7 @@ class Runner:
         try:
             check = plan.check
             if check is None:
-                check = self._trial.run.expressions.bind_fields(plan.factory, plan.fields, ctx.bind)
+                check = self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
         except asyncio.CancelledError:
             raise

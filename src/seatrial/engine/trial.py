@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from seatrial.engine.cleanup import Owners
 from seatrial.engine.cluster_pool import Pool
@@ -26,17 +26,9 @@ LONGEST = 24 * 3600.0
 """Seconds that a suite without a timeout is taken to last at most, for the expiry of what it makes."""
 
 
-class Expressions(Protocol):
-    """How `${{ }}` and CEL are worked out; given by the application, since the engine does not read documents."""
-
-    def bind(self, value: Any, names: Mapping[str, object]) -> Any:
-        """Fill in every `${{ }}` in a structure."""
-
-    def evaluate(self, expression: str, names: Mapping[str, object]) -> object:
-        """The value of a CEL expression."""
-
-    def bind_fields(self, factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
-        """An instance of a step or check class with its templates filled in."""
+Construct = Callable[[type[Any], Mapping[str, Any], Callable[[Any], Any]], Any]
+"""Makes an instance of a step or check class from its fields, which it binds, and holds them against their types; given
+by the application, since the engine does not read documents."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +43,7 @@ class Run:
     leases: Leases
     owners: Owners
     registry: Registry
-    expressions: Expressions
+    construct: Construct
     names: Mapping[str, str] = field(default_factory=dict)
     """Name patterns of the project."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -22,7 +22,6 @@ from seatrial.preflight.executors.image_store import Limits
 from seatrial.preflight.names import row_name
 from seatrial.preflight.parsing import KEY, Read
 from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
-from seatrial.preflight.services import late
 from seatrial.preflight.stage import Stages, StageStep
 from seatrial.preflight.system import Pipeline as System
 from seatrial.preflight.system import PipelineSettings
@@ -126,6 +125,11 @@ def _images(pipeline: Pipeline) -> tuple[str, ...]:
         with suppress(CannotTell):
             found.append(str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ})))
     return tuple(dict.fromkeys(found))
+
+
+def _late(text: str) -> str:
+    """A text whose expressions over services are filled in when these run: nobody knows yet where that is."""
+    return expressions.deferred(text, "services")
 
 
 def _selected(wishes: Wishes) -> dict[str, object]:
@@ -235,10 +239,10 @@ class _Compiler:
         expected = check.expect_exit_code
         return {
             "name": id,
-            "run_": late(check.run) if isinstance(check.run, str) else tuple(map(late, check.run)),
+            "run_": _late(check.run) if isinstance(check.run, str) else tuple(map(_late, check.run)),
             "source": str(self._read.source),
             "cwd": check.cwd,
-            "env": {k: late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
+            "env": {k: _late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
             "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
             "timeout": check.timeout,
             "expect_exit_code": expected if isinstance(expected, tuple) else (expected,),

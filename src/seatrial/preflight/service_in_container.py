@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from seatrial import expressions
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NotRunning, refusal
 from seatrial.links.containers.engines import detail_of
@@ -73,7 +72,7 @@ async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Co
     published = {port: await ctx.lease_port() for port in service.ports}
     inside = View(address=name, ports=service.ports)
     outside = View(address=LOOPBACK, ports=published)
-    env = expressions.bind(dict(service.env), {**ctx.names(), "service": inside.names(name)})
+    env = ctx.bind(dict(service.env), service=inside.names(name))
     container = f"{ctx.trial_id}-service-{name}"
     texts = {key: str(value) for key, value in env.items()}
     words, environment = environment_words(texts, ctx.state / f"service-{name}.env")

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial import expressions
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
 from seatrial.links.process import process_start
@@ -84,21 +83,20 @@ class Programs:
     host: HostService
     folder: Path
     env: Mapping[str, str]
-    names: Mapping[str, object]
-    """What expressions see."""
+    command: Sequence[str]
+    """The service itself."""
 
-    def argv(self, given: Sequence[str]) -> list[str]:
+    def argv(self, words: Sequence[str]) -> list[str]:
         """The words that start a program as the service's user; ToolMissing names its package."""
-        bound = [str(one) for one in expressions.bind(list(given), self.names)]
-        found = shutil.which(bound[0], path=self.env["PATH"])
+        found = shutil.which(words[0], path=self.env["PATH"])
         if found is None:
-            package = PACKAGES.get(bound[0])
+            package = PACKAGES.get(words[0])
             remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
             raise ToolMissing(
-                f"the program {bound[0]!r} is not there: {remedy} its folder in the service's `host.path`; "
+                f"the program {words[0]!r} is not there: {remedy} its folder in the service's `host.path`; "
                 f"looked in {self.env['PATH']}"
             )
-        return [*self._as_user(), found, *bound[1:]]
+        return [*self._as_user(), found, *words[1:]]
 
     def _as_user(self) -> list[str]:
         if not self.host.user or os.geteuid():
@@ -106,9 +104,9 @@ class Programs:
         user = user_of(self.host.user)
         return ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups", "--"]
 
-    async def run(self, ctx: Context, given: Sequence[str], timeout: float) -> Finished:
+    async def run(self, ctx: Context, words: Sequence[str], timeout: float) -> Finished:
         """Run one of them to its end."""
-        return await spawn(ctx, self.argv(given), cwd=self.folder, env=self.env, timeout=timeout)
+        return await spawn(ctx, self.argv(words), cwd=self.folder, env=self.env, timeout=timeout)
 
 
 async def begin(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
@@ -118,11 +116,13 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     # Not in the trial's own folder: another user has no way into that, and sockets want short paths.
     folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"
     view = View(address=LOOPBACK, ports=ports, folder=str(folder))
-    names = {**ctx.names(), "service": view.names(name)}
-    given = expressions.bind({**service.env, **host.env}, names)
+    given = ctx.bind({**service.env, **host.env}, service=view.names(name))
+    command, *prepare = (
+        [str(word) for word in ctx.bind(argv, service=view.names(name))] for argv in (host.command, *host.prepare)
+    )
     env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
-    programs = Programs(host, folder, env, names)
-    programs.argv(host.command)  # what is not installed is told before anything is made
+    programs = Programs(host, folder, env, command)
+    programs.argv(command)  # what is not installed is told before anything is made
 
     async def make() -> None:
         folder.mkdir(mode=0o700)
@@ -132,7 +132,7 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     standing = OnHost(ctx, name, programs, view, log_file(ctx, name))
     try:
         await ctx.make("folder", f"{ctx.trial_id}-{name}", make, owner=OWNER, detail={"path": str(folder)})
-        for argv in host.prepare:
+        for argv in prepare:
             await _prepare(ctx, name, programs, argv)
         await _start(standing)
     except BaseException:
@@ -160,7 +160,7 @@ async def _start(standing: OnHost) -> None:
     began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     standing.running = asyncio.create_task(
         process.run(
-            programs.argv(programs.host.command),
+            programs.argv(programs.command),
             cwd=programs.folder,
             env={**programs.env, TAG: f"{ctx.trial_id}-service-{standing.name}"},
             started=began.set_result,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,10 +26,6 @@ LOOPBACK = "127.0.0.1"
 LOOK_EVERY = 0.1
 LINES = 20
 """Lines of a service's log that an error shows."""
-
-# An expression that is filled in when the services run; no text of a document holds a NUL.
-_LATE = "$\0{{"
-_MARKED = re.compile(r"""\$\0\{\{((?>'[^']*'|"[^"]*"|(?!\}\}).)*+)\}\}""", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +168,13 @@ async def _look(ctx: Context, name: str, service: Service, standing: RunningServ
         return ""
     if health.command:
         view = standing.inside or standing.outside
-        argv = expressions.bind(health.command, {**ctx.names(), "service": view.names(name)})
+        argv = ctx.bind(health.command, service=view.names(name))
         return await standing.command(tuple(map(str, argv)), timeout)
     if health.tcp:
         return await _listens(standing.outside.ports[health.tcp], timeout)
     from seatrial.links.http import request
 
-    url = str(expressions.bind(health.http, {**ctx.names(), "service": standing.outside.names(name)}))
+    url = str(ctx.bind(health.http, service=standing.outside.names(name)))
     try:
         answer = await request("GET", url, timeout=timeout)
     except (CannotTell, TimeoutError) as error:
@@ -223,33 +218,19 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
 # What checks and services see
 
 
-def late(text: str) -> str:
-    """A text whose expressions over `services` are left for `filled`, since nobody knows yet where these will be."""
-
-    def marked(match: re.Match[str]) -> str:
-        roots = {str(path[0]) for path in expressions.references(match.group(1))}
-        return _LATE + match.group(1) + "}}" if "services" in roots else match.group()
-
-    return _TEMPLATE.sub(marked, text) if "services" in text and "${{" in text else text
-
-
-_TEMPLATE = re.compile(_MARKED.pattern.replace("\\0", ""), re.DOTALL)
-
-
 def filled(ctx: Context, text: str, services: Mapping[str, View]) -> str:
-    """The text of a check with its services in it; CannotTell when it asks for what they do not have."""
-    if "\0" not in text:
-        return text
-    names = {**ctx.names(), "services": {name: view.names(name) for name, view in services.items()}}
-    return _MARKED.sub(lambda match: expressions.as_text(expressions.evaluate(match.group(1), names)), text)
+    """The text of a check with its services in it, which nobody knew before; CannotTell when it asks for what they do
+    not have."""
+    names = {name: view.names(name) for name, view in services.items()}
+    return expressions.fill_deferred(text, {**ctx.names(), "services": names})
 
 
 def bound(ctx: Context, wanted: Mapping[str, Service], views: Mapping[str, View]) -> dict[str, str]:
     """The environment by which checks find their services."""
     found: dict[str, str] = {}
     for name, service in wanted.items():
-        names = {**ctx.names(), "service": views[name].names(name)}
-        found |= {key: str(expressions.bind(value, names)) for key, value in service.binds.items()}
+        bound_to = ctx.bind(dict(service.binds), service=views[name].names(name))
+        found |= {key: str(value) for key, value in bound_to.items()}
     return found
 
 

@@ -90,8 +90,9 @@ class Context(Protocol):
         """The names in expressions: steps, vars, parameters, run, env, secrets, suite, nodes (by name: address,
         ports)."""
 
-    def bind(self, value: T) -> T:
-        """Fill in every `${{ }}` (and `$deployment_dir`, `$provider`) in a string or a structure of strings."""
+    def bind(self, value: T, /, **roots: object) -> T:
+        """Fill in every `${{ }}` (and `$deployment_dir`, `$provider`) in a string or a structure of strings, once: over
+        `names()` and these roots. Bind what the author of a document wrote; what anybody else says is data."""
 
     async def evaluate(self, expression: str, **more: object) -> object:
         """The value of a CEL expression over `names()` and `more`; CannotTell on an error in it."""

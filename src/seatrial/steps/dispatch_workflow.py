@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError
+from seatrial.expressions import late
 from seatrial.links.forge.runs.cleanup import end_run
 from seatrial.links.forge.runs.dispatch import until_visible
 from seatrial.links.forge.runs.following import run_to_end
 from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
-from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge, template_of
+from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import Draft, wrong_here, wrong_there
 from seatrial.model.resource import Resource
 from seatrial.model.scenario import Outputs
@@ -105,7 +106,7 @@ class DispatchWorkflow:
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
             if wrong := await wrong_there(forge, place, self._draft(), environment, ctx.log):
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
-            later = template_of(self.token, environment)
+            later = late.template_of(self.token, environment)
             return (await run_to_end(ctx, forge, place, later, order, kind=KIND, owner=OWNER)).told
         finally:
             await forge.close()

@@ -1,23 +1,19 @@
-"""Templates that a system fills itself: `${{ node.… }}`, `${{ cluster.… }}`, `${{ record.… }}`, `${{ outputs.… }}`."""
+"""What the `${{ }}` in a system's settings see besides the usual, and how they become text."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from seatrial.errors import UsageError, nearest
+from seatrial import expressions
+from seatrial.errors import CannotTell, UsageError
 from seatrial.model.resource import Node
 from seatrial.spi import Context
 
 T = TypeVar("T")
 
-ROOTS = ("node", "cluster", "record")
-"""The first words of templates that the context does not know and a system fills itself."""
-
-_REFERENCE = re.compile(r"\$\{\{\s*((?:node|cluster|record|outputs)(?:\.[A-Za-z0-9_-]+)+)\s*\}\}")
-
 Roots = Mapping[str, Mapping[str, object]]
+"""Values under their first names: `node`, `cluster`, `record`, `outputs`."""
 
 
 def node_root(node: Node) -> dict[str, object]:
@@ -26,37 +22,21 @@ def node_root(node: Node) -> dict[str, object]:
 
 
 def fill(ctx: Context, value: T, roots: Roots) -> T:
-    """Fill in a string, or all strings of a list or mapping: our own roots first, the context's names after them."""
-    return ctx.bind(_replaced(value, roots))
+    """Fill in a string, or all strings of a list or mapping; a value that is not text becomes text."""
+    try:
+        return _filled(ctx, value, roots)  # type: ignore[no-any-return]
+    except CannotTell as error:
+        if any(path[0] in roots for path in expressions.names_in(value)):
+            raise UsageError(f"the system's settings use {value!r}: {error}") from error
+        raise
 
 
-def _replaced(value: T, roots: Roots) -> T:
-    found: Any = value
+def _filled(ctx: Context, value: Any, roots: Roots) -> Any:
     if isinstance(value, str):
-        found = _REFERENCE.sub(lambda match: _look_up(match[1], roots), value)
-    elif isinstance(value, list | tuple):
-        found = type(value)(_replaced(one, roots) for one in value)
-    elif isinstance(value, Mapping):
-        found = {key: _replaced(one, roots) for key, one in value.items()}
-    return found  # type: ignore[no-any-return]
-
-
-def _look_up(path: str, roots: Roots) -> str:
-    here: object = roots
-    done: list[str] = []
-    for word in path.split("."):
-        if not isinstance(here, Mapping) or word not in here:
-            known: Iterable[str] = here if isinstance(here, Mapping) else ()
-            where = f"under {'.'.join(done)}" if done else "here"
-            raise UsageError(
-                f"the system's settings use ${{{{ {path} }}}}, but {word!r} is not known {where}: "
-                f"{nearest(word, map(str, known))}"
-            )
-        here = here[word]
-        done.append(word)
-    if isinstance(here, Mapping):
-        raise UsageError(
-            f"the system's settings use ${{{{ {path} }}}}, which is not one value; "
-            f"{nearest('', map(str, here), what='name one of')}"
-        )
-    return str(here)
+        bound: object = ctx.bind(value, **roots) if "$" in value else value
+        return str(bound) if isinstance(bound, str | bool | int | float) else expressions.as_text(bound)
+    if isinstance(value, Mapping):
+        return {_filled(ctx, key, roots): _filled(ctx, inner, roots) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_filled(ctx, inner, roots) for inner in value)
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from seatrial.engine.runner import Runner
 from seatrial.engine.scheduler import SuiteScheduler
 from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeftBehind
+from seatrial.loading.binding import bind_fields
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.event import Event
 from seatrial.model.scenario import Budget, Plan, Suite
@@ -26,25 +27,6 @@ from seatrial.registry import Registry
 from seatrial.spi import Provider, Reporter
 from seatrial.testing.builders import flow
 from seatrial.testing.fakes import FakeProvider, FakeSystem, World
-
-
-class _Expressions:
-    """The expressions of documents, imported when a test uses one."""
-
-    def bind(self, value: Any, names: Mapping[str, object]) -> Any:
-        from seatrial.expressions import bind
-
-        return bind(value, names)
-
-    def evaluate(self, expression: str, names: Mapping[str, object]) -> object:
-        from seatrial.expressions import evaluate
-
-        return evaluate(expression, names)
-
-    def bind_fields(self, factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
-        from seatrial.loading.binding import bind_fields
-
-        return bind_fields(factory, fields, bind)
 
 
 def fake_registry() -> Registry:
@@ -116,7 +98,7 @@ class FakeRun:
             leases=self._leases,
             owners=Owners(self._registry, self._settings, self._leases),
             registry=self._registry,
-            expressions=_Expressions(),
+            construct=bind_fields,
             **self._more,
         )
         try:

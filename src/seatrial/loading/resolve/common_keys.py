@@ -60,6 +60,9 @@ class Steps(Site, Protocol):
 
     scope: expressions.Scope
 
+    def old_names(self, text: str, place: Place) -> None:
+        """Warn of names that have changed."""
+
 
 Reader = Callable[[Steps, Any, Place, dict[str, Any]], None]
 """Puts what it read into the fields of a StepPlan or CheckPlan."""
@@ -88,6 +91,7 @@ def _read_if(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> No
     found["condition"] = expressions.strip(text)
     for message, hint in expressions.check(text, site.scope):
         site.problem(place, message, hint)
+    site.old_names(text, place)
 
 
 def _read_timeout(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:

@@ -157,6 +157,7 @@ class Workflow:
         """Check an expression in a field."""
         for message, hint in expressions.check(text, self.scope.with_names(*self.extras)):
             self.problem(place, message, hint)
+        self.old_names(text, place)
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
         """Compile steps that run one after another, or at the same time below `parallel`."""
@@ -212,6 +213,7 @@ class Workflow:
             self.scope.variables |= set(raw["values"])
         if common["id"]:
             self.scope.steps.add(common["id"])
+            self.scope.kinds[common["id"]] = kind.name
         children = tuple(child for key in kind.branches for child in fields.get(kind.fields[key].name) or ())
         if self.problems.count != before:
             return None
@@ -402,11 +404,18 @@ class Workflow:
             if one is not None and not one.compiled and not one.formula:
                 self.template(value, (*place, key))
 
+    def old_names(self, text: str, place: Place) -> None:
+        """Warn of names that have changed."""
+        for warning in expressions.renamed_outputs(text, self.scope):
+            self.problems.warn(self.document, place, warning)
+
     def template(self, value: object, place: Place) -> None:
         """Check every `${{ }}` in a structure."""
         if isinstance(value, str):
             for message, hint in expressions.check_template(value, self.scope.with_names(*self.extras)):
                 self.problem(place, message, hint)
+            if "${{" in value:
+                self.old_names(value, place)
         elif isinstance(value, Mapping):
             for key, one in value.items():
                 self.template(one, (*place, key))

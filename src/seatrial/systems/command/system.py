@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, NotSupported, SeatrialError
+from seatrial.expressions import late
 from seatrial.links import inventory
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
@@ -74,8 +75,12 @@ class Command(Declared):
 
     async def deploy(self, ctx: Context) -> None:
         """Run `deploy`; from before it until `destroy` the deployment is in the ledger."""
-        destroy = self._call(ctx, "destroy", later=True)
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        destroy, hidden = self._call(ctx, "destroy", later=True), _secrets(ctx)
+        ours = {
+            name: late.quote(value, hidden)
+            for name, value in ctx.environment().items()
+            if name.startswith(("E2E_", "SEATRIAL_"))
+        }
         detail: dict[str, object] = {
             "argv": list(destroy.argv),
             "cwd": destroy.cwd,
@@ -158,12 +163,11 @@ class Command(Declared):
         """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it ends badly."""
         detail: Mapping[str, Any] = resource.detail
         environment = dict(os.environ)
-        env = {name: verbs.from_environment(value, environment) for name, value in detail["env"].items()}
         call = verbs.Call(
             verb="destroy",
-            argv=tuple(verbs.from_environment(one, environment) for one in detail["argv"]),
+            argv=tuple(late.fill(detail["argv"], environment)),
             cwd=detail["cwd"],
-            env={**environment, **env},
+            env={**environment, **late.fill(detail["env"], environment)},
             timeout=float(detail["timeout"]),
             accept=tuple(detail["accept"]),
         )
@@ -184,24 +188,23 @@ class Command(Declared):
         if not command:
             raise NotSupported(f"the deployer has no command for {verb!r}; name one in the system's settings")
         roots = _roots(node) if node else {}
-
-        def filled(text: str) -> str:
-            if not later:
-                return str(fill(ctx, text, roots))
-            hidden, marks = verbs.held_back(text)
-            bound = str(fill(ctx, hidden, roots))
-            for mark, template in marks.items():
-                bound = bound.replace(mark, template)
-            return bound
-
-        program, *rest = (filled(one) for one in argv_of(command))
+        program, *words = argv_of(command)
+        named = fill(ctx, program, roots)
+        beside = self._program(named)
         flagged = settings.parameters_as_flags
-        if verb in (flagged if flagged is not None else ("init",) if settings.init else ("deploy",)):
-            rest += verbs.flags_of(ctx.suite.parameters)
-        env = {name: filled(value) for name, value in settings.env.items()}
+        with_flags = verb in (flagged if flagged is not None else ("init",) if settings.init else ("deploy",))
+        flags = verbs.flags_of(ctx.suite.parameters) if with_flags else []
+        if later:
+            names, hidden = {**ctx.names(), **roots}, _secrets(ctx)
+            first = late.keep(program, names, hidden) if beside == named else late.quote(beside, hidden)
+            rest = [*late.keep(words, names, hidden), *(late.quote(flag, hidden) for flag in flags)]
+            argv = tuple(str(word) for word in (first, *rest))
+            env = {name: str(value) for name, value in late.keep(dict(settings.env), names, hidden).items()}
+        else:
+            argv, env = (beside, *fill(ctx, words, roots), *flags), fill(ctx, dict(settings.env), roots)
         return verbs.Call(
             verb=verb,
-            argv=(self._program(program), *rest),
+            argv=argv,
             cwd=self._cwd(ctx),
             env=env if later else {**ctx.environment(), **env},
             timeout=self._timeout(ctx, verb),
@@ -325,6 +328,11 @@ class Command(Declared):
             elif link.ok and power.source is Source.ABSENT:
                 power = concluded(PowerState.RUNNING, "", [link])
         return NodeHealth(power=power, parts=parts)
+
+
+def _secrets(ctx: Context) -> Mapping[str, str]:
+    secrets = ctx.names().get("secrets")
+    return secrets if isinstance(secrets, Mapping) else {}
 
 
 def _roots(node: Node) -> Roots:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,9 +28,6 @@ TAIL = 4000
 
 # The program starts only when it is let: by then the ledger knows its process. When we die before, it ends by itself.
 _GATE = 'read -r _ && exec "$@" </dev/null'
-
-_LATER = re.compile(r"\$\{\{\s*(?:secrets|env)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-"""Templates that are never written down: the environment has their values when they are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,29 +67,6 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
         elif value is not None and value is not False:
             argv += [flag, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
     return argv
-
-
-def held_back(value: str) -> tuple[str, dict[str, str]]:
-    """The text with its secrets and environment variables hidden behind marks, and the marks' templates."""
-    marks: dict[str, str] = {}
-
-    def hide(match: re.Match[str]) -> str:
-        mark = f"\x00{len(marks)}\x00"
-        marks[mark] = match[0]
-        return mark
-
-    return _LATER.sub(hide, value), marks
-
-
-def from_environment(value: str, environment: Mapping[str, str]) -> str:
-    """Fill in the secrets and environment variables of a text from the ledger; CannotTell when one is not set."""
-
-    def find(match: re.Match[str]) -> str:
-        if match[1] not in environment:
-            raise CannotTell(f"the environment variable {match[1]} is needed to give this back; set it and run clean")
-        return environment[match[1]]
-
-    return _LATER.sub(find, value)
 
 
 async def run(call: Call, started: Started | None = None) -> Said:

@@ -12,41 +12,31 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context
 from seatrial.systems.github_actions.settings import SshSettings
 
-_WHOLE = re.compile(r"\$\{\{(.*)\}\}", re.DOTALL)
-_TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _WITH_PORT = re.compile(r"(?P<host>[^:\[\]\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 
 
-async def machines(
+def machines(
     ctx: Context, wanted: Mapping[str, Any], ssh: SshSettings | None, outputs: Mapping[str, Any], folder: Path
 ) -> list[Node]:
     """A node for each name; NAME1, NAME2, … for a list. StepFailed when the outputs do not have what is named."""
     nodes: list[Node] = []
     for name, told in wanted.items():
-        value = await filled(ctx, told, outputs, f"the address of {name}")
+        value = filled(ctx, told, outputs, f"the address of {name}")
         for node, address in _named(name, value):
-            nodes.append(await _node(ctx, node, address, ssh, outputs, folder))
+            nodes.append(_node(ctx, node, address, ssh, outputs, folder))
     if len({node.name for node in nodes}) != len(nodes):
         raise CannotTell(f"two nodes have one name: {', '.join(node.name for node in nodes)}; change `nodes`")
     return nodes
 
 
-async def filled(ctx: Context, told: Any, outputs: Mapping[str, Any], what: str) -> Any:
+def filled(ctx: Context, told: Any, outputs: Mapping[str, Any], what: str) -> Any:
     """A value with `${{ outputs.… }}` in it; a template alone keeps its type."""
     if isinstance(told, list | tuple):
-        return [await filled(ctx, one, outputs, what) for one in told]
+        return [filled(ctx, one, outputs, what) for one in told]
     if not isinstance(told, str) or "${{" not in told:
         return told
     try:
-        whole = _WHOLE.fullmatch(told.strip())
-        if whole is not None and told.count("${{") == 1:
-            return await ctx.evaluate(whole[1].strip(), outputs=outputs)
-        text, last = "", 0
-        for match in _TEMPLATE.finditer(told):
-            value = await ctx.evaluate(match[1].strip(), outputs=outputs)
-            text += told[last : match.start()] + ("" if value is None else str(value))
-            last = match.end()
-        return text + told[last:]
+        return ctx.bind(told, outputs=outputs)
     except CannotTell as error:
         if "outputs" not in str(error):
             raise
@@ -67,7 +57,7 @@ def _named(name: str, value: Any) -> Sequence[tuple[str, str]]:
     return [(name, value.strip())]
 
 
-async def _node(
+def _node(
     ctx: Context, name: str, address: str, ssh: SshSettings | None, outputs: Mapping[str, Any], folder: Path
 ) -> Node:
     with_port = _WITH_PORT.fullmatch(address)
@@ -76,9 +66,9 @@ async def _node(
     if ssh is None:
         return Node(name=name, address=host)
     ways: dict[str, object] = {"host": host, "port": port or ssh.port}
-    ways["user"] = await filled(ctx, ssh.user, outputs, "the user of SSH")
+    ways["user"] = filled(ctx, ssh.user, outputs, "the user of SSH")
     for word in ("key", "known_hosts"):
-        path = await filled(ctx, getattr(ssh, word), outputs, f"`{word}` of SSH")
+        path = filled(ctx, getattr(ssh, word), outputs, f"`{word}` of SSH")
         if path:
             ways[word] = str(folder / Path(str(path)).expanduser())
     if ssh.accept:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import UsageError
-from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, held_back
+from seatrial import expressions
+from seatrial.errors import CannotTell, UsageError
+from seatrial.expressions import late
+from seatrial.links.forge.runs.repository import LITERAL, Place, find_place
 from seatrial.links.forge.runs.validation import Draft, Wrong, wrong_here
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
-
-_TEMPLATE = re.compile(r"\$\{\{\s*(parameters|env)\.([A-Za-z_]\w*)\s*\}\}")
-
-_INSIDE = re.compile(r"\$\{\{(?:(?!\}\}).)*\bsecrets\b", re.DOTALL)
 
 WRITTEN = (
     "a secret within an expression would be written down in the ledger, by which a deployment is torn down after a "
@@ -32,7 +29,7 @@ def wrong(
     if settings.token and "${{" not in settings.token:
         yield ("token",), LITERAL, ""
     for name, value in settings.teardown.inputs.items():
-        if isinstance(value, str) and _INSIDE.search(str(held_back(value)[0])):
+        if isinstance(value, str) and late.mixed(value):
             yield ("teardown", "inputs", name), WRITTEN, ""
     try:
         place = _place(settings, folder, parameters, environment)
@@ -73,11 +70,7 @@ def draft_of(
 
 def settled(value: Any, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
     """A value with its parameters and environment variables in it; LATER when it names anything else."""
-    if not isinstance(value, str) or "${{" not in value:
-        return value
-    roots: Mapping[str, Mapping[str, Any]] = {"parameters": parameters, "env": environment}
-    whole = _TEMPLATE.fullmatch(value.strip())
-    if whole is not None:
-        return roots[whole[1]].get(whole[2], LATER)
-    text = _TEMPLATE.sub(lambda match: str(roots[match[1]].get(match[2], match[0])), value)
-    return LATER if "${{" in text else text
+    try:
+        return expressions.bind(value, {"parameters": parameters, "env": environment})
+    except CannotTell:
+        return LATER

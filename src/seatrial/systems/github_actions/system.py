@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LeaseTaken, UsageError
+from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge
 from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
 from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
 from seatrial.links.forge.runs.following import Followed, followed, fresh_id, made, record_of, run_to_end
 from seatrial.links.forge.runs.order import Order
-from seatrial.links.forge.runs.repository import Place, find_place, held_back, open_forge, put_back
+from seatrial.links.forge.runs.repository import Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import wrong_there
 from seatrial.links.process.spawned import spawn
 from seatrial.model.cluster import ClusterStatus, NodeHealth
@@ -184,16 +185,15 @@ class GithubActions(Declared):
     def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
         """All that the teardown needs, known before anything is made; secrets stay templates."""
         teardown = self._settings.teardown
-        hidden, marks = held_back(dict(teardown.inputs))
-        inputs = ctx.bind(hidden)
+        inputs = late.keep(dict(teardown.inputs), ctx.names())
         for name, value in inputs.items():
-            if ctx.masked(str(value)) != str(value):  # by way of a variable or an output
+            if ctx.masked(str(value)) != str(value):  # in another spelling, by way of a variable or an output
                 raise UsageError(f"teardown.inputs.{name}: {planned.WRITTEN}")
         return {
             **record_of(place, token, prepared),
             "teardown": {
                 "workflow": teardown.workflow,
-                "inputs": put_back(inputs, marks),
+                "inputs": inputs,
                 "correlation_input": teardown.correlation_input,
                 "deadlines": asdict(teardown.deadlines),
             },
@@ -249,7 +249,7 @@ class GithubActions(Declared):
 
     async def _learn(self, ctx: Context, done: Followed) -> None:
         self._outputs = done.told
-        nodes = await machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
+        nodes = machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
         self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
 
     def _roots(self, node: Node) -> Roots:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import LeftBehind
+from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge, WorkflowRun
 from seatrial.links.forge.runs.cleanup import DELETED, ended
 from seatrial.links.forge.runs.dispatch import ready, start
@@ -19,7 +20,7 @@ from seatrial.links.forge.runs.following import run_folder
 from seatrial.links.forge.runs.order import Order, RunDeadlines, carries, short
 from seatrial.links.forge.runs.outcome import judge
 from seatrial.links.forge.runs.polling import until_over
-from seatrial.links.forge.runs.repository import filled_in, open_forge
+from seatrial.links.forge.runs.repository import open_forge
 from seatrial.model.values import Duration
 from seatrial.systems.github_actions.deployment_history import DeploymentHistory
 from seatrial.systems.github_actions.existing_deployment import undoes
@@ -29,7 +30,7 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
     """Undo a deployment; nothing to do when nothing was started, or it was torn down already. StepFailed and its kin
     when the teardown fails; LeftBehind when another's deployment took its place."""
     hidden: list[str] = []
-    token = filled_in(str(record.get("token") or ""), environment, hidden.append)
+    token = late.fill(str(record.get("token") or ""), environment, hidden.append)
     log = _Log(Path(str(record["log"])), hidden)
     forge, found = await open_forge(record, token, environment, log.say, patience=float(record["timeout"]))
     hidden.append(found)
@@ -69,7 +70,7 @@ async def _torn_down(
     if not record.get("replace_existing"):
         await _refuse_others(forge, record, ours, gone, DeploymentHistory(Path(str(record["project"]))), log)
     going = next((run for run in since if not run.over and carries(run.title, trial)), None)
-    order = order_of(record, filled_in(told["inputs"], environment, log.hidden.append))
+    order = order_of(record, late.fill(told["inputs"], environment, log.hidden.append))
     if going is None:
         prepared = await ready(forge, order, f"{trial}-{secrets.token_hex(4)}")
         going = await start(forge, prepared, log.say)

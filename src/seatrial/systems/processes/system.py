@@ -22,7 +22,7 @@ from seatrial.systems.processes.roles import holders
 from seatrial.systems.processes.settings import Elsewhere, ProcessSettings, ServiceSettings
 from seatrial.systems.records import Declared
 from seatrial.systems.states import able, named, not_deployed
-from seatrial.systems.templates import ROOTS, Roots, fill, node_root
+from seatrial.systems.templates import Roots, fill, node_root
 
 SERVICE = "service"
 """The name of the one service on each node."""
@@ -49,7 +49,7 @@ class Processes(Declared):
 
     Settings: ClassVar[type[Any]] = ProcessSettings
     places_nodes: ClassVar[bool] = True
-    template_names: ClassVar[tuple[str, ...]] = ROOTS
+    template_names: ClassVar[tuple[str, ...]] = ("node", "cluster", "record")
     """First words of templates in the settings that this system fills in itself."""
     expression_names: ClassVar[tuple[str, ...]] = (
         "json", "body", "status", "exit_code", "members", "healthy", "total", "state"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import CannotTell, UsageError
+from seatrial.expressions import late
 from seatrial.links.forge.runs.order import carries
-from seatrial.links.forge.runs.repository import filled_in, find_place, held_back, put_back, template_of
+from seatrial.links.forge.runs.repository import find_place
 
 
 @pytest.fixture(autouse=True)
@@ -36,22 +37,20 @@ def test_what_is_missing_or_wrong_is_said(said: dict[str, str], why: str, tmp_pa
 
 def test_secrets_stay_templates_until_they_are_needed() -> None:
     told = {"a": "x ${{ secrets.KEY }} ${{ parameters.p }}", "b": ["${{ env.HOME }}"], "n": 3}
-    hidden, marks = held_back(told)
-    assert "secrets" not in str(hidden)
-    bound = {"a": hidden["a"].replace("${{ parameters.p }}", "P"), "b": hidden["b"], "n": 3}
-    back = put_back(bound, marks)
+    names = {"parameters": {"p": "P"}, "secrets": {"KEY": "k"}, "env": {"HOME": "h"}}
+    back = late.keep(told, names)
     assert back == {"a": "x ${{ secrets.KEY }} P", "b": ["${{ env.HOME }}"], "n": 3}
     seen: list[str] = []
-    assert filled_in(back, {"KEY": "k", "HOME": "h"}, seen.append) == {"a": "x k P", "b": ["h"], "n": 3}
+    assert late.fill(back, {"KEY": "k", "HOME": "h"}, seen.append) == {"a": "x k P", "b": ["h"], "n": 3}
     assert seen == ["k", "h"]
     with pytest.raises(CannotTell, match="the environment variable KEY is needed"):
-        filled_in(back, {"HOME": "h"})
+        late.fill(back, {"HOME": "h"})
 
 
 def test_a_token_is_written_down_as_the_name_of_its_variable() -> None:
-    assert template_of("t0k3n", {"OTHER": "x", "DEPLOY_TOKEN": "t0k3n"}) == "${{ secrets.DEPLOY_TOKEN }}"
-    assert template_of("t0k3n", {}) == ""
-    assert template_of("", {"GH_TOKEN": ""}) == ""
+    assert late.template_of("t0k3n", {"OTHER": "x", "DEPLOY_TOKEN": "t0k3n"}) == "${{ secrets.DEPLOY_TOKEN }}"
+    assert late.template_of("t0k3n", {}) == ""
+    assert late.template_of("", {"GH_TOKEN": ""}) == ""
 
 
 @pytest.mark.parametrize(("title", "ours"), [

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.errors import LeftBehind
+from seatrial.expressions import late
 from seatrial.links.forge.protocol import Absent, Forge, WorkflowRun
 from seatrial.links.forge.runs.order import Hunt, hunt_of, listed
 from seatrial.links.forge.runs.polling import cancelled
-from seatrial.links.forge.runs.repository import filled_in, open_forge
+from seatrial.links.forge.runs.repository import open_forge
 
 CANCEL_SECONDS = 300.0
 """How long a run may take to end once it was cancelled: steps under `if: always()` have their turn."""
@@ -26,7 +27,7 @@ DELETED = "deleted"
 
 async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """Cancel the run of a record if it is active; the token is looked up again."""
-    token = filled_in(str(record.get("token") or ""), environment)
+    token = late.fill(str(record.get("token") or ""), environment)
     forge, _ = await open_forge(record, token, environment, lambda text: None)
     try:
         await ended(forge, record)

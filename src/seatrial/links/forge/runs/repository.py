@@ -17,8 +17,6 @@ GITHUB = "https://api.github.com"
 LITERAL = "a token does not belong into a document: write ${{ secrets.NAME }}, or leave it out and set GH_TOKEN"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
-_LATER = re.compile(r"\$\{\{\s*(?:secrets|env)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-"""Templates that are never written down: the environment has their values when they are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,58 +80,3 @@ async def open_forge(
     api_url = str(place["api_url"])
     found = await find_token(token, api_url, environment)
     return GitHub(api_url, str(place["repository"]), found, say, limited=patience), found
-
-
-def template_of(given: str, environment: Mapping[str, str]) -> str:
-    """The template of the environment variable that has the token which a document gave: what may be written down in
-    its place. Empty: whoever needs it again asks where everybody does."""
-    if not given:
-        return ""
-    name = next((name for name, value in environment.items() if value == given and name.isidentifier()), "")
-    return f"${{{{ secrets.{name} }}}}" if name else ""
-
-
-def held_back(value: Any) -> tuple[Any, dict[str, str]]:
-    """A structure with its secrets and environment variables hidden behind marks, and the templates of the marks."""
-    marks: dict[str, str] = {}
-
-    def hide(match: re.Match[str]) -> str:
-        mark = f"\x00{len(marks)}\x00"
-        marks[mark] = match[0]
-        return mark
-
-    return _mapped(value, lambda text: _LATER.sub(hide, text)), marks
-
-
-def put_back(value: Any, marks: Mapping[str, str]) -> Any:
-    """The marks as templates again."""
-
-    def back(text: str) -> str:
-        for mark, template in marks.items():
-            text = text.replace(mark, template)
-        return text
-
-    return _mapped(value, back)
-
-
-def filled_in(value: Any, environment: Mapping[str, str], seen: Callable[[str], None] = lambda value: None) -> Any:
-    """Secrets and environment variables in a structure from the ledger; CannotTell when one is not set. `seen` is told
-    every value."""
-
-    def find(match: re.Match[str]) -> str:
-        if match[1] not in environment:
-            raise CannotTell(f"the environment variable {match[1]} is needed to give this back; set it and run clean")
-        seen(environment[match[1]])
-        return environment[match[1]]
-
-    return _mapped(value, lambda text: _LATER.sub(find, text))
-
-
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: _mapped(one, change) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mapped(one, change) for one in value]
-    return value

@@ -11,7 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.errors import CannotTell
-from seatrial.expressions import Scope, bind, check, check_template, evaluate, references, strip, templated
+from seatrial.expressions import (
+    CHECK_NAMES,
+    EXTRAS,
+    Scope,
+    bind,
+    check,
+    check_template,
+    evaluate,
+    references,
+    renamed_outputs,
+    strip,
+    templated,
+    with_old_names,
+)
+from seatrial.expressions import (
+    NAMES as DESCRIBED,
+)
+from seatrial.expressions.text import read
 
 NAMES = {
     "steps": {"deploy": {"outputs": {"ip": "10.0.0.1", "ports": [80, 443], "my-key": 1}}},
@@ -63,6 +80,13 @@ def test_structures_are_filled_in_to_their_depths() -> None:
 def test_what_a_template_gives_is_not_filled_in_again() -> None:
     names = {"vars": {"evil": "${{ secrets.KEY }} $provider"}, "suite": {"provider": "p"}}
     assert bind("a ${{ vars.evil }}", names) == "a ${{ secrets.KEY }} $provider"
+
+
+@given(st.text() | st.sampled_from(["${{ env.X }}", "${{ secrets.K }}", "${{ 1 + 1 }}", "$deployment_dir"]))
+def test_any_value_is_in_the_text_as_it_is(value: str) -> None:
+    names = {"vars": {"x": value}, "env": {"X": "x"}, "secrets": {"K": "k"}, "deploy_dir": "d"}
+    assert bind("a${{ vars.x }}b", names) == f"a{value}b"
+    assert bind(["${{ vars.x }}", {"k": "${{ vars.x + vars.x }}"}], names) == [value, {"k": value + value}]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +182,7 @@ def test_what_is_there_is_not_complained_of(text: str) -> None:
         ("jsn", "unknown variable"),
         ("suite.nam", "has no"),
         ("x" * 3000, "characters"),
-        ("vars.x > ", "no CEL"),
+        ("vars.x > ", "not a CEL"),
         ("lower(vars.x)", "no function"),
         ('"HOME" in env ? env.GONE : "x"', "GONE is not set"),
         ('"GONE in env" == env.GONE', "GONE is not set"),
@@ -203,3 +227,24 @@ def test_no_text_breaks_the_checker_and_plain_text_stays_as_it_is(text: str) -> 
 def test_a_lone_path_gives_the_value_itself(value: Any) -> None:
     assert evaluate("vars.x", {"vars": {"x": value}}) == value
     assert bind("${{ vars.x }}", {"vars": {"x": value}}) == value
+
+
+def test_where_expressions_stand_in_a_text_is_known() -> None:
+    text = read("a ${{ vars.x }} $provider ${{ open")
+    assert [(hole.expression, hole.start) for hole in text.holes] == [("vars.x", 2), ("suite.provider", 16)]
+    assert text.unclosed == 26
+
+
+def test_every_name_has_a_description() -> None:
+    assert all(text and not text.endswith(".") for text in {**DESCRIBED, **EXTRAS}.values())
+    assert set(CHECK_NAMES) <= set(EXTRAS)
+
+
+def test_older_names_of_outputs_go_on_and_are_warned_of() -> None:
+    scope = Scope(steps={"gone"}, kinds={"gone": "destroy"})
+    assert renamed_outputs("${{ steps.gone.outputs.moored }}", scope) == [
+        "the output 'moored' of the step 'gone' is now 'parked'"
+    ]
+    assert renamed_outputs("steps.gone.outputs.parked", scope) == []
+    assert with_old_names("destroy", {"parked": True}) == {"parked": True, "moored": True}
+    assert with_old_names("set", {"parked": True}) == {"parked": True}

@@ -1,0 +1,155 @@
+"""Filling in: each expression is worked out once, and its value is data from then on.
+
+A plain path (`steps.deploy.outputs.web_ip`, `nodes['n11'].ports.client`) and `true` and `false` are worked out here;
+anything else is CEL, whose library is imported only then (it takes longer to import than a small run takes).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Set
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from seatrial.errors import CannotTell, nearest
+from seatrial.expressions.text import (
+    DOLLAR,
+    WORDS,
+    Deferred,
+    Hole,
+    Path,
+    plain_path,
+    quoted,
+    read,
+    references,
+    strip,
+    templated,
+)
+
+Names = Mapping[str, object]
+
+
+def bind(value: Any, names: Names) -> Any:
+    """Fill in a string or a structure; CannotTell when a value is missing. One `${{ x }}` alone keeps its type."""
+    if isinstance(value, Deferred):
+        return _filled_but(value, names)
+    if isinstance(value, str):
+        return _bind_text(value, names) if "$" in value else value
+    if isinstance(value, Mapping):
+        return {bind(key, names): bind(one, names) for key, one in value.items()} if templated(value) else value
+    if isinstance(value, list | tuple):
+        return type(value)(bind(one, names) for one in value) if templated(value) else value
+    return value
+
+
+def fill_deferred(value: str, names: Names) -> str:
+    """A deferred text with the rest of its expressions filled in; any other text is data, and stays as it is."""
+    return as_text(_bind_text(str(value), names)) if isinstance(value, Deferred) else value
+
+
+def fill_but(text: str, names: Names, stays: Callable[[Hole], bool], given: Callable[[str], str] = quoted) -> str:
+    """The text with all but some of its expressions filled in: a text to be filled in later, in which everything else
+    is data. `given` quotes the data."""
+    made, data = "", ""  # neighbours are quoted as one: `$` and `{{` may come from two of them
+    for part in read(text).parts:
+        if isinstance(part, Hole) and stays(part):
+            made, data = made + given(data) + part.written, ""
+        else:
+            data += as_text(_value(part, names)) if isinstance(part, Hole) else part
+    return made + given(data)
+
+
+def _filled_but(text: Deferred, names: Names) -> Deferred:
+    def stays(hole: Hole) -> bool:
+        return hole.expression == DOLLAR or any(path[0] in text.names for path in references(hole.expression))
+
+    made = Deferred(fill_but(text, names, stays))
+    made.names = text.names
+    return made
+
+
+def _bind_text(text: str, names: Names) -> Any:
+    written = read(text)
+    if written.alone is not None:
+        return evaluate(written.alone.expression, names)
+    # What an expression gives is not looked at again: a value is never taken for an expression.
+    return "".join(as_text(_value(part, names)) if isinstance(part, Hole) else part for part in written.parts)
+
+
+def _value(hole: Hole, names: Names) -> Any:
+    path = plain_path(hole.expression)
+    if path and not hole.written.startswith("${{"):
+        return _follow(path, hole.written, names)
+    return evaluate(hole.expression, names)
+
+
+def as_text(value: object) -> str:
+    """A value inside a longer text: JSON's words, nothing for null, JSON for structures."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | Mapping | list | tuple):
+        return json.dumps(plain(value), ensure_ascii=False)
+    return str(value)
+
+
+def plain(value: object) -> Any:
+    """A structure of dicts, lists and scalars, as JSON and CEL know them."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | Set):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def evaluate(expression: str, names: Names) -> Any:
+    """The value of an expression; CannotTell when it cannot be worked out."""
+    text = strip(expression)
+    if text in WORDS:
+        return WORDS[text]
+    if text == DOLLAR:
+        return "$"
+    path = plain_path(text)
+    if path:
+        return _follow(path, text, names)
+    wanted = {str(one[0]) for one in references(text)}
+    values = {name: plain(names[name]) for name in wanted if name in names}
+    try:
+        return plain(program(text).execute(values))
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise _cannot(text, f"{type(error).__name__}: {error}") from error
+
+
+def _follow(path: Path, text: str, names: Names) -> Any:
+    value: Any = names
+    for depth, part in enumerate(path):
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            held = ".".join(map(str, path[:depth]))
+            there = sorted(map(str, value)) if isinstance(value, Mapping) else []
+            why = f"{held or 'the scope'} has no {part!r}"
+            close, _, _ = nearest(str(part), there, what=";").partition(";")
+            raise _cannot(text, f"{why} ({close}it has: {', '.join(there) or 'nothing'})") from None
+    return value
+
+
+def _cannot(text: str, why: str) -> CannotTell:
+    error = CannotTell(f"the expression `{text}` has no value here: {why}")
+    error.category = "test"
+    return error
+
+
+@functools.lru_cache(maxsize=4096)
+def program(text: str) -> Any:
+    """A compiled CEL expression; ValueError says what is wrong with it."""
+    import cel
+
+    return cel.compile(text)
