@@ -16,7 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from seatrial.app.project import Project
-    from seatrial.app.run import RunOptions, RunReport
+    from seatrial.app.run_options import RunOptions, RunReport
     from seatrial.model.scenario import Plan, Suite
     from seatrial.registry import Registry
 
@@ -70,7 +70,7 @@ class ScenarioFile(pytest.File):
 
     def options(self, report_dir: Path | None = None) -> RunOptions:
         """What pytest was asked for, as a run takes it."""
-        from seatrial.app.run import RunOptions
+        from seatrial.app.run_options import RunOptions
 
         on = self.config.getoption("--seatrial-on")
         return RunOptions(on=on, report_dir=report_dir, format="plain", color=False, project=self.path.parent)

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from tests.acceptance.harness import ContractFixture
 
-from seatrial.links.forge.workflows.workflow import Workflow, read_workflow
+from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.workflow import Workflow
 from seatrial_stand_ins.github import GitHubServer
 from seatrial_stand_ins.github.runner import WorkflowRunner
 

@@ -75,7 +75,7 @@ def test_every_option_of_run_reaches_the_application() -> None:
 
 
 def test_what_the_command_line_does_not_say_is_left_to_the_application() -> None:
-    from seatrial.app.run import RunOptions
+    from seatrial.app.run_options import RunOptions
 
     for name in ("run", "demo"):
         _, parser = parser_of(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seatrial.app.run import RunReport
+    from seatrial.app.run_options import RunReport
     from seatrial.model.scenario import Plan
 
 
@@ -18,7 +18,8 @@ def load(path: Path | str) -> Plan:
 
 def plan(*paths: Path | str, **run_options: Any) -> Plan:
     """Read documents and select suites; nothing is started. The options are the fields of `RunOptions`."""
-    from seatrial.app.run import RunOptions, plan_documents
+    from seatrial.app.run import plan_documents
+    from seatrial.app.run_options import RunOptions
 
     return plan_documents([Path(path) for path in paths], RunOptions(**run_options))
 
@@ -29,7 +30,8 @@ async def run(planned: Plan | Path | str | Sequence[Path | str], **run_options: 
     Shows nothing unless `format` asks for it; a failed suite is in the report, and not an exception.
     """
     from seatrial.app.project import find
-    from seatrial.app.run import RunOptions, run_documents, run_plan
+    from seatrial.app.run import run_documents, run_plan
+    from seatrial.app.run_options import RunOptions
     from seatrial.model.scenario import Plan
 
     options = RunOptions(**{"format": "none", **run_options})

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.app.project import Project, find
-from seatrial.app.run import RunOptions, RunReport, run_plan
+from seatrial.app.run import run_plan
+from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.errors import DocumentError, UsageError
 from seatrial.links.paths import SETTINGS, cache_folder
 from seatrial.model.scenario import StepPlan

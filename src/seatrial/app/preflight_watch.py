@@ -17,7 +17,8 @@ from pathlib import Path
 from seatrial.app.preflight import PreflightOptions, document_of, preflight, selection_of
 from seatrial.app.project import Project, find
 from seatrial.app.reporting import coloured
-from seatrial.app.run import SIGNALS, RunReport
+from seatrial.app.run import SIGNALS
+from seatrial.app.run_options import RunReport
 from seatrial.errors import DocumentError, SeatrialError, UsageError
 from seatrial.links.file_watch import Watched, needed
 from seatrial.links.paths import SETTINGS, cache_folder

@@ -6,17 +6,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seatrial.app.project import Project
+from seatrial.app.run_options import RunOptions
 from seatrial.errors import UsageError, nearest
 from seatrial.model.fold import Fold
 from seatrial.model.values import FORMATS
 from seatrial.registry import Registry
 from seatrial.spi import Reporter
-
-if TYPE_CHECKING:
-    from seatrial.app.run import RunOptions
 
 FACES: Mapping[str, str] = {"plain": "console", "live": "live", "json": "json"}
 """The reporter of each way to show a run; a pipeline has others."""

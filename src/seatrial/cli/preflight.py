@@ -57,7 +57,7 @@ def preflight_arguments(parser: Parser) -> None:
 def preflight(arguments: Arguments) -> int:
     """Run the checks, or list them."""
     from seatrial.app.preflight import PreflightOptions, main, show
-    from seatrial.app.run import RunOptions
+    from seatrial.app.run_options import RunOptions
     from seatrial.errors import UsageError
 
     if arguments.changed_since == "":

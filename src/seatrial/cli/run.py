@@ -24,7 +24,7 @@ from seatrial.cli.parser import (
 from seatrial.model.values import FORMATS, KEEP
 
 if TYPE_CHECKING:
-    from seatrial.app.run import RunOptions
+    from seatrial.app.run_options import RunOptions
 
 _STRUCTURE = re.compile(r":\s|\s#|\n|:$")
 
@@ -114,7 +114,7 @@ def scalar(text: str) -> Any:
 
 def options_of(arguments: Arguments) -> RunOptions:
     """What the command line says, for the application; what it does not say is the application's to decide."""
-    from seatrial.app.run import RunOptions
+    from seatrial.app.run_options import RunOptions
 
     given = vars(arguments)
     options: dict[str, Any] = {

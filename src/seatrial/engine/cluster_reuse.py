@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from seatrial.engine.cleanup import sweep
 from seatrial.engine.cluster_pool import NEVER, ReusableCluster, holdable, shape_of, varying
+from seatrial.engine.trial import Trial
 from seatrial.model.resource import Node
-from seatrial.spi import HandsOver, TakesSnapshots
-
-if TYPE_CHECKING:
-    from seatrial.engine.context import TrialContext
-    from seatrial.engine.trial import Trial
+from seatrial.spi import Context, HandsOver, TakesSnapshots
 
 SNAPSHOT = "seatrial-deployed"
 """The name of the snapshot on each node."""
 
 
-async def bring_back(ctx: TrialContext, trial: Trial) -> str:
+async def bring_back(ctx: Context, trial: Trial) -> str:
     """The nodes of a free cluster are as in its snapshot and the system has them: who deployed it; empty: deploy."""
     pool = trial.run.pool
     pool.forget(trial.id)
@@ -42,7 +38,7 @@ async def bring_back(ctx: TrialContext, trial: Trial) -> str:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            await _close_links(ctx, cluster)
+            await _close_links(trial, cluster)
             await provider.revert(cluster.nodes, SNAPSHOT)
             await system.take_over(ctx, cluster.memory)
     except Exception as error:  # whatever it was: a new deployment shows whether anything is wrong with the product
@@ -57,7 +53,7 @@ async def bring_back(ctx: TrialContext, trial: Trial) -> str:
     return cluster.trial
 
 
-async def drop(ctx: TrialContext, trial: Trial, why: str) -> None:
+async def drop(ctx: Context, trial: Trial, why: str) -> None:
     """Give back the cluster that a trial has; its system knows again what it knew before it had it."""
     run = trial.run
     cluster = run.pool.of(trial.id)
@@ -68,7 +64,7 @@ async def drop(ctx: TrialContext, trial: Trial, why: str) -> None:
     ctx.log(
         f"the cluster of {cluster.trial} is not used again but given back: {why}; this suite deploys anew", "warning"
     )
-    await _close_links(ctx, cluster)
+    await _close_links(trial, cluster)
     if cluster.before is not None and isinstance(trial.system, HandsOver):
         await trial.system.take_over(ctx, cluster.before)
     for node in cluster.nodes:
@@ -79,7 +75,7 @@ async def drop(ctx: TrialContext, trial: Trial, why: str) -> None:
     run.pool.remove(cluster)
 
 
-async def offer(ctx: TrialContext, trial: Trial) -> bool:
+async def offer(ctx: Context, trial: Trial) -> bool:
     """Keep what stands deployed as a snapshot, if a suite to come can start from it; whether the nodes were touched."""
     run, provider, system = trial.run, trial.provider, trial.system
     shape = shape_of(trial.suite)
@@ -117,7 +113,7 @@ async def offer(ctx: TrialContext, trial: Trial) -> bool:
     return True
 
 
-async def release(ctx: TrialContext, trial: Trial) -> bool:
+async def release(ctx: Context, trial: Trial) -> bool:
     """A trial is done with a cluster that is the run's; False: it has none, or none that could be started from."""
     cluster = trial.run.pool.of(trial.id)
     if cluster is None or not cluster.used or cluster.unfit:
@@ -128,7 +124,7 @@ async def release(ctx: TrialContext, trial: Trial) -> bool:
     return True
 
 
-def whose(ctx: TrialContext, trial: Trial, node: Node) -> str:
+def whose(ctx: Context, trial: Trial, node: Node) -> str:
     """The trial whose ledger has a node that is to be destroyed; empty: it stays, because it is parked."""
     cluster = trial.run.pool.of(trial.id)
     if cluster is None or not cluster.used or all(one.name != node.name for one in cluster.nodes):
@@ -139,12 +135,12 @@ def whose(ctx: TrialContext, trial: Trial, node: Node) -> str:
     return cluster.trial
 
 
-async def _close_links(ctx: TrialContext, cluster: ReusableCluster) -> None:
+async def _close_links(trial: Trial, cluster: ReusableCluster) -> None:
     for node in cluster.nodes:
-        await ctx.forget_link(node)
+        await trial.forget_link(node)
 
 
-def _tell(ctx: TrialContext, op: str, cluster: ReusableCluster, **more: object) -> None:
+def _tell(ctx: Context, op: str, cluster: ReusableCluster, **more: object) -> None:
     ctx.emit(
         "cluster", op=op, deployed_by=cluster.trial, nodes=[node.name for node in cluster.nodes], step=ctx.step, **more
     )

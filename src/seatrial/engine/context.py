@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from seatrial import expressions
 from seatrial.engine import cluster_reuse
@@ -31,9 +30,6 @@ from seatrial.spi import (
     traits,
 )
 
-if TYPE_CHECKING:
-    from seatrial.engine.runner import Runner
-
 T = TypeVar("T")
 
 DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
@@ -43,12 +39,28 @@ TAIL = 4000
 """Characters of a command's output that go into the event; the whole is in the suite's folder."""
 
 
+class StepRunner(Protocol):
+    """The loop of a trial, as a context sees it: it runs child steps and observes checks."""
+
+    async def steps(self, parent: TrialContext, plans: Sequence[StepPlan]) -> None: ...
+
+    async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome: ...
+
+    def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None: ...
+
+    async def observe(
+        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
+    ) -> Sequence[CheckResult]: ...
+
+
 class TrialContext:
     """See spi.Context; `runner` runs children and observes checks for it."""
 
     __slots__ = ("_more", "_runner", "_trial", "step")
 
-    def __init__(self, trial: Trial, runner: Runner, step: str = "", more: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, trial: Trial, runner: StepRunner, step: str = "", more: Mapping[str, object] | None = None
+    ) -> None:
         self._trial = trial
         self._runner = runner
         self.step = step
@@ -278,7 +290,7 @@ class TrialContext:
         return node
 
     async def destroy_node(self, node: Node) -> None:
-        await self.forget_link(node)
+        await self._trial.forget_link(node)
         if trial := cluster_reuse.whose(self, self._trial, node):
             await self._give_back("node", f"{trial}-{node.name}", trial)
         self.emit("node", node=node.name, state="destroyed" if trial else "parked")
@@ -359,11 +371,6 @@ class TrialContext:
             self._trial.links[key] = self.provider.link(node)
         return self._trial.links[key]
 
-    async def forget_link(self, node: Node) -> None:
-        """Close what was open to a node, which is about to be another one or none."""
-        for key in [key for key in self._trial.links if key[0] == node.name]:
-            await self._trial.links.pop(key).close()
-
     async def state_of(self, node: Node) -> Reading[PowerState]:
         if not (self.system.places_nodes or node.adopted):
             # The provider does not know this node: the system says how it is.
@@ -390,10 +397,3 @@ def _made(folder: Path) -> Path:
     if not folder.is_dir():  # nearly always it is there: to ask costs less than a refused mkdir
         folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-async def close_links(trial: Trial) -> None:
-    """Let go of every connection of a trial."""
-    links = list(trial.links.values())
-    trial.links.clear()
-    await asyncio.gather(*(link.close() for link in links), return_exceptions=True)

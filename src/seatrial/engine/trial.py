@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -97,6 +98,17 @@ class Trial:
         """From now on expressions see this node; `trial`: who deployed it, if that was another trial."""
         seen = {"name": node.name, "address": node.address, "ports": dict(node.ports), "trial": trial or self.id}
         self.node_names[node.name] = seen
+
+    async def forget_link(self, node: Node) -> None:
+        """Close the connections to a node before it goes or becomes another one."""
+        for key in [key for key in self.links if key[0] == node.name]:
+            await self.links.pop(key).close()
+
+    async def close_links(self) -> None:
+        """Close every connection of the trial."""
+        links = list(self.links.values())
+        self.links.clear()
+        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
 
     @cached_property
     def identity(self) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from seatrial.engine.cleanup import Swept, sweep, sweep_found
-from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.context import TrialContext
 from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ledger import Entry
 from seatrial.engine.node_access import access_commands
@@ -121,7 +121,7 @@ class TrialRunner:
 
     async def _give_back(self, verdict: Verdict) -> Swept:
         trial = self._trial
-        await close_links(trial)
+        await trial.close_links()
         run = trial.run
         keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
         ways = await access_commands(trial, self._ctx) if keep and trial.made_something else {}

@@ -19,7 +19,8 @@ from seatrial.app.preflight import PreflightOptions, outline
 from seatrial.app.preflight import schema_text as pipeline_schema
 from seatrial.app.project import find
 from seatrial.app.report import events_of, of_pipeline, rendered
-from seatrial.app.run import RunOptions, plan_documents
+from seatrial.app.run import plan_documents
+from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, Problem, UsageError
 
 REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "junit.xml", "ctrf.json", "test.log")

@@ -78,7 +78,7 @@ async def _run(asked: Mapping[str, Any], say: Say) -> int:
     announced = (Announced(say),)
     if asked["what"] == "pipeline":
         from seatrial.app.preflight import PreflightOptions, preflight
-        from seatrial.app.run import RunOptions
+        from seatrial.app.run_options import RunOptions
 
         document = wanted.pop("document", "")
         options = PreflightOptions(
@@ -87,7 +87,8 @@ async def _run(asked: Mapping[str, Any], say: Say) -> int:
             run=RunOptions(format="none", reporters=announced),
         )
         return (await preflight(options)).exit_code
-    from seatrial.app.run import RunOptions, run_documents
+    from seatrial.app.run import run_documents
+    from seatrial.app.run_options import RunOptions
 
     paths = [Path(one) for one in wanted.pop("documents", ())]
     return (await run_documents(paths, RunOptions(**wanted, format="none", reporters=announced))).exit_code

@@ -5,6 +5,7 @@ PARTS: tuple[str, ...] = (
     "github_actions",
     "probes",
     "records",
+    "settings",
     "states",
     "templates",
 )

@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Seatria
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.processes.settings import Probe
+from seatrial.systems.settings import Probe
 from seatrial.systems.templates import Roots, fill
 
 SHOWN = 200

@@ -14,7 +14,7 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
-from seatrial.systems.processes.settings import DataSettings, Request
+from seatrial.systems.settings import DataSettings, Request
 from seatrial.systems.templates import Roots, fill
 
 AT_ONCE = 16

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.engine.cleanup import Owners, sweep, sweep_found
-from seatrial.engine.context import TrialContext, close_links
+from seatrial.engine.context import TrialContext
 from seatrial.engine.ids import new_run_id, trial_id
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
@@ -156,7 +156,7 @@ class FakeRun:
 
 async def _given_back(trial: Trial) -> None:
     run = trial.run
-    await close_links(trial)
+    await trial.close_links()
     swept = await sweep(run.ledger, run.ledger.out(trial.id), run.owners, say=trial.emit)
     swept.add(await sweep_found(run.id, [trial.id], {trial.suite.provider: trial.provider}, say=trial.emit))
     if swept.left:

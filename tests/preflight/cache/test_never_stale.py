@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seatrial.app.preflight import PreflightOptions, preflight
-from seatrial.app.run import RunOptions
+from seatrial.app.run_options import RunOptions
 
 TALK = 'cat in/*.txt; echo "$WORD $AROUND"; test ! -e in/bad.txt'
 COMMANDS = [TALK, TALK + "; echo more", TALK + "; mkdir -p out; cat in/*.txt >out/all; chmod 750 out/all"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from seatrial.links.inventory import STYLES
 from seatrial.model.values import Argv, Duration
-from seatrial.systems.processes.settings import DataSettings
+from seatrial.systems.settings import DataSettings
 
 NODE_VERBS = ("stop_node", "start_node", "crash_node", "restart_node")
 CLUSTER_VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy")

@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, RunDeadlines
 from seatrial.model.values import Argv, Duration, Expression
-from seatrial.systems.processes.settings import DataSettings, Probe
+from seatrial.systems.settings import DataSettings, Probe
 
 MINUTE = Duration(60.0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from seatrial.links.forge.workflows.concurrency import Judgement, WaitsForItself, judge
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.links.forge.workflows.workflow import WorkflowError
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 JOBS = "jobs: {a: {runs-on: x, steps: [{run: a}]}}\n"
 DEPLOY = ".github/workflows/deploy.yml"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from seatrial.links.forge.workflows.workflow import WorkflowError
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.limits import Limits
 from seatrial_stand_ins.github.live import LiveRun
 from seatrial_stand_ins.github.plants import CancelledBySomebody, LateRefs, OnArtifacts, OnRuns, Planted

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.links.forge.workflows.expressions import ExpressionError, render
-from seatrial.links.forge.workflows.workflow import Job, Step, Workflow, WorkflowError, read_workflow
+from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.workflow import Job, Step, Workflow
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 PERMISSIONS = ("actions", "checks", "contents", "deployments", "secrets", "variables")
 

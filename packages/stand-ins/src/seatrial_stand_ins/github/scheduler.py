@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from seatrial.links.forge.workflows.expressions import ExpressionError, render, value
-from seatrial.links.forge.workflows.workflow import WorkflowError
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.live import PENDING, LiveJob, LiveRun
 from seatrial_stand_ins.github.reading import read
 from seatrial_stand_ins.github.records import Attempt, JobRecord, RunRecord, now

@@ -14,7 +14,9 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.links.forge.protocol import Absent, Asked, Denied, Forge, Rejected, Unsure, WorkflowRun
 from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, listed, short
 from seatrial.links.forge.workflows.inputs import wrong_inputs
-from seatrial.links.forge.workflows.workflow import Workflow, WorkflowError, read_workflow
+from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.workflow import Workflow
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial.links.git.checkout import Checkout
 
 FIRST, LONGEST = 0.1, 2.0

@@ -14,8 +14,10 @@ from seatrial.links.forge.runs.order import short
 from seatrial.links.forge.runs.repository import Place
 from seatrial.links.forge.workflows.concurrency import judge
 from seatrial.links.forge.workflows.inputs import wrong_inputs
+from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.links.forge.workflows.workflow import Workflow, WorkflowError, read_workflow
+from seatrial.links.forge.workflows.workflow import Workflow
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 FOLDER = ".github/workflows"
 

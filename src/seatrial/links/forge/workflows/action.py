@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seatrial.links.forge.workflows.reading import Reading
+from seatrial.links.forge.workflows.reading import WorkflowReader
 from seatrial.links.forge.workflows.workflow import Input, Output, Step
 from seatrial.links.forge.workflows.yaml_tree import read_tree
 
@@ -30,7 +30,7 @@ class Action:
 def read_action(text: str, path: str = "") -> Action:
     """Read an `action.yml`; WorkflowError with every problem, by file and line."""
     tree = read_tree(text, path)
-    reading = Reading(tree)
+    reading = WorkflowReader(tree)
     data = tree.data
     tree.keys((), data, ("name", "author", "description", "inputs", "outputs", "runs", "branding"))
     runs = reading.mapping((), data, "runs")

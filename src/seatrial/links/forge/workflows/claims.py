@@ -19,7 +19,8 @@ from seatrial.links.forge.workflows.expressions import (
 )
 from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.matrix import expand, title
-from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow, read_workflow
+from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow
 
 DEEPEST = 10
 """Levels of workflows calling workflows; GitHub follows no further."""

@@ -14,8 +14,8 @@ from seatrial.errors import DocumentError, Problem
 from seatrial.links.forge.workflows.claims import Claim, Claims, Read
 from seatrial.links.forge.workflows.contexts import dispatched, inputs_of, running
 from seatrial.links.forge.workflows.inputs import typed_inputs
+from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.links.forge.workflows.workflow import read_workflow
 
 __all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
 

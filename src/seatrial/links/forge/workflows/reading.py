@@ -19,7 +19,7 @@ from seatrial.links.forge.workflows.workflow import (
     Strategy,
     Workflow,
 )
-from seatrial.links.forge.workflows.yaml_tree import Place, Tree
+from seatrial.links.forge.workflows.yaml_tree import Place, Tree, read_tree
 
 _TOP = ("name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs")
 _JOB = (
@@ -38,7 +38,12 @@ _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _IDS = "letters, digits, `_` and `-`, beginning with a letter or `_`"
 
 
-class Reading:
+def read_workflow(text: str, path: str = "") -> Workflow:
+    """Read a workflow file; WorkflowError with every problem for which GitHub would reject it, by file and line."""
+    return WorkflowReader(read_tree(text, path)).workflow()
+
+
+class WorkflowReader:
     """One file being read."""
 
     def __init__(self, tree: Tree) -> None:

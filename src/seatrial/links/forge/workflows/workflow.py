@@ -6,22 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.links.forge.workflows.yaml_tree import WorkflowError
-
-__all__ = [
-    "Call",
-    "Concurrency",
-    "Defaults",
-    "Input",
-    "Job",
-    "Output",
-    "Step",
-    "Strategy",
-    "Workflow",
-    "WorkflowError",
-    "read_workflow",
-]
-
 Template = str
 """A text that may contain `${{ }}`."""
 
@@ -153,11 +137,3 @@ class Workflow:
     defaults: Defaults = field(default_factory=Defaults)
     jobs: Mapping[str, Job] = field(default_factory=dict)
     permissions: Any = None
-
-
-def read_workflow(text: str, path: str = "") -> Workflow:
-    """Read a workflow file; WorkflowError with every problem for which GitHub would reject it, by file and line."""
-    from seatrial.links.forge.workflows.reading import Reading
-    from seatrial.links.forge.workflows.yaml_tree import read_tree
-
-    return Reading(read_tree(text, path)).workflow()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from seatrial.links.forge.workflows.workflow import WorkflowError, read_workflow
+from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.runner.calls import ActionFunction
 from seatrial_stand_ins.github.runner.contexts import github
 from seatrial_stand_ins.github.runner.graph import Graph

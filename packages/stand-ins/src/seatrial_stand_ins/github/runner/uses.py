@@ -11,7 +11,8 @@ from seatrial.errors import nearest
 from seatrial.links.forge.workflows.action import NAMES, Action, read_action
 from seatrial.links.forge.workflows.expressions import render, templated, value
 from seatrial.links.forge.workflows.values import as_text
-from seatrial.links.forge.workflows.workflow import Step, WorkflowError
+from seatrial.links.forge.workflows.workflow import Step
+from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.runner.actions import BUILT_IN
 from seatrial_stand_ins.github.runner.calls import ActionCall, ActionCancelled, ActionFailed, ActionFunction
 from seatrial_stand_ins.github.runner.steps import Scope, Steps, title

@@ -1,0 +1,59 @@
+"""The options of a run, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.spi import Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a caller may ask of a run; None: the project's settings decide."""
+
+    providers: tuple[str, ...] = ()
+    on: str = ""
+    tests: tuple[str, ...] = ()
+    parallel: int | None = None
+    fail_fast: bool = False
+    overrides: dict[str, object] = field(default_factory=dict)
+    keep: str | None = None
+    keep_seconds: float = 4 * 3600.0
+    report_dir: Path | None = None
+    format: str = ""
+    """plain, live, json, github, auto (by where the output goes), or none; empty: as the project says, else auto."""
+    rerun: str = ""
+    shard: tuple[int, int] | None = None
+    plugins: tuple[Path, ...] = ()
+    max_nodes: int | None = None
+    max_memory_gb: float | None = None
+    debug: bool = False
+    color: bool | None = None
+    project: Path | None = None
+    reporters: tuple[Reporter, ...] = ()
+    """More reporters, made by the caller."""
+    faces: Mapping[str, str] = field(default_factory=dict)
+    """The reporter of each format; empty: those of scenarios."""
+    files: tuple[str, ...] = ()
+    """More reporters that write a file of their own into the report folder."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Values of secrets that were looked up already; others come from the environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run ended."""
+
+    run_id: str
+    folder: Path
+    exit_code: int
+    results: dict[str, Any]
+    """As in `results.json`."""
+
+    @property
+    def success(self) -> bool:
+        """Exit code 0: everything passed and nothing was left behind."""
+        return self.exit_code == 0
