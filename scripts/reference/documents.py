@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.reference.fields import keys_of
+from scripts.reference.fields import default_of, keys_of, value_of
 from scripts.reference.page import Page, sentence
 
+from seatrial.loading.merge.compose import ENTRY
+from seatrial.loading.resolve.common_keys import CheckKeys, StepKeys
+from seatrial.loading.retry import RetryKeys
 from seatrial.loading.schema import schema
 from seatrial.loading.settings import FROM_ENVIRONMENT, KEYS, PREFIX
-from seatrial.loading.suite_keys import Notify
+from seatrial.loading.suite_keys import SuiteKeys
 from seatrial.preflight.document import Pipeline
 from seatrial.registry import Registry
 
@@ -28,31 +31,29 @@ def documents(registry: Registry) -> Page:
         "A document has one of two forms: `test_suites` as a mapping of suites, or as a list of entries that each "
         "combine a system under test with a workflow. Write a key of a suite at the top, and it holds for all suites "
         "below it. Inner values win, mappings are merged, and nothing set outside is lost.",
+        "A duration is a number of seconds, or a text like `500ms`, `10s`, `5m`, `1h`.",
     )
     page.heading("The document")
     suite = shared["suite"]["properties"]
     _properties(page, {key: value for key, value in made["properties"].items() if key not in suite}, "the document")
     page.heading("A suite")
-    _properties(page, suite, "a suite")
+    keys_of(page, SuiteKeys, "suite")
+    page.say("A suite of the mapping form also has `workflow` (or `steps`): its [steps](steps.md), in order.")
     page.heading("An entry")
     page.say("An entry of the composed form takes the keys of a suite, and these:")
-    _properties(
-        page, {key: value for key, value in shared["entry"]["properties"].items() if key not in suite}, "an entry"
-    )
+    _properties(page, {key: value for key, value in shared["entry"]["properties"].items() if key in ENTRY}, "an entry")
     page.heading("`requirements`")
     page.say("A suite whose requirements do not hold is skipped, with the reason.")
     _properties(page, suite["requirements"]["properties"], "requirements")
-    page.heading("`notifications`")
-    keys_of(page, Notify, "notifications")
     page.heading("Steps")
     page.say("Every step takes these keys, besides [its own](steps.md).")
-    _properties(page, _common(shared, "step"), "a step")
+    keys_of(page, StepKeys, "step")
     page.heading("Checks")
     page.say("Every check that you write as a mapping takes these keys, besides [its own](checks.md).")
-    _properties(page, _common(shared, "check"), "a check")
+    keys_of(page, CheckKeys, "check")
     page.heading("`retry`")
     page.say("A number of attempts, or a mapping:")
-    _properties(page, shared["retry"]["anyOf"][1]["properties"], "retry")
+    keys_of(page, RetryKeys, "retry")
     return page
 
 
@@ -69,8 +70,8 @@ def settings() -> Page:
         (
             (
                 f"`{name}`",
-                key.shape.allowed,
-                f"`{key.default}`" if isinstance(key.default, int | float | str) else "",
+                value_of(key),
+                default_of(key),
                 f"`{PREFIX}{name.upper()}`" if name in FROM_ENVIRONMENT else "",
                 sentence(page.need(key.doc, f"the setting {name!r} has no text")),
             )
@@ -99,12 +100,6 @@ def pipelines() -> Page:
     page.heading("`pipeline`")
     keys_of(page, Pipeline, "pipeline")
     return page
-
-
-def _common(shared: Mapping[str, Schema], kind: str) -> dict[str, Schema]:
-    """The keys that all of a kind have."""
-    every = [made["properties"] for name, made in shared.items() if name.startswith(f"{kind}-")]
-    return {key: value for key, value in every[0].items() if key != kind and all(key in other for other in every)}
 
 
 def _properties(page: Page, properties: Mapping[str, Schema], what: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from scripts.reference.page import Page, sentence
 
 from seatrial.loading.fields import Field, Nested, described
-from seatrial.loading.shapes import OneOf, Shape
+from seatrial.loading.shapes import Nothing, OneOf, Shape
+
+_SHORTER = re.compile(r"(a mapping) with \w.*|(?<=a duration)() \(.*\)|(?<=a mapping)() of names to: anything")
+"""Details of a value that its own table, or the page of documents, has."""
 
 HEAD = ("Key", "Value", "Default", "Meaning")
 
@@ -27,16 +31,19 @@ def keys_of(page: Page, factory: type[Any], what: str, *, level: int = 3) -> Non
 def table_of(page: Page, fields: Iterable[Field], what: str) -> None:
     """A row for each key."""
     page.table(
-        HEAD, ([f"`{field.key}`", _value(field), _default(field), _meaning(page, field, what)] for field in fields)
+        HEAD, ([f"`{field.key}`", value_of(field), default_of(field), _meaning(page, field, what)] for field in fields)
     )
 
 
-def _value(field: Field) -> str:
-    allowed = field.shape.allowed.removesuffix(", or null")
-    return "a mapping" if allowed.startswith("a mapping with ") else allowed
+def value_of(field: Field) -> str:
+    """What the key may hold, in words."""
+    shapes = field.shape.shapes if isinstance(field.shape, OneOf) else (field.shape,)
+    words = [shape.allowed for shape in shapes if not isinstance(shape, Nothing)]
+    return ", or ".join(dict.fromkeys(_SHORTER.sub(lambda found: found[1] or "", word) for word in words))
 
 
-def _default(field: Field) -> str:
+def default_of(field: Field) -> str:
+    """The default, where it is one word."""
     if field.required:
         return "**required**"
     default = field.default
