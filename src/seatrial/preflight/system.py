@@ -68,7 +68,7 @@ class Pipeline:
         self._settings = settings
         self._looking = asyncio.Lock()
         self._engine: Engine | ToolMissing | None = None
-        self._laying = asyncio.Lock()
+        self._preparing = asyncio.Lock()
 
     def part(self, kind: type[Part]) -> Part:
         """What the checks of the trial have in common, such as its services: one of a class, made when it is first
@@ -101,7 +101,7 @@ class Pipeline:
         async def make() -> None:
             await engine.make("network", "create", *labelled(ctx.labels()), name, what="making the trial's network")
 
-        async with self._laying:
+        async with self._preparing:
             if not ctx.holds("network", name, owner=OWNER):
                 detail = {**detail_of(engine), "network": name}
                 try:

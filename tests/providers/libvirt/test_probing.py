@@ -16,7 +16,7 @@ from seatrial.providers.libvirt import Libvirt, machine, probes, probing, volume
 from seatrial.providers.libvirt import creation as building
 from seatrial.providers.libvirt.media import Media
 from seatrial.providers.libvirt.probing import Acceleration, acceleration, give_up_kvm
-from seatrial.providers.libvirt.trial_resources import Ground
+from seatrial.providers.libvirt.trial_resources import TrialResources
 from seatrial.testing import context, flow
 
 MEDIA = Media("/pool/image", "/pool/kernel", "/pool/initrd", "qcow2", 2**30)
@@ -150,7 +150,7 @@ def creation(monkeypatch, tmp_path):
         async with context(tmp_path, flow(provider="libvirt"), providers={"libvirt": settings}) as ctx:
             provider = Libvirt(settings_from(Libvirt, settings))
             provider._say = ctx.log
-            provider._ground = Ground(
+            provider._resources = TrialResources(
                 media=MEDIA,
                 how=Acceleration(True, "it booted"),
                 subnet="10.81.7.0/24",

@@ -173,7 +173,7 @@ def test_a_subnet_of_this_hosts_own_is_never_taken(libvirtd, tmp_path):
         ):
             await one.provider.prepare(one)
             await two.provider.prepare(two)
-            subnets = {ctx.provider._ground.subnet for ctx in (one, two)}
+            subnets = {ctx.provider._resources.subnet for ctx in (one, two)}
             assert len(subnets) == 2
 
     asyncio.run(scene())

@@ -9,6 +9,7 @@ from seatrial.links.cloudstack import Cloud, tags_of
 from seatrial.model.resource import Resource
 from seatrial.providers.cloudstack.naming import PREFIX, ids_of, machine_name, place_of
 from seatrial.providers.cloudstack.removal import GONE
+from seatrial.providers.nodes import to_detail
 
 OWNER = "provider:cloudstack"
 
@@ -30,13 +31,11 @@ def _add(found: dict[str, Resource], cloud: Cloud, thing: Mapping[str, Any], run
     if ids is None or run not in ("*", ids[0]):
         return
     its_run, trial, node = ids
-    tags = tags_of(thing)
     detail: dict[str, object] = {
         "node": node,
         **place_of(cloud),
         "machine": machine_name(trial, node),
-        "project": tags.get("seatrial.project", ""),
-        "expires": tags.get("seatrial.expires", ""),
+        **to_detail(tags_of(thing)),
     }
     name = f"{trial}-{node}"
     found.setdefault(

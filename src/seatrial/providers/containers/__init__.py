@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, UsageError
+from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.containers.settings import ContainersSettings, size_of
+from seatrial.providers.nodes import Addresses, require_host_name
 from seatrial.registry import provider
 from seatrial.spi import BreaksOff, Context, Link, Powers, Readiness
 
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
     from seatrial.providers.containers.queries import Looks, Seen
-    from seatrial.providers.containers.trial_resources import Ground
+    from seatrial.providers.containers.trial_resources import TrialResources
 
-FIRST_ADDRESS, LAST_ADDRESS = 11, 250
+LAST_ADDRESS = 250
 STATES = {
     "running": PowerState.RUNNING,
     "restarting": PowerState.RUNNING,
@@ -58,9 +58,9 @@ class Containers:
 
     def __init__(self, settings: ContainersSettings) -> None:
         self._settings = settings
-        self._laying = asyncio.Lock()
-        self._ground: Ground | None = None
-        self._places: dict[str, int] = {}
+        self._preparing = asyncio.Lock()
+        self._resources: TrialResources | None = None
+        self._addresses = Addresses(LAST_ADDRESS, "containers")
         self._links: dict[str, tuple[dict[str, object], Link]] = {}
         """By the container's name, each with what it was made from."""
         self._looks: Looks | None = None
@@ -73,20 +73,19 @@ class Containers:
         from seatrial.providers.containers.trial_resources import prepare
 
         HIDING[ctx.trial_id] = ctx.masked
-        async with self._laying:
-            if self._ground is None:
-                self._ground = await prepare(ctx, self._settings)
+        async with self._preparing:
+            if self._resources is None:
+                self._resources = await prepare(ctx, self._settings)
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The engine, the names of the container and its volumes, the node's folder, and where its log is kept."""
         from seatrial.links.containers.engines import detail_of
 
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
-            raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
+        require_host_name(spec.name)
         name = f"{ctx.trial_id}-{spec.name}"
         size = size_of(spec.parameters, self._settings)
         return {
-            **(detail_of(self._ground.engine) if self._ground is not None else {"engine": ""}),
+            **(detail_of(self._resources.engine) if self._resources is not None else {"engine": ""}),
             "container": name,
             "volumes": [f"{name}-{number}" for number, _ in enumerate(size.volumes, 1)],
             "folder": str(ctx.state / "containers" / spec.name),
@@ -98,15 +97,10 @@ class Containers:
         from seatrial.providers.containers.creation import make
 
         await self.prepare(ctx)
-        assert self._ground is not None
-        return await make(spec, ctx, self._settings, self._ground, self.foresee(spec, ctx), self._place(spec.name))
-
-    def _place(self, name: str) -> int:
-        """The last byte of a node's address; one that is made anew under its old name gets its old one."""
-        place = self._places.setdefault(name, FIRST_ADDRESS + len(self._places))
-        if place > LAST_ADDRESS:
-            raise CannotTell(f"a trial has room for {LAST_ADDRESS - FIRST_ADDRESS + 1} containers on its network")
-        return place
+        assert self._resources is not None
+        return await make(
+            spec, ctx, self._settings, self._resources, self.foresee(spec, ctx), self._addresses.of(spec.name)
+        )
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a node with its volumes, a volume, or a network, by its record; already gone is success."""
@@ -121,8 +115,8 @@ class Containers:
         from seatrial.links.containers.engines import out_of_reach, used
         from seatrial.providers.containers.listing import listed
 
-        if self._ground is not None and run != "*":
-            return await listed(self._ground.engine, run)
+        if self._resources is not None and run != "*":
+            return await listed(self._resources.engine, run)
         found: list[Resource] = []
         for engine, file in used():
             try:

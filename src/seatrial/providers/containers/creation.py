@@ -17,7 +17,7 @@ from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
 from seatrial.providers.containers.removal import log_of, tail_of
 from seatrial.providers.containers.settings import IMAGE, ContainersSettings, Size, size_of
-from seatrial.providers.containers.trial_resources import Ground
+from seatrial.providers.containers.trial_resources import TrialResources
 from seatrial.spi import Context
 
 FIRST_PORT = 20001
@@ -50,18 +50,23 @@ class Plan:
 
 
 async def make(
-    spec: NodeSpec, ctx: Context, settings: ContainersSettings, ground: Ground, detail: Mapping[str, Any], place: int
+    spec: NodeSpec,
+    ctx: Context,
+    settings: ContainersSettings,
+    resources: TrialResources,
+    detail: Mapping[str, Any],
+    place: int,
 ) -> Node:
     """A container that is up, and lets us in."""
-    engine, ours = ground.engine, settings.command != IMAGE
+    engine, ours = resources.engine, settings.command != IMAGE
     size = size_of(spec.parameters, settings)
     ssh = settings.ssh == "yes" or (settings.ssh == "auto" and ours)
-    ports, published = await _ports(spec, ctx, settings, ground, ssh=ssh)
+    ports, published = await _ports(spec, ctx, settings, resources, ssh=ssh)
     plan = Plan(
         name=spec.name,
         container=str(detail["container"]),
         folder=Path(str(detail["folder"])),
-        address=f"{ground.subnet.rpartition('.')[0]}.{place}",
+        address=f"{resources.subnet.rpartition('.')[0]}.{place}",
         ports=ports,
         published=published,
         volumes=dict(zip(detail["volumes"], size.volumes, strict=True)),
@@ -70,10 +75,10 @@ async def make(
         size=size,
         ssh=ssh,
     )
-    public = _furnish(plan, settings, ground)
+    public = _furnish(plan, settings, resources)
     for name in plan.volumes:
         await engine.make("volume", "create", *_labelled(plan.labels), name, what=f"making a volume of {spec.name}")
-    await _run(engine, settings, [*_place(plan, ground), *_started(plan, settings)], plan)
+    await _run(engine, settings, [*_place(plan, resources), *_started(plan, settings)], plan)
     folder = guest.FOLDER
     if ours:
         await _through(engine, plan)
@@ -87,12 +92,12 @@ async def make(
             "(/usr/sbin/sshd); set it to `auto` or `no`, or take an image with openssh-server",
             evidence=tail_of(await log_of(engine, plan.container), 4000),
         )
-    host, port = (plan.address, SSH_PORT) if ground.reachable else (LOOPBACK, published.get("ssh", 0))
-    known = {"host": host, "port": port, "user": settings.user, "key": str(ground.key), "known_host": public}
+    host, port = (plan.address, SSH_PORT) if resources.reachable else (LOOPBACK, published.get("ssh", 0))
+    known = {"host": host, "port": port, "user": settings.user, "key": str(resources.key), "known_host": public}
     return Node(
         name=spec.name,
-        address=plan.address if ground.reachable else LOOPBACK,
-        ports=ports if ground.reachable else {name: published[name] for name in ports},
+        address=plan.address if resources.reachable else LOOPBACK,
+        ports=ports if resources.reachable else {name: published[name] for name in ports},
         ssh=known if has_ssh else {},
         folder=folder,
         detail={**detail, "published": {name: number for name, number in published.items() if name in ports}},
@@ -100,11 +105,11 @@ async def make(
 
 
 async def _ports(
-    spec: NodeSpec, ctx: Context, settings: ContainersSettings, ground: Ground, *, ssh: bool
+    spec: NodeSpec, ctx: Context, settings: ContainersSettings, resources: TrialResources, *, ssh: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
     """The node's ports, and under which of 127.0.0.1 this host has them too."""
     wanted = dict(sorted(spec.ports.items()))
-    if ground.reachable:
+    if resources.reachable:
         free = (number for number in itertools.count(FIRST_PORT) if number not in wanted.values())
         ports = {name: port or next(free) for name, port in wanted.items()}
         if settings.publish != "yes":
@@ -120,13 +125,13 @@ async def _ports(
     return {name: port or published[name] for name, port in wanted.items()}, published
 
 
-def _furnish(plan: Plan, settings: ContainersSettings, ground: Ground) -> str:
+def _furnish(plan: Plan, settings: ContainersSettings, resources: TrialResources) -> str:
     """Write the node's folder; the host key by which its SSH server is known."""
     private, public = _host_key() if plan.ssh else (b"", "")
     guest.furnish(
         plan.folder,
         host_key=private,
-        authorized=ground.key.with_suffix(".pub").read_bytes(),
+        authorized=resources.key.with_suffix(".pub").read_bytes(),
         environment=plan.identity,
         port=SSH_PORT,
         user=settings.user,
@@ -135,16 +140,16 @@ def _furnish(plan: Plan, settings: ContainersSettings, ground: Ground) -> str:
     return public
 
 
-def _place(plan: Plan, ground: Ground) -> list[str]:
+def _place(plan: Plan, resources: TrialResources) -> list[str]:
     """The words for the engine's `run` that say where a container is, what it is called, and how large it is."""
     inner = {**plan.ports, "ssh": SSH_PORT}
     published = [f"{LOOPBACK}:{number}:{inner[name]}" for name, number in plan.published.items()]
     return [
         "--name", plan.container,
         "--hostname", plan.name,
-        "--network", ground.network, "--network-alias", plan.name, "--ip", plan.address,
+        "--network", resources.network, "--network-alias", plan.name, "--ip", plan.address,
         # Docker keeps it by itself, and newer clients refuse the word with older daemons.
-        *(["--mac-address", mac_of(plan.container)] if ground.engine.podman else []),
+        *(["--mac-address", mac_of(plan.container)] if resources.engine.podman else []),
         *_labelled(plan.labels),
         *(word for name, value in plan.identity.items() for word in ("--env", f"{name}={value}")),
         *(word for one in published for word in ("--publish", one)),

@@ -11,6 +11,7 @@ from seatrial.links.containers import Engine, NoSuchThing, refusal
 from seatrial.links.containers.engines import detail_of
 from seatrial.model.resource import Resource
 from seatrial.providers.containers.trial_resources import OWNER
+from seatrial.providers.nodes import to_detail
 
 RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 
@@ -54,7 +55,7 @@ def _node(engine: Engine, seen: Mapping[str, Any]) -> Resource:
         owner=OWNER,
         run=labels[RUN],
         trial=trial,
-        detail={**detail_of(engine), "node": node, "container": container, "volumes": volumes, **told(labels)},
+        detail={**detail_of(engine), "node": node, "container": container, "volumes": volumes, **to_detail(labels)},
     )
 
 
@@ -67,10 +68,5 @@ def _thing(engine: Engine, kind: str, seen: Mapping[str, Any]) -> Resource:
         owner=OWNER,
         run=labels[RUN],
         trial=labels.get(TRIAL, ""),
-        detail={**detail_of(engine), kind: name, **told(labels)},
+        detail={**detail_of(engine), kind: name, **to_detail(labels)},
     )
-
-
-def told(labels: Mapping[str, str]) -> dict[str, object]:
-    """Of whom a thing is, and until when, by its labels."""
-    return {key: labels[f"seatrial.{key}"] for key in ("project", "expires") if f"seatrial.{key}" in labels}

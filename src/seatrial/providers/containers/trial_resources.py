@@ -25,7 +25,7 @@ TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class TrialResources:
     """What the trial's containers stand on."""
 
     engine: Engine
@@ -38,7 +38,7 @@ class Ground:
     """The trial's SSH key."""
 
 
-async def prepare(ctx: Context, settings: ContainersSettings) -> Ground:
+async def prepare(ctx: Context, settings: ContainersSettings) -> TrialResources:
     """Find the engine, see to the image, make the network; CannotTell, ToolMissing, LeaseTaken."""
     if not settings.image:
         raise CannotTell(
@@ -53,7 +53,7 @@ async def prepare(ctx: Context, settings: ContainersSettings) -> Ground:
     _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(trial_key, ctx.state / "containers"))
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
-    return Ground(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
+    return TrialResources(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
 
 
 async def _image(ctx: Context, engine: Engine, settings: ContainersSettings) -> None:

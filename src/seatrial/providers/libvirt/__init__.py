@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,22 +16,23 @@ from seatrial.errors import (
     Overrun,
     SeatrialError,
     ToolMissing,
-    UsageError,
 )
 from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.libvirt import console, listing, machine, network, volumes
 from seatrial.providers.libvirt.settings import LibvirtSettings, size_of, uri_of
+from seatrial.providers.nodes import Addresses, require_host_name
 from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
+from seatrial.spi.concurrency import for_each
 
 if TYPE_CHECKING:
     from seatrial.providers.libvirt.link import MachineLink
-    from seatrial.providers.libvirt.trial_resources import Ground
+    from seatrial.providers.libvirt.trial_resources import TrialResources
 
 FIRST_PORT = 20001
-FIRST_ADDRESS, LAST_ADDRESS = 11, 199
+LAST_ADDRESS = 199
 PRESS_AGAIN = 10.0
 """Seconds after which the power button is pressed again: early in its boot a guest does not listen for it."""
 
@@ -65,9 +65,9 @@ class Libvirt:
         self._settings = settings
         self._hypervisor = Hypervisor(uri_of(self._settings))
         self._hypervisor.listen(self._told)
-        self._laying = asyncio.Lock()
-        self._ground: Ground | None = None
-        self._places: dict[str, int] = {}
+        self._preparing = asyncio.Lock()
+        self._resources: TrialResources | None = None
+        self._addresses = Addresses(LAST_ADDRESS, "machines")
         self._links: dict[str, MachineLink] = {}
         self._looks: set[asyncio.Future[None]] = set()
         self._say: Callable[..., None] = lambda *_: None
@@ -78,15 +78,14 @@ class Libvirt:
         """Look at the images, decide between KVM and emulation, make the trial's network."""
         from seatrial.providers.libvirt.trial_resources import prepare
 
-        async with self._laying:
-            if self._ground is None:
+        async with self._preparing:
+            if self._resources is None:
                 self._say = ctx.log
-                self._ground = await prepare(ctx, self._hypervisor, self._settings)
+                self._resources = await prepare(ctx, self._hypervisor, self._settings)
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """Names of the domain, its files and its network, and where the daemon is."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", spec.name):
-            raise UsageError(f"the node name {spec.name!r} is no host name: letters, digits, dashes, 63 at most")
+        require_host_name(spec.name)
         pool = volumes.pool_name(self._settings)
         return listing.detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
 
@@ -95,41 +94,41 @@ class Libvirt:
 
         One that breaks down under KVM while it boots is made again by emulation, once."""
         await self.prepare(ctx)
-        ground = self._ground
-        assert ground is not None
+        resources = self._resources
+        assert resources is not None
         try:
-            return await self._create(spec, ctx, ground)
+            return await self._create(spec, ctx, resources)
         except machine.DiskFailed:
             raise
         except NodeFailed as error:
-            if not ground.how.kvm or self._settings.accelerate == "kvm":
+            if not resources.how.kvm or self._settings.accelerate == "kvm":
                 raise
             await self._away("node", self.foresee(spec, ctx))
-            return await self._create(spec, ctx, await self._without_kvm(ground, str(error)))
+            return await self._create(spec, ctx, await self._without_kvm(resources, str(error)))
 
-    async def _without_kvm(self, ground: Ground, why: str) -> Ground:
+    async def _without_kvm(self, resources: TrialResources, why: str) -> TrialResources:
         """From now on, and for later runs: emulation. Of several machines that break down the first one decides."""
         from seatrial.providers.libvirt.probing import give_up_kvm
 
-        async with self._laying:
-            if self._ground is None or self._ground.how.kvm:
-                how = await give_up_kvm(self._hypervisor, self._settings, ground.media, why)
-                self._ground = replace(ground, how=how)
+        async with self._preparing:
+            if self._resources is None or self._resources.how.kvm:
+                how = await give_up_kvm(self._hypervisor, self._settings, resources.media, why)
+                self._resources = replace(resources, how=how)
                 self._say(f"machines run by emulation from now on: {how.why}", "warning")
-            return self._ground
+            return self._resources
 
-    async def _create(self, spec: NodeSpec, ctx: Context, ground: Ground) -> Node:
+    async def _create(self, spec: NodeSpec, ctx: Context, resources: TrialResources) -> Node:
         from seatrial.providers.libvirt import creation
 
         size = size_of(spec.parameters, self._settings)
-        detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if ground.how.kvm else "emulation"}
+        detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if resources.how.kvm else "emulation"}
         keys = creation.host_key()
-        address = f"{ground.subnet.rpartition('.')[0]}.{self._place(spec.name)}"
-        who = creation.identity(detail, ground, self._settings, address, keys)
+        address = f"{resources.subnet.rpartition('.')[0]}.{self._addresses.of(spec.name)}"
+        who = creation.identity(detail, resources, self._settings, address, keys)
         labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
         await self._hypervisor.call(
             f"making the machine {spec.name}",
-            lambda connection: creation.build(connection, who, detail, ground, self._settings, size, labels),
+            lambda connection: creation.build(connection, who, detail, resources, self._settings, size, labels),
             timeout=self.deadlines["start"],
         )
         node = Node(
@@ -140,7 +139,7 @@ class Libvirt:
                 "host": address,
                 "port": 22,
                 "user": self._settings.user,
-                "key": str(ground.key),
+                "key": str(resources.key),
                 "known_host": keys[1],
             },
             folder=creation.FOLDER,
@@ -150,13 +149,6 @@ class Libvirt:
         patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
         await creation.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
         return node
-
-    def _place(self, name: str) -> int:
-        """The last byte of a node's address; one that is made anew under its old name gets its old one."""
-        place = self._places.setdefault(name, FIRST_ADDRESS + len(self._places))
-        if place > LAST_ADDRESS:
-            raise CannotTell(f"a trial has room for {LAST_ADDRESS - FIRST_ADDRESS + 1} machines on its network")
-        return place
 
     async def destroy(self, resource: Resource) -> None:
         """Give back a node, a volume or a network by its record; already gone is success."""
@@ -395,16 +387,15 @@ class Libvirt:
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
         """Freeze all, keep memory and disks of all, let all go on."""
-        await _all(self.pause(node) for node in nodes)
+
+        def keep(connection: Any, domain: str) -> None:
+            machine.keep(connection, domain, name)
+
+        await for_each(nodes, self.pause)
         try:
-            await _all(
-                self._act(
-                    node, "keeping a snapshot of", lambda connection, domain: machine.keep(connection, domain, name)
-                )
-                for node in nodes
-            )
+            await for_each(nodes, lambda node: self._act(node, "keeping a snapshot of", keep))
         finally:
-            await _all(self.resume(node) for node in nodes)
+            await for_each(nodes, self.resume)
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
         """Have all be quiet; bring all back, frozen; let all go on; tell each what time it is."""
@@ -413,20 +404,13 @@ class Libvirt:
         def back(connection: Any, domain: str) -> None:
             machine.bring_back(connection, domain, name)
 
-        await _all(self._act(node, "bringing back", machine.quiet) for node in nodes)
-        await _all(self._act(node, "bringing back", back) for node in nodes)
+        await for_each(nodes, lambda node: self._act(node, "bringing back", machine.quiet))
+        await for_each(nodes, lambda node: self._act(node, "bringing back", back))
         for node in nodes:
             self._break_off(_domain(node))
-        await _all(self.resume(node) for node in nodes)
-        await _all(set_clock(self._link(node)) for node in nodes)
+        await for_each(nodes, self.resume)
+        await for_each(nodes, lambda node: set_clock(self._link(node)))
 
 
 def _domain(node: Node) -> str:
     return str(node.detail["domain"])
-
-
-async def _all(work: Iterable[Awaitable[None]]) -> None:
-    """All at the same time, each to its end; the first error is raised when all have ended."""
-    for ended in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(ended, BaseException):
-            raise ended

@@ -14,7 +14,7 @@ from seatrial.model.resource import Node
 from seatrial.providers.libvirt import console, machine, network, seed, volumes, xml
 from seatrial.providers.libvirt.link import MachineLink
 from seatrial.providers.libvirt.settings import MIB, LibvirtSettings, Size
-from seatrial.providers.libvirt.trial_resources import Ground
+from seatrial.providers.libvirt.trial_resources import TrialResources
 
 FOLDER = "/var/lib/seatrial"
 """A machine's folder for what is under test."""
@@ -39,19 +39,23 @@ def host_key() -> tuple[str, str]:
 
 
 def identity(
-    detail: Mapping[str, object], ground: Ground, settings: LibvirtSettings, address: str, keys: tuple[str, str]
+    detail: Mapping[str, object],
+    resources: TrialResources,
+    settings: LibvirtSettings,
+    address: str,
+    keys: tuple[str, str],
 ) -> seed.Identity:
     """Who the machine is."""
     return seed.Identity(
         instance=str(detail["domain"]),
         hostname=str(detail["node"]),
         user=settings.user,
-        authorized=ground.key.with_suffix(".pub").read_text().strip(),
+        authorized=resources.key.with_suffix(".pub").read_text().strip(),
         host_key=keys[0],
         host_public=keys[1],
         address=address,
         prefix=24,
-        gateway=f"{ground.subnet.rpartition('.')[0]}.1",
+        gateway=f"{resources.subnet.rpartition('.')[0]}.1",
         mac=str(detail["mac"]),
         folder=FOLDER,
         routed=settings.network == "nat",
@@ -62,7 +66,7 @@ def build(
     connection: Any,
     who: seed.Identity,
     detail: Mapping[str, object],
-    ground: Ground,
+    resources: TrialResources,
     settings: LibvirtSettings,
     size: Size,
     labels: Mapping[str, str],
@@ -75,30 +79,30 @@ def build(
         pool,
         xml.volume(
             f"{files}root",
-            max(size.root, ground.media.image_size),
+            max(size.root, resources.media.image_size),
             "qcow2",
-            backing=ground.media.image,
-            backing_format=ground.media.image_format,
+            backing=resources.media.image,
+            backing_format=resources.media.image_format,
         ),
     )
-    disks = [xml.Disk(path=root, backing=ground.media.image, backing_format=ground.media.image_format)]
+    disks = [xml.Disk(path=root, backing=resources.media.image, backing_format=resources.media.image_format)]
     for number, data in enumerate(size.data, 1):
         disks.append(xml.Disk(path=volumes.create(pool, xml.volume(f"{files}data{number}", data, "qcow2"))))
     told = volumes.write(connection, pool, f"{files}seed", seed.iso(seed.files(who)))
     disks.append(xml.Disk(path=told, format="raw", read_only=True))
     serial = volumes.create(pool, xml.volume(f"{files}console", 0, "raw"))
-    network.introduce(connection, ground.network, who.hostname, who.mac, who.address)
+    network.introduce(connection, resources.network, who.hostname, who.mac, who.address)
     definition = xml.Machine(
         name=name,
-        kvm=ground.how.kvm,
+        kvm=resources.how.kvm,
         memory_mib=size.memory_mib,
         vcpus=size.vcpus,
         disks=disks,
-        network=ground.network,
+        network=resources.network,
         mac=who.mac,
         console=serial,
-        kernel=ground.media.kernel,
-        initrd=ground.media.initrd,
+        kernel=resources.media.kernel,
+        initrd=resources.media.initrd,
         cmdline=settings.cmdline,
         labels=labels,
     )

@@ -11,6 +11,7 @@ from seatrial.links.libvirt import library
 from seatrial.model.resource import Resource
 from seatrial.providers.libvirt import names, probes, volumes, xml
 from seatrial.providers.libvirt.settings import LibvirtSettings
+from seatrial.providers.nodes import to_detail
 
 OWNER = "provider:libvirt"
 LABELS = "labels"
@@ -57,7 +58,7 @@ def _nodes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Res
             owner=OWNER,
             run=labels["seatrial.run"],
             trial=trial,
-            detail={**detail(labels["seatrial.run"], trial, node, uri, pool), **names.told(labels), "domain": name},
+            detail={**detail(labels["seatrial.run"], trial, node, uri, pool), **to_detail(labels), "domain": name},
         )
 
 
@@ -92,7 +93,7 @@ def _network(run: str, trial: str, labels: Mapping[str, str], uri: str, pool: st
         owner=OWNER,
         run=run,
         trial=trial,
-        detail={**shared_detail(run, trial, uri, pool), **names.told(labels)},
+        detail={**shared_detail(run, trial, uri, pool), **to_detail(labels)},
     )
 
 
@@ -120,7 +121,7 @@ def _probes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Re
                 "domain": name,
                 "pool": volumes.pool_name(settings),
                 "files": name,
-                **names.told(labels),
+                **to_detail(labels),
             },
         )
 
@@ -132,7 +133,7 @@ def _volume(connection: Any, pool: Any, file: names.File, uri: str) -> Resource:
         owner=OWNER,
         run=file.run,
         trial=file.trial,
-        detail={"uri": uri, "pool": pool.name(), "files": str(file), **names.told(labels_of(connection, pool, file))},
+        detail={"uri": uri, "pool": pool.name(), "files": str(file), **to_detail(labels_of(connection, pool, file))},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 PREFIX = "seatrial"
@@ -70,8 +70,3 @@ def subnets(trial: str, taken: list[tuple[int, int]]) -> Iterator[str]:
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def told(labels: Mapping[str, str]) -> dict[str, object]:
-    """What a list says of a thing besides its name: the project and until when it is kept."""
-    return {"project": labels.get("seatrial.project", ""), "expires": labels.get("seatrial.expires", "")}

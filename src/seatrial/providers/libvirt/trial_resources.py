@@ -18,6 +18,7 @@ from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
 from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
 from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
+from seatrial.providers.nodes import to_detail
 from seatrial.spi import Context, Readiness
 
 TRIES = 5
@@ -25,7 +26,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class TrialResources:
     """Found and made."""
 
     media: Media
@@ -36,7 +37,7 @@ class Ground:
     """Our private key; the public one is beside it."""
 
 
-async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> Ground:
+async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> TrialResources:
     """Look at the images first, then at the machine, then make the network. CannotTell says what is wrong."""
     named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
     mark_used(uri_of(settings))
@@ -48,7 +49,7 @@ async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSetting
     how = await acceleration(hypervisor, settings, media)
     ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
     subnet = await _network(ctx, hypervisor, settings)
-    return Ground(
+    return TrialResources(
         media=media,
         how=how,
         subnet=subnet,
@@ -70,7 +71,7 @@ def image_told(settings: LibvirtSettings, answer: Readiness) -> Readiness:
 
 async def _network(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> str:
     name, pool_name = names.network_of(ctx.trial_id), volumes.pool_name(settings)
-    detail = {**shared_detail(ctx.run_id, ctx.trial_id, hypervisor.uri, pool_name), **names.told(ctx.labels())}
+    detail = {**shared_detail(ctx.run_id, ctx.trial_id, hypervisor.uri, pool_name), **to_detail(ctx.labels())}
     labels = {**ctx.labels(), "seatrial.pool": pool_name}
 
     def note(connection: Any) -> None:
