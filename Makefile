@@ -1,4 +1,4 @@
-# One way to do each thing, the same on a laptop and in CI. `make` alone lists them.
+# The same commands on a laptop and in CI. `make` alone lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,13 @@ STAMP := $(VENV)/.installed
 DOCS_VENV := .venv-docs
 DOCS_STAMP := $(DOCS_VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# More workers than this make the timing tests share a core; override on a bigger machine: make test WORKERS=8
+# With more workers timing tests share a core. On a bigger machine: make test WORKERS=8
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 EXAMPLE_ARGS ?=
 PROSE_ARGS ?=
-# Real services, container engines, virtual machines, what builds libvirt-python, and what makes the node images.
+# Services, container engines, virtual machines, and the tools to build libvirt-python and the node images.
 BACKENDS := etcd-server postgresql gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
 	libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 \
@@ -27,31 +27,31 @@ BACKENDS := etcd-server postgresql gh \
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv with the pinned dependencies and this checkout (editable)
+install: $(STAMP) ## Create .venv with the pinned dependencies and this checkout (editable)
 
-# Without libvirt's headers there is no libvirt-python: the tests that need it are skipped, all else works.
+# Without libvirt's headers libvirt-python is not built, and its tests are skipped.
 $(STAMP): pyproject.toml packages/stand-ins/pyproject.toml requirements/dev.txt requirements/libvirt.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Seatrial needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Name another one: make install PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Seatrial needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Choose another one: make install PYTHON=python3.12")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --quiet -r requirements/dev.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e . -e packages/stand-ins
 	@if pkg-config --exists libvirt 2>/dev/null; then \
 		$(PIP) install --quiet -r requirements/libvirt.txt \
-			|| echo "libvirt-python could not be built, so the provider libvirt stays away; apt-get install gcc python3-dev, then make install" >&2; \
+			|| echo "could not build libvirt-python, so the provider libvirt is not available. Run: apt-get install gcc python3-dev; make install" >&2; \
 	fi
 	@touch $@
 
 demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 	$(BIN)/seatrial demo
 
-example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deploy: on this host and in containers
+example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deployment, on this host and in containers
 	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)
 
-# EXAMPLE_ARGS go to `seatrial run`, such as '--run-test cloudstack-workflow-web-only'; --sweep alone only cleans up.
-example-webapp: $(STAMP) ## Deploy a web app by its own workflows here, verify it, tear it down: four suites (needs root)
+# EXAMPLE_ARGS are passed to `seatrial run`, for example '--run-test cloudstack-workflow-web-only'; --sweep only cleans up.
+example-webapp: $(STAMP) ## Deploy a web app with its own GitHub Actions workflows, verify it, tear it down: four suites (needs root)
 	@$(BIN)/python examples/webapp/harness/run.py $(EXAMPLE_ARGS)
 
-test: $(STAMP) ## Run all tests, then the import contracts (back ends that are missing are skipped, see .ci/run)
+test: $(STAMP) ## Run all tests, then the import contracts (tests of missing back ends are skipped, see .ci/run)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 	$(BIN)/lint-imports --no-cache
 
@@ -67,25 +67,24 @@ prose: $(STAMP) ## Check spelling and prose against STYLE.md (PROSE_ARGS="src/se
 	$(BIN)/codespell
 	$(BIN)/python -m scripts.prose $(PROSE_ARGS)
 
-format: $(STAMP) ## Put the code into shape and mend what ruff can mend
+format: $(STAMP) ## Format the code and fix lint errors
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure against Chaos Toolkit, Robot Framework and pytest (BENCH_ARGS="--runs 3")
+bench: $(STAMP) ## Benchmark against Chaos Toolkit, Robot Framework and pytest (BENCH_ARGS="--runs 3")
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
-bench-machines: $(STAMP) ## Measure containers and virtual machines against the same by hand (BENCH_ARGS="--only ready,health")
+bench-machines: $(STAMP) ## Benchmark containers and virtual machines against hand-written scripts (BENCH_ARGS="--only ready,health")
 	$(BIN)/python -m benchmarks.machines $(BENCH_ARGS)
 
-bench-preflight: $(STAMP) ## Measure preflight beside the same commands by a plain shell (BENCH_ARGS="--only overhead")
+bench-preflight: $(STAMP) ## Benchmark preflight against the same commands in a plain shell (BENCH_ARGS="--only overhead")
 	$(BIN)/python -m benchmarks.preflight $(BENCH_ARGS)
 
-# The packages' own services are kept from starting, for the tests start their own: a policy of ours stands while apt
-# works, unless the machine has one. What is installed already is left as it is.
-# The images are kept in the user's cache folder and made again when what they are made from has changed.
-backends: ## Install the Debian packages of the real back ends, and make the node images (needs root)
+# Tests start their own services, so a temporary policy stops apt from starting any, unless the machine has a policy.
+# Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change.
+backends: ## Install the Debian packages of the back ends and build the node images (needs root)
 	@test "$$(id -u)" = 0 || { echo "make backends installs Debian packages ($(BACKENDS)) and needs root: sudo make backends" >&2; exit 1; }
-	@command -v apt-get >/dev/null || { echo "make backends knows apt-get only; install by hand what brings these here: $(BACKENDS)" >&2; exit 1; }
+	@command -v apt-get >/dev/null || { echo "make backends supports only apt-get. Install the equivalents of these packages: $(BACKENDS)" >&2; exit 1; }
 	@set -e; policy=/usr/sbin/policy-rc.d; \
 	if ! test -e $$policy; then \
 		trap 'rm -f /usr/sbin/policy-rc.d' EXIT HUP INT TERM; \
@@ -95,7 +94,7 @@ backends: ## Install the Debian packages of the real back ends, and make the nod
 	apt-get update -qq; \
 	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS); \
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images are made with Python 3.11 or newer: make backends PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images need Python 3.11 or newer: make backends PYTHON=python3.12")'
 	$(PYTHON) -m scripts.node_images
 	@rm -f $(STAMP)
 
@@ -114,8 +113,8 @@ $(DOCS_STAMP): requirements/docs.txt
 dist: $(STAMP) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --no-isolation
 
-# Resolve afresh in clean environments and write what came out; look at the difference before committing it.
-pins: ## Write requirements/*.txt anew from the newest releases pyproject.toml allows
+# Resolve in clean environments; review the difference before you commit it.
+pins: ## Pin requirements/*.txt to the newest releases allowed by pyproject.toml
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT HUP INT TERM; \
 	for set in runtime: dev:[dev]; do \
 		name=$${set%%:*}; extra=$${set#*:}; \
@@ -130,6 +129,6 @@ pins: ## Write requirements/*.txt anew from the newest releases pyproject.toml a
 		cp "$$folder/libvirt.txt" requirements/libvirt.txt; \
 	fi
 
-clean: ## Remove what these targets made (.venv, .bench, caches, dist, site); reports in .seatrial stay
+clean: ## Remove .venv, .bench, caches, dist and site; keep reports in .seatrial
 	rm -rf $(VENV) $(DOCS_VENV) .bench dist site build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

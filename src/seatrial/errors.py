@@ -1,25 +1,25 @@
 """The exceptions of Seatrial and the exit code of each.
 
-SeatrialError                  3  something of ours or of the infrastructure broke: unknown
-├── UsageError                 2  the caller asked for what cannot be
-│   ├── DocumentError          2  wrong documents: all their problems at once
-│   │   ├── PowersMissing      2  documents whose only fault is that they ask for missing powers (also NotSupported)
-│   │   └── SuitesOverBudget   2  documents whose only fault is that suites can never fit (also OverBudget)
-│   ├── NotSupported           2  a power that the provider or system does not have (also a NotImplementedError)
-│   ├── OverBudget             2  a suite that can never fit
-│   └── ExtraMissing           2  an optional dependency that is not installed
+SeatrialError                  3  Seatrial or the infrastructure broke: unknown
+├── UsageError                 2  the request is invalid
+│   ├── DocumentError          2  invalid documents, with all their problems
+│   │   ├── PowersMissing      2  documents with no problem except missing powers (also NotSupported)
+│   │   └── SuitesOverBudget   2  documents with no problem except too large suites (also OverBudget)
+│   ├── NotSupported           2  a power missing from the provider or system (also a NotImplementedError)
+│   ├── OverBudget             2  a suite larger than its budget
+│   └── ExtraMissing           2  an optional dependency is not installed
 ├── NothingSelected            5  no suite was left to run
 ├── StepFailed                 1  the product did wrong
 │   └── Overrun                1  the product did not finish within its deadline
 ├── CannotTell                 3  a step or check could not be judged
-│   ├── LinkLost               3  the connection to a node broke while it was in use
+│   ├── LinkLost               3  the connection to a node was interrupted
 │   ├── LinkDown               3  a node does not answer
-│   ├── LinkRefused            3  a node answers, and does not let us in
-│   ├── NodeFailed             3  a node broke down at its provider: no wait can help
-│   ├── ToolMissing            3  a program that we need is not there
-│   └── LeaseTaken             3  a port, address or environment belongs to another
+│   ├── LinkRefused            3  a node answers and refuses the connection
+│   ├── NodeFailed             3  a node broke down at its provider: waiting cannot help
+│   ├── ToolMissing            3  a required program is missing
+│   └── LeaseTaken             3  a port, address or environment is already taken
 ├── StepStopped                   a child step did not pass: carries its verdict upward
-└── LeftBehind                 4  something could not be given back
+└── LeftBehind                 4  a resource could not be removed
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 
 class SeatrialError(Exception):
-    """Anything that Seatrial raises on purpose."""
+    """The base of all exceptions of Seatrial."""
 
     exit_code = 3
     category = "infrastructure"
@@ -38,11 +38,11 @@ class SeatrialError(Exception):
     def __init__(self, message: str, *, evidence: str = "") -> None:
         super().__init__(message)
         self.evidence = evidence
-        """More lines that show what was seen, for reports."""
+        """More lines for reports: the output or state seen."""
 
 
 class UsageError(SeatrialError):
-    """The caller asked for what cannot be; nothing was started."""
+    """The request is invalid; nothing was started."""
 
     exit_code = 2
     category = "test"
@@ -50,7 +50,7 @@ class UsageError(SeatrialError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong in one place of one file; lines and columns count from 1, 0 when the whole file is meant."""
+    """One problem in one place of a file. Lines and columns count from 1; 0 stands for the whole file."""
 
     file: str
     line: int
@@ -59,14 +59,14 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        # The environment has no lines.
+        # An environment variable has no line.
         where = self.file if self.file.startswith("environment ") else f"{self.file}:{self.line}:{self.column}"
         text = f"{where}: {self.message}"
         return f"{text}\n    {self.hint}" if self.hint else text
 
 
 class DocumentError(UsageError):
-    """All that is wrong in the documents that were read."""
+    """All problems of the documents."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
@@ -74,21 +74,21 @@ class DocumentError(UsageError):
 
 
 class NotSupported(UsageError, NotImplementedError):
-    """A step asks for a power that the provider or the system does not have."""
+    """A step needs a power missing from its provider or system."""
 
     category = "unsupported"
 
 
 class OverBudget(UsageError):
-    """A suite is larger than the budget that it would have to fit in."""
+    """A suite is larger than its budget."""
 
 
 class PowersMissing(DocumentError, NotSupported):
-    """Documents that ask for powers that the provider or the system does not have, and nothing else is wrong."""
+    """Documents need powers missing from their provider or system, and have no other problem."""
 
 
 class SuitesOverBudget(DocumentError, OverBudget):
-    """Documents with suites that can never fit, and nothing else is wrong."""
+    """Documents have suites larger than their budget, and no other problem."""
 
 
 class ExtraMissing(UsageError):
@@ -98,7 +98,7 @@ class ExtraMissing(UsageError):
 
 
 class NothingSelected(SeatrialError):
-    """No suite was left to run: nothing was selected, or all was skipped."""
+    """No suite was left to run: none was selected, or all were skipped."""
 
     exit_code = 5
     category = "test"
@@ -127,31 +127,31 @@ class CannotTell(SeatrialError):
 
 
 class LinkLost(CannotTell):
-    """The connection to a node broke while it was in use: it is no exit code."""
+    """The connection to a node was interrupted, so the exit code of the command is unknown."""
 
 
 class LinkDown(CannotTell):
-    """A node does not answer: nothing listens there, or no answer came in time."""
+    """A node does not answer: nothing listens, or no answer arrived in time."""
 
 
 class LinkRefused(CannotTell):
-    """A node answers, and refuses our key or shows another identity than was recorded."""
+    """A node answers, but refuses the key or has another identity than the recorded one."""
 
 
 class NodeFailed(CannotTell):
-    """A node broke down at its provider and cannot answer any more: every wait for it ends at once."""
+    """A node broke down at its provider and cannot answer: every wait for it ends immediately."""
 
 
 class ToolMissing(CannotTell):
-    """A program that a step or check needs is not there; the message says what brings it."""
+    """A program needed by a step or check is missing; the message has the command to install it."""
 
 
 class LeaseTaken(CannotTell):
-    """A port, address or exclusive environment is held by somebody else; the message names the holder."""
+    """A port, address or exclusive environment is already taken; the message names the holder."""
 
 
 class StepStopped(SeatrialError):
-    """A child step did not pass; the parent ends with the same verdict unless it says otherwise."""
+    """A child step did not pass; its parent ends with the same verdict unless it decides otherwise."""
 
     def __init__(self, message: str, *, failed: bool, category: str, evidence: str = "") -> None:
         super().__init__(message, evidence=evidence)
@@ -160,16 +160,16 @@ class StepStopped(SeatrialError):
 
 
 class LeftBehind(SeatrialError):
-    """Something that a run made could not be given back."""
+    """A resource of a run could not be removed."""
 
     exit_code = 4
     category = "clean-up"
 
 
 def nearest(word: str, known: Iterable[str], *, what: str = "") -> str:
-    """Say which known word was probably meant, and which are allowed."""
+    """A hint: the nearest known word, and all allowed ones."""
     names: Sequence[str] = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
     listed = ", ".join(names) if names else "none"
-    return f"{meant}{what or 'allowed'}: {listed}"
+    return f"{suggestion}{what or 'allowed'}: {listed}"

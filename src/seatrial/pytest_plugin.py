@@ -1,8 +1,7 @@
 """The pytest plugin: a scenario document is a test file, each of its suites a test.
 
-A suite runs while its test is set up, so that pytest itself tells the three verdicts apart: failed is a failure,
-unknown an error (pytest keeps that word for what happens around a test), and what was left behind an error at the end.
-Nothing of Seatrial is imported before the first document is collected.
+A suite runs during the setup of its test. So pytest shows three outcomes: a failed suite as a failure, an unknown one
+as a setup error, resources left behind as a teardown error. The plugin imports Seatrial only for the first document.
 """
 
 from __future__ import annotations
@@ -29,24 +28,24 @@ class SuiteFailed(Exception):
 
 
 class SuiteUnknown(Exception):
-    """It could not be told whether the product does right: the infrastructure or a tool broke."""
+    """The product could not be judged: the infrastructure or a tool broke."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Two options and one setting."""
     group = parser.getgroup("seatrial", "scenario documents (seatrial)")
     group.addoption("--seatrial-on", metavar="PROVIDER", default="", help="run all suites on this provider")
-    group.addoption("--seatrial-report-dir", metavar="DIR", default="", help="reports go to DIR/<test id>")
+    group.addoption("--seatrial-report-dir", metavar="DIR", default="", help="write reports to DIR/<test id>")
     parser.addini(
         "seatrial_scenarios",
         type="linelist",
         default=[],
-        help=f"patterns of scenario documents, from the root folder, besides {', '.join('*' + one for one in ENDINGS)}",
+        help=f"patterns of scenario files, relative to rootdir, besides {', '.join('*' + end for end in ENDINGS)}",
     )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Take in scenario documents."""
+    """Collect scenario documents."""
     if file_path.name.endswith(ENDINGS) or _named(file_path, parent.config):
         scenarios: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return scenarios
@@ -62,21 +61,21 @@ def _named(file: Path, config: pytest.Config) -> bool:
 
 
 class ScenarioFile(pytest.File):
-    """One document; it is read and checked when tests are collected."""
+    """One document, validated when pytest collects tests."""
 
     plan: Plan
     project: Project
     registry: Registry
 
     def options(self, report_dir: Path | None = None) -> RunOptions:
-        """What pytest was asked for, as a run takes it."""
+        """The options of pytest as options of a run."""
         from seatrial.app.run_options import RunOptions
 
         on = self.config.getoption("--seatrial-on")
         return RunOptions(on=on, report_dir=report_dir, format="plain", color=False, project=self.path.parent)
 
     def collect(self) -> Iterable[pytest.Item]:
-        """A test for each suite; what is wrong in the document is an error of the collection."""
+        """One test for each suite; an invalid document is a collection error."""
         from seatrial.app.project import find
         from seatrial.app.run import plan_documents
         from seatrial.errors import SeatrialError
@@ -100,7 +99,7 @@ class SuiteItem(pytest.Item):
         self.report: RunReport | None = None
 
     def setup(self) -> None:
-        """Run the suite, to its sweep; raise when there is no verdict on the product."""
+        """Run the suite including its cleanup; raise if there is no verdict on the product."""
         import asyncio
         from dataclasses import replace
 
@@ -118,25 +117,25 @@ class SuiteItem(pytest.Item):
         if row["status"] == "skipped":
             pytest.skip(row["reason"])
         if row["verdict"] not in ("passed", "failed"):
-            raise SuiteUnknown(self._told())
+            raise SuiteUnknown(self._summary())
         if row["verdict"] == "passed" and self.report.exit_code == 3:
             raise SuiteUnknown(f"the suite passed, but the run could not be recorded; see {self.report.folder}")
 
     def runtest(self) -> None:
-        """Fail with what the checks saw."""
+        """Fail with the observations of the checks."""
         if self._row["verdict"] == "failed":
-            raise SuiteFailed(self._told())
+            raise SuiteFailed(self._summary())
 
     def teardown(self) -> None:
-        """Fail when something was left behind; that is no fault of the product."""
+        """Fail if resources were left behind; the product is not at fault."""
         from seatrial.errors import LeftBehind
 
         if self.report is None:
             return
         left = [*self.report.results["left_behind"], *self._row["left_behind"]]
         if left:
-            things = "\n".join(f"    {one['kind']} {one['name']} ({one['owner']}): {one['error']}" for one in left)
-            raise LeftBehind(f"could not be given back:\n{things}\n    try: seatrial clean {self.report.run_id}")
+            lines = "\n".join(f"    {item['kind']} {item['name']} ({item['owner']}): {item['error']}" for item in left)
+            raise LeftBehind(f"resources left behind:\n{lines}\n    try: seatrial clean {self.report.run_id}")
 
     @property
     def _row(self) -> dict[str, Any]:
@@ -144,7 +143,7 @@ class SuiteItem(pytest.Item):
         row: dict[str, Any] = self.report.results["results"][0]
         return row
 
-    def _told(self) -> str:
+    def _summary(self) -> str:
         from seatrial.app.inspect import suite_lines
         from seatrial.loading.read.document import line_of
 
@@ -154,7 +153,7 @@ class SuiteItem(pytest.Item):
         return "\n".join([*lines, f"    defined at {self.suite.source.file}:{line}:{column}"])
 
     def _report_dir(self) -> Path | None:
-        """A folder of its own for each suite, and for each time that it is run."""
+        """A separate folder for each run of each suite."""
         given = self.config.getoption("--seatrial-report-dir")
         if not given:
             return None
@@ -167,7 +166,7 @@ class SuiteItem(pytest.Item):
         return folder
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What was seen, without our own traceback; anything unexpected is shown in full."""
+        """The observations without a traceback; unexpected errors are shown in full."""
         from seatrial.errors import SeatrialError
 
         if isinstance(excinfo.value, SuiteFailed | SuiteUnknown | SeatrialError):
@@ -175,5 +174,5 @@ class SuiteItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where it stands."""
+        """The place of the suite."""
         return self.path, None, self.name

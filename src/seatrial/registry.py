@@ -1,4 +1,4 @@
-"""From a kind and a name to a class: built-ins are found by their module's name, a user's plugins by their file."""
+"""Find a class by kind and name: built-ins by their module's name, plugins by their file."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "fault": ("faults",),
     "reporter": ("reports", "preflight.reports"),
 }
-"""The packages of each kind: a built-in's name is its module's."""
+"""The packages of each kind. The name of a built-in is the name of its module."""
 
 INTERNAL: Mapping[tuple[str, str], str] = {("system", "pipeline"): "preflight.system"}
-"""Built-ins that no document may name: only Seatrial itself plans them, and `clean` finds them by the ledger."""
+"""Built-ins for internal use, not allowed in documents; `clean` finds them through the ledger."""
 
 RESERVED = {"step": ("heal", "inject", "workload")}
-"""Names that documents may not use yet, and plugins may not take."""
+"""Names for later use, not allowed in documents or plugins."""
 
 C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a decorator wrote on a class: the name it is registered by."""
+    """The registration of a class, as its decorator recorded it."""
 
     kind: str
     name: str
@@ -89,9 +89,9 @@ def check(name: str, *, description: str = "", allow_failure: bool = False) -> C
             marks = (*thing.__dict__.get("__seatrial__", ()), mark_)
             thing.__seatrial__ = marks  # type: ignore[attr-defined]
             return thing
-        wrapped = _check_of(thing, name)
-        wrapped.__seatrial__ = (mark_,)
-        thing.__seatrial_check__ = wrapped  # type: ignore[attr-defined]
+        check_class = _check_of(thing, name)
+        check_class.__seatrial__ = (mark_,)
+        thing.__seatrial_check__ = check_class  # type: ignore[attr-defined]
         return thing
 
     return mark
@@ -108,84 +108,84 @@ def _check_of(function: Any, name: str) -> type[Any]:
         if isinstance(answer, Observation):
             return answer
         if not isinstance(answer, bool):
-            why = f"the check {name!r} returned {type(answer).__name__}, not a bool or an Observation"
+            why = f"the check {name!r} returned {type(answer).__name__} instead of a bool or an Observation"
             return Observation(verdict=Verdict.UNKNOWN, seen=repr(answer), why=why)
         return Observation(verdict=Verdict.PASSED if answer else Verdict.FAILED, seen=answer, expected=True)
 
     doc = function.__doc__ or f"The function {name}."
-    made = make_dataclass(name, [], frozen=True, namespace={"observe": observe, "__doc__": doc})
-    made.__module__ = function.__module__
-    return made
+    check_class = make_dataclass(name, [], frozen=True, namespace={"observe": observe, "__doc__": doc})
+    check_class.__module__ = function.__module__
+    return check_class
 
 
 class Registry:
-    """Finds classes by kind and name. One instance per invocation; nothing is global."""
+    """Finds classes by kind and name. One instance per invocation; no global state."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], type[Any]] = {}
+        self._classes: dict[tuple[str, str], type[Any]] = {}
         self._plugins: dict[tuple[str, str], Path] = {}
 
     def names(self, kind: str) -> list[str]:
         """All names of a kind, built-in or plugged in, without importing them."""
-        found = {name for known, name in self._found if known == kind and (kind, name) not in INTERNAL}
+        found = {name for known, name in self._classes if known == kind and (kind, name) not in INTERNAL}
         return sorted({*_built_in(kind), *found})
 
     def knows(self, kind: str, name: str) -> bool:
-        """Whether `get` would find it, as far as that is known without an import."""
+        """Whether the name is known, without importing its module."""
         return name in self.names(kind)
 
     def get(self, kind: str, name: str) -> type[Any]:
-        """The class; UsageError with the nearest names when there is none."""
+        """The class; UsageError with the nearest names if there is none."""
         key = (kind, name)
-        if key in self._found:
-            return self._found[key]
+        if key in self._classes:
+            return self._classes[key]
         module = INTERNAL.get(key) or _built_in(kind).get(name, "")
         if not module:
             raise UsageError(f"unknown {kind} {name!r}: {nearest(name, self.names(kind))}")
         self._collect(importlib.import_module(f"seatrial.{module}"), None)
-        if key not in self._found:
-            raise UsageError(f"the module seatrial.{module} registers no {kind} {name!r}")
-        return self._found[key]
+        if key not in self._classes:
+            raise UsageError(f"the module seatrial.{module} does not register a {kind} {name!r}")
+        return self._classes[key]
 
     def mark(self, kind: str, name: str) -> Mark:
-        """What was said where the class was registered."""
+        """The registration of a class."""
         marks: Iterable[Mark] = self.get(kind, name).__seatrial__
         return next(mark for mark in marks if (mark.kind, mark.name) == (kind, name))
 
     def load(self, file: Path) -> list[Mark]:
-        """Import a plugin file and take in all that it registers; UsageError when it cannot be imported."""
+        """Import a plugin file and add its classes; UsageError if the import fails."""
         path = file.resolve()
         name = f"seatrial_plugin_{path.stem}_{abs(hash(str(path))):x}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None or not path.is_file():
-            raise UsageError(f"{file}: no such plugin file; a plugin is one Python file, its name ends in .py")
+            raise UsageError(f"{file}: plugin file not found; a plugin is one Python file with a name ending in .py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # a file that calls sys.exit(0) must not make us end green
+        except (Exception, SystemExit) as error:  # a plugin calling sys.exit(0) must not look like a pass
             del sys.modules[name]
-            raise UsageError(f"{file}: the plugin cannot be imported: {type(error).__name__}: {error}") from error
+            raise UsageError(f"{file}: could not import the plugin: {type(error).__name__}: {error}") from error
         return self._collect(module, path)
 
     def add(self, thing: object) -> list[Mark]:
-        """Take in one decorated class or function, without a plugin file: what is made of it, only this process can
-        give back. UsageError when it is not decorated, or its name is taken."""
+        """Add one decorated class or function without a plugin file. Only this process can remove its resources.
+        UsageError if it is not decorated or its name is taken."""
         cls = getattr(thing, "__seatrial_check__", thing)
         marks: tuple[Mark, ...] = cls.__dict__.get("__seatrial__", ()) if isinstance(cls, type) else ()
         if not isinstance(cls, type) or not marks:
             raise UsageError(f"{thing!r} is not registered: decorate it with @step, @check, @provider, …")
         for mark in marks:
             self._refuse_taken(mark, cls.__module__)
-            self._found[(mark.kind, mark.name)] = cls
+            self._classes[(mark.kind, mark.name)] = cls
         return list(marks)
 
     def plugin_of(self, kind: str, name: str) -> str:
-        """The plugin file that a name came from, empty for built-ins: the ledger records it."""
+        """The plugin file of a name, for the ledger; empty for built-ins."""
         return str(self._plugins.get((kind, name), ""))
 
     def _collect(self, module: ModuleType, path: Path | None) -> list[Mark]:
-        """Take in what a module (or a module of its package) defines; what it only imports belongs to others."""
+        """Add the classes defined in a module or its package, but not those it imports from elsewhere."""
         here: dict[tuple[str, str], type[Any]] = {}
         found = []
         for thing in list(vars(module).values()):
@@ -199,34 +199,35 @@ class Registry:
                 if path is not None:
                     self._refuse_taken(mark, path)
                 found.append(mark)
-        # All or nothing: a file that was refused has registered nothing.
-        self._found.update(here)
+        # All or nothing: a rejected file registers no class.
+        self._classes.update(here)
         if path is not None:
             self._plugins.update(dict.fromkeys(here, path))
         return found
 
     def _refuse_taken(self, mark: Mark, source: Path | str) -> None:
         if mark.name in {*RESERVED.get(mark.kind, ()), *_built_in(mark.kind)} or (mark.kind, mark.name) in INTERNAL:
-            raise UsageError(f"{source}: the {mark.kind} name {mark.name!r} is taken by Seatrial; choose another")
+            raise UsageError(
+                f"{source}: the {mark.kind} name {mark.name!r} is reserved by Seatrial; choose another name"
+            )
         held = self._plugins.get((mark.kind, mark.name))
         if held is not None and held != source:
-            raise UsageError(f"{source}: the {mark.kind} {mark.name!r} is registered by {held} already")
+            raise UsageError(f"{source}: the {mark.kind} {mark.name!r} is already registered by {held}")
 
 
 def _built_in(kind: str) -> Mapping[str, str]:
-    """The built-in names of a kind, each with its module below `seatrial`; nothing of them is imported."""
+    """The built-in names of a kind with their modules below `seatrial`, found without importing the modules."""
     if kind not in _BUILT_IN:
         _BUILT_IN[kind] = {name: module for package in KINDS[kind] for name, module in _names_of(package)}
     return _BUILT_IN[kind]
 
 
 _BUILT_IN: dict[str, Mapping[str, str]] = {}
-"""A cache of what is on disk."""
+"""A cache of the names on disk."""
 
 
 def _names_of(package: str) -> Iterable[tuple[str, str]]:
-    """A package's modules, but for its `PARTS`, which register nothing; and its `ALIASES`, which live in a module of
-    another name."""
+    """A package's modules without its `PARTS`, which register nothing, and its `ALIASES` in modules of another name."""
     try:
         home = importlib.import_module(f"seatrial.{package}")
     except ModuleNotFoundError:

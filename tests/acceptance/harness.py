@@ -129,7 +129,7 @@ def assert_clean_leaves_nothing(harbour: ContractFixture, listers: Sequence[List
     assert left == [], f"{about}: {cleaned.stdout}"
     again = harbour.seatrial("clean", timeout=300)
     assert again.returncode == 0, again.stdout
-    assert "gave back" not in again.stdout, f"{about}: {again.stdout}"
+    assert "removed" not in again.stdout, f"{about}: {again.stdout}"
     return cleaned.stdout
 
 

@@ -82,8 +82,8 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
         assert said.returncode == 0, said.stdout
         for leak in (f"node {trial}-leak", f"network {trial}-leak", f"volume {trial}-loose"):
             assert f"found {leak}" in said.stdout
-            assert f"gave back {leak}" in said.stdout
-        assert "it is still going on" in said.stdout
+            assert f"removed {leak}" in said.stdout
+        assert "still active" in said.stdout
         assert left_in_podman(harbour) == standing
         assert engine("container", "inspect", "--format", "{{.State.Status}}", stranger) == "running"
     finally:
@@ -129,7 +129,7 @@ def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(har
     running.communicate()
     assert processes_of(harbour.folder), "the engine's call ended with its caller: nothing is tried here"
     said = assert_clean_leaves_nothing(harbour, [left_in_podman, ContractFixture.left], "killed in the engine's call")
-    assert "gave back node" in said
+    assert "removed node" in said
     until(lambda: not processes_of(harbour.folder), "the end of the engine's call")
     assert left_in_podman(harbour) == []
 

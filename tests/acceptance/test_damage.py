@@ -52,7 +52,7 @@ def test_lines_of_the_ledger_that_cannot_be_read_are_told_and_keep_nothing_from_
         file.write(RUBBISH + whole)
     cleaned = harbour.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert "6 lines of its ledger cannot be read" in cleaned.stdout
+    assert "6 lines of its ledger are unreadable" in cleaned.stdout
     assert harbour.left() == []
 
 
@@ -70,7 +70,7 @@ def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(
     (harbour.folder / ".seatrial" / "ledger" / "r0.jsonl").mkdir()
     cleaned = harbour.seatrial("clean")
     assert cleaned.returncode == 4, cleaned.stdout + cleaned.stderr
-    assert "STILL THERE: ledger r0" in cleaned.stdout
+    assert "LEFT BEHIND: ledger r0" in cleaned.stdout
     (harbour.folder / ".seatrial" / "ledger" / "r0.jsonl").rmdir()
     assert harbour.left() == []
 
@@ -99,7 +99,7 @@ def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(
     shutil.rmtree(doomed.folder)
     assert any("process" in one for one in harbour.left())
     told = harbour.seatrial("clean", "--dry-run")
-    assert "whose ledger is gone" in told.stdout
+    assert "without a ledger" in told.stdout
     assert any("process" in one for one in harbour.left())
     cleaned = harbour.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
@@ -112,7 +112,7 @@ def test_a_run_of_another_project_is_that_projects_business(tmp_path: Path, harb
     (tmp_path / "xdg").mkdir()
     (other.folder / "xdg").symlink_to(tmp_path / "xdg")
     kill_one(other)
-    assert harbour.seatrial("clean").stdout == "nothing to give back\n"
+    assert harbour.seatrial("clean").stdout == "nothing to clean up\n"
     assert any("process" in one for one in other.left())
     assert other.seatrial("clean").returncode == 0
     until(lambda: other.left() == [], "the end of what the other project had")

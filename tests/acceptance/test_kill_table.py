@@ -90,7 +90,7 @@ def _killed_and_cleaned(event: int, folder: Path) -> bool:
         results = assert_results_are_true(harbour)
         assert results["finished"]
     again = harbour.seatrial("clean")
-    assert (again.returncode, again.stdout) == (0, "nothing to give back\n")
+    assert (again.returncode, again.stdout) == (0, "nothing to clean up\n")
     return True
 
 
@@ -134,7 +134,7 @@ def test_clean_leaves_a_living_run_alone(harbour: ContractFixture) -> None:
         )
         cleaned = harbour.seatrial("clean")
         assert cleaned.returncode == 0
-        assert "still going on" in cleaned.stdout
+        assert "still active" in cleaned.stdout
         assert process.poll() is None
         assert len(harbour.left()) > 3
     finally:

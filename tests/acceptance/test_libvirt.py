@@ -87,7 +87,7 @@ def _killed(harbour: ContractFixture, uri: str, record: int, when: str) -> None:
     told = _told_of(harbour)
     said = assert_clean_leaves_nothing(harbour, [left_in_libvirt(uri), ContractFixture.left], f"{when} {record}")
     for kind, name in told:
-        assert f"gave back {kind} {name}" in said
+        assert f"removed {kind} {name}" in said
 
 
 def _told_of(harbour: ContractFixture) -> list[tuple[str, str]]:
@@ -126,7 +126,7 @@ def test_a_try_of_this_machine_that_was_killed_is_given_back_by_clean_and_by_the
         done = harbour.seatrial(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         assert left_in_libvirt(libvirtd)(harbour) == []
-        assert command != ["clean"] or f"gave back network {name}" in done.stdout
+        assert command != ["clean"] or f"removed network {name}" in done.stdout
 
 
 # Planted leaks
@@ -169,9 +169,9 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
         assert said.returncode == 0, said.stdout
         for leak in leaks:
             assert f"found {leak}" in said.stdout
-            assert f"gave back {leak}" in said.stdout
-        assert f"gave back network {network}" in said.stdout
-        assert "it is still going on" in said.stdout
+            assert f"removed {leak}" in said.stdout
+        assert f"removed network {network}" in said.stdout
+        assert "still active" in said.stdout
         assert not [one for one in there(libvirtd, {run}) if trial in one]
         assert set(virsh(libvirtd, "net-list", "--name").split()) == nets
         alive = there(libvirtd, {harbour.runs()[0].name})

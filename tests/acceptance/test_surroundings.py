@@ -81,7 +81,7 @@ def test_a_report_folder_that_cannot_be_made_is_refused_before_anything_is_start
     (harbour.folder / "file").write_text("")
     done = harbour.seatrial("run", document, "--report-dir", "file/report")
     assert done.returncode == 2, done.stderr
-    assert "cannot be made" in done.stderr
+    assert "could not create the folder" in done.stderr
     assert harbour.left() == []
 
 
@@ -139,6 +139,6 @@ def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_on
     doctor.communicate(timeout=30)
     cleaned = harbour.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert "of a try of this machine that was killed" in cleaned.stdout
+    assert "of a killed `seatrial doctor`" in cleaned.stdout
     assert nodes() == set()
     assert not Path(folder).exists()

@@ -110,10 +110,10 @@ def test_what_no_ledger_names_of_this_project_is_found_said_and_given_back(sea: 
     sea.ship("titanic")
     looked = sea.clean(dry_run=True)
     assert sea.afloat == {"titanic"}
-    assert looked.given_back == ["node titanic (provider:ships), which no ledger names"]
+    assert looked.given_back == ["node titanic (provider:ships), in no ledger"]
     cleaned = sea.clean()
     assert sea.afloat == set()
-    assert cleaned.found == [f"node titanic (provider:ships) of run {DEAD} of {sea.project}, which no ledger names"]
+    assert cleaned.found == [f"node titanic (provider:ships) of run {DEAD} of {sea.project}, in no ledger"]
     assert cleaned.given_back == ["node titanic (provider:ships)"]
     assert (cleaned.left, cleaned.alone) == ([], [])
 
@@ -123,7 +123,7 @@ def test_the_command_says_what_it_found(sea: Sea, capsys: pytest.CaptureFixture[
     assert main(CleanOptions(project=sea.project)) == 0
     told = capsys.readouterr().out
     assert told.startswith("found node titanic (provider:ships) of run ")
-    assert "gave back node titanic (provider:ships)\n" in told
+    assert "removed node titanic (provider:ships)\n" in told
 
 
 def test_what_the_ledger_of_a_dead_run_did_not_know_goes_with_what_it_knew(sea: Sea) -> None:
@@ -131,10 +131,10 @@ def test_what_the_ledger_of_a_dead_run_did_not_know_goes_with_what_it_knew(sea: 
     sea.ship("unknown")
     looked = sea.clean(dry_run=True)
     assert looked.given_back == ["node known (provider:ships)", "node unknown (provider:ships)"]
-    assert looked.found == [f"node unknown (provider:ships) of run {DEAD}, which its ledger does not know"]
+    assert looked.found == [f"node unknown (provider:ships) of run {DEAD}, missing from its ledger"]
     cleaned = sea.clean()
     assert sea.afloat == set()
-    assert cleaned.found == [f"node unknown (provider:ships) of run {DEAD}, which its ledger did not know"]
+    assert cleaned.found == [f"node unknown (provider:ships) of run {DEAD}, missing from its ledger"]
 
 
 def test_kind_after_kind_goes_in_the_order_of_the_list(sea: Sea) -> None:
@@ -154,7 +154,7 @@ def test_a_living_run_keeps_what_is_its_own(sea: Sea) -> None:
     finally:
         ledger.close()
     assert sea.afloat == {"titanic"}
-    assert cleaned.alone == [f"run {DEAD}: it is still going on"]
+    assert cleaned.alone == [f"run {DEAD}: still active"]
 
 
 def test_what_is_kept_stays_with_all_that_belongs_to_it_until_its_time(sea: Sea) -> None:
@@ -190,7 +190,7 @@ def test_of_a_project_that_is_gone_it_goes_when_its_time_is_over(
     looked, cleaned = sea.clean(dry_run=True), sea.clean()
     assert (sea.afloat == set()) is goes
     assert bool(cleaned.given_back) is bool(looked.given_back) is goes
-    assert any("nobody can say whether it goes on" in one for one in cleaned.alone) is not goes
+    assert any("so the run may still be active" in one for one in cleaned.alone) is not goes
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -206,7 +206,7 @@ def test_of_a_project_that_is_gone_it_goes_when_its_process_is_dead(sea: Sea, tm
         process.communicate(b"\n") if alive else None
     assert sea.afloat == ({"orphan"} if alive else set())
     assert ("bridge st7 (engine:lease)" in cleaned.given_back) is not alive
-    assert any(f"there is a process {process.pid}" in one for one in cleaned.alone) is alive
+    assert any(f"a process with its id {process.pid}" in one for one in cleaned.alone) is alive
 
 
 def test_what_names_no_project_is_nobodys_of_ours(sea: Sea) -> None:
@@ -283,7 +283,7 @@ def test_settings_that_are_wrong_are_told(sea: Sea) -> None:
     wrong = PLUGIN.replace("self.sea = ", 'raise UsageError("no sea")\n        self.sea = ')
     (sea.project / "ships.py").write_text(wrong.replace("import ToolMissing", "import UsageError, ToolMissing"))
     (left,) = sea.clean().left
-    assert left["error"] == "it cannot be asked: no sea"
+    assert left["error"] == "could not list resources: no sea"
 
 
 def test_one_run_alone_can_be_named(sea: Sea) -> None:

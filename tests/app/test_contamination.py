@@ -66,8 +66,8 @@ def test_what_is_of_this_run_or_of_nobody_is_no_stranger(tmp_path: Path) -> None
 
 def test_a_thing_that_no_ledger_names_is_told_with_its_run_and_project(tmp_path: Path) -> None:
     (line,) = told(tmp_path, (THEIRS, "/gone"), (THEIRS, "/gone"))
-    assert line.startswith("not of this run: node r0000000000000000000000b-n11 (listing), node ")
-    assert "of run r0000000000000000000000b of /gone, which no ledger names" in line
+    assert line.startswith("not from this run: node r0000000000000000000000b-n11 (listing), node ")
+    assert "of run r0000000000000000000000b of /gone, in no ledger" in line
 
 
 def test_a_run_that_goes_on_elsewhere_is_no_stranger_until_it_is_over(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_run_that_goes_on_elsewhere_is_no_stranger_until_it_is_over(tmp_path: 
     going_on = ledger(other)
     assert told(tmp_path, (THEIRS, other)) == []
     going_on.close()
-    assert "by a run that is over" in told(tmp_path, (THEIRS, other))[0]
+    assert "by a finished run" in told(tmp_path, (THEIRS, other))[0]
 
 
 def test_what_this_project_itself_keeps_is_known(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_this_project_itself_keeps_is_known(tmp_path: Path) -> None:
 
 def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (line,) = told(tmp_path, trouble="500")
-    assert line == "what else stands on listing is not known: its list could not be read: RuntimeError: 500"
+    assert line == "could not list other resources on listing: its list could not be read: RuntimeError: 500"
 
 
 def test_providers_of_other_hosts_and_those_that_were_not_used_are_not_asked(tmp_path: Path) -> None:

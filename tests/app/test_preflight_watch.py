@@ -179,7 +179,9 @@ def test_what_the_checks_make_ends_by_itself_and_a_person_is_heard_all_the_same(
     harbour.write("pipeline.json", {"pipeline": {"stages": {"a": {"checks": {"x": {"run": run}}}}}})
     with watching(harbour) as watch:
         watch.waits(1)
-        until(lambda: watch.said.rstrip().endswith("Ctrl-C ends") and watch.heads().count("made.txt") >= 1, "calm", 30)
+        until(
+            lambda: watch.said.rstrip().endswith("Ctrl-C to stop") and watch.heads().count("made.txt") >= 1, "calm", 30
+        )
         (harbour.folder / "mine.txt").write_text("1")
         until(lambda: [head for head in watch.heads() if "mine.txt" in head], "my change", 30)
         (harbour.folder / "docs.md").unlink()
@@ -224,8 +226,8 @@ def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
     ("arguments", "words"),
     [
         (["--format", "json"], "auto, plain, live; not json"),
-        (["--list"], "nothing to watch"),
-        (["--report-dir", "x"], "leave --report-dir away"),
+        (["--list"], "--list and --watch exclude each other"),
+        (["--report-dir", "x"], "remove --report-dir"),
         (["--only", "nope"], "there is no stage or check 'nope'"),
         (["--changed-since", "main"], "leave --changed-since away"),
         (["missing.yaml"], "missing.yaml"),

@@ -23,8 +23,8 @@ def test_every_plugin_of_the_settings_that_cannot_be_used_is_told_with_its_line(
         find(tmp_path).registry(())
     missing, broken = raised.value.problems
     assert (missing.file, missing.line, missing.column) == ("seatrial.toml", 3, 3)
-    assert "'missing.py' cannot be used" in missing.message
-    assert "no such plugin file" in missing.message
+    assert "invalid plugin 'missing.py'" in missing.message
+    assert "plugin file not found" in missing.message
     assert (broken.file, broken.line, broken.column) == ("seatrial.toml", 4, 3)
     assert "no_such_module_of_ours" in broken.message
 

@@ -103,7 +103,7 @@ def test_a_folder_stands_for_the_documents_in_it(seatrial: Command, project: Pat
     (project / "empty").mkdir()
     done = seatrial("list", "empty")
     assert done.returncode == 2
-    assert "empty: there is no document" in done.stderr
+    assert "empty: no documents" in done.stderr
 
 
 def test_check_takes_pipelines_too_and_tells_all_problems_of_all_documents(

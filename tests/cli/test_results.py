@@ -84,14 +84,14 @@ def test_what_was_kept_is_told_with_its_time_and_with_the_command_that_gives_it_
             by_hand = subprocess.run([*way_in, "cat"], input="from a person", capture_output=True, text=True)
             assert by_hand.stdout == "from a person", by_hand.stderr
         (command,) = [line.split(": seatrial ")[1].split() for line in told.splitlines() if ": seatrial clean " in line]
-        assert seatrial("clean").stdout.count("left alone") >= 1
+        assert seatrial("clean").stdout.count("skipped: ") >= 1
     finally:
         given_back = seatrial("clean", "--all", "--format", "json")
     assert command[0] == "clean"
     assert command[-1] == "--all"
     assert given_back.returncode == 0
     assert any("-n11" in one for one in json.loads(given_back.stdout)["given_back"])
-    assert "everything that it made was given back" in seatrial("inspect").stdout
+    assert "all resources created by this run were removed" in seatrial("inspect").stdout
 
 
 def test_clean_finds_nothing_after_an_orderly_end(seatrial: Command, run: str) -> None:
@@ -117,20 +117,20 @@ def test_a_killed_run_is_shown_as_such_until_clean_gives_back_what_it_made(
         living = json.loads(seatrial("inspect", "--format", "json").stdout)
         assert living["living"]
         assert {one["kind"] for one in living["out"]} >= {"node"}
-        assert "still going on" in seatrial("inspect").stdout
-        assert "it is still going on" in seatrial("clean").stdout
+        assert "still running" in seatrial("inspect").stdout
+        assert "still active" in seatrial("clean").stdout
     finally:
         killed.send_signal(signal.SIGKILL)
         killed.wait(timeout=20)
     dead = seatrial("inspect").stdout
-    assert "it never came to its end" in dead
+    assert "unfinished: the run was killed" in dead
     assert "seatrial clean r" in dead
     looked = seatrial("clean", "--dry-run")
-    assert "would give back" in looked.stdout
+    assert "would remove" in looked.stdout
     cleaned = seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert "gave back" in cleaned.stdout
-    assert "everything that it made was given back" in seatrial("inspect").stdout
+    assert "removed" in cleaned.stdout
+    assert "all resources created by this run were removed" in seatrial("inspect").stdout
 
 
 def wait_for_step(project: Path, step: str, seconds: float = 60) -> None:

@@ -71,7 +71,7 @@ def test_nothing_to_rerun_is_exit_code_5_and_says_why(seatrial: Command, documen
     assert seatrial("run", document, *only).returncode == 0
     done = seatrial("run", document, *only, "--rerun", "last")
     assert done.returncode == 5
-    assert "every suite passed in the run 'last'" in done.stderr
+    assert "every suite passed in run 'last'" in done.stderr
 
 
 def test_a_rerun_takes_only_what_did_not_pass_and_has_a_fresh_folder(
@@ -120,4 +120,4 @@ def test_the_demo_passes_and_gives_everything_back(seatrial: Command, project: P
     (folder,) = runs(project)
     assert str(folder) in done.stdout
     assert (folder / "report.html").is_file()
-    assert "everything that it made was given back" in seatrial("inspect").stdout
+    assert "all resources created by this run were removed" in seatrial("inspect").stdout

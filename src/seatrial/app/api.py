@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def load(path: Path | str) -> Plan:
-    """Read one document: all its suites, on the providers they name. DocumentError has all that is wrong in it."""
+    """Read all suites of one document. DocumentError has all its problems."""
     return plan(path)
 
 
 def plan(*paths: Path | str, **run_options: Any) -> Plan:
-    """Read documents and select suites; nothing is started. The options are the fields of `RunOptions`."""
+    """Read documents and select suites, without running them. The options are the fields of `RunOptions`."""
     from seatrial.app.run import plan_documents
     from seatrial.app.run_options import RunOptions
 
     return plan_documents([Path(path) for path in paths], RunOptions(**run_options))
 
 
-async def run(planned: Plan | Path | str | Sequence[Path | str], **run_options: Any) -> RunReport:
-    """Run a plan, or plan and run documents; give everything back; say how it ended.
+async def run(plan_or_paths: Plan | Path | str | Sequence[Path | str], **run_options: Any) -> RunReport:
+    """Run a plan, or plan and run documents; clean up; return a report.
 
-    Shows nothing unless `format` asks for it; a failed suite is in the report, and not an exception.
+    Prints nothing unless you set `format`. A failed suite is in the report, not an exception.
     """
     from seatrial.app.project import find
     from seatrial.app.run import run_documents, run_plan
@@ -35,8 +35,8 @@ async def run(planned: Plan | Path | str | Sequence[Path | str], **run_options: 
     from seatrial.model.scenario import Plan
 
     options = RunOptions(**{"format": "none", **run_options})
-    if isinstance(planned, Plan):
+    if isinstance(plan_or_paths, Plan):
         project = find(options.project)
-        return await run_plan(planned, options, project=project, registry=project.registry(options.plugins))
-    paths = [planned] if isinstance(planned, Path | str) else planned
+        return await run_plan(plan_or_paths, options, project=project, registry=project.registry(options.plugins))
+    paths = [plan_or_paths] if isinstance(plan_or_paths, Path | str) else plan_or_paths
     return await run_documents([Path(path) for path in paths], options)

@@ -1,4 +1,4 @@
-"""`clean`: gives back what dead runs left, by the same sweep that ends a living one."""
+"""`clean`: removes resources of dead runs, with the same sweep as at the end of a run."""
 
 from __future__ import annotations
 
@@ -26,52 +26,52 @@ from seatrial.spi import Provider, SystemTraits, traits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanOptions:
-    """What a caller may ask of a clean-up."""
+    """The options of a cleanup."""
 
     run: str = ""
     """Only this run (an id or a unique prefix)."""
     all: bool = False
-    """Kept things too, before their time is up."""
+    """Also remove kept resources before their time is over."""
     dry_run: bool = False
     format: str = "plain"
     project: Path | None = None
 
 
 def main(options: CleanOptions) -> int:
-    """Clean up and say what was seen; 0 when nothing remains that should not."""
+    """Clean up and print the result; 0 if nothing is left behind."""
     cleaned = asyncio.run(clean(options))
     if options.format == "json":
-        told = {"found": cleaned.found, "given_back": cleaned.given_back, "left": cleaned.left}
-        print(json.dumps({**told, "left_alone": cleaned.alone}, indent=2))
+        result = {"found": cleaned.found, "given_back": cleaned.given_back, "left": cleaned.left}
+        print(json.dumps({**result, "left_alone": cleaned.alone}, indent=2))
         return 4 if cleaned.left else 0
     for line in cleaned.found:
         print(f"found {line}")
-    verb = "would give back" if options.dry_run else "gave back"
+    verb = "would remove" if options.dry_run else "removed"
     for line in cleaned.given_back:
         print(f"{verb} {line}")
     for line in cleaned.alone:
-        print(f"left alone: {line}")
-    for one in cleaned.left:
-        print(f"STILL THERE: {one['kind']} {one['name']} ({one['owner']}): {one['error']}")
+        print(f"skipped: {line}")
+    for row in cleaned.left:
+        print(f"LEFT BEHIND: {row['kind']} {row['name']} ({row['owner']}): {row['error']}")
     if not cleaned.given_back and not cleaned.left:
-        print("nothing to give back")
+        print("nothing to clean up")
     return 4 if cleaned.left else 0
 
 
 async def clean(options: CleanOptions) -> Cleaned:
-    """Give back what the ledgers of dead runs and the providers' own lists show."""
+    """Remove the resources of dead runs, from their ledgers and the lists of providers."""
     project = find(options.project)
     cleaned = Cleaned()
     if options.run and not any(project.ledger_folder.glob(f"{options.run}*.jsonl")):
-        project.run_folder(options.run)  # a run that is known has nothing out; for any other this says what there is
+        project.run_folder(options.run)  # a known run has no open ledger: nothing to do; an unknown one is an error
     for file in sorted(project.ledger_folder.glob("*.jsonl")):
         if options.run and not file.stem.startswith(options.run):
             continue
         try:
             await _clean_run(project, file, options, cleaned)
-        except Exception as error:  # noqa: BLE001  what is wrong with one run must not keep the others standing
-            told = f"it cannot be cleaned up: {type(error).__name__}: {error}"
-            cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": told})
+        except Exception as error:  # noqa: BLE001  a problem with one run must not stop the cleanup of the others
+            reason = f"could not clean up: {type(error).__name__}: {error}"
+            cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": reason})
     await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
     return cleaned
 
@@ -83,14 +83,14 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
             raise BlockingIOError
         ledger = Ledger.open(project.ledger_folder, run)
     except BlockingIOError:
-        cleaned.alone.append(f"run {run}: it is still going on")
+        cleaned.alone.append(f"run {run}: still active")
         return
     except FileNotFoundError:
-        return  # another clean-up was faster
+        return  # another cleanup was faster
     due, kept = _due(ledger.out(), options)
     for entry in kept:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
-        cleaned.alone.append(f"{entry.resource}: kept until {when}; `seatrial clean --all` gives it back now")
+        cleaned.alone.append(f"{entry.resource}: kept until {when}; use `seatrial clean --all` to remove it now")
     if options.dry_run:
         try:
             await _foresee(project, run, due, kept, cleaned)
@@ -99,8 +99,8 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
         return
     if ledger.unreadable:
         cleaned.alone.append(
-            f"run {run}: {ledger.unreadable} lines of its ledger cannot be read; what they named and the providers' "
-            f"own lists do not show is not known to us ({file})"
+            f"run {run}: {ledger.unreadable} lines of its ledger are unreadable ({file}). Resources named only there, "
+            "and not listed by their providers, are unknown"
         )
     try:
         await _give_back(project, ledger, due, kept, cleaned)
@@ -114,19 +114,19 @@ def _due(entries: list[Entry], options: CleanOptions) -> tuple[list[Entry], list
 
 
 async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
-    """Say what would be given back: what the ledger names, and what providers list besides."""
+    """Record the resources in the ledger, and those listed only by providers, as removable."""
     cleaned.given_back += [f"{entry.resource}" for entry in due]
     registry = project.registry(())
     owners = Owners(registry, project.provider_settings(registry), Leases())
     named = {(entry.resource.owner, entry.resource.kind, entry.resource.name) for entry in due}
     spared = {entry.resource.trial for entry in kept}
     for name, provider in _providers(registry, owners, [*due, *kept], project.folder_of(run)).items():
-        told = await listed(name, provider, run)
-        for one in told.found:
-            if (one.owner, one.kind, one.name) not in named and one.trial not in spared:
-                cleaned.found.append(f"{one} of run {run}, which its ledger does not know")
-                cleaned.given_back.append(f"{one}")
-        cleaned.leave(told.unread)
+        listing = await listed(name, provider, run)
+        for resource in listing.found:
+            if (resource.owner, resource.kind, resource.name) not in named and resource.trial not in spared:
+                cleaned.found.append(f"{resource} of run {run}, missing from its ledger")
+                cleaned.given_back.append(f"{resource}")
+        cleaned.leave(listing.unread)
 
 
 async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
@@ -134,13 +134,13 @@ async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: l
     registry = project.registry(())
     leases = Leases()
     owners = Owners(registry, project.provider_settings(registry), leases)
-    say, close = _speaker(folder, ledger.run, cleaned)
+    say, close = _recorder(folder, ledger.run, cleaned)
     swept = await sweep(ledger, due, owners, say=say)
-    # What is kept stays with all that belongs to it, whether the ledger names it or not.
+    # A kept trial keeps all its resources, even those missing from the ledger.
     spared = {entry.resource.trial for entry in kept}
     providers = _providers(registry, owners, [*due, *kept], folder)
     swept.add(await sweep_found(ledger.run, [], providers, say=say, spared=spared))
-    cleaned.found += [f"{resource} of run {ledger.run}, which its ledger did not know" for resource in swept.found]
+    cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in swept.found]
     if not kept:
         for kind, name, trial in leases.of_run(ledger.run):
             leases.release(kind, name, trial)
@@ -151,8 +151,8 @@ async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: l
 
 
 def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Path | None) -> dict[str, Provider]:
-    """The providers that a run used, by its ledger and by what its journal says was planned, as far as they can be
-    made: of one that cannot, the ledger's own sweep says why it gives nothing back."""
+    """The providers of a run, from its ledger and the plan in its journal, without those that fail to start: the sweep
+    of the ledger reports their errors."""
     owned = {(kind, name) for entry in out for kind, _, name in [entry.resource.owner.partition(":")]}
     names = {name for kind, name in owned if kind == "provider"}
     for kind, name in owned:
@@ -161,16 +161,16 @@ def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Pat
     if folder is not None and (folder / "events.jsonl").is_file():
         planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
         names |= {str(event.data.get("provider")) for event in planned}
-    made: dict[str, Provider] = {}
+    providers: dict[str, Provider] = {}
     for name in sorted(names):
         if registry.knows("provider", name):
             with suppress(SeatrialError, ImportError):
-                made[name] = owners.provider(name)
-    return made
+                providers[name] = owners.provider(name)
+    return providers
 
 
-def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Swept], None]]:
-    """Where a clean-up says what it does: for people, and in the dead run's own journal, which it brings to its end."""
+def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Swept], None]]:
+    """Record the cleanup in `cleaned` and in the journal of the dead run, and finish this journal."""
     journal: Journal | None = None
     fold = Fold()
     unfinished = False
@@ -192,7 +192,7 @@ def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[
             return
         journal.emit("cleanup_finished", "", {**cleanup_event(swept), "duration": 0.0})
         if unfinished:
-            # Whatever its suites had said: a run that was killed did not come to its end, and that is no pass.
+            # A killed run did not finish, so it is not a pass, whatever its suites reported.
             verdict, code = fold.closing(trouble=True)
             data: dict[str, object] = {"verdict": verdict, "exit_code": code, "interrupted": "SIGKILL"}
             duration = max(0.0, fold.at - float(fold.run["started_at"]))
@@ -204,7 +204,7 @@ def _speaker(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[
 
 
 def _end_last_line(file: Path) -> None:
-    """End a line that a crash cut, so that the next event stands alone."""
+    """Finish a line cut by a crash, so that the next event starts on a new line."""
     with file.open("rb+") as journal:
         size = journal.seek(0, 2)
         journal.seek(max(size - 1, 0))

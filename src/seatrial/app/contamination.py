@@ -1,4 +1,4 @@
-"""After a run: what else of ours stands on this machine and is of no run that goes on. Reported, never touched."""
+"""After a run: report resources of other, inactive runs on this machine, without touching them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from seatrial.spi import ProviderTraits, traits
 
 
 async def foreign_resources(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
-    """What the providers that a run used list of other runs that do not go on, a line for each run; a list that cannot
-    be read is told too. `used`: the names of the providers."""
+    """One line for each inactive run with resources at the providers in `used`, and one for each unreadable list."""
     leases = Leases()
     owners = Owners(registry, project.provider_settings(registry), leases)
     lines: list[str] = []
@@ -26,32 +25,32 @@ async def foreign_resources(project: Project, registry: Registry, run: str, used
         try:
             if not traits(registry.get("provider", name), ProviderTraits).on_this_host:
                 continue
-            told = await listed(name, owners.provider(name), "*")
+            listing = await listed(name, owners.provider(name), "*")
         except (SeatrialError, ImportError) as error:
-            lines.append(f"what else stands on {name} is not known: {error}")
+            lines.append(f"could not list other resources on {name}: {error}")
             continue
-        lines += [f"what else stands on {name} is not known: {error}" for _, error in told.unread]
-        for thing in told.found:
-            if thing.run != run:
-                orphan = seen.setdefault(thing.run, Orphan(run=thing.run, holder=holders.get(thing.run, {})))
-                orphan.things.setdefault(name, []).append(thing)
+        lines += [f"could not list other resources on {name}: {error}" for _, error in listing.unread]
+        for resource in listing.found:
+            if resource.run != run:
+                orphan = seen.setdefault(resource.run, Orphan(run=resource.run, holder=holders.get(resource.run, {})))
+                orphan.things.setdefault(name, []).append(resource)
     return lines + [line for _, orphan in sorted(seen.items()) if (line := _line(project, orphan))]
 
 
 def _line(project: Project, orphan: Orphan) -> str:
     if not orphan.project:
-        return ""  # nothing says whose it is: another user's, or one whose leases are elsewhere
+        return ""  # the owner is unknown: another user, or leases on another machine
     ledger = ledger_of(project, orphan)
     if ledger is None:
-        what = "which no ledger names"
+        what = "in no ledger"
     elif ledger.is_relative_to(project.ledger_folder):
-        return ""  # it goes on, or keeps it on purpose: this project knows
+        return ""  # active or kept on purpose, as this project knows
     else:
         try:
             if living(ledger):
                 return ""
-        except OSError:  # it ended just now, or is another user's
+        except OSError:  # it has just ended, or belongs to another user
             return ""
-        what = "kept or left by a run that is over"
+        what = "kept or left behind by a finished run"
     whose = f"run {orphan.run} of {orphan.project}"
-    return f"not of this run: {orphan.told()} of {whose}, {what}; see `seatrial clean --dry-run`"
+    return f"not from this run: {orphan.summary()} of {whose}, {what}; see `seatrial clean --dry-run`"

@@ -1,4 +1,4 @@
-"""`doctor`: what can work on this machine, found out by trying, and the command that brings the rest."""
+"""`doctor`: tries which providers work on this machine, and names the commands to install the others."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from seatrial.spi import Readiness
 DEFAULT_PROVIDER = "local"
 
 DEADLINE = 30.0
-"""Seconds for each provider: by emulation, and on a busy machine, a guest takes its time."""
+"""Seconds for each provider; an emulated guest on a busy machine is slow."""
 
-GIVING_BACK = 5.0
-"""Seconds that a provider has besides, to give back what it made for the try."""
+CLEANUP = 5.0
+"""Additional seconds for a provider to remove the resources of its probe."""
 
 NUDGES = 10
 
 NARROW = 30
-"""Columns that a text needs beside the names; with fewer it stands below them."""
+"""Minimum columns for a text beside the names; with fewer it goes below them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was tried."""
+    """The result of one probe."""
 
     kind: str
     """`provider`, `machine` or `optional`."""
@@ -45,25 +45,29 @@ class Finding:
     ready: bool
     tried: str
     remedy: str = ""
-    """The command that brings it."""
+    """The command to install or enable it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that was tried."""
+    """The results of all probes."""
 
     default: str
-    """The provider that is taken where none is named."""
+    """The default provider."""
     asked: tuple[str, ...]
-    """The providers that were asked for by name; without any the default one must work."""
+    """The providers you named; without any, the default one must work."""
     all: tuple[Finding, ...]
 
     @property
     def works(self) -> bool:
-        """Every provider that matters works, and so does what every run needs of the machine."""
+        """Whether the machine and all wanted providers work."""
         wanted = self.asked or (self.default,)
-        needed = [one for one in self.all if one.kind == "machine" or (one.kind == "provider" and one.name in wanted)]
-        return all(one.ready for one in needed) and {one.name for one in needed} >= set(wanted)
+        needed = [
+            finding
+            for finding in self.all
+            if finding.kind == "machine" or (finding.kind == "provider" and finding.name in wanted)
+        ]
+        return all(finding.ready for finding in needed) and {finding.name for finding in needed} >= set(wanted)
 
     def data(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -72,24 +76,24 @@ class Findings:
             "works": self.works,
             "default_provider": self.default,
             "asked": list(self.asked),
-            "findings": [asdict(one) for one in self.all],
+            "findings": [asdict(finding) for finding in self.all],
         }
 
 
 def examine(
     names: Sequence[str] = (), *, plugins: Sequence[Path] = (), deadline: float = DEADLINE, start: Path | None = None
 ) -> Findings:
-    """Try everything, or only the providers of these names; all at the same time, each with `deadline` seconds to
-    answer. UsageError when there is no provider of a name."""
+    """Probe everything, or only these providers, in parallel, with `deadline` seconds each. UsageError for an unknown
+    name."""
     project = find(start)
     registry = project.registry(plugins)
     known = registry.names("provider")
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"unknown provider {unknown[0]!r}: {nearest(unknown[0], known)}")
     wanted = list(dict.fromkeys(names)) or known
-    found = asyncio.run(_providers(registry, wanted, project.provider_settings(registry), deadline))
+    providers = asyncio.run(_providers(registry, wanted, project.provider_settings(registry), deadline))
     others = () if names else (*_machine(project), *_optional())
-    return Findings(default=DEFAULT_PROVIDER, asked=tuple(wanted) if names else (), all=(*found, *others))
+    return Findings(default=DEFAULT_PROVIDER, asked=tuple(wanted) if names else (), all=(*providers, *others))
 
 
 async def _providers(
@@ -97,40 +101,39 @@ async def _providers(
 ) -> list[Finding]:
     tries = [asyncio.create_task(_readiness(registry, name, settings)) for name in names]
     await asyncio.wait(tries, timeout=deadline)
-    await _break_off([one for one in tries if not one.done()])
-    late = Readiness(False, f"it did not answer within {deadline:g} s")
-    found = []
-    for name, one in zip(names, tries, strict=True):
-        answer = one.result() if one.done() and not one.cancelled() else late
+    await _cancel([task for task in tries if not task.done()])
+    late = Readiness(False, f"no answer within {deadline:g} s")
+    findings = []
+    for name, task in zip(names, tries, strict=True):
+        answer = task.result() if task.done() and not task.cancelled() else late
         remedy = (
             f"seatrial doctor {name} --deadline {max(60, round(4 * deadline))}s" if answer is late else answer.remedy
         )
-        found.append(Finding(kind="provider", name=name, ready=answer.ready, tried=answer.tried, remedy=remedy))
-    return found
+        findings.append(Finding(kind="provider", name=name, ready=answer.ready, tried=answer.tried, remedy=remedy))
+    return findings
 
 
-async def _break_off(tries: Sequence[asyncio.Task[Readiness]]) -> None:
-    """End what did not answer: it has a moment to give back what it made, and then a nudge at each thing it waits for,
-    since what hangs once mostly hangs again."""
-    pause, pending = GIVING_BACK, set(tries)
+async def _cancel(tries: Sequence[asyncio.Task[Readiness]]) -> None:
+    """Cancel probes without an answer. Each has a moment to clean up, then is cancelled again at every wait."""
+    pause, pending = CLEANUP, set(tries)
     for _ in range(NUDGES):
         if not pending:
             return
-        for one in pending:
-            one.cancel()
+        for task in pending:
+            task.cancel()
         _, pending = await asyncio.wait(pending, timeout=pause)
         pause = 0.2
 
 
 async def _readiness(registry: Registry, name: str, settings: Callable[[str], Any]) -> Readiness:
-    """What the provider says; a provider that breaks is not ready, and the reason is told."""
+    """The answer of a provider; a broken provider is not ready, with the reason."""
     try:
         answer: Readiness = await registry.get("provider", name).readiness(settings(name))
         return answer
     except SeatrialError as error:
         return Readiness(False, str(error))
     except Exception as error:  # noqa: BLE001  one broken provider must not hide the others
-        return Readiness(False, f"trying it broke: {type(error).__name__}: {error}")
+        return Readiness(False, f"the probe failed: {type(error).__name__}: {error}")
 
 
 def _machine(project: Project) -> list[Finding]:
@@ -145,18 +148,18 @@ def _machine(project: Project) -> list[Finding]:
 
 
 def _writable(name: str, folder: Path) -> Finding:
-    """Write a file there, or in the nearest folder above that exists, and take it away again."""
-    place = next(one for one in (folder, *folder.parents) if one.exists())
+    """Write and remove a file in the folder, or in its nearest existing parent."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".seatrial-doctor-"):
             pass
     except OSError as error:
         variable = " (or set XDG_STATE_HOME to another folder)" if name == "user state" else ""
         return Finding(
-            kind="machine", name=name, ready=False, tried=f"a file in {place}: {error.strerror}",
+            kind="machine", name=name, ready=False, tried=f"could not write to {place}: {error.strerror}",
             remedy=f"chmod u+rwx {place}{variable}",
         )  # fmt: skip
-    return Finding(kind="machine", name=name, ready=True, tried=f"{folder} can be written")
+    return Finding(kind="machine", name=name, ready=True, tried=f"{folder} is writable")
 
 
 def _optional() -> list[Finding]:
@@ -170,29 +173,29 @@ def _optional() -> list[Finding]:
 
 
 def _extra(name: str, extra: str, **modules: str) -> Finding:
-    """What an extra brings: its modules, each with what it is called."""
+    """The modules of an extra, each with its product name."""
     missing = [module for module in modules if find_spec(module) is None]
-    there = f"{' and '.join(modules.values())} {'are' if len(modules) > 1 else 'is'} there"
-    tried = f"{' and '.join(missing)} cannot be imported" if missing else there
+    installed = f"{' and '.join(modules.values())} {'are' if len(modules) > 1 else 'is'} installed"
+    tried = f"{' and '.join(missing)} cannot be imported" if missing else installed
     remedy = f"pip install 'seatrial[{extra}]'" if missing else ""
     return Finding(kind="optional", name=name, ready=not missing, tried=tried, remedy=remedy)
 
 
 def _etcd() -> Finding:
     program = shutil.which("etcd")
-    tried = program or "no program etcd in PATH (the etcd example needs it)"
+    tried = program or "etcd is not on PATH (needed by the etcd example)"
     remedy = "" if program else "apt-get install etcd-server"
     return Finding(kind="optional", name="etcd", ready=program is not None, tried=tried, remedy=remedy)
 
 
 def _terminal() -> Finding:
     shown = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    tried = "live progress" if shown else "plain lines: standard output is no terminal"
+    tried = "live progress" if shown else "plain lines: standard output is not a terminal"
     return Finding(kind="optional", name="terminal", ready=True, tried=tried)
 
 
 def described(findings: Findings, width: int = 0) -> str:
-    """The findings as text, broken at so many columns (0: nowhere, one line for each)."""
+    """The findings as text, wrapped at `width` columns (0: one line each)."""
     titles = {"provider": "providers", "machine": "this machine", "optional": "optional"}
     names = max(len(one.name) for one in findings.all) + 2
     lines = []
@@ -206,7 +209,7 @@ def described(findings: Findings, width: int = 0) -> str:
             head = f"  {one.name:<{names}}{'ready' if one.ready else 'not ready':<11}"
             lines += _beside(head, one.tried + default, width)
             if one.remedy:
-                # A command stays one line, which can be copied.
+                # A command stays on one line, so that you can copy it.
                 indent = 4 if width and width - len(head) < NARROW else len(head)
                 lines.append(" " * indent + f"{'next' if one.ready else 'try'}: {one.remedy}")
         lines.append("")
@@ -215,7 +218,7 @@ def described(findings: Findings, width: int = 0) -> str:
 
 
 def _beside(head: str, text: str, width: int) -> list[str]:
-    """A text beside its head; below it where that leaves too little room."""
+    """A text beside its head, or below it if there is too little room."""
     text = " ".join(text.split())
     if not width:
         return [head + text]
@@ -233,7 +236,7 @@ def _summary(findings: Findings) -> str:
         can = f"seatrial {__version__} can run on {', '.join(findings.asked)} here"
         return can if not missing else f"seatrial {__version__} cannot run on {', '.join(missing)} here yet"
     if findings.works:
-        return f"seatrial {__version__} can run here: `seatrial demo` shows it"
+        return f"seatrial {__version__} can run here: try `seatrial demo`"
     if not any(one.kind == "provider" and one.name == findings.default for one in findings.all):
-        return f"seatrial {__version__} cannot run here: there is no provider {findings.default!r}"
-    return f"seatrial {__version__} cannot run here yet: see what is not ready above"
+        return f"seatrial {__version__} cannot run here: the provider {findings.default!r} does not exist"
+    return f"seatrial {__version__} cannot run here yet: see the lines marked 'not ready' above"

@@ -1,4 +1,4 @@
-"""`init`: begins a project with settings, a first scenario and its schema; what is there is never overwritten."""
+"""`init`: creates a project with settings, a first scenario and its schema, without overwriting any file."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from seatrial.app.project import SCHEMA, find
 from seatrial.errors import UsageError
 
 SETTINGS = """\
-# Settings of this project: these < SEATRIAL_<NAME> in the environment < options of the command.
-# `seatrial check -v` shows every setting and where its value came from.
+# Settings of this project. SEATRIAL_<NAME> in the environment overrides them, and command-line options override both.
+# `seatrial check -v` shows every setting with the source of its value.
 
-scenarios = ["scenarios"]    # what `seatrial run` takes when it is given no path
-parallel = 1                 # suites at a time
-keep = "never"               # or "failed", "always": what stays standing at the end
-# max_concurrent_nodes = 6   # nodes of all suites at a time
-# max_memory_gb = 16         # memory of all suites at a time
-# plugins = ["my_steps.py"]  # steps, checks, providers and reporters of your own
+scenarios = ["scenarios"]    # files and folders for `seatrial run` without paths
+parallel = 1                 # maximum number of suites at a time
+keep = "never"               # or "failed", "always": nodes to keep after a run
+# max_concurrent_nodes = 6   # maximum for all suites together
+# max_memory_gb = 16         # maximum for all suites together
+# plugins = ["my_steps.py"]  # your own steps, checks, providers and reporters
 
-# The system under test of suites that name none; without this it is a small record store that comes with Seatrial.
+# The system under test of suites without one. Default: a small record store included in Seatrial.
 # [system]
 # kind = "command"
 
-# Settings of providers that documents should not carry.
+# Settings of a provider, for all documents.
 # [providers.local]
 """
 
@@ -35,7 +35,7 @@ test_suites:
   first:
     provider: local
     test_type: workflow
-    description: One node of three crashes; the service degrades, goes on, recovers, and loses nothing
+    description: One of three nodes crashes; the service degrades, continues, recovers, and loses no data
     parameters:
       cluster_size: 3
     workflow:
@@ -48,13 +48,13 @@ test_suites:
         target_node: n11
         method: destroy
       - step: validate
-        description: Two nodes go on without it
+        description: Two nodes continue without it
         checks: [cluster_degraded, "node_status:n11:stopped", data_integrity]
         retry: {{max_attempts: 10, delay_seconds: 0.5}}
       - step: start_node
         target_node: n11
       - step: validate
-        description: It is back, and no acknowledged record is lost
+        description: The node is back, and no acknowledged record is lost
         checks: [cluster_status, data_integrity]
         retry: {{max_attempts: 20, delay_seconds: 0.5}}
 """
@@ -63,7 +63,7 @@ IGNORED = ".seatrial/"
 
 
 def begin(folder: Path) -> str:
-    """Write what is missing into a folder; the text says what was written, what was there, and how to go on."""
+    """Write the missing files of a project; the text lists written and existing files and the next steps."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, Callable[[], str]] = {
@@ -74,40 +74,45 @@ def begin(folder: Path) -> str:
         lines = [_write(folder, name, text) for name, text in files.items()]
         lines.append(_ignore(folder / ".gitignore"))
     except OSError as error:
-        raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"could not write {error.filename or folder}: {error.strerror}") from error
     enter = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
     go_on = [
-        ("seatrial check", "is it right? (starts nothing)"),
+        ("seatrial check", "validate it (starts nothing)"),
         ("seatrial run", "run it on this machine"),
-        ("seatrial inspect", "what happened"),
+        ("seatrial inspect", "see the results"),
     ]
-    lines += ["", "next:", *(f"  {one}" for one in enter), *(f"  {command:<20} {what}" for command, what in go_on)]
+    lines += [
+        "",
+        "next:",
+        *(f"  {command}" for command in enter),
+        *(f"  {command:<20} {what}" for command, what in go_on),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _write(folder: Path, name: str, text: Callable[[], str]) -> str:
     file = folder / name
     if file.exists() or file.is_symlink():
-        return f"kept    {file} (it was there)"
-    held = text()
+        return f"kept    {file} (already exists)"
+    content = text()
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as new:
-        new.write(held)
+        new.write(content)
     return f"wrote   {file}"
 
 
 def _ignore(file: Path) -> str:
-    """One line in `.gitignore`, added to what is there."""
+    """Add a line to `.gitignore`, unless it has one already."""
     held = file.read_text(encoding="utf-8") if file.exists() else ""
     if any(line.strip().strip("/") == IGNORED.strip("/") for line in held.splitlines()):
-        return f"kept    {file} (it names {IGNORED} already)"
+        return f"kept    {file} (already contains {IGNORED})"
     with file.open("a", encoding="utf-8") as ignored:
         ignored.write(("\n" if held and not held.endswith("\n") else "") + IGNORED + "\n")
     return f"{'added' if held else 'wrote':<7} {file}: {IGNORED}"
 
 
 def schema_text(plugins: Sequence[Path] = (), start: Path | None = None) -> str:
-    """The JSON Schema of documents, with the steps and checks of the project's plugins and of these."""
+    """The JSON Schema of documents, including the steps and checks of the project's plugins and of these."""
     from seatrial.loading.schema import schema
 
     return json.dumps(schema(find(start).registry(plugins)), indent=2, ensure_ascii=False) + "\n"

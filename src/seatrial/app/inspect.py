@@ -1,4 +1,4 @@
-"""`inspect`: a run for people, from the events that it wrote: verdicts, what failed and why, what is still there."""
+"""`inspect`: show a run from its events: verdicts, failures with reasons, remaining resources."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A run as its journal has it."""
+    """A run, as recorded in its journal."""
 
     folder: Path
     results: Row
     """As in `results.json`."""
     out: Sequence[Row]
-    """What was made and not given back, each with `op` (intended, made, kept or left) and, for kept things, `until`."""
+    """Remaining resources, each with `op` (intended, made, kept or left) and, if kept, `until`."""
     living: bool
-    """It is still going on."""
+    """Whether the run is active."""
 
     def data(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Everything, for JSON."""
         return {"folder": str(self.folder), "living": self.living, "out": list(self.out), **self.results}
 
 
 def seen(wanted: str, start: Path | None = None) -> Seen:
-    """A run by its id, a unique prefix, `last`, or its folder; UsageError when there is none."""
+    """A run by its id, a unique prefix, `last`, or its folder; UsageError if there is none."""
     project = find(start)
     folder = project.run_folder(wanted)
     events = events_of(folder)
     ledger = project.ledger_folder / f"{events[0].run if events else folder.name}.jsonl"
     try:
-        going_on = living(ledger)
+        active = living(ledger)
     except FileNotFoundError:
-        going_on = False
-    fold = Fold(live=going_on)
+        active = False
+    fold = Fold(live=active)
     for event in events:
         fold.on(event)
-    return Seen(folder=folder, results=fold.results(), out=list(_out(events)), living=going_on)
+    return Seen(folder=folder, results=fold.results(), out=list(_out(events)), living=active)
 
 
 def _out(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
-    """The resources whose last word is not that they are given back."""
+    """The resources without a final removal event."""
     known: dict[tuple[Any, Any], dict[str, Any]] = {}
     for event in events:
         if event.kind != "resource":
@@ -74,11 +74,11 @@ def described(run: Seen, *, verbose: bool = False) -> str:
 
 def _lines(run: Seen, verbose: bool) -> Iterator[str]:
     results = run.results
-    state = "still going on" if run.living else results["verdict"].upper()
+    state = "still running" if run.living else results["verdict"].upper()
     if results["interrupted"]:
         state += f" (ended by {results['interrupted']})"
     elif not results["finished"] and not run.living:
-        state += " (it never came to its end: killed, or the machine went down)"
+        state += " (unfinished: the run was killed, or the machine went down)"
     yield f"run {results['run_id']}: {state}"
     yield _fact(
         "when", f"{_moment(results['started_at'])}, {results['duration']:.1f} s on {results['host'] or 'this host'}"
@@ -96,7 +96,7 @@ def _lines(run: Seen, verbose: bool) -> Iterator[str]:
 
 
 def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[str]:
-    """One suite: how it ended, the steps that did not pass with what their checks saw, where its logs are."""
+    """One suite: its verdict, the steps that did not pass with their observations, and its logs."""
     how = suite["verdict"] if suite["status"] in ("completed", "failed") else suite["status"]
     category = f" ({suite['category']})" if suite["category"] else ""
     yield f"{MARKS.get(how, '…')} {suite['test_id'] or suite['name']}: {how}{category}, {suite['duration']:.1f} s"
@@ -110,8 +110,8 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
         yield from _block("      | ", suite["evidence"])
     for node, state in suite["nodes"].items() if how != "passed" else ():
         yield f"    node {node}: {state}"
-    if told := suite.get("diagnostics"):
-        yield f"    diagnostics: {folder / suite['folder'] / told['folder']}"
+    if diagnostics := suite.get("diagnostics"):
+        yield f"    diagnostics: {folder / suite['folder'] / diagnostics['folder']}"
     for file in _files(folder / suite["folder"]) if suite["folder"] else ():
         yield f"    see {file}"
 
@@ -123,7 +123,7 @@ def _flat(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _wrong(row: Row) -> bool:
-    """Whether a step is worth a look: it did not pass, or one of its checks did not."""
+    """Whether to show a step: it, or one of its checks, did not pass."""
     missed = any(not check["passed"] for check in row["validation_results"])
     return row["verdict"] in ("failed", "unknown") or row["status"] == "running" or missed
 
@@ -159,36 +159,36 @@ def _check(check: Row) -> str:
 def _remains(run: Seen) -> Iterator[str]:
     if not run.out:
         yield ""
-        yield "everything that it made was given back" if not run.living else "nothing is made yet"
+        yield "all resources created by this run were removed" if not run.living else "no resources created yet"
         return
     yield ""
-    yield "in use:" if run.living else "still there:"
-    leases = Counter(one["kind"] for one in run.out if _quiet_lease(one))
-    for one in run.out:
-        if _quiet_lease(one):
+    yield "in use:" if run.living else "remaining resources:"
+    leases = Counter(row["kind"] for row in run.out if _quiet_lease(row))
+    for row in run.out:
+        if _quiet_lease(row):
             continue
-        until = one.get("until")
-        note = f", kept until {_moment(until)}" if one.get("op") == "kept" and until else ""
-        error = f", could not be given back: {one['error']}" if one.get("op") == "left" and one.get("error") else ""
-        yield f"    {one.get('kind')} {one.get('name')}{note}{error}"
-        if one.get("reach"):
-            yield f"        {one['reach']}"
+        until = row.get("until")
+        note = f", kept until {_moment(until)}" if row.get("op") == "kept" and until else ""
+        error = f", left behind: {row['error']}" if row.get("op") == "left" and row.get("error") else ""
+        yield f"    {row.get('kind')} {row.get('name')}{note}{error}"
+        if row.get("reach"):
+            yield f"        {row['reach']}"
     if leases:
         yield "    " + ", ".join(
             f"{count} leased {kind}{'es' if kind[-1] == 's' else 's'}" for kind, count in leases.items()
         )
     if not run.living:
-        kept = all(one.get("op") == "kept" for one in run.out)
-        yield f"give back with: seatrial clean {run.results['run_id']}{' --all' if kept else ''}"
+        kept = all(row.get("op") == "kept" for row in run.out)
+        yield f"to remove them: seatrial clean {run.results['run_id']}{' --all' if kept else ''}"
 
 
-def _quiet_lease(one: Row) -> bool:
-    """Ports and addresses go with their nodes: they are counted, and named only when they could not be given back."""
-    return one.get("kind") in ("port", "address") and one.get("op") != "left"
+def _quiet_lease(row: Row) -> bool:
+    """Leases of ports and addresses belong to nodes: only counted, and named only if left behind."""
+    return row.get("kind") in ("port", "address") and row.get("op") != "left"
 
 
 def _files(folder: Path) -> list[Path]:
-    """Logs and artifacts of a suite, for a look."""
+    """Logs and artifacts of a suite."""
     logs = sorted(folder.glob("*.log"))
     artifacts = folder / "artifacts"
     return [*logs, *([artifacts] if artifacts.is_dir() and any(artifacts.iterdir()) else [])]

@@ -1,4 +1,4 @@
-"""A plan as data: what documents hold and what would be done, for `--format json`, agents and other programs."""
+"""A plan as data, for `--format json`, agents and other programs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from seatrial.registry import Registry
 
 
 def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], list[Path]]:
-    """Scenarios and pipelines among these documents; without any, those of the project. A file that cannot be read is
-    told by who reads scenarios."""
+    """The scenarios and the pipelines among these documents, or in the project if there are none. Unreadable files
+    count as scenarios, whose reader reports them."""
     if paths:
         pipelines = [path for path in paths if path.is_file() and is_pipeline(path)]
         return [path for path in paths if path not in pipelines], pipelines
     try:
         pipelines = [document_of(PreflightOptions(), project)]
-    except UsageError:  # it has none
+    except UsageError:  # no pipeline
         pipelines = []
     here = [path for path in pipelines if path.resolve().is_relative_to(project.folder.resolve())]
     named = project.settings.value("scenarios") or (project.folder / "scenarios").is_dir()
@@ -29,7 +29,7 @@ def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], l
 
 
 def powers_of(suite: Suite, registry: Registry) -> list[str]:
-    """What may be done to the nodes of a suite, by its provider and its system."""
+    """The powers over the nodes of a suite, from its provider and system."""
     from seatrial.spi import Powers, own_powers
 
     provider: frozenset[Powers] = registry.get("provider", suite.provider).powers
@@ -56,19 +56,19 @@ def suite_data(suite: Suite) -> dict[str, Any]:
 
 
 def _steps_data(steps: Iterable[StepPlan]) -> list[dict[str, Any]]:
-    made = []
+    rows = []
     for step in steps:
         data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
         if step.kind == "validate":
-            data["checks"] = [getattr(one, "text", str(one)) for one in step.fields.get("checks", ())]
+            data["checks"] = [getattr(check, "text", str(check)) for check in step.fields.get("checks", ())]
         if step.children:
             data["steps"] = _steps_data(step.children)
-        made.append(data)
-    return made
+        rows.append(data)
+    return rows
 
 
 def check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, Any]:
-    """A whole plan in which nothing is wrong."""
+    """A valid plan."""
     return {
         "success": True,
         "exit_code": 0,

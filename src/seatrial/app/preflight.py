@@ -1,4 +1,4 @@
-"""`preflight`: from a pipeline document to an exit code, by the one engine."""
+"""`preflight`: from a pipeline document to an exit code, with the same engine as `run`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seatrial.preflight.affected import Changed
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
-"""What a pipeline is called where nobody says otherwise."""
+"""Default names of pipeline files."""
 
 FACES: Mapping[str, str] = {
     "plain": "preflight",
@@ -44,24 +44,24 @@ FACES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightOptions:
-    """What a caller may ask of a preflight."""
+    """The options of a preflight."""
 
     document: Path | None = None
-    """None: the project's, else the nearest `pipeline.yaml` upward."""
+    """None: the project's file, else the nearest `pipeline.yaml` upward."""
     only: tuple[str, ...] = ()
     from_: str = ""
     changed_since: str = ""
-    """A commit: only what the changes since it can affect."""
+    """A commit: run only the checks affected by changes since then."""
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-    """Values in the place of the document's own parameters."""
+    """Values to override the document's parameters."""
     cache: bool = True
     explain: bool = False
-    """Whether each check says why it was, or was not, taken from the cache."""
+    """Whether to explain for each check why its cached result was used or not."""
     trace_inputs: bool = False
-    """Whether it is looked at which files each check reads."""
+    """Whether to trace the files read by each check."""
     run: RunOptions = field(default_factory=RunOptions)
 
 
@@ -71,8 +71,8 @@ def main(options: PreflightOptions) -> int:
 
 
 async def preflight(options: PreflightOptions) -> RunReport:
-    """Run the pipeline. DocumentError has every problem of the document, UsageError names the secrets that are
-    missing: nothing is started then."""
+    """Run the pipeline. DocumentError has all problems of the document, UsageError names the missing secrets; in both
+    cases nothing is started."""
     project = find(options.run.project)
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
@@ -97,7 +97,7 @@ def _images(project: Project) -> Limits:
 
 
 async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cache:
-    """The user's cache, which runs of all projects share; UsageError when inputs cannot be traced here."""
+    """The user's cache, shared by all projects; UsageError if this machine cannot trace inputs."""
     if options.trace_inputs:
         from seatrial.preflight.cache.trace import ready
 
@@ -107,7 +107,7 @@ async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cac
         try:
             folder = cache_folder("preflight")
         except OSError as error:
-            off = f"there is no folder for the cache: {error}"
+            off = f"no folder for the cache: {error}"
     return Cache(
         source=read.source,
         folder=folder,
@@ -119,7 +119,7 @@ async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cac
 
 
 async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mapping[str, str] | None:
-    """The checks that the changes can affect, each with why; None when that was not asked."""
+    """The checks affected by changes, each with the reason; None without `changed_since`."""
     if not options.changed_since:
         return None
     from seatrial.links.git.changes import changes_since
@@ -148,22 +148,24 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
 
 
 def _why_everything(options: PreflightOptions, read: Read, changed: Changed, source: Path) -> str:
-    """What changed that every check depends on: the document, the project's settings, a file of secrets, if any."""
+    """A change that affects every check: in the document, the project's settings or a file of secrets; else empty."""
     document = read.document.path
-    secret = [read.document.folder / one.file for one in read.pipeline.secrets.from_ if one != "env" and one.file]
-    for one in (document, find(options.run.project).folder / SETTINGS, *secret):
-        # It may be a link, and then both it and what it leads to count.
-        link = Path(os.path.realpath(one.parent)) / one.name
-        for path in (os.path.relpath(link, source), os.path.relpath(os.path.realpath(one), source)):
+    secret = [
+        read.document.folder / source.file for source in read.pipeline.secrets.from_ if source != "env" and source.file
+    ]
+    for file in (document, find(options.run.project).folder / SETTINGS, *secret):
+        # For a link, both the link and its target count.
+        link = Path(os.path.realpath(file.parent)) / file.name
+        for path in (os.path.relpath(link, source), os.path.relpath(os.path.realpath(file), source)):
             if path in changed.files:
                 return f"{path} changed"
     if os.path.relpath(os.path.realpath(document), source) not in changed.known:
-        return f"git does not know {read.document.file}, so it may have changed"
+        return f"git does not track {read.document.file}, so it may have changed"
     return ""
 
 
 def outline(options: PreflightOptions) -> dict[str, Any]:
-    """The stages and checks that would run, as data; nothing is started."""
+    """The selected stages and checks as data, without running them."""
     read = read_pipeline(document_of(options, find(options.run.project)), environ=os.environ)
     affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
     plan = compile_pipeline(read, _wishes(options, read, affected))
@@ -177,7 +179,7 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
                 "needs": list(stage.needs),
                 "checks": [
                     _outlined(check, read.pipeline.stages[stage.id].checks[_plain(check.id)])
-                    | _told_of(check.id.partition("[")[0], affected, options)
+                    | _reason(check.id.partition("[")[0], affected, options)
                     for check in stage.children
                 ],
             }
@@ -186,7 +188,7 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
     }
 
 
-def _told_of(check: str, affected: Mapping[str, str] | None, options: PreflightOptions) -> dict[str, Any]:
+def _reason(check: str, affected: Mapping[str, str] | None, options: PreflightOptions) -> dict[str, Any]:
     if affected is None:
         return {}
     return {"because": affected[check]} if check in affected else {"skipped": _unchanged(options)}
@@ -196,18 +198,18 @@ def _unchanged(options: PreflightOptions) -> str:
     return f"nothing it depends on changed since {options.changed_since}"
 
 
-def _outlined(check: StepPlan, said: Check) -> dict[str, Any]:
+def _outlined(check: StepPlan, settings: Check) -> dict[str, Any]:
     more = {
-        "if": said.if_,
-        "image": said.image or ("built from a Dockerfile" if said.build else ""),
-        "services": list(said.services),
-        "inputs": list(said.inputs),
+        "if": settings.if_,
+        "image": settings.image or ("built from a Dockerfile" if settings.build else ""),
+        "services": list(settings.services),
+        "inputs": list(settings.inputs),
     }
     return {
         "id": check.id,
         "title": check.description,
         "needs": list(check.needs),
-        "run": said.run if isinstance(said.run, str) else list(said.run),
+        "run": settings.run if isinstance(settings.run, str) else list(settings.run),
         **{name: value for name, value in more.items() if value},
     }
 
@@ -218,16 +220,16 @@ def _plain(id: str) -> str:
 
 
 def listed(options: PreflightOptions) -> str:
-    """The stages and checks that would run, as text; nothing is started."""
+    """The selected stages and checks as text, without running them."""
     whole = outline(options)
     lines = [f"{whole['name']}  ({whole['document']})"]
     for name, stage in whole["stages"].items():
         lines.append(f"{name}{_needing(stage['needs'])}")
         for check in stage["checks"]:
             title = f"  {check['title']}" if check["title"] != check["id"].partition("/")[2] else ""
-            told = f"  because {check['because']}" if "because" in check else ""
-            told = f"  skipped: {check['skipped']}" if "skipped" in check else told
-            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}{told}")
+            reason = f"  because {check['because']}" if "because" in check else ""
+            reason = f"  skipped: {check['skipped']}" if "skipped" in check else reason
+            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}{reason}")
     return "\n".join(lines) + "\n"
 
 
@@ -236,11 +238,11 @@ def _needing(needs: Sequence[str]) -> str:
 
 
 def is_pipeline(path: Path) -> bool:
-    """Whether a document is a pipeline; one that cannot be read is none."""
+    """Whether a document is a pipeline; false for an unreadable one."""
     from seatrial.loading.read.document import read
 
     try:
-        # Reading a large document twice is not for nothing: most have no such word in them.
+        # Most documents do not contain the word, and need not be parsed twice.
         data = read(path).data if KEY.encode() in path.read_bytes() else None
     except (DocumentError, OSError):
         return False
@@ -256,21 +258,21 @@ def schema_text() -> str:
 
 
 def document_of(options: PreflightOptions, project: Project) -> Path:
-    """The document that was named, the project's, or the nearest; UsageError when there is none."""
+    """The named document, the project's, or the nearest; UsageError if there is none."""
     if options.document is not None:
         path = options.document
         return path / NAMES[0] if path.is_dir() else path
-    said = project.settings.value("pipeline")
-    if said:
-        return _from_here(project.folder / said)
+    setting = project.settings.value("pipeline")
+    if setting:
+        return _from_here(project.folder / setting)
     here = Path.cwd()
     for folder in (here, *here.parents):
         for name in NAMES:
             if (folder / name).is_file():
                 return _from_here(folder / name)
     raise UsageError(
-        f"there is no {NAMES[0]} in {here} or above it; name the document (`seatrial preflight FILE`), "
-        'or say `pipeline = "FILE"` in seatrial.toml'
+        f"no {NAMES[0]} in {here} or above it; name the file (`seatrial preflight FILE`), "
+        'or set `pipeline = "FILE"` in seatrial.toml'
     )
 
 
@@ -280,7 +282,7 @@ def _from_here(path: Path) -> Path:
 
 
 def selection_of(options: PreflightOptions) -> Selection:
-    """What was asked for by name."""
+    """The selection by name."""
     return Selection(options.only, options.from_)
 
 
@@ -289,7 +291,7 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
     named = [str(options.document)] if options.document is not None else []
     left_out = {}
     if affected is not None:
-        checks = [f"{stage}/{name}" for stage, one in read.pipeline.stages.items() for name in one.checks]
+        checks = [f"{name}/{check}" for name, stage in read.pipeline.stages.items() for check in stage.checks]
         left_out = {name: _unchanged(options) for name in checks if name not in affected}
     return Wishes(
         selection=selection_of(options),
@@ -304,7 +306,7 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
 
 
 def show(options: PreflightOptions) -> int:
-    """Print what would run."""
+    """Print the selected checks."""
     if options.run.format == "json":
         sys.stdout.write(json.dumps(outline(options), indent=2, ensure_ascii=False) + "\n")
     else:

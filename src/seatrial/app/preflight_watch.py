@@ -1,4 +1,4 @@
-"""`preflight --watch`: the pipeline again and again, whenever what it declares has changed."""
+"""`preflight --watch`: re-run the pipeline whenever its declared inputs change."""
 
 from __future__ import annotations
 
@@ -31,33 +31,31 @@ from seatrial.preflight.parsing import Read, read_pipeline
 from seatrial.preflight.reports.preflight_watch import PreflightWatch
 from seatrial.preflight.selection import narrowed
 
-"""How rounds can be shown."""
-
 KEPT = 10
-"""Rounds whose reports are kept."""
+"""Number of rounds with a kept report."""
 
 NAMED = 3
-"""Changed files that are named."""
+"""Number of changed files to name."""
 
 
 class Ended(Exception):
-    """Somebody told it to end, between two rounds."""
+    """A signal ended it between two rounds."""
 
 
 def main(options: PreflightOptions) -> int:
-    """Run it until it is told to end and return the exit code."""
+    """Watch until a signal arrives and return the exit code."""
     if (options.run.format or "auto") not in WATCH_FORMATS:
         raise UsageError(
-            f"--watch shows its rounds one after another: {', '.join(WATCH_FORMATS)}; not {options.run.format}"
+            f"--watch does not support --format {options.run.format}; use one of: {', '.join(WATCH_FORMATS)}"
         )
     if options.run.report_dir is not None:
-        raise UsageError("--watch makes a report of each round: leave --report-dir away")
+        raise UsageError("--watch writes a report for each round: remove --report-dir")
     needed()
     return asyncio.run(Watch(options).run())
 
 
 class Watch:
-    """The rounds, and what stays from one to the next."""
+    """The rounds, and the state between them."""
 
     def __init__(self, options: PreflightOptions) -> None:
         self._project = find(options.run.project)
@@ -65,15 +63,17 @@ class Watch:
         self._document = document_of(options, self._project)
         self._screen = Screen(options, sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
         self._round: asyncio.Task[RunReport] | None = None
-        self._told = ""
-        """The signal that ends it."""
+        self._signal = ""
+        """The signal that ended the watch."""
         self._idle: asyncio.Task[object] | None = None
         self._runs: list[str] = []
         self._first = True
-        self._texts = {str(one): _text(str(one)) for one in (self._document.resolve(), self._project.folder / SETTINGS)}
+        self._texts = {
+            str(file): _text(str(file)) for file in (self._document.resolve(), self._project.folder / SETTINGS)
+        }
 
     async def run(self) -> int:
-        """Round after round; the code of the signal that ended it."""
+        """Run rounds until a signal arrives; its exit code."""
         read, why = self._read(), ""
         while True:
             folder = read.source if read else self._document.resolve().parent
@@ -91,17 +91,17 @@ class Watch:
                         self._first = False
                         read = self._read()
                 except Ended:
-                    return SIGNAL_CODES[self._told]
+                    return SIGNAL_CODES[self._signal]
 
     def _hashes(self, source: Path) -> Hashes:
-        """What earlier runs know of the files; only they write it down."""
+        """Hashes of files from earlier runs, read only."""
         try:
             return Cache(source=source, folder=cache_folder("preflight")).hashes
         except OSError:
             return Hashes(Path(os.devnull))
 
     def _read(self) -> Read | None:
-        """The document as it is now; None when it is wrong, which is told. UsageError when it was never right."""
+        """The current document, or None after reporting its problems. UsageError if the first version is invalid."""
         try:
             read = read_pipeline(self._document, environ=os.environ)
             narrowed(read.pipeline, selection_of(self._options))
@@ -114,7 +114,7 @@ class Watch:
         return read
 
     async def _play(self, watched: Watched, sources: Sources, why: str) -> str:
-        """One round, and the wait for what begins the next; what changed."""
+        """Run one round and wait for the next change; returns a line about the change."""
         self._screen.begin(why)
         face = self._screen.face(self._project)
         run = replace(self._options.run, format="none", reporters=(face,))
@@ -138,13 +138,13 @@ class Watch:
         return await self._wait(watched, sources, meanwhile)
 
     async def _stopped(self, round_: asyncio.Task[RunReport]) -> None:
-        """End a round that judges files which are not there any more: it gives everything back."""
+        """Cancel a round with outdated files; it cleans up."""
         round_.cancel()
         with suppress(asyncio.CancelledError):
             report = await round_
             self._over(report)
         self._round = None
-        if self._told:
+        if self._signal:
             raise Ended
 
     def _settle(self, round_: asyncio.Task[RunReport], face: PreflightWatch) -> None:
@@ -154,7 +154,7 @@ class Watch:
         except asyncio.CancelledError:
             face.hush()
             raise Ended from None
-        except SeatrialError as error:  # a secret is missing, say: mend it, and it goes on
+        except SeatrialError as error:  # for example a missing secret: fix it, and the watch continues
             face.hush()
             if self._first and isinstance(error, UsageError):
                 raise
@@ -162,17 +162,17 @@ class Watch:
 
     def _over(self, report: RunReport) -> None:
         if report.exit_code in SIGNAL_CODES.values():
-            self._told = next(name for name, code in SIGNAL_CODES.items() if code == report.exit_code)
+            self._signal = next(name for name, code in SIGNAL_CODES.items() if code == report.exit_code)
             raise Ended
         self._runs.append(report.run_id)
         for old in self._runs[:-KEPT]:
-            # What it may have left is in the ledger's folder, which nobody touches here.
+            # A ledger lists resources left behind by the round: keep its report.
             if not (self._project.ledger_folder / f"{old}.jsonl").exists():
                 shutil.rmtree(self._project.runs / old, ignore_errors=True)
         self._runs = self._runs[-KEPT:]
 
     async def _wait(self, watched: Watched, sources: Sources, found: Mapping[str, Counts]) -> str:
-        """Wait until something changes that counts."""
+        """Wait for a relevant change."""
         with self._signals():
             if not found:
                 self._screen.waiting()
@@ -182,7 +182,7 @@ class Watch:
                     found = self._what(sources, await watched.changes())
                 except asyncio.CancelledError:
                     task = asyncio.current_task()
-                    if self._told and task is not None:
+                    if self._signal and task is not None:
                         task.uncancel()
                         raise Ended from None
                     raise
@@ -196,7 +196,7 @@ class Watch:
         return {**found, **sources.changed(paths - documents)}
 
     def _differs(self, document: str) -> bool:
-        """Whether a document has another text than when a round began with it: a change may be told twice."""
+        """Whether the text of a document has changed since a round began; the same change can be reported twice."""
         before, self._texts[document] = self._texts.get(document), _text(document)
         return before != self._texts[document]
 
@@ -209,8 +209,8 @@ class Watch:
         return Signals(self._end)
 
     def _end(self, name: str) -> None:
-        """A signal that no run takes in: between two rounds, or before one has begun."""
-        self._told = name
+        """Handle a signal between two rounds, or before the first one."""
+        self._signal = name
         if self._round is not None:
             self._round.cancel()
         elif self._idle is not None:
@@ -231,7 +231,7 @@ def _text(path: str) -> bytes | None:
 
 
 class Signals:
-    """Our own handlers, again after each run, which has had its own."""
+    """Signal handlers between rounds; each run installs and removes its own."""
 
     def __init__(self, end: object) -> None:
         self._end = end
@@ -249,7 +249,7 @@ class Signals:
 
 
 class Screen:
-    """What a person sees: a terminal is cleared for each round, a pipe gets plain lines."""
+    """The output: a terminal is cleared for each round, a pipe gets plain lines."""
 
     def __init__(self, options: PreflightOptions, terminal: bool) -> None:
         self._live = terminal and (options.run.format or "auto") != "plain"
@@ -272,7 +272,7 @@ class Screen:
         return PreflightWatch(sys.stdout, options)
 
     def wrong(self, error: SeatrialError) -> None:
-        """The document, or what it needs, is wrong: that is mended, and then it goes on."""
+        """Show an error in the document or its secrets; the watch continues after a fix."""
         self.say(f"error: {error}", "\x1b[31m")
         for line in error.evidence.splitlines():
             self.say(f"    {line}")
@@ -283,9 +283,9 @@ class Screen:
             self.say("stopped")
 
     def waiting(self) -> None:
-        """Nothing runs."""
+        """Show that no round is running."""
         self.say()
-        self.say("waiting for changes; Ctrl-C ends", "\x1b[2m")
+        self.say("waiting for changes; press Ctrl-C to stop", "\x1b[2m")
 
     def say(self, line: str = "", colour: str = "") -> None:
         """One line."""

@@ -1,4 +1,4 @@
-"""The project: the nearest folder upward with a `seatrial.toml`, its settings, and where its state is."""
+"""The project: the nearest folder upward with a `seatrial.toml`, its settings and its state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seatrial.loading.settings import Settings
 
 SCHEMA = "seatrial.schema.json"
-"""What `seatrial init` writes for editors, at the top of the project: it is no document, and it is versioned."""
+"""The schema file for editors at the top of a project, written by `seatrial init`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Project:
     settings: Settings
 
     def with_flags(self, flags: Mapping[str, object]) -> Project:
-        """The same project, with settings from the command line over all others."""
+        """The same project; settings from the command line override all others."""
         return replace(self, settings=self.settings.with_flags(flags)) if flags else self
 
     @property
@@ -36,12 +36,12 @@ class Project:
 
     @property
     def ledger_folder(self) -> Path:
-        """Where the ledgers of runs are that may still have something out."""
+        """The folder for ledgers of runs with resources."""
         return self.state / "ledger"
 
     @property
     def runs(self) -> Path:
-        """Where runs keep what they saw."""
+        """The folder for reports of runs."""
         return self.state / "runs"
 
     @property
@@ -58,12 +58,12 @@ class Project:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Name patterns, the project's over the defaults."""
+        """Name patterns: the defaults, overridden by the project's."""
         return asdict(self.settings.value("names"))
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Label patterns that everything made carries besides our own."""
+        """Additional label patterns for all resources."""
         return dict(self.settings.value("labels") or {})
 
     @property
@@ -75,11 +75,11 @@ class Project:
         """A registry with the project's plugins and these."""
         registry = Registry()
         problems = []
-        for one in self.settings.value("plugins") or ():
+        for name in self.settings.value("plugins") or ():
             try:
-                registry.load(self.folder / one)
+                registry.load(self.folder / name)
             except UsageError as error:
-                problems.append(self._wrong_plugin(one, error))
+                problems.append(self._wrong_plugin(name, error))
         if problems:
             raise DocumentError(problems)
         for file in plugins:
@@ -87,15 +87,15 @@ class Project:
         return registry
 
     def _wrong_plugin(self, name: str, error: UsageError) -> Problem:
-        """What is wrong with a plugin that the settings name, and where they do so."""
+        """The problem with a plugin, at its place in the settings."""
         origin, line, column = self.settings.origin("plugins"), 0, 0
         if self.settings.file and origin.startswith(self.settings.file + ":"):
             origin = self.settings.file
             line, column = self._place_of(name, *self.settings.locate(("plugins",)))
-        return Problem(origin, line, column, f"the plugin {name!r} cannot be used: {error}")
+        return Problem(origin, line, column, f"invalid plugin {name!r}: {error}")
 
     def _place_of(self, name: str, line: int, column: int) -> tuple[int, int]:
-        """Where a name stands in a list of the settings that begins at this line and column."""
+        """The place of a name in a list of the settings beginning at this line and column."""
         for number, text in enumerate(self.settings.text.split("\n")[line - 1 :], line):
             begin = column - 1 if number == line else 0
             found = [text.find(f"{quote}{name}{quote}", begin) for quote in "\"'"]
@@ -104,25 +104,25 @@ class Project:
         return line, column
 
     def scenarios(self) -> list[Path]:
-        """The documents (and parts of them) that `run` takes when it is given none; UsageError when there are none."""
+        """The documents for `seatrial run` without paths; UsageError if there are none."""
         patterns = list(self.settings.value("scenarios") or ("scenarios",))
-        found: list[Path] = []
+        documents: list[Path] = []
         for pattern in patterns:
             path = self.folder / pattern
             if path.is_dir():
-                found += within(path)
+                documents += within(path)
             else:
-                found += [path] if path.is_file() else sorted(self.folder.glob(pattern))
-        if not found:
+                documents += [path] if path.is_file() else sorted(self.folder.glob(pattern))
+        if not documents:
             raise UsageError(
-                f"no scenario was named, and the project {self.folder} has none in {', '.join(patterns)}; "
-                "name a file (`seatrial run FILE`) or begin with `seatrial init`"
+                f"no scenarios in {', '.join(patterns)} of the project {self.folder}; "
+                "name a file (`seatrial run FILE`) or create a first scenario with `seatrial init`"
             )
         here = Path.cwd()
-        return [path.relative_to(here) if path.is_relative_to(here) else path for path in found]
+        return [path.relative_to(here) if path.is_relative_to(here) else path for path in documents]
 
     def new_run_folder(self, run_id: str) -> Path:
-        """Make the folder of a new run; one elsewhere (`report_dir`) is found again through a link."""
+        """Create the folder of a new run; if `report_dir` is elsewhere, a link leads to it."""
         if not self.state.is_dir():
             _make(self.state)
             _ignored(self.state)
@@ -133,60 +133,63 @@ class Project:
             return own
         folder = Path(wanted).absolute()
         if (folder / "events.jsonl").exists():
-            raise UsageError(f"{wanted}: holds the report of another run already; name a fresh folder")
+            raise UsageError(f"{wanted} already contains the report of another run; choose a new folder")
         _make(folder)
         _make(self.runs)
         own.symlink_to(folder)
         return folder
 
     def folder_of(self, run_id: str) -> Path | None:
-        """The folder of a run, when it is still there."""
+        """The folder of a run, if it still exists."""
         folder = self.runs / run_id
         return folder.resolve() if folder.is_dir() else None
 
     def run_folder(self, wanted: str) -> Path:
-        """The folder of a run by its id, a unique prefix, `last`, or a path; UsageError when there is none."""
+        """The folder of a run by its id, a unique prefix, `last`, or a path; UsageError if there is none."""
         if os.sep in wanted or (Path(wanted) / "events.jsonl").is_file():
             if not (Path(wanted) / "events.jsonl").is_file():
-                raise UsageError(f"{wanted}: no run's folder (there is no events.jsonl in it)")
+                raise UsageError(f"{wanted} is not the folder of a run (it has no events.jsonl)")
             return Path(wanted).resolve()
         known = sorted(entry.name for entry in self.runs.glob("r*") if entry.is_dir())
         matching = known[-1:] if wanted == "last" else [name for name in known if name.startswith(wanted)]
         if len(matching) != 1:
-            what = "is no run" if not matching else "could be " + ", ".join(matching)
-            newest = ", ".join(known[-3:]) or "none"
-            raise UsageError(f"{wanted!r} {what} of the project {self.folder}; the newest runs: {newest}")
+            if not known:
+                raise UsageError(f"no runs yet in the project {self.folder}; start one with `seatrial run`")
+            if matching:
+                raise UsageError(f"{wanted!r} matches several runs: {', '.join(matching)}; use a longer prefix")
+            newest = ", ".join(known[-3:])
+            raise UsageError(f"no run {wanted!r} in the project {self.folder}; the newest runs: {newest}")
         return (self.runs / matching[0]).resolve()
 
 
 def within(folder: Path) -> list[Path]:
-    """The documents in a folder and below it, in the order of their names; hidden folders (`.seatrial`) have none."""
-    held = (one for one in folder.rglob("*") if one.suffix in (".yaml", ".yml", ".json") and one.name != SCHEMA)
-    return sorted(one for one in held if not any(part.startswith(".") for part in one.relative_to(folder).parts))
+    """The documents in a folder and below it, sorted by name, without hidden folders such as `.seatrial`."""
+    files = (file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml", ".json") and file.name != SCHEMA)
+    return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 
 
 def find(start: Path | None = None) -> Project:
-    """The project around a folder (the current one); without a `seatrial.toml` upward it is that folder itself."""
+    """The project of a folder (default: the current one); without a `seatrial.toml` upward, the folder itself."""
     from seatrial.loading.settings import load
 
     try:
         here = start or Path.cwd()
     except FileNotFoundError:
-        raise UsageError("the current folder was deleted: go to another (`cd`) and try again") from None
+        raise UsageError("the current folder was deleted; change to another one and try again") from None
     settings = load(here)
     return Project(folder=settings.folder, settings=settings)
 
 
 def _make(folder: Path) -> None:
-    """Make a folder for what a run writes; UsageError when that cannot be, since nothing is started without it."""
+    """Create a folder for a run; UsageError if this fails, because a run needs it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{folder}: cannot be made ({error.strerror}), and a run writes there what it does; nothing was started"
+            f"could not create the folder {folder} of the run: {error.strerror}; nothing was started"
         ) from error
 
 
 def _ignored(state: Path) -> None:
-    """The state folder keeps itself out of version control."""
+    """Keep the state folder out of version control."""
     (state / ".gitignore").write_text("*\n")

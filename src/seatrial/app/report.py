@@ -1,4 +1,4 @@
-"""`report`: makes any report of a run later, from the events that it wrote."""
+"""`report`: generates reports of a run from its events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES = {
     "preflight_json": "preflight.json",
     "compact": "compact.txt",
 }
-"""The formats that can be made later, and the files they are written to."""
+"""The formats of `seatrial report`, with their file names."""
 
 
 def main(run: str, formats: Sequence[str], out: Path | None, project: Path | None = None) -> int:
@@ -44,33 +44,33 @@ def main(run: str, formats: Sequence[str], out: Path | None, project: Path | Non
 
 
 def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
-    """One report as text; `live`: of a run that is still going on."""
+    """One report as text; `live`: the run is active."""
     from seatrial.errors import nearest
     from seatrial.reports.render import render
 
     if name not in FILES:
-        raise UsageError(f"no report format {name!r}: {nearest(name, FILES)}")
+        raise UsageError(f"unknown report format {name!r}: {nearest(name, FILES)}")
     if name == "github" and of_pipeline(events):
         name = "preflight_github"
     return render(name, events, Fold(live=live))
 
 
 def of_pipeline(events: Iterable[Event]) -> bool:
-    """Whether a run is a pipeline's: its one suite is a step `stages`."""
+    """Whether the run belongs to a pipeline: its only suite has a step `stages`."""
     planned = (event.data.get("steps") for event in events if event.kind == "suite_planned")
     return any(isinstance(steps, list) and steps and steps[0]["type"] == "stages" for steps in planned)
 
 
 def events_of(folder: Path) -> list[Event]:
-    """The events of a run; UsageError when it wrote none."""
+    """The events of a run; UsageError if there are none."""
     file = folder / "events.jsonl"
     if not file.is_file():
-        raise UsageError(f"{file}: not found; the run wrote no events, or the folder is not a run's")
+        raise UsageError(f"{file} does not exist: the folder does not belong to a run, or the run wrote no events")
     return read(file)
 
 
 def write_results(folder: Path, fold: Fold) -> None:
-    """Write `results.json` and each suite's `result.json` again, from a fold that is complete."""
+    """Rewrite `results.json` and each suite's `result.json` from a complete fold."""
     from seatrial.reports.json import write_all
 
     write_all(folder, fold)

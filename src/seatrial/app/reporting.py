@@ -1,4 +1,4 @@
-"""Which reporters a run has: by what was asked for, and by where its output goes."""
+"""The reporters of a run, by its format and its output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from seatrial.registry import Registry
 from seatrial.spi import Reporter
 
 FACES: Mapping[str, str] = {"plain": "console", "live": "live", "json": "json"}
-"""The reporter of each way to show a run; a pipeline has others."""
+"""The reporter of each format; pipelines have others."""
 
 FILES = ("junit", "ctrf", "html")
-"""Reports that every run writes at its end, beside `results.json`."""
+"""Reports written at the end of every run, in addition to `results.json`."""
 
 
 def reporters_of(project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold) -> list[Reporter]:
-    """The reporters of a run, each fed after the shared fold."""
+    """The reporters of a run; each gets events after the shared fold."""
     wanted = options.format or project.settings.value("format") or "auto"
     colour = coloured(options.color)
     names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
@@ -45,7 +45,7 @@ def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
     known = dict.fromkeys((*FORMATS, *faces))
     if wanted not in known:
-        raise UsageError(f"no format {wanted!r}: {nearest(wanted, known)}")
+        raise UsageError(f"unknown format {wanted!r}: {nearest(wanted, known)}")
     if wanted == "none":
         return
     if wanted not in ("auto", "plain", "live", "github"):
@@ -62,19 +62,19 @@ def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
 
 
 def _repository() -> dict[str, str]:
-    """Where a job of GitHub Actions has checked out its repository, and where its files can be seen."""
+    """The checkout of a GitHub Actions job, and the URL of its files."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return {}
-    found = {"workspace": os.environ.get("GITHUB_WORKSPACE", "")}
+    repository_options = {"workspace": os.environ.get("GITHUB_WORKSPACE", "")}
     if all(os.environ.get(name) for name in names):
         server, repository, sha = (os.environ[name] for name in names)
-        found["source_url"] = f"{server}/{repository}/blob/{sha}"
-    return found
+        repository_options["source_url"] = f"{server}/{repository}/blob/{sha}"
+    return repository_options
 
 
 def coloured(asked: bool | None) -> bool:
-    """Colours only on a terminal, and never against NO_COLOR."""
+    """Use colours only on a terminal, unless NO_COLOR is set."""
     if asked is not None:
         return asked
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -38,7 +38,7 @@ def main(paths: Sequence[Path], options: RunOptions) -> int:
 
 
 def demo(options: RunOptions) -> int:
-    """Run the scenario that comes with Seatrial."""
+    """Run the scenario included in Seatrial."""
     document = Path(__file__).parent.parent / "sample" / "demo.yaml"
     return main([document], options)
 
@@ -49,7 +49,7 @@ async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport
     registry = project.registry(options.plugins)
     plan = plan_documents(paths, options, project=project, registry=registry)
     if not plan.suites:
-        raise NothingSelected("no suite was selected; `seatrial list` shows what there is")
+        raise NothingSelected("no suite was selected; `seatrial list` shows all suites")
     return await run_plan(plan, options, project=project, registry=registry)
 
 
@@ -60,7 +60,7 @@ def plan_documents(
     project: Project | None = None,
     registry: Registry | None = None,
 ) -> Plan:
-    """Read, check and select; nothing is started. DocumentError has every problem of every file."""
+    """Read, validate and select, without running. DocumentError has all problems of all files."""
     from seatrial.loading.compilation import compile_documents
     from seatrial.systems.processes.sample import SAMPLE
 
@@ -82,18 +82,18 @@ def plan_documents(
 
 
 def _documents(paths: Sequence[Path], project: Project) -> tuple[list[Path], frozenset[Path]]:
-    """The documents that were asked for, and those of them that nobody named one by one."""
+    """The documents, and those among them that were found in a folder instead of named."""
     if not paths:
         scenarios = project.scenarios()
         return scenarios, frozenset(scenarios)
     documents: list[Path] = []
     found: set[Path] = set()
     for path in map(Path, paths):
-        held = within(path) if path.is_dir() else [path]
-        if not held:
-            raise UsageError(f"{path}: there is no document (*.yaml, *.yml, *.json) in this folder")
-        documents += held
-        found |= set(held) if path.is_dir() else set()
+        files = within(path) if path.is_dir() else [path]
+        if not files:
+            raise UsageError(f"{path}: no documents (*.yaml, *.yml, *.json) in this folder")
+        documents += files
+        found |= set(files) if path.is_dir() else set()
     return documents, frozenset(found - {Path(path) for path in paths})
 
 
@@ -109,7 +109,7 @@ def flags_of(options: RunOptions) -> dict[str, object]:
 
 
 def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
-    """Only the suites that were asked for, in their order."""
+    """The plan with the selected suites only, in the same order."""
     suites = plan.suites
     if options.tests:
         known = {suite.test_id for suite in suites}
@@ -118,11 +118,11 @@ def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
         for wanted in options.tests:
             if wanted not in known | names:
                 kind = UsageError if suites else NothingSelected
-                raise kind(f"no suite is called {wanted!r}: {nearest(wanted, known, what='there are')}")
+                raise kind(f"no suite {wanted!r}: {nearest(wanted, known, what='suites')}")
     if options.rerun:
         passed = _passed_in(project, options.rerun)
         if suites and passed >= {suite.test_id for suite in suites}:
-            raise NothingSelected(f"every suite passed in the run {options.rerun!r}: there is nothing to rerun")
+            raise NothingSelected(f"every suite passed in run {options.rerun!r}: nothing to rerun")
         suites = tuple(suite for suite in suites if suite.test_id not in passed)
     if options.shard:
         index, count = options.shard
@@ -137,12 +137,12 @@ def _passed_in(project: Project, run: str) -> set[str]:
     try:
         rows = json.loads(file.read_text())["results"]
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{file}: cannot be read, so there is nothing to rerun: {error}") from error
+        raise UsageError(f"could not read {file} for --rerun: {error}") from error
     return {row["test_id"] for row in rows if row.get("success")}
 
 
 async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
-    """Run a plan to its end; signals are taken in, and everything is given back before it returns."""
+    """Run a plan and clean up, also after a signal."""
     from seatrial.loading.binding import bind_fields
 
     project = project.with_flags(flags_of(options))
@@ -150,7 +150,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
     reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
-    dead = await give_back_of_the_dead(project)
+    dead = await clean_dead_runs(project)
     ledger = Ledger.open(project.ledger_folder, run_id)
     journal = Journal(folder / "events.jsonl", run_id, reporters)
     leases = Leases()
@@ -178,11 +178,11 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal.emit("run_started", "", _started(plan, project, options))
         for warning in (*plan.warnings, *dead):
             journal.emit("log", "", {"level": "warning", "text": warning})
-        flotilla = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
+        scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
         with _signals(run) as caught:
             try:
-                await flotilla.run()
-                await _look_around(project, run, plan)
+                await scheduler.run()
+                await _report_foreign_resources(project, run, plan)
             except asyncio.CancelledError:
                 if not caught:
                     raise
@@ -194,38 +194,38 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         ledger.close(folder / "ledger.jsonl")
     exit_code = results["exit_code"]
     if journal.trouble and exit_code in (0, 4, 5):
-        # A report that could not be written after the last event: no reader may take it for a pass.
+        # A report could not be written after the last event: this must not look like a pass.
         print(f"seatrial: {journal.trouble}", file=sys.stderr)
         exit_code = 3
     return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results)
 
 
-async def _look_around(project: Project, run: Run, plan: Plan) -> None:
-    """Tell what of Seatrial's stands on this machine and is of no run that goes on."""
+async def _report_foreign_resources(project: Project, run: Run, plan: Plan) -> None:
+    """Warn about resources of other, inactive runs on this machine."""
     from seatrial.app.contamination import foreign_resources
 
     used = {suite.provider for suite in plan.suites if not suite.skip}
     try:
         lines = await foreign_resources(project, run.registry, run.id, used)
-    except Exception as error:  # noqa: BLE001  what stands around decides nothing
-        lines = [f"what else stands on this machine is not known: {type(error).__name__}: {error}"]
+    except Exception as error:  # noqa: BLE001  resources of other runs decide nothing
+        lines = [f"could not list other resources on this machine: {type(error).__name__}: {error}"]
     for line in lines:
         run.journal.emit("log", "", {"level": "warning", "text": line})
 
 
-async def give_back_of_the_dead(project: Project) -> list[str]:
-    """What killed runs of this project left is given back before a new one begins; says what that was."""
+async def clean_dead_runs(project: Project) -> list[str]:
+    """Clean up after killed runs of this project, before a new one begins; returns a line for each resource."""
     if not any(project.ledger_folder.glob("*.jsonl")):
         return []
     from seatrial.app.clean import CleanOptions, clean
 
     cleaned = await clean(CleanOptions(project=project.folder))
-    left = [f"{one['kind']} {one['name']} of an earlier run is still there: {one['error']}" for one in cleaned.left]
-    return [*(f"gave back {one} of an earlier run" for one in cleaned.given_back), *left]
+    left = [f"left behind by an earlier run: {row['kind']} {row['name']}: {row['error']}" for row in cleaned.left]
+    return [*(f"removed {resource} of an earlier run" for resource in cleaned.given_back), *left]
 
 
 def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str) -> dict[str, Any]:
-    """Say how the run ended, as the fold of all that was said before has it."""
+    """Emit the last event of the run, with the verdict of all events before."""
     verdict, code = fold.closing(interrupted, trouble=bool(journal.trouble))
     left = len(fold.run["left_behind"]) + sum(len(row["left_behind"]) for row in fold.suites.values())
     data: dict[str, object] = {"verdict": verdict, "exit_code": code, "duration": round(duration, 6)}
@@ -241,14 +241,14 @@ def _uncancel() -> None:
 
 @contextmanager
 def _signals(run: Run) -> Iterator[list[str]]:
-    """The first signal cancels the run, which then gives everything back; a second one makes it hurry."""
+    """The first signal cancels the run, which then cleans up; a second one shortens the waits of the cleanup."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     caught: list[str] = []
 
     def on_signal(name: str) -> None:
         caught.append(name)
-        run.journal.emit("log", "", {"level": "warning", "text": f"{name}: giving everything back"})
+        run.journal.emit("log", "", {"level": "warning", "text": f"{name}: cleaning up"})
         if len(caught) == 1 and task is not None:
             task.cancel()
         else:
@@ -260,7 +260,7 @@ def _signals(run: Run) -> Iterator[list[str]]:
             loop.add_signal_handler(number, on_signal, name)
             installed.append(number)
         except (RuntimeError, ValueError, NotImplementedError):
-            break  # not the main thread: whoever runs us there takes the signals
+            break  # not the main thread: its caller handles signals
     try:
         yield caught
     finally:
@@ -281,7 +281,7 @@ def _started(plan: Plan, project: Project, options: RunOptions) -> dict[str, obj
 
 
 def _secrets(plan: Plan, options: RunOptions, journal: Journal) -> dict[str, str]:
-    """The secrets that the suites use, from the environment; their values are masked from here on."""
+    """The secrets of the suites, from the environment; from now on their values are masked."""
     wanted = {name for suite in plan.suites for name in suite.secrets}
     values = {name: os.environ[name] for name in wanted if name in os.environ} | dict(options.secrets)
     for value in values.values():

@@ -1,4 +1,4 @@
-"""Following a run from outside: what its journal says since a place in it, while it goes on or later."""
+"""Follow a run through its journal, while it is active or later."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ ENDED = ("completed", "failed", "skipped")
 
 
 class Following:
-    """One run. A cursor is a place in its journal, in bytes: whoever comes back with it misses nothing and sees
-    nothing twice."""
+    """One run. A cursor is a byte offset in its journal: continue from it to see each later event exactly once."""
 
     def __init__(self, project: Project, run: str) -> None:
-        """UsageError when there is no such run."""
+        """UsageError if there is no such run."""
         self.folder = project.run_folder(run)
         self.fold = Fold(live=True)
         self.cursor = 0
         self.began = 0.0
-        """When its first event was, in seconds since 1970."""
+        """Time of its first event, in seconds since 1970."""
         self._ledgers = project.ledger_folder
 
     @property
@@ -34,7 +33,7 @@ class Following:
 
     @property
     def living(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process is running."""
         try:
             return living(self._ledgers / f"{self.run}.jsonl")
         except FileNotFoundError:
@@ -42,34 +41,34 @@ class Following:
 
     @property
     def finished(self) -> bool:
-        """Whether it said how it ended."""
+        """Whether the run has finished."""
         return bool(self.fold.run["finished"])
 
     def news(self) -> list[tuple[int, Event]]:
-        """What was written since the last call, each with the cursor behind it. A line that is not whole yet waits."""
+        """The events since the last call, each with the cursor after it. An incomplete line is left for later."""
         try:
             with (self.folder / "events.jsonl").open("rb") as journal:
                 journal.seek(self.cursor)
                 data = journal.read()
         except FileNotFoundError:
             return []
-        found = []
+        events = []
         for line in data.splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break
             self.cursor += len(line)
             try:
-                one = json.loads(line)
-                event = Event(one["kind"], one["at"], one["run"], one["trial"], one["data"])
+                row = json.loads(line)
+                event = Event(row["kind"], row["at"], row["run"], row["trial"], row["data"])
             except (ValueError, KeyError, TypeError):
-                continue  # what a full disk made of a line is no event
+                continue  # a line damaged by a full disk is not an event
             self.began = self.began or event.at
             self.fold.on(event)
-            found.append((self.cursor, event))
-        return found
+            events.append((self.cursor, event))
+        return events
 
     def counted(self) -> tuple[int, int]:
-        """How many steps have ended, and how many there are."""
+        """The number of finished steps, and of all steps."""
         rows = [row for suite in self.fold.suites.values() for row in _leaves(suite["workflow_steps"])]
         return sum(row["status"] in ENDED for row in rows), len(rows)
 

@@ -12,7 +12,7 @@ from seatrial.spi import Reporter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a caller may ask of a run; None: the project's settings decide."""
+    """The options of a run; None: the project's setting applies."""
 
     providers: tuple[str, ...] = ()
     on: str = ""
@@ -24,7 +24,7 @@ class RunOptions:
     keep_seconds: float = 4 * 3600.0
     report_dir: Path | None = None
     format: str = ""
-    """plain, live, json, github, auto (by where the output goes), or none; empty: as the project says, else auto."""
+    """plain, live, json, github, auto (by the kind of output), or none; empty: the project's setting, else auto."""
     rerun: str = ""
     shard: tuple[int, int] | None = None
     plugins: tuple[Path, ...] = ()
@@ -34,13 +34,13 @@ class RunOptions:
     color: bool | None = None
     project: Path | None = None
     reporters: tuple[Reporter, ...] = ()
-    """More reporters, made by the caller."""
+    """Additional reporters from the caller."""
     faces: Mapping[str, str] = field(default_factory=dict)
-    """The reporter of each format; empty: those of scenarios."""
+    """The reporter of each format; empty: the reporters for scenarios."""
     files: tuple[str, ...] = ()
-    """More reporters that write a file of their own into the report folder."""
+    """Additional reporters with a file in the report folder."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Values of secrets that were looked up already; others come from the environment."""
+    """Values of secrets already looked up; the environment has the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

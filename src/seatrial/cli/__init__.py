@@ -1,32 +1,32 @@
-"""The command line: `main` picks a command, imports its module alone, and turns what it raises into an exit code."""
+"""The command line: `main` picks a command, imports its module alone, and turns exceptions into exit codes."""
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # not even `typing` is imported before the version is told
+TYPE_CHECKING = False  # `--version` does not even import `typing`
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "demo": ("run", "deploy a three-node service here, break it, watch it recover"),
-    "run": ("run", "run scenario documents"),
-    "preflight": ("preflight", "say whether a deploy would succeed: run the checks of a pipeline"),
-    "list": ("plan", "list the suites that documents hold"),
-    "check": ("plan", "check documents and show the plan; starts nothing"),
-    "clean": ("results", "give back what dead runs left behind"),
-    "report": ("results", "write reports of a run that was: HTML, JUnit, CTRF, …"),
-    "inspect": ("results", "show what a run saw, and what failed why"),
-    "mcp": ("mcp", "let agents list, check, run, watch and read results (MCP)"),
-    "doctor": ("setup", "say what can work on this machine, and what brings the rest"),
-    "init": ("setup", "begin a project: settings, a first scenario, its schema"),
-    "schema": ("setup", "print the JSON Schema of scenario documents"),
-    "completion": ("setup", "print the completion script of a shell"),
+    "demo": ("run", "deploy a three-node service on this machine, break it, watch it recover"),
+    "run": ("run", "run scenarios"),
+    "preflight": ("preflight", "run the checks of a pipeline before you deploy"),
+    "list": ("plan", "list the suites in your scenario files"),
+    "check": ("plan", "validate scenario and pipeline files without running them"),
+    "clean": ("results", "remove resources left behind by dead runs"),
+    "report": ("results", "generate reports (HTML, JUnit, CTRF, …) from a finished run"),
+    "inspect": ("results", "show a run's results: what failed and why"),
+    "mcp": ("mcp", "give AI agents access to scenarios, runs and results (MCP)"),
+    "doctor": ("setup", "check which providers work here, and how to install the others"),
+    "init": ("setup", "create a project: settings, a first scenario, its schema"),
+    "schema": ("setup", "print the JSON Schema of scenario or pipeline files"),
+    "completion": ("setup", "print a shell completion script"),
 }
-"""Each command: its module here, and what it is for."""
+"""Each command: its module in this package and its summary."""
 
 EARLY = ("--debug", "--no-color")
-"""Options of every command that may stand before it."""
+"""Options allowed before the command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,16 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     import gc
 
-    ours = argv is None  # the whole process; else it belongs to whoever called us, and so does its collector
-    if ours:
-        # Imports and plans make many objects and hardly a cycle: the collector looks seldom (measured: 8 ms of 170).
+    owns_process = argv is None  # otherwise the process, and its garbage collector, belong to the caller
+    if owns_process:
+        # Imports and plans create many objects and few cycles, so the collector runs rarely (saves 8 ms of 170).
         gc.set_threshold(20_000, 20, 20)
     from seatrial.cli.errors import guarded
 
     as_json = words[:1] != ["report"] and "--format json" in " ".join(words).replace("=", " ")
     code = guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
-    if ours:
-        gc.freeze()  # all that lives goes with the process: no last search for cycles in it (measured: 12 ms of 165)
+    if owns_process:
+        gc.freeze()  # no last search for cycles before the process ends (saves 12 ms of 165)
     return code
 
 
@@ -70,14 +70,14 @@ def dispatch(words: list[str]) -> int:
 
         what = "option" if name.startswith("-") else "command"
         known = nearest(name, [*EARLY, "--help", "--version"] if what == "option" else COMMANDS, what=f"{what}s")
-        raise UsageError(f"unknown {what} {name!r}; {known}\n    seatrial --help shows all of them")
+        raise UsageError(f"unknown {what} {name!r}; {known}\n    seatrial --help lists all of them")
     from seatrial.cli.parser import parser_of
 
     command, parser = parser_of(name)
     arguments = parser.parse([*words[1:], *early])
     try:
         return command.act(arguments)
-    except SystemExit as end:  # not ours: we never end a process that way, and `sys.exit(0)` is no pass
+    except SystemExit as end:  # from a plugin; `sys.exit(0)` must not count as a pass
         from seatrial.errors import SeatrialError
 
-        raise SeatrialError(f"a plugin ended the process: sys.exit({end.code!r})") from end
+        raise SeatrialError(f"a plugin called sys.exit({end.code!r})") from end

@@ -1,4 +1,4 @@
-"""Completion scripts, made from the same parsers that read the command line."""
+"""Completion scripts, generated from the parsers of the command line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from seatrial.errors import ExtraMissing, UsageError
 
 
 def script(shell: str) -> str:
-    """The script of one shell; UsageError when the installed shtab does not know that shell."""
+    """The script of one shell; UsageError if the installed shtab does not support the shell."""
     try:
         import shtab
     except ModuleNotFoundError:
-        raise ExtraMissing("completion scripts are made by shtab, which is not installed: pip install shtab") from None
+        raise ExtraMissing("completion scripts need shtab: pip install shtab") from None
     if shell not in shtab.SUPPORTED_SHELLS:
         raise UsageError(
-            f"shtab {shtab.__version__}, which is installed, does not know {shell}, only "
-            f"{', '.join(shtab.SUPPORTED_SHELLS)}; a newer one may: pip install --upgrade shtab"
+            f"shtab {shtab.__version__} does not support {shell}, only {', '.join(shtab.SUPPORTED_SHELLS)}\n"
+            "    upgrade it: pip install --upgrade shtab"
         )
     text: str = shtab.complete(whole(shtab.FILE), shell)
     return text if text.endswith("\n") else text + "\n"
@@ -28,7 +28,7 @@ def script(shell: str) -> str:
 def whole(file_completion: Any) -> Parser:
     """One parser with every command below it."""
     parser = Parser(prog="seatrial", description="Sea trials for deployments.")
-    parser.add_argument("--version", action="store_true", help="the version")
+    parser.add_argument("--version", action="store_true", help="show the version")
     below = parser.add_subparsers(metavar="COMMAND")
     for name, (_, summary) in COMMANDS.items():
 

@@ -1,4 +1,4 @@
-"""What a command raises, told to people: a message on standard error and an exit code."""
+"""Turn exceptions of a command into a message on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seatrial.errors import DocumentError, NothingSelected, SeatrialError, Usage
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-"""As a shell names the end by SIGPIPE."""
+"""The exit code of a shell for a process ended by SIGPIPE."""
 
 
 def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> int:
-    """Run a command; whatever it raises becomes text on standard error and an exit code.
+    """Run a command; an exception becomes text on standard error and an exit code.
 
-    `as_json`: what kept it from starting is one JSON document on standard output as well.
+    `as_json`: also print a refusal to start as one JSON document on standard output.
     """
     _opened()
     _readable()
@@ -33,24 +33,24 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
         refused = isinstance(error, UsageError | NothingSelected)
         if as_json and refused:
             _print_refusal(error)
-        _tell(error)
+        _print_error(error)
         if debug and not refused:
             _traceback()
         return error.exit_code
-    except Exception as error:  # noqa: BLE001  the last door: a person gets a message, not a traceback
+    except Exception as error:  # noqa: BLE001  the outermost handler: you get a message, not a traceback
         return _unexpected(error, debug=debug)
 
 
 def _ended(work: Callable[[], int]) -> int:
-    """The exit code of a command; argparse ends the process after `--help`, with output that is not flushed yet."""
+    """The exit code of a command; argparse ends the process after `--help`, before its output is flushed."""
     try:
         return work()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
 
 
-def _tell(error: SeatrialError) -> None:
-    """The message; of wrong documents every problem as one block, then how many there are."""
+def _print_error(error: SeatrialError) -> None:
+    """The message; for invalid documents every problem as one block, then their number."""
     if not isinstance(error, DocumentError):
         sys.stderr.write(f"error: {error}\n")
         sys.stderr.write("".join(f"    {line}\n" for line in error.evidence.splitlines()))
@@ -64,7 +64,7 @@ def _tell(error: SeatrialError) -> None:
 
 
 def _wrapped(text: str) -> str:
-    """Broken between words on a terminal; one line stays one line in a pipe, where programs read it."""
+    """Wrap between words on a terminal; in a pipe each line stays whole for programs."""
     if not sys.stderr.isatty():
         return text
     import shutil
@@ -72,9 +72,9 @@ def _wrapped(text: str) -> str:
 
     width = max(40, shutil.get_terminal_size().columns)
     first, *hints = text.splitlines()
-    made = textwrap.wrap(first, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(first, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     for hint in hints:
-        made += textwrap.wrap(
+        lines += textwrap.wrap(
             hint.strip(),
             width,
             initial_indent="    ",
@@ -82,7 +82,7 @@ def _wrapped(text: str) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-    return "\n".join(made)
+    return "\n".join(lines)
 
 
 def _print_refusal(error: SeatrialError) -> None:
@@ -90,18 +90,18 @@ def _print_refusal(error: SeatrialError) -> None:
     from dataclasses import asdict
 
     problems = [asdict(problem) for problem in error.problems] if isinstance(error, DocumentError) else []
-    told = {"success": False, "exit_code": error.exit_code, "error": str(error), "problems": problems}
-    sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    refusal = {"success": False, "exit_code": error.exit_code, "error": str(error), "problems": problems}
+    sys.stdout.write(json.dumps(refusal, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def _unexpected(error: Exception, *, debug: bool) -> int:
-    told = str(error).strip() or "no message"
-    sys.stderr.write(f"error: {type(error).__name__}: {told}\n")
+    message = str(error).strip() or "no message"
+    sys.stderr.write(f"error: {type(error).__name__}: {message}\n")
     if debug:
         _traceback()
     else:
-        sys.stderr.write("    A mistake in Seatrial or a plugin, not in what was tested; --debug shows where.\n")
+        sys.stderr.write("    This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where.\n")
     return SeatrialError.exit_code
 
 
@@ -112,7 +112,7 @@ def _traceback() -> None:
 
 
 def _pipe_closed() -> int:
-    """Whoever read our output has gone: say nothing, also not when the interpreter flushes at its end."""
+    """The reader of the output is gone: print nothing more, not even when the interpreter flushes at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -120,14 +120,14 @@ def _pipe_closed() -> int:
 
 
 def _opened() -> None:
-    """An output that was closed before we began (`>&-`) takes what is written, and shows it to nobody."""
+    """Replace an output closed by the caller (`>&-`) with one that discards everything."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _readable() -> None:
-    """An output that cannot hold a mark such as ✓ gets an escape for it, not a traceback."""
+    """Escape marks such as ✓ on outputs with another encoding, so that printing them never fails."""
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
     if encoding != "utf8" and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")

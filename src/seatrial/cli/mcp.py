@@ -10,13 +10,18 @@ from seatrial.cli.parser import Arguments, Command, Parser
 def mcp_arguments(parser: Parser) -> None:
     """All of `mcp`."""
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="the project's folder (default: here)"
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="project folder (default: the current one)",
     )
-    parser.add_argument("--allow-run", action="store_true", help="also offer the tools that start and stop runs")
+    parser.add_argument("--allow-run", action="store_true", help="also offer tools to start and stop runs")
 
 
 def mcp(arguments: Arguments) -> int:
-    """Serve until the client goes away."""
+    """Serve until the client disconnects."""
     from seatrial.mcp import serve
 
     return serve(arguments.folder, allow_run=arguments.allow_run)
@@ -26,12 +31,11 @@ COMMANDS = {
     "mcp": Command(
         arguments=mcp_arguments,
         act=mcp,
-        more="It speaks the Model Context Protocol on standard input and output, so a client starts it, and not a "
-        "person. Without --allow-run it only looks: lists, checks, and reads results. Needs the extra: "
-        "pip install 'seatrial[mcp]'.",
+        more="An MCP client starts it and talks to it on standard input and output. Without --allow-run the client can "
+        "list and check scenarios and read results, but start nothing. Needs an extra: pip install 'seatrial[mcp]'.",
         examples=(
-            ("mcp", "what a client starts in the folder of a project, to look at it"),
-            ("mcp /srv/shop --allow-run", "of another folder, and it may run its scenarios and pipelines"),
+            ("mcp", "in a project folder, read-only"),
+            ("mcp /srv/shop --allow-run", "another project, with permission to run scenarios and pipelines"),
         ),
     )
 }

@@ -19,13 +19,13 @@ Arguments = argparse.Namespace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command: what it takes, what it does, how it is used."""
+    """A command: its arguments, its action and its examples."""
 
     arguments: Callable[[Parser], None]
     """Adds its arguments to its parser."""
     act: Callable[[Arguments], int]
     examples: tuple[tuple[str, str], ...]
-    """Command lines without the leading `seatrial`, each with what it does."""
+    """Command lines without the leading `seatrial`, each with a description."""
     more: str = ""
     """A paragraph under the summary."""
 
@@ -34,33 +34,33 @@ class Parser(argparse.ArgumentParser):
     """Raises UsageError instead of ending the process, and names the nearest option."""
 
     def parse(self, words: Sequence[str]) -> Arguments:
-        """Read the words of one command; what is no option and stands after one is a path all the same."""
+        """Parse the words of one command; a word after an option is a path unless the option takes it."""
         arguments, rest = self.parse_known_args(words)
         unknown = [word for word in rest if word.startswith("-") and word != "-"]
         if unknown:
             known = nearest(unknown[0].split("=")[0], self.options(), what="options")
             raise UsageError(f"{self.prog}: unknown option {unknown[0]!r}; {known}")
         if rest and not hasattr(arguments, "paths"):
-            raise UsageError(f"{self.prog}: {rest[0]!r} is one word too many{self.hint}")
+            raise UsageError(f"{self.prog}: unexpected argument {rest[0]!r}{self.hint}")
         if rest:
             arguments.paths = [*arguments.paths, *map(Path, rest)]
         return arguments
 
     @property
     def hint(self) -> str:
-        """Where to read on."""
-        return f"\n    {self.prog} --help shows what it takes"
+        """Where to find help."""
+        return f"\n    {self.prog} --help shows its arguments"
 
     def options(self) -> list[str]:
         """The long names of its options."""
         return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """As argparse has it, raised."""
+        """Raise the message of argparse as UsageError."""
         raise UsageError(f"{self.prog}: {message.removeprefix('argument ')}{self.hint}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # argparse swallows what goes wrong here; a pipe that was closed must be noticed as everywhere else.
+        # argparse ignores errors here, but a closed pipe must be noticed.
         (file or sys.stderr).write(message)
 
 
@@ -78,13 +78,13 @@ def parser_of(name: str, build: Callable[..., Parser] = Parser) -> tuple[Command
         allow_abbrev=False,
     )
     command.arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="log every decision; show tracebacks")
-    parser.add_argument("--no-color", action="store_true", help="plain text")
+    parser.add_argument("--debug", action="store_true", help="log every decision and show tracebacks")
+    parser.add_argument("--no-color", action="store_true", help="print plain text")
     return command, parser
 
 
 class Formatter(argparse.HelpFormatter):
-    """Wraps the description, and leaves the examples as they are."""
+    """Wraps the description but not the examples."""
 
     def __init__(self, prog: str, **more: Any) -> None:
         super().__init__(prog, max_help_position=30, **more)
@@ -96,46 +96,46 @@ class Formatter(argparse.HelpFormatter):
 
 
 def one_of(allowed: Iterable[str]) -> Callable[[str], str]:
-    """A word from a list; the nearest one is named when it is not."""
+    """A word from a list; the error names the nearest one."""
     known = tuple(allowed)
 
     def read(text: str) -> str:
         if text not in known:
-            raise argparse.ArgumentTypeError(f"{text!r} is not known; {nearest(text, known)}")
+            raise argparse.ArgumentTypeError(f"unknown value {text!r}; {nearest(text, known)}")
         return text
 
     return read
 
 
 def several_of(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
-    """Words from a list, parted by commas."""
+    """Words from a list, separated by commas."""
     read = one_of(allowed)
     return lambda text: tuple(map(read, words(text)))
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Names parted by commas."""
-    found = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not found:
-        raise argparse.ArgumentTypeError("no name in it; write one, or several parted by commas")
-    return found
+    """Names separated by commas."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("expected one or more names separated by commas")
+    return names
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """A positive whole number."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
 def amount(text: str) -> float:
-    """A number above 0."""
+    """A positive number."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return number
 
 
@@ -148,15 +148,15 @@ def seconds(text: str) -> float:
 
 
 def shard(text: str) -> tuple[int, int]:
-    """Which part of how many: `2/5`."""
+    """A shard and the number of shards: `2/5`."""
     index, slash, count = text.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no part of a whole; write I/N with 1 <= I <= N, such as 2/5")
+        raise argparse.ArgumentTypeError(f"invalid shard {text!r}: use I/N with 1 <= I <= N, for example 2/5")
     return int(index), int(count)
 
 
 def existing_file(text: str) -> Path:
-    """A file that is there."""
+    """An existing file."""
     path = Path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
@@ -170,5 +170,5 @@ def format_argument(parser: Parser) -> None:
     """Text for people, or one JSON document."""
     parser.add_argument(
         "--format", choices=TEXT_OR_JSON, type=one_of(TEXT_OR_JSON), default="text", metavar="FORMAT",
-        help="text, or json: one document on standard output and nothing else there",
+        help="text, or json for one JSON document on standard output",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`list` and `check`: what documents hold, and what would be done; nothing is started."""
+"""`list` and `check`: show and validate documents without starting anything."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_arguments(parser: Parser) -> None:
     selecting_arguments(parser)
     format_argument(parser)
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show settings and where each came from, steps, nodes and powers"
+        "-v", "--verbose", action="store_true", help="show settings with their sources, steps, nodes and powers"
     )
 
 
@@ -43,7 +43,7 @@ def list_suites(arguments: Arguments) -> int:
         return 0
     _warn(plan)
     if not plan.suites:
-        raise NothingSelected("no suite was selected; `seatrial list` without options shows what there is")
+        raise NothingSelected("no suite was selected; `seatrial list` shows all suites")
     rows = [_row(suite) for suite in plan.suites]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for row in rows:
@@ -58,7 +58,7 @@ def _row(suite: Suite) -> tuple[str, str, str, str]:
 
 
 def check(arguments: Arguments) -> int:
-    """Validate and plan; every problem of every file is told."""
+    """Validate and plan; report every problem in every file."""
     from seatrial.app.plans import check_data, documents_of
     from seatrial.app.project import find
     from seatrial.errors import DocumentError, Problem
@@ -75,7 +75,7 @@ def check(arguments: Arguments) -> int:
     if pipelines and not scenarios:
         if problems:
             raise DocumentError(problems)
-        return _tell_pipelines(outlines, arguments)
+        return _print_pipelines(outlines, arguments)
     try:
         plan, project, registry = _plan(arguments)
     except DocumentError as error:
@@ -87,18 +87,18 @@ def check(arguments: Arguments) -> int:
         return 0
     _warn(plan)
     if not plan.suites:
-        raise NothingSelected("no suite was selected; nothing else is wrong")
+        raise NothingSelected("no suite was selected; the documents have no other problem")
     if arguments.verbose:
         _print_settings(project)
         for suite in plan.suites:
             _print_suite(suite, registry)
     steps = sum(sum(1 for _ in _all_steps(suite.steps)) for suite in plan.suites)
     skipped = sum(1 for suite in plan.suites if suite.skip)
-    told = f", {skipped} would be skipped here" if skipped else ""
+    skips = f", {skipped} would be skipped here" if skipped else ""
     counts = _counted(len(plan.suites), "suite"), _counted(steps, "step"), _counted(len(plan.documents), "document")
-    held = "{} with {} in {}".format(*counts)
-    sys.stdout.write(f"{held}{told}: no problems found, nothing was started\n")
-    return _tell_pipelines(outlines, arguments)
+    content = "{} with {} in {}".format(*counts)
+    sys.stdout.write(f"{content}{skips}: no problems found, nothing was started\n")
+    return _print_pipelines(outlines, arguments)
 
 
 def _outline(path: Path) -> dict[str, Any]:
@@ -107,14 +107,14 @@ def _outline(path: Path) -> dict[str, Any]:
     return outline(PreflightOptions(document=path))
 
 
-def _tell_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:
+def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:
     if arguments.format == "json":
         _print_json({"success": True, "exit_code": 0, "problems": [], "suites": [], "pipelines": outlines})
         return 0
-    for one in outlines:
-        checks = sum(len(stage["checks"]) for stage in one["stages"].values())
-        held = f"{_counted(checks, 'check')} in {_counted(len(one['stages']), 'stage')}"
-        sys.stdout.write(f"pipeline {one['name']}: {held}: no problems found, nothing was started\n")
+    for pipeline in outlines:
+        checks = sum(len(stage["checks"]) for stage in pipeline["stages"].values())
+        content = f"{_counted(checks, 'check')} in {_counted(len(pipeline['stages']), 'stage')}"
+        sys.stdout.write(f"pipeline {pipeline['name']}: {content}: no problems found, nothing was started\n")
     return 0
 
 
@@ -176,7 +176,7 @@ def _print_suite(suite: Suite, registry: Registry) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value as documents write it."""
+    """A value in the notation of documents."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -191,8 +191,8 @@ def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
         indent = "  " * (path.count(".") + 1)
         condition = f"  if {step.condition}" if step.condition else ""
         sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")
-        for one in step.fields.get("checks", ()) if step.kind == "validate" else ():
-            sys.stdout.write(f"{indent}      - {getattr(one, 'text', one)}\n")
+        for check in step.fields.get("checks", ()) if step.kind == "validate" else ():
+            sys.stdout.write(f"{indent}      - {getattr(check, 'text', check)}\n")
         _print_steps(step.children, f"{path}.")
 
 
@@ -202,19 +202,19 @@ COMMANDS = {
         act=list_suites,
         examples=(
             ("list", "the suites of the project's scenarios"),
-            ("list suites/ --provider local,libvirt", "those of two providers"),
-            ("list --format json", "as data, with steps and checks"),
+            ("list suites/ --provider local,libvirt", "the suites of two providers"),
+            ("list --format json", "as JSON, with steps and checks"),
         ),
     ),
     "check": Command(
         arguments=check_arguments,
         act=check,
-        more="Every problem of every file is told at once, with file:line:column. Exit code 2 when there is one.",
+        more="Reports all problems in all files at once, with file:line:column. Exit code 2 if there are any.",
         examples=(
             ("check", "the project's scenarios"),
-            ("check failover.yaml -v", "with steps, nodes, powers, and where settings came from"),
-            ("check pipeline.yaml", "a pipeline, as `preflight` would run it"),
-            ("check a.yaml --on hetzner", "would it work on another provider?"),
+            ("check failover.yaml -v", "with steps, nodes, powers, and the sources of settings"),
+            ("check pipeline.yaml", "a pipeline for `seatrial preflight`"),
+            ("check a.yaml --on hetzner", "whether it would work on another provider"),
             ("check --format json", "for editors and CI"),
         ),
     ),

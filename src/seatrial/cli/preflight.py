@@ -13,45 +13,50 @@ def preflight_arguments(parser: Parser) -> None:
     """All of `preflight`."""
     parser.add_argument(
         "document", nargs="?", type=Path, metavar="PIPELINE",
-        help="the document (default: the project's, else the nearest pipeline.yaml upward)",
+        help="pipeline file (default: the project's, else the nearest pipeline.yaml upward)",
     )  # fmt: skip
-    choose = parser.add_argument_group("which checks")
+    choose = parser.add_argument_group("selection")
     choose.add_argument(
-        "--only", action="append", default=[], metavar="STAGE[/CHECK]", help="only this stage or check (repeatable)"
+        "--only", action="append", default=[], metavar="STAGE[/CHECK]", help="run only this stage or check (repeatable)"
     )
-    choose.add_argument(
-        "--from", dest="from_", default="", metavar="STAGE", help="this stage and those after it in the document"
-    )
+    choose.add_argument("--from", dest="from_", default="", metavar="STAGE", help="run this stage and all later ones")
     choose.add_argument(
         "--changed-since", default=None, metavar="REF",
-        help="only what the changes since the branch left REF (and those not committed) can affect",
+        help="run only checks affected by changes since the branch left REF, or not committed yet",
     )  # fmt: skip
-    choose.add_argument("--list", action="store_true", help="print what would run; start nothing")
-    how = parser.add_argument_group("how they run")
-    how.add_argument("--watch", action="store_true", help="again whenever inputs or the document change, until Ctrl-C")
-    how.add_argument("--fail-fast", action="store_true", help="stop at the first check that did not pass")
-    how.add_argument("--host", action="store_true", help="run all on this machine, also what names an image")
+    choose.add_argument("--list", action="store_true", help="print the selected checks without running them")
+    how = parser.add_argument_group("execution")
     how.add_argument(
-        "--parallel", type=positive, metavar="N", help="so many checks at a time (default: as many as cores)"
+        "--watch", action="store_true", help="re-run whenever inputs or the pipeline file change; stop with Ctrl-C"
+    )
+    how.add_argument("--fail-fast", action="store_true", help="stop at the first check that does not pass")
+    how.add_argument(
+        "--host", action="store_true", help="run every check on this machine, including checks that specify an image"
+    )
+    how.add_argument(
+        "--parallel",
+        type=positive,
+        metavar="N",
+        help="maximum number of checks to run in parallel (default: the number of cores)",
     )
     how.add_argument(
         "--set", type=assignment, action="append", default=[], metavar="K=V",
-        help="a parameter of the pipeline (repeatable); the value is read as in YAML",
+        help="set a pipeline parameter (repeatable); the value is YAML",
     )  # fmt: skip
-    keep = parser.add_argument_group("the cache of results")
-    keep.add_argument("--no-cache", action="store_true", help="run every check, and keep no result")
+    keep = parser.add_argument_group("result cache")
+    keep.add_argument("--no-cache", action="store_true", help="run every check and save no result")
     keep.add_argument(
-        "--explain", action="store_true", help="say of each check why it was, or was not, taken from the cache"
+        "--explain", action="store_true", help="explain for each check why its cached result was used or not"
     )
     keep.add_argument(
-        "--trace-inputs", action="store_true", help="run every check; tell which files it reads and does not declare"
+        "--trace-inputs", action="store_true", help="run every check and list the undeclared files it reads"
     )
-    show = parser.add_argument_group("what is shown and kept")
+    show = parser.add_argument_group("output")
     show.add_argument(
         "--format", choices=PIPELINE_FORMATS, type=one_of(PIPELINE_FORMATS), metavar="FORMAT",
-        help="plain, live, json, compact (only what failed, for agents), github, none or auto",
+        help="plain, live, json, compact (only failures, for agents), github, none or auto",
     )  # fmt: skip
-    show.add_argument("--report-dir", type=Path, metavar="DIR", help="a fresh folder for the report")
+    show.add_argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
 
 
 def preflight(arguments: Arguments) -> int:
@@ -61,7 +66,7 @@ def preflight(arguments: Arguments) -> int:
     from seatrial.errors import UsageError
 
     if arguments.changed_since == "":
-        raise UsageError("seatrial preflight: --changed-since names no commit; write a branch, a tag or a commit")
+        raise UsageError("seatrial preflight: --changed-since needs a branch, a tag or a commit")
     run = RunOptions(
         format=arguments.format or "",
         report_dir=arguments.report_dir,
@@ -83,7 +88,7 @@ def preflight(arguments: Arguments) -> int:
         run=run,
     )
     if arguments.list and arguments.watch:
-        raise UsageError("seatrial preflight: --list starts nothing, so there is nothing to watch")
+        raise UsageError("seatrial preflight: --list and --watch exclude each other: --list runs no check")
     if arguments.list:
         return show(options)
     if arguments.watch:
@@ -97,16 +102,16 @@ COMMANDS = {
     "preflight": Command(
         arguments=preflight_arguments,
         act=preflight,
-        more="Exit code 0 only when every check passed: 1 a check failed, 3 one could not be judged (a tool is "
-        "missing, say), 2 the document is wrong or a secret is missing.",
+        more="Exit codes: 0 every check passed, 1 a check failed, 2 the pipeline file is invalid or a secret is "
+        "missing, 3 a check could not be judged (for example because a tool is missing).",
         examples=(
             ("preflight", "the nearest pipeline.yaml"),
-            ("preflight --list", "what would run"),
-            ("preflight --only quality/mypy", "one check alone"),
-            ("preflight --from quality --fail-fast", "from a stage on, until something fails"),
-            ("preflight --watch", "while you work: only what a change affects runs again"),
-            ("preflight --changed-since origin/main", "only what this branch can have broken"),
-            ("preflight --format compact", "only what failed, and how to go on: for agents"),
+            ("preflight --list", "the selected checks"),
+            ("preflight --only quality/mypy", "a single check"),
+            ("preflight --from quality --fail-fast", "from a stage on, until the first failure"),
+            ("preflight --watch", "while you work: re-run the checks affected by each change"),
+            ("preflight --changed-since origin/main", "only the checks affected by this branch"),
+            ("preflight --format compact", "only failures and the next step, for agents"),
             ("preflight --format json >preflight.json", "one JSON document on standard output"),
         ),
     )

@@ -1,4 +1,4 @@
-"""`inspect`, `report` and `clean`: what is left of a run, on disk and in the world."""
+"""`inspect`, `report` and `clean`: the results of a run, and its resources."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from seatrial.errors import UsageError
 REPORTS = (
     "html", "junit", "ctrf", "json", "github", "annotations", "console", "preflight", "preflight_json", "compact"
 )  # fmt: skip
-"""The formats that a report can be made in later; the application has the same list, which is not imported for help."""
+"""The formats of a later report; a copy of the list in `app.report`, because help must not import it."""
 
 
 def clean_arguments(parser: Parser) -> None:
     """All of `clean`."""
     parser.add_argument(
-        "run", nargs="?", default="", metavar="RUN", help="only this run: its id, or the beginning of it"
+        "run", nargs="?", default="", metavar="RUN", help="clean up only this run: its id, or the start of its id"
     )
-    parser.add_argument("--all", action="store_true", help="also what was kept on purpose and whose time is not up")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be given back; touch nothing")
+    parser.add_argument("--all", action="store_true", help="also remove kept resources before their time is over")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be removed, without removing it")
     format_argument(parser)
 
 
 def clean(arguments: Arguments) -> int:
-    """Give back what is due."""
+    """Remove orphaned resources."""
     from seatrial.app.clean import CleanOptions, main
 
     shown = "json" if arguments.format == "json" else "plain"
@@ -36,19 +36,25 @@ def clean(arguments: Arguments) -> int:
 def report_arguments(parser: Parser) -> None:
     """All of `report`."""
     parser.add_argument(
-        "run", nargs="?", default="last", metavar="RUN", help="id, its beginning, `last` (default) or folder"
+        "run",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="run id, the start of one, `last` (default), or a report folder",
     )
     parser.add_argument(
         "--format", type=several_of(REPORTS), default=("html",), metavar="F[,F]",
         help=f"any of {', '.join(REPORTS)} (default: html)",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="PATH", help="a folder, or a file (default: standard output)")
+    parser.add_argument("--out", type=Path, metavar="PATH", help="output folder or file (default: standard output)")
 
 
 def report(arguments: Arguments) -> int:
     """Write reports from a run's events."""
     if len(arguments.format) > 1 and arguments.out is None:
-        raise UsageError("seatrial report: several formats need --out FOLDER; standard output takes one")
+        raise UsageError(
+            "seatrial report: several formats need --out FOLDER; only one format can go to standard output"
+        )
     from seatrial.app.report import main
 
     return main(arguments.run, arguments.format, arguments.out)
@@ -57,9 +63,13 @@ def report(arguments: Arguments) -> int:
 def inspect_arguments(parser: Parser) -> None:
     """All of `inspect`."""
     parser.add_argument(
-        "run", nargs="?", default="last", metavar="RUN", help="id, its beginning, `last` (default) or folder"
+        "run",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="run id, the start of one, `last` (default), or a report folder",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="the steps of suites that passed, too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="also show the steps of suites that passed")
     format_argument(parser)
 
 
@@ -79,31 +89,31 @@ COMMANDS = {
     "clean": Command(
         arguments=clean_arguments,
         act=clean,
-        more="It leaves alone what a living run, another user or nobody of ours owns, and says so. "
-        "Exit code 0 when nothing remains.",
+        more="Skips and lists resources that belong to an active run or another user, or that Seatrial did not create. "
+        "Exit code 0 if nothing remains.",
         examples=(
-            ("clean", "after a crash, or when in doubt"),
-            ("clean --dry-run", "only look"),
-            ("clean --all", "also what was kept with --keep"),
-            ("clean r01k3", "one run"),
+            ("clean", "after a crash"),
+            ("clean --dry-run", "show what would be removed"),
+            ("clean --all", "also resources kept with --keep"),
+            ("clean r01k3", "a single run"),
         ),
     ),
     "report": Command(
         arguments=report_arguments,
         act=report,
         examples=(
-            ("report --out report.html", "the last run, one file with a timeline"),
+            ("report --out report.html", "the last run as one file with a timeline"),
             ("report last --format junit,ctrf --out reports/", "for CI"),
-            ("report r01k3 --format console", "one run, as its console showed it"),
+            ("report r01k3 --format console", "the console output of one run"),
         ),
     ),
     "inspect": Command(
         arguments=inspect_arguments,
         act=inspect,
         examples=(
-            ("inspect", "the last run: verdicts, what failed and why, what is kept, where logs are"),
-            ("inspect r01k3 -v", "one run, with all its steps"),
-            ("inspect report-dir/ --format json", "a report folder, as data"),
+            ("inspect", "the last run: verdicts, failures, kept resources, logs"),
+            ("inspect r01k3 -v", "one run with all its steps"),
+            ("inspect report-dir/ --format json", "a report folder, as JSON"),
         ),
     ),
 }

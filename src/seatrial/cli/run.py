@@ -30,61 +30,77 @@ _STRUCTURE = re.compile(r":\s|\s#|\n|:$")
 
 
 def selecting_arguments(parser: Parser) -> None:
-    """The paths, and what selects and changes suites: the same for `run`, `list` and `check`."""
+    """Paths, selection and overrides: the same for `run`, `list` and `check`."""
     parser.add_argument(
         "paths",
         nargs="*",
         type=Path,
         metavar="PATH",
-        help="documents, or folders of them (default: the project's scenarios)",
+        help="scenario files or folders (default: the project's scenarios)",
     )
-    choose = parser.add_argument_group("which suites")
+    choose = parser.add_argument_group("selection")
     choose.add_argument(
-        "--provider", type=words, default=(), metavar="P[,P]", help="only the suites of these providers"
+        "--provider", type=words, default=(), metavar="P[,P]", help="select only suites of these providers"
     )
     choose.add_argument(
         "--run-test",
         action="append",
         default=[],
         metavar="ID",
-        help="only this suite (repeatable); --list-tests shows ids",
+        help="select only this suite (repeatable); --list-tests shows ids",
     )
-    choose.add_argument("--rerun", default="", metavar="RUN", help="only what did not pass in that run (id or `last`)")
-    choose.add_argument("--shard", type=shard, metavar="I/N", help="the I-th of N parts, for N machines")
-    change = parser.add_argument_group("what is different from the documents")
-    change.add_argument("--on", default="", metavar="P", help="run the suites on this provider, whatever they say")
+    choose.add_argument(
+        "--rerun", default="", metavar="RUN", help="select only suites that did not pass in that run (id or `last`)"
+    )
+    choose.add_argument(
+        "--shard", type=shard, metavar="I/N", help="select the I-th of N shards, to divide suites among N machines"
+    )
+    change = parser.add_argument_group("overrides")
+    change.add_argument("--on", default="", metavar="P", help="run all suites on this provider instead of their own")
     change.add_argument(
         "--set", type=assignment, action="append", default=[], metavar="K=V",
-        help="a parameter (repeatable); the value is read as in YAML",
+        help="set a parameter (repeatable); the value is YAML",
     )  # fmt: skip
     change.add_argument(
         "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
     )
-    change.add_argument("--parallel", type=positive, metavar="N", help="so many suites at a time")
-    change.add_argument("--max-nodes", type=positive, metavar="N", help="so many nodes at a time, over all suites")
-    change.add_argument("--max-memory-gb", type=amount, metavar="GB", help="so much memory at a time, over all suites")
+    change.add_argument("--parallel", type=positive, metavar="N", help="maximum number of suites to run in parallel")
+    change.add_argument(
+        "--max-nodes", type=positive, metavar="N", help="maximum number of nodes at a time, for all suites together"
+    )
+    change.add_argument(
+        "--max-memory-gb", type=amount, metavar="GB", help="maximum memory at a time, for all suites together"
+    )
 
 
 def reporting_arguments(parser: Parser) -> None:
-    """How a run is shown, and what stays of it: the same for `run` and `demo`."""
-    show = parser.add_argument_group("what is shown and kept")
+    """Output and cleanup: the same for `run` and `demo`."""
+    show = parser.add_argument_group("output and cleanup")
     show.add_argument(
         "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
         help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)",
     )  # fmt: skip
-    show.add_argument("--report-dir", type=Path, metavar="DIR", help="a fresh folder for the report")
+    show.add_argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
     show.add_argument(
-        "--keep", choices=KEEP, type=one_of(KEEP), metavar="WHEN", help="leave nodes standing: never, failed, always"
+        "--keep",
+        choices=KEEP,
+        type=one_of(KEEP),
+        metavar="WHEN",
+        help="keep nodes after the run: never (default), failed or always",
     )
-    show.add_argument("--keep-for", type=seconds, default=None, metavar="TIME", help="for so long (default 4h)")
+    show.add_argument(
+        "--keep-for", type=seconds, default=None, metavar="TIME", help="how long to keep them (default 4h)"
+    )
 
 
 def run_arguments(parser: Parser) -> None:
     """All of `run`."""
     selecting_arguments(parser)
-    parser.add_argument("--list-tests", action="store_true", help="print the ids of the selected suites; start nothing")
     parser.add_argument(
-        "--fail-fast", action="store_true", help="start no more suites after the first that did not pass"
+        "--list-tests", action="store_true", help="print the ids of the selected suites without running them"
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="start no more suites after the first one that does not pass"
     )
     reporting_arguments(parser)
 
@@ -93,12 +109,12 @@ def assignment(text: str) -> tuple[str, Any]:
     """A parameter and its value: `cluster_size=5`, `image="5"`."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is no assignment; write NAME=VALUE, such as cluster_size=5")
+        raise argparse.ArgumentTypeError(f"invalid assignment {text!r}: use NAME=VALUE, for example cluster_size=5")
     return key.strip(), scalar(value)
 
 
 def scalar(text: str) -> Any:
-    """A value as it would stand in a YAML document; text that YAML would not take for a value stays text."""
+    """Read a value as YAML; text without a meaning in YAML stays text."""
     quoted = text[:1] in ('"', "'", "[", "{")
     number = text[:1] == "-" and text[1:2] in tuple("0123456789.")
     if not quoted and not number and (text[:1] in tuple("&*!|>%@`#,?-]}") or _STRUCTURE.search(text)):
@@ -113,7 +129,7 @@ def scalar(text: str) -> Any:
 
 
 def options_of(arguments: Arguments) -> RunOptions:
-    """What the command line says, for the application; what it does not say is the application's to decide."""
+    """The options given on the command line; the application has the defaults."""
     from seatrial.app.run_options import RunOptions
 
     given = vars(arguments)
@@ -144,7 +160,7 @@ def options_of(arguments: Arguments) -> RunOptions:
 
 
 def run(arguments: Arguments) -> int:
-    """Plan and run, or list what would run."""
+    """Run the suites, or list them."""
     options = options_of(arguments)
     if arguments.list_tests:
         return _list_tests(arguments.paths, options, as_json=arguments.format == "json")
@@ -159,13 +175,13 @@ def _list_tests(paths: list[Path], options: RunOptions, *, as_json: bool) -> int
 
     ids = [suite.test_id for suite in plan_documents(paths, options).suites]
     if not ids:
-        raise NothingSelected("no suite was selected; `seatrial list` without options shows what there is")
-    sys.stdout.write(json.dumps(ids, indent=2) + "\n" if as_json else "".join(f"{one}\n" for one in ids))
+        raise NothingSelected("no suite was selected; `seatrial list` shows all suites")
+    sys.stdout.write(json.dumps(ids, indent=2) + "\n" if as_json else "".join(f"{test_id}\n" for test_id in ids))
     return 0
 
 
 def demo(arguments: Arguments) -> int:
-    """Run the scenario that comes with Seatrial."""
+    """Run the scenario included in Seatrial."""
     from seatrial.app.run import demo as run_demo
 
     return run_demo(options_of(arguments))
@@ -175,24 +191,24 @@ COMMANDS = {
     "run": Command(
         arguments=run_arguments,
         act=run,
-        more="Exit code 0 only when every suite passed and nothing was left behind.",
+        more="Exit code 0 only if every suite passed and all resources were removed.",
         examples=(
             ("run", "the project's scenarios"),
-            ("run failover.yaml --set cluster_size=5", "one document, with another parameter"),
-            ("run a.yaml b.yaml c.yaml --parallel 3", "three flows at the same time"),
-            ("run --provider libvirt --on local", "the suites for libvirt, on this machine"),
-            ("run --rerun last", "what did not pass the last time"),
-            ("run --keep failed --keep-for 2h", "leave what failed standing, for a look"),
+            ("run failover.yaml --set cluster_size=5", "one file, with another parameter"),
+            ("run a.yaml b.yaml c.yaml --parallel 3", "three suites at the same time"),
+            ("run --provider libvirt --on local", "the libvirt suites, on this machine"),
+            ("run --rerun last", "the suites that did not pass last time"),
+            ("run --keep failed --keep-for 2h", "keep failed nodes for two hours, to look at them"),
             ("run --format json >results.json", "one JSON document on standard output"),
         ),
     ),
     "demo": Command(
         arguments=reporting_arguments,
         act=demo,
-        more="It needs no root, no network and no account, and gives everything back.",
+        more="Needs no root, no network and no account. All resources are removed at the end.",
         examples=(
-            ("demo", "watch it"),
-            ("demo --format json", "as data"),
+            ("demo", "watch it run"),
+            ("demo --format json", "as JSON"),
             ("demo --report-dir demo-report", "keep the report here"),
         ),
     ),

@@ -1,4 +1,4 @@
-"""`init`, `doctor`, `schema` and `completion`: getting ready."""
+"""`init`, `doctor`, `schema` and `completion`: set up a project and a machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 def init_arguments(parser: Parser) -> None:
     """All of `init`."""
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="where (default: here)")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="project folder (default: the current one)",
+    )
 
 
 def init(arguments: Arguments) -> int:
-    """Write what is not there yet, and say how to go on."""
+    """Write the missing files, and print the next steps."""
     from seatrial.app.init import begin
 
     sys.stdout.write(begin(arguments.folder))
@@ -29,10 +36,10 @@ def init(arguments: Arguments) -> int:
 def doctor_arguments(parser: Parser) -> None:
     """All of `doctor`."""
     parser.add_argument(
-        "provider", nargs="*", metavar="PROVIDER", help="try only these (default: all, and the machine itself)"
+        "provider", nargs="*", metavar="PROVIDER", help="examine only these (default: all, and the machine itself)"
     )
     parser.add_argument(
-        "--deadline", type=seconds, default=30.0, metavar="TIME", help="for each provider (default 30s)"
+        "--deadline", type=seconds, default=30.0, metavar="TIME", help="time limit per provider (default 30s)"
     )
     parser.add_argument(
         "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
@@ -41,7 +48,7 @@ def doctor_arguments(parser: Parser) -> None:
 
 
 def doctor(arguments: Arguments) -> int:
-    """Try what can be tried."""
+    """Examine the machine and its providers."""
     from seatrial.app.doctor import described, examine
 
     findings = examine(arguments.provider, plugins=tuple(arguments.plugin), deadline=arguments.deadline)
@@ -56,12 +63,17 @@ def schema_arguments(parser: Parser) -> None:
     """All of `schema`."""
     parser.add_argument(
         "what", nargs="?", choices=DOCUMENTS, type=one_of(DOCUMENTS), default="scenario", metavar="DOCUMENT",
-        help="of which documents: scenario (the default) or pipeline",
+        help="kind of document: scenario (default) or pipeline",
     )  # fmt: skip
     parser.add_argument(
-        "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="with its steps, checks, …"
+        "--plugin",
+        type=existing_file,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="include the steps, checks, … of this plugin file",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there (default: standard output)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="output file (default: standard output)")
 
 
 def schema(arguments: Arguments) -> int:
@@ -89,7 +101,7 @@ def completion_arguments(parser: Parser) -> None:
 
 
 def completion(arguments: Arguments) -> int:
-    """Print the script that teaches a shell our commands and options."""
+    """Print the completion script of a shell."""
     from seatrial.cli.completion import script
 
     sys.stdout.write(script(arguments.shell))
@@ -100,17 +112,20 @@ COMMANDS = {
     "init": Command(
         arguments=init_arguments,
         act=init,
-        more="Nothing that is there already is overwritten.",
-        examples=(("init", "here"), ("init trials && cd trials && seatrial run", "in a new folder, and run it")),
+        more="Existing files are not changed.",
+        examples=(
+            ("init", "in the current folder"),
+            ("init trials && cd trials && seatrial run", "in a new folder, then run it"),
+        ),
     ),
     "doctor": Command(
         arguments=doctor_arguments,
         act=doctor,
-        more="Exit code 0 when the default provider (local) works here, or every one that was named; else 3.",
+        more="Exit code 0 if the default provider (local), or every provider you name, works here; otherwise 3.",
         examples=(
-            ("doctor", "what works, what was tried, what brings the rest"),
-            ("doctor containers libvirt", "only these"),
-            ("doctor --format json", "as data"),
+            ("doctor", "the whole machine: results, and commands to install the rest"),
+            ("doctor containers libvirt", "two providers"),
+            ("doctor --format json", "as JSON"),
         ),
     ),
     "schema": Command(
@@ -118,8 +133,8 @@ COMMANDS = {
         act=schema,
         examples=(
             ("schema --out seatrial.schema.json", "for editors: `# yaml-language-server: $schema=…`"),
-            ("schema --plugin my_steps.py", "with steps of your own"),
-            ("schema pipeline --out pipeline.schema.json", "of what `preflight` runs"),
+            ("schema --plugin my_steps.py", "with your own steps"),
+            ("schema pipeline --out pipeline.schema.json", "for pipeline files"),
         ),
     ),
     "completion": Command(
@@ -128,7 +143,7 @@ COMMANDS = {
         examples=(
             ("completion bash >~/.local/share/bash-completion/completions/seatrial", "for new shells"),
             ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
-            ("completion fish >~/.config/fish/completions/seatrial.fish", "at once"),
+            ("completion fish >~/.config/fish/completions/seatrial.fish", "for all shells, immediately"),
         ),
     ),
 }
