@@ -74,7 +74,7 @@ def test_later_suites_start_from_what_the_first_one_deployed(harbour: ContractFi
     assert done.returncode == 0, done.stdout + done.stderr
     assert deployed(harbour) == {"one": (False, "one"), "two": (True, "one"), "three": (True, "one")}
     assert "snapshot kept for later suites" in done.stdout
-    assert done.stdout.count("not deployed: brought back from the snapshot of one") == 2
+    assert done.stdout.count("not deployed: restored from the snapshot of one") == 2
     made = [event["data"]["name"] for event in harbour.events() if event["data"].get("op") == "made"]
     assert len([name for name in made if name.endswith(("-n11", "-n12", "-n13"))]) == 3
     assert harbour.left() == []

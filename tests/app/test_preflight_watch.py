@@ -225,7 +225,7 @@ def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "json"], "auto, plain, live; not json"),
+        (["--format", "json"], "does not support --format json; use one of: auto, plain, live"),
         (["--list"], "--list and --watch exclude each other"),
         (["--report-dir", "x"], "remove --report-dir"),
         (["--only", "nope"], "there is no stage or check 'nope'"),

@@ -31,5 +31,5 @@ def test_every_plugin_of_the_settings_that_cannot_be_used_is_told_with_its_line(
 
 def test_a_plugin_that_the_environment_names_has_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATRIAL_PLUGINS", "missing.py")
-    with pytest.raises(DocumentError, match=r"^environment SEATRIAL_PLUGINS: the plugin 'missing.py'"):
+    with pytest.raises(DocumentError, match=r"^environment SEATRIAL_PLUGINS: invalid plugin 'missing.py'"):
         find(tmp_path).registry(())

@@ -159,7 +159,7 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: Cont
             assert "takes no 'stage'" in await one.refused("run_pipeline", stage="quality")
             assert [(one["verdict"], one["exit_code"]) for one in await one.call("list_runs")] == [("failed", 1)]
             # What the product left among the artifacts holds the secret: it is named, and not shown.
-            assert "may hold secrets" in await one.refused("read_log", file="artifacts/build/site/site.txt")
+            assert "can contain secrets" in await one.refused("read_log", file="artifacts/build/site/site.txt")
 
             again = await one.call("run_pipeline", only=["quality/pytest"])
             seen = await one.call("watch_run", run=again["run"], until_finished=True)
@@ -211,12 +211,12 @@ def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harb
                 await watching
             seen = await one.call("watch_run", run=run, wait_seconds=0)
             assert not seen["finished"]
-            assert "still going on" in await one.call("read_result", run=run)
+            assert "still running" in await one.call("read_result", run=run)
             stopped = await one.call("stop_run", run=run)
             assert (stopped["ended"], stopped["exit_code"]) == (True, 143)
             seen = await one.call("watch_run", run=run, until_finished=True)
             assert (seen["finished"], seen["exit_code"]) == (True, 143)
-            assert "was not started by this server" in await one.refused("stop_run", run="r000")
+            assert "this server did not start the run" in await one.refused("stop_run", run="r000")
 
     played(play)
     assert harbour.left() == []
@@ -249,7 +249,7 @@ def test_without_leave_to_run_it_only_looks(harbour: ContractFixture) -> None:
             assert {tool.name for tool in tools} == {
                 "list_documents", "check_documents", "list_runs", "watch_run", "read_result", "read_log",
             }  # fmt: skip
-            assert "without --allow-run" in (one.client.instructions or "")
+            assert "start it with --allow-run" in (one.client.instructions or "")
             assert "run_pipeline" in await one.refused("run_pipeline")
             assert (await one.call("check_documents"))["pipelines"][0]["secrets"] == ["TOKEN"]
             for name, key in (("pipeline", "pipeline"), ("scenario", "test_suites")):
@@ -294,7 +294,7 @@ def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: ContractFixtu
                 assert "quality-mypy.log" in said, file
             for name in ("../../outside", "", ".", "rX", str(run), str(outside.parent)):
                 for tool in ("read_result", "watch_run"):
-                    assert "list_runs has the ids" in await one.refused(tool, run=name), name
+                    assert "list_runs returns the ids" in await one.refused(tool, run=name), name
                 await one.refused("read_log", run=name, file="results.json")
             whole = await one.call("read_log", file=str(run / "results.json"), lines=2000)
             assert '"verdict":"failed"' in whole

@@ -103,7 +103,7 @@ def test_what_was_kept_is_counted_and_the_way_to_give_it_back_is_named() -> None
     story = Story().plan().begin().start("1").end("1", "failed", error="no")
     story.tell("cleanup_finished", "t1", given_back=0, kept=[{"kind": "node", "name": "n11"}], left=[])
     told = lines(story.over("failed").done("failed", 1))
-    at = told.index("Kept standing: 1 thing; give back with")
+    at = told.index("Kept: 1 resource; remove with")
     assert told[at + 1] == f"  seatrial clean {story.run} --all"
 
 
@@ -131,5 +131,5 @@ def test_a_suite_whose_cluster_was_not_deployed_says_whose_it_is() -> None:
     story.tell("cluster", "t2", op="reused", deployed_by="t1", nodes=["n11"], step="1", duration=1.2)
     story.tell("cluster", "t2", op="dropped", deployed_by="t1", nodes=["n11"], step="1", why="it broke")
     told = [line.strip() for line in lines(story)]
-    assert "not deployed: brought back from the snapshot of first  (1.2s)" in told
+    assert "not deployed: restored from the snapshot of first  (1.2s)" in told
     assert not any("it broke" in line for line in told)

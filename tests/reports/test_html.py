@@ -163,7 +163,7 @@ def test_a_run_that_was_cut_off_is_told_as_such() -> None:
 
 
 def test_a_run_without_suites_has_a_page_too() -> None:
-    assert "No suite was planned" in page(Story().tell("run_started").done("unknown", 5)).text
+    assert "No suites were planned" in page(Story().tell("run_started").done("unknown", 5)).text
 
 
 def test_a_thousand_suites_with_much_to_say_stay_under_15_megabytes() -> None:

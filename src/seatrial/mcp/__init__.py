@@ -1,7 +1,7 @@
-"""The MCP server: a face for agents, over standard input and output.
+"""The MCP server for agents, on standard input and output.
 
-`tools` is what it offers, `looking` reads projects and runs, `fleet` starts runs and ends them, `worker` is the process
-of one run. The SDK is imported here and in `tools` alone, when the server starts.
+`tools` defines the tools, `queries` and `run_progress` read projects and runs, `run_processes` starts and stops runs,
+and `worker` is the process of one run. Only `serve` and `tools` import the SDK, when the server starts.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from seatrial.errors import ExtraMissing, UsageError
 
 
 def serve(folder: Path, *, allow_run: bool) -> int:
-    """Serve a project until the client goes away; ExtraMissing without the SDK."""
+    """Serve a project until the client disconnects; ExtraMissing without the SDK."""
     try:
         import mcp
     except ImportError as error:
         raise ExtraMissing(
-            f"the MCP SDK is not installed ({error}): pip install 'seatrial[mcp]', and start `seatrial mcp` again"
+            f"the MCP SDK is not installed ({error}): pip install 'seatrial[mcp]', then start `seatrial mcp` again"
         ) from error
     del mcp
     try:
         os.chdir(folder)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be entered ({error.strerror}); name the folder of a project") from error
+        raise UsageError(f"could not enter {folder}: {error.strerror}; give the folder of a project") from error
     from seatrial.app.project import find
-    from seatrial.mcp.run_processes import Fleet
+    from seatrial.mcp.run_processes import RunProcesses
     from seatrial.mcp.tools import server_of
 
-    find()  # wrong settings are told before a client waits for an answer
-    fleet = Fleet(Path.cwd())
+    find()  # report invalid settings before a client sends a request
+    processes = RunProcesses(Path.cwd())
 
-    async def served() -> None:
+    async def run_server() -> None:
         try:
-            await server_of(fleet, allow_run=allow_run).run_stdio_async()
+            await server_of(processes, allow_run=allow_run).run_stdio_async()
         finally:
-            await fleet.close()
+            await processes.close()
 
-    asyncio.run(served())
+    asyncio.run(run_server())
     sys.stderr.flush()
     return 0

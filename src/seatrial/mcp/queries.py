@@ -1,4 +1,4 @@
-"""What an agent may look at: documents of the project, its runs, their logs. Nothing is started, nothing changed."""
+"""Read-only queries of agents: documents of the project, its runs and their logs."""
 
 from __future__ import annotations
 
@@ -24,27 +24,25 @@ from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, Problem, UsageError
 
 REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "junit.xml", "ctrf.json", "test.log")
-"""What a run writes itself, with every secret hidden."""
+"""Files written by a run itself, with all secrets masked."""
 
 HIDDEN_IN = (("artifacts", "logs"), ("artifacts", "diagnostics"))
-"""Folders of a suite in which the engine has hidden every secret before it wrote; what else is among the artifacts,
-the product made."""
+"""Folders of a suite with all secrets masked by the engine; the product wrote the other artifacts."""
 
 SCHEMAS = ("pipeline", "scenario")
-"""Documents that have a JSON Schema."""
+"""Kinds of documents with a JSON Schema."""
 
 _RUN = re.compile(r"last|r[0-9a-z]+")
 
 LARGEST = 200_000
-"""Bytes of a log that one answer may have; of a JSON report, too."""
+"""Maximum size of a log or a JSON report in one answer."""
 
 
 def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
-    """What documents hold: suites of scenarios, stages and checks of pipelines; and all that is wrong in them. Without
-    paths: those of the project."""
+    """The suites, pipelines and problems of documents. Without paths: of the project's documents."""
     project = find()
-    scenarios, pipelines = plans.documents_of([inside(folder, one) for one in paths], project)
-    held: dict[str, Any] = {
+    scenarios, pipelines = plans.documents_of([inside(folder, path) for path in paths], project)
+    content: dict[str, Any] = {
         "project": str(project.folder),
         "suites": [],
         "pipelines": [],
@@ -56,43 +54,45 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
             options = RunOptions()
             registry = project.registry(options.plugins)
             plan = plan_documents(scenarios, options, project=project, registry=registry)
-            told = plans.check_data(plan, project, registry)
-            held["suites"], held["warnings"] = told["suites"], told["warnings"]
+            checked = plans.check_data(plan, project, registry)
+            content["suites"], content["warnings"] = checked["suites"], checked["warnings"]
         except DocumentError as error:
-            held["problems"] += _problems(error.problems)
+            content["problems"] += _problems(error.problems)
     for path in pipelines:
         try:
-            held["pipelines"].append(outline(PreflightOptions(document=path)))
+            content["pipelines"].append(outline(PreflightOptions(document=path)))
         except DocumentError as error:
-            held["problems"] += _problems(error.problems)
-    held["ok"] = not held["problems"]
-    return held
+            content["problems"] += _problems(error.problems)
+    content["ok"] = not content["problems"]
+    return content
 
 
-def in_short(held: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without what only a closer look needs."""
+def in_short(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A short form of the result of `documents`."""
     suites = [
         {name: suite[name] for name in ("test_id", "provider", "description", "document", "nodes", "skip")}
         | {"steps": len(suite["steps"])}
-        for suite in held["suites"]
+        for suite in content["suites"]
     ]
     pipelines = [
         {
-            "name": one["name"],
-            "document": one["document"],
-            "checks": [check["id"] for stage in one["stages"].values() for check in stage["checks"]],
+            "name": pipeline["name"],
+            "document": pipeline["document"],
+            "checks": [check["id"] for stage in pipeline["stages"].values() for check in stage["checks"]],
         }
-        for one in held["pipelines"]
+        for pipeline in content["pipelines"]
     ]
-    return {**held, "suites": suites, "pipelines": pipelines}
+    return {**content, "suites": suites, "pipelines": pipelines}
 
 
 def inside(folder: Path, path: str) -> Path:
-    """A path of the project; UsageError for one that leads out of it, also through a link."""
+    """A path inside the project; UsageError for any other, also for links to the outside."""
     project = find().folder
     wanted = (folder / path).resolve()
     if not wanted.is_relative_to(project.resolve()):
-        raise UsageError(f"{path!r} is not in the project {project}: this server reads and runs documents of it alone")
+        raise UsageError(
+            f"{path!r} is not in the project {project}: this server can only read and run documents of the project"
+        )
     return Path(path)
 
 
@@ -106,24 +106,24 @@ def schema(what: str) -> str:
 
 
 def named(run: str) -> str:
-    """The name of a run; UsageError for a path, which other commands take: an agent reads runs of the project alone."""
+    """The id of a run; UsageError for a path, because agents can only read runs of the project."""
     if not _RUN.fullmatch(run):
-        raise UsageError(f"{run!r} is no run's id, nor the beginning of one, nor `last`; list_runs has the ids")
+        raise UsageError(f"invalid run {run!r}: use a run id, the start of one, or `last`; list_runs returns the ids")
     return run
 
 
 def runs(most: int) -> list[dict[str, Any]]:
     """The newest runs, the newest first."""
     project = find()
-    found: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     for folder in sorted(project.runs.glob("r*"), reverse=True):
-        if len(found) == most:
+        if len(summaries) == most:
             break
         try:
             results = json.loads((folder / "results.json").read_text())
         except (OSError, ValueError):
             results = {}
-        found.append(
+        summaries.append(
             {
                 "run": folder.name,
                 "started_at": results.get("started_at"),
@@ -133,40 +133,43 @@ def runs(most: int) -> list[dict[str, Any]]:
                 "documents": results.get("documents", []),
             }
         )
-    return found
+    return summaries
 
 
 def result(run: str, form: str) -> str:
-    """How a run ended, or stands: `compact`, `full` or `json`."""
-    found = seen(named(run))
-    events = events_of(found.folder)
+    """The result of a run so far, as `compact`, `full` or `json`."""
+    view = seen(named(run))
+    events = events_of(view.folder)
     pipeline = of_pipeline(events)
     if form == "json":
         text = rendered("preflight_json" if pipeline else "json", events)
         if len(text) > LARGEST:
-            raise UsageError(f"the JSON has {len(text)} characters; read {found.folder}/results.json by other means")
+            raise UsageError(
+                f"the JSON is too long ({len(text)} characters); read {view.folder}/results.json with your own tools"
+            )
         return text
-    head = f"run {found.results['run_id']}{': still going on' if found.living else ''}\n"
+    head = f"run {view.results['run_id']}{': still running' if view.living else ''}\n"
     if pipeline:
-        return head + rendered("preflight" if form == "full" else "compact", events, live=found.living)
-    return described(found, verbose=form == "full")
+        return head + rendered("preflight" if form == "full" else "compact", events, live=view.living)
+    return described(view, verbose=form == "full")
 
 
 def log(run: str, file: str, *, lines: int, from_end: bool, skip: int) -> dict[str, Any]:
-    """Lines of a log or report of a run. UsageError for what is no such file: what the product left among the
-    artifacts may hold secrets, and is named but not shown."""
+    """Lines of a log or report of a run. UsageError for other files: artifacts of the product can contain secrets."""
     folder = find().run_folder(named(run))
     wanted = PurePosixPath(file)
-    if wanted.parts[:1] == ("artifacts",):  # as events name it: from the folder of its suite
-        wanted = next((PurePosixPath(one.relative_to(folder)) for one in folder.glob(f"*/{glob.escape(file)}")), wanted)
+    if wanted.parts[:1] == ("artifacts",):  # as in events: relative to the folder of its suite
+        wanted = next(
+            (PurePosixPath(path.relative_to(folder)) for path in folder.glob(f"*/{glob.escape(file)}")), wanted
+        )
     place = (folder / wanted).resolve()
     if wanted.is_absolute() and place.is_relative_to(folder):
         wanted = PurePosixPath(place.relative_to(folder))
     if ".." in wanted.parts or not place.is_relative_to(folder) or wanted.is_absolute():
-        raise UsageError(f"{file!r} is not in the folder of the run; there are: {_listed(folder)}")
+        raise UsageError(f"{file!r} is not in the folder of the run; available: {_listed(folder)}")
     if not _shown(wanted):
         raise UsageError(
-            f"{file!r} is no log or report of Seatrial's own, and may hold secrets; there are: {_listed(folder)}"
+            f"{file!r} is not a log or report of Seatrial and can contain secrets; available: {_listed(folder)}"
         )
     text = _text(folder, place, file)
     all_lines = text.splitlines()
@@ -183,18 +186,18 @@ def _shown(path: PurePosixPath) -> bool:
 
 def _text(folder: Path, place: Path, file: str) -> str:
     try:
-        # Not through a link, and not into a pipe that nobody writes to.
+        # Follow no link, and do not wait for a pipe without a writer.
         with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise UsageError(f"{file!r} is no file; there are: {_listed(folder)}")
+                raise UsageError(f"{file!r} is not a file; available: {_listed(folder)}")
             return opened.read().decode(errors="replace")
     except OSError as error:
-        raise UsageError(f"{file!r} cannot be read ({error.strerror}); there are: {_listed(folder)}") from None
+        raise UsageError(f"could not read {file!r} ({error.strerror}); available: {_listed(folder)}") from None
 
 
 def _listed(folder: Path) -> str:
-    found = [one.relative_to(folder).as_posix() for one in sorted(folder.rglob("*")) if one.is_file()]
-    return ", ".join([one for one in found if _shown(PurePosixPath(one))][:40]) or "none"
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    return ", ".join([name for name in names if _shown(PurePosixPath(name))][:40]) or "none"
 
 
 def _bounded(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The runs that a client started: each a process of its own, ended when the client goes away."""
+"""The runs started by a client: each is a process, ended when the client disconnects."""
 
 from __future__ import annotations
 
@@ -14,89 +14,91 @@ from typing import Any
 from seatrial.errors import SeatrialError, UsageError
 
 MOST = 4
-"""Runs at a time."""
+"""Maximum number of runs at a time."""
 
 STARTING = 120.0
-"""Seconds until a run has to have its id: documents are read before, and what a dead run left is given back."""
+"""Seconds for a run to report its id: it first reads documents and cleans up after dead runs."""
 
 LEAVING = 1.0
-"""Seconds that we stay when the client is gone; the runs end without us."""
+"""Seconds to wait for runs after the client has disconnected; they end by themselves."""
 
 
 class Refused(SeatrialError):
-    """The run was not started; `problems` has what is wrong in documents."""
+    """The run was not started; `problems` has the problems of documents."""
 
     def __init__(self, message: str, problems: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(message)
         self.problems = problems
 
 
-class Ship:
-    """One run in its process."""
+class RunProcess:
+    """The process of one run."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.run = ""
-        self.told: Mapping[str, Any] = {}
-        """The last that it said: how it ended."""
+        self.last_message: Mapping[str, Any] = {}
+        """The last message of the process: the result."""
         self.ended = asyncio.Event()
 
     async def started(self) -> str:
-        """Its id; Refused when it was not started."""
-        while (told := await self._heard()) is not None:
-            if "run_id" in told:
-                self.run = str(told["run_id"])
+        """The run id; Refused if the run was not started."""
+        while (message := await self._receive()) is not None:
+            if "run_id" in message:
+                self.run = str(message["run_id"])
                 return self.run
-            if "refused" in told:
-                raise Refused(str(told["refused"]), told["problems"])
-        raise Refused("the process of the run ended before it began; the server's messages may say why", ())
+            if "refused" in message:
+                raise Refused(str(message["refused"]), message["problems"])
+        raise Refused("the process of the run ended before the run began; see the messages of the server", ())
 
     async def follow(self) -> None:
-        """Stay until it ends."""
-        while (told := await self._heard()) is not None:
-            self.told = told
+        """Wait for the end of the process."""
+        while (message := await self._receive()) is not None:
+            self.last_message = message
         await self._process.wait()
         self.ended.set()
 
-    async def _heard(self) -> Mapping[str, Any] | None:
+    async def _receive(self) -> Mapping[str, Any] | None:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         return json.loads(line) if line.endswith(b"\n") else None
 
     def end(self) -> None:
-        """Tell it to end and to give everything back; said again, it hurries."""
+        """Ask it to clean up and end; a second request shortens the cleanup."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
-    def let_go(self) -> None:
-        """Let go of its life line: it ends by itself, also when nobody waits for it."""
+    def release(self) -> None:
+        """Close its standard input: it then ends by itself."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
 
-class Fleet:
-    """All runs of one client."""
+class RunProcesses:
+    """All runs started by one client."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        """Where the server stands: paths are from here."""
-        self._ships: dict[str, Ship] = {}
+        """The folder of the server; paths are relative to it."""
+        self._processes: dict[str, RunProcess] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._starting = 0
 
-    def ship(self, run: str) -> Ship:
-        """A run that was started here; UsageError for any other."""
-        found = [one for name, one in self._ships.items() if run and (name.startswith(run) or run == "last")]
-        if not found:
-            here = ", ".join(self._ships) or "none"
-            raise UsageError(f"{run!r} was not started by this server; started here: {here}")
-        return found[-1]
+    def process(self, run: str) -> RunProcess:
+        """A run started by this server; UsageError for any other."""
+        matching = [
+            process for name, process in self._processes.items() if run and (name.startswith(run) or run == "last")
+        ]
+        if not matching:
+            here = ", ".join(self._processes) or "none"
+            raise UsageError(f"this server did not start the run {run!r}; it started: {here}")
+        return matching[-1]
 
     async def start(self, what: str, options: Mapping[str, Any]) -> str:
-        """Start a run, and return its id as soon as it has one."""
-        going = sum(not ship.ended.is_set() for ship in self._ships.values()) + self._starting
-        if going >= MOST:
-            raise UsageError(f"{MOST} runs are going on already; wait for one (`watch_run`), or stop it (`stop_run`)")
+        """Start a run and return its id."""
+        active = sum(not process.ended.is_set() for process in self._processes.values()) + self._starting
+        if active >= MOST:
+            raise UsageError(f"{MOST} runs are active already; wait for one (`watch_run`), or stop it (`stop_run`)")
         self._starting += 1
         try:
             return await self._start(what, options)
@@ -104,35 +106,35 @@ class Fleet:
             self._starting -= 1
 
     async def _start(self, what: str, options: Mapping[str, Any]) -> str:
-        # -P: a file of the project that is called like a module of ours is not taken for it. A session of its own: a
-        # client that kills the group of its server does not kill a run that is giving things back.
-        process = await asyncio.create_subprocess_exec(
+        # -P: files of the project must not shadow modules. A separate session: a client that kills the process group of
+        # the server must not kill a run during its cleanup.
+        child = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "seatrial.mcp.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=self.folder, start_new_session=True,
         )  # fmt: skip
-        ship = Ship(process)
+        process = RunProcess(child)
         try:
-            assert process.stdin is not None
-            process.stdin.write(json.dumps({"what": what, "options": options}).encode() + b"\n")
+            assert child.stdin is not None
+            child.stdin.write(json.dumps({"what": what, "options": options}).encode() + b"\n")
             async with asyncio.timeout(STARTING):
-                run = await ship.started()
-        except BaseException:  # the call was cancelled, too
-            ship.let_go()
-            self._follow(ship)
+                run = await process.started()
+        except BaseException:  # including a cancelled call
+            process.release()
+            self._follow(process)
             raise
-        self._ships[run] = ship
-        self._follow(ship)
+        self._processes[run] = process
+        self._follow(process)
         return run
 
-    def _follow(self, ship: Ship) -> None:
-        task = asyncio.get_running_loop().create_task(ship.follow())
+    def _follow(self, process: RunProcess) -> None:
+        task = asyncio.get_running_loop().create_task(process.follow())
         self._following.add(task)
         task.add_done_callback(self._following.discard)
 
     async def close(self) -> None:
-        """The client is gone: the runs end. We stay a moment for those that are quick, and no longer."""
-        for ship in self._ships.values():
-            ship.let_go()
+        """End all runs after the client has disconnected; wait a moment for quick ones."""
+        for process in self._processes.values():
+            process.release()
         if self._following:
             await asyncio.wait(self._following, timeout=LEAVING)
         for task in self._following:

@@ -1,4 +1,4 @@
-"""What happened in a run since a cursor: a long poll with a deadline, in words that an agent can pay for."""
+"""The events of a run since a cursor: a long poll with a deadline, in short lines for agents."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from seatrial.app.run_events import Following
 from seatrial.mcp.queries import named
 from seatrial.model.event import Event
 
-TOLD = (
+REPORTED = (
     "run_started", "suite_started", "step_started", "step_finished", "check_observed", "problems", "node", "fault",
     "cluster", "diagnostics", "cleanup_finished", "suite_finished", "run_finished",
 )  # fmt: skip
-"""Kinds of events that are told; of `log` only warnings and errors. The others are in `events.jsonl`."""
+"""Kinds of reported events, plus warnings and errors of `log`. All others are in `events.jsonl`."""
 
 MOST = 100
-"""Events in one answer."""
+"""Maximum number of events in one answer."""
 
 LONG = 300
-"""Characters of one event."""
+"""Maximum characters of one event."""
 
 PAUSE = 0.05
-"""Seconds between two looks at the journal."""
+"""Seconds between two reads of the journal."""
 
 Progress = Callable[[int, int, str], Awaitable[None]]
 
 
 async def watched(run: str, cursor: int, *, wait: float, until_end: bool, progress: Progress) -> dict[str, Any]:
-    """What is new since the cursor. It waits up to `wait` seconds for something, or until the run has ended."""
+    """The events since the cursor. Waits up to `wait` seconds for an event, or for the end of the run."""
     following = Following(find(), named(run))
     clock = asyncio.get_running_loop().time
     deadline = clock() + wait
@@ -38,12 +38,12 @@ async def watched(run: str, cursor: int, *, wait: float, until_end: bool, progre
     behind = cursor
     done = -1
     while True:
-        alive = following.living  # asked before the journal: what it wrote last is read after it
+        alive = following.living  # before reading the journal, so that its last events are not missed
         for at, event in following.news():
             if at <= cursor or len(events) == MOST:
                 continue
             behind = at
-            if _is_told(event):
+            if _is_reported(event):
                 events.append(_line(event, following.began))
         ended = following.finished or not alive
         counted, of = following.counted()
@@ -54,31 +54,30 @@ async def watched(run: str, cursor: int, *, wait: float, until_end: bool, progre
             break
         await asyncio.sleep(min(PAUSE, max(0.0, deadline - clock())))
     more = behind < following.cursor
-    told: dict[str, Any] = {"run": following.run, "cursor": behind, "finished": ended and not more, "events": events}
+    answer: dict[str, Any] = {"run": following.run, "cursor": behind, "finished": ended and not more, "events": events}
     if ended:
         results = following.fold.results()
-        told |= {"verdict": results["verdict"], "exit_code": results["exit_code"]}
+        answer |= {"verdict": results["verdict"], "exit_code": results["exit_code"]}
         if not following.finished:
-            told["note"] = (
-                "its process is gone and it never said how it ended; `seatrial clean` gives back what it left"
-            )
-    return told
+            answer["note"] = "the run was killed before it finished; `seatrial clean` removes its resources"
+    return answer
 
 
-def _is_told(event: Event) -> bool:
-    return event.kind in TOLD or (event.kind == "log" and event.data.get("level") in ("warning", "error"))
+def _is_reported(event: Event) -> bool:
+    return event.kind in REPORTED or (event.kind == "log" and event.data.get("level") in ("warning", "error"))
 
 
 def _line(event: Event, began: float) -> str:
-    """One event in one line: when, what, of which step or suite, how it stands."""
+    """One event in one line: time, kind, step or suite, state."""
     data = event.data
     who = data.get("id") or data.get("check") or data.get("node") or data.get("test_id") or data.get("step") or ""
     how = data.get("verdict") or data.get("status") or data.get("state") or data.get("op") or data.get("fault") or ""
     if event.kind == "problems":
-        found = data.get("problems")
-        told = [f"{one['file']}:{one['line']}: {one['message']}" for one in found] if isinstance(found, list) else []
+        problems = data.get("problems")
+        rows = problems if isinstance(problems, list) else []
+        messages = [f"{row['file']}:{row['line']}: {row['message']}" for row in rows]
         lines = data.get("lines")
-        how = "; ".join((told or list(map(str, lines if isinstance(lines, list) else [])))[:3])
+        how = "; ".join((messages or list(map(str, lines if isinstance(lines, list) else [])))[:3])
     why = (
         data.get("error") or data.get("why") or data.get("reason") or data.get("text") or data.get("description") or ""
     )

@@ -1,4 +1,4 @@
-"""The tools of the server: what an agent is offered, in the words that it reads."""
+"""The tools of the server, with the descriptions for agents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import Field
 from seatrial import __version__
 from seatrial.errors import SeatrialError, nearest
 from seatrial.mcp import queries
-from seatrial.mcp.run_processes import Fleet, Refused
+from seatrial.mcp.run_processes import Refused, RunProcesses
 from seatrial.mcp.run_progress import watched
 
 T = TypeVar("T")
@@ -26,35 +26,34 @@ LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True)
 
 HOW = """\
-Seatrial runs scenarios (build a system, break it, check it) and pipelines (the checks before a deploy).
-Begin with list_documents. {begin} watch_run returns what happened since a cursor; call it again with the
-cursor of its answer until `finished`. read_result says what failed, the first useful lines and where the log is;
-read_log reads more. The resources seatrial://schema/pipeline and seatrial://schema/scenario say what may stand in a
-document. Verdicts: passed; failed: the product did wrong; unknown: it could not be judged (a tool is
-missing, the infrastructure broke), which is never a pass. Exit codes: 0 passed, 1 failed, 3 unknown, 4 something was
-left behind, 5 nothing ran."""
+Seatrial runs scenarios (deploy a system, break it, check it) and pipelines (checks before a deployment).
+Start with list_documents. {begin} watch_run returns the events since a cursor; call it again with the
+cursor of its answer until `finished`. read_result reports failures, with the first useful lines and the path of the
+log; read_log returns more lines. The resources seatrial://schema/pipeline and seatrial://schema/scenario describe the
+documents. Verdicts: passed; failed: the product did wrong; unknown: not judged (a missing tool, broken
+infrastructure), never a pass. Exit codes: 0 passed, 1 failed, 3 unknown, 4 resources left behind, 5 nothing ran."""
 
-MAY = "run_pipeline and run_scenarios start a run and return its id at once; at the end it gives back all that it made."
-MAY_NOT = "This server only looks: it was started without --allow-run, so nothing can be run through it."
+MAY = "run_pipeline and run_scenarios start a run and return its id immediately; the run cleans up at its end."
+MAY_NOT = "This server is read-only: to run anything, start it with --allow-run."
 
-Run = Annotated[str, Field(description="The run's id, the beginning of it, or `last`.")]
-Seconds = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for news, 0 to 600.")]
+Run = Annotated[str, Field(description="The run id, the start of one, or `last`.")]
+Seconds = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for events, 0 to 600.")]
 
 
 class _Server(MCPServer[Any]):
-    """A server that takes no argument which a tool does not have: left out in silence, an agent takes it for heeded."""
+    """A server that rejects unknown arguments; an agent would believe that an ignored one had an effect."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
         """ToolError names the nearest argument."""
         known = {tool.name: tool.input_schema.get("properties", {}) for tool in await self.list_tools()}
         for word in arguments:
             if name in known and word not in known[name]:
-                raise ToolError(f"{name} takes no {word!r}: {nearest(word, known[name])}")
+                raise ToolError(f"{name} has no argument {word!r}: {nearest(word, known[name])}")
         return await super().call_tool(name, arguments, context)
 
 
-def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
-    """The server with its tools; those that start anything only where that is allowed."""
+def server_of(processes: RunProcesses, *, allow_run: bool) -> MCPServer[Any]:
+    """The server with its tools; with `allow_run` also those to start and stop runs."""
     server = _Server(
         "seatrial",
         title="Seatrial",
@@ -62,7 +61,7 @@ def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
         instructions=HOW.format(begin=MAY if allow_run else MAY_NOT),
         log_level="WARNING",
     )
-    looks, starts = _Looking(fleet), _Running(fleet)
+    looks, starts = _QueryTools(processes), _RunTools(processes)
     shown: list[Callable[..., Any]] = [looks.list_documents, looks.check_documents, looks.list_runs, looks.watch_run]
     for tool in shown:
         server.add_tool(tool, annotations=LOOKS)
@@ -77,7 +76,7 @@ def server_of(fleet: Fleet, *, allow_run: bool) -> MCPServer[Any]:
             f"seatrial://schema/{what}",
             name=f"{what} schema",
             mime_type="application/schema+json",
-            description=f"The JSON Schema of {what} documents, with what the project's plugins add.",
+            description=f"The JSON Schema of {what} documents, including the project's plugins.",
         )(_schema_of(what))
     return server
 
@@ -90,13 +89,14 @@ def _schema_of(what: str) -> Callable[[], Awaitable[str]]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong, in our own words: they are made for who has to mend it."""
+def _tool_errors() -> Iterator[None]:
+    """Turn errors into ToolError with their message and place."""
     try:
         yield
     except Refused as error:
         lines = [
-            f"{one['file']}:{one['line']}:{one['column']}: {one['message']} {one['hint']}" for one in error.problems
+            f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['message']} {problem['hint']}"
+            for problem in error.problems
         ]
         raise ToolError("\n".join(lines) or str(error)) from error
     except SeatrialError as error:
@@ -104,56 +104,55 @@ def _told() -> Iterator[None]:
 
 
 async def _aside(work: Callable[..., T], *values: Any, **named: Any) -> T:
-    """Reading files and plugins takes its time: others are served meanwhile."""
-    with _told():
+    """Read files and plugins in a thread, so that other requests are not blocked."""
+    with _tool_errors():
         return await asyncio.to_thread(partial(work, *values, **named))
 
 
-class _Looking:
-    """What only looks."""
+class _QueryTools:
+    """The read-only tools."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._folder = fleet.folder
+    def __init__(self, processes: RunProcesses) -> None:
+        self._folder = processes.folder
 
     async def list_documents(
         self,
         paths: Annotated[
-            list[str], Field(description="Documents of the project; without any, all that the project names.")
-        ] = [],  # noqa: B006  the SDK makes a schema of it
+            list[str], Field(description="Documents of the project. Default: all documents in its settings.")
+        ] = [],  # noqa: B006  the SDK generates a schema from it
     ) -> dict[str, Any]:
-        """List the scenarios (as suites, with their test ids) and pipelines (with their checks, `stage/check`) of the
-        project, in short. Nothing is started."""
+        """List the suites (with test ids) and pipelines (with checks, `stage/check`) of the project. Starts nothing."""
         return queries.in_short(await _aside(queries.documents, self._folder, paths))
 
     async def check_documents(
         self,
         paths: Annotated[
-            list[str], Field(description="Documents of the project; without any, all that the project names.")
+            list[str], Field(description="Documents of the project. Default: all documents in its settings.")
         ] = [],  # noqa: B006
     ) -> dict[str, Any]:
-        """Check documents and show the whole plan: `ok`, every problem with file, line, column and hint, and of each
-        suite and pipeline its steps or checks, with what they run and need. Nothing is started."""
+        """Validate documents and return the whole plan: `ok`, all problems with file, line, column and hint, and the
+        steps or checks of each suite and pipeline. Starts nothing."""
         return await _aside(queries.documents, self._folder, paths)
 
     async def list_runs(
-        self, most: Annotated[int, Field(ge=1, le=200, description="How many, the newest first.")] = 10
+        self, most: Annotated[int, Field(ge=1, le=200, description="Maximum number of runs.")] = 10
     ) -> list[dict[str, Any]]:
-        """List the newest runs of the project with verdict and exit code, also those that were not started here."""
+        """List the newest runs of the project with verdict and exit code, including those started elsewhere."""
         return await _aside(queries.runs, most)
 
     async def watch_run(
         self,
         ctx: Context[Any, Any],
         run: Run = "last",
-        cursor: Annotated[int, Field(ge=0, description="The cursor of the last answer; 0 at first.")] = 0,
+        cursor: Annotated[int, Field(ge=0, description="The cursor of the last answer; 0 for the first call.")] = 0,
         wait_seconds: Seconds = 30,
         until_finished: Annotated[
-            bool, Field(description="Wait for the end of the run (or for the time), not for the first news.")
+            bool, Field(description="Wait for the end of the run instead of the first event.")
         ] = False,
     ) -> dict[str, Any]:
-        """What happened in a run since the cursor: returns as soon as there is news, or when the time is up. `finished`
-        says that all of it was told; then there are a verdict and an exit code. Call it again with the new cursor."""
-        with _told():
+        """Return the events of a run since the cursor, as soon as there are any, or after `wait_seconds`. If the answer
+        is `finished`, it has a verdict and an exit code. Otherwise call it again with the new cursor."""
+        with _tool_errors():
             return await watched(
                 run, cursor, wait=wait_seconds, until_end=until_finished, progress=partial(_progress, ctx)
             )
@@ -163,76 +162,79 @@ class _Looking:
         run: Run = "last",
         form: Annotated[
             Literal["compact", "full", "json"],
-            Field(description="compact: what did not pass and what to do next; full: all of it; json: as data."),
+            Field(description="compact: failures and the next step; full: everything; json: as JSON."),
         ] = "compact",
     ) -> str:
-        """How a run ended: what failed, the first useful lines, where the log is, how to run it alone again."""
+        """Return the result of a run: failures, the first useful lines, the path of the log, and the command to run a
+        failed part again."""
         return await _aside(queries.result, run, form)
 
     async def read_log(
         self,
-        file: Annotated[
-            str, Field(description="As read_result names it after `log:`, or its path in the run's folder.")
-        ],
+        file: Annotated[str, Field(description="The path after `log:` in read_result, or a path in the run's folder.")],
         run: Run = "last",
-        lines: Annotated[int, Field(ge=1, le=2000, description="How many lines.")] = 100,
+        lines: Annotated[int, Field(ge=1, le=2000, description="Maximum number of lines.")] = 100,
         from_end: Annotated[bool, Field(description="Count from the end of the file.")] = True,
-        skip: Annotated[int, Field(ge=0, description="Lines to leave out before, to read on.")] = 0,
+        skip: Annotated[int, Field(ge=0, description="Lines to skip, to continue after an earlier call.")] = 0,
     ) -> str:
-        """Lines of a log or report of a run, with every secret hidden. Files that the product made are not shown."""
-        told = await _aside(queries.log, run, file, lines=lines, from_end=from_end, skip=skip)
-        return f"{told['file']}: {told['lines_in_file']} lines in all\n{told['text']}\n"
+        """Return lines of a log or report of a run, with all secrets masked. Files of the product are not available."""
+        answer = await _aside(queries.log, run, file, lines=lines, from_end=from_end, skip=skip)
+        return f"{answer['file']}: {answer['lines_in_file']} lines in total\n{answer['text']}\n"
 
 
-class _Running:
-    """What starts and stops runs."""
+class _RunTools:
+    """The tools to start and stop runs."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, processes: RunProcesses) -> None:
+        self._processes = processes
 
     async def run_pipeline(
         self,
-        document: Annotated[str, Field(description="The pipeline; without it the project's.")] = "",
-        only: Annotated[list[str], Field(description="Only these: `stage` or `stage/check`.")] = [],  # noqa: B006
-        from_stage: Annotated[str, Field(description="This stage and those after it.")] = "",
+        document: Annotated[str, Field(description="The pipeline file. Default: the project's.")] = "",
+        only: Annotated[list[str], Field(description="Run only these: `stage` or `stage/check`.")] = [],  # noqa: B006
+        from_stage: Annotated[str, Field(description="Run this stage and all later ones.")] = "",
         changed_since: Annotated[
-            str, Field(description="A commit or branch: only what the changes since it can affect.")
+            str, Field(description="A commit or branch: run only checks affected by later changes.")
         ] = "",
-        parameters: Annotated[dict[str, Any], Field(description="Parameters over those of the document.")] = {},  # noqa: B006
-        fail_fast: Annotated[bool, Field(description="Stop at the first check that did not pass.")] = False,
-        on_this_machine: Annotated[bool, Field(description="No containers, whatever the document says.")] = False,
-        use_cache: Annotated[bool, Field(description="Take results of checks whose inputs have not changed.")] = True,
+        parameters: Annotated[dict[str, Any], Field(description="Parameters to override those of the document.")] = {},  # noqa: B006
+        fail_fast: Annotated[bool, Field(description="Stop at the first check that does not pass.")] = False,
+        on_this_machine: Annotated[
+            bool, Field(description="Run every check on this machine, without containers.")
+        ] = False,
+        use_cache: Annotated[bool, Field(description="Use cached results of checks with unchanged inputs.")] = True,
     ) -> dict[str, Any]:
-        """Start the checks of a pipeline, and return the run's id at once; then watch_run, and read_result."""
-        with _told():
-            path = str(queries.inside(self._fleet.folder, document)) if document else ""
+        """Start the checks of a pipeline and return the run id immediately. Continue with watch_run and read_result."""
+        with _tool_errors():
+            path = str(queries.inside(self._processes.folder, document)) if document else ""
             options = {
                 "document": path, "only": only, "from_": from_stage, "changed_since": changed_since,
                 "parameters": parameters, "fail_fast": fail_fast, "host": on_this_machine,
                 "cache": use_cache,
             }  # fmt: skip
-            return _begun(await self._fleet.start("pipeline", options))
+            return _begun(await self._processes.start("pipeline", options))
 
     async def run_scenarios(
         self,
-        documents: Annotated[list[str], Field(description="Documents; without any the project's.")] = [],  # noqa: B006
-        tests: Annotated[list[str], Field(description="Only suites with these test ids or names.")] = [],  # noqa: B006
+        documents: Annotated[list[str], Field(description="Scenario files. Default: the project's.")] = [],  # noqa: B006
+        tests: Annotated[list[str], Field(description="Run only suites with these test ids or names.")] = [],  # noqa: B006
         on: Annotated[
-            str, Field(description="Run on this provider (`local`, `containers`, …), whatever they say.")
+            str, Field(description="Run all suites on this provider (`local`, `containers`, …) instead of their own.")
         ] = "",
-        parameters: Annotated[dict[str, Any], Field(description="Parameters over those of the documents.")] = {},  # noqa: B006
-        parallel: Annotated[int | None, Field(ge=1, description="So many suites at a time.")] = None,
-        fail_fast: Annotated[bool, Field(description="Start no more suites after one that did not pass.")] = False,
+        parameters: Annotated[dict[str, Any], Field(description="Parameters to override those of the documents.")] = {},  # noqa: B006
+        parallel: Annotated[int | None, Field(ge=1, description="Maximum number of suites to run in parallel.")] = None,
+        fail_fast: Annotated[
+            bool, Field(description="Start no more suites after the first one that does not pass.")
+        ] = False,
     ) -> dict[str, Any]:
-        """Start scenarios: systems are built, broken and checked, and given back. Returns the run's id at once; then
-        watch_run, and read_result."""
-        with _told():
-            paths = [str(queries.inside(self._fleet.folder, one)) for one in documents]
+        """Start scenarios: deploy systems, break them, check them, and clean up. Returns the run id immediately.
+        Continue with watch_run and read_result."""
+        with _tool_errors():
+            paths = [str(queries.inside(self._processes.folder, path)) for path in documents]
             options = {
                 "documents": paths, "tests": tests, "on": on,
                 "overrides": parameters, "parallel": parallel, "fail_fast": fail_fast,
             }  # fmt: skip
-            return _begun(await self._fleet.start("scenarios", options))
+            return _begun(await self._processes.start("scenarios", options))
 
     async def stop_run(
         self,
@@ -240,20 +242,20 @@ class _Running:
         run: Run = "last",
         wait_seconds: Seconds = 30,
     ) -> dict[str, Any]:
-        """Stop a run that this server started: it gives back all that it made, and then ends. Waits for that."""
-        with _told():
-            ship = self._fleet.ship(run)
-            ship.end()
+        """Stop a run started by this server, and wait until it has cleaned up and ended."""
+        with _tool_errors():
+            process = self._processes.process(run)
+            process.end()
             try:
                 async with asyncio.timeout(wait_seconds):
-                    await ship.ended.wait()
+                    await process.ended.wait()
             except TimeoutError:
                 return {
-                    "run": ship.run,
+                    "run": process.run,
                     "ended": False,
-                    "note": "it is still giving things back; watch_run tells when it ends",
+                    "note": "the run is still cleaning up; use watch_run to wait for its end",
                 }
-            return {"run": ship.run, "ended": True, "exit_code": ship.told.get("exit_code")}
+            return {"run": process.run, "ended": True, "exit_code": process.last_message.get("exit_code")}
 
 
 def _begun(run: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""GitHub workflow commands: each failure as an annotation on the document's line."""
+"""GitHub workflow commands: an annotation on the document's line for each failure."""
 
 from __future__ import annotations
 
@@ -10,60 +10,66 @@ from seatrial.reports.document import Document
 from seatrial.reports.words import Row
 
 CAP = 10
-"""Annotations of one level that GitHub shows per step of a job."""
+"""Maximum annotations of one level; GitHub shows no more per step of a job."""
 
 
 @reporter("annotations")
 class Annotations(Document):
-    """Errors for what is red, warnings for failures that are allowed."""
+    """Errors for failures, warnings for allowed failures."""
 
     file = "annotations.txt"
 
     def text(self) -> str:
-        """Workflow commands, a line each; the gravest first."""
+        """Workflow commands, one per line, the most serious first."""
         run = self.fold.results()
         failed: list[str] = []
         unsure: list[str] = []
         warnings: list[str] = []
         for row in run["results"]:
             state = words.state(row)
-            told = [one for _, step in words.walk(row["workflow_steps"]) for one in self._problems(step, "error")]
-            if told:
-                # What the tools say of a line of the sources is nearer to the mistake than the document's own line.
-                failed += told
+            problems = [
+                problem for _, step in words.walk(row["workflow_steps"]) for problem in self._problems(step, "error")
+            ]
+            if problems:
+                # A tool's line in the sources is nearer to the mistake than the document's line.
+                failed += problems
             elif state == "failed":
                 failed.append(self._command("error", row, state, _why(row)))
             elif state in ("unknown", "interrupted", "pending"):
                 unsure.append(self._command("error", row, state, _why(row)))
             if row["left_behind"]:
-                what = "\n".join(words.left_line(one) for one in row["left_behind"])
-                unsure.append(self._command("error", row, "left behind", what))
+                resources = "\n".join(map(words.left_line, row["left_behind"]))
+                unsure.append(self._command("error", row, "left behind", resources))
             for _, step in words.walk(row["workflow_steps"]):
                 warnings += self._allowed(row, step)
-        unsure += [f"::error title=left behind::{_data(words.left_line(one))}" for one in run["left_behind"]]
+        unsure += [f"::error title=left behind::{_data(words.left_line(left))}" for left in run["left_behind"]]
         if not (run["success"] or failed or unsure):
             unsure.append(f"::error title=Seatrial::{_data(words.EXIT_CODES.get(run['exit_code'], 'not a pass'))}")
         lines = _capped([*failed, *unsure], "error") + _capped(warnings, "warning")
         return "".join(f"{line}\n" for line in lines)
 
     def _problems(self, step: Row, level: str) -> list[str]:
-        """What a check's own output says of lines of the sources."""
+        """Problems in lines of the sources, from the output of a check."""
         state = words.state(step)
         if state not in (("failed", "unknown") if level == "error" else ("allowed",)):
             return []
-        told = step.get("problems") or {}
+        matched = step.get("problems") or {}
         name = step["id"] or step["step"]
-        if told and not told.get("problems"):
+        if matched and not matched.get("problems"):
             where = {"file": step.get("document"), "line": step.get("line")}
             return [self._at(level, where, name, words.one_line(step["error"], 600))]
         return [
             self._at(
-                "notice" if one["severity"] == "notice" else level,
-                {"file": words.plain(one["path"] or one["file"]), "line": one["line"], "col": one["column"]},
+                "notice" if problem["severity"] == "notice" else level,
+                {
+                    "file": words.plain(problem["path"] or problem["file"]),
+                    "line": problem["line"],
+                    "col": problem["column"],
+                },
                 name,
-                words.plain(one["message"]),
+                words.plain(problem["message"]),
             )
-            for one in told.get("problems") or ()
+            for problem in matched.get("problems") or ()
         ]
 
     def _at(self, level: str, where: Mapping[str, object], title: str, text: str) -> str:
@@ -71,18 +77,18 @@ class Annotations(Document):
         if "file" in fields:
             fields["file"] = places.in_repository(str(fields["file"]), self.options)
         fields["title"] = words.one_line(title, 100)
-        return f"::{level} {_told(fields)}::{_data(text)}"
+        return f"::{level} {_properties(fields)}::{_data(text)}"
 
     def _allowed(self, row: Row, step: Row) -> list[str]:
-        found = self._problems(step, "warning")
+        warnings = self._problems(step, "warning")
         for check in step["validation_results"]:
             if words.check_state(check) == "allowed":
                 lines = [words.one_line(check["check"]), *words.details(check)]
-                found.append(self._command("warning", row, "failed, allowed", "\n".join(lines)))
-        if not found and words.state(step) == "allowed":
+                warnings.append(self._command("warning", row, "failed, allowed", "\n".join(lines)))
+        if not warnings and words.state(step) == "allowed":
             text = f"{step['step']} {words.title(step)}: {words.one_line(step['error'], 600)}"
-            found.append(self._command("warning", row, "failed, allowed", text))
-        return found
+            warnings.append(self._command("warning", row, "failed, allowed", text))
+        return warnings
 
     def _command(self, level: str, row: Row, state: str, text: str) -> str:
         document, line = words.place(row)
@@ -93,18 +99,18 @@ class Annotations(Document):
                 **({"line": str(line)} if line else {}),
                 **fields,
             }
-        return f"::{level} {_told(fields)}::{_data(text)}"
+        return f"::{level} {_properties(fields)}::{_data(text)}"
 
 
 def _why(row: Row) -> str:
-    """What went wrong in a suite, with the checks that say so."""
+    """The error of a suite, with its checks that did not pass."""
     category = f"{row['category']}: " if row["category"] else ""
-    lines = [category + words.one_line(row["error"] or row["reason"] or "it did not run", 600)]
+    lines = [category + words.one_line(row["error"] or row["reason"] or "did not run", 600)]
     for _, step in words.walk(row["workflow_steps"]):
         for check in step["validation_results"]:
             if words.check_state(check) in ("failed", "unknown"):
-                told = "; ".join(words.details(check))
-                lines.append(f"step {step['step']}, {words.one_line(check['check'])}: {told}")
+                reasons = "; ".join(words.details(check))
+                lines.append(f"step {step['step']}, {words.one_line(check['check'])}: {reasons}")
     return "\n".join(lines[:12])
 
 
@@ -112,10 +118,10 @@ def _capped(commands: list[str], level: str) -> list[str]:
     if len(commands) <= CAP:
         return commands
     more = len(commands) - CAP + 1
-    return [*commands[: CAP - 1], f"::{level} title=Seatrial::{more} more; the summary and the report have them all"]
+    return [*commands[: CAP - 1], f"::{level} title=Seatrial::{more} more; see the summary or the report"]
 
 
-def _told(fields: Mapping[str, object]) -> str:
+def _properties(fields: Mapping[str, object]) -> str:
     return ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
 
 

@@ -1,4 +1,4 @@
-"""The files that a suite left in its folder: which there are, and the tails of its logs."""
+"""The files in a suite's folder, with the ends of its logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST = 60
-"""Files that are named per suite."""
+"""Maximum number of files per suite."""
 
 LOGS = {".log", ".txt", ".out", ".err"}
 NOT_LISTED = {"result.json"}
@@ -14,7 +14,7 @@ NOT_LISTED = {"result.json"}
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One file; `name` is its path from the suite's folder, `tail` its last text when it is a log."""
+    """One file; `name` is its path from the suite's folder, `tail` the end of a log."""
 
     name: str
     size: int
@@ -22,11 +22,11 @@ class Artifact:
 
 
 def artifacts(folder: Path, tail: int) -> list[Artifact]:
-    """Files of a suite's folder, `test.log` and its artifacts; what cannot be read is named without a text."""
+    """Files in a suite's folder: `test.log` and artifacts, without unreadable ones."""
     found = []
     diagnostics = folder / "artifacts" / "diagnostics"
     files = [folder / "test.log", *(folder / "artifacts").rglob("*")]
-    # What a person collected on purpose comes first: of many nodes there are more diagnostics than are named.
+    # Files collected on purpose come first: the diagnostics of many nodes can exceed the maximum.
     for file in sorted(files, key=lambda file: (file.is_relative_to(diagnostics), file)):
         try:
             if file.is_symlink() or not file.is_file() or file.name in NOT_LISTED:

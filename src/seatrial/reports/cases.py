@@ -1,9 +1,8 @@
-"""Suites as lists of test cases, for formats that know only those: one place for the rule that nothing red looks green.
+"""Suites as lists of test cases, for formats without steps. Rule: no failure looks green.
 
-A case per step that has no children, and one per parent whose failure is not a child's. A suite that is not a pass and
-has no red step gets a case `verdict` that says why; what was left behind is a case `clean-up`; a run that is not a pass
-and has no red case gets a suite `run` of its own. So a reader that only counts failures never sees green where the exit
-code is not 0.
+There is a case for each step without children, and one for each parent with its own failure. A failed or unknown
+suite without a red step gets a case `verdict` with the reason; resources left behind are a case `clean-up`; a failed
+run without a red case gets a separate suite `run`. So counting failures gives 0 only if the exit code is 0.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ class Case:
     duration: float = 0.0
     attempts: int = 1
     file: str = ""
-    """The file of the sources that its first problem is in; empty: none is known."""
+    """The source file of its first problem; empty: unknown."""
     line: int = 0
     verdict: bool = False
-    """Whether it stands for the suite or run, not for a step."""
+    """Whether it represents the suite or run instead of a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +50,13 @@ def suites_of(run: Row) -> list[CaseSuite]:
     """All suites of a run as cases."""
     suites = [CaseSuite(name=words.plain(row["name"]), cases=tuple(_cases(row)), row=row) for row in run["results"]]
     red = any(case.state in RED for suite in suites for case in suite.cases)
-    left = [_left(one) for one in run["left_behind"]]
+    left = [words.left_line(resource) for resource in run["left_behind"]]
     if left or not (run["success"] or red):
         why = words.EXIT_CODES.get(run["exit_code"], "")
         if not run["finished"]:
             why = "the run did not finish"
         state = "left behind" if left else "unknown"
-        message = f"{why}" + "".join(f"\n{one}" for one in left)
+        message = f"{why}" + "".join(f"\n{line}" for line in left)
         case = Case(
             name="run", kind="run", state=state, message=message, category="clean-up" if left else "", verdict=True
         )
@@ -65,24 +64,26 @@ def suites_of(run: Row) -> list[CaseSuite]:
     return suites
 
 
-def _left(one: Mapping[str, Any]) -> str:
-    return words.left_line(one)
-
-
 def _cases(row: Row) -> list[Case]:
     cases = [_case(step) for _, step in words.walk(row["workflow_steps"]) if not step["steps"] or _own_trouble(step)]
     state = words.state(row)
     red = any(case.state in RED for case in cases)
     if not red and state in ("failed", "unknown", "interrupted", "pending"):
-        told = "unknown" if state == "pending" else state
-        message = words.plain(row["error"] or row["reason"] or "it was planned and never ran")
+        verdict = "unknown" if state == "pending" else state
+        message = words.plain(row["error"] or row["reason"] or "planned, but never ran")
         body = words.plain(row["evidence"])
         case = Case(
-            name="verdict", kind="suite", state=told, message=message, category=row["category"], body=body, verdict=True
+            name="verdict",
+            kind="suite",
+            state=verdict,
+            message=message,
+            category=row["category"],
+            body=body,
+            verdict=True,
         )
         cases.append(case)
     if row["left_behind"]:
-        message = "\n".join(words.left_line(one) for one in row["left_behind"])
+        message = "\n".join(map(words.left_line, row["left_behind"]))
         cases.append(Case(name="clean-up", kind="clean-up", state="left behind", message=message, category="clean-up"))
     return cases
 
@@ -98,15 +99,15 @@ def _case(step: Row) -> Case:
     state = words.state(step)
     lines = []
     for check in step["validation_results"]:
-        told = words.check_state(check)
-        lines.append(f"{words.one_line(check['check'])}: {words.word(told, check['verdict'])}")
-        if told != "passed":
+        verdict = words.check_state(check)
+        lines.append(f"{words.one_line(check['check'])}: {words.word(verdict, check['verdict'])}")
+        if verdict != "passed":
             lines += [f"    {line}" for line in words.details(check, 2000)]
     if step["evidence"]:
         lines.append(words.plain(step["evidence"]))
     first: Mapping[str, Any] = next(iter((step.get("problems") or {}).get("problems") or ()), {})
     return Case(
-        # A check of a pipeline has a name of its own, which stays when others come before it.
+        # The name of a pipeline check does not depend on its position.
         name=step["id"] if "/" in step["id"] else f"{step['step']} {words.title(step)}",
         kind=words.plain(step["step_type"]),
         state=state,

@@ -1,4 +1,4 @@
-"""Plain lines as things happen: for a log, a pipe, a CI job, and a terminal that wants no more."""
+"""Plain lines during a run, for logs, pipes, CI jobs and simple terminals."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ COLOURS = {
     "fault": "35",
 }
 EVIDENCE = 12
-"""Lines of a step's evidence that are shown; the reports have all of it."""
+"""Maximum lines of evidence for a step; the reports have all lines."""
 WIDTH = 50
-"""Characters of one line of check names: readable at 60 columns."""
+"""Maximum characters in a line of check names, to fit 60 columns."""
 LISTED = 40
-"""From so many suites on, the summary lists only those that did not pass."""
+"""Maximum number of suites in a full summary; a longer one omits passed suites."""
 
 
 @reporter("console")
 class Console(Document):
-    """A line per step, the failures with what was seen and expected, and a summary."""
+    """A line per step, failures with observed and expected values, and a summary."""
 
     file = "console.txt"
 
@@ -44,7 +44,7 @@ class Console(Document):
         self._marks = words.MARKS if _speaks_unicode(self.out) else words.ASCII_MARKS
         self._prefixed = False
         self._running: set[str] = set()
-        self._kept: list[str] = []
+        self._lines: list[str] = []
         self._handlers = {
             "run_started": self._run_started,
             "suite_started": self._suite_started,
@@ -60,14 +60,14 @@ class Console(Document):
         }
 
     def on(self, event: Event) -> None:
-        """Take one event; its line is written at once."""
+        """Take one event; write its lines immediately."""
         super().on(event)
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event, event.data)
 
     def close(self) -> None:
-        """Sum up a run that never finished; write the file, when it is one."""
+        """Write the summary of an unfinished run; write the file if the output is one."""
         if not self.fold.run["finished"]:
             self._summary()
         if isinstance(self.out, Path):
@@ -75,16 +75,16 @@ class Console(Document):
 
     def text(self) -> str:
         """All lines so far."""
-        return "".join(self._kept)
+        return "".join(self._lines)
 
     def say(self, line: str = "", state: str = "") -> None:
-        """Write one line; the state gives its colour, if there are any."""
+        """Write one line in the colour of the state."""
         if self._marks is words.ASCII_MARKS:
             line = line.encode("ascii", "backslashreplace").decode()
         if self._colour and state in COLOURS:
             line = f"\x1b[{COLOURS[state]}m{line}\x1b[0m"
         if isinstance(self.out, Path):
-            self._kept.append(f"{line}\n")
+            self._lines.append(f"{line}\n")
         else:
             self.out.write(f"{line}\n")
             self.out.flush()
@@ -93,7 +93,7 @@ class Console(Document):
         self.say(f"{self._prefix(trial)}{'  ' * depth}{text}", state)
 
     def _prefix(self, trial: str) -> str:
-        """Whose line it is, where suites run at the same time."""
+        """The name of the suite, if suites run in parallel."""
         several = self._prefixed and trial and len(self.fold.suites) > 1
         return f"[{words.one_line(self.fold.suites[trial]['name'], 40)}] " if several else ""
 
@@ -126,17 +126,17 @@ class Console(Document):
         if state == "skipped":
             self._line(event.trial, depth, f"{say}  (skipped: {words.one_line(row['reason'], 120)})", state)
             return
-        told = "" if state == "passed" else f"  {words.word(state, row['verdict']).upper()}"
+        verdict = "" if state == "passed" else f"  {words.word(state, row['verdict']).upper()}"
         again = f", attempt {row['attempts']}" if row["attempts"] > 1 else ""
-        self._line(event.trial, depth, f"{say}{told}  ({words.seconds(row['duration'])}{again})", state)
+        self._line(event.trial, depth, f"{say}{verdict}  ({words.seconds(row['duration'])}{again})", state)
         if state == "passed":
             self._checked(event.trial, depth + 2, row)
         self._trouble(event.trial, depth + 1, row)
 
     def _checked(self, trial: str, depth: int, row: Row) -> None:
-        """Under a step: what it saw pass; the rest is told with its reason."""
-        seen = [check for check in row["validation_results"] if words.check_state(check) == "passed"]
-        checks = [words.one_line(check["check"], 60) for check in seen]
+        """List the passed checks of a step; other checks follow with reasons."""
+        passed = [check for check in row["validation_results"] if words.check_state(check) == "passed"]
+        checks = [words.one_line(check["check"], 60) for check in passed]
         if not checks:
             return
         line, room = "", WIDTH - len(self._prefix(trial))
@@ -148,7 +148,7 @@ class Console(Document):
         self._line(trial, depth, line)
 
     def _trouble(self, trial: str, depth: int, row: Row) -> None:
-        """What did not pass in a step, and the evidence."""
+        """List the checks of a step that did not pass, and its evidence."""
         for check in row["validation_results"]:
             state = words.check_state(check)
             if state != "passed":
@@ -163,10 +163,10 @@ class Console(Document):
             self._line(trial, depth, f"{category}{words.one_line(row['error'], 600)}")
             if row.get("line"):
                 self._line(trial, depth, f"at {row['document']}:{row['line']}")
-            # What `validate` writes of a check stands above already.
-            told = tuple(f"{check['verdict']}: {check['check']}" for check in row["validation_results"])
+            # The lines of `validate` about checks repeat the ones above.
+            repeated = tuple(f"{check['verdict']}: {check['check']}" for check in row["validation_results"])
             lines = words.plain(row["evidence"]).strip().splitlines()
-            for line in [line for line in lines if not line.startswith(told)][-EVIDENCE:]:
+            for line in [line for line in lines if not line.startswith(repeated)][-EVIDENCE:]:
                 self._line(trial, depth, f"| {line}")
 
     def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
@@ -177,18 +177,18 @@ class Console(Document):
         self._line(event.trial, (_depth(row) if row else 0) + 1, f"{self._marks['fault']} {text}", "fault")
 
     def _cluster(self, event: Event, data: Mapping[str, Any]) -> None:
-        """Where a suite's cluster came from and what becomes of it; that one was dropped is a warning anyway."""
+        """The origin and the reuse of a suite's cluster; a dropped one is already a warning."""
         deployer = self.fold.suites.get(str(data.get("deployed_by")), {"name": data.get("deployed_by", "")})
-        told = {
+        texts = {
             "kept": "snapshot kept for later suites",
-            "reused": f"not deployed: brought back from the snapshot of {words.one_line(deployer['name'], 80)}",
-            "parked": "left standing for later suites",
-            "moored": "left standing for later suites",  # what older journals say
+            "reused": f"not deployed: restored from the snapshot of {words.one_line(deployer['name'], 80)}",
+            "parked": "kept for later suites",
+            "moored": "kept for later suites",  # in older journals
         }
         took = f"  ({words.seconds(data['duration'])})" if "duration" in data else ""
         row = self.fold.step(event.trial, str(data.get("step", "")))
-        if data.get("op") in told:
-            self._line(event.trial, (_depth(row) if row else 0) + 1, f"{told[data['op']]}{took}")
+        if data.get("op") in texts:
+            self._line(event.trial, (_depth(row) if row else 0) + 1, f"{texts[data['op']]}{took}")
 
     def _log(self, event: Event, data: Mapping[str, Any]) -> None:
         if data.get("level") in ("warning", "error"):
@@ -199,23 +199,23 @@ class Console(Document):
     def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
         self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}", "")
         for node, parts in (data.get("missing") or {}).items():
-            whys = dict.fromkeys(parts.values())
-            for why in whys:
-                listed = ", ".join(part for part, one in parts.items() if one == why)
-                self._line(event.trial, 2, words.one_line(f"{node} has no {listed}: {why}", 200), "")
+            reasons = dict.fromkeys(parts.values())
+            for reason in reasons:
+                listed = ", ".join(part for part, other in parts.items() if other == reason)
+                self._line(event.trial, 2, words.one_line(f"{node}: no {listed} ({reason})", 200), "")
 
     def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         took = f"  ({words.seconds(data.get('duration') or 0.0)})"
         kept, left = data.get("kept") or [], data.get("left") or []
         state = "left behind" if left else "passed"
-        text = f"{self._marks[state]} clean-up  {data.get('given_back', 0)} given back"
+        text = f"{self._marks[state]} clean-up  {data.get('given_back', 0)} removed"
         text += f", {len(kept)} kept" if kept else ""
         text += f", {len(left)} LEFT BEHIND" if left else ""
         trial = event.trial if event.trial in self.fold.suites else ""
         self._line(trial, 1, text + took, state)
-        for one in left:
-            filled = {"kind": "", "name": "", "owner": "", "error": "", **one}
-            self._line(trial, 2, f"{self._marks['left behind']} {words.left_line(filled)}", state)
+        for resource in left:
+            row = {"kind": "", "name": "", "owner": "", "error": "", **resource}
+            self._line(trial, 2, f"{self._marks['left behind']} {words.left_line(row)}", state)
 
     def _suite_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         self._running.discard(event.trial)
@@ -250,16 +250,16 @@ class Console(Document):
                 self.say(f"  {name}")
                 name = ""
             category = f"  {row['category']}" if row["category"] else ""
-            told = words.word(state).upper() if state not in ("passed", "skipped", "pending") else state
+            verdict = words.word(state).upper() if state not in ("passed", "skipped", "pending") else state
             took = words.seconds(row["duration"]) if row["duration"] else "-"
-            self.say(f"{self._marks[state]} {name:<{width}}  {told:<11} {took:>6}{category}", state)
+            self.say(f"{self._marks[state]} {name:<{width}}  {verdict:<11} {took:>6}{category}", state)
         if len(shown) < len(rows):
             self.say(f"  {words.count(len(rows) - len(shown), 'more suite')} passed")
         for left in run["left_behind"]:
             self.say(f"{self._marks['left behind']} left behind: {words.left_line(left)}", "left behind")
         kept = sum(len(row["kept"]) for row in (run, *rows))
         if kept:
-            self.say(f"Kept standing: {words.count(kept, 'thing')}; give back with")
+            self.say(f"Kept: {words.count(kept, 'resource')}; remove with")
             self.say(f"  seatrial clean {run['run_id']} --all")
         self._result(run)
 
@@ -273,7 +273,7 @@ class Console(Document):
         state = "passed" if run["success"] else "failed" if run["verdict"] == "failed" or code == 4 else "unknown"
         self.say(f"RESULT: {result}   {counts or 'no suites'}   Total: {words.seconds(run['duration'])}", state)
         if not run["finished"]:
-            self.say("The run did not finish: `seatrial clean` gives back what it made.")
+            self.say("The run did not finish: `seatrial clean` removes its resources.")
         meaning = words.EXIT_CODES.get(code, "")
         self.say(f"Exit code {code}: {meaning}" if meaning else f"Exit code {code}")
         for path in self.options.get("reports") or ():

@@ -1,4 +1,4 @@
-"""CTRF JSON (ctrf.io). Its words are passed, failed, skipped, pending and other; there is none for unknown."""
+"""CTRF JSON (ctrf.io). Its states are passed, failed, skipped, pending and other, without one for unknown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from seatrial.reports.cases import Case, CaseSuite, suites_of
 from seatrial.reports.document import Document
 
 RULE = (
-    "A step that could not be judged is `other`; its suite then also has a test `verdict` that is `failed`, as has "
-    "everything else that makes the exit code not 0: whoever counts only failures never sees green. "
-    "A failure that is allowed is `skipped`; rawStatus has the word of Seatrial."
+    "An unknown step is `other`, and its suite gets an additional `failed` test `verdict`. Every other reason for an "
+    "exit code except 0 is `failed`, too. So it is enough to count failures. An allowed failure is `skipped`; "
+    "rawStatus has Seatrial's own word."
 )
 
 _encoder = json.JSONEncoder(ensure_ascii=False, default=str, check_circular=False)
@@ -34,7 +34,7 @@ STATUS = {
 
 @reporter("ctrf")
 class Ctrf(Document):
-    """A test per step, with the suite it belongs to."""
+    """A test per step, with its suite."""
 
     file = "ctrf.json"
 
@@ -47,7 +47,7 @@ class Ctrf(Document):
         for test in tests:
             counts[test["status"]] += 1
         start, stop = _ms(run["started_at"]), _ms(run["started_at"] + run["duration"])
-        told = {key: run[key] for key in ("run_id", "verdict", "success", "exit_code", "totals", "finished")}
+        fields = {key: run[key] for key in ("run_id", "verdict", "success", "exit_code", "totals", "finished")}
         summary = {"tests": len(tests), **counts, "suites": len(suites), "start": start, "stop": stop}
         document = {
             "reportFormat": "CTRF",
@@ -56,11 +56,11 @@ class Ctrf(Document):
             "generatedBy": "seatrial",
             "results": {
                 "tool": {"name": "seatrial", **({"version": run["version"]} if run["version"] else {})},
-                "summary": {**summary, "duration": stop - start, "extra": {**told, "rule": RULE}},
+                "summary": {**summary, "duration": stop - start, "extra": {**fields, "rule": RULE}},
                 "tests": [],
             },
         }
-        # A line per test: json's quick encoder cannot indent (measured: 10,000 tests in 0.1 s in place of 0.55).
+        # One line per test: the fast encoder of json cannot indent (10,000 tests take 0.1 s instead of 0.55 s).
         head, tail = json.dumps(document, ensure_ascii=False, indent=2, default=str).rsplit("[]", 1)
         lines = ",\n".join(map(_encoder.encode, tests))
         return f"{head}[\n{lines}\n    ]{tail}\n"
@@ -70,7 +70,7 @@ def _tests(suite: CaseSuite) -> list[dict[str, Any]]:
     tests = [_test(suite, case) for case in suite.cases]
     unsure = [case for case in suite.cases if STATUS[case.state] == "other"]
     if unsure and not any(test["status"] == "failed" for test in tests):
-        why = unsure[0].message or "it did not end"
+        why = unsure[0].message or "it did not finish"
         message = f"could not be judged: {unsure[0].name}: {why}"
         verdict = Case(name="verdict", kind="suite", state="failed", message=message, category=unsure[0].category)
         tests.append({**_test(suite, verdict), "rawStatus": "unknown"})
@@ -78,7 +78,7 @@ def _tests(suite: CaseSuite) -> list[dict[str, Any]]:
 
 
 def _test(suite: CaseSuite, case: Case) -> dict[str, Any]:
-    # A verdict stands for the whole suite or run and has no step to be `other` about: it is what makes it red.
+    # A verdict represents the whole suite or run and makes it red, so it cannot be `other`.
     status = "failed" if case.verdict else STATUS[case.state]
     test: dict[str, Any] = {
         "name": case.name,

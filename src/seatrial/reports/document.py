@@ -1,4 +1,4 @@
-"""A report that is one document, written when the last event is in."""
+"""A report in one document, written after the last event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seatrial.model.fold import Fold
 
 
 class Document(ABC):
-    """A fold over the events with a text at its end."""
+    """A fold over events, with a text at the end."""
 
     file = "report.txt"
     """Its name in the report folder."""
@@ -36,11 +36,11 @@ class Document(ABC):
 
     @abstractmethod
     def text(self) -> str:
-        """The document as it stands now."""
+        """The current document."""
 
 
 def write(out: TextIO | Path, text: str, *, append: bool = False) -> None:
-    """Write to a stream or file; a file is replaced as a whole, so that no reader ever sees half of it."""
+    """Write to a stream or file. A file is replaced as a whole, so no reader sees half of it."""
     if not isinstance(out, Path):
         out.write(text)
         out.flush()

@@ -1,4 +1,4 @@
-"""The step summary of a GitHub job: Markdown, kept under the size that GitHub takes."""
+"""The step summary of a GitHub job: Markdown within GitHub's size limit."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ICONS = {
 }
 RED = ("failed", "unknown", "interrupted", "left behind", "pending")
 ROWS = 2000
-"""Suites in the table, the red ones first when there are more."""
+"""Maximum number of suites in the table; failed ones come first in a longer list."""
 
 
 @reporter("github")
 @reporter("markdown")
 class GitHub(Document):
-    """A table of suites, and what failed with what was seen and expected."""
+    """A table of suites, and failures with observed and expected values."""
 
     file = "summary.md"
 
@@ -42,7 +42,7 @@ class GitHub(Document):
             if words.state(row) in RED or row["left_behind"]:
                 blocks += _suite(row, self.options)
         if run["left_behind"]:
-            lines = "".join(f"- {code(words.left_line(one))}\n" for one in run["left_behind"])
+            lines = "".join(f"- {code(words.left_line(left))}\n" for left in run["left_behind"])
             blocks.append(Block(f"\n### 🧹 Left behind\n\n{lines}"))
         return fitted(blocks)
 
@@ -51,10 +51,10 @@ def _head(run: Row) -> str:
     number = run["exit_code"]
     result = "passed" if run["success"] else "left behind" if number == 4 else str(run["verdict"])
     counts = ", ".join(f"{count} {name}" for name, count in run["totals"].items() if count) or "no suites"
-    told = words.EXIT_CODES.get(number, "")
+    meaning = words.EXIT_CODES.get(number, "")
     return (
         f"## {ICONS[result]} Seatrial: {result}\n\n"
-        f"{counts} in {words.seconds(run['duration'])} · exit code {number}{f' ({told})' if told else ''}"
+        f"{counts} in {words.seconds(run['duration'])} · exit code {number}{f' ({meaning})' if meaning else ''}"
         f" · run {code(run['run_id'])}\n" + ("" if run["finished"] else "\n**The run did not finish.**\n")
     )
 
@@ -64,7 +64,7 @@ def _table(run: Row) -> str:
     shown, note = rows, ""
     if len(rows) > ROWS:
         shown = sorted(rows, key=lambda row: words.state(row) not in RED)[:ROWS]
-        note = f"\n{len(rows) - ROWS} more suites are in the full report.\n"
+        note = f"\n{len(rows) - ROWS} more suites in the full report.\n"
     lines = [
         "| Suite | Status | Duration | Checks passed | failed | unknown |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -89,9 +89,9 @@ def _suite(row: Row, options: Mapping[str, Any]) -> list[Block]:
     where = code(f"{document}:{line}" if line else document)
     page = places.url(document, line, options)
     text = f"\n### {ICONS[state]} {cell(words.one_line(row['name'], 120))}: {words.word(state)}\n\n"
-    told = [f"category **{cell(row['category'])}**"] if row["category"] else []
-    told += [f"in [{where}]({page})" if page else f"in {where}"] if document else []
-    text += f"{', '.join(told)}\n\n" if told else ""
+    facts = [f"category **{cell(row['category'])}**"] if row["category"] else []
+    facts += [f"in [{where}]({page})" if page else f"in {where}"] if document else []
+    text += f"{', '.join(facts)}\n\n" if facts else ""
     if row["error"] or row["reason"]:
         text += f"{code(words.one_line(row['error'] or row['reason'], 600))}\n\n"
     blocks = [Block(text)]
@@ -99,7 +99,7 @@ def _suite(row: Row, options: Mapping[str, Any]) -> list[Block]:
         if words.state(step) in ("failed", "unknown", "interrupted", "allowed"):
             blocks.append(_step(step))
     if row["left_behind"]:
-        lines = "".join(f"- {code(words.left_line(one))}\n" for one in row["left_behind"])
+        lines = "".join(f"- {code(words.left_line(left))}\n" for left in row["left_behind"])
         blocks.append(Block(f"**Left behind**\n\n{lines}"))
     return blocks
 
@@ -113,10 +113,10 @@ def _step(step: Row) -> Block:
     if red:
         text += "\n| Check | Verdict | Seen | Expected | Why | Attempts |\n| --- | --- | --- | --- | --- | ---: |\n"
         for check in red:
-            told = words.check_state(check)
+            state = words.check_state(check)
             seen = "" if check["seen"] is None else code(words.value(check["seen"], 400))
             expected = "" if check["expected"] is None else code(words.value(check["expected"], 400))
-            verdict = f"{ICONS[told]} {words.word(told, check['verdict'])}"
+            verdict = f"{ICONS[state]} {words.word(state, check['verdict'])}"
             text += f"| {code(words.one_line(check['check'], 200))} | {verdict} | {seen} "
             text += f"| {expected} | {cell(words.one_line(check['why'], 400))} | {check['attempts']} |\n"
     elif step["error"] and not step["steps"]:

@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: verdicts, timelines, steps, checks, outputs and logs."""
+"""One self-contained HTML file: verdicts, timelines, steps, checks, outputs and logs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from seatrial.reports.timeline import Timeline
 from seatrial.reports.words import Row
 
 TEXTS = 6_000_000
-"""Characters of logs, outputs and evidence in the whole file; each suite gets its share."""
+"""Maximum characters of logs, outputs and evidence in the file; each suite gets a share."""
 
 DETAILED = 200
-"""From more suites on, those that passed are told without timeline and logs."""
+"""Maximum number of suites for full details; with more, passed suites have no timeline and logs."""
 
 SIZE = 6_000_000
-"""Characters of the page from which suites are told without timeline, outputs and logs; from twice as many on, those
-that follow are told by their row in the table alone."""
+"""Size of the page in characters. After it, suites have no timeline, outputs and logs; after twice the size, only a row
+in the table."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-class _Story:
-    """What the page needs of a suite and the results do not keep."""
+class _SuiteLog:
+    """Data of a suite for the page, in addition to its results."""
 
     __slots__ = ("logs", "outputs", "timeline")
 
@@ -56,13 +56,13 @@ class _Story:
 
 @reporter("html")
 class Html(Document):
-    """The report to read."""
+    """The report for people."""
 
     file = "report.html"
 
     def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(out, options)
-        self._stories: dict[str, _Story] = {}
+        self._suite_logs: dict[str, _SuiteLog] = {}
         beside = self.out.parent if isinstance(self.out, Path) else None
         self._folder: Path | None = self.options.get("folder") or beside
 
@@ -70,7 +70,7 @@ class Html(Document):
         """Take one event."""
         super().on(event)
         if event.kind in ("log", "output", "node", "fault", "check_observed", "cleanup_finished"):
-            self._stories.setdefault(event.trial, _Story()).on(event)
+            self._suite_logs.setdefault(event.trial, _SuiteLog()).on(event)
 
     def text(self) -> str:
         """The page."""
@@ -78,7 +78,7 @@ class Html(Document):
         rows = run["results"]
         share = min(64_000, max(2_000, TEXTS // max(1, len(rows))))
         suites = self._suites(rows, share)
-        own = self._stories.get("")
+        own = self._suite_logs.get("")
         log = _logs(own, share, run["started_at"]) if own else ""
         title = escape(words.plain(f"{_result(run)}: Seatrial {run['run_id']}"))
         by = escape(words.plain(f"Seatrial {run['version']} on {run['host']}"))
@@ -87,12 +87,12 @@ class Html(Document):
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
             f"<style>{STYLE}</style></head><body>{_head(run)}<main>{_overview(rows)}{suites}{log}</main>"
-            f"<footer>{by}. Times are UTC. All of it is in events.jsonl and results.json beside this file.</footer>"
+            f"<footer>{by}. Times are UTC. See events.jsonl and results.json in the same folder for all data.</footer>"
             f"<script>{SCRIPT}</script></body></html>\n"
         )
 
     def _suites(self, rows: list[Row], share: int) -> str:
-        """All suites, in less and less detail as the page grows."""
+        """All suites, in less detail as the page grows."""
         parts: list[str] = []
         size = bare = 0
         for index, row in enumerate(rows, 1):
@@ -106,12 +106,12 @@ class Html(Document):
             size += len(part)
             parts.append(part)
         if bare:
-            parts.append(f"<p>{bare} suites are not told in detail, so that this page can be opened.</p>")
+            parts.append(f"<p>{bare} suites are shown without details, to limit the size of this page.</p>")
         return "".join(parts)
 
     def _suite(self, index: int, row: Row, share: int, count: int, *, full: bool) -> str:
         state, anchor = words.state(row), f"s{index}"
-        story = self._stories.get(row["trial_id"])
+        suite_log = self._suite_logs.get(row["trial_id"])
         opened = " open" if count <= 3 or (state not in ("passed", "skipped") and count <= 50) else ""
         name = escape(words.one_line(row["name"], 200))
         provider = escape(words.plain(row["provenance"]["provider"]))
@@ -124,28 +124,28 @@ class Html(Document):
             f"<p>{escape(words.plain(row['description']))}</p>" if row["description"] else "",
             _trouble(row, state, budget),
         ]
-        if story is not None and full:
-            lanes = story.timeline.html(row, anchor)
+        if suite_log is not None and full:
+            lanes = suite_log.timeline.html(row, anchor)
             parts.append(f"<h3>Timeline</h3>{lanes}" if lanes else "")
         parts.append("<h3>Steps</h3>" if row["workflow_steps"] else "")
-        outputs = story.outputs if story is not None and full else {}
+        outputs = suite_log.outputs if suite_log is not None and full else {}
         parts += [_step(step, anchor, row["folder"], outputs, budget) for step in row["workflow_steps"]]
-        if story is not None and full:
-            parts.append(_loose(story, row["folder"], budget))
+        if suite_log is not None and full:
+            parts.append(_loose(suite_log, row["folder"], budget))
         if self._folder is not None and row["folder"] and full:
             parts.append(_files(self._folder / row["folder"], row["folder"], budget))
-        if story is not None and full:
-            parts.append(_logs(story, budget.left, row["started_at"]))
+        if suite_log is not None and full:
+            parts.append(_logs(suite_log, budget.left, row["started_at"]))
         parts.append(_provenance(row))
-        told = "ok" if state in ("passed", "skipped") else "red"
+        kind = "ok" if state in ("passed", "skipped") else "red"
         return (
-            f'<details class="suite card" id="{anchor}" data-s="{told}" data-n="{name}"{opened}>{head}'
+            f'<details class="suite card" id="{anchor}" data-s="{kind}" data-n="{name}"{opened}>{head}'
             f'<div class="inside">{"".join(parts)}</div></details>'
         )
 
 
 class _Budget:
-    """How many characters of text a suite may still show; the end of a text is worth the most."""
+    """The remaining characters of text for a suite; a longer text loses its beginning."""
 
     __slots__ = ("left",)
 
@@ -179,12 +179,10 @@ def _head(run: Row) -> str:
     code = run["exit_code"]
     meaning = words.EXIT_CODES.get(code, "")
     more = (
-        ""
-        if run["finished"]
-        else '<p class="why">The run did not finish: what follows is what it wrote until then.</p>'
+        "" if run["finished"] else '<p class="why">The run did not finish. This page shows its results until then.</p>'
     )
     if run["left_behind"]:
-        lines = "".join(f"<li>{escape(words.left_line(one))}</li>" for one in run["left_behind"])
+        lines = "".join(f"<li>{escape(words.left_line(left))}</li>" for left in run["left_behind"])
         more += f'<div class="why left"><b>Left behind</b><ul>{lines}</ul></div>'
     run_id = escape(words.plain(run["run_id"]))
     return (
@@ -196,29 +194,29 @@ def _head(run: Row) -> str:
 
 def _overview(rows: list[Row]) -> str:
     if not rows:
-        return "<p>No suite was planned.</p>"
+        return "<p>No suites were planned.</p>"
     lines = []
     for index, row in enumerate(rows, 1):
         state = words.state(row)
-        told = "ok" if state in ("passed", "skipped") else "red"
+        kind = "ok" if state in ("passed", "skipped") else "red"
         name = escape(words.one_line(row["name"], 200))
         note = escape(words.one_line(row["reason"] or row["error"], 160))
         category = f"<b>{escape(row['category'])}</b> " if row["category"] else ""
         took = words.seconds(row["duration"]) if row["duration"] else ""
         lines.append(
-            f'<tr data-s={told} data-n="{name}"><td><a href="#s{index}">{name}</a></td><td>{_tag(state)}</td>'
+            f'<tr data-s={kind} data-n="{name}"><td><a href="#s{index}">{name}</a></td><td>{_tag(state)}</td>'
             f"<td>{category}{note}</td><td class=num>{took}</td></tr>"
         )
     tools = (
         '<div class="tools" hidden><input id="q" type="search" placeholder="Find a suite" aria-label="Find a suite">'
-        '<button id="red" type="button" aria-pressed="false">Only what did not pass</button>'
-        '<button id="all" type="button">Open or close all</button></div>'
+        '<button id="red" type="button" aria-pressed="false">Only suites that did not pass</button>'
+        '<button id="all" type="button">Expand or collapse all</button></div>'
     )
     count = words.count(len(rows), "suite")
     return (
         f'<h2>{count}</h2>{tools}<div class="card scroll"><table class="list">'
         "<thead><tr><th>Suite<th>Verdict<th>Why<th class=num>Time</tr></thead><tbody>"
-        f"{''.join(lines)}</tbody></table></div><h2>What happened</h2>"
+        f"{''.join(lines)}</tbody></table></div><h2>Details</h2>"
     )
 
 
@@ -227,14 +225,14 @@ def _trouble(row: Row, state: str, budget: _Budget) -> str:
     if row["error"] or row["reason"]:
         category = f"<b>{escape(row['category'])}</b>: " if row["category"] else ""
         text = escape(words.plain(row["error"] or row["reason"]))
-        # What a step shows below need not stand here as well.
+        # Do not repeat the evidence of a step.
         shown = {step["evidence"] for _, step in words.walk(row["workflow_steps"])}
         own = row["evidence"] and row["evidence"] not in shown
         evidence = f"<pre>{escape(budget.take(row['evidence']))}</pre>" if own else ""
         kind = state.split(maxsplit=1)[0]
         parts.append(f'<div class="why {kind}">{category}{text}{evidence}</div>')
     if row["left_behind"]:
-        lines = "".join(f"<li>{escape(words.left_line(one))}</li>" for one in row["left_behind"])
+        lines = "".join(f"<li>{escape(words.left_line(left))}</li>" for left in row["left_behind"])
         parts.append(f'<div class="why left"><b>Left behind</b><ul>{lines}</ul></div>')
     return "".join(parts)
 
@@ -243,18 +241,20 @@ def _step(
     step: Row, anchor: str, folder: str, outputs: Mapping[str, deque[tuple[str, str, str]]], budget: _Budget
 ) -> str:
     state = words.state(step)
-    more = [_checks(step["validation_results"]), _said(step, budget)]
+    more = [_checks(step["validation_results"]), _error(step, budget)]
     if step["outputs"]:
         pairs = "".join(
-            f"<dt>{escape(words.one_line(name))}</dt><dd><code>{escape(words.value(told, 500))}</code></dd>"
-            for name, told in step["outputs"].items()
+            f"<dt>{escape(words.one_line(name))}</dt><dd><code>{escape(words.value(output, 500))}</code></dd>"
+            for name, output in step["outputs"].items()
         )
         more.append(f"<dl>{pairs}</dl>")
-    more += [_output(one, folder, budget) for one in outputs.get(step["step"], ())]
+    more += [_output(output, folder, budget) for output in outputs.get(step["step"], ())]
     inside = "".join(more)
     kids = "".join(_step(child, anchor, folder, outputs, budget) for child in step["steps"])
     described = step["description"] or step["id"]
-    checks = "" if described else ", ".join(words.one_line(one["check"], 50) for one in step["validation_results"][:4])
+    checks = (
+        "" if described else ", ".join(words.one_line(check["check"], 50) for check in step["validation_results"][:4])
+    )
     what = (
         f"<b>{escape(words.plain(step['step_type'] or 'step'))}</b> {escape(words.one_line(described or checks, 200))}"
     )
@@ -297,7 +297,7 @@ def _checks(checks: list[Row]) -> str:
     )
 
 
-def _said(step: Row, budget: _Budget) -> str:
+def _error(step: Row, budget: _Budget) -> str:
     if not step["error"]:
         return ""
     category = f"<b>{escape(step['category'])}</b>: " if step["category"] else ""
@@ -316,34 +316,35 @@ def _output(output: tuple[str, str, str], folder: str, budget: _Budget) -> str:
 
 
 def _link(folder: str, file: str) -> str:
-    """A link to a file of the run, relative to the report; `./` keeps it from ever being an address of another kind."""
+    """A link to a file of the run, relative to the report; `./` prevents any other kind of address."""
     path = "/".join(part for part in (folder, file) if part)
     return f'<a href="./{escape(quote(words.plain(path)))}">{escape(words.one_line(file, 200))}</a>'
 
 
-def _loose(story: _Story, folder: str, budget: _Budget) -> str:
-    """Outputs that belong to no step: what was collected from the nodes."""
-    told = "".join(_output(one, folder, budget) for one in story.outputs.get("", ()))
-    return f"<h3>Collected</h3>{told}" if told else ""
+def _loose(suite_log: _SuiteLog, folder: str, budget: _Budget) -> str:
+    """Outputs without a step: files collected from nodes."""
+    outputs = "".join(_output(output, folder, budget) for output in suite_log.outputs.get("", ()))
+    return f"<h3>Collected</h3>{outputs}" if outputs else ""
 
 
 def _files(place: Path, folder: str, budget: _Budget) -> str:
-    """What the suite left in its folder, logs with their tails."""
-    told = []
-    for one in artifacts(place, 8000):
-        size = f"{one.size / 1024:.0f} KiB" if one.size >= 10_240 else words.count(one.size, "byte")
-        name = f"{_link(folder, one.name)} <span class=soft>{size}</span>"
-        if one.tail and budget.left > 0:
-            told.append(f"<details><summary>{name}</summary><pre>{escape(budget.take(one.tail, 8000))}</pre></details>")
+    """The files in the suite's folder, logs with their ends."""
+    lines = []
+    for file in artifacts(place, 8000):
+        size = f"{file.size / 1024:.0f} KiB" if file.size >= 10_240 else words.count(file.size, "byte")
+        name = f"{_link(folder, file.name)} <span class=soft>{size}</span>"
+        if file.tail and budget.left > 0:
+            tail = escape(budget.take(file.tail, 8000))
+            lines.append(f"<details><summary>{name}</summary><pre>{tail}</pre></details>")
         else:
-            told.append(f'<div class="file">{name}</div>')
-    return f"<h3>Files</h3>{''.join(told)}" if told else ""
+            lines.append(f'<div class="file">{name}</div>')
+    return f"<h3>Files</h3>{''.join(lines)}" if lines else ""
 
 
-def _logs(story: _Story, room: int, start: float) -> str:
+def _logs(suite_log: _SuiteLog, room: int, start: float) -> str:
     lines: list[str] = []
     used = 0
-    for at, level, text, step in reversed(story.logs):
+    for at, level, text, step in reversed(suite_log.logs):
         line = f"{at - start:8.3f}s {level:<7} {f'[{step}] ' if step else ''}{words.plain(text)}"
         used += len(line)
         if used > max(500, room) and lines:
@@ -357,18 +358,18 @@ def _logs(story: _Story, room: int, start: float) -> str:
 
 
 def _provenance(row: Row) -> str:
-    where = row["provenance"]
-    line = f":{where['line']}" if where["line"] else ""
-    told = {
-        "document": f"{where['document']}{line}" if where["document"] else "",
+    provenance = row["provenance"]
+    line = f":{provenance['line']}" if provenance["line"] else ""
+    facts = {
+        "document": f"{provenance['document']}{line}" if provenance["document"] else "",
         "test id": row["test_id"],
         "deployment": row["deployment_id"],
-        "provider": where["provider"],
-        "parameters": words.value(where["parameters"], 1000) if where["parameters"] else "",
+        "provider": provenance["provider"],
+        "parameters": words.value(provenance["parameters"], 1000) if provenance["parameters"] else "",
     }
     pairs = "".join(
-        f"<dt>{name}</dt><dd><code>{escape(words.plain(value))}</code></dd>" for name, value in told.items() if value
+        f"<dt>{name}</dt><dd><code>{escape(words.plain(value))}</code></dd>" for name, value in facts.items() if value
     )
     folder = row["folder"]
     files = f"<dt>folder</dt><dd>{_link('', folder)}</dd>" if folder else ""
-    return f"<details><summary>Where it came from</summary><dl>{pairs}{files}</dl></details>"
+    return f"<details><summary>Source</summary><dl>{pairs}{files}</dl></details>"

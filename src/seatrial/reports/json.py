@@ -1,4 +1,4 @@
-"""`results.json` and each suite's `result.json`, written as the run goes on, so that a killed run leaves true ones."""
+"""`results.json` and each suite's `result.json`, updated during the run, so that a killed run has correct ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from seatrial.registry import reporter
 from seatrial.reports.document import Document
 
 PAUSE = 0.5
-"""Seconds (of the events' own time) between two writes while nothing ends."""
+"""Seconds in event time between two writes while no suite ends."""
 
 LARGE = 256 * 1024
-"""Bytes from which the whole is no longer written after each suite, and less often the larger it is."""
+"""Size in bytes from which `results.json` is written less often than after each suite."""
 
 ABREAST = 32
-"""Files of running suites that are written anew at once, those that waited longest first: of a thousand suites at a
-time each would otherwise be written at every pause (measured: 5,000 files for 1,000 suites, more than a second)."""
+"""Maximum number of suites' files to update in one write, the oldest first. Without it, 1,000 parallel suites would
+write 5,000 files in more than a second."""
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False)
 
@@ -37,14 +37,14 @@ class Json(Document):
         self._written_at = float("-inf")
         self._size = 0
         self._ended: dict[str, str] = {}
-        """Rows that will not change any more, as text."""
+        """Final rows, as text."""
         self._touched: dict[str, None] = {}
-        """Suites whose own files are behind, in the order in which they fell behind."""
+        """Suites with an outdated file, the oldest first."""
         self._late = False
         self._dirty = True
 
     def on(self, event: Event) -> None:
-        """Take one event, and write what is due."""
+        """Take one event, and write the files that are due."""
         super().on(event)
         if not isinstance(self.out, Path):
             return
@@ -67,7 +67,7 @@ class Json(Document):
             self._flush(event.at)
 
     def close(self) -> None:
-        """Write the results as they are now."""
+        """Write the current results."""
         if isinstance(self.out, Path):
             if self._dirty:
                 self._flush(self.fold.at)
@@ -75,17 +75,17 @@ class Json(Document):
             super().close()
 
     def text(self) -> str:
-        """The whole, indented: it is read by people as well."""
+        """The indented document; people read it, too."""
         return json.dumps(self.fold.results(), ensure_ascii=False, indent=2, default=str) + "\n"
 
     def _flush(self, at: float) -> None:
         assert isinstance(self.out, Path)
-        running = [one for one in self._touched if self.fold.suites[one]["status"] == "running"]
+        running = [trial for trial in self._touched if self.fold.suites[trial]["status"] == "running"]
         for trial in running[:ABREAST]:
             self._suite(trial)
         self._touched = dict.fromkeys(running[ABREAST:])
         run = self.fold.results()
-        head = _encoder.encode({key: told for key, told in run.items() if key != "results"})
+        head = _encoder.encode({key: value for key, value in run.items() if key != "results"})
         rows = ",\n".join(map(self._row, self.fold.suites))
         content = f'{head[:-1]},"results":[\n{rows}\n]}}\n'.encode("utf-8", "backslashreplace")
         write_whole(self.out, content)
@@ -112,7 +112,7 @@ class Json(Document):
 
 
 def write_all(folder: Path, fold: Fold) -> None:
-    """Write `results.json` and every suite's `result.json` again from a fold that is complete."""
+    """Rewrite `results.json` and every suite's `result.json` from a complete fold."""
     report = Json(folder / Json.file, {"fold": fold})
     for trial in fold.suites:
         report._suite(trial)

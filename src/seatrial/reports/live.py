@@ -1,4 +1,4 @@
-"""Progress on a terminal: the same lines as the console's, and below them what is running now."""
+"""Progress on a terminal: the console's lines, and the running steps below them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 TICK = 0.125
-"""Seconds between two pictures."""
+"""Seconds between two updates."""
 
 SPIN = "⠋⠙⠹⠸⠼⠴⠦⠧"
 SHOWN = 8
-"""Running suites that are shown at a time."""
+"""Maximum number of running suites to show."""
 
 
 @reporter("live")
 class Live(Console):
-    """Live progress; plain lines when the output is no terminal."""
+    """Live progress; plain lines if the output is not a terminal."""
 
     def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(out, options)
@@ -45,16 +45,16 @@ class Live(Console):
         from rich.live import Live as Region
 
         colour = bool(self.options.get("colour", not os.environ.get("NO_COLOR")))
-        self._colour = False  # Rich colours what goes through it
+        self._colour = False  # Rich adds colours
         self._terminal = Terminal(file=out, no_color=not colour, highlight=False, markup=False, emoji=False)
-        # Without a thread of its own: the loop's timer draws, and every event does when there is no loop.
+        # No thread: the timer of the event loop redraws, or every event if there is no loop.
         self._region = Region(
             console=self._terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         self._region.start()
 
     def on(self, event: Event) -> None:
-        """Take one event; lines go above what is running."""
+        """Take one event; its lines go above the running steps."""
         if event.kind in ("log", "output"):
             lines = str(event.data.get("text", "")).strip().splitlines()
             if lines:
@@ -69,7 +69,7 @@ class Live(Console):
             self._draw()
 
     def say(self, line: str = "", state: str = "") -> None:
-        """Write one line above what is running."""
+        """Write one line above the running steps."""
         if self._terminal is None:
             super().say(line, state)
             return
@@ -80,7 +80,7 @@ class Live(Console):
         self._terminal.print(Text(line, style=_style(state)), soft_wrap=True)
 
     def close(self) -> None:
-        """Take the running part away, and sum up what did not finish."""
+        """Remove the running steps, and write the summary of an unfinished run."""
         self._stop()
         super().close()
 
@@ -112,7 +112,7 @@ class Live(Console):
         self._region.update(self._running_now(), refresh=True)
 
     def _running_now(self) -> Text:
-        """What is running, one line each, never more than the terminal has."""
+        """The running steps, one line each, as many as fit on the terminal."""
         from rich.text import Text
 
         assert self._terminal is not None
@@ -126,7 +126,9 @@ class Live(Console):
         for trial in running[:SHOWN]:
             row = fold.suites[trial]
             lines.append((f"{spin} {words.one_line(row['name'], 60)}  {since(now, row)}", "bold cyan"))
-            open_steps = [one for one in words.walk(row["workflow_steps"]) if one[1]["status"] == "running"]
+            open_steps = [
+                (depth, step) for depth, step in words.walk(row["workflow_steps"]) if step["status"] == "running"
+            ]
             lines += [
                 (f"{'  ' * (depth + 1)}{words.title(step)}  {since(now, step)}", "") for depth, step in open_steps
             ]
@@ -141,7 +143,7 @@ class Live(Console):
         return text
 
     def _now(self) -> float:
-        """The time by the events' clock, going on between events by the loop's."""
+        """The current time: the last event's, plus the time since then."""
         try:
             clock = asyncio.get_running_loop().time()
         except RuntimeError:
@@ -152,7 +154,7 @@ class Live(Console):
 
 
 def since(now: float, row: Mapping[str, Any]) -> str:
-    """How long something runs by now."""
+    """The duration of a running suite or step until now."""
     return words.seconds(max(0.0, now - float(row["started_at"])))
 
 

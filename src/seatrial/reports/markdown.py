@@ -1,4 +1,4 @@
-"""Markdown for GitHub: text that stays text, evidence in fences, all of it under the size that GitHub takes."""
+"""Markdown for GitHub: escaped text, evidence in fences, within GitHub's size limit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from seatrial.reports import words
 
 LIMIT = 1_000_000
-"""Bytes; GitHub refuses a summary of more than 1 MiB (1,048,576)."""
+"""Bytes; GitHub rejects a summary of more than 1 MiB (1,048,576)."""
 
 
 @dataclass(slots=True)
 class Block:
-    """A part of the summary: evidence may be cut, the text around it goes last."""
+    """A part of the summary; its evidence can be cut."""
 
     text: str
     evidence: str = ""
@@ -30,7 +30,7 @@ class Block:
 
 
 def fitted(blocks: list[Block]) -> str:
-    """All blocks in less than LIMIT bytes: the largest evidence is cut first, then the last blocks go."""
+    """All blocks in less than LIMIT bytes: cuts the largest evidence first, then drops the last blocks."""
     budget = LIMIT - 500
     size = sum(block.size() for block in blocks)
     cut = 0
@@ -40,7 +40,7 @@ def fitted(blocks: list[Block]) -> str:
         before = block.size()
         keep = max(1000, len(block.evidence) - (size - budget) - 200)
         block.evidence = f"… {len(block.evidence) - keep} characters before\n{block.evidence[-keep:]}"
-        if block.size() > before - (size - budget):  # characters of several bytes: the same again, to the minimum
+        if block.size() > before - (size - budget):  # characters of several bytes: cut to the minimum
             block.evidence = f"… cut\n{block.evidence[-1000:]}"
         size += block.size() - before
         cut += 1
@@ -52,23 +52,21 @@ def fitted(blocks: list[Block]) -> str:
     if cut:
         notes.append(f"{words.count(cut, 'piece')} of evidence shortened")
     if dropped:
-        notes.append(f"{words.count(dropped, 'section')} left out")
+        notes.append(f"{words.count(dropped, 'section')} omitted")
     if notes:
-        blocks.append(
-            Block(f"\n> This summary has a size limit: {' and '.join(notes)}. The full report has all of it.\n")
-        )
+        blocks.append(Block(f"\n> This summary has a size limit: {' and '.join(notes)}. See the full report.\n"))
     return "\n".join(map(str, blocks))
 
 
 def cell(text: str) -> str:
-    """Text of anybody's that stays text in a table cell and can make neither markup nor a mention."""
+    """Untrusted text for a table cell, without any markup or mention."""
     for mark in "\\`*_[]<>|~":
         text = text.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
     return text.replace("\n", " ").replace("@", "@\u200b").replace("#", "#\u200b")
 
 
 def code(text: str) -> str:
-    """Text as inline code, in a table cell too."""
+    """Text as inline code, also for table cells."""
     ticks = "`" * (1 + _longest_run(text))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{pad}{text}{pad}{ticks}".replace("|", "\\|").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""The style and the few lines of script of the HTML report; the report is whole without the script."""
+"""The style and the script of the HTML report; the report also works without the script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a document is in its repository, as GitHub knows it."""
+"""The path of a document in its GitHub repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 
 def in_repository(document: str, options: Mapping[str, Any]) -> str:
-    """A document's path from the root of the repository: of what is checked out, else of the project."""
+    """A document's path relative to the checkout, else to the project."""
     workspace = options.get("workspace")
     if workspace:
         inside = os.path.relpath(os.path.realpath(document), os.path.realpath(workspace))
@@ -24,7 +24,7 @@ def in_repository(document: str, options: Mapping[str, Any]) -> str:
 
 
 def url(document: str, line: int, options: Mapping[str, Any]) -> str:
-    """The page of a document's line at this commit; empty where that is not known."""
+    """The URL of a document's line at this commit; empty if unknown."""
     source = options.get("source_url")
     path = in_repository(document, options)
     if not source or not document or PurePath(path).is_absolute() or path.startswith(".."):

@@ -1,4 +1,4 @@
-"""Any report, made at once from the events of a run."""
+"""Generate any report from the events of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def render(
     options: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> str:
-    """The report of that name as text; UsageError for an unknown one. A fold that is given has seen no event yet."""
+    """The report with this name as text; UsageError for an unknown name. `fold`: a fold without events."""
     fold = fold if fold is not None else Fold()
     out = io.StringIO()
     reporter = (registry or Registry()).get("reporter", name)(out, {**(options or {}), "fold": fold})

@@ -1,4 +1,4 @@
-"""The timeline of one suite: a lane of steps, a lane of check verdicts, and a lane per node."""
+"""The timeline of one suite: a lane for steps, one for check verdicts, and one per node."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from seatrial.model.event import Event
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
-GRAVITY = ("failed", "unknown", "allowed", "passed")
-"""Check states, the gravest first: what a mark for several checks shows."""
+SEVERITY = ("failed", "unknown", "allowed", "passed")
+"""Check states, the most serious first; a mark for several checks shows the first one."""
 
 NEAR = 1.6
-"""Percent of the width in which the marks of checks become one."""
+"""Marks of checks closer than this percentage of the width become one."""
 
 MOST = 400
-"""State changes per node, and marks, that are drawn."""
+"""Maximum number of state changes per node, and of marks."""
 
 
 @dataclass(slots=True)
 class Timeline:
-    """What happened when in one suite; times are seconds since 1970."""
+    """State changes, faults and checks of a suite; times are seconds since 1970."""
 
     nodes: dict[str, list[tuple[float, str, str]]] = field(default_factory=dict)
-    """Node to (time, state, why)."""
+    """Node to (time, state, reason)."""
     faults: list[tuple[float, str, str, str]] = field(default_factory=list)
-    """(time, node, what, step)."""
+    """(time, node, description, step)."""
     checks: list[tuple[float, str, str, str]] = field(default_factory=list)
     """(time, state, text, step)."""
     cleanup: list[tuple[float, float]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Timeline:
             self.cleanup.append((event.at - float(data.get("duration") or 0), event.at))
 
     def html(self, row: Row, anchor: str) -> str:
-        """The lanes; `anchor` begins the ids of the suite's steps."""
+        """The lanes; `anchor` is the prefix of step ids."""
         start, length = row["started_at"], row["duration"]
         if not start or length <= 0:
             return ""
@@ -64,12 +64,12 @@ class Timeline:
         if self.checks:
             lanes.append(_checks(self.checks, scale, anchor))
         for node in self.nodes:
-            faults = [one for one in self.faults if one[1] == node]
+            faults = [fault for fault in self.faults if fault[1] == node]
             lanes.append(_node(node, self.nodes[node], faults, scale, anchor))
-        loose = [one for one in self.faults if one[1] not in self.nodes]
+        loose = [fault for fault in self.faults if fault[1] not in self.nodes]
         if loose:
             lanes.append(_lane("faults", _faults(loose, scale, anchor)))
-        legend = "Bars name their state · ⚡ fault · ✓ ✗ ? ~ check verdicts · every mark leads to its step"
+        legend = "Bars show states · ⚡ fault · ✓ ✗ ? ~ check verdicts · each mark links to its step"
         return f'<div class="lanes">{"".join(lanes)}</div><p class="legend">{legend}</p>'
 
 
@@ -129,7 +129,7 @@ def _steps(steps: Iterable[Row], scale: _Scale, anchor: str, cleanup: list[tuple
 
 
 def _checks(checks: list[tuple[float, str, str, str]], scale: _Scale, anchor: str) -> str:
-    """One mark for all checks that end close together: the gravest verdict, all of them in its text."""
+    """One mark for checks close together: the most serious verdict, with all of them in its tooltip."""
     groups: list[tuple[float, list[tuple[float, str, str, str]]]] = []
     for check in checks:
         left = scale.at(check[0])
@@ -139,9 +139,9 @@ def _checks(checks: list[tuple[float, str, str, str]], scale: _Scale, anchor: st
             groups.append((left, [check]))
     marks = []
     for left, group in groups[:MOST]:
-        state, step = min(((GRAVITY.index(one[1]), one[3]) for one in group), key=lambda one: one[0])
-        name = GRAVITY[state]
-        tip = "\n".join(one[2] for one in group[:12]) + f"\nat {scale.clock(group[0][0])}"
+        state, step = min(((SEVERITY.index(check[1]), check[3]) for check in group), key=lambda pair: pair[0])
+        name = SEVERITY[state]
+        tip = "\n".join(check[2] for check in group[:12]) + f"\nat {scale.clock(group[0][0])}"
         marks.append(
             f'<a class="mark {name}" style="left:{left}%" href="#{escape(anchor)}-{escape(step)}" '
             f'title="{escape(tip)}" aria-label="{escape(tip)}">{words.MARKS[name]}</a>'

@@ -1,4 +1,4 @@
-"""How reports spell things: marks, durations, values, and text that cannot break a terminal."""
+"""The words of reports: marks, durations, values, and text without terminal escapes."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ ASCII_MARKS = {
 EXIT_CODES = {
     0: "all suites passed",
     1: "a suite failed",
-    2: "bad usage or document; nothing was started",
+    2: "invalid usage or document; nothing was started",
     3: "unknown: at least one suite could not be judged",
-    4: "something was left behind",
-    5: "nothing was selected, or all was skipped",
+    4: "resources left behind",
+    5: "nothing was selected, or everything was skipped",
     129: "interrupted by SIGHUP",
     130: "interrupted by SIGINT",
     143: "interrupted by SIGTERM",
@@ -55,22 +55,22 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u
 
 
 def plain(text: object) -> str:
-    """Text without terminal escapes; other control characters are shown as `\\x07`, tabs and line ends stay."""
+    """Text without terminal escapes. Other control characters become `\\x07`; tabs and line ends stay."""
     text = str(text)
-    if text.isprintable():  # so is nearly all; nothing that is looked for below is printable
+    if text.isprintable():  # nearly all text; the patterns below match only unprintable characters
         return text
     cleaned = _ESCAPES.sub("", text).replace("\r\n", "\n")
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", cleaned)
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", cleaned)
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """Plain text on one line, cut at `limit` characters with a note of how much more there is."""
+    """Plain text on one line, cut at `limit` characters with the number of omitted ones."""
     line = " ".join(plain(text).split())
     return line if len(line) <= limit else f"{line[:limit]}… ({len(line) - limit} more characters)"
 
 
 def value(seen: object, limit: int = 300) -> str:
-    """A value as it was seen: text as it is, everything else as JSON."""
+    """An observed value: text unchanged, everything else as JSON."""
     if isinstance(seen, str):
         return one_line(seen, limit) or "(empty)"
     return one_line(json.dumps(seen, ensure_ascii=False, default=str), limit)
@@ -94,7 +94,7 @@ def count(number: int, noun: str) -> str:
 
 
 def state(row: Mapping[str, Any]) -> str:
-    """One word for where a suite or step stands; the keys of MARKS."""
+    """The state of a suite or step, a key of MARKS."""
     status = row["status"]
     if status == "running":
         return "interrupted" if row.get("interrupted") else "running"
@@ -108,7 +108,7 @@ def state(row: Mapping[str, Any]) -> str:
 
 
 def check_state(check: Mapping[str, Any]) -> str:
-    """The same for a check."""
+    """The state of a check, a key of MARKS."""
     if check["verdict"] == "passed":
         return "passed"
     if check["allowed_failure"]:
@@ -117,24 +117,24 @@ def check_state(check: Mapping[str, Any]) -> str:
 
 
 def word(state: str, verdict: str = "failed") -> str:
-    """A state as a reader sees it, so that nothing rests on a mark or a colour; the verdict is what was allowed."""
+    """The word for a state, so that no meaning depends on a mark or colour; `verdict`: of an allowed failure."""
     return f"{verdict}, allowed" if state == "allowed" else state
 
 
 def title(step: Mapping[str, Any]) -> str:
-    """What a step is called: its type, and its description or id."""
+    """The title of a step: its type, and its description or id."""
     name = plain(step["step_type"] or "step")
     more = step["description"] or step["id"]
     return f"{name}  {one_line(more, 120)}" if more else name
 
 
 def place(suite: Mapping[str, Any]) -> tuple[str, int]:
-    """Document and line to look at: of the innermost step that did not pass, else the suite's own."""
-    found = suite["provenance"]["document"], suite["provenance"]["line"]
+    """Document and line of the innermost step that did not pass, else of the suite."""
+    source = suite["provenance"]["document"], suite["provenance"]["line"]
     for _, step in walk(suite["workflow_steps"]):
         if step.get("line") and not step["allowed_failure"]:
-            found = step["document"], step["line"]
-    return found
+            source = step["document"], step["line"]
+    return source
 
 
 def walk(steps: Iterable[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
@@ -145,7 +145,7 @@ def walk(steps: Iterable[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
 
 
 def details(check: Mapping[str, Any], limit: int = 300) -> list[str]:
-    """What there is to know of a check that did not pass, a line each."""
+    """Lines about a check that did not pass: observed and expected values, reason, attempts."""
     lines = []
     if check["seen"] is not None:
         lines.append(f"seen: {value(check['seen'], limit)}")
@@ -159,6 +159,6 @@ def details(check: Mapping[str, Any], limit: int = 300) -> list[str]:
 
 
 def left_line(left: Mapping[str, Any]) -> str:
-    """One thing that was left behind."""
+    """One resource left behind."""
     owner = f" ({left['owner']})" if left["owner"] else ""
     return one_line(f"{left['kind']} {left['name']}{owner}" + (f": {left['error']}" if left["error"] else ""))
