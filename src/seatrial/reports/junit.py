@@ -94,14 +94,14 @@ def _element(
 ) -> str:
     """One element on an indented line, with children, text, or neither."""
     indent = "  " * depth
-    attributes = "".join(f' {name}="{_escaped(value)}"' for name, value in attributes.items())
+    written = "".join(f' {name}="{_escaped(value)}"' for name, value in attributes.items())
     if inside:
         children = "\n".join(inside)
-        return f"{indent}<{tag}{attributes}>\n{children}\n{indent}</{tag}>"
+        return f"{indent}<{tag}{written}>\n{children}\n{indent}</{tag}>"
     if text:
         shown = _xml(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f"{indent}<{tag}{attributes}>{shown}</{tag}>"
-    return f"{indent}<{tag}{attributes} />"
+        return f"{indent}<{tag}{written}>{shown}</{tag}>"
+    return f"{indent}<{tag}{written} />"
 
 
 def _escaped(value: object) -> str:
