@@ -156,7 +156,7 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: Cont
             assert json.loads(await one.call("read_result", form="json"))["exit_code"] == 1
             assert "Quality Stage ✗" in await one.call("read_result", form="full")
             assert "has no argument 'format': did you mean 'form'?" in await one.refused("read_result", format="json")
-            assert "takes no 'stage'" in await one.refused("run_pipeline", stage="quality")
+            assert "has no argument 'stage'" in await one.refused("run_pipeline", stage="quality")
             assert [(one["verdict"], one["exit_code"]) for one in await one.call("list_runs")] == [("failed", 1)]
             # What the product left among the artifacts holds the secret: it is named, and not shown.
             assert "can contain secrets" in await one.refused("read_log", file="artifacts/build/site/site.txt")
