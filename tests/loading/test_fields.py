@@ -89,3 +89,14 @@ def test_a_type_that_documents_cannot_hold_is_refused_by_name() -> None:
         described(Odd)
     with pytest.raises(UsageError, match="must be a dataclass"):
         described(int)
+
+
+@pytest.mark.parametrize("told", ["${{ env.X }}", "${{ 1 + 1 }}", "$deployment_dir"])
+def test_a_value_that_reads_like_a_template_is_held_against_the_type_as_any_other(
+    registry: Registry, told: str
+) -> None:
+    for name, value in {"count": told, "for_": told, "yes": told, "choice": told, "inner": {"size": told}}.items():
+        written: Any = {"size": "${{ vars.v }}"} if name == "inner" else "${{ vars.v }}"
+        with pytest.raises(UsageError, match="is no"):
+            bound(registry, {name: written}, v=value["size"] if isinstance(value, dict) else value)
+    assert bound(registry, {"word": "${{ vars.v }}"}, v=told).word == told

@@ -35,6 +35,7 @@ from seatrial.loading.shapes import (
     Schema,
     Shape,
     Span,
+    to_be_filled,
 )
 from seatrial.loading.site import Site, shown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
@@ -154,7 +155,11 @@ def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, si
     """An instance with every `${{ }}` left where it is; None when something is wrong."""
     counted = _Counted(site)
     fields, _ = read_fields(factory, given, place, counted, what=what, partial=True)
-    return None if counted.count else build(factory, fields, place, site, partial=expressions.templated(given))
+    return (
+        None
+        if counted.count
+        else build(factory, fields, place, site, partial=not site.bound and expressions.templated(given))
+    )
 
 
 def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Site, *, partial: bool = False) -> Any:
@@ -205,7 +210,7 @@ class Nested:
         return described(self.factory).keys()
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        if isinstance(value, self.factory) or (isinstance(value, str) and expressions.templated(value)):
+        if isinstance(value, self.factory) or to_be_filled(value, site):
             return value
         if not isinstance(value, Mapping):
             site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")

@@ -30,6 +30,11 @@ class Shape(Protocol):
         """The JSON Schema of it."""
 
 
+def to_be_filled(value: object, site: Site) -> bool:
+    """Whether a text has `${{ }}` that are filled in later: once that is done, it is data."""
+    return isinstance(value, str) and not site.bound and templated(value)
+
+
 @dataclass(frozen=True)
 class Scalar:
     """Text, a number, a truth value."""
@@ -49,7 +54,7 @@ class Scalar:
             return self._within(self.convert(value) if self.convert else value, place, site)
         if site.bound and self.from_text(value) is not None:
             return self._within(self.from_text(value), place, site)
-        if isinstance(value, str) and templated(value):
+        if to_be_filled(value, site):
             return value
         hint = self.hint if not isinstance(value, list | dict) else f"allowed: {self.allowed}"
         site.problem(place, f"{shown(value)} is not {self.allowed}", hint)
@@ -124,7 +129,7 @@ class Span:
     allowed = "a duration (a number of seconds, or like 500ms, 10s, 5m, 1h)"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        if isinstance(value, str) and templated(value):
+        if to_be_filled(value, site):
             return value
         try:
             return duration(value)
@@ -194,7 +199,7 @@ class Choice:
             return "yes" if value else "no"
         if isinstance(value, str | int | float) and value in self.words:
             return self.words[value]
-        if not (isinstance(value, str) and templated(value)):
+        if not to_be_filled(value, site):
             site.problem(place, f"{shown(value)} is not allowed", nearest(str(value), map(str, self.words)))
         return value
 
@@ -215,7 +220,7 @@ class Many:
         return f"a list of: {self.item.allowed}"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        if isinstance(value, str) and templated(value):
+        if to_be_filled(value, site):
             return value
         if not isinstance(value, list | tuple | set | frozenset):
             site.problem(place, f"{shown(value)} is not a list", f"allowed: {self.allowed}; write it in brackets")
@@ -239,7 +244,7 @@ class Named:
         return f"a mapping of names to: {self.item.allowed}"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        if isinstance(value, str) and templated(value):
+        if to_be_filled(value, site):
             return value
         if not isinstance(value, Mapping):
             site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
