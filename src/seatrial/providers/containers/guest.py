@@ -1,4 +1,4 @@
-"""What of ours is inside a container: an init that any image with a shell can run, keys, and the SSH server's words."""
+"""Our files inside a container: an init for any image with a shell, keys, and the SSH server's configuration."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ INSIDE = "/seatrial"
 """Where a node's folder of this host is in the container."""
 
 FOLDER = "/var/lib/seatrial"
-"""What a service may write to; it is the container's own, and survives its power."""
+"""A folder writable by services; it is the container's own, and survives its power."""
 
 SSHD_SAYS, READY = "sshd", "up"
-"""Files by which the init says that there is an SSH server, and that it is through with its start."""
+"""Files by which the init reports an SSH server, and the end of its start."""
 
 INIT = f"""#!/bin/sh
 # The first process of this node: keeps it up, starts its SSH server, ends all when it is told to.
@@ -70,7 +70,7 @@ Subsystem sftp internal-sftp
 """
 
 POWER_OFF = "if command -v systemctl >/dev/null && systemctl poweroff 2>/dev/null; then :; else kill -s TERM 1; fi"
-"""What a guest is told for a power-off, and for a reboot: there is no firmware, so the engine starts it again."""
+"""Signals for a power-off and a reboot: without firmware, the engine starts it again."""
 
 
 def furnish(
@@ -98,7 +98,7 @@ def furnish(
 
 
 def for_image(folder: Path, user: str) -> dict[Path, str]:
-    """What lets us in where the image starts an SSH server of its own, and where that looks for it."""
+    """Our key for an image with an SSH server of its own, and where the server looks for it."""
     home = "/root" if user == "root" else f"/home/{user}"
     return {
         folder / "host_key": "/etc/ssh/ssh_host_ed25519_key",

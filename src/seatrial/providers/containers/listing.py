@@ -1,4 +1,4 @@
-"""What exists of ours, by the engine's own lists; the ledger is not asked."""
+"""Our existing resources, by the engine's own lists; the ledger is not asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 
 
 async def listed(engine: Engine, run: str) -> Sequence[Resource]:
-    """Containers, then volumes that belong to none of them, then networks: in this order they can be given back."""
+    """Containers, then volumes belonging to none of them, then networks: the order in which they can be removed."""
     label = RUN if run == "*" else f"{RUN}={run}"
     wanted = ("--filter", f"label={label}")
     containers, volumes, networks = await asyncio.gather(
@@ -32,12 +32,12 @@ async def listed(engine: Engine, run: str) -> Sequence[Resource]:
 
 
 async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[str, Any]]:
-    what = f"listing every {kind} of ours"
+    what = f"listing our resources of kind {kind}"
     names = await engine.names(*listing, what=what)
     if not names:
         return []
     done = await engine.attempt(kind, "inspect", *names, what=what)
-    # What went between the two calls is only told of, and is not ours to give back any more.
+    # A resource removed between the two calls is only listed, and is no longer ours to remove.
     if not done.ok and not isinstance(refused := refusal(engine, what, done), NoSuchThing):
         raise refused
     found: list[Mapping[str, Any]] = json.loads(done.stdout or "[]")

@@ -1,4 +1,4 @@
-"""How containers are: all that are asked about at the same time are asked about with one call of the engine."""
+"""States of containers: simultaneous questions share one call of the engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Seen:
 
 
 class Looks:
-    """Looks at containers; an answer is always of a call that began after it was asked for."""
+    """Inspects containers; an answer always comes from a call begun after the question."""
 
     def __init__(self) -> None:
         self._asked: dict[str, Asked] = {}
@@ -52,7 +52,7 @@ class Looks:
             if len(asked) == 1:
                 _fail(asked, error)
                 return
-            # One that is gone must not hide the others.
+            # A missing one must not hide the others.
             await asyncio.gather(*(_ask_alone(engine, {name: future}) for name, future in asked.items()))
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
             _fail(asked, error)

@@ -1,4 +1,4 @@
-"""Giving back what was made in an engine, by the record of it alone."""
+"""Removing resources of an engine, by their ledger records alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG_LINES = "4000"
 """Podman takes 4 s to find the last 15,000, and longer the more they are."""
 
 HIDING: dict[str, Callable[[str], str]] = {}
-"""What hides a trial's secrets, by its id. Another process than the trial's does not know them, so it keeps no log."""
+"""The masks of a trial's secrets, by its id. A process without the masks keeps no log."""
 
 
 async def give_back(resource: Resource) -> None:
@@ -42,20 +42,20 @@ async def _node(engine: Engine, resource: Resource) -> None:
     for volume in volumes:
         await _gone(engine, "volume", "rm", "--force", volume)
     folder = Path(str(resource.detail.get("folder") or "/nonexistent"))
-    # Only a folder that is a node's of ours is removed.
+    # Only a folder of one of our nodes is removed.
     if (folder / "init").is_file():
         shutil.rmtree(folder)
 
 
 async def _network(engine: Engine, name: str, trial: str) -> None:
-    """Take it away; containers of the trial that nobody recorded are only taken off it, for the provider's own list
-    shows them, and whoever asked for that says so."""
+    """Remove it; unrecorded containers of the trial are only disconnected, because the provider's own list shows them
+    to callers that ask."""
     await clients_gone(engine, [name])
     try:
         await _gone(engine, "network", "rm", name)
     except CannotTell:
         wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
-        what = f"listing what is on the network {name}"
+        what = f"listing the containers of the network {name}"
         strays = await engine.names("ps", "--all", "--quiet", *wanted, what=what) if trial else []
         if not strays:
             raise
@@ -76,14 +76,14 @@ async def _gone(engine: Engine, *argv: str) -> None:
 async def _keep_log(engine: Engine, container: str, folder: Path, hide: Callable[[str], str]) -> None:
     """Into the artifacts, before it goes with its container."""
     text = await log_of(engine, container)
-    with suppress(OSError):  # a disk that is full must not keep the container from being given back
+    with suppress(OSError):  # a full disk must not keep the container from being removed
         if text:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "console.log").write_text(hide(text), errors="backslashreplace")
 
 
 async def log_of(engine: Engine, container: str) -> str:
-    """All that a container wrote; nothing when there is no such container."""
+    """All output of a container; empty if there is no such container."""
     try:
         done = await engine.attempt("logs", "--tail", LOG_LINES, container, what="reading its log", timeout=20)
     except CannotTell as error:

@@ -1,4 +1,4 @@
-"""The local provider: nodes that are machines made of real processes on loopback; no root is needed."""
+"""The local provider: nodes are machines made of real processes on loopback; it needs no root."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Local:
     """Each node is a supervised process tree with its own folder, loopback address, SSH server and services."""
 
     on_this_host = True
-    """Its nodes stand on leases of this host, so that `clean` looks for them by what holds a lease."""
+    """Its nodes hold leases of this host, so `clean` finds them by their leases."""
     shares_files = True
     """Its nodes see the files of this machine: a service is started where it lies."""
     shares_host_logs = True
-    """What its nodes would show as their journal is this host's own."""
+    """The journal of its nodes would be this host's own."""
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
@@ -89,13 +89,13 @@ class Local:
         state = tree.read_state(folder)
         tree.kill_tree(state, tag)
         _reap(state.get("machine_pid"))
-        # Only a folder that says of itself that it is this node's is removed.
+        # Only a folder marked as this node's own is removed.
         with suppress(FileNotFoundError, NotADirectoryError):
             if json.loads((folder / "machine.json").read_text())["env"]["SEATRIAL_NODE"] == tag:
                 shutil.rmtree(folder)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """The nodes that this run's processes on this host tell of; of no run is the node of a killed `readiness`."""
+        """The nodes named by this run's processes on this host; the node of a killed `readiness` belongs to no run."""
         from seatrial.providers.local import tree
         from seatrial.providers.local.probe import goes_on
 
@@ -132,7 +132,7 @@ class Local:
         return PowerState.RUNNING if state["power"] == "on" else PowerState.STOPPED
 
     async def power_reason(self, node: Node) -> str:
-        """As the box wrote it: running, shutdown, poweroff, cut, …; a box that was killed could not write."""
+        """The reason as the box wrote it: running, shutdown, poweroff, cut, …; a killed box could not write."""
         from seatrial.providers.local import tree
 
         state = tree.read_state(_folder(node))
@@ -141,7 +141,7 @@ class Local:
         return str(state.get("reason") or "")
 
     async def boot_id(self, node: Node) -> str:
-        """A random id that the box gives to each boot."""
+        """A random id, new at each boot of the box."""
         from seatrial.providers.local import tree
 
         state = tree.read_state(_folder(node))
@@ -150,20 +150,20 @@ class Local:
         return str(state["boot_id"])
 
     async def console(self, node: Node) -> str:
-        """What the box and the guest wrote."""
+        """The output of the box and the guest."""
         return _tail(Path(str(node.detail["logs"])) / "console.log")
 
     # Power
 
     async def start(self, node: Node) -> None:
-        """Switch it on and wait until SSH listens; one that is on stays as it is."""
+        """Power it on and wait until SSH listens; a running one stays as it is."""
         from seatrial.providers.local import control, creation, tree
 
         folder, tag = _folder(node), str(node.detail["tag"])
         state = tree.read_state(folder)
         if tree.box(state) is not None:
             return
-        tree.kill_tree(state, tag)  # what a killed box could not take with it
+        tree.kill_tree(state, tag)  # leftovers of a killed box
         _reap(state.get("machine_pid"))
         environment = creation.box_environment(folder)
         if self._plain:
@@ -203,7 +203,7 @@ class Local:
         await self._tell(node, "reboot")
 
     async def guest_crash(self, node: Node) -> str:
-        """SysRq `b`, which only the node's own init obeys; else `poweroff -f`."""
+        """SysRq `b`, obeyed by the node's own init alone; else `poweroff -f`."""
         if await self._tell(node, "echo b > /proc/sysrq-trigger"):
             return "rebooting"
         await self._tell(node, "poweroff -f")
@@ -254,7 +254,7 @@ class Local:
             raise CannotTell(f"the service {name} of {node.name} cannot be stopped: {answer['error'].strip()}")
 
     async def service_log(self, node: Node, name: str) -> str:
-        """The end of its log, which is also among the artifacts."""
+        """The end of its log; the whole log is among the artifacts."""
         return _tail(_log(node, name))
 
     async def _ask(self, node: Node, *words: str) -> dict[str, Any]:
@@ -266,7 +266,7 @@ class Local:
             raise LinkDown(f"the init of {node.name} does not answer: {error}") from error
 
     async def _tell(self, node: Node, command: str) -> bool:
-        """Run a power command, which may take the connection with it; whether it was obeyed."""
+        """Run a power command, even if it takes the connection with it; whether it was obeyed."""
         link = self.link(node)
         try:
             return (await link.run(command, timeout=self.deadlines["stop"])).ok
@@ -311,7 +311,7 @@ def _found(process: Any) -> Resource:
 
 
 def _is_up(node: Node, pid: int) -> bool:
-    """Whether the box that has just been started has booted; CannotTell when it ended instead."""
+    """Whether the box just started has booted; CannotTell if it ended instead."""
     from seatrial.providers.local import tree
 
     folder = _folder(node)
@@ -329,7 +329,7 @@ def _is_up(node: Node, pid: int) -> bool:
 
 
 async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
-    """Look until it is so; CannotTell after so many seconds, for a machine of ours is slow then, not the product."""
+    """Poll until it is so; CannotTell after the deadline, because then our machine is slow, not the product."""
     try:
         async with asyncio.timeout(seconds):
             while not look():
@@ -339,7 +339,7 @@ async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def _reap(pid: object) -> None:
-    """Take the exit status of a box that was our child, so that no zombie stays."""
+    """Collect the exit status of a box that was our child, so that no zombie stays."""
     if isinstance(pid, int):
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -1,7 +1,7 @@
-"""What holds a node's processes together and away from the host: namespaces where allowed, tracking elsewhere.
+"""Keeps a node's processes together and away from the host: namespaces if allowed, tracking elsewhere.
 
-In a confined node the kernel itself ends every child with the node's init, and no process in it, root included,
-has the powers that could reboot, power off or SysRq the host.
+In a confined node the kernel itself ends every child with the node's init, and no process in it, root included, has the
+capabilities to reboot, power off or SysRq the host.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8,
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER = 1, 24, 36
 _CAPABILITY_VERSION_3 = 0x20080522
 
-# Powers with which root could reach past the node to the machine it runs on.
+# Capabilities with which root could reach past the node to its host.
 HOST_POWERS = {"SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_BOOT": 22, "SYS_TIME": 25, "MKNOD": 27}
 _MOUNTING = {"SYS_ADMIN": 21}
 
@@ -43,7 +43,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """Which confinement is in force, how it was got, and why it is not the stronger one."""
+    """The confinement in force, how it was obtained, and why it is not the stronger one."""
 
     mode: str
     how: str = ""
@@ -63,7 +63,7 @@ def forced_plain() -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
+    """Become the parent of every descendant whose parent ends."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -73,7 +73,7 @@ def die_with_parent() -> None:
 
 
 def enter_namespaces() -> str:
-    """Put the children of this process into namespaces of their own; say how that was allowed. Raises OSError."""
+    """Put the children of this process into namespaces of their own; return how that was allowed. Raises OSError."""
     kinds = _NEWNS | _NEWUTS | _NEWIPC | _NEWPID
     if os.geteuid() == 0:
         _check(_libc.unshare(kinds), "unshare")
@@ -117,7 +117,7 @@ def drop_powers(powers: dict[str, int] | None) -> None:
 
 
 def drop_host_powers() -> tuple[str, ...]:
-    """In the fallback, give up what can be given up; the names of what went."""
+    """In the fallback, drop every right that can be dropped; the names of those dropped."""
     try:
         drop_powers(HOST_POWERS)
     except OSError:
@@ -144,7 +144,7 @@ def join_cgroup(name: str, pid: int) -> str:
 
 
 def _cgroup_parents() -> list[Path]:
-    """This process's own cgroup in each mounted hierarchy that can hold processes alone, version 2 first."""
+    """This process's own cgroup in each mounted hierarchy for processes, version 2 first."""
     mounts: dict[str, str] = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, tail = line.partition(" - ")
@@ -162,7 +162,7 @@ def _cgroup_parents() -> list[Path]:
 
 
 def _hide(folder: Path) -> list[str]:
-    """Cover the doors to the host's power, so that inside they lead to the node's own init or nowhere."""
+    """Cover the ways to the host's power, so that inside they lead to the node's own init or nowhere."""
     covers = {path: Path("/dev/null") for path in HIDDEN}
     covers["/proc/sysrq-trigger"] = folder / "run/sysrq"
     real = folder / "run/systemctl"
@@ -181,7 +181,7 @@ def _hide(folder: Path) -> list[str]:
 
 
 def _power_programs() -> set[Path]:
-    """The host's power programs by their real files; one that is part of another program is left alone."""
+    """The host's power programs by their real files; one belonging to another program is left alone."""
     names = ("reboot", "poweroff", "halt", "shutdown", "telinit", "systemctl")
     found = {Path(folder, name).resolve() for folder in _PROGRAM_FOLDERS for name in names}
     return {path for path in found if path.name in names and path.is_file()}

@@ -14,7 +14,7 @@ _ANSWERS_WITHIN = 60.0
 
 @contextmanager
 def short_name(path: Path) -> Iterator[str]:
-    """A name of a socket file that fits into the 108 bytes which the kernel allows, however deep its folder."""
+    """A socket file name within the kernel's 108 bytes, however deep its folder."""
     folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -23,7 +23,7 @@ def short_name(path: Path) -> Iterator[str]:
 
 
 async def ask(folder: Path, *words: str) -> dict[str, Any]:
-    """What the init says to `seatrial-init WORDS`: code, out, error. Raises OSError when it does not answer."""
+    """The init's answer to `seatrial-init WORDS`: code, out, error. Raises OSError if it does not answer."""
     import asyncio
 
     link = socket.socket(socket.AF_UNIX)
@@ -52,7 +52,7 @@ def switch_on(folder: Path, environment: Mapping[str, str]) -> int:
     argv = [sys.executable, "-m", "seatrial.providers.local.machine", str(folder)]
     console = os.open(folder / "box.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        # Not subprocess: a node that is kept outlives whoever switched it on, and no one is to wait for it.
+        # Not subprocess: a kept node outlives the process that started it, and nobody waits for it.
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, console, 1),

@@ -1,4 +1,4 @@
-"""What a local node is made of before it is switched on: its folder, keys and machine.json."""
+"""The parts of a local node before it is powered on: its folder, keys and machine.json."""
 
 import getpass
 import json
@@ -12,7 +12,7 @@ from seatrial.errors import UsageError
 from seatrial.links.ssh.keys import write_key_pair
 from seatrial.providers.local import shims
 
-# What the box takes over from the host's environment, beside the run's names: enough to run this very Python.
+# Variables the box inherits from the host's environment, beside the run's names: enough to run this very Python.
 _INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
     "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
@@ -23,7 +23,7 @@ _RUN_NAMES = ("E2E_", "SEATRIAL_")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a node lives, and by what tag its processes are known."""
+    """A node's folder, and the tag of its processes."""
 
     folder: Path
     tag: str
@@ -50,7 +50,7 @@ def prepare(place: Place, name: str, address: str, port: int, key: Path, environ
         "authorized_keys": str(folder / "authorized_keys"),
         "console": str(place.logs / "console.log"),
     }
-    # Before all else: it is by this file that destroy knows the folder as a node's own.
+    # First of all: by this file destroy recognises the folder as a node's own.
     (folder / "machine.json").write_text(json.dumps(machine))
     public = write_key_pair(folder / "host_key")
     (folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
@@ -58,7 +58,7 @@ def prepare(place: Place, name: str, address: str, port: int, key: Path, environ
 
 
 def box_environment(folder: Path, host: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment that a box is started with."""
+    """The environment of a box."""
     found = os.environ if host is None else host
     env = {name: found[name] for name in _INHERITED if name in found}
     tags: dict[str, str] = json.loads((folder / "machine.json").read_text())["env"]
@@ -66,7 +66,7 @@ def box_environment(folder: Path, host: Mapping[str, str] | None = None) -> dict
 
 
 def user() -> str:
-    """Whose name SSH is spoken with; the node's processes are this user's."""
+    """The SSH user; the node's processes are this user's."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers

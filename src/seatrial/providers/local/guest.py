@@ -17,11 +17,11 @@ from seatrial.providers.local import control, shims
 from seatrial.providers.local.services import Children, Services
 from seatrial.providers.local.sshd import Answer, SshListener, serve
 
-# How the guest ends, as exit codes that the box reads.
+# How the guest ends, as exit codes for the box.
 SHUTDOWN, POWEROFF, REBOOT, CRASH, CUT = 0, 10, 11, 12, 13
 BROKEN = 20
 
-# What a node takes over from the environment of whoever made it; the rest is said in machine.json.
+# Variables a node inherits from its maker's environment; the rest is in machine.json.
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL")
 
 # An answer to the power command must reach its client before the node goes down.
@@ -147,12 +147,12 @@ class Guest:
         orderly = {"shutdown": SHUTDOWN, "poweroff": POWEROFF, "reboot": REBOOT}
         for word, how in orderly.items():
             loop.add_signal_handler(signal.Signals[f"SIG{shims.SIGNALS[word]}"], self.end, how)
-        # A crash asks nobody: not the event loop, not what is buffered.
+        # A crash asks nobody: neither the event loop nor buffers.
         for word, how in {"crash": CRASH, "cut": CUT}.items():
             signal.signal(signal.Signals[f"SIG{shims.SIGNALS[word]}"], lambda *_, how=how: cut(how))
 
     def _watch_sysrq(self, loop: asyncio.AbstractEventLoop) -> int:
-        """Obey what is written to the node's SysRq file; both ends are held open, so that writers never block."""
+        """Obey the node's SysRq file; both ends are held open, so that writers never block."""
         path = self._folder / "run/sysrq"
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
@@ -169,7 +169,7 @@ class Guest:
         return descriptor
 
     def _say_ready(self) -> None:
-        """Tell the provider that this very boot listens: a port that answers could be anybody's."""
+        """Tell the provider that this very boot listens: an answering port could be anybody's."""
         write_whole(self._folder / "run/ready", self._boot_id)
 
     async def _answer_programs(self) -> asyncio.Server:
@@ -182,7 +182,7 @@ class Guest:
         path.chmod(0o600)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, ValueError):  # a program that goes away or talks nonsense
+            with suppress(OSError, ValueError):  # a client that disconnects or sends nonsense
                 said = await self.command(json.loads(await reader.readline()))
                 reply = {"code": said.code, "out": said.out, "error": said.error}
                 writer.write(json.dumps(reply).encode() + b"\n")

@@ -1,7 +1,7 @@
 """The box of a local node: `python -m seatrial.providers.local.machine FOLDER`.
 
-It is to the node what a hypervisor's process is to a virtual machine: it boots the guest, boots it again when it
-reboots, is its power button (SIGTERM), and while it lives no process of the node gets away.
+It is to the node as a hypervisor's process is to a virtual machine: it boots the guest, boots it again after a reboot,
+is its power button (SIGTERM), and while it lives no process of the node escapes.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Box:
         }
 
     def run(self) -> int:
-        """Boot until the power goes; 0 when that was in order."""
+        """Boot until the power is off; 0 after an orderly end."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         confinement.adopt_orphans()
         self._prepare()
@@ -80,7 +80,7 @@ class Box:
         shims.write(self._folder, self._machine["env"]["SEATRIAL_NODE"])
 
     def _boot(self) -> int:
-        """One boot, to its end: the guest's exit code, negative for the signal that ended it."""
+        """One boot, to its end: the guest's exit code, negative for a signal."""
         boot_id = str(uuid.uuid4())
         guest, keep = self._fork_guest(boot_id)
         boots = self._state["boots"] + 1
@@ -93,7 +93,7 @@ class Box:
             os.close(keep)
 
     def _fork_guest(self, boot_id: str) -> tuple[int, int]:
-        """A guest that waits for one byte on the pipe whose end is returned; confined where that is allowed."""
+        """A guest waiting for one byte on the returned pipe; confined if allowed."""
         if not self._plain:
             try:
                 return self._fork_confined(boot_id)
@@ -114,7 +114,7 @@ class Box:
         return guest, keep
 
     def _fork_confined(self, boot_id: str) -> tuple[int, int]:
-        """Through a process between, which enters the namespaces and ends, so that the guest becomes our own child."""
+        """Fork through an intermediate process that enters the namespaces and ends, so that the guest becomes our child."""
         go, keep = os.pipe()
         told, tell = os.pipe()
         between = os.fork()
@@ -218,7 +218,7 @@ class Box:
         return total
 
     def _sweep(self) -> None:
-        """After a guest's end nothing of it may live; in namespaces the kernel has seen to that already."""
+        """After a guest's end no process of it may live; in namespaces the kernel has already ensured this."""
         error = self._folder / "run/error"
         if error.exists():
             self._state["error"] = error.read_text()
@@ -237,12 +237,12 @@ def _tell(pipe: int, what: dict[str, object], *, last: bool = False) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Be the box of the machine in the folder that is named."""
+    """Be the box of the machine in the given folder."""
     folder = Path(arguments[0]).resolve()
     machine = json.loads((folder / "machine.json").read_text())
     tags: dict[str, str] = {**machine["env"], "SEATRIAL_NODE_FOLDER": str(folder)}
     if any(os.environ.get(name) != value for name, value in tags.items()):
-        # The tags must be in the environment that the kernel shows of this process: it is how a node is found.
+        # The tags must be in the environment as the kernel shows it: nodes are found by them.
         os.execve(sys.executable, [sys.executable, "-m", __spec__.name, str(folder)], {**os.environ, **tags})
     if os.getpid() != os.getsid(0):
         os.setsid()

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 TRY = "readiness"
-"""How the tag of a try begins; after it come the process that tries, when that began, and chance."""
+"""Prefix of a probe's tag, followed by its process, the start of this process, and a random part."""
 
 
 def goes_on(tag: str) -> bool:
-    """Whether a tag is that of a try whose process lives: its node is no stray, though no ledger names it."""
+    """Whether a tag belongs to a probe with a living process: its node is not an orphan, though no ledger names it."""
     first, _, rest = tag.partition("-")
     pid, _, began = rest.partition("-")
     return first == TRY and pid.isdigit() and process_start(int(pid)) == began.partition("-")[0] != ""
@@ -37,7 +37,7 @@ async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and give it back."""
     tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{uuid.uuid4().hex}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
-        folder = Path(temporary)  # all of it, so that whoever finds the node of a killed try removes all
+        folder = Path(temporary)  # all of it, so that the finder of a killed probe's node removes all
         detail = {"folder": temporary, "tag": tag, "logs": str(folder / "logs")}
         resource = Resource(kind="node", name="readiness-n11", owner="provider:local", run="", detail=detail)
         try:

@@ -1,4 +1,4 @@
-"""A node's services and the waiting that an init owes to every process of its node."""
+"""A node's services, and the waiting an init owes to every process of its node."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from typing import IO, Any
 
 @dataclass(kw_only=True)
 class Child:
-    """A process that the init started; `ended` gets its exit code (negative: the signal that ended it)."""
+    """A process started by the init; `ended` gets its exit code (negative: a signal)."""
 
     pid: int
     ended: asyncio.Future[int]
@@ -71,7 +71,7 @@ class Children:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What FOLDER/services/NAME.json says."""
+    """The contents of FOLDER/services/NAME.json."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Definition:
 
     @property
     def signal_number(self) -> int:
-        """The stop signal's number; ValueError when there is none of that name."""
+        """The stop signal's number; ValueError for an unknown name."""
         name = self.stop_signal.removeprefix("SIG")
         try:
             return signal.Signals[f"SIG{name}"].value
@@ -125,7 +125,7 @@ class Services:
         self._booted = time.monotonic()
 
     def start_all(self) -> None:
-        """Start each service in the order of the names; one that cannot start keeps none of the others back."""
+        """Start each service in the order of the names; a broken one holds up none of the others."""
         for path in sorted((self._folder / "services").glob("*.json")):
             with suppress(OSError, ValueError):  # kept in its status and in its log
                 self.start(path.stem)
@@ -172,7 +172,7 @@ class Services:
         return True
 
     async def stop_all(self) -> None:
-        """Stop what runs, last started first."""
+        """Stop the running ones, last started first."""
         for name in reversed(self._services):
             await self.stop(name)
 

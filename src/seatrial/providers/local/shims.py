@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-# What the node's init does on a signal; kept beside the scripts that send them.
+# The init's action on a signal; kept beside the scripts that send them.
 SIGNALS = {"shutdown": "TERM", "poweroff": "USR1", "reboot": "USR2", "crash": "HUP", "cut": "QUIT"}
 NAMES = ("reboot", "poweroff", "halt", "shutdown", "systemctl", "init", "telinit", "sysrq", "seatrial-init")
 
@@ -84,13 +84,13 @@ sys.exit(answer["code"])
 
 
 def require_carried(folder: Path) -> None:
-    """Raises ValueError for a folder that cannot stand in PATH."""
+    """Raises ValueError for a folder not allowed in PATH."""
     if ":" in str(folder) or "\n" in str(folder):
         raise ValueError(f"a local node cannot live in {str(folder)!r}: a folder in PATH has no ':' and no line break")
 
 
 def write(folder: Path, tag: str) -> None:
-    """Put the node's power programs into FOLDER/sbin. Raises ValueError for a folder that PATH cannot carry."""
+    """Put the node's power programs into FOLDER/sbin. Raises ValueError for a folder not allowed in PATH."""
     require_carried(folder)
     sbin = folder / "sbin"
     sbin.mkdir(parents=True, exist_ok=True)
@@ -125,9 +125,9 @@ class Refused(ValueError):
 
 
 def reroute(command: str, folder: Path, *, confined: bool) -> str:
-    """The command line with the host's power programs replaced by the node's; raises Refused where that cannot be.
+    """The command line with the node's power programs in place of the host's; raises Refused if that is impossible.
 
-    A confined node needs only the SysRq file, which a kernel without SysRq does not offer for covering.
+    A confined node needs only the SysRq file, because a kernel without SysRq has none to cover.
     """
     trigger, switch = Path("/proc/sysrq-trigger"), Path("/proc/sys/kernel/sysrq")
     own = shlex.quote(f"{folder}/run/sysrq")

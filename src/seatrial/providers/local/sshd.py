@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a command of the init itself says."""
+    """The answer to a command of the init itself."""
 
     code: int = 0
     out: str = ""
@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class SshListener:
-    """Where and for whom the server answers, and what it runs commands with."""
+    """The server's address, its users, and how it runs commands."""
 
     folder: Path
     address: str
@@ -51,7 +51,7 @@ async def serve(door: SshListener) -> Any:
         await _handle(door, process)
 
     class Files(asyncssh.SFTPServer):
-        """SFTP that says how it ended, as sshd does: OpenSSH's scp takes a session without a status for a failure."""
+        """SFTP with an exit status, as sshd sends it: OpenSSH's scp takes a session without a status for a failure."""
 
         def exit(self) -> None:
             if self.channel.get_subsystem() == "sftp":
@@ -119,7 +119,7 @@ def _finish(process: Any, answer: Answer) -> None:
 
 
 async def _attend(process: Any, child: Child) -> None:
-    """Carry the streams until the command ends or its client goes; then nothing of its group stays."""
+    """Carry the streams until the command ends or its client leaves; then no process of its group stays."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -163,7 +163,7 @@ async def _pump(source: IO[bytes], sink: Any) -> None:
 
 
 async def _feed(process: Any, child: Child, sink: IO[bytes]) -> None:
-    """Copy what the client sends to the command's standard input, and pass its signals on."""
+    """Copy the client's input to the command's standard input, and pass its signals on."""
     import asyncssh
 
     loop = asyncio.get_running_loop()

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Process = tuple[int, int]
-"""A process id and its start time in clock ticks since boot, which together are never used twice in one boot."""
+"""A process id and its start time in clock ticks since boot; the pair is unique within one boot."""
 
 
 class Tagged(NamedTuple):
-    """A process that says in its environment which node of which run it belongs to."""
+    """A process with its node and run in its environment."""
 
     pid: int
     start: int
@@ -41,7 +41,7 @@ def alive(pid: int, starttime: int) -> bool:
 
 
 def host_boot() -> str:
-    """What tells one boot of this host from another."""
+    """An id unique to each boot of this host."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -55,7 +55,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def box(state: Mapping[str, Any]) -> Process | None:
-    """The living box that a state tells of."""
+    """The living box of a state."""
     pid, start = state.get("machine_pid"), state.get("machine_start")
     if not isinstance(pid, int) or not isinstance(start, int) or state.get("host_boot_id") != host_boot():
         return None
@@ -149,7 +149,7 @@ def pause(node: Path | Mapping[str, Any], tag: str = "") -> None:
     while moving := [pid for pid, start in stopped if alive(pid, start) and not _stands_still(pid)]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"processes {sorted(moving)} did not stand still after SIGSTOP")
-        time.sleep(0.001)  # it is stopped when it is next scheduled, of which nobody is told
+        time.sleep(0.001)  # it stops when it is next scheduled, and nobody is notified
 
 
 def resume(node: Path | Mapping[str, Any], tag: str = "") -> None:
@@ -166,13 +166,13 @@ def paused(state: Mapping[str, Any]) -> bool:
 
 
 def send(process: Process, number: int) -> bool:
-    """Signal exactly this process, never another that got its number; False when it is gone."""
+    """Signal exactly this process, never another with its number; False if it is gone."""
     pid, start = process
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return False
-    except OSError:  # a kernel without pidfd: the smallest window that there is
+    except OSError:  # a kernel without pidfd: the smallest window possible
         if not alive(pid, start):
             return False
         with suppress(ProcessLookupError):
@@ -195,7 +195,7 @@ def _stands_still(pid: int) -> bool:
 
 
 def _freeze(state: Mapping[str, Any], tag: str) -> set[Process]:
-    """Stop processes until none is found that still runs: a stopped one makes no more children."""
+    """Stop processes until no running one is found: a stopped process starts no children."""
     stopped: set[Process] = set()
     while fresh := members(state, tag) - stopped:
         for process in fresh:
@@ -205,7 +205,7 @@ def _freeze(state: Mapping[str, Any], tag: str) -> set[Process]:
 
 
 def _wait_gone(processes: set[Process], deadline: float) -> set[Process]:
-    """Wait for these to end; those that did not by the deadline (time.monotonic)."""
+    """Wait for these to end; those still running at the deadline (time.monotonic)."""
     left = {process for process in processes if alive(*process)}
     while left and (room := deadline - time.monotonic()) > 0:
         pid, start = next(iter(left))
@@ -250,7 +250,7 @@ def remove_cgroup(state: Mapping[str, Any]) -> None:
             folder.rmdir()
         except FileNotFoundError:
             return
-        except OSError:  # the kernel takes a moment to see that the last process has gone
+        except OSError:  # the kernel takes a moment to notice the end of the last process
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
@@ -268,7 +268,7 @@ def _cgroup_pids(state: Mapping[str, Any]) -> list[int]:
 
 def _cgroup(state: Mapping[str, Any]) -> Path | None:
     name = (state.get("confinement") or {}).get("cgroup", "")
-    # Nothing but a folder that a node made for itself may be emptied or removed.
+    # Only a folder that a node made for itself may be emptied or removed.
     return Path(name) if name and Path(name).name.startswith("seatrial-") else None
 
 
