@@ -15,7 +15,7 @@ INSTALL = "apt-get install podman runc netavark aardvark-dns catatonit"
 
 
 async def readiness(settings: ContainersSettings) -> Readiness:
-    """Start a container of the project's image (any program of this machine where there is no image), and remove it."""
+    """Start a container of the project's image (any program of this machine without an image), and remove it."""
     try:
         engine = await find(settings.engine, image=settings.image)
     except ToolMissing as error:

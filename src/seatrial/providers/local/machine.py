@@ -114,7 +114,7 @@ class Box:
         return guest, keep
 
     def _fork_confined(self, boot_id: str) -> tuple[int, int]:
-        """Fork through an intermediate process that enters the namespaces and ends, so that the guest becomes our child."""
+        """Fork through a process that enters the namespaces and ends, so that the guest becomes our own child."""
         go, keep = os.pipe()
         told, tell = os.pipe()
         between = os.fork()
