@@ -34,21 +34,20 @@ ORDERLY = 10
 """Seconds from the engine's stop signal to SIGKILL."""
 
 OBEYED = 15.0
-"""Seconds in which a guest that was told to power off or to reboot has gone down, and an engine that was told to do it
-has done so."""
+"""Seconds for a guest to power off or reboot, and for an engine to carry out a command."""
 
 LOOK_EVERY = 0.05
 KILLED = 128
-"""Exit codes above it are of commands that a signal ended."""
+"""Exit codes above it mean a signal."""
 
 KILLED_CODE = "137"
-"""Of an init that was ended by SIGKILL, be it ours or the kernel's."""
+"""Exit code of an init ended by SIGKILL, be it ours or the kernel's."""
 TAIL = 64 * 1024
 
 
 @provider("containers")
 class Containers:
-    """Each node is a container, reached by SSH where its image has that, else by the engine's exec."""
+    """Each node is a container, reached by SSH if its image has a server, else by the engine's exec."""
 
     on_this_host = True
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
@@ -62,7 +61,7 @@ class Containers:
         self._resources: TrialResources | None = None
         self._addresses = Addresses(LAST_ADDRESS, "containers")
         self._links: dict[str, tuple[dict[str, object], Link]] = {}
-        """By the container's name, each with what it was made from."""
+        """By the container's name, each with its image and settings."""
         self._looks: Looks | None = None
 
     # Making and giving back
@@ -110,8 +109,8 @@ class Containers:
         await give_back(resource)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """Containers, volumes and networks that carry the run's id; nothing where no engine was ever used. A trial asks
-        the engine that it stands on, whoever has none all that were used from here."""
+        """Containers, volumes and networks with the run's id; none if no engine was ever used. A trial asks its own
+        engine, other callers ask every engine used from here."""
         from seatrial.links.containers.engines import out_of_reach, used
         from seatrial.providers.containers.listing import listed
 
@@ -138,7 +137,7 @@ class Containers:
         """SSH where the node has it, else the engine's exec."""
         name, door = _container(node), dict(node.ssh)
         known = self._links.get(name)
-        if known is None or known[0] != door:  # one that is made anew under its name has another host key
+        if known is None or known[0] != door:  # a node created again under its name has another host key
             from seatrial.links.containers.exec import ExecLink
             from seatrial.links.ssh import SSHLink
 
@@ -151,7 +150,7 @@ class Containers:
         return STATES.get((await self._seen(node)).status, PowerState.UNKNOWN)
 
     async def power_reason(self, node: Node) -> str:
-        """The engine's word, with the exit code of an init that ended, and whether memory had run out in that boot."""
+        """The engine's word, with the exit code of an ended init, and whether memory had run out in this boot."""
         seen = await self._seen(node)
         if STATES.get(seen.status) is not PowerState.STOPPED:
             return seen.status
@@ -173,7 +172,7 @@ class Containers:
         return await self._looks.at(_engine(node), _container(node))
 
     async def console(self, node: Node) -> str:
-        """What its init and the image's own program wrote (the last 64 KiB)."""
+        """The output of its init and the image's own program (the last 64 KiB)."""
         from seatrial.providers.containers.removal import log_of, tail_of
 
         return tail_of(await log_of(_engine(node), _container(node)), TAIL)
@@ -187,21 +186,22 @@ class Containers:
     # Power
 
     async def start(self, node: Node) -> None:
-        """Start it; one that runs is left alone."""
+        """Start it; a running one is left alone."""
         if await self.state(node) is PowerState.STOPPED:
             _out_of_memory(node).unlink(missing_ok=True)
         await self._act(node, "start", "starting")
         await self._require(node, PowerState.RUNNING)
 
     async def stop(self, node: Node) -> None:
-        """The engine's stop: the init is told, and killed when it does not obey in 10 s. A frozen one goes on first."""
+        """The engine's stop: the init gets the signal, and SIGKILL if it does not obey in 10 s. A frozen one resumes
+        first."""
         await self.resume(node)
         await self._act(node, "stop", "stopping", "-t", str(ORDERLY))
         await self._require(node, PowerState.STOPPED)
         self._break_off(_container(node))
 
     async def crash(self, node: Node) -> None:
-        """SIGKILL of its init, which takes everything with it."""
+        """SIGKILL of its init takes every process with it."""
         from seatrial.links.containers import NotRunning
 
         await self.resume(node)
@@ -211,14 +211,14 @@ class Containers:
         self._break_off(_container(node))
 
     async def guest_stop(self, node: Node) -> None:
-        """Its init is told from inside; Overrun when it does not obey."""
+        """Signal its init from inside; Overrun if it does not obey."""
         await self._tell(node)
         if not await self._went_down(node):
             raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s of its init being told")
 
     async def guest_reboot(self, node: Node) -> None:
-        """Its init is told from inside, and the engine starts the container when it went down, as a firmware would. One
-        that does not go down stays as it is."""
+        """Signal its init from inside; the engine starts the container once it is down, as a firmware would. A
+        container that stays up is left as it is."""
         await self._tell(node)
         if await self._went_down(node):
             await self.start(node)
@@ -249,9 +249,9 @@ class Containers:
         link: Any = self.link(node)
         try:
             done = await link.sudo(POWER_OFF, timeout=OBEYED)
-        except LinkLost:  # it goes down: that is what it was told
+        except LinkLost:  # it goes down, as requested
             return
-        if not done.ok and done.exit_code < KILLED:  # an init that obeys ends this very command
+        if not done.ok and done.exit_code < KILLED:  # an obedient init ends this very command
             raise CannotTell(f"{node.name} could not be told to power off: {done.stderr.strip()}")
 
     async def _went_down(self, node: Node) -> bool:
@@ -282,7 +282,7 @@ class Containers:
 
 
 def _out_of_memory(node: Node) -> Path:
-    """What Podman's monitor leaves where it stands; its own word for it is lost with cgroups of version 1."""
+    """Remove leftovers of Podman's monitor; its own record is lost with cgroups of version 1."""
     return Path(str(node.detail["folder"])) / "oom"
 
 

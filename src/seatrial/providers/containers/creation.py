@@ -24,14 +24,14 @@ FIRST_PORT = 20001
 SSH_PORT = 22
 LOOPBACK = "127.0.0.1"
 UP = 30.0
-"""Seconds in which a container's init is through with its start."""
+"""Seconds for a container's init to finish its start."""
 
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that is said of one container before it is made."""
+    """The specification of one container, complete before it is created."""
 
     name: str
     container: str
@@ -46,7 +46,7 @@ class Plan:
     identity: Mapping[str, str]
     size: Size
     ssh: bool
-    """Whether it is given what an SSH server needs."""
+    """Whether it gets the files of an SSH server."""
 
 
 async def make(
@@ -57,7 +57,7 @@ async def make(
     detail: Mapping[str, Any],
     place: int,
 ) -> Node:
-    """A container that is up, and lets us in."""
+    """A running container with a way in."""
     engine, ours = resources.engine, settings.command != IMAGE
     size = size_of(spec.parameters, settings)
     ssh = settings.ssh == "yes" or (settings.ssh == "auto" and ours)
@@ -107,7 +107,7 @@ async def make(
 async def _ports(
     spec: NodeSpec, ctx: Context, settings: ContainersSettings, resources: TrialResources, *, ssh: bool
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """The node's ports, and under which of 127.0.0.1 this host has them too."""
+    """The node's ports, and those of 127.0.0.1 by which this host reaches them."""
     wanted = dict(sorted(spec.ports.items()))
     if resources.reachable:
         free = (number for number in itertools.count(FIRST_PORT) if number not in wanted.values())
@@ -126,7 +126,7 @@ async def _ports(
 
 
 def _furnish(plan: Plan, settings: ContainersSettings, resources: TrialResources) -> str:
-    """Write the node's folder; the host key by which its SSH server is known."""
+    """Write the node's folder; the host key identifies its SSH server."""
     private, public = _host_key() if plan.ssh else (b"", "")
     guest.furnish(
         plan.folder,
@@ -141,7 +141,7 @@ def _furnish(plan: Plan, settings: ContainersSettings, resources: TrialResources
 
 
 def _place(plan: Plan, resources: TrialResources) -> list[str]:
-    """The words for the engine's `run` that say where a container is, what it is called, and how large it is."""
+    """Arguments of the engine's `run` for a container's network, name and size."""
     inner = {**plan.ports, "ssh": SSH_PORT}
     published = [f"{LOOPBACK}:{number}:{inner[name]}" for name, number in plan.published.items()]
     return [
@@ -161,7 +161,7 @@ def _place(plan: Plan, resources: TrialResources) -> list[str]:
 
 
 def _started(plan: Plan, settings: ContainersSettings) -> list[str]:
-    """The image, what its container runs first, and as whom."""
+    """The image, its first command, and the user."""
     if settings.command != IMAGE:
         argv = ["--user", "0", *settings.options, "--entrypoint", "/bin/sh", settings.image]
         return [*argv, f"{guest.INSIDE}/init", *settings.command]
@@ -187,7 +187,8 @@ async def _run(engine: Engine, settings: ContainersSettings, words: Sequence[str
 
 
 def mac_of(container: str) -> str:
-    """The same at every start: else the others would look for it under its old one until they forget that."""
+    """The same at every start: otherwise the other nodes would look for it at its old address until their caches
+    expire."""
     digest = hashlib.blake2b(container.encode(), digest_size=5).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest))
 
@@ -197,7 +198,7 @@ def _labelled(labels: Mapping[str, str]) -> Sequence[str]:
 
 
 async def _through(engine: Engine, plan: Plan) -> None:
-    """Wait until the init says that it is up; CannotTell with its log when the container ended instead."""
+    """Wait until the init reports that it is up; CannotTell with its log if the container ended instead."""
     clock = asyncio.get_running_loop().time
     until, look_at = clock() + UP, clock() + 0.5
     while not (plan.folder / "said" / guest.READY).exists():
@@ -224,7 +225,7 @@ async def _still_up(engine: Engine, plan: Plan) -> None:
 
 
 async def _has_folder(engine: Engine, plan: Plan) -> bool:
-    """Make the node's folder in a container that runs what its image says."""
+    """Create the node's folder in a container with its image's own command."""
     argv = ["exec", "--user", "0", plan.container, "mkdir", "-p", "-m", "1777", guest.FOLDER]
     what = f"making {guest.FOLDER} on {plan.name}"
     done = await engine.attempt(*argv, what=what)

@@ -1,4 +1,4 @@
-"""What all nodes of a trial share: an engine that works, an image that is there, a network of the trial's own."""
+"""Resources shared by all nodes of a trial: a working engine, an image, and a network of the trial's own."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PULL = 600.0
 """Seconds for bringing an image."""
 
 TRIES = 20
-"""Subnets that are tried before it is said that none is free."""
+"""Subnets to try before giving up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResources:
-    """What the trial's containers stand on."""
+    """The shared resources of the trial's containers."""
 
     engine: Engine
     network: str
@@ -49,7 +49,7 @@ async def prepare(ctx: Context, settings: ContainersSettings) -> TrialResources:
     mark_used(engine)
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
-    # The library that makes keys takes as long to import as the engine to answer.
+    # The key library takes as long to import as the engine to answer.
     _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(trial_key, ctx.state / "containers"))
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
@@ -101,7 +101,7 @@ async def _network(ctx: Context, engine: Engine) -> str:
 
 
 def subnets(chance: random.Random, routes: str) -> Iterator[str]:
-    """Subnets that no route of this host leads to, in an order of chance."""
+    """Subnets without a route of this host, in random order."""
     taken = [one for one in map(_routed, routes.splitlines()[1:]) if one is not None]
     numbers = list(range(16 * 256))
     chance.shuffle(numbers)
