@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.reference import commands, documents, environment, events, exit_codes, expressions, files, parts
+from scripts.reference import (
+    commands,
+    documents,
+    environment,
+    events,
+    exit_codes,
+    expressions,
+    files,
+    parts,
+    plugin_api,
+)
 from scripts.reference.page import Page
 
 from seatrial.registry import Registry
@@ -30,4 +40,5 @@ def book() -> Mapping[str, Page]:
         "exit-codes.md": exit_codes.exit_codes(),
         "events.md": events.events(),
         "files.md": files.files(),
+        "plugin-api.md": plugin_api.plugin_api(),
     }

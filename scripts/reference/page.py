@@ -47,7 +47,7 @@ class Page:
 
 def cell(text: str) -> str:
     """Text in a table: on one line, with its bars escaped."""
-    return " ".join(text.split()).replace("|", "&#124;")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def sentence(text: str) -> str:

@@ -13,8 +13,11 @@ class Finished:
     """A command that ended by itself."""
 
     exit_code: int
+    """The exit code; 128 and the number of a signal for a program that it ended."""
     stdout: str
+    """Standard output."""
     stderr: str
+    """Standard error."""
 
     @property
     def ok(self) -> bool:

@@ -21,8 +21,11 @@ class Readiness:
     """Whether something works on this machine, for `doctor`: the attempt, and the command that mends it."""
 
     ready: bool
+    """It works."""
     tried: str
+    """The attempt and its result, in words."""
     remedy: str = ""
+    """The command to repair it."""
 
 
 @runtime_checkable
@@ -44,6 +47,7 @@ class Provider(Protocol):
     an instance of its `Settings` (`ProviderTraits`), else `NoSettings()`."""
 
     powers: frozenset[Powers]
+    """Its powers over the nodes that it makes."""
     deadlines: Mapping[str, float]
     """Seconds that deploy, start, stop, restart, destroy may take here."""
 

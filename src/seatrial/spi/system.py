@@ -214,6 +214,7 @@ class RecordsReport:
     """The fate of the numbered records."""
 
     acknowledged: int
+    """The number of acknowledged records."""
     read_from: tuple[str, ...]
     """The nodes that were read."""
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
