@@ -42,8 +42,8 @@ def test_the_page_on_plugins_shows_every_example_as_it_is() -> None:
     assert page == written(page), "write it anew: python -m tests.docs.test_plugins_and_python"
 
 
-def test_there_is_an_example_of_a_step_a_check_a_provider_and_a_reporter() -> None:
-    assert set(examples()) >= {"step", "check", "provider", "reporter"}
+def test_there_is_an_example_of_each_kind() -> None:
+    assert set(examples()) == {"step", "check", "provider", "system", "reporter"}
 
 
 @pytest.mark.parametrize("page", ["plugins.md", "python.md", "test-against-github.md"])

@@ -72,6 +72,13 @@ def test_the_plugins_example_passes_and_its_reporter_writes(tmp_path):
     assert "deploy" in (tmp_path / "report" / "slowest.txt").read_text()
 
 
+def test_the_example_of_a_system_a_power_and_a_text_form_passes(tmp_path):
+    shutil.copytree(EXAMPLES / "plugins", tmp_path / "plugins")
+    done = run(tmp_path, "site.yaml", folder=tmp_path / "plugins")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "page_says:hello" in done.stdout
+
+
 def test_the_classic_example_is_red_when_the_sample_loses_writes(tmp_path):
     lose = ("--set", "parameters.misbehave=lose_writes", "--run-test", "local-workflow-start_stop")
     done = run(tmp_path, str(EXAMPLES / "classic" / "classic.json"), *lose)
