@@ -28,6 +28,31 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+__all__ = [
+    "CannotTell",
+    "DocumentError",
+    "ExtraMissing",
+    "LeaseTaken",
+    "LeftBehind",
+    "LinkDown",
+    "LinkLost",
+    "LinkRefused",
+    "NodeFailed",
+    "NotSupported",
+    "NothingSelected",
+    "OverBudget",
+    "Overrun",
+    "PowersMissing",
+    "Problem",
+    "SeatrialError",
+    "StepFailed",
+    "StepStopped",
+    "SuitesOverBudget",
+    "ToolMissing",
+    "UsageError",
+    "nearest",
+]
+
 
 class SeatrialError(Exception):
     """The base of all exceptions of Seatrial."""

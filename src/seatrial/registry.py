@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from seatrial.errors import UsageError, nearest
 
+__all__ = ["check", "fault", "provider", "reporter", "step", "system"]
+
 KINDS: Mapping[str, tuple[str, ...]] = {
     "step": ("steps",),
     "check": ("checks",),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from seatrial.errors import DocumentError
 from seatrial.loading.read.document import line_of, read
-from seatrial.model.scenario import Source
+from seatrial.model.scenario import Location
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -113,7 +113,7 @@ def test_a_place_is_found_by_its_path_and_its_key(tmp_path: Path, name: str, tex
 
 def test_a_place_in_the_plan_finds_its_line_later(tmp_path: Path) -> None:
     path = written(tmp_path, "a.yaml", "a: 1\nb: [2, 3]\n")
-    assert line_of(Source(file=str(path), path=("b", 1))) == (2, 8)
+    assert line_of(Location(file=str(path), path=("b", 1))) == (2, 8)
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(-1e6, 1e6) | st.text(max_size=8)

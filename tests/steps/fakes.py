@@ -16,7 +16,7 @@ from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluste
 from seatrial.model.reading import Health, Reading, measured
 from seatrial.model.resource import Node
 from seatrial.model.result import CheckResult, Observation, Outcome, Verdict
-from seatrial.model.scenario import CheckPlan, Retry, Source, StepPlan
+from seatrial.model.scenario import CheckPlan, Location, Retry, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Finished, Powers, RecordsReport
 
@@ -27,7 +27,7 @@ SOON = 0.25
 def plan(thing: Any, id: str = "", *, at: int = 0, block: str = "steps", needs: tuple[str, ...] = ()) -> StepPlan:
     """A step of a document."""
     kind = type(thing).__seatrial__[0].name if hasattr(type(thing), "__seatrial__") else type(thing).__name__
-    source = Source(file="t.yaml", path=(block, at))
+    source = Location(file="t.yaml", path=(block, at))
     return StepPlan(kind=kind, factory=type(thing), fields={}, step=thing, source=source, id=id, needs=needs)
 
 
@@ -36,7 +36,7 @@ def check(text: str, verdict: Verdict = Verdict.PASSED, *, why: str = "", catego
     seen = Observation(verdict=verdict, seen=f"seen by {text}", expected="good", why=why, category=category)
     thing = SimpleNamespace(observation=seen)
     return CheckPlan(
-        text=text, kind=text.split(":")[0], factory=object, fields={}, check=thing, source=Source(file="t.yaml")
+        text=text, kind=text.split(":")[0], factory=object, fields={}, check=thing, source=Location(file="t.yaml")
     )
 
 

@@ -6,8 +6,8 @@ import inspect
 import pytest
 
 from seatrial.loading.docstrings import attribute_docs
-from seatrial.model.scenario import Step
 from seatrial.registry import Registry
+from seatrial.spi import Step
 
 NAMES = [
     "collect",

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
@@ -19,7 +19,7 @@ from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError,
 from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
-from seatrial.spi import GivesBack, Owner, Provider
+from seatrial.spi import GivesBack, Provider
 
 PATIENCE = 60.0
 """Seconds that one resource may take to be given back."""
@@ -29,6 +29,13 @@ HURRY = 10.0
 
 GROUND = ("engine:lease", "engine:path")
 """Owners of what nodes and processes stand upon."""
+
+
+class Owner(Protocol):
+    """Whoever can give back a resource by its record."""
+
+    async def destroy(self, resource: Resource) -> None:
+        """Give it back; already gone is success."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.model.resource import Node
-from seatrial.model.scenario import Source, Suite
+from seatrial.model.scenario import Location, Suite
 from seatrial.registry import Registry
 from seatrial.spi import Link, Provider, System
 
@@ -57,7 +57,7 @@ class Run:
     keep_seconds: float = 4 * 3600.0
     hurried: bool = False
     """A second Ctrl-C came: be quick about the clean-up."""
-    locate: Callable[[Source], int] = lambda source: 0
+    locate: Callable[[Location], int] = lambda source: 0
     """The line of a step in its document, for what did not pass."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 

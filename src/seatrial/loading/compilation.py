@@ -14,7 +14,7 @@ from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.validation import over_budget
 from seatrial.loading.settings import Settings
 from seatrial.loading.suites import CompilationContext, make
-from seatrial.model.scenario import Budget, Plan, Source, Suite
+from seatrial.model.scenario import Budget, Location, Plan, Suite
 from seatrial.registry import Registry
 
 
@@ -122,7 +122,7 @@ def _plan(
     )
 
 
-def _line(loader: DocumentLoader, source: Source) -> int:
+def _line(loader: DocumentLoader, source: Location) -> int:
     for document in loader.read_already.values():
         if document is not None and document.file == source.file:
             named = bool(source.path) and isinstance(source.path[-1], str)

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from seatrial.model.reading import TRUST, Health, Reading, Source, absent, concluded, trusted
 
+__all__ = ["ClusterStatus", "NodeHealth", "PowerState", "all_off", "cluster_status"]
+
 
 class PowerState(StrEnum):
     """A node is running, stopped (powered off, however it got there), unreachable (no answer), paused."""

@@ -12,6 +12,8 @@ from typing import Any
 from seatrial.model.event import Event
 from seatrial.model.steptree import Row, StepTree
 
+__all__ = ["Fold"]
+
 SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 """The exit code of a run that a signal ended."""
 

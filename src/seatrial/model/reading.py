@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+__all__ = ["Health", "Reading", "Source", "absent", "concluded", "measured", "remembered", "reported"]
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 

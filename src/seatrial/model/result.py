@@ -6,6 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+__all__ = [
+    "Category",
+    "CheckResult",
+    "Observation",
+    "Outcome",
+    "Status",
+    "Verdict",
+    "failed",
+    "passed",
+    "unknown",
+    "worst",
+]
+
 
 class Verdict(StrEnum):
     """Passed; failed: the product did wrong; unknown: we could not tell. Unknown is never green."""

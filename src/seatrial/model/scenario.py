@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from seatrial.model.result import Observation
+__all__ = [
+    "Budget",
+    "CheckPlan",
+    "Location",
+    "Notification",
+    "Outputs",
+    "Plan",
+    "Retry",
+    "StepPlan",
+    "Suite",
+    "SystemPlan",
+]
 
 Outputs = Mapping[str, object]
 """What a step hands to later steps, by name; JSON values."""
-
-
-@runtime_checkable
-class Step(Protocol):
-    """One thing done. Its dataclass fields are its keys in a document."""
-
-    async def run(self, ctx: Any) -> Outputs | None:
-        """Do it; StepFailed when the product did wrong, any other exception means unknown."""
-
-
-@runtime_checkable
-class Check(Protocol):
-    """One thing observed, once; retrying belongs to `validate`."""
-
-    async def observe(self, ctx: Any) -> Observation:
-        """Look once; an exception means unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Location:
     """Where in which document something was written; the line is worked out only when it is asked for."""
 
     file: str
@@ -64,7 +59,7 @@ class StepPlan:
     """Its keys, checked and coerced, but for strings that hold `${{ }}`, which are bound when it runs."""
     step: Any = None
     """The ready step, when nothing is left to bind."""
-    source: Source
+    source: Location
     id: str = ""
     description: str = ""
     condition: str = ""
@@ -93,7 +88,7 @@ class CheckPlan:
     fields: Mapping[str, Any]
     check: Any = None
     """The ready check, when nothing is left to bind."""
-    source: Source
+    source: Location
     retry: Retry | None = None
     allow_failure: bool = False
 
@@ -106,7 +101,7 @@ class SystemPlan:
     factory: type[Any]
     settings: Any
     """An instance of the class's `Settings` dataclass (strings may hold `${{ }}`: the system binds them)."""
-    source: Source
+    source: Location
     folder: Path
     """Relative paths in the settings are taken from here."""
     secrets: tuple[str, ...] = ()
@@ -142,7 +137,7 @@ class Suite:
     """Parameter to the values to fall back on, in their order, when its own cannot be had (`db_version` in a sut)."""
     steps: tuple[StepPlan, ...] = ()
     system: SystemPlan
-    source: Source
+    source: Location
     document_folder: Path
     power: str = "api"
     """`api`, or `guest`: powers only from inside the node."""
@@ -183,5 +178,5 @@ class Plan:
     budget: Budget
     documents: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    locate: Callable[[Source], int] = lambda source: 0
+    locate: Callable[[Location], int] = lambda source: 0
     """The line in its file where something was written; 0: not known. Worked out only when it is asked for."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+__all__ = ["Row", "StepTree"]
+
 Row = dict[str, Any]
 """An object of `results.json`: JSON values."""
 

@@ -14,7 +14,7 @@ from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.loading.requirements import cores
-from seatrial.model.scenario import Budget, Plan, Source, StepPlan, Suite, SystemPlan
+from seatrial.model.scenario import Budget, Location, Plan, StepPlan, Suite, SystemPlan
 from seatrial.preflight.cache import Cache, Caching
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
@@ -100,7 +100,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         image=next(iter(images), ""),
         images=images,
     )
-    source = Source(file=read.document.file, path=(KEY,))
+    source = Location(file=read.document.file, path=(KEY,))
     return Suite(
         test_id=f"preflight-{folder_name}",
         name=name,
@@ -287,10 +287,10 @@ def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
     return f"{title} {suffix}" if suffix else title
 
 
-def _source(read: Read, place: Sequence[str | int], at: int) -> Source:
+def _source(read: Read, place: Sequence[str | int], at: int) -> Location:
     # The engine counts children by the last part of a place: here they have names, so their number is put behind.
-    return Source(file=read.document.file, path=(*place, "", at))
+    return Location(file=read.document.file, path=(*place, "", at))
 
 
-def _place(source: Source) -> Place:
+def _place(source: Location) -> Place:
     return source.path[:-2] if source.path[-2:-1] == ("",) else source.path

@@ -28,17 +28,9 @@ class Readiness:
     """The command to repair it."""
 
 
-@runtime_checkable
-class Owner(Protocol):
-    """Whoever can give back a resource by its record."""
-
-    async def destroy(self, resource: Resource) -> None:
-        """Give it back; already gone is success."""
-
-
 @dataclass(frozen=True)
 class NoSettings:
-    """What a provider gets that declares no `Settings`: nothing can be set."""
+    """The settings of a provider without `Settings`: nothing can be set."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.model.result import Observation
-from seatrial.model.scenario import CheckPlan, Outputs, Source, StepPlan, Suite, SystemPlan
+from seatrial.model.scenario import CheckPlan, Location, Outputs, StepPlan, Suite, SystemPlan
 from seatrial.testing.fakes import FakeSystem
 
 HERE = "built in Python"
@@ -102,5 +102,5 @@ def _numbered(plans: tuple[StepPlan, ...], block: str) -> tuple[StepPlan, ...]:
     return tuple(replace(plan, source=_source(block, at)) for at, plan in enumerate(plans))
 
 
-def _source(*path: str | int) -> Source:
-    return Source(file=HERE, path=path)
+def _source(*path: str | int) -> Location:
+    return Location(file=HERE, path=path)

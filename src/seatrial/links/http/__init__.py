@@ -22,6 +22,8 @@ from seatrial.links.tcp import judged
 if TYPE_CHECKING:
     import httpx
 
+__all__ = ["Answer", "Web", "request"]
+
 LIMIT = 16 * 1024 * 1024
 """Bytes read of a body; a longer one is CannotTell."""
 

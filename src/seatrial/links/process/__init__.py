@@ -22,6 +22,8 @@ from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links.output import BoundedOutput
 from seatrial.spi import Finished
 
+__all__ = ["TimedOut", "run"]
+
 KEEP = 1024 * 1024
 """Bytes that are kept of each stream: the first half and the last half of it."""
 

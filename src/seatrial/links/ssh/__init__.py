@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from seatrial.links.ssh.session import Session
 
+__all__ = ["SSHLink"]
+
 T = TypeVar("T")
 
 PATIENCE = 0.3

@@ -11,7 +11,7 @@ from typing import Any
 
 from seatrial.errors import DocumentError, Problem, nearest
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
-from seatrial.model.scenario import Source
+from seatrial.model.scenario import Location
 
 LARGEST = 10 * 1024 * 1024
 """Bytes; a document past this is no scenario."""
@@ -44,9 +44,9 @@ class Document:
             where = where[:-1]
         return self._marks[()].value if () in self._marks else (1, 1)
 
-    def source(self, place: Place = ()) -> Source:
+    def source(self, place: Place = ()) -> Location:
         """The same place for the plan, which asks for the line only when it is needed."""
-        return Source(file=self.file, path=place)
+        return Location(file=self.file, path=place)
 
 
 def read(path: Path | str, *, name: str = "") -> Document:
@@ -63,7 +63,7 @@ def read(path: Path | str, *, name: str = "") -> Document:
     return Document(shown, where, data, text)
 
 
-def line_of(source: Source) -> Position:
+def line_of(source: Location) -> Position:
     """Line and column of a place in the plan: reads the document again, for reports and errors only."""
     if not source.file or source.file.endswith(".toml"):
         return (0, 0)

@@ -15,7 +15,7 @@ from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located
 from seatrial.loading.site import SilentSite
-from seatrial.model.scenario import Source, SystemPlan
+from seatrial.model.scenario import Location, SystemPlan
 from seatrial.spi import SystemTraits, traits
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _read_system(
         if written
         else compilation.settings.folder
     )
-    source = Source(file=document.file, path=place) if written else Source(file="")
+    source = Location(file=document.file, path=place) if written else Location(file="")
     return SystemPlan(
         kind=kind,
         factory=factory,
