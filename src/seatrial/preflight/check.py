@@ -18,7 +18,8 @@ from seatrial.model.values import Argv
 from seatrial.preflight.cache import Cache, Caching
 from seatrial.preflight.cache.cached_run import CachedRun
 from seatrial.preflight.document import Build, Service
-from seatrial.preflight.executors import Job, executor_for
+from seatrial.preflight.executors import executor_for
+from seatrial.preflight.job import Job
 from seatrial.preflight.log import Log
 from seatrial.preflight.names import folder_of
 from seatrial.registry import step

@@ -10,14 +10,14 @@ from seatrial.links.containers import Engine, NotRunning, refusal
 from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.preflight.document import Service
-from seatrial.preflight.services import LOOPBACK, View
+from seatrial.preflight.running_service import LOOPBACK, View
 from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context
 
 
 @dataclass(frozen=True)
 class Contained:
-    """See services.RunningService."""
+    """See running_service.RunningService."""
 
     ctx: Context
     engine: Engine

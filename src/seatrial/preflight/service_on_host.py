@@ -17,7 +17,7 @@ from seatrial.links import process
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import TAG, announce, spawn
 from seatrial.preflight.document import HostService, Service
-from seatrial.preflight.services import LOOPBACK, View, log_file
+from seatrial.preflight.running_service import LOOPBACK, View, log_file
 from seatrial.preflight.system import OWNER
 from seatrial.spi import Context, Finished
 
@@ -40,7 +40,7 @@ PACKAGES = {
 
 @dataclass
 class OnHost:
-    """See services.RunningService."""
+    """See running_service.RunningService."""
 
     ctx: Context
     name: str

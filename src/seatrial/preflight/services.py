@@ -7,59 +7,23 @@ on who looks: checks in containers know it by its name, checks on this host by a
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.preflight.document import Service
+from seatrial.preflight.running_service import LOOPBACK, RunningService, View
+from seatrial.preflight.service_in_container import begin as in_container
+from seatrial.preflight.service_on_host import begin as on_host
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 T = TypeVar("T")
 
-LOOPBACK = "127.0.0.1"
 LOOK_EVERY = 0.1
 LINES = 20
 """Lines of a service's log that an error shows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Where a service is for somebody."""
-
-    address: str
-    ports: Mapping[str, int] = field(default_factory=dict)
-    folder: str = ""
-
-    def names(self, name: str) -> dict[str, object]:
-        """What `service` is in an expression."""
-        return {"name": name, "address": self.address, "ports": dict(self.ports), "folder": self.folder}
-
-
-class RunningService(Protocol):
-    """A service that was started."""
-
-    @property
-    def outside(self) -> View:
-        """For this host."""
-
-    @property
-    def inside(self) -> View | None:
-        """For containers on the trial's network; None: it is on this host."""
-
-    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
-        """Run a health command; why it says no, or nothing."""
-
-    async def ended(self) -> str:
-        """How it ended; empty: it still runs."""
-
-    async def end(self) -> str:
-        """End it, and give all of it back; what it wrote, secrets in it."""
 
 
 class Services:
@@ -128,9 +92,6 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Run
 
 async def _begun(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
     """Start it where it can be: in a container unless the host was asked for, or there is no engine."""
-    from seatrial.preflight.service_in_container import begin as in_container
-    from seatrial.preflight.service_on_host import begin as on_host
-
     if service.host is not None and (host or not service.image):
         return await on_host(ctx, name, service, service.host)
     try:
@@ -232,25 +193,3 @@ def bound(ctx: Context, wanted: Mapping[str, Service], views: Mapping[str, View]
         bound_to = ctx.bind(dict(service.binds), service=views[name].names(name))
         found |= {key: str(value) for key, value in bound_to.items()}
     return found
-
-
-async def identity(ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> str:
-    """What stands for these services, for the cache: their settings, and the digests of their images. CannotTell when
-    an image has yet to be brought."""
-    from seatrial.preflight.executors.images import id_in_store
-
-    told: list[object] = []
-    for name, service in sorted(wanted.items()):
-        image = ""
-        if service.image and not (host and service.host is not None):
-            image = await id_in_store(ctx, await pipeline_of(ctx).engine(), service.image)
-            if not image:
-                raise CannotTell(f"the image {service.image} of the service {name} has yet to be brought")
-        told.append([name, asdict(service), image])
-    text = json.dumps(told, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if wanted else ""
-
-
-def log_file(ctx: Context, name: str) -> Path:
-    """A file for what a service writes, in the folder for secrets: they are hidden when it is kept."""
-    return ctx.state / f"service-{name}.raw"

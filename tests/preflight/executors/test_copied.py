@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import CannotTell
-from seatrial.preflight.executors import Job
 from seatrial.preflight.executors.copied import gather
+from seatrial.preflight.job import Job
 
 
 def made(folder: Path, *names: str) -> None:

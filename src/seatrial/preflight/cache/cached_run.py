@@ -25,7 +25,7 @@ from seatrial.preflight.names import folder_of
 
 if TYPE_CHECKING:
     from seatrial.preflight.cache import Caching
-    from seatrial.preflight.executors import Executor, Job
+    from seatrial.preflight.job import Executor, Job
     from seatrial.preflight.log import Log
     from seatrial.spi import Context
 

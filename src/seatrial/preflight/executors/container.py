@@ -17,11 +17,13 @@ from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import environment_words, labelled, status_of
 from seatrial.links.paths import cache_folder
 from seatrial.links.process import TimedOut
-from seatrial.preflight.executors import Job
 from seatrial.preflight.executors.copied import gather
 from seatrial.preflight.executors.images import image_id, image_of
+from seatrial.preflight.executors.service_identity import identity
+from seatrial.preflight.job import Job
 from seatrial.preflight.log import INSIDE
-from seatrial.preflight.services import RunningService, Services, bound, filled, identity
+from seatrial.preflight.running_service import RunningService
+from seatrial.preflight.services import Services, bound, filled
 from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context, Finished
 

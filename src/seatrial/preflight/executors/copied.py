@@ -10,7 +10,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell
 from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.cache.tree import GIT, Tree
-from seatrial.preflight.executors import Job
+from seatrial.preflight.job import Job
 
 STATE = ".seatrial"
 """The project's own state, which is no part of the sources."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell
 from seatrial.links.process.spawned import spawn
-from seatrial.preflight.executors import Job
-from seatrial.preflight.services import Services, bound, filled, identity
+from seatrial.preflight.executors.service_identity import identity
+from seatrial.preflight.job import Job
+from seatrial.preflight.services import Services, bound, filled
 from seatrial.spi import Context, Finished
 
 

@@ -19,9 +19,9 @@ from seatrial.links.containers.resources import bring_image
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.preflight.document import Build
-from seatrial.preflight.executors import Job
 from seatrial.preflight.executors.dockerignore import Ignoring
 from seatrial.preflight.executors.image_store import LABEL, NAME, hold, mark
+from seatrial.preflight.job import Job
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 

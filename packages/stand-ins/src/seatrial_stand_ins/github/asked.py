@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode
 
+from seatrial_stand_ins.github.answer import Answer
 from seatrial_stand_ins.github.records import RunRecord, Token
 from seatrial_stand_ins.github.repository import Repository
 from seatrial_stand_ins.github.shapes import Json, Shapes
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from seatrial_stand_ins.github.forge import Forge
 
 DOCUMENTED = "https://docs.github.com/rest"
-_NOTHING = object()
 
 
 class Refused(Exception):
@@ -25,28 +25,6 @@ class Refused(Exception):
     def __init__(self, status: int, message: str, *, documented: str = "", **headers: str) -> None:
         super().__init__(message)
         self.answer = refusal(status, message, documented=documented, headers=headers)
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """What is sent back."""
-
-    status: int = 200
-    json: Any = _NOTHING
-    content: bytes = b""
-    stream: Iterator[bytes] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: bool = False
-    """Hang up when all of it is sent, although more was promised."""
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the description of the API knows what it looks like."""
-        return self.json is not _NOTHING
-
-    def body(self) -> bytes:
-        """The bytes of it."""
-        return json.dumps(self.json).encode() if self.is_json else self.content
 
 
 def refusal(status: int, message: str, *, documented: str = "", headers: Mapping[str, str] | None = None) -> Answer:

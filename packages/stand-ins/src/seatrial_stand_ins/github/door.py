@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, Refused, not_found, refusal
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, Refused, not_found, refusal
 from seatrial_stand_ins.github.endpoints import ENDPOINTS
 from seatrial_stand_ins.github.forge import Forge, Request
 from seatrial_stand_ins.github.graphql import answer_query

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seatrial_stand_ins.github.asked import Answer
+from seatrial_stand_ins.github.answer import Answer
 from seatrial_stand_ins.github.shapes import node_id, number
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from seatrial_stand_ins.github import git
-from seatrial_stand_ins.github.asked import Answer, Refused, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Refused, not_found
 
 if TYPE_CHECKING:
     from seatrial_stand_ins.github.asked import Asked

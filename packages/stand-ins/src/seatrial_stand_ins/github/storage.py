@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seatrial_stand_ins.github.asked import Answer
+from seatrial_stand_ins.github.answer import Answer
 from seatrial_stand_ins.github.records import Artifact
 from seatrial_stand_ins.github.spoiling import made_up
 

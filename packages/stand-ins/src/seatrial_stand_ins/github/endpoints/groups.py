@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, not_found
 from seatrial_stand_ins.github.live import LiveJob, LiveRun
 from seatrial_stand_ins.github.shapes import Json
 

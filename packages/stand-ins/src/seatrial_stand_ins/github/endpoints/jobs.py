@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, Refused, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, Refused, not_found
 from seatrial_stand_ins.github.endpoints.runs import an_attempt
 from seatrial_stand_ins.github.records import Attempt, JobRecord, RunRecord
 

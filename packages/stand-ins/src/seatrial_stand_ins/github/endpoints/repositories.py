@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, Refused, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, Refused, not_found
 from seatrial_stand_ins.github.shapes import Json
 
 HERE = "/repos/{owner}/{repo}"

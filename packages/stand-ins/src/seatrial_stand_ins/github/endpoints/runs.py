@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, Refused, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, Refused, not_found
 from seatrial_stand_ins.github.records import Attempt, RunRecord
 from seatrial_stand_ins.github.seam import Conclusion
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seatrial_stand_ins.github.asked import Answer, Asked, Endpoint, Refused, not_found
+from seatrial_stand_ins.github.answer import Answer
+from seatrial_stand_ins.github.asked import Asked, Endpoint, Refused, not_found
 from seatrial_stand_ins.github.dispatching import DOCUMENTED, NotDispatched, dispatch
 from seatrial_stand_ins.github.openapi import NEW
 from seatrial_stand_ins.github.records import WorkflowRecord

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,11 @@ from seatrial_stand_ins.github.runner import files, shells
 from seatrial_stand_ins.github.runner.calls import ActionCancelled, ActionFailed
 from seatrial_stand_ins.github.runner.commands import Output
 from seatrial_stand_ins.github.runner.contexts import as_environment
-from seatrial_stand_ins.github.runner.jobs import JobRun
+from seatrial_stand_ins.github.runner.job_run import JobRun
 from seatrial_stand_ins.github.runner.patterns import hash_files
+from seatrial_stand_ins.github.runner.scope import Scope, title
+from seatrial_stand_ins.github.runner.uses import composite, use
 from seatrial_stand_ins.github.seam import Conclusion, Level
-
-
-@dataclass(kw_only=True)
-class Scope:
-    """What steps of one list see of each other: those of the job, or those of one use of a composite action."""
-
-    env: Mapping[str, str] = field(default_factory=dict)
-    """More than the job's: of the step that uses the action."""
-    inputs: Mapping[str, Any]
-    steps: dict[str, Any] = field(default_factory=dict)
-    failed: bool = False
-    cancelled: bool = False
-    """One of the steps was cut off."""
-    action: Mapping[str, str] = field(default_factory=dict)
-    """What `github` has of the action: `action_path`, …"""
-    depth: int = 0
 
 
 class Steps:
@@ -86,8 +71,6 @@ class Steps:
 
     async def one(self, step: Step, scope: Scope) -> Conclusion:
         """Run a step whose turn it is, and keep what became of it."""
-        from seatrial_stand_ins.github.runner.uses import composite
-
         outputs: dict[str, str] = {}
         outcome: Conclusion = "failure"
         try:
@@ -167,8 +150,6 @@ class Steps:
 
     async def _work(self, step: Step, scope: Scope, outputs: dict[str, str]) -> None:
         """Do what the step says; ActionFailed when it fails."""
-        from seatrial_stand_ins.github.runner.uses import use
-
         functions = {"hashFiles": self.functions(scope)["hashFiles"]}
         own = self.own(step, scope)
         if step.uses:
@@ -310,15 +291,3 @@ class Steps:
 
 async def _call(post: Callable[[], Awaitable[None]]) -> None:
     await post()
-
-
-def title(step: Step, contexts: Mapping[str, Any]) -> str:
-    """How GitHub names a step without a name."""
-    if step.uses:
-        return f"Run {step.uses}"
-    lines = step.run.strip().splitlines() or [""]
-    try:
-        first = render(lines[0], contexts) if contexts else lines[0]
-    except ExpressionError:
-        first = lines[0]
-    return f"Run {first.splitlines()[0] if first else ''}".strip()

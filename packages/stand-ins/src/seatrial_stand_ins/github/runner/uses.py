@@ -15,13 +15,13 @@ from seatrial.links.forge.workflows.workflow import Step
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.runner.actions import BUILT_IN
 from seatrial_stand_ins.github.runner.calls import ActionCall, ActionCancelled, ActionFailed, ActionFunction
-from seatrial_stand_ins.github.runner.steps import Scope, Steps, title
+from seatrial_stand_ins.github.runner.scope import Scope, StepRunner, title
 
 DEEPEST = 10
 """Composite actions that use composite actions; GitHub follows no further."""
 
 
-async def use(steps: Steps, step: Step, scope: Scope, own: Mapping[str, str], outputs: dict[str, str]) -> None:
+async def use(steps: StepRunner, step: Step, scope: Scope, own: Mapping[str, str], outputs: dict[str, str]) -> None:
     """Run the action of a step; ActionFailed when it fails or is not known."""
     found = _find(steps, step.uses)
     contexts = steps.contexts(scope, own)
@@ -39,7 +39,7 @@ async def use(steps: Steps, step: Step, scope: Scope, own: Mapping[str, str], ou
         await _function(steps, step, scope, own, given, found, outputs)
 
 
-def composite(steps: Steps, step: Step) -> bool:
+def composite(steps: StepRunner, step: Step) -> bool:
     """Whether the step uses an action that has steps of its own."""
     try:
         return bool(step.uses) and isinstance(_find(steps, step.uses), Path)
@@ -47,7 +47,7 @@ def composite(steps: Steps, step: Step) -> bool:
         return False
 
 
-def _find(steps: Steps, uses: str) -> ActionFunction | Path:
+def _find(steps: StepRunner, uses: str) -> ActionFunction | Path:
     """A folder with an action in it, or a function."""
     if uses.startswith("./"):
         return steps.here.machine.workspace / uses
@@ -70,7 +70,7 @@ def _find(steps: Steps, uses: str) -> ActionFunction | Path:
 
 
 async def _function(
-    steps: Steps,
+    steps: StepRunner,
     step: Step,
     scope: Scope,
     own: Mapping[str, str],
@@ -100,7 +100,7 @@ async def _function(
 
 
 async def _composite(
-    steps: Steps,
+    steps: StepRunner,
     step: Step,
     scope: Scope,
     own: Mapping[str, str],
@@ -134,7 +134,7 @@ async def _composite(
         raise ActionFailed(f"{step.uses} failed: a step of it did")
 
 
-def _inputs(steps: Steps, action: Action, given: Mapping[str, str], step: Step) -> dict[str, Any]:
+def _inputs(steps: StepRunner, action: Action, given: Mapping[str, str], step: Step) -> dict[str, Any]:
     """The `inputs` of a composite action: all are texts."""
     known = {name.lower(): name for name in action.inputs}
     if unexpected := [name for name in given if name.lower() not in known]:
@@ -150,7 +150,7 @@ def _inputs(steps: Steps, action: Action, given: Mapping[str, str], step: Step) 
     }
 
 
-def _read(steps: Steps, uses: str, folder: Path) -> Action:
+def _read(steps: StepRunner, uses: str, folder: Path) -> Action:
     file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if file is None:
         raise ActionFailed(
