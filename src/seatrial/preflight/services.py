@@ -14,8 +14,6 @@ from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.preflight.document import Service
 from seatrial.preflight.running_service import LOOPBACK, RunningService, View
-from seatrial.preflight.service_in_container import begin as in_container
-from seatrial.preflight.service_on_host import begin as on_host
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
@@ -92,6 +90,10 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Run
 
 async def _begun(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
     """Start it where it can be: in a container unless the host was asked for, or there is no engine."""
+    # Only what is used is imported: most pipelines start no service.
+    from seatrial.preflight.service_in_container import begin as in_container
+    from seatrial.preflight.service_on_host import begin as on_host
+
     if service.host is not None and (host or not service.image):
         return await on_host(ctx, name, service, service.host)
     try:
