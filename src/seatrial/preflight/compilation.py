@@ -88,6 +88,8 @@ def name_of(read: Read) -> str:
 
 
 def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Suite:
+    from seatrial.providers.local import LocalSettings
+
     budget = pipeline.budget
     name = name_of(read)
     folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
@@ -105,6 +107,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         test_id=f"preflight-{folder_name}",
         name=name,
         provider=PROVIDER,
+        provider_settings=LocalSettings(),
         parameters={**pipeline.parameters, **_selected(wishes)},
         steps=(top,),
         system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
