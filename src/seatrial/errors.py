@@ -84,8 +84,7 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        # An environment variable has no line.
-        where = self.file if self.file.startswith("environment ") else f"{self.file}:{self.line}:{self.column}"
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         text = f"{where}: {self.message}"
         return f"{text}\n    {self.hint}" if self.hint else text
 

@@ -12,8 +12,12 @@ PLUGIN = '''
 import shutil
 from pathlib import Path
 from seatrial import provider
-from seatrial.providers.local import Local
+from seatrial.providers.local import Local, LocalSettings
 from seatrial.spi import Powers
+
+@dataclass(frozen=True, kw_only=True)
+class DisksSettings(LocalSettings):
+    breaks: str = ""
 
 @provider("disks")
 class Disks(Local):
@@ -21,9 +25,11 @@ class Disks(Local):
 
     powers = frozenset(Powers)
 
+    Settings = DisksSettings
+
     def __init__(self, settings):
-        super().__init__({})
-        self._breaks = settings.get("breaks", "")
+        super().__init__(settings)
+        self._breaks = settings.breaks
 
     async def snapshot(self, nodes, name):
         for node in nodes:

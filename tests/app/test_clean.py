@@ -22,10 +22,16 @@ from seatrial.model.resource import Resource
 
 PLUGIN = '''
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from seatrial import provider
 from seatrial.errors import ToolMissing
 from seatrial.model.resource import Resource
+
+@dataclass(frozen=True)
+class Settings:
+    sea: str = "/nowhere"
+    trouble: str = ""
 
 @provider("ships")
 class Ships:
@@ -33,9 +39,10 @@ class Ships:
     powers = frozenset()
     deadlines = {}
     on_this_host = True
+    Settings = Settings
     def __init__(self, settings):
-        self.sea = Path(settings.get("sea", "/nowhere"))
-        self.trouble = settings.get("trouble", "")
+        self.sea = Path(settings.sea)
+        self.trouble = settings.trouble
     def _try(self):
         if self.trouble == "missing":
             raise ToolMissing("the program shipyard is not there: apt-get install shipyard")

@@ -111,8 +111,9 @@ def _ignore(file: Path) -> str:
     return f"{'added' if held else 'wrote':<7} {file}: {IGNORED}"
 
 
-def schema_text(plugins: Sequence[Path] = (), start: Path | None = None) -> str:
+def schema_text(plugins: Sequence[Path] = (), start: Path | None = None, *, of: str = "scenario") -> str:
     """The JSON Schema of documents, including the steps and checks of the project's plugins and of these."""
-    from seatrial.loading.schema import schema
+    from seatrial.loading.schema import schema, schema_of_settings
 
-    return json.dumps(schema(find(start).registry(plugins)), indent=2, ensure_ascii=False) + "\n"
+    made = schema_of_settings if of == "settings" else schema
+    return json.dumps(made(find(start).registry(plugins)), indent=2, ensure_ascii=False) + "\n"

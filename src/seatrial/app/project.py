@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +140,17 @@ class Project:
         _make(self.runs)
         own.symlink_to(folder)
         return folder
+
+    def forget(self, run_id: str) -> None:
+        """Remove the folder of a run that could not start; of one elsewhere only what is ours."""
+        own = self.runs / run_id
+        if own.is_symlink():
+            (own / "events.jsonl").unlink(missing_ok=True)
+            with suppress(OSError):
+                own.resolve().rmdir()
+            own.unlink()
+        else:
+            shutil.rmtree(own, ignore_errors=True)
 
     def folder_of(self, run_id: str) -> Path | None:
         """The folder of a run, if it still exists."""

@@ -23,9 +23,17 @@ FILES = ("junit", "ctrf", "html")
 """Reports written at the end of every run, in addition to `results.json`."""
 
 
+def format_of(project: Project, options: RunOptions) -> str:
+    """How the run is shown; UsageError for a format that it does not have."""
+    wanted = options.format or project.settings.value("format") or "auto"
+    known = dict.fromkeys((*FORMATS, *(options.faces or FACES)))
+    if wanted not in known:
+        raise UsageError(f"unknown format {wanted!r}: {nearest(wanted, known)}")
+    return str(wanted)
+
+
 def reporters_of(project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold) -> list[Reporter]:
     """The reporters of a run; each gets events after the shared fold."""
-    wanted = options.format or project.settings.value("format") or "auto"
     colour = coloured(options.color)
     names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
     shared: dict[str, Any] = {
@@ -35,7 +43,7 @@ def reporters_of(project: Project, registry: Registry, options: RunOptions, fold
         "reports": [folder / "report.html"],
     }
     made = [registry.get("reporter", name)(folder, shared) for name in ("json", *options.files, *names)]
-    for name, out in _shown(wanted, options.faces or FACES):
+    for name, out in _shown(format_of(project, options), options.faces or FACES):
         made.append(registry.get("reporter", name)(out, {**shared, **_repository(), "append": isinstance(out, Path)}))
     return made
 
@@ -43,9 +51,6 @@ def reporters_of(project: Project, registry: Registry, options: RunOptions, fold
 def _shown(wanted: str, faces: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Reporter and target of a format."""
     in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
-    known = dict.fromkeys((*FORMATS, *faces))
-    if wanted not in known:
-        raise UsageError(f"unknown format {wanted!r}: {nearest(wanted, known)}")
     if wanted == "none":
         return
     if wanted not in ("auto", "plain", "live", "github"):

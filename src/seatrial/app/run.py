@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,16 +16,16 @@ from typing import Any
 
 from seatrial import __version__
 from seatrial.app.project import Project, find, within
-from seatrial.app.reporting import reporters_of
+from seatrial.app.reporting import format_of, reporters_of
 from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.engine.cleanup import Owners
 from seatrial.engine.ids import new_run_id
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
-from seatrial.engine.scheduler import SuiteScheduler
+from seatrial.engine.scheduler import SuiteScheduler, refuse_over_budget
 from seatrial.engine.trial import Run
-from seatrial.errors import NothingSelected, UsageError, nearest
+from seatrial.errors import NothingSelected, SeatrialError, UsageError, nearest
 from seatrial.model.fold import Fold
 from seatrial.model.scenario import Plan
 from seatrial.registry import Registry
@@ -142,17 +143,26 @@ def _passed_in(project: Project, run: str) -> set[str]:
 
 
 async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
-    """Run a plan and clean up, also after a signal."""
+    """Run a plan and clean up, also after a signal.
+
+    UsageError if it cannot start; then nothing is written. Afterwards every error is in the results.
+    """
     from seatrial.loading.binding import bind_fields
 
     project = project.with_flags(flags_of(options))
+    refuse_over_budget(plan)
+    format_of(project, options)
     run_id = new_run_id()
     folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
-    reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
-    dead = await clean_dead_runs(project)
-    ledger = Ledger.open(project.ledger_folder, run_id)
-    journal = Journal(folder / "events.jsonl", run_id, reporters)
+    try:
+        reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
+        dead = await clean_dead_runs(project)
+        journal = Journal(folder / "events.jsonl", run_id, reporters)
+        ledger = Ledger.open(project.ledger_folder, run_id)
+    except BaseException:
+        project.forget(run_id)
+        raise
     leases = Leases()
     run = Run(
         id=run_id,
@@ -173,7 +183,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     )
     clock = asyncio.get_running_loop().time
     start = clock()
-    interrupted = ""
+    interrupted, broken = "", False
     try:
         journal.emit("run_started", "", _started(plan, project, options))
         for warning in (*plan.warnings, *dead):
@@ -187,9 +197,12 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
                 if not caught:
                     raise
                 _uncancel()
+            except Exception as error:  # noqa: BLE001  the report has it, as console and exit code do
+                broken = True
+                _broke_off(journal, error, debug=options.debug)
         interrupted = caught[0] if caught else ""
     finally:
-        results = _finish(journal, fold, clock() - start, interrupted)
+        results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
         journal.close()
         ledger.close(folder / "ledger.jsonl")
     exit_code = results["exit_code"]
@@ -224,13 +237,24 @@ async def clean_dead_runs(project: Project) -> list[str]:
     return [*(f"removed {resource} of an earlier run" for resource in cleaned.given_back), *left]
 
 
-def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str) -> dict[str, Any]:
+def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str, *, broken: bool) -> dict[str, Any]:
     """Emit the last event of the run, with the verdict of all events before."""
-    verdict, code = fold.closing(interrupted, trouble=bool(journal.trouble))
+    verdict, code = fold.closing(interrupted, trouble=broken or bool(journal.trouble))
     left = len(fold.run["left_behind"]) + sum(len(row["left_behind"]) for row in fold.suites.values())
     data: dict[str, object] = {"verdict": verdict, "exit_code": code, "duration": round(duration, 6)}
     journal.emit("run_finished", "", {**data, "interrupted": interrupted, "left": left})
     return fold.results()
+
+
+def _broke_off(journal: Journal, error: Exception, *, debug: bool) -> None:
+    """Say what ended the run before its suites did."""
+    inner: BaseException = error
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    what = str(inner) if isinstance(inner, SeatrialError) else f"{type(inner).__name__}: {inner}"
+    journal.emit("log", "", {"level": "error", "text": f"the run broke off: {what}"})
+    if debug:
+        traceback.print_exception(error)
 
 
 def _uncancel() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, Parser, existing_file, format_argument, one_of, seconds
 
-DOCUMENTS = ("scenario", "pipeline")
+DOCUMENTS = ("scenario", "pipeline", "settings")
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
@@ -63,7 +63,7 @@ def schema_arguments(parser: Parser) -> None:
     """All of `schema`."""
     parser.add_argument(
         "what", nargs="?", choices=DOCUMENTS, type=one_of(DOCUMENTS), default="scenario", metavar="DOCUMENT",
-        help="kind of document: scenario (default) or pipeline",
+        help="kind of document: scenario (default), pipeline, or settings (seatrial.toml)",
     )  # fmt: skip
     parser.add_argument(
         "--plugin",
@@ -85,7 +85,7 @@ def schema(arguments: Arguments) -> int:
     else:
         from seatrial.app.init import schema_text
 
-        text = schema_text(tuple(arguments.plugin))
+        text = schema_text(tuple(arguments.plugin), of=arguments.what)
     if arguments.out is None:
         sys.stdout.write(text)
     else:
@@ -135,6 +135,7 @@ COMMANDS = {
             ("schema --out seatrial.schema.json", "for editors: `# yaml-language-server: $schema=…`"),
             ("schema --plugin my_steps.py", "with your own steps"),
             ("schema pipeline --out pipeline.schema.json", "for pipeline files"),
+            ("schema settings --out settings.schema.json", "for seatrial.toml"),
         ),
     ),
     "completion": Command(

@@ -26,7 +26,7 @@ class SuiteScheduler:
         self._run = run
         self._budget = plan.budget
         self._fail_fast = fail_fast
-        _refuse_over_budget(plan)
+        refuse_over_budget(plan)
         self._trials = [Trial(run, suite, id) for suite, id in zip(plan.suites, _ids(run.id, plan.suites), strict=True)]
         self._running: set[Trial] = set()
         self._changed = asyncio.Event()
@@ -96,8 +96,8 @@ def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
     return ids
 
 
-def _refuse_over_budget(plan: Plan) -> None:
-    """What can never fit would be waited for without end."""
+def refuse_over_budget(plan: Plan) -> None:
+    """OverBudget for suites that can never fit: they would wait without end."""
     able = plan.budget.parallel > 0
     never = [suite for suite in plan.suites if not suite.skip and not (able and fits(suite, [], plan.budget))]
     if never:

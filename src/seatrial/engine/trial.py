@@ -78,8 +78,6 @@ class Trial:
         self.folder = run.folder / _folder_name(self.deployment_id)
         self.deploy_dir = self.folder / "deployment"
         self.random = random.Random(id)
-        self.provider: Provider = run.registry.get("provider", suite.provider)(suite.provider_settings)
-        self.system: System = suite.system.factory(suite.system.settings, suite.system.folder)
         self.outputs: dict[str, dict[str, object]] = {}
         """Outputs of steps by id."""
         self.variables: dict[str, object] = dict(suite.vars)
@@ -89,6 +87,22 @@ class Trial:
         self.made_something = False
         self.did_something = False
         """Whether any step was begun that is more than a frame around others."""
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Made when the trial starts: one that cannot be made is the end of this trial, not of the run."""
+        made: Provider = self.run.registry.get("provider", self.suite.provider)(self.suite.provider_settings)
+        return made
+
+    @cached_property
+    def system(self) -> System:
+        """Made when the trial starts, as the provider."""
+        made: System = self.suite.system.factory(self.suite.system.settings, self.suite.system.folder)
+        return made
+
+    def make(self) -> None:
+        """Make provider and system, or raise what keeps them from being made."""
+        _ = self.provider, self.system
 
     def emit(self, kind: str, /, **data: object) -> None:
         """An event of this trial."""

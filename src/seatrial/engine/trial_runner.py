@@ -82,6 +82,7 @@ class TrialRunner:
         limit = asyncio.timeout(suite.timeout)
         try:
             async with limit:
+                self._trial.make()
                 await self._acquire_exclusive()
                 await self._runner.steps(self._ctx, suite.steps)
         except StepStopped as stop:

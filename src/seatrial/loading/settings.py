@@ -58,8 +58,8 @@ class ProjectSettings:
     """Resources to keep at the end: `never` any, those of `failed` suites, or `always` all."""
     report_dir: str | None = None
     """The folder of the report."""
-    format: str | None = None
-    """How the run is shown: `plain`, `live`, `json`, `github`, `none`, or `auto`."""
+    format: Literal["auto", "plain", "live", "json", "compact", "github", "none"] | None = None
+    """How a run is shown; `compact` is for `preflight` only."""
     plugins: tuple[str, ...] = ()
     """Python files with steps, checks, providers, systems, reporters."""
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -115,9 +115,9 @@ def read_bytes(path: Path, shown: str) -> bytes:
                 )
             return file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise _whole(shown, "there is no such file", _beside(path)) from None
+        raise _whole(shown, "file not found", _beside(path)) from None
     except NotADirectoryError:
-        raise _whole(shown, "there is no such file: a part of its path is a file") from None
+        raise _whole(shown, "file not found: a part of its path is a file") from None
     except IsADirectoryError:
         raise _whole(shown, "this is a folder, not a document", _beside(path / "x")) from None
     except (OSError, ValueError) as error:
