@@ -66,10 +66,10 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("two documents", "a: 1\n---\nb: 1\n", "suite.yaml:2:1", "second document"),
     ("a list as a document", "- a\n", "suite.yaml:1:1", "mapping"),
     ("deep YAML", "[" * 500, "suite.yaml:1:101", "nested"),
-    ("deep JSON", {"a.json": "[" * 100_000}, "a.json: ", "nested"),
+    ("deep JSON", {"a.json": "[" * 100_000}, "a.json", "nested"),
     ("NaN", {"a.json": '{"a": NaN}'}, "a.json:1:7", "NaN"),
     ("half a character", {"a.json": '{"a": "\\ud800"}'}, "a.json:1:7", "surrogate"),
-    ("a huge file", {"a.yaml": b"#" * (10 * 1024 * 1024 + 1)}, "a.yaml: ", "MB"),
+    ("a huge file", {"a.yaml": b"#" * (10 * 1024 * 1024 + 1)}, "a.yaml", "MB"),
     # documents
     ("no suite", "provider: t_strong\n", "suite.yaml:1:1", "no suite"),
     ("no suite in the list of suites", "test_suites: {}\n", "suite.yaml:1:14", "no suite"),
