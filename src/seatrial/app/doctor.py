@@ -197,21 +197,21 @@ def _terminal() -> Finding:
 def described(findings: Findings, width: int = 0) -> str:
     """The findings as text, wrapped at `width` columns (0: one line each)."""
     titles = {"provider": "providers", "machine": "this machine", "optional": "optional"}
-    names = max(len(one.name) for one in findings.all) + 2
+    names = max(len(finding.name) for finding in findings.all) + 2
     lines = []
     for kind, title in titles.items():
-        held = [one for one in findings.all if one.kind == kind]
-        if not held:
+        chosen = [finding for finding in findings.all if finding.kind == kind]
+        if not chosen:
             continue
         lines.append(f"{title}:")
-        for one in held:
-            default = " (default)" if kind == "provider" and one.name == findings.default else ""
-            head = f"  {one.name:<{names}}{'ready' if one.ready else 'not ready':<11}"
-            lines += _beside(head, one.tried + default, width)
-            if one.remedy:
+        for finding in chosen:
+            default = " (default)" if kind == "provider" and finding.name == findings.default else ""
+            head = f"  {finding.name:<{names}}{'ready' if finding.ready else 'not ready':<11}"
+            lines += _beside(head, finding.tried + default, width)
+            if finding.remedy:
                 # A command stays on one line, so that you can copy it.
                 indent = 4 if width and width - len(head) < NARROW else len(head)
-                lines.append(" " * indent + f"{'next' if one.ready else 'try'}: {one.remedy}")
+                lines.append(" " * indent + f"{'next' if finding.ready else 'try'}: {finding.remedy}")
         lines.append("")
     lines += _beside("", _summary(findings), width)
     return "\n".join(lines) + "\n"
@@ -232,11 +232,11 @@ def _beside(head: str, text: str, width: int) -> list[str]:
 
 def _summary(findings: Findings) -> str:
     if findings.asked:
-        missing = [one.name for one in findings.all if not one.ready]
+        missing = [finding.name for finding in findings.all if not finding.ready]
         can = f"seatrial {__version__} can run on {', '.join(findings.asked)} here"
         return can if not missing else f"seatrial {__version__} cannot run on {', '.join(missing)} here yet"
     if findings.works:
         return f"seatrial {__version__} can run here: try `seatrial demo`"
-    if not any(one.kind == "provider" and one.name == findings.default for one in findings.all):
+    if not any(finding.kind == "provider" and finding.name == findings.default for finding in findings.all):
         return f"seatrial {__version__} cannot run here: the provider {findings.default!r} does not exist"
     return f"seatrial {__version__} cannot run here yet: see the lines marked 'not ready' above"

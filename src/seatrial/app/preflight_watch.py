@@ -125,11 +125,11 @@ class Watch:
                 news = asyncio.ensure_future(watched.changes())
                 try:
                     await asyncio.wait({round_, news}, return_when=asyncio.FIRST_COMPLETED)
-                    found = self._what(sources, news.result()) if news.done() else {}
+                    changes = self._what(sources, news.result()) if news.done() else {}
                 finally:
                     news.cancel()
-                meanwhile |= found
-                if Counts.DECLARED in found.values() and not round_.done():
+                meanwhile |= changes
+                if Counts.DECLARED in changes.values() and not round_.done():
                     face.hush()
                     await self._stopped(round_)
                     self._screen.stopped()
@@ -171,15 +171,15 @@ class Watch:
                 shutil.rmtree(self._project.runs / old, ignore_errors=True)
         self._runs = self._runs[-KEPT:]
 
-    async def _wait(self, watched: Watched, sources: Sources, found: Mapping[str, Counts]) -> str:
+    async def _wait(self, watched: Watched, sources: Sources, changes: Mapping[str, Counts]) -> str:
         """Wait for a relevant change."""
         with self._signals():
-            if not found:
+            if not changes:
                 self._screen.waiting()
-            while not found:
+            while not changes:
                 self._idle = asyncio.current_task()
                 try:
-                    found = self._what(sources, await watched.changes())
+                    changes = self._what(sources, await watched.changes())
                 except asyncio.CancelledError:
                     task = asyncio.current_task()
                     if self._signal and task is not None:
@@ -188,20 +188,20 @@ class Watch:
                     raise
                 finally:
                     self._idle = None
-        return self._named(found)
+        return self._named(changes)
 
     def _what(self, sources: Sources, paths: frozenset[str]) -> dict[str, Counts]:
         documents = {str(self._document.resolve()), str(self._project.folder / SETTINGS)}
-        found = {Path(path).name: Counts.DECLARED for path in paths & documents if self._differs(path)}
-        return {**found, **sources.changed(paths - documents)}
+        changes = {Path(path).name: Counts.DECLARED for path in paths & documents if self._differs(path)}
+        return {**changes, **sources.changed(paths - documents)}
 
     def _differs(self, document: str) -> bool:
         """Whether the text of a document has changed since a round began; the same change can be reported twice."""
         before, self._texts[document] = self._texts.get(document), _text(document)
         return before != self._texts[document]
 
-    def _named(self, found: Iterable[str]) -> str:
-        names = sorted(found)
+    def _named(self, changes: Iterable[str]) -> str:
+        names = sorted(changes)
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return f"{', '.join(names[:NAMED])}{more} changed"
 

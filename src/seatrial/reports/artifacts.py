@@ -23,7 +23,7 @@ class Artifact:
 
 def artifacts(folder: Path, tail: int) -> list[Artifact]:
     """Files in a suite's folder: `test.log` and artifacts, without unreadable ones."""
-    found = []
+    kept = []
     diagnostics = folder / "artifacts" / "diagnostics"
     files = [folder / "test.log", *(folder / "artifacts").rglob("*")]
     # Files collected on purpose come first: the diagnostics of many nodes can exceed the maximum.
@@ -35,10 +35,10 @@ def artifacts(folder: Path, tail: int) -> list[Artifact]:
             text = _tail(file, size, tail) if file.suffix in LOGS and size else ""
         except OSError:
             continue
-        found.append(Artifact(str(file.relative_to(folder)), size, text))
-        if len(found) == MOST:
+        kept.append(Artifact(str(file.relative_to(folder)), size, text))
+        if len(kept) == MOST:
             break
-    return found
+    return kept
 
 
 def _tail(file: Path, size: int, most: int) -> str:
