@@ -142,7 +142,7 @@ class Project:
         return folder
 
     def forget(self, run_id: str) -> None:
-        """Remove the folder of a run that could not start; of one elsewhere only what is ours."""
+        """Remove the folder of a run that could not start; another folder of yours keeps its files."""
         own = self.runs / run_id
         if own.is_symlink():
             (own / "events.jsonl").unlink(missing_ok=True)

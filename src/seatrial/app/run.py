@@ -252,7 +252,7 @@ def _broke_off(journal: Journal, error: Exception, *, debug: bool) -> None:
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
     what = str(inner) if isinstance(inner, SeatrialError) else f"{type(inner).__name__}: {inner}"
-    journal.emit("log", "", {"level": "error", "text": f"the run broke off: {what}"})
+    journal.emit("log", "", {"level": "error", "text": f"an error ended the run: {what}"})
     if debug:
         traceback.print_exception(error)
 

@@ -18,12 +18,12 @@ from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import foreign, unmet, wrong
-from seatrial.loading.resolve.system import plan_system
+from seatrial.loading.resolve.system import Systems, plan_system
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Kinds, Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import shown
-from seatrial.model.scenario import Suite, SystemPlan
+from seatrial.model.scenario import Suite
 from seatrial.registry import Registry
 
 
@@ -46,7 +46,7 @@ class CompilationContext:
     """What documents say of nodes at a time, and where."""
     homes: dict[str, Located] = field(default_factory=dict)
     """File to the document."""
-    systems: dict[str, SystemPlan | None] = field(default_factory=dict)
+    systems: Systems = field(init=False)
     checked: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Provider names to their classes."""
     named: set[str] = field(default_factory=set)
@@ -54,6 +54,13 @@ class CompilationContext:
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
+        self.systems = Systems(
+            registry=self.registry,
+            problems=self.problems,
+            folder=self.settings.folder,
+            sample=self.sample,
+            environ=self.environ,
+        )
         self.provider_settings = ProviderSettings(self.settings, self.registry)
         self.base = [_from_settings(self.settings)]
 
@@ -100,7 +107,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     parameters = _filled(compilation, merged, "parameters", parameters, compilation.on or own)
     variables = {**(merged.get("vars") or {}), **_plain_overrides(compilation.overrides)}
     variables = _filled(compilation, merged, "vars", variables, compilation.on or own)
-    system = plan_system(compilation, merged)
+    system = plan_system(compilation.systems, merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
     try:

@@ -6,67 +6,72 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import described, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
-from seatrial.loading.read.problems import Located
+from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.site import SilentSite
 from seatrial.model.scenario import Location, SystemPlan
+from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits
 
-if TYPE_CHECKING:
-    from seatrial.loading.suites import CompilationContext
+
+@dataclass(slots=True, kw_only=True)
+class Systems:
+    """What the systems of all suites are made with, and those that were made."""
+
+    registry: Registry
+    problems: Problems
+    folder: Path
+    """The project's: where relative paths in its settings begin."""
+    sample: Mapping[str, Any] | None
+    """The system of suites that name none."""
+    environ: Mapping[str, str]
+    made: dict[str, SystemPlan | None] = field(default_factory=dict)
 
 
-def plan_system(compilation: CompilationContext, merged: Merged) -> SystemPlan | None:
+def plan_system(systems: Systems, merged: Merged) -> SystemPlan | None:
     """The system of a suite, the same object for the same settings; None when something is wrong with it."""
-    raw = merged.get("system") or compilation.sample
+    raw = merged.get("system") or systems.sample
     document, place = merged.where("system")
     if raw is None:
-        compilation.problems.add(document, place, "no system under test is named", "write `system:` with its `kind`")
+        systems.problems.add(document, place, "no system under test is named", "write `system:` with its `kind`")
         return None
     raw = {"kind": raw} if isinstance(raw, str) else raw
     written = bool(merged.get("system"))
     key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
-    if key not in compilation.systems:
-        compilation.systems[key] = _read_system(compilation, merged, raw, written)
-    return compilation.systems[key]
+    if key not in systems.made:
+        systems.made[key] = _read_system(systems, merged, raw, written)
+    return systems.made[key]
 
 
-def _read_system(
-    compilation: CompilationContext, merged: Merged, raw: Mapping[str, Any], written: bool
-) -> SystemPlan | None:
+def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> SystemPlan | None:
     document, place = merged.where("system")
     kind = raw.get("kind")
+    known = systems.registry.names("system")
     if not isinstance(kind, str):
-        known = compilation.registry.names("system")
-        compilation.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
+        systems.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
         return None
-    known = compilation.registry.names("system")
     try:
         if kind not in known:  # also what is internal, which no document may name
             raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
-        factory = compilation.registry.get("system", kind)
+        factory = systems.registry.get("system", kind)
         described(factory.Settings)
     except UsageError as error:
         message, _, hint = str(error).partition(": ")
-        compilation.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
+        systems.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
         return None
-    site = _SystemSite(compilation, merged, document, factory)
+    site = _SystemSite(systems, merged, document, factory)
     given = {key: value for key, value in raw.items() if key != "kind"}
     settings = read_instance(factory.Settings, given, ("system",), site, what=f"system {kind!r}")
     site.templates(given, ("system",))
     if settings is None:
         return None
-    folder = (
-        Path(getattr(document, "path", compilation.settings.folder / "x")).parent
-        if written
-        else compilation.settings.folder
-    )
+    folder = Path(getattr(document, "path", systems.folder / "x")).parent if written else systems.folder
     source = Location(file=document.file, path=place) if written else Location(file="")
     return SystemPlan(
         kind=kind,
@@ -82,7 +87,7 @@ def _read_system(
 class _SystemSite(SilentSite):
     """Where a system's settings are read: they may come from several levels, so places are found one by one."""
 
-    compilation: CompilationContext
+    systems: Systems
     merged: Merged
     document: Located
     factory: type[Any]
@@ -91,13 +96,13 @@ class _SystemSite(SilentSite):
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
-        self.compilation.problems.add(
+        self.systems.problems.add(
             document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key
         )
 
     def _scope(self, names: tuple[str, ...]) -> expressions.Scope:
         return expressions.Scope(
-            extras=(*names, "parameters", "vars", "steps"), environment=self.compilation.environ, secrets=self.secrets
+            extras=(*names, "parameters", "vars", "steps"), environment=self.systems.environ, secrets=self.secrets
         )
 
     def formula(self, text: str, place: Place) -> None:
