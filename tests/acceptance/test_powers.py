@@ -166,6 +166,7 @@ from dataclasses import replace
 from pathlib import Path
 from seatrial import provider
 from seatrial.model.cluster import PowerState
+from seatrial.model.reading import measured
 from seatrial.providers.ssh import SSH
 from seatrial.spi import Powers
 
@@ -180,6 +181,8 @@ class Yard(SSH):
                 for one in nodes]
     async def state(self, node):
         return PowerState.STOPPED if Path(f"off-{node.detail['slot']}").exists() else PowerState.RUNNING
+    async def power_reading(self, node):
+        return measured(await self.state(node), by="the yard")
     async def crash(self, node):
         Path(f"off-{node.detail['slot']}").touch()
     stop = crash
