@@ -19,7 +19,8 @@ from seatrial_stand_ins.github import GitHubServer
 from seatrial_stand_ins.github.runner import WorkflowRunner
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGE = (CHECKOUT / "docs" / "guides" / "github-actions.md").read_text()
+GUIDES = CHECKOUT / "docs" / "guides"
+PAGE = (GUIDES / "github-actions.md").read_text() + (GUIDES / "test-against-github.md").read_text()
 ACTION = read_action((CHECKOUT / "action.yml").read_text(), "action.yml")
 SUITES = """\
 test_suites:
@@ -41,7 +42,7 @@ PIPELINE = 'pipeline: {name: Notes, stages: {build: {checks: {site: {title: Site
 
 
 def block(name: str) -> str:
-    """A marked piece of the page."""
+    """A marked piece of the two pages."""
     found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- end -->", PAGE, re.DOTALL)
     assert found is not None
     return found[1]
@@ -159,7 +160,7 @@ def test_every_workflow_of_the_examples_is_one_and_gives_the_action_inputs_that_
 
 
 def test_the_python_on_the_page_does_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block("runner"), "github-actions.md", "exec"), {"__name__": "__main__"})
+    exec(compile(block("runner"), "test-against-github.md", "exec"), {"__name__": "__main__"})
     conclusion, names = capsys.readouterr().out.splitlines()
     assert conclusion == "success"
     assert "Run docker/login-action@v3" in names

@@ -12,7 +12,7 @@ PAGE = (Path(__file__).resolve().parents[4] / "docs" / "guides" / "test-against-
 
 
 def test_the_example_on_the_page_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    block, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(block, "test-against-github.md", "exec"), {"__name__": "__main__"})
 
 
