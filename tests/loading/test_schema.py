@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from tests.loading.test_compilation import COMPOSED, GOOD
 
-from seatrial.loading.schema import schema
+from seatrial.loading.schema import schema, schema_of, schema_of_settings
+from seatrial.preflight.document import Pipeline
 from seatrial.registry import Registry
 
 
@@ -63,3 +65,42 @@ def test_classes_and_keys_are_described(registry: Registry) -> None:
     inner = next(name for name in made["$defs"] if name.endswith(".Inner"))
     assert made["$defs"][inner]["properties"]["word"]["description"] == "a word"
     assert "workload" not in json.dumps(made)
+
+
+def bare(made: Any, path: str = "") -> Iterator[str]:
+    """The properties without a description, in the whole schema."""
+    if isinstance(made, dict):
+        properties = made.get("properties")
+        for name, one in properties.items() if isinstance(properties, dict) else ():
+            if isinstance(one, dict) and "description" not in one:
+                yield f"{path}{name}"
+        for key, value in made.items():
+            yield from () if key == "if" else bare(value, f"{path}{key}.")
+    elif isinstance(made, list):
+        for value in made:
+            yield from bare(value, path)
+
+
+@pytest.mark.parametrize("of", ["scenarios", "settings", "pipelines"])
+def test_no_property_is_without_a_description(of: str) -> None:
+    registry = Registry()
+    made = {
+        "scenarios": lambda: schema(registry),
+        "settings": lambda: schema_of_settings(registry),
+        "pipelines": lambda: schema_of(registry, "pipeline", Pipeline),
+    }[of]()
+    assert list(bare(made)) == []
+
+
+def test_a_property_without_a_description_is_found() -> None:
+    assert list(bare({"$defs": {"x": {"properties": {"a": {"type": "string"}, "b": {"description": "."}}}}})) == [
+        "$defs.x.a"
+    ]
+
+
+def test_the_settings_schema_takes_what_the_reader_takes(tmp_path: Any) -> None:
+    validator = jsonschema.Draft202012Validator(schema_of_settings(Registry()))
+    good = {"parallel": 2, "deadlines": {"deploy": "5m"}, "providers": {"containers": {"ssh": "no", "cpus": 0.5}}}
+    validator.validate(good)
+    for wrong in ({"parallel": 0}, {"providers": {"contaners": {}}}, {"providers": {"containers": {"imgae": "x"}}}):
+        assert not validator.is_valid(wrong), wrong
