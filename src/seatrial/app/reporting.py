@@ -24,7 +24,7 @@ FILES = ("junit", "ctrf", "html")
 
 
 def format_of(project: Project, options: RunOptions) -> str:
-    """How the run is shown; UsageError for a format that it does not have."""
+    """The format of the console; UsageError for an unknown one."""
     wanted = options.format or project.settings.value("format") or "auto"
     known = dict.fromkeys((*FORMATS, *(options.faces or FACES)))
     if wanted not in known:

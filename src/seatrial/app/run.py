@@ -199,7 +199,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
                 _uncancel()
             except Exception as error:  # noqa: BLE001  the report has it, as console and exit code do
                 broken = True
-                _broke_off(journal, error, debug=options.debug)
+                _log_abort(journal, error, debug=options.debug)
         interrupted = caught[0] if caught else ""
     finally:
         results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
@@ -246,8 +246,8 @@ def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str, *, 
     return fold.results()
 
 
-def _broke_off(journal: Journal, error: Exception, *, debug: bool) -> None:
-    """Say what ended the run before its suites did."""
+def _log_abort(journal: Journal, error: Exception, *, debug: bool) -> None:
+    """Log the error that ended the run before its suites finished."""
     inner: BaseException = error
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
