@@ -19,7 +19,7 @@ from seatrial.links.paths import SETTINGS, cache_folder
 from seatrial.model.scenario import StepPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
-from seatrial.preflight.compilation import Wishes, compile_pipeline, name_of
+from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
 from seatrial.preflight.document import Check, Pipeline
 from seatrial.preflight.executors.image_store import Limits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
@@ -77,11 +77,11 @@ async def preflight(options: PreflightOptions) -> RunReport:
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
     registry = project.registry(options.run.plugins)
-    engine = project.provider_settings(registry)("containers").engine if "containers" in project.providers else ""
+    settings = project.provider_settings(registry)
+    engine = settings("containers").engine if "containers" in project.providers else ""
     affected = await _affected(options, read, cache.tree)
-    plan = compile_pipeline(
-        read, replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
-    )
+    wishes = replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
+    plan = compile_pipeline(read, replace(wishes, provider_settings=settings(PROVIDER)))
     pipeline = read.pipeline
     secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
