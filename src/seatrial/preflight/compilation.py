@@ -43,8 +43,8 @@ class Wishes:
     """Where results are kept, and come from; None: there is no cache."""
     engine: str = ""
     """The container engine that the project names."""
-    provider_settings: LocalSettings = field(default_factory=LocalSettings)
-    """The project's settings of the provider `local`."""
+    provider_settings: Any = None
+    """The project's settings of the provider `local`; None: its defaults."""
     images: Limits = field(default_factory=Limits)
     """What stays of the images that are built."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
         test_id=f"preflight-{folder_name}",
         name=name,
         provider=PROVIDER,
-        provider_settings=wishes.provider_settings,
+        provider_settings=wishes.provider_settings or LocalSettings(),
         parameters={**pipeline.parameters, **_selected(wishes)},
         steps=(top,),
         system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
