@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from seatrial.model.event import Event
 
 
 class Reporter(Protocol):
-    """A fold over the events."""
+    """A fold over the events. An exception removes it, and the run cannot be passed afterwards."""
+
+    def __init__(self, folder: Any, options: Mapping[str, Any]) -> None:
+        """`folder` is the report folder (built-ins get a stream or a file, too). `options["fold"]` has the results so
+        far, `options["root"]` is the project's folder."""
 
     def on(self, event: Event) -> None:
         """Take one event; it is in the journal already."""
