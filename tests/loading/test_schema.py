@@ -102,5 +102,8 @@ def test_the_settings_schema_takes_what_the_reader_takes(tmp_path: Any) -> None:
     validator = jsonschema.Draft202012Validator(schema_of_settings(Registry()))
     good = {"parallel": 2, "deadlines": {"deploy": "5m"}, "providers": {"containers": {"ssh": "no", "cpus": 0.5}}}
     validator.validate(good)
-    for wrong in ({"parallel": 0}, {"providers": {"contaners": {}}}, {"providers": {"containers": {"imgae": "x"}}}):
+    wrongs: list[dict[str, Any]] = [
+        {"parallel": 0}, {"providers": {"contaners": {}}}, {"providers": {"containers": {"imgae": "x"}}}
+    ]  # fmt: skip
+    for wrong in wrongs:
         assert not validator.is_valid(wrong), wrong

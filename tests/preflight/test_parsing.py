@@ -19,6 +19,7 @@ from seatrial.preflight.compilation import Wishes, compile_pipeline
 from seatrial.preflight.document import Check, Stage
 from seatrial.preflight.parsing import Read, read_pipeline
 from seatrial.preflight.selection import Selection
+from seatrial.providers.local import LocalSettings
 
 WHOLE = """
 pipeline:
@@ -305,3 +306,10 @@ def test_the_document_on_the_page_is_right_and_the_reference_names_every_key_of_
     reference = (docs / "reference" / "pipelines.md").read_text()
     for key in (*described(Check), *described(Stage)):
         assert f"| `{key}` |" in reference, key
+
+
+def test_a_pipeline_runs_with_the_projects_settings_of_its_provider(tmp_path: Path) -> None:
+    found = read(tmp_path, WHOLE)
+    plain = LocalSettings(confinement="plain")
+    assert compile_pipeline(found, Wishes(provider_settings=plain)).suites[0].provider_settings is plain
+    assert compile_pipeline(found, Wishes()).suites[0].provider_settings == LocalSettings()
