@@ -73,23 +73,21 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("details", "points"), [("offered", POINTS), ("ignored", POINTS[1:2])])
-def test_killed_at_any_record_nothing_stands_after_clean(
-    details: Any, points: list[tuple[str, int]], tmp_path: Path
-) -> None:
+@pytest.mark.kill_table
+@pytest.mark.parametrize(
+    ("details", "when", "record"), [*(("offered", *point) for point in POINTS), ("ignored", *POINTS[1])]
+)
+def test_killed_at_any_record_nothing_stands_after_clean(details: Any, when: str, record: int, tmp_path: Path) -> None:
     with GitHubServer(scripted(), run_details=details, check_answers=False) as server:
-        for number, (when, record) in enumerate(points):
-            repository = f"acme/killed-{number}"
-            server.add_repository(repository, files=FILES)
-            port = Port(tmp_path / f"{when}-{record}", server)
-            port.folder.mkdir()
-            path = port.write("trial.json", quick("deploy", repository=repository))
-            assert killed_at_record(port, path, record, when=when), f"{when} {record}: it was not killed"
-            left: list[Lister] = [ContractFixture.left, partial(stands, server, repository)]
-            assert_clean_leaves_nothing(port, left, f"killed {when} {record}")
-            torn = [run for run in server.runs(repository) if run.workflow.path.endswith("teardown.yml")]
-            assert len(torn) == (0 if (when, record) == ("after", 3) else 1), f"killed {when} {record}: {torn}"
-            assert server.token not in port.told()
+        server.add_repository(REPOSITORY, files=FILES)
+        port = Port(tmp_path, server)
+        path = port.write("trial.json", quick("deploy"))
+        assert killed_at_record(port, path, record, when=when), "it was not killed"
+        left: list[Lister] = [ContractFixture.left, partial(stands, server, REPOSITORY)]
+        assert_clean_leaves_nothing(port, left, "killed")
+        torn = [run for run in server.runs(REPOSITORY) if run.workflow.path.endswith("teardown.yml")]
+        assert len(torn) == (0 if (when, record) == ("after", 3) else 1), torn
+        assert server.token not in port.told()
 
 
 def killed_when(port: Port, told: Document, server: GitHubServer, status: str, workflow: str = "deploy.yml") -> None:

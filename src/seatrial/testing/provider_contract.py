@@ -26,6 +26,9 @@ from seatrial.testing.fake_run import FakeRun, fake_registry
 
 T = TypeVar("T")
 
+FRESH = "fresh"
+"""The name of the snapshot of a node as it was made."""
+
 DEADLINE = 60.0
 """Seconds for one thing to come about, unless the contract is given another."""
 
@@ -55,22 +58,37 @@ class ContractFixture:
 
     async def node(self, name: str = "n11") -> Node:
         """A node that answers: one that stands from the promise before where promises share, else a new one."""
-        if self.standing is not None:
-            known = self.standing.pop(name, None)
-            if known is not None and await self.provider.state(known) is PowerState.RUNNING:
-                await self.answers(known)
-                self.standing[name] = known
-                return known
+        if self.standing is None:
+            return await self._made(name)
+        known = self.standing.pop(name, None)
+        if known is None or not await self._usable(known):
             if known is not None:
                 await self.ctx.destroy_node(known)
-            self.standing[name] = await self._made(name)
-            return self.standing[name]
-        return await self._made(name)
+            known = await self._made(name)
+            if Powers.SNAPSHOT in self.provider.powers:
+                await self.snapshots(self.provider).snapshot((known,), FRESH)
+        self.standing[name] = known
+        return known
 
     async def _made(self, name: str) -> Node:
         node = await self.ctx.create_node(NodeSpec(name=name, ports={"client": 0}))
         await self.answers(node)
         return node
+
+    async def _usable(self, node: Node) -> bool:
+        """Whether it runs, if need be again: back to its snapshot is sooner than another boot."""
+        if await self.provider.state(node) is not PowerState.RUNNING:
+            if Powers.SNAPSHOT not in self.provider.powers:
+                return False
+            await self.ctx.link(node).close()
+            await self.snapshots(self.provider).revert((node,), FRESH)
+        await self.answers(node)
+        return True
+
+    def forget(self, node: Node) -> None:
+        """The promise destroys it, so that no later one can use it."""
+        if self.standing is not None:
+            self.standing.pop(node.name, None)
 
     async def answers(self, node: Node) -> None:
         """Wait until a command runs on it."""
@@ -86,7 +104,7 @@ class ContractFixture:
     async def silent(self, node: Node) -> None:
         """Fail unless a command on it finds nobody there; it must not be refused, nor answer."""
         try:
-            await self.ctx.link(node).run(["true"], timeout=5)
+            await self.ctx.link(node).run(["true"], timeout=3)
         except (LinkDown, LinkLost, TimeoutError):
             return
         raise AssertionError(f"{node.name} has no power, and its link still answers")
@@ -168,6 +186,15 @@ class ContractFixture:
         return self.rehearsal.owner(self.ctx.suite.provider)
 
 
+TWO_NODES = (
+    "a_node_is_listed_until_it_is_destroyed",
+    "a_snapshot_brings_back_files_power_and_the_same_boot",
+    "two_nodes_are_apart",
+    "a_node_without_power_is_destroyed_too",
+)
+"""Promises that can share two nodes in this order: the first begins with none, the last ones destroy them."""
+
+
 def gentle(promise: T) -> T:
     """Mark a promise that leaves its node as it was, or at least running: it can share one with others of its kind."""
     promise.gentle = True  # type: ignore[attr-defined]
@@ -205,10 +232,12 @@ class ProviderContract:
 
     @classmethod
     def voyages(cls) -> dict[str, tuple[str, ...]]:
-        """All promises, for a provider whose nodes take long to make: those that can share a node together, each
+        """All promises, for a provider whose nodes take long to make: those that can share nodes together, each
         other alone; by a name, for parametrizing a test with `keep_together`."""
-        together = tuple(name for name in cls.promises() if getattr(getattr(cls, name), "gentle", False))
-        return {"with_one_node": together, **{name: (name,) for name in cls.promises() if name not in together}}
+        gentle = tuple(name for name in cls.promises() if getattr(getattr(cls, name), "gentle", False))
+        together = {"with_one_node": (*gentle, cls.destroy_twice_is_success.__name__), "with_two_nodes": TWO_NODES}
+        shared = {name for names in together.values() for name in names}
+        return {**together, **{name: (name,) for name in cls.promises() if name not in shared}}
 
     def keep(self, promise: str, folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
         """Try one promise on a run of its own in this folder; AssertionError (or what it met) when it is broken."""
@@ -258,6 +287,7 @@ class ProviderContract:
         assert await fixture.found() == {name}
         assert name in {one.name for one in await fixture.owner().find(fixture.ctx.run_id)}
         assert name in {one.name for one in await fixture.owner().find("*")}
+        fixture.forget(node)
         await fixture.ctx.destroy_node(node)
         assert await fixture.found() == set()
 
@@ -272,13 +302,15 @@ class ProviderContract:
         one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
         assert (one.address, one.ports["client"]) != (two.address, two.ports["client"])
         assert await fixture.found() == {fixture.record(one).name, fixture.record(two).name}
-        await fixture.ctx.destroy_node(one)
-        await fixture.answers(two)
+        fixture.forget(two)
+        await fixture.ctx.destroy_node(two)
+        await fixture.answers(one)
 
     async def destroy_twice_is_success(self, fixture: ContractFixture) -> None:
         """Already gone is success; also for a provider made from the settings alone."""
         node = await fixture.node()
         record = fixture.record(node)
+        fixture.forget(node)
         await fixture.owner().destroy(record)
         await fixture.owner().destroy(record)
         await fixture.provider.destroy(record)
@@ -314,6 +346,7 @@ class ProviderContract:
     async def a_node_without_power_is_destroyed_too(self, fixture: ContractFixture) -> None:
         """destroy needs no running node."""
         node = await fixture.node()
+        fixture.forget(node)
         if Powers.CRASH in fixture.provider.powers:
             await fixture.power.crash(node)
         await fixture.ctx.destroy_node(node)
