@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ContractFixture, suite, until, validate
+from tests.acceptance.harness import ContractFixture, only, suite, until, validate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,7 +19,9 @@ def test_the_demo_passes_in_time_and_gives_everything_back(harbour: ContractFixt
     assert time.monotonic() - start < 20
     report = Path(done.stdout.strip().rpartition("Report: ")[2])
     assert report.is_file()
+    assert report == only(harbour.runs()) / "report.html"
     assert "<html" in report.read_text()
+    assert "all resources created by this run were removed" in harbour.seatrial("inspect").stdout
     checks = {
         check["check"]: check["verdict"]
         for row in harbour.results()["results"]
@@ -49,14 +51,16 @@ def test_the_classic_workflows_pass_on_a_real_etcd(harbour: ContractFixture) -> 
 @pytest.mark.parametrize("misbehaviour", ["lie_about_health", "lose_writes", "missing_node", "never_up"])
 def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: ContractFixture, misbehaviour: str) -> None:
     document = json.loads((EXAMPLES / "classic" / "classic.json").read_text())
-    for one in document["test_suites"].values():
-        one["deadlines"] = {"deploy": 6}
+    if misbehaviour in ("missing_node", "never_up"):
+        for one in document["test_suites"].values():
+            one["deadlines"] = {"deploy": 6}
     harbour.write("classic.json", document)
     done = harbour.seatrial("run", "classic.json", "--set", f"misbehave={misbehaviour}", "--parallel", "3")
     assert done.returncode == 1, done.stdout
     totals = harbour.results()["totals"]
     assert totals["failed"] >= 1
     assert totals["unknown"] == 0
+    assert misbehaviour != "lose_writes" or "acknowledged records are gone" in done.stdout
     assert harbour.left() == []
 
 

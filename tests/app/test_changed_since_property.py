@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from seatrial.app.preflight import PreflightOptions, outline
 from seatrial.errors import CannotTell
@@ -90,7 +91,7 @@ def contents(folder: Path) -> dict[str, object]:
     return found
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(before=st.lists(actions, max_size=6), after=st.lists(actions, min_size=1, max_size=5))
 @example(before=[], after=[("ignore", "", "*.txt\n"), ("commit", "", "")])
 @example(before=[("link", "c.txt", "d/e.txt"), ("write", "d/e.txt", "1")], after=[("write", "d/e.txt", "2")])

@@ -10,6 +10,7 @@ from hypothesis import settings
 from tests.backends import kill_table, session
 from tests.backends import podman as podman_here
 from tests.backends.docker import Dockerd
+from tests.effort import examples
 
 REQUIRED = "SEATRIAL_REQUIRE_BACKENDS"
 
@@ -21,7 +22,7 @@ def required() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     # A busy machine makes an example slow, not wrong.
-    settings.register_profile("seatrial", deadline=None)
+    settings.register_profile("seatrial", deadline=None, max_examples=examples(100))
     settings.load_profile("seatrial")
     kill_table.configure()
     if unknown := required() - set(session.KNOWN):

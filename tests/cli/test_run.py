@@ -112,12 +112,3 @@ def test_a_report_folder_is_used_and_is_found_again_by_the_run(
     second = seatrial("run", document, "--report-dir", "out")
     assert second.returncode == 2
     assert "another run" in second.stderr
-
-
-def test_the_demo_passes_and_gives_everything_back(seatrial: Command, project: Path) -> None:
-    done = seatrial("demo", deadline=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (folder,) = runs(project)
-    assert str(folder) in done.stdout
-    assert (folder / "report.html").is_file()
-    assert "all resources created by this run were removed" in seatrial("inspect").stdout

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.effort import examples
 
 from seatrial.engine.ledger import Ledger, living
 from seatrial.model.resource import Resource
@@ -267,4 +268,4 @@ class CutAnywhere(RuleBasedStateMachine):
 
 
 TestCutAnywhere = CutAnywhere.TestCase
-TestCutAnywhere.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestCutAnywhere.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)

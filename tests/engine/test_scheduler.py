@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from seatrial.engine import cleanup
 from seatrial.engine.trial_runner import SWEEP
@@ -59,7 +60,7 @@ def nothing_is_left(rehearsal):
 # Budgets
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     suites=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 8), st.integers(1, 4)), min_size=1, max_size=12),
     nodes=st.one_of(st.none(), st.integers(5, 9)),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from seatrial.errors import CannotTell
 from seatrial.expressions import (
@@ -208,7 +209,7 @@ def test_templates_are_told_from_plain_text() -> None:
     assert strip("a.b") == "a.b"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=40) | st.text("${} ab.'\"[]()0,:?&|=<>!-+", max_size=40))
 def test_no_text_breaks_the_checker_and_plain_text_stays_as_it_is(text: str) -> None:
     assert isinstance(check_template("${{" + text + "}}", scope()), list)
@@ -217,7 +218,7 @@ def test_no_text_breaks_the_checker_and_plain_text_stays_as_it_is(text: str) -> 
         assert bind(text, {}) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-100, 100) | st.text(max_size=5),

@@ -8,13 +8,14 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from seatrial.loading.merge.matrix import expand, pairwise, suffix
 
 SIZES = st.lists(st.integers(1, 5), min_size=2, max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(SIZES)
 def test_pairwise_covers_every_pair_of_values_with_few_rows(sizes: list[int]) -> None:
     rows = pairwise(sizes)
@@ -33,7 +34,7 @@ def test_pairwise_of_four_threes_is_far_smaller_than_all() -> None:
     assert len(pairwise([3, 3, 3, 3])) <= 12
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(SIZES)
 def test_each_has_every_value_once_and_no_more_rows_than_the_longest_list(sizes: list[int]) -> None:
     parameters = {f"p{at}": list(range(size)) for at, size in enumerate(sizes)}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.reports.story import Story, frozen, suite
 
 from seatrial.model.event import Event
@@ -235,7 +236,7 @@ def test_closing_says_how_the_run_would_end_now() -> None:
     assert folded(suite("failed").events).closing(trouble=True) == ("failed", 1)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.integers(0, len(FROZEN)), st.booleans())
 def test_a_log_cut_anywhere_folds_into_true_results(cut: int, live: bool) -> None:
     fold = folded(FROZEN[:cut], live=live)
@@ -255,7 +256,7 @@ def test_a_log_cut_anywhere_folds_into_true_results(cut: int, live: bool) -> Non
                 assert step["status"] != "running" or bool(step.get("interrupted")) is not live
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.lists(st.sampled_from(FROZEN), max_size=60), st.booleans())
 def test_a_log_with_holes_and_in_any_order_is_never_green_by_mistake(events: list[Event], live: bool) -> None:
     fold = folded(events, live=live)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.steps.fakes import FakeContext, Say, plan, within
 
 from seatrial.errors import CannotTell, StepFailed, StepStopped
@@ -97,7 +98,7 @@ def graphs(draw: st.DrawFn) -> list[tuple[str, tuple[str, ...]]]:
     return draw(st.permutations(needs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs())
 def test_every_step_begins_after_all_that_it_needs(needs: list[tuple[str, tuple[str, ...]]]) -> None:
     said: list[str] = []

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from seatrial.app.preflight import PreflightOptions, preflight
 from seatrial.app.run_options import RunOptions
@@ -98,7 +99,7 @@ class World:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(CHANGES, max_size=2), min_size=3, max_size=6))
 def test_the_cache_says_what_a_run_without_it_says(rounds: list[list[tuple[str, str, str | None]]]) -> None:
     with contextlib.ExitStack() as stack:
