@@ -1,12 +1,12 @@
-"""Sea trials for deployments: build the system, break it on purpose, check it, give everything back.
+"""Sea trials for deployments: build the system, break it on purpose, check it, clean everything up.
 
-The names below are the Python API. They are imported on first use, so that `import seatrial` and
-`seatrial --version` cost next to nothing; that is also why not even `typing` is imported here.
+The names below are the Python API. They are imported on first use, and this module imports not even `typing`, so
+`import seatrial` and `seatrial --version` are fast.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # type checkers take this name as true
+TYPE_CHECKING = False  # true for type checkers
 if TYPE_CHECKING:
     from typing import Any
 
@@ -38,7 +38,7 @@ __all__ = ["__version__", "check", "fault", "load", "plan", "provider", "reporte
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of the Python API when it is first asked for."""
+    """Import a name of the Python API on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'seatrial' has no attribute {name!r}; its API is {', '.join(sorted(_HOMES))}")
     from importlib import import_module

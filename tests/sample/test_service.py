@@ -557,8 +557,8 @@ def test_misbehaviours_combine(single: tuple[Trio, Node]) -> None:
     [
         (("--misbehave", "slow,sleepy"), "unknown sleepy; allowed are lie_about_health, lose_writes, never_up"),
         (("--name", "n99"), "but not this node, n99"),
-        (("--listen", "18001"), "'18001' is no HOST:PORT"),
-        (("--peers", "n11=https://127.0.0.1:1"), "is no new NAME=http://HOST:PORT"),
+        (("--listen", "18001"), "invalid address '18001': use HOST:PORT"),
+        (("--peers", "n11=https://127.0.0.1:1"), "use NAME=http://HOST:PORT"),
     ],
 )
 def test_wrong_arguments_exit_2_and_say_what_is_allowed(

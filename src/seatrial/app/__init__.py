@@ -1,1 +1,1 @@
-"""The application: the only part that knows every other. Faces call it, it calls the rest."""
+"""The application connects all other parts. The command line, MCP and pytest call it."""

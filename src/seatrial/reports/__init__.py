@@ -1,10 +1,10 @@
-"""Built-in reports, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing).
+"""Built-in reports, one module each; `ALIASES` (name to module) and `PARTS` (modules without a reporter).
 
-A reporter is made as `Reporter(out, options)`. `out` is a text stream, a file, or a folder in which the report has its
-usual name. Options, all of them optional: `fold` (a shared fold that is fed before the reporter is), `colour` (bool),
-`reports` (paths to name at the end), `root` (the folder that file names in annotations are relative to), `append`,
-`workspace` and `source_url` (what a job of GitHub Actions has checked out, and where its files can be seen),
-`folder` (the run's folder, when `out` is not in it: the HTML report embeds log tails from there).
+Create a reporter with `Reporter(out, options)`. `out` is a text stream, a file, or a folder for a report with its usual
+name. All options can be omitted: `fold` (a shared fold, ahead of the reporter), `colour` (bool), `reports` (paths to
+print at the end), `root` (the base folder of file names in annotations), `append`, `workspace` and `source_url` (the
+checkout of a GitHub Actions job, and the URL of its files), `folder` (the run's folder if `out` is elsewhere: the HTML
+report includes the ends of its logs).
 """
 
 ALIASES: dict[str, str] = {"markdown": "github"}

@@ -1,1 +1,1 @@
-"""A small replicated record store that Seatrial carries along, to be deployed, crashed and judged in demonstrations."""
+"""A small replicated record store, included for demonstrations."""

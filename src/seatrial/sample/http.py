@@ -84,7 +84,7 @@ def body_length(headers: Mapping[str, str]) -> int:
 
 
 def decode_path(target: str) -> str:
-    """The path of a request target: no query, percent-decoded; bytes that are no UTF-8 come back as surrogates."""
+    """The path of a request target: no query, percent-decoded; bytes outside UTF-8 become surrogates."""
     path = target.partition("?")[0]
     if "%" in path:
         from urllib.parse import unquote  # its import would cost every start of a node
@@ -228,7 +228,7 @@ class Client:
                 raise Unreachable(f"{self.name} answered {first!r}: {body[:200].decode('utf-8', 'replace').strip()}")
             answer = json.loads(body)
             if not isinstance(answer, dict):
-                raise ValueError("the answer is no JSON object")
+                raise ValueError("the answer is not a JSON object")
         except BaseException:
             writer.close()
             raise

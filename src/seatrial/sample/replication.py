@@ -1,4 +1,4 @@
-"""How the nodes agree: majority writes, majority reads, and repair of nodes that missed something.
+"""Replication: majority writes, majority reads, and repair of outdated nodes.
 
 A write asks a majority for the version they hold, takes a greater one, syncs it here first (so that a version, once
 seen by anyone, is never given to a second value after a crash) and then has a majority sync it. A read takes the
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 
 
 class NoMajority(Exception):
-    """Fewer than a majority of the nodes did what was asked; the text says which did not, and why."""
+    """Fewer than a majority of the nodes did the operation; the text names the others, with reasons."""
 
 
 class Peer(Client):
@@ -89,7 +89,7 @@ class Cluster:
         return record
 
     async def get(self, key: str) -> Record | None:
-        """The newest record of the key that a majority knows, or None; raises NoMajority."""
+        """The newest record of the key at a majority, or None; raises NoMajority."""
         seen = await self._newest(key)
         if seen is None:
             return None
@@ -99,13 +99,13 @@ class Cluster:
         return record
 
     async def keys(self) -> list[str]:
-        """Every key that a majority knows, sorted; raises NoMajority."""
+        """Every key at a majority, sorted; raises NoMajority."""
         calls = [peer.call("/replica/keys", {}, self._pace * READ_TIMEOUT) for peer in self.peers]
         answers = await self._from_majority({"keys": list(self._store.records)}, calls)
         return sorted({key for answer in answers for key in answer["keys"]})
 
     async def replica(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Answer a peer's call of `/replica/...`; raises Refused for a path that is none."""
+        """Answer a peer's call of `/replica/...`; raises Refused for any other path."""
         match path:
             case "/replica/ping":
                 return {"node": self.name, "boot": self._boot, "mark": len(self._store.order)}
@@ -198,7 +198,7 @@ class Cluster:
             await asyncio.sleep(self._pace * REPAIR_EVERY)
 
     async def _pull(self, peer: Peer, boot: str, mark: int) -> tuple[str, int]:
-        """Take over what the peer applied after the mark and this node lacks; returns the new mark."""
+        """Copy the records applied by the peer after the mark and missing here; returns the new mark."""
         news = await peer.call("/replica/since", {"boot": boot, "mark": mark}, self._pace * REPAIR_TIMEOUT)
         lacking = {
             key: (counter, node)

@@ -138,7 +138,7 @@ def address(text: str) -> Address:
     """HOST:PORT as a pair."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as 127.0.1.11:18001")
+        raise argparse.ArgumentTypeError(f"invalid address {text!r}: use HOST:PORT, for example 127.0.1.11:18001")
     return host.strip("[]"), int(port)
 
 
@@ -148,7 +148,7 @@ def peer_list(text: str) -> dict[str, Address]:
     for item in text.split(","):
         name, _, url = item.partition("=")
         if not NAME.fullmatch(name) or not url.startswith("http://") or name in peers:
-            raise argparse.ArgumentTypeError(f"{item!r} is no new NAME=http://HOST:PORT")
+            raise argparse.ArgumentTypeError(f"invalid or repeated peer {item!r}: use NAME=http://HOST:PORT")
         peers[name] = address(url.removeprefix("http://").rstrip("/"))
     return peers
 
