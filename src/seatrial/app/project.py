@@ -117,7 +117,7 @@ class Project:
                 documents += [path] if path.is_file() else sorted(self.folder.glob(pattern))
         if not documents:
             raise UsageError(
-                f"no scenarios in {', '.join(patterns)} of the project {self.folder}; "
+                f"the project {self.folder} has no scenarios (searched: {', '.join(patterns)}); "
                 "name a file (`seatrial run FILE`) or create a first scenario with `seatrial init`"
             )
         here = Path.cwd()
