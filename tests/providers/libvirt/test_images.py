@@ -42,13 +42,13 @@ def test_a_filesystem_alone_will_do_for_a_kernel_that_is_booted_directly(tmp_pat
     "make, says",
     [
         (lambda path: None, "does not exist.*make backends"),
-        (lambda path: path.mkdir(), "which is a folder"),
+        (lambda path: path.mkdir(), "this is a folder"),
         (lambda path: path.write_text("hello\n"), "neither qcow2 nor a raw disk"),
         (lambda path: path.write_bytes(b"\x1f\x8b" + bytes(MIB)), "it is compressed: gzip -d"),
         (lambda path: path.write_bytes(b"\xfd7zXZ" + bytes(MIB)), "it is compressed: xz -d"),
         (lambda path: path.write_bytes(b"KDMV" + bytes(MIB)), "VMDK image: qemu-img convert"),
         (lambda path: raw(path, boot=False), "neither qcow2 nor a raw disk"),
-        (lambda path: qcow2(path, backing="gone.qcow2"), "the backing file .*gone.qcow2, which is missing"),
+        (lambda path: qcow2(path, backing="gone.qcow2"), "its backing file .*gone.qcow2 is missing"),
         (lambda path: qcow2(path, size=0), "header is damaged"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_kernel_is_an_elf_file_or_a_bzimage(tmp_path):
     (tmp_path / "text").write_text("a kernel, honest")
     assert kernel_at(tmp_path / "elf", "kernel")
     assert kernel_at(tmp_path / "bz", "kernel")
-    with pytest.raises(CannotTell, match=r"providers\.libvirt\.kernel is .*no x86 kernel"):
+    with pytest.raises(CannotTell, match=r"providers\.libvirt\.kernel is .*not an x86 kernel"):
         kernel_at(tmp_path / "text", "kernel")
-    with pytest.raises(CannotTell, match="no initial RAM disk"):
+    with pytest.raises(CannotTell, match="not an initial RAM disk"):
         kernel_at(tmp_path / "text", "initrd")

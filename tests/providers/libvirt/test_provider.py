@@ -124,7 +124,7 @@ def test_a_disk_without_a_loader_is_told(libvirtd, tmp_path):
     "more, says",
     [
         ({"image": ""}, "has no image: name a disk image"),
-        ({"image": "none.qcow2"}, "which does not exist"),
+        ({"image": "none.qcow2"}, "this file does not exist"),
         ({"pool": "nobody's"}, "libvirt has no such pool; it has:"),
         ({"accelerate": "kvm"}, "no guest boots under KVM here"),
     ],
@@ -250,7 +250,7 @@ def test_readiness_says_what_is_missing(tmp_path):
 def test_a_node_name_that_is_no_host_name_is_refused(libvirtd, tmp_path):
     async def scene():
         async with trial(tmp_path, machines(libvirtd)) as ctx:
-            with pytest.raises(UsageError, match="no host name"):
+            with pytest.raises(UsageError, match="invalid node name"):
                 await ctx.create_node(NodeSpec(name="n_11.x"))
 
     asyncio.run(scene())

@@ -26,7 +26,7 @@ STATES = {
 }
 OWNER = "provider:cloudstack"
 LOOK = 10.0
-"""Seconds that a machine may take to tell who it is."""
+"""Seconds for a machine to report its identity."""
 
 AGAIN = 0.1
 
@@ -59,7 +59,7 @@ class CloudStack:
         self._key_pair = asyncio.Lock()
 
     async def cloud(self) -> Cloud:
-        """The account, in the project that is named; also for checks on what was provisioned."""
+        """The account, in the named project; also for checks on provisioned resources."""
         if self._cloud is None:
             from seatrial.links.cloudstack import connect
             from seatrial.providers.cloudstack.catalog import choose_project
@@ -96,11 +96,11 @@ class CloudStack:
             )
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """The cloud, and the name of the machine, which those of its disks begin with."""
+        """The cloud, and the name of the machine, the prefix of its disks' names."""
         name = naming.machine_name(ctx.trial_id, spec.name)
         if len(name) > 63 or not spec.name.replace("-", "a").isalnum():
             raise UsageError(
-                f"the node name {spec.name!r} is no part of a host name: letters, digits, dashes, 63 in all"
+                f"invalid node name {spec.name!r}: it is part of a host name (letters, digits, dashes, 63 in all)"
             )
         size_of(spec.parameters, self._settings)
         return {**(naming.place_of(self._cloud) if self._cloud is not None else {}), "machine": name}
@@ -151,14 +151,14 @@ class CloudStack:
                 link.abort()
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """Machines that carry the run's id, in their tags or in their names, and disks that have none of them."""
+        """Machines with the run's id in their tags or names, and disks without a machine."""
         from seatrial.providers.cloudstack.listing import listed
 
         return await listed(await self.cloud(), run)
 
     @classmethod
     async def readiness(cls, settings: CloudStackSettings) -> Readiness:
-        """Whether the account lets us in and has what the settings name."""
+        """Whether the account lets us in and has everything the settings name."""
         from seatrial.links.cloudstack import REMEDY
         from seatrial.providers.cloudstack.catalog import choose
 
@@ -222,16 +222,16 @@ class CloudStack:
     # Power
 
     async def start(self, node: Node) -> None:
-        """Start it; one that runs is left alone."""
+        """Start it; a running one is left alone."""
         if await self.state(node) is not PowerState.RUNNING:
             await self._job("startVirtualMachine", node, self.deadlines["start"])
 
     async def stop(self, node: Node) -> None:
-        """The ACPI power button, and what CloudStack does when the guest does not obey."""
+        """The ACPI power button, and CloudStack's own action if the guest does not obey."""
         await self._off(node, forced=False)
 
     async def crash(self, node: Node) -> None:
-        """The power is cut: a stop that is forced."""
+        """Cut the power: a forced stop."""
         await self._off(node, forced=True)
 
     async def _off(self, node: Node, *, forced: bool) -> None:
@@ -268,7 +268,7 @@ class CloudStack:
         await self._tell(node, scripts.REBOOT, "rebooted")
 
     async def guest_crash(self, node: Node) -> str:
-        """SysRq `b`; on a kernel that is our own, and where there is no SysRq, `poweroff -f`."""
+        """SysRq `b`; on our own kernel, and without SysRq, `poweroff -f`."""
         from seatrial.providers.ssh import identity, scripts
 
         if not identity.kernel_is_shared(await self._other(node), identity.ours()):
@@ -282,7 +282,7 @@ class CloudStack:
         return "off"
 
     async def _other(self, node: Node) -> Seen:
-        """What the machine is, which must not be the one that we run on."""
+        """The machine's identity; it must not be the machine Seatrial runs on."""
         from seatrial.providers.ssh import identity
 
         seen = await self._seen(node)
@@ -295,7 +295,7 @@ class CloudStack:
             raise CannotTell(f"{node.name} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
 
     async def _sent(self, node: Node, script: str, *, timeout: float) -> Finished | None:
-        """Run as root what may end the machine; None when it took the connection with it."""
+        """Run a command as root that may end the machine; None if it took the connection with it."""
         try:
             return await self.link(node).sudo(script, timeout=timeout)
         except (LinkDown, LinkLost, TimeoutError):

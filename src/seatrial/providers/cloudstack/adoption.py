@@ -17,8 +17,8 @@ from seatrial.providers.cloudstack.settings import CloudStackSettings
 def recognised(
     nodes: Sequence[Node], machines: Sequence[Mapping[str, Any]], settings: CloudStackSettings
 ) -> list[Node]:
-    """The nodes in their order, those that are machines of the account with the machine's identifier; CannotTell when
-    an address belongs to several."""
+    """The nodes in their order, machines of the account with their identifiers; CannotTell if an address belongs to
+    several."""
     by_address: dict[str, list[Mapping[str, Any]]] = {}
     for machine in machines:
         if machine.get("state") not in GONE and _allowed(machine, settings):

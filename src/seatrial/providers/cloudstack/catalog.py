@@ -1,4 +1,4 @@
-"""What the settings name, as the cloud knows it: zone, template, offerings, networks, project."""
+"""The cloud's ids for the names in the settings: zone, template, offerings, networks, project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatrial.providers.cloudstack.settings import CloudStackSettings, Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Identifiers of what one machine is made from."""
+    """Identifiers of one machine's parts."""
 
     zone: str
     template: str
@@ -22,13 +22,13 @@ class Chosen:
 
 
 async def choose_project(cloud: Cloud, settings: CloudStackSettings) -> None:
-    """From now on everything is asked and made in the project that is named."""
+    """From now on every request is in the named project."""
     if settings.project and not cloud.project:
         cloud.project = _id(await cloud.list("listProjects", "project"), settings.project, "project", "project")
 
 
 async def choose(cloud: Cloud, settings: CloudStackSettings, size: Size) -> Chosen:
-    """CannotTell when something is not there: it names the setting and what there is."""
+    """CannotTell if something is missing: it names the setting and the existing names."""
     await choose_project(cloud, settings)
     zone = _id(await cloud.list("listZones", "zone"), settings.zone, "zone", "zone")
     templates = await cloud.list("listTemplates", "template", templatefilter="executable", zoneid=zone)
@@ -52,7 +52,7 @@ async def choose(cloud: Cloud, settings: CloudStackSettings, size: Size) -> Chos
 
 
 def _id(found: list[dict[str, Any]], named: str, what: str, setting: str) -> str:
-    """The identifier of what is named, or of the only one where nothing is."""
+    """The identifier of a name, or of the only one if none is named."""
     ids = {str(one["id"]): str(one.get("name", "")) for one in found}
     chosen = [id for id, name in ids.items() if named in (id, name)] if named else list(ids)
     if len(chosen) == 1:

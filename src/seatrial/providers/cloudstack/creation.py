@@ -24,16 +24,16 @@ FOLDER = "/var/lib/seatrial"
 FIRST_PORT = 20000
 LOOK_AGAIN = 0.2
 STUBBORN = 60.0
-"""Seconds that a machine may refuse our key before it is believed: cloud-init puts it there after SSH answers."""
+"""Seconds a machine may refuse our key before the refusal counts: cloud-init installs it after SSH answers."""
 
 BEGUN: dict[tuple[str, str], str] = {}
-"""Endpoint and name of each machine that this process began, to its identifier: it has one before any list shows it,
-and another instance of the provider may have to give it back."""
+"""Endpoint and name of each machine begun by this process, to its identifier: it has one before any list shows it, and
+another instance of the provider may have to remove it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What lets us in, and how the machine is known."""
+    """Our credentials, and the machine's identity."""
 
     private: Path
     public: str
@@ -130,7 +130,7 @@ def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
 
 
 def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
-    """For cloud-init: who may log in, and the host key, so that the machine is known from the first connection on."""
+    """For cloud-init: our key, and the host key, so that the machine is known from the first connection on."""
     import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -151,7 +151,7 @@ def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
 
 
 async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) -> None:
-    """Return when the machine has booted, lets us in and has its folder; CannotTell says at what it stopped."""
+    """Return once the machine has booted, lets us in and has its folder; CannotTell names the stage it stopped at."""
     clock = asyncio.get_running_loop().time
     end, refused = clock() + deadline, 0.0
     own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'

@@ -1,4 +1,4 @@
-"""What CloudStack itself lists as ours."""
+"""Our resources, as CloudStack lists them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWNER = "provider:cloudstack"
 
 
 async def listed(cloud: Cloud, run: str) -> list[Resource]:
-    """Machines of this run (`*`: of any), and disks of machines that are gone; project and expiry in the detail."""
+    """Machines of this run (`*`: of any), and disks of removed machines; project and expiry in the detail."""
     found: dict[str, Resource] = {}
     for machine in await cloud.list("listVirtualMachines", "virtualmachine", keyword=PREFIX):
         if machine.get("state") not in GONE:

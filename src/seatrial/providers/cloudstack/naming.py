@@ -1,4 +1,4 @@
-"""Names and tags of what is made: each tells the run, the trial and the node, from its first moment on."""
+"""Names and tags of resources: each contains the run, the trial and the node, from its first moment on."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def place_of(cloud: Cloud) -> dict[str, object]:
 
 
 def machine_name(trial: str, node: str) -> str:
-    """A host name that no other trial has."""
+    """A host name unique to the trial."""
     return f"{PREFIX}{trial}-{node}"
 
 
 def display_name(run: str, trial: str, node: str) -> str:
-    """What the cloud's own pages show; there before any tag can be."""
+    """The name on the cloud's own pages; present before any tag can be."""
     return f"seatrial {run} {trial} {node}"
 
 
@@ -43,7 +43,7 @@ def tags_from(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
 
 
 def ids_of(thing: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """Run, trial and node of a machine that is ours; by its tags, else by its display name."""
+    """Run, trial and node of one of our machines; by its tags, else by its display name."""
     tags = tags_of(thing)
     told = tuple(tags.get(f"seatrial.{word}", "") for word in ("run", "trial", "node"))
     if all(told):

@@ -1,4 +1,4 @@
-"""Giving back what was made, by its record alone: the machine with its disks, and disks that have no machine."""
+"""Removing resources by their records alone: the machine with its disks, and disks without a machine."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from seatrial.links.cloudstack import Cloud, CloudRefused, NoSuchThing
 from seatrial.providers.cloudstack.naming import PREFIX
 
 GONE = ("Destroyed", "Expunging")
-"""States of machines that are given back; the cloud forgets them by itself."""
+"""States of removed machines; the cloud forgets them by itself."""
 
 SETTLED = 120.0
-"""Seconds in which what was destroyed is out of the lists, and another's change of a machine is over."""
+"""Seconds for a destroyed machine to leave the lists, and for another's change of a machine to end."""
 
 
 BUSY = ("Starting", "Stopping", "Migrating")
-"""States in which CloudStack refuses to destroy a machine: somebody's job goes on."""
+"""States in which CloudStack refuses to destroy a machine: a job is active."""
 
 BELIEVED = 10.0
-"""Seconds after which a machine is left behind that is as steady as if nobody had asked for its end."""
+"""Seconds after which an unchanged machine counts as left behind."""
 
 
 async def machines_named(cloud: Cloud, name: str) -> list[dict[str, Any]]:
-    """Machines of exactly this name that are not given back."""
+    """Existing machines of exactly this name."""
     found = await cloud.list("listVirtualMachines", "virtualmachine", name=name)
     return [one for one in found if one.get("name") == name and one.get("state") not in GONE]
 
 
 async def disks_named(cloud: Cloud, machine: str) -> list[dict[str, Any]]:
-    """Data disks that were made for a machine of this name."""
+    """Data disks created for a machine of this name."""
     found = await cloud.list("listVolumes", "volume", keyword=f"{machine}-data")
     own = (one for one in found if str(one.get("name", "")).startswith(f"{machine}-data"))
     return [one for one in own if one.get("state") not in ("Destroy", "Expunging", "Expunged")]
 
 
 async def machine_gone(cloud: Cloud, name: str, id: str, deadline: float) -> None:
-    """Destroy and expunge the machine of this name with its disks, and the disks that were made for it; return when no
-    list shows them. `id` is asked for too where it is known: lists may be late."""
+    """Destroy and expunge the machine of this name with its disks, and the disks created for it; return once no list
+    shows them. A known `id` is asked for too: lists may be late."""
     require_ours(name)
     ids = {str(one["id"]) for one in await _steady(cloud, name)} | ({id} if id else set())
     for one in sorted(ids):
@@ -62,9 +62,9 @@ async def _steady(cloud: Cloud, name: str) -> list[dict[str, Any]]:
 
 
 def require_ours(name: str) -> None:
-    """CannotTell for a name that no machine of ours has: a record that was damaged must not destroy another's."""
+    """CannotTell for a name that is not one of ours: a damaged record must not destroy another's machine."""
     if not name.startswith(PREFIX) or len(name) < len(PREFIX) + 10:
-        raise CannotTell(f"{name!r} is no name of a machine of ours: nothing is destroyed")
+        raise CannotTell(f"{name!r} is not a name of one of our machines: nothing is destroyed")
 
 
 async def _destroyed(cloud: Cloud, id: str, deadline: float) -> None:
@@ -78,7 +78,7 @@ async def _destroyed(cloud: Cloud, id: str, deadline: float) -> None:
         except CloudRefused as error:
             if "expunge" not in error.text.lower():
                 raise
-            # Some clouds keep expunging to themselves: what is destroyed is given back, and goes by itself.
+            # Some clouds reserve expunging: a destroyed machine counts as removed, and disappears by itself.
             await cloud.do("destroyVirtualMachine", deadline=deadline, **{**asked, "expunge": None})
     except NoSuchThing:
         return

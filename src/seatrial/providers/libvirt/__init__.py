@@ -1,4 +1,4 @@
-"""The libvirt provider: nodes are virtual machines of this host, under KVM where that works, else by emulation."""
+"""The libvirt provider: nodes are virtual machines of this host, under KVM where it works, else by emulation."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 FIRST_PORT = 20001
 LAST_ADDRESS = 199
 PRESS_AGAIN = 10.0
-"""Seconds after which the power button is pressed again: early in its boot a guest does not listen for it."""
+"""Seconds between presses of the power button: early in its boot a guest does not react to it."""
 
 CRASHED_BY = 15.0
-"""Seconds in which a guest that was told to crash has done so."""
+"""Seconds for a guest to crash as requested."""
 
 SYSRQ = """test -w /proc/sysrq-trigger || exit 77
 echo 1 >/proc/sys/kernel/sysrq
@@ -47,7 +47,7 @@ FORCED = "setsid sh -c 'sleep 0.3; poweroff -f' </dev/null >/dev/null 2>&1 &"
 
 @provider("libvirt")
 class Libvirt:
-    """Each node is a domain with an overlay on a cached image, a NoCloud seed, and a console that is kept."""
+    """Each node is a domain with an overlay on a cached image, a NoCloud seed, and a recorded console."""
 
     on_this_host = True
     powers = frozenset(Powers)
@@ -90,9 +90,10 @@ class Libvirt:
         return listing.detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Make a machine and return when it has booted and lets us in; CannotTell with its console when it does not.
+        """Create a machine and return once it has booted and lets us in; CannotTell with its console if it does not.
 
-        One that breaks down under KVM while it boots is made again by emulation, once."""
+        A machine that breaks down under KVM while booting is created again by emulation, once.
+        """
         await self.prepare(ctx)
         resources = self._resources
         assert resources is not None
@@ -107,7 +108,7 @@ class Libvirt:
             return await self._create(spec, ctx, await self._without_kvm(resources, str(error)))
 
     async def _without_kvm(self, resources: TrialResources, why: str) -> TrialResources:
-        """From now on, and for later runs: emulation. Of several machines that break down the first one decides."""
+        """Use emulation now and in later runs. If several machines break down, the first one decides."""
         from seatrial.providers.libvirt.probing import give_up_kvm
 
         async with self._preparing:
@@ -145,7 +146,7 @@ class Libvirt:
             folder=creation.FOLDER,
             detail={**detail, "address": address},
         )
-        # Its own error must come before the step's, which would blame the product.
+        # Its own error must come before the step's, because the step would blame the product.
         patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
         await creation.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
         return node
@@ -171,13 +172,13 @@ class Libvirt:
         self._break_off(detail.get("domain", ""))
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """Domains, files without one, and networks that carry the run's id; nothing where libvirt was never used."""
+        """Domains, files without a domain, and networks with the run's id; none if libvirt was never used."""
         from seatrial.providers.libvirt.trial_resources import was_used
 
         try:
             library()
             return await self._hypervisor.call(
-                "listing what is ours",
+                "listing our resources",
                 lambda connection: listing.listed(connection, self._settings, self._hypervisor.uri, run),
             )
         except (ExtraMissing, ToolMissing, Forbidden):
@@ -196,7 +197,7 @@ class Libvirt:
     # Looking
 
     def link(self, node: Node) -> Link:
-        """SSH to the machine; it breaks off as soon as libvirt says that the machine went down."""
+        """SSH to the machine; it is interrupted as soon as libvirt reports the machine down."""
         return self._link(node)
 
     def _link(self, node: Node) -> MachineLink:
@@ -218,7 +219,7 @@ class Libvirt:
             return
 
     async def state(self, node: Node) -> PowerState:
-        """As libvirt reports it; NodeFailed for one that QEMU stopped by itself: an internal error, a full disk."""
+        """As libvirt reports it; NodeFailed if QEMU stopped it by itself: an internal error, a full disk."""
         return (await self._power(node))[0]
 
     async def power_reason(self, node: Node) -> str:
@@ -226,7 +227,7 @@ class Libvirt:
         return (await self._power(node))[1]
 
     async def failure(self, node: Node) -> str:
-        """Libvirt's state and reason, and QEMU's log, of a machine that QEMU stopped by itself or that crashed."""
+        """Libvirt's state and reason, and QEMU's log, of a machine that crashed or was stopped by QEMU itself."""
         try:
             await self._sound(_domain(node))
         except NodeFailed as error:
@@ -254,7 +255,7 @@ class Libvirt:
         return done.stdout.strip()
 
     async def console(self, node: Node) -> str:
-        """What its serial port wrote since it was made, across boots (the last 64 KiB)."""
+        """The output of its serial port since its creation, across boots (the last 64 KiB)."""
         pool, file = str(node.detail["pool"]), f"{node.detail['files']}console"
 
         def look(connection: Any) -> str:
@@ -263,7 +264,7 @@ class Libvirt:
         return await self._hypervisor.call(f"reading the console of {node.name}", look)
 
     def _told(self, domain: str, event: str) -> None:
-        """What libvirt says of a domain, as it happens."""
+        """Libvirt's events of a domain, as they happen."""
         if event == "suspended" and domain in self._links:
             look = asyncio.ensure_future(self._break_off_if_failed(domain))
             self._looks.add(look)
@@ -275,7 +276,7 @@ class Libvirt:
             self._say(f"libvirt says of {domain}: {why}", "warning")
 
     async def _break_off_if_failed(self, domain: str) -> None:
-        """A command that runs on a machine which QEMU stopped ends now; the link says why."""
+        """A command on a machine stopped by QEMU ends now; the link reports why."""
         try:
             await self._sound(domain)
         except NodeFailed as error:
@@ -291,13 +292,14 @@ class Libvirt:
     # Power
 
     async def start(self, node: Node) -> None:
-        """Switch it on; one that is on is left alone. It boots by itself from there."""
+        """Power it on; a running one is left alone. It boots by itself from there."""
         await self._act(node, "switching on", machine.start)
 
     async def stop(self, node: Node) -> None:
-        """Press the power button (ACPI) and wait until it is off; a frozen node is let go on first.
+        """Press the power button (ACPI) and wait until it is off; a frozen node resumes first.
 
-        Overrun when the guest does not obey within the deadline: nothing is forced, for that would be a crash."""
+        Overrun if the guest does not obey within the deadline: nothing is forced, because that would be a crash.
+        """
         state, _ = await self._power(node)
         if state is PowerState.STOPPED:
             return
@@ -371,8 +373,7 @@ class Libvirt:
             return False
 
     async def _tell(self, node: Node, script: str, *, refused: int = -1) -> bool:
-        """Run a power command as root, which may take the connection with it; False when its exit code says that it
-        is refused."""
+        """Run a power command as root, even if it takes the connection with it; False if its exit code means refusal."""
         try:
             done = await self._link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
         except LinkLost:
@@ -398,7 +399,7 @@ class Libvirt:
             await for_each(nodes, self.resume)
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Have all be quiet; bring all back, frozen; let all go on; tell each what time it is."""
+        """Silence all; revert all, frozen; resume all; set each clock."""
         from seatrial.providers.libvirt.creation import set_clock
 
         def back(connection: Any, domain: str) -> None:

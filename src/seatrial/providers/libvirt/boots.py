@@ -1,4 +1,4 @@
-"""Booting a guest to see whether it runs: a boot sector that switches itself off, or what machines will boot."""
+"""Boots a guest as a test: a boot sector that powers itself off, or the real kernel or image."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from seatrial.providers.libvirt.media import Media
 from seatrial.providers.libvirt.settings import LibvirtSettings
 
 SECTOR_BY_KVM = 6.0
-"""Seconds in which the boot sector has switched its guest off when it runs at all: it takes half of one."""
+"""Seconds for the boot sector to power its guest off if it runs at all: it takes half a second."""
 
 SECTOR_BY_EMULATION = 30.0
 """The same on a busy machine."""
 
 USER_SPACE = 60.0
-"""Seconds in which a kernel reaches user space under KVM: by itself it takes 1 to 3, by the loader of an image 10."""
+"""Seconds for a kernel to reach user space under KVM: directly it takes 1 to 3, by an image's loader 10."""
 
 STALL = 12.0
-"""Seconds without a byte on the serial console and without an access to the disk, after which a guest stands still."""
+"""Seconds without console output and disk access after which a guest counts as stuck."""
 
 WRITTEN = 256 * 1024
-"""Bytes on its disk that only user space writes: a loader and a mount write some thousand."""
+"""Bytes written to its disk that prove user space: a loader and a mount write some thousand."""
 
 MEMORY = 1024
-"""MiB that the guest has at least: a suite may give its nodes more than the settings do."""
+"""The guest's minimum memory in MiB: a suite may give its nodes more than the settings do."""
 
 LOUD = "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel"
-"""For a kernel that we boot directly: it reports each step on the console, also that it begins user space."""
+"""For a directly booted kernel: it reports each step on the console, including the start of user space."""
 
 CODE = bytes.fromhex("fa ba0406 b80020 ef f4 ebfd")
 """cli; mov dx, 0x604; mov ax, 0x2000; out dx, ax (ACPI: off); hlt; and again."""
 
 SECTOR = CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1024 * 1024 - 512)
-"""A boot sector; the firmware looks past disks that are smaller than a cylinder."""
+"""A boot sector; the firmware ignores disks smaller than a cylinder."""
 
 
 async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> str:
@@ -87,7 +87,7 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, m
 
 
 class Watch:
-    """What is seen of a guest that boots, from look to look."""
+    """Observations of a booting guest, from look to look."""
 
     def __init__(self, name: str, console_file: str, settings: LibvirtSettings) -> None:
         self.name = name
@@ -128,7 +128,7 @@ def _last(text: str) -> str:
 
 
 async def run_boot_sector(hypervisor: Hypervisor, settings: LibvirtSettings, *, kvm: bool, net: str = "") -> str:
-    """Boot a guest of a few bytes that switches itself off. Empty: it did; else why not."""
+    """Boot a guest of a few bytes that powers itself off. Empty: it did; else why not."""
     name = net or probes.name()
     by = "KVM" if kvm else "emulation"
 
@@ -178,7 +178,7 @@ async def _boot(
         return f"it did not come so far within {deadline:g} s"
     finally:
         with contextlib.suppress(CannotTell):
-            await hypervisor.call("ending that guest", away)
+            await hypervisor.call("ending the probe's guest", away)
 
 
 def _sector(connection: Any, settings: LibvirtSettings) -> str:

@@ -1,4 +1,4 @@
-"""What a machine wrote on its serial port: read for people, and for why it does not answer."""
+"""A machine's serial console: read for people, and for the reason why it does not answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USER_SPACE = re.compile(
     r"Run \S+ as init process|systemd\[1\]:|Welcome to (?!GRUB)|login:|Begin: |Loading, please wait"
     r"|dracut|OpenRC|cloud-init|Starting version \d"
 )
-"""The kernel hands over to its first program, or the words of an init that is widely used."""
+"""The kernel hands over to its first program, or a common init writes its first words."""
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|\r")
 
@@ -38,18 +38,18 @@ def read(connection: Any, pool: Any, name: str, last: int = KEEP) -> str:
 
 
 def panic(text: str) -> str:
-    """The last line that tells of a kernel's panic; empty: there is none."""
+    """The last line of a kernel panic; empty: none."""
     found = PANIC.findall(text)
     return str(found[-1]).strip() if found else ""
 
 
 def in_user_space(text: str) -> bool:
-    """Whether its first program was begun: the kernel reports it (unless it is quiet), or that program writes."""
+    """Whether its first program was started: the kernel reports it (unless quiet), or the program writes."""
     return bool(USER_SPACE.search(text))
 
 
 def broken(text: str, *, direct: bool) -> str:
-    """Why the boot that this console tells of can never end well; empty: it may still."""
+    """Why this boot can never succeed; empty: it still may."""
     if said := panic(text):
         return f"its kernel panicked: {said}"
     if not direct and (lost := NO_LOADER.findall(text)):
@@ -60,7 +60,7 @@ def broken(text: str, *, direct: bool) -> str:
 
 
 def stage(text: str, *, direct: bool) -> str:
-    """How far a boot came that did not end in time."""
+    """The progress of a boot that did not finish in time."""
     if said := broken(text, direct=direct):
         return said
     if not text.strip():

@@ -24,20 +24,20 @@ from seatrial.providers.libvirt.names import PREFIX
 
 DAY = 86400.0
 UNUSED = 14 * DAY
-"""Seconds after which a copy that nobody used is not worth its room any more."""
+"""Seconds without use after which a copy is deleted."""
 
 IDLE = 3600.0
-"""The same when there is no room for another one."""
+"""The same if there is no room for another one."""
 
 COPY = re.compile(rf"{PREFIX}-cache-([0-9a-f]{{16}})-.*(?<!\.whole)")
 MARK = b"whole\n"
 
 
 def cached(connection: Any, pool: Any, source: Path) -> str:
-    """The path of this file's copy in the pool, made when it is not there; CannotTell when there is no room for it.
+    """The path of this file's copy in the pool, created if missing; CannotTell if there is no room for it.
 
-    A copy is known by its source's path, size and time; it counts only when a second volume says that it is whole,
-    which is written anew whenever the copy is used.
+    A copy is identified by its source's path, size and time; it counts only if a second volume marks it as complete.
+    The mark is written again whenever the copy is used.
     """
     stat = source.stat()
     identity = f"{source.resolve()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ino}"
@@ -67,7 +67,7 @@ def _make_room(connection: Any, pool: Any, source: Path) -> None:
 
 
 def prune(connection: Any, pool: Any, unused: float = UNUSED) -> list[str]:
-    """Delete the copies that nobody used for so many seconds and no machine, running or not, stands on; their names."""
+    """Delete the copies unused for this many seconds and not under any machine, running or not; their names."""
     used: list[str] = []
     gone = []
     for name in volumes.look(pool):
@@ -76,10 +76,10 @@ def prune(connection: Any, pool: Any, unused: float = UNUSED) -> list[str]:
             continue
         used = used or ["", *_stood_on(connection, pool)]
         with locked(_lock(pool, copy[1]), wait=False) as ours:
-            volumes.look(pool)  # libvirt tells times as of its last look, and somebody may have used it since
+            volumes.look(pool)  # libvirt reports times as of its last look, and somebody may have used it since
             volume = volumes.found(pool, name)
             if ours and volume is not None and _age(pool, name) > unused and not _in(str(volume.path()), used):
-                # The mark goes first: what is half deleted must not count as whole.
+                # The mark goes first: a half-deleted copy must not count as complete.
                 volumes.delete(pool, f"{name}.whole")
                 volumes.delete(pool, name)
                 gone.append(name)
@@ -91,14 +91,14 @@ def _in(path: str, texts: list[str]) -> bool:
 
 
 def _age(pool: Any, name: str) -> float:
-    """Seconds since it was last used; 0 when it is gone. Libvirt reads every file when it looks: only writing tells."""
+    """Seconds since its last use; 0 if it is gone. Libvirt reads every file when it looks, so only a write shows use."""
     volume = volumes.found(pool, f"{name}.whole") or volumes.found(pool, name)
     written = volume and ElementTree.fromstring(volume.XMLDesc(0)).findtext("target/timestamps/mtime")
     return time.time() - float(written) if written else 0.0
 
 
 def _stood_on(connection: Any, pool: Any) -> list[str]:
-    """Every text that may name a copy in use: of all machines, and of all disks that stand on others."""
+    """Every text that may name a copy in use: of all machines, and of all disks with a backing file."""
     lib = library()
     texts = []
     for thing in (*connection.listAllDomains(), *pool.listAllVolumes()):

@@ -17,21 +17,21 @@ from seatrial.providers.libvirt.settings import MIB, LibvirtSettings, Size
 from seatrial.providers.libvirt.trial_resources import TrialResources
 
 FOLDER = "/var/lib/seatrial"
-"""A machine's folder for what is under test."""
+"""A machine's folder for the system under test."""
 
 LOOK_AGAIN = 0.05
 ASK_EVERY = 1.0
-"""Seconds between two looks at the power and the console of a machine that boots."""
+"""Seconds between two looks at the power and the console of a booting machine."""
 
 BACK = 60.0
-"""Seconds in which a machine that was brought back from a snapshot answers."""
+"""Seconds for a reverted machine to answer."""
 
 STUBBORN = 30.0
-"""Seconds that a machine may refuse us after it first did: a server can be up before our key is in its place."""
+"""Seconds a machine may refuse us after its first refusal: a server can be up before our key is in place."""
 
 
 def host_key() -> tuple[str, str]:
-    """A key pair for a machine's SSH server, made by us so that we know whom we talk to."""
+    """A key pair for a machine's SSH server, made by us so that its identity is known."""
     import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -112,8 +112,8 @@ def build(
 async def until_let_in(
     hypervisor: Hypervisor, node: Node, link: MachineLink, read: Any, settings: LibvirtSettings, deadline: float
 ) -> None:
-    """Return when the machine has booted, let us in and has its folder. CannotTell says at which stage it stopped;
-    NodeFailed at once when the machine has broken down."""
+    """Return once the machine has booted, lets us in and has its folder. CannotTell names the stage where it stopped;
+    NodeFailed at once if the machine has broken down."""
     clock = asyncio.get_running_loop().time
     end, refused, asked = clock() + deadline, 0.0, clock()
     name, direct = str(node.detail["domain"]), bool(settings.kernel)
@@ -156,7 +156,7 @@ async def until_let_in(
 
 
 async def set_clock(link: MachineLink) -> None:
-    """Have a machine that was brought back know what time it is now; CannotTell when it does not let us in soon."""
+    """Set the clock of a reverted machine; CannotTell if it does not let us in soon."""
     end = asyncio.get_running_loop().time() + BACK
     while True:
         try:

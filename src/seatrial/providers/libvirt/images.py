@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a wrong image is told before anything is made."""
+"""Identifies a file by its first bytes: a wrong image is reported before anything is created."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Image:
     format: str
     """qcow2 or raw."""
     size: int
-    """Bytes of the disk that a guest sees."""
+    """Size of the disk in bytes, as the guest sees it."""
 
 
 def image_at(path: Path, *, boots_itself: bool) -> Image:
-    """Look at a disk image; CannotTell when it is missing, is no disk image, or stands on a file that is missing.
+    """Inspect a disk image; CannotTell if it is missing, is not a disk image, or has a missing backing file.
 
-    One that boots itself must have a boot sector.
+    An image with its own loader must have a boot sector.
     """
     head = _head(path, 4096, "image")
     if head[:4] == b"QFI\xfb":
@@ -63,8 +63,8 @@ def _qcow2(path: Path, head: bytes) -> Image:
             name = file.read(min(backing_length, 4096)).decode(errors="replace")
         backing = path.parent / name
         if not backing.exists():
-            raise _wrong(path, f"it stands on the backing file {backing}, which is missing")
-        raise _wrong(path, f"it stands on {backing}; make one that stands alone: qemu-img convert -O qcow2 {path} NEW")
+            raise _wrong(path, f"its backing file {backing} is missing")
+        raise _wrong(path, f"it has the backing file {backing}; convert it: qemu-img convert -O qcow2 {path} NEW")
     return Image(path, "qcow2", size)
 
 
@@ -72,11 +72,11 @@ def kernel_at(path: Path, what: str) -> Path:
     """Look at a kernel (an ELF or bzImage) or an initrd; CannotTell when it is missing or is none."""
     head = _head(path, 4096, what)
     if what == "kernel" and head[:4] != b"\x7fELF" and head[0x202:0x206] != b"HdrS":
-        raise _wrong(path, "it is no x86 kernel (neither an ELF file nor a bzImage)", what)
+        raise _wrong(path, "it is not an x86 kernel (neither an ELF file nor a bzImage)", what)
     if what == "initrd" and not (
         head.startswith((b"07070", b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd", b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"))
     ):
-        raise _wrong(path, "it is no initial RAM disk (a cpio archive, packed or not)", what)
+        raise _wrong(path, "it is not an initial RAM disk (a cpio archive, packed or not)", what)
     return path
 
 
@@ -84,16 +84,16 @@ def _head(path: Path, count: int, what: str) -> bytes:
     where = f"providers.libvirt.{what}"
     try:
         if path.is_dir():
-            raise CannotTell(f"{where} is {path}, which is a folder")
+            raise CannotTell(f"{where} is {path}, and this is a folder")
         with path.open("rb") as file:
             return file.read(count)
     except FileNotFoundError:
         raise CannotTell(
-            f"{where} is {path}, which does not exist: name a disk image there (`make backends` makes one for tests)"
+            f"{where} is {path}, and this file does not exist: name a disk image there (`make backends` makes one for tests)"
         ) from None
     except PermissionError:
-        raise CannotTell(f"{where} is {path}, which this user may not read: chmod a+r it, or name another") from None
+        raise CannotTell(f"{where} is {path}, and this user may not read it: chmod a+r it, or name another") from None
 
 
 def _wrong(path: Path, why: str, what: str = "image") -> CannotTell:
-    return CannotTell(f"providers.libvirt.{what} is {path}, which cannot be used: {why}")
+    return CannotTell(f"providers.libvirt.{what} is {path}, and this file cannot be used: {why}")

@@ -1,4 +1,4 @@
-"""SSH to a virtual machine: a link that knows what the console says when nobody answers."""
+"""SSH to a virtual machine: when nobody answers, the link adds the console's reason."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import asyncssh
 
 LOGIN = 60.0
-"""Seconds that a login may take: an emulated machine needs 1.5 of them when nothing else runs on this host."""
+"""Seconds for a login: an emulated machine needs 1.5 of them on an idle host."""
 
 
 class MachineLink(SSHLink):
-    """A way into a machine; LinkDown says so when its kernel has panicked. When it does not answer because it
-    has broken down, `excuse` has the chance to raise that instead."""
+    """A way into a machine; LinkDown reports a kernel panic. If the machine does not answer because it has broken down,
+    `excuse` can raise that instead."""
 
     def __init__(
         self, node: Node, console: Callable[[Node], Awaitable[str]], excuse: Callable[[Node], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""What exists of ours, by libvirt's own lists; the ledger is not asked. Blocks."""
+"""Our existing resources, by libvirt's own lists; the ledger is not asked. Blocks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from seatrial.providers.nodes import to_detail
 
 OWNER = "provider:libvirt"
 LABELS = "labels"
-"""The part that holds a trial's labels as JSON, for its other files can carry none."""
+"""The file with a trial's labels as JSON; its other files cannot carry any."""
 
 
 def listed(connection: Any, settings: LibvirtSettings, uri: str, run: str) -> Sequence[Resource]:
-    """Nodes, then files that belong to none of them, then networks, also of killed tries: in this order they can be
-    given back."""
+    """Nodes, then files belonging to none of them, then networks, including those of killed probes: the order in which
+    they can be removed."""
     nodes = [one for one in _nodes(connection, settings, uri) if run in ("*", one.run)]
     held = {f"{one.trial}/{one.detail['node']}" for one in nodes}
     nets = {one.trial: one for one in _networks(connection, settings, uri) if run in ("*", one.run)}
@@ -32,7 +32,7 @@ def listed(connection: Any, settings: LibvirtSettings, uri: str, run: str) -> Se
             if file.node != names.TRIAL and f"{file.trial}/{file.node}" not in held:
                 loose.append(_volume(connection, pool, file, uri))
             elif file.node == names.TRIAL and file.trial not in shared:
-                # The network went with the host's end, or was never made: what was made with it is still there.
+                # The network ended with the host, or was never created: its files are still there.
                 shared[file.trial] = _network(file.run, file.trial, labels_of(connection, pool, file), uri, pool.name())
     return [*nodes, *loose, *shared.values(), *(_probes(connection, settings, uri) if run == "*" else ())]
 
@@ -63,7 +63,7 @@ def _nodes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Res
 
 
 def detail(run: str, trial: str, node: str, uri: str, pool: str) -> dict[str, object]:
-    """All that giving a node back needs."""
+    """All that removing a node needs."""
     return {
         "node": node,
         "uri": uri,
@@ -98,7 +98,7 @@ def _network(run: str, trial: str, labels: Mapping[str, str], uri: str, pool: st
 
 
 def shared_detail(run: str, trial: str, uri: str, pool: str) -> dict[str, object]:
-    """All that giving a trial's network back needs, and what goes with it."""
+    """All that removing a trial's network needs, and the resources that go with it."""
     return {
         "uri": uri,
         "network": names.network_of(trial),
@@ -108,7 +108,7 @@ def shared_detail(run: str, trial: str, uri: str, pool: str) -> dict[str, object
 
 
 def _probes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Resource]:
-    """What tries of this machine left that were killed; each is a run of its own."""
+    """Leftovers of killed probes; each is a run of its own."""
     for name, labels in probes.forgotten(connection).items():
         yield Resource(
             kind="network",

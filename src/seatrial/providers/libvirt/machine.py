@@ -1,6 +1,6 @@
-"""One virtual machine at the daemon: its definition, its power and why that is so, its snapshots.
+"""One virtual machine at the daemon: its definition, its power and the reason, its snapshots.
 
-Every function here blocks and is given a connection.
+Every function here blocks and gets a connection.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ RUNNING = ("unknown", "booted", "migrated", "restored", "from snapshot", "unpaus
 PAUSED = ("unknown", "user", "migrating", "saving", "dumping", "I/O error", "watchdog", "from snapshot",
           "shutting down", "snapshot", "crashed", "starting up", "postcopy", "postcopy failed")  # fmt: skip
 BROKEN_OFF = ("crashed", "shut off (crashed)", "shut off (failed)")
-"""Reasons for being off that nobody ordered: QEMU died, or never started."""
+"""Reasons for being off without an order: QEMU died, or never started."""
 
 STANDING = ("paused", "suspended", "prelaunch", "inmigrate", "postmigrate", "save-vm", "restore-vm", "finish-migrate")
-"""QEMU's own words for a machine that somebody holds and can let go on."""
+"""QEMU's own words for a paused machine that can be resumed."""
 
 DRAINED = 0.05
-"""Seconds in which a QEMU whose cable is unplugged has read, and thrown away, what was sent to it before."""
+"""Seconds for a QEMU with an unplugged cable to read and discard the data sent to it before."""
 
 
 class DiskFailed(NodeFailed):
@@ -41,8 +41,8 @@ def define(connection: Any, text: str) -> None:
 
 
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
-    """Its power, and libvirt's reason; one that does not exist has none. NodeFailed when QEMU stopped it by itself,
-    which is not the product's fault."""
+    """Its power, and libvirt's reason; none if it does not exist. NodeFailed if QEMU stopped it by itself: the product
+    is not at fault."""
     lib = library()
     try:
         domain = connection.lookupByName(name)
@@ -118,12 +118,12 @@ def _disk_errors(domain: Any) -> dict[str, str]:
 
 
 def press_power_button(connection: Any, name: str) -> None:
-    """Ask the guest by ACPI to shut down; one that is off already is left alone."""
+    """Ask the guest by ACPI to shut down; one already off is left alone."""
     _unless_off(connection, name, lambda lib, domain: domain.shutdownFlags(lib.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
 
 
 def cut(connection: Any, name: str) -> None:
-    """Take its power away; one that is off already, or gone, is left alone."""
+    """Cut its power; one already off, or gone, is left alone."""
     _unless_off(connection, name, lambda _lib, domain: domain.destroy())
 
 
@@ -138,14 +138,14 @@ def pause(connection: Any, name: str) -> None:
 
 
 def resume(connection: Any, name: str) -> None:
-    """Let it go on; one that runs is left alone."""
+    """Resume it; a running one is left alone."""
     domain = connection.lookupByName(name)
     if domain.state()[0] == library().VIR_DOMAIN_PAUSED:
         domain.resume()
 
 
 def start(connection: Any, name: str) -> None:
-    """Switch it on; one that is on is left alone. Memory that was saved is not gone back to."""
+    """Power it on; a running one is left alone. Saved memory is not restored."""
     lib = library()
     domain = connection.lookupByName(name)
     try:
@@ -167,7 +167,7 @@ def _unless_off(connection: Any, name: str, act: Any) -> None:
 
 
 def destroy(connection: Any, name: str, files: str, pool_name: str) -> None:
-    """Take it away, and every file whose name begins so; gone already is success."""
+    """Remove it, and every file with its prefix; already gone is success."""
     lib = library()
     cut(connection, name)
     flags = lib.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | lib.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -191,7 +191,7 @@ def destroy(connection: Any, name: str, files: str, pool_name: str) -> None:
 
 
 def keep(connection: Any, name: str, snapshot: str) -> None:
-    """Keep memory and disks of a machine that runs or is frozen, in place of an earlier snapshot of this name."""
+    """Keep memory and disks of a running or frozen machine, replacing an earlier snapshot of this name."""
     lib = library()
     domain = connection.lookupByName(name)
     try:
@@ -203,9 +203,9 @@ def keep(connection: Any, name: str, snapshot: str) -> None:
 
 
 def quiet(connection: Any, name: str) -> None:
-    """Before nodes are brought back: it sends nothing any more, and nothing waits to be delivered to it.
+    """Before a revert: it sends nothing more, and no data waits to be delivered to it.
 
-    What peers sent after the snapshot would be taken for what they are about to send, by the connections of then.
+    Otherwise the reverted connections would take data sent after the snapshot for data to come.
     """
     lib = library()
     domain = connection.lookupByName(name)
@@ -215,7 +215,7 @@ def quiet(connection: Any, name: str) -> None:
         time.sleep(DRAINED)
         domain.suspend()
     elif state != lib.VIR_DOMAIN_SHUTOFF:
-        domain.destroy()  # what was frozen has not read what was sent to it
+        domain.destroy()  # a frozen machine has not read the data sent to it
 
 
 def bring_back(connection: Any, name: str, snapshot: str) -> None:
@@ -228,8 +228,8 @@ def bring_back(connection: Any, name: str, snapshot: str) -> None:
 
 
 def _reloaded(domain: Any, snapshot: str) -> bool:
-    """Have a QEMU that is there load the snapshot itself, in a tenth of the time: libvirt ends it and starts another,
-    and a process of that size takes its second and more to go. False: libvirt has to do it."""
+    """Have a running QEMU load the snapshot itself, in a tenth of the time: libvirt would end it and start another, and
+    a process of this size takes more than a second to end. False: libvirt must do it."""
     lib = library()
     if domain.state()[0] != lib.VIR_DOMAIN_PAUSED:
         return False

@@ -1,4 +1,4 @@
-"""What machines boot from: the image, kernel and initrd that the settings name, and their copies in the pool."""
+"""The boot media of machines: the settings' image, kernel and initrd, and their copies in the pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seatrial.providers.libvirt.settings import LibvirtSettings
 NAME_ONE = 'in seatrial.toml, [providers.libvirt] image = "…"'
 
 IMPORT = 900.0
-"""Seconds in which a large image must have been copied into the pool."""
+"""Seconds for copying a large image into the pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Media:
 
     @property
     def name(self) -> str:
-        """What boots: the kernel, else the image."""
+        """The file to boot: the kernel, else the image."""
         return "the kernel" if self.kernel else "the image"
 
 
@@ -38,7 +38,7 @@ Named = tuple[images.Image, Path | None, Path | None]
 
 
 async def brought(hypervisor: Hypervisor, settings: LibvirtSettings, named: Named) -> tuple[Media, list[str]]:
-    """Copies in the pool of image, kernel and initrd, which QEMU can read, and the old copies that went."""
+    """Copies in the pool of image, kernel and initrd, readable by QEMU, and the old copies deleted."""
     image, kernel, initrd = named
 
     def copied(connection: Any) -> tuple[list[str], list[str]]:
@@ -53,7 +53,7 @@ async def brought(hypervisor: Hypervisor, settings: LibvirtSettings, named: Name
 
 
 def looked_at(settings: LibvirtSettings, project: Path) -> Named:
-    """The files that the settings name; CannotTell says what is wrong with them."""
+    """The files named by the settings; CannotTell reports their problems."""
     if not settings.image:
         raise CannotTell(
             f"providers.libvirt has no image: name a disk image (qcow2 or raw): {NAME_ONE}; "

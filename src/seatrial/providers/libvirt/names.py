@@ -1,4 +1,4 @@
-"""Names of all that is made: each tells the run, the trial and the node, so that a list of names is a list of ours."""
+"""Names of all resources: each contains the run, the trial and the node, so that a list of names is a list of ours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 PREFIX = "seatrial"
 _IDS = re.compile(r"r[0-9a-z]{23}\.t[0-9a-z]{23}$")
 TRIAL = "-"
-"""In place of a node in the names of what belongs to the trial as a whole."""
+"""In place of a node in names that belong to the whole trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A volume of ours: `seatrial.<run>.<trial>.<node>.<part>`."""
+    """The name of one of our volumes: `seatrial.<run>.<trial>.<node>.<part>`."""
 
     run: str
     trial: str
@@ -27,7 +27,7 @@ class File:
 
 
 def file_of(name: str) -> File | None:
-    """What a volume's name says; None: it is not ours, or belongs to no run (a cached image)."""
+    """The parts of a volume's name; None: it is not ours, or belongs to no run (a cached image)."""
     words = name.split(".", 4)
     if len(words) != 5 or words[0] != PREFIX or not _IDS.match(f"{words[1]}.{words[2]}"):
         return None
@@ -40,7 +40,7 @@ def network_of(trial: str) -> str:
 
 
 def trial_of(network: str) -> str:
-    """The trial that a network's name tells; empty: not ours."""
+    """The trial in a network's name; empty: not ours."""
     head, _, trial = network.partition("-")
     return trial if head == PREFIX and re.fullmatch(r"t[0-9a-z]{23}", trial) else ""
 
@@ -52,13 +52,13 @@ def bridges(trial: str) -> Iterator[str]:
 
 
 def mac_of(trial: str, node: str) -> str:
-    """A hardware address of QEMU's own range that follows from the names."""
+    """A hardware address of QEMU's own range, derived from the names."""
     digest = _digest(f"{trial}/{node}")
     return f"52:54:00:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
 
 
 def subnets(trial: str, taken: list[tuple[int, int]]) -> Iterator[str]:
-    """Private /24 networks (`10.81.7.0/24`) that overlap none of the taken ones (first and last address as numbers)."""
+    """Private /24 networks (`10.81.7.0/24`) without overlap with the taken ones (first and last address as numbers)."""
     start = int(_digest(trial)[:8], 16)
     for step in range(200):
         place = (start + step * 257) % (64 * 256)

@@ -1,6 +1,6 @@
-"""The network of a trial: this host at its first address, fixed addresses for nodes, names that resolve between them.
+"""The network of a trial: this host at its first address, fixed addresses for nodes, name resolution between them.
 
-Every function here blocks and is given a connection.
+Every function here blocks and gets a connection.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from seatrial.providers.libvirt import xml
 
 ROUTES = Path("/proc/net/route")
 QUICK = 50
-"""Milliseconds between the kernel's questions for a hardware address; its own second would hide a node that is up."""
+"""Milliseconds between the kernel's questions for a hardware address; its default second would hide a node already up.
+"""
 
 
 def taken(connection: Any, routes: Path = ROUTES) -> list[tuple[int, int]]:
-    """First and last address of all that this host has a route to, and of every network that libvirt knows."""
+    """First and last address of every route of this host, and of every network of libvirt."""
     found = []
     for line in routes.read_text().splitlines()[1:] if routes.exists() else ():
         words = line.split()
@@ -46,7 +47,7 @@ def _range(ip: ElementTree.Element) -> tuple[int, int]:
 
 
 def create(connection: Any, name: str, bridge: str, subnet: str, labels: Mapping[str, str], *, nat: bool) -> None:
-    """Start a network that goes with the daemon's or the host's end; LeaseTaken when its addresses are in use."""
+    """Start a network that ends with the daemon or the host; LeaseTaken if its addresses are in use."""
     lib = library()
     try:
         connection.networkCreateXML(xml.network(name, bridge, subnet, labels, nat=nat))
@@ -66,7 +67,7 @@ def introduce(connection: Any, name: str, host: str, mac: str, address: str) -> 
 
 
 def forget(connection: Any, name: str, host: str, mac: str) -> None:
-    """The opposite; what is not known any more, or a network that is gone, is success."""
+    """The opposite; an unknown or missing network is success."""
     lib = library()
     try:
         network = connection.networkLookupByName(name)

@@ -1,4 +1,4 @@
-"""What a probe of this machine makes, so that the rest of a killed one is known as its own. Blocks."""
+"""Resources of a probe, named so that leftovers of a killed one are recognised. Blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
 
 OVER = 120.0
-"""Seconds after which any probe is over."""
+"""Seconds after which any probe has ended."""
 
 PROCESS = "seatrial.process"
 NAME = rf"{PREFIX}-probe-[0-9a-f]{{12}}"
@@ -30,12 +30,12 @@ def name() -> str:
 
 
 def files(name: str) -> str:
-    """How the names of its files begin: they tell whose process it is."""
+    """Prefix of its files: it names the process."""
     return f"{name}.{os.getpid()}-{process_start(os.getpid())}."
 
 
 def labels() -> dict[str, str]:
-    """Whose probe it is, and until when."""
+    """The probe's owner, and its expiry."""
     return {
         "seatrial.project": str(project_folder()),
         "seatrial.expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + OVER)),
@@ -44,7 +44,7 @@ def labels() -> dict[str, str]:
 
 
 def forgotten(connection: Any) -> dict[str, Mapping[str, str]]:
-    """Networks of probes whose process is dead, with their labels. Their guests went with the process's connection."""
+    """Networks of dead probes, with their labels. Their guests ended with the process's connection."""
     found: dict[str, Mapping[str, str]] = {}
     for network in connection.listAllNetworks():
         if re.fullmatch(NAME, network.name()):
@@ -57,6 +57,6 @@ def forgotten(connection: Any) -> dict[str, Mapping[str, str]]:
 
 
 def forgotten_files(pool: Any) -> list[str]:
-    """Files of probes whose process is dead."""
+    """Files of dead probes."""
     named = filter(None, map(FILE.fullmatch, volumes.look(pool)))
     return [match[0] for match in named if process_start(int(match[1])) != match[2]]

@@ -1,7 +1,7 @@
-"""Whether machines run under KVM here, found out by booting what they will boot, up to user space.
+"""Whether machines run under KVM here, tried by booting their real kernel or image up to user space.
 
-A boot sector that runs is not enough: there are hosts where it does, and where Linux is stopped in its first
-instructions by an internal error of KVM, or stands still without a word.
+A running boot sector is not enough: on some hosts it runs, and Linux is stopped in its first instructions by an
+internal error of KVM, or hangs without a word.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from seatrial.providers.libvirt.settings import LibvirtSettings
 from seatrial.spi import Readiness
 
 AGAIN = 0.2
-"""Seconds between two looks for the answer of another process that probes the same."""
+"""Seconds between two looks for the answer of another process with the same probe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceleration:
-    """How guests run here, and how that is known."""
+    """How guests run here, and the evidence."""
 
     kvm: bool
     why: str
 
 
 async def acceleration(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> Acceleration:
-    """KVM where the kernel reaches user space under it, else emulation; CannotTell when the settings insist on KVM.
+    """KVM if the kernel reaches user space under it, else emulation; CannotTell if the settings insist on KVM.
 
-    The answer is remembered until this host boots anew, or QEMU, libvirt, the files or the settings of the boot change.
+    The answer is remembered until this host reboots, or QEMU, libvirt, the files or the boot settings change.
     """
     if settings.accelerate == "tcg":
         return Acceleration(False, "emulation, as the settings say")
@@ -68,7 +68,7 @@ async def _probed(hypervisor: Hypervisor, settings: LibvirtSettings, media: Medi
 
 
 async def give_up_kvm(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media, why: str) -> Acceleration:
-    """Remember that KVM failed after its probe had passed."""
+    """Remember a failure of KVM after a successful probe."""
     answer = Acceleration(False, f"a machine broke down under KVM: {why}")
     _remember(await _remembered(hypervisor, settings, media), answer)
     return answer
@@ -79,7 +79,7 @@ def _remember(known: Path, answer: Acceleration) -> None:
 
 
 async def _remembered(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> Path:
-    """The file of the answer, named after all that decides."""
+    """The file of the answer, named after all deciding facts."""
     versions = await hypervisor.call("asking for QEMU's version", lambda c: (c.getVersion(), c.getLibVersion()))
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     decides = [boot, versions, hypervisor.uri, asdict(media), settings.machine, settings.cpu, settings.cmdline]
@@ -101,10 +101,10 @@ async def readiness(settings: LibvirtSettings, uri: str) -> Readiness:
             by = "KVM" if how.kvm else "emulation"
             return Readiness(True, f"booted a boot sector on a network of its own at {uri}, by {by} ({how.why})")
         finally:
-            with contextlib.suppress(SeatrialError):  # what matters has been reported, or is being raised
+            with contextlib.suppress(SeatrialError):  # the important error has been reported, or is being raised
                 await hypervisor.call("taking the network away", lambda connection: network.destroy(connection, name))
             await hypervisor.close()
-    except (ExtraMissing, ToolMissing, Forbidden) as error:  # these end with the command that helps
+    except (ExtraMissing, ToolMissing, Forbidden) as error:  # these end with the command to run
         said, _, remedy = str(error).rpartition(": ")
         return Readiness(False, said, remedy)
     except CannotTell as error:
@@ -112,8 +112,8 @@ async def readiness(settings: LibvirtSettings, uri: str) -> Readiness:
 
 
 async def _how(hypervisor: Hypervisor, settings: LibvirtSettings) -> Acceleration:
-    """As machines of this project will run. Without an image there is no kernel to boot: then a boot sector is tried,
-    which decides nothing and is not remembered."""
+    """As machines of this project will run. Without an image there is no kernel to boot: then a boot sector is tried;
+    it decides nothing and is not remembered."""
     try:
         named = looked_at(settings, project_folder())
     except CannotTell:

@@ -1,7 +1,7 @@
-"""The NoCloud seed: a small ISO that tells a machine who it is, before its first boot.
+"""The NoCloud seed: a small ISO that identifies a machine to itself, before its first boot.
 
 cloud-init reads `meta-data`, `user-data`, `network-config`. The same facts are in `seatrial/` as plain files, one value
-each, for an image whose init is a few lines of shell.
+each, for an image with an init of a few lines of shell.
 """
 
 from __future__ import annotations

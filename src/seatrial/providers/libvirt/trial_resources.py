@@ -1,4 +1,5 @@
-"""What the machines of one trial stand on: images that QEMU can read, the network, the keys. Made once per trial."""
+"""Resources shared by the machines of one trial: images readable by QEMU, the network, the keys. Created once per
+trial."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from seatrial.providers.nodes import to_detail
 from seatrial.spi import Context, Readiness
 
 TRIES = 5
-"""Subnets that are tried when others turn out to be in use."""
+"""Subnets to try if others turn out to be in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +39,12 @@ class TrialResources:
 
 
 async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> TrialResources:
-    """Look at the images first, then at the machine, then make the network. CannotTell says what is wrong."""
+    """Inspect the images first, then the machine, then create the network. CannotTell names the problem."""
     named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
     mark_used(uri_of(settings))
     media, pruned = await brought(hypervisor, settings, named)
     if pruned:
-        ctx.log(
-            f"copies of images that nobody used for {copies.UNUSED / copies.DAY:g} days are gone: {', '.join(pruned)}"
-        )
+        ctx.log(f"deleted copies of images unused for {copies.UNUSED / copies.DAY:g} days: {', '.join(pruned)}")
     how = await acceleration(hypervisor, settings, media)
     ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
     subnet = await _network(ctx, hypervisor, settings)
@@ -59,7 +58,7 @@ async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSetting
 
 
 def image_told(settings: LibvirtSettings, answer: Readiness) -> Readiness:
-    """What a try of this machine told, and whether the image that the project names can be used."""
+    """The result of a probe, and whether the project's image can be used."""
     if not settings.image:
         return replace(answer, tried=f"{answer.tried}; no image is named", remedy=answer.remedy or NAME_ONE)
     try:
@@ -84,7 +83,7 @@ async def _network(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettin
         refused: LeaseTaken | None = None
         tried: set[str] = set()
         for _ in range(TRIES):
-            taken = await hypervisor.call("asking which networks there are", network.taken)
+            taken = await hypervisor.call("listing the networks", network.taken)
             free = (one for one in names.subnets(ctx.trial_id, taken) if one not in tried)
             subnet = await ctx.lease("subnet", free)
             tried.add(subnet)
@@ -105,7 +104,7 @@ def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], se
 
 
 def mark_used(uri: str) -> None:
-    """Remember that something may be there: from now on a list that cannot be read is an error."""
+    """Remember that resources may exist: from now on an unreadable list is an error."""
     _mark(uri).touch()
 
 

@@ -1,6 +1,6 @@
-"""Volumes in a storage pool, all through libvirt: whoever may use the daemon needs no right to its folders.
+"""Volumes in a storage pool, all through libvirt: a user of the daemon needs no right to its folders.
 
-Every function here blocks and is given a connection: it runs in a thread (see `links.libvirt`).
+Every function here blocks and gets a connection: it runs in a thread (see `links.libvirt`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 FOLDER = "/var/lib/libvirt/images/seatrial"
 BUSY = 20.0
-"""Seconds that a pool which is being read by others is waited for."""
+"""Seconds to wait for a pool busy with other readers."""
 
 
 def pool_name(settings: LibvirtSettings) -> str:
@@ -40,7 +40,7 @@ def _folder(settings: LibvirtSettings) -> str:
 
 
 def pool_of(connection: Any, settings: LibvirtSettings) -> Any:
-    """The pool that nodes' disks are put into; our own is made when it is missing. CannotTell when the user's is."""
+    """The pool for nodes' disks; our own is created if missing. CannotTell if the user's is missing."""
     lib = library()
     name = pool_name(settings)
     try:
@@ -75,7 +75,7 @@ def _made(connection: Any, name: str, folder: str) -> Any:
 
 
 def pools(connection: Any, settings: LibvirtSettings) -> Iterator[Any]:
-    """The running pools that may hold something of ours."""
+    """The running pools that may contain our volumes."""
     own = pool_name(settings)
     for pool in connection.listAllStoragePools():
         name = pool.name()
@@ -97,7 +97,7 @@ def patiently(work: Callable[[], T]) -> T:
 
 
 def look(pool: Any) -> list[str]:
-    """The names of all volumes that the folder holds now, also of files that libvirt did not make."""
+    """The names of all volumes in the folder now, including files not created by libvirt."""
     patiently(lambda: pool.refresh(0))
     return list(pool.listVolumes())
 
@@ -163,7 +163,7 @@ def found(pool: Any, name: str) -> Any:
 
 
 def delete(pool: Any, name: str) -> None:
-    """Delete a volume; one that is gone already is success, also when only its file is gone."""
+    """Delete a volume; already gone is success, also if only its file is gone."""
     lib = library()
     volume = found(pool, name)
     if volume is None:

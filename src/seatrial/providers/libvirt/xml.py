@@ -1,4 +1,4 @@
-"""The XML that libvirt is given; built as a tree, so that no value can break out of its place."""
+"""The XML for libvirt; built as a tree, so that no value can break out of its place."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def text_of(node: Node) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One disk of a domain, and what it stands on."""
+    """One disk of a domain, and its backing file."""
 
     path: str
     format: str = "qcow2"
@@ -51,7 +51,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """All that a domain's XML says."""
+    """The contents of a domain's XML."""
 
     name: str
     kvm: bool
@@ -61,7 +61,7 @@ class Machine:
     network: str = ""
     mac: str = ""
     console: str = ""
-    """A file that takes what the serial port writes."""
+    """A file for the output of the serial port."""
     kernel: str = ""
     initrd: str = ""
     cmdline: str = ""
@@ -115,7 +115,7 @@ def _boot(os: Node, machine: Machine, settings: LibvirtSettings) -> None:
         under(os, "cmdline", machine.cmdline)
     else:
         under(os, "boot", dev="hd")
-        if machine.console:  # there the firmware says what it could not boot from
+        if machine.console:  # the firmware reports there the device it could not boot from
             under(os, "bios", useserial="yes")
 
 
@@ -128,11 +128,11 @@ def _cpu(root: Node, model: str) -> None:
 
 def _disk(disk: Disk, target: str) -> Node:
     root = element("disk", type_="file", device="disk")
-    # A machine of a trial need not survive a power loss of this host: nothing of it is ever synced.
+    # A machine of a trial need not survive a power loss of this host: its disks are never synced.
     under(root, "driver", name="qemu", type_=disk.format, cache="unsafe", discard="unmap", error_policy="enospace")
     under(root, "source", file=disk.path)
     if disk.backing:
-        # What several machines stand on at once belongs to none of them, and must not be given to one.
+        # A file shared by several machines belongs to none of them, and must not be given to one.
         below = under(root, "backingStore", type_="file")
         under(below, "format", type_=disk.backing_format)
         under(under(below, "source", file=disk.backing), "seclabel", model="dac", relabel="no")
@@ -171,7 +171,7 @@ def pieces(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def network_labels(xml: str) -> dict[str, str]:
-    """The labels of a network; empty when it has none that can be read."""
+    """The labels of a network; empty if it has no readable ones."""
     found = {one.get("name", ""): one.get("value", "") for one in Tree.fromstring(xml).iterfind("dns/txt")}
     text = "".join(found[name] for name in sorted(found) if name.endswith(".seatrial"))
     try:
@@ -191,14 +191,14 @@ def dhcp_host(mac: str, name: str, address: str) -> str:
 
 
 def dns_host(name: str, address: str) -> str:
-    """A name that resolves."""
+    """A resolvable name."""
     root = element("host", ip=address)
     under(root, "hostname", name)
     return text_of(root)
 
 
 def pool(name: str, folder: str) -> str:
-    """A folder that libvirt keeps volumes in; others may pass through it, and not look."""
+    """A folder for libvirt's volumes; others may pass through it, and not list it."""
     root = element("pool", type_="dir")
     under(root, "name", name)
     target = under(root, "target")

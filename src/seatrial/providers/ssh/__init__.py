@@ -1,4 +1,4 @@
-"""The ssh provider: machines that exist. It claims them, and has only such powers as work from inside them."""
+"""The ssh provider: existing machines. It claims them, and has only powers that work from inside them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from seatrial.spi import Context, Finished, Powers, Readiness, known_nodes
 
 _LOOK_SECONDS = 10.0
 _OFF_SECONDS = 3.0
-"""The same for a machine that was told to power off: it is silence that is expected there."""
+"""The same for a machine powering off: silence is expected there."""
 
 _PAUSE = 0.05
 _SILENCE = 0.5
-"""Seconds of silence after which a machine that was told to power off is believed to have done so."""
+"""Seconds of silence after which a machine told to power off counts as off."""
 
 
 @provider("ssh")
 class SSH:
-    """Machines that exist already, reached over SSH and claimed for the time of a trial."""
+    """Existing machines, reached over SSH and claimed for a trial."""
 
     outlives_host = True
     reaches_any_node = True
-    """Its powers work over every node that has SSH, also over one that a deployer made."""
+    """Its powers work over every node with SSH, including a deployer's."""
     powers = frozenset({Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
     why_missing: Mapping[Powers, str] = dict.fromkeys(
         (Powers.START, Powers.STOP, Powers.CRASH, Powers.GRACEFUL_RESTART),
@@ -47,16 +47,16 @@ class SSH:
         self._settings = settings
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._off: dict[str, str] = {}
-        """Nodes that were told from inside to power off, with the boot in which they were told."""
+        """Nodes told from inside to power off, with the boot in which they were told."""
 
     # Making and giving back
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """The machines that it may become."""
+        """The candidate machines."""
         return {"machines": [claims.ways(machine) for machine in self._candidates(spec, ctx)]}
 
     def _candidates(self, spec: NodeSpec, ctx: Context) -> list[Node]:
-        """The machine of that name; where there is none, those that no node of the trial is named after."""
+        """The machine of this name; else those whose names no node of the trial has."""
         all_of_them = machines(self._settings)
         if not all_of_them:
             raise UsageError(
@@ -70,7 +70,7 @@ class SSH:
         return [machine for machine in all_of_them if machine.name not in taken]
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Claim a machine that nobody holds, and make its folder."""
+        """Claim a free machine, and create its folder."""
         why: list[str] = []
         for machine in self._candidates(spec, ctx):
             try:
@@ -121,20 +121,21 @@ class SSH:
         return node
 
     async def destroy(self, resource: Resource) -> None:
-        """End what of the trial runs there, remove its folder and its claim. LeftBehind while a machine that it was
-        about to claim is silent; that has a record of its own, so the node's alone says nothing of silent machines."""
+        """End the trial's processes there, remove its folder and its claim. LeftBehind while a machine it was about to
+        claim is silent; such a machine has a record of its own, so the node's record need not mention silent machines.
+        """
         detail: Mapping[str, Any] = resource.detail
         found = [claims.machine_of(ways) for ways in detail["machines"]]
         await claims.released(found, resource.trial, str(detail["node"]), claimed=detail.get("claimed") is True)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """The claims that the machines themselves tell of; one that does not answer can run nothing of ours."""
+        """The claims reported by the machines themselves; a silent machine cannot run our processes."""
         found = await asyncio.gather(*(claims.standing(machine, run) for machine in machines(self._settings)))
         return [one for one in found if one is not None]
 
     @classmethod
     async def readiness(cls, settings: SSHSettings) -> Readiness:
-        """Which of the machines answer."""
+        """The machines that answer."""
         found = cls(settings)._machines()
         if not found:
             return Readiness(
@@ -156,11 +157,11 @@ class SSH:
         return self._links.setdefault(_way(node), SSHLink(node))
 
     async def state(self, node: Node) -> PowerState:
-        """Running while it answers; stopped when it was told from inside to power off, and is silent since."""
+        """Running while it answers; stopped if it was told from inside to power off, and has been silent since."""
         return (await self.power_reading(node)).value
 
     async def power_reading(self, node: Node) -> Reading[PowerState]:
-        """Of a machine that is silent only memory says that it is powered off."""
+        """For a silent machine, only memory says that it is powered off."""
         by = f"the link of {node.name}"
         patience = _OFF_SECONDS if node.name in self._off else _LOOK_SECONDS
         try:
@@ -191,7 +192,7 @@ class SSH:
         await self._tell(node, scripts.REBOOT, "rebooted")
 
     async def guest_crash(self, node: Node) -> str:
-        """SysRq `b`; in a container on our own kernel, and where there is no SysRq, `poweroff -f`."""
+        """SysRq `b`; in a container on our own kernel, and without SysRq, `poweroff -f`."""
         machine, link = await self._other(node), self.link(node)
         if not identity.kernel_is_shared(machine, identity.ours()):
             done = await _sent(link, scripts.SYSRQ, timeout=3.0)
@@ -204,13 +205,13 @@ class SSH:
         return "off"
 
     async def _other(self, node: Node) -> identity.Seen:
-        """What the machine is now, which must not be the one that we run on: asked before each power anew."""
+        """The machine's current identity; it must not be the machine Seatrial runs on: asked again before each power."""
         machine = await identity.seen(self.link(node), timeout=_LOOK_SECONDS)
         identity.require_other(self.link(node), machine, identity.ours())
         return machine
 
     async def _tell(self, node: Node, script: str, what: str, *, timeout: float = 30.0) -> None:
-        """Run a power command, which may take the connection with it."""
+        """Run a power command, even if it takes the connection with it."""
         done = await _sent(self.link(node), script, timeout=timeout)
         if done is not None and not done.ok:
             raise CannotTell(f"{self.link(node)} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
@@ -236,7 +237,7 @@ class SSH:
 
 
 async def _sent(link: SSHLink, script: str, *, timeout: float) -> Finished | None:
-    """Run as root what may end the machine; None when it took the connection with it."""
+    """Run a command as root that may end the machine; None if it took the connection with it."""
     try:
         return await link.sudo(script, timeout=timeout)
     except (LinkLost, TimeoutError):
@@ -256,7 +257,7 @@ async def _answer(machine: Node) -> str:
 
 
 async def _free_port(machine: Node, listening: frozenset[int], ctx: Context) -> int:
-    """A port of the machine that nothing listens on and no other trial of this host was given."""
+    """A port of the machine without a listener and without another trial of this host."""
 
     def numbers() -> Iterator[str]:
         for _ in range(1000):

@@ -1,4 +1,4 @@
-"""Claims on machines: making one, giving one back, reading which stand."""
+"""Claims on machines: making, removing and reading them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 30.0
 """For one script on a machine."""
 
 BACK = 30.0
-"""Seconds that a machine we claimed has to come back from a reboot before it is left as it is."""
+"""Seconds for a claimed machine to return from a reboot before it is left as it is."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 
