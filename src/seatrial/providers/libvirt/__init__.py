@@ -373,7 +373,7 @@ class Libvirt:
             return False
 
     async def _tell(self, node: Node, script: str, *, refused: int = -1) -> bool:
-        """Run a power command as root, even if it takes the connection with it; False if its exit code means refusal."""
+        """Run a power command as root, even if it takes the connection with it; False: its exit code means refusal."""
         try:
             done = await self._link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
         except LinkLost:

@@ -91,7 +91,7 @@ def _in(path: str, texts: list[str]) -> bool:
 
 
 def _age(pool: Any, name: str) -> float:
-    """Seconds since its last use; 0 if it is gone. Libvirt reads every file when it looks, so only a write shows use."""
+    """Seconds since its last use; 0 if it is gone. Libvirt reads every file when it looks, so only writes show use."""
     volume = volumes.found(pool, f"{name}.whole") or volumes.found(pool, name)
     written = volume and ElementTree.fromstring(volume.XMLDesc(0)).findtext("target/timestamps/mtime")
     return time.time() - float(written) if written else 0.0

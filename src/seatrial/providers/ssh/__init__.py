@@ -205,7 +205,7 @@ class SSH:
         return "off"
 
     async def _other(self, node: Node) -> identity.Seen:
-        """The machine's current identity; it must not be the machine Seatrial runs on: asked again before each power."""
+        """The machine's current identity, never the machine Seatrial runs on: asked before each power."""
         machine = await identity.seen(self.link(node), timeout=_LOOK_SECONDS)
         identity.require_other(self.link(node), machine, identity.ours())
         return machine
