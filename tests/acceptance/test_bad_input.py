@@ -14,7 +14,8 @@ from tests.acceptance.harness import ContractFixture, processes_of
 from tests.loading.test_bad_documents import BAD, step
 
 PLUGIN = Path(__file__).parents[1] / "loading" / "plugin_file.py"
-PLACE = re.compile(r"error: (?P<file>\S+?):(?P<line>\d+):(?P<column>\d+): \S")
+PLACE = re.compile(r"error: (?P<file>[^\s:]+)(?::(?P<line>[1-9]\d*):(?P<column>[1-9]\d*))?: \S")
+"""A file alone when the whole file is meant."""
 GOOD = step("{step: t_nothing, note: fine}")
 CANARY = "test_suites: {canary: {workflow: [{step: custom_command, custom_command: [touch, %s]}]}}\n"
 
@@ -54,7 +55,7 @@ def refused(harbour: ContractFixture, done: subprocess.CompletedProcess[str]) ->
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert [line for line in errors if not PLACE.match(line)] == [], "an error without file:line:column"
+    assert [line for line in errors if not PLACE.match(line)] == [], "an error without a place"
     nothing_started(harbour)
     return errors
 
@@ -83,7 +84,10 @@ def test_the_same_errors_are_one_json_document_for_a_program(harbour: ContractFi
     assert done.returncode == 2
     told = json.loads(done.stdout)
     assert told["success"] is False
-    places = {"{file}:{line}:{column}".format(**problem) for problem in told["problems"]}
+    places = {
+        "{file}:{line}:{column}".format(**problem) if problem["line"] else problem["file"]
+        for problem in told["problems"]
+    }
     assert [row[0] for at, row in enumerate(rows) if f"{at:03}/{row[2]}" not in places] == []
     words = "\n".join(f"{problem['file']} {problem['message']} {problem['hint']}" for problem in told["problems"])
     assert [row[0] for at, row in enumerate(rows) if not _said(words, f"{at:03}/", row[3])] == []
@@ -115,7 +119,13 @@ def test_files_that_are_no_documents_are_refused_unread(harbour: ContractFixture
     names = ("huge.json", "pipe.yaml", "missing.yaml", "loop.yaml", f"{canary}/inside.yaml")
     errors = refused(harbour, harbour.seatrial("run", canary, *names, timeout=20))
     assert [PLACE.match(line)["file"] for line in errors] == sorted(names)  # type: ignore[index]
-    for words in ("104.9 MB", "not a regular file", "no such file", "cannot be read", "a part of its path is a file"):
+    for words in (
+        "104.9 MB",
+        "not a regular file",
+        "missing.yaml: file not found",
+        "cannot be read",
+        "a part of its path is a file",
+    ):
         assert any(words in line for line in errors), words
 
 

@@ -10,6 +10,7 @@ from tests.acceptance.harness import ContractFixture, Document, kill_at_records,
 
 PLUGIN = '''
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from seatrial import provider
 from seatrial.providers.local import Local, LocalSettings
