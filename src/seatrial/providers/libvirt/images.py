@@ -89,7 +89,7 @@ def _head(path: Path, count: int, what: str) -> bytes:
             return file.read(count)
     except FileNotFoundError:
         raise CannotTell(
-            f"{where} is {path}, and there is no such file: name a disk image there (`make backends` makes one for tests)"
+            f"{where} is {path}, but the file does not exist: name a disk image (`make backends` builds one for tests)"
         ) from None
     except PermissionError:
         raise CannotTell(f"{where} is {path}, and this user may not read it: chmod a+r it, or name another") from None
