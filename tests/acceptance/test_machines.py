@@ -263,7 +263,7 @@ def kept_console(harbour: ContractFixture) -> str:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "there is no such file: name a disk image there"),
+        (None, "the file does not exist: name a disk image"),
         (b"no image, but a few words\n", "it is neither qcow2 nor a raw disk with a boot sector (26 bytes)"),
         (b"\x1f\x8bpacked", "it is compressed: gzip -d"),
         # A disk whose loader says that there is no system.
