@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, ToolMissing
-from seatrial.links.ssh.endpoint import KNOCK_EVERY, door, log_in, unacknowledged
+from seatrial.links.ssh.endpoint import KNOCK_EVERY, Busy, door, log_in, unacknowledged
 from seatrial.model.resource import Node
 from seatrial.spi import Finished
 
@@ -48,10 +48,12 @@ class SSHLink:
     """
 
     def __init__(self, node: Node, *, connect_timeout: float = 5.0, login_timeout: float = 20.0) -> None:
-        """`connect_timeout`: until somebody speaks SSH there; `login_timeout`: from then until we are let in."""
+        """`connect_timeout`: until somebody speaks SSH there, longer after a connection that was taken in silence;
+        `login_timeout`: from then until we are let in."""
         self.name = node.name
         self._door = door(node)
         self._connect_timeout, self._login_timeout = connect_timeout, login_timeout
+        self._patience = connect_timeout
         self._connection: asyncssh.SSHClientConnection | None = None
         self._attempt: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._jump: SSHLink | None = None
@@ -321,9 +323,16 @@ class SSHLink:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         tunnel = await self._jump._open() if self._jump is not None else None
-        return await log_in(
-            self._door, connect_timeout=self._connect_timeout, login_timeout=self._login_timeout, tunnel=tunnel
-        )
+        try:
+            connection = await log_in(
+                self._door, connect_timeout=self._patience, login_timeout=self._login_timeout, tunnel=tunnel
+            )
+        except Busy:
+            # A slow machine would never be done with connections that are given up sooner than it can answer.
+            self._patience = min(2 * self._patience, max(self._connect_timeout, self._login_timeout))
+            raise
+        self._patience = self._connect_timeout
+        return connection
 
     def _attempted(self, attempt: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
         if self._attempt is attempt:

@@ -150,27 +150,33 @@ async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
 
     Nothing is negotiated yet: while a machine boots, looking costs a packet and no handshake. An address that refuses
     ends it at once, for whoever looks looks again; a silent one is knocked at again and again."""
+    taken = asyncio.Event()
     try:
         async with asyncio.timeout(timeout):
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
-            return await _knocking(list(dict.fromkeys((family, address) for family, _, _, _, address in found)))
+            addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+            return await _knocking(addresses, taken)
     except _Mute:
         raise LinkDown(f"{door} hung up before it said anything") from None
     except TimeoutError:
-        raise LinkDown(f"{door} did not answer within {timeout:g} s") from None
+        kind = Busy if taken.is_set() else LinkDown
+        raise kind(f"{door} did not answer within {timeout:g} s") from None
     except OSError as error:
         raise judged(error, str(door)) from error
+
+
+class Busy(LinkDown):
+    """It takes connections and says nothing, yet. Another connection would be more work for it."""
 
 
 class _Mute(Exception):
     """It took the connection and closed it: a port that is forwarded to nobody does so."""
 
 
-async def _knocking(addresses: list[tuple[Any, Any]]) -> socket.socket:
+async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
     knocks: list[asyncio.Task[socket.socket]] = []
     kept: socket.socket | None = None
-    taken = asyncio.Event()
     count = 0
     try:
         while True:
