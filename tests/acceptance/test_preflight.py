@@ -563,5 +563,5 @@ def test_the_short_form_names_files_from_here_and_explains_the_cache(harbour: Co
     assert "  web/src/a.ts:4: error: worse" in lines
     at = lines.index("  the command ended with 3")
     assert lines[at + 1 : at + 3] == ["  one", "  two"]
-    assert "  not from the cache: no result of it was kept yet, and what does not pass is never kept" in lines
+    assert "  not from the cache: it has no stored result; only passed checks are stored" in lines
     assert all(line.startswith("  log: .seatrial/runs/") for line in lines if line.startswith("  log:"))

@@ -80,11 +80,11 @@ def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: ContractFixtu
     for name, words in {
         "plain": "declares no `inputs`",
         "said": "`cache: false`",
-        "typo": "'inn/**' is like no file",
+        "typo": "'inn/**' matches no file",
         "tells": "a secret is in its outputs",
         "writes": "a secret is in its artifact o/x",
         "changes": "while it ran, in1/a.txt changed",
-        "unknown": "no program 'no-such-tool'",
+        "unknown": "program 'no-such-tool' does not exist",
     }.items():
         assert words in why[name], (name, why[name])
     held = b"".join(one.read_bytes() for one in Path(cached.folder / "kept").rglob("*") if one.is_file())
@@ -107,16 +107,16 @@ def test_what_was_changed_while_it_ran_and_changed_back_is_not_kept(cached: Cont
 def test_explain_names_what_changed(cached: ContractFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     check = {"run": "cat in0/*", "inputs": ["in0/**"], "env": {"A": "1"}, "env_inputs": ["AROUND"]}
     assert told(cached, {"c": check}, "--explain")["c"]["cache"] == [
-        "no result of it was kept yet, and what does not pass is never kept"
+        "it has no stored result; only passed checks are stored"
     ]
-    assert told(cached, {"c": check}, "--explain")["c"]["cache"] == ["nothing that it depends on changed"]
+    assert told(cached, {"c": check}, "--explain")["c"]["cache"] == ["none of its dependencies changed"]
     (cached.folder / "in0/a.txt").write_text("2")
     monkeypatch.setenv("AROUND", "1")
     found = told(cached, {"c": {**check, "run": "cat in0/a.txt", "env": {"A": "2"}}}, "--explain")
     assert found["c"]["cache"] == [
         "in0/a.txt changed",
         "the variable A changed",
-        "the variable AROUND around it is new",
+        "the environment variable AROUND is new",
         "the command changed",
     ]
 
@@ -127,7 +127,7 @@ def test_files_that_are_read_and_not_declared_are_told_and_the_result_is_not_kep
     assert taken(told(cached, checks)) == []
     assert taken(told(cached, checks)) == ["c"]
     done = cached.seatrial("preflight", "--trace-inputs")
-    assert "warning: s/c read files that its inputs do not cover; add to `inputs`: in1/a.txt\n" in done.stdout
+    assert "warning: s/c read files outside its inputs; add to `inputs`: in1/a.txt\n" in done.stdout
     assert taken(told(cached, checks)) == []  # what was kept before is gone, too
     checks = {"c": {**checks["c"], "inputs": ["in0/**", "in1/a.txt"]}}
     told(cached, checks, "--trace-inputs")

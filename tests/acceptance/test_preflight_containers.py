@@ -311,7 +311,7 @@ def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(harbour: 
     service = {"host": {"command": ["no-such-server"]}}
     data = preflight(harbour, pipeline({"a": {"run": "true", "services": ["db"]}}, services={"db": service}))
     assert data["exit_code"] == 3
-    assert "'no-such-server' is not there" in checks_of(data)["a"]["error"]
+    assert "'no-such-server' is not installed" in checks_of(data)["a"]["error"]
     assert "host.path" in checks_of(data)["a"]["error"]
 
 

@@ -166,12 +166,12 @@ def test_a_check_without_inputs_always_counts_and_so_does_what_git_cannot_tell(r
     git(repository, "branch", "--force", "main")
     assert counted() == {
         "quality/all": "it declares no `inputs`",
-        "quality/env": "git does not tell of changes of .env",
-        "quality/none": "its input 'nowhere/*' is like no file of the source",
+        "quality/env": "git does not report changes of .env",
+        "quality/none": "its input 'nowhere/*' matches no file of the source",
         "quality/after": "it comes after quality/all",
     }
     write("other/x")
-    assert counted()["quality/linked"] == "link.txt leads to other/x, which changed"
+    assert counted()["quality/linked"] == "link.txt links to other/x, and other/x changed"
     git(repository, "checkout", "other/x")
     # What git was told not to look at may have changed.
     git(repository, "update-index", "--assume-unchanged", "docs/a.md")
@@ -193,7 +193,9 @@ def test_what_went_from_a_folder_that_a_link_leads_to_counts(repository: Path) -
     assert {"quality/below", "quality/whole", "quality/without"} & set(counted()) == set()
     Path("shared/a.py").unlink()
     found = counted()
-    assert found["quality/below"] == found["quality/whole"] == "app/lib/a.py leads to shared/a.py, which changed"
+    assert (
+        found["quality/below"] == found["quality/whole"] == "app/lib/a.py links to shared/a.py, and shared/a.py changed"
+    )
     assert "quality/without" not in found
 
 
@@ -211,7 +213,7 @@ def test_a_check_waits_for_what_it_reads_also_when_what_lies_between_is_left_out
     told = {
         check["id"]: check for check in outline(PreflightOptions(changed_since="main"))["stages"]["quality"]["checks"]
     }
-    assert told["quality/make"]["because"] == "quality/user reads what it makes"
+    assert told["quality/make"]["because"] == "quality/user reads its outputs or artifacts"
     assert "skipped" in told["quality/between"]
     assert told["quality/user"]["needs"] == ["quality/make"]
     git(repository, "checkout", "NOTES")
@@ -343,7 +345,7 @@ def test_the_sources_may_be_a_folder_of_the_repository(repository: Path, monkeyp
     write("../../other/x", "y")
     assert counted() == {
         "a/x": "src/a.py changed",
-        "a/shared": "shared/x leads to ../../other/x, which changed",
+        "a/shared": "shared/x links to ../../other/x, and ../../other/x changed",
     }
     monkeypatch.chdir(repository)
     assert set(counted(document=Path("services/web/pipeline.json"))) == {"a/x", "a/shared"}

@@ -87,7 +87,7 @@ def contents(folder: Path) -> dict[str, object]:
         try:
             found[name] = tree.contents(inputs)
         except CannotTell as error:  # a link in a circle cannot be read, and is not kept for
-            found[name] = {} if "is like no file" in str(error) else None
+            found[name] = {} if "matches no file" in str(error) else None
     return found
 
 

@@ -228,7 +228,7 @@ def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
         (["--format", "json"], "does not support --format json; use one of: auto, plain, live"),
         (["--list"], "--list and --watch exclude each other"),
         (["--report-dir", "x"], "remove --report-dir"),
-        (["--only", "nope"], "there is no stage or check 'nope'"),
+        (["--only", "nope"], "unknown stage or check 'nope'"),
         (["--changed-since", "main"], "leave --changed-since away"),
         (["missing.yaml"], "missing.yaml"),
     ],

@@ -133,32 +133,32 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "more, words",
     [
-        ({"needs": ["b"]}, "there is no check 'b' here"),
-        ({"needs": ["a"]}, "need each other in a circle: a -> a"),
-        ({"image": "x", "build": {}}, "`image` and `build` say the same"),
+        ({"needs": ["b"]}, "unknown check 'b'"),
+        ({"needs": ["a"]}, "cycle in the needs of checks: a -> a"),
+        ({"image": "x", "build": {}}, "`image` and `build` exclude each other"),
         ({"image": "x", "artifacts": ["dist/*"]}, "mounted read-only"),
         ({"image": "python:${{ parameters.no }}"}, "parameter 'no'"),
-        ({"uses": ["build/b"]}, "no check 'build/b' has ended by then"),
-        ({"uses": ["build/a"]}, "no check 'build/a' has ended by then"),
-        ({"services": ["db"]}, "there is no service 'db'"),
-        ({"problems": "mypi"}, "nobody knows the messages of 'mypi'"),
-        ({"pass_exit_codes": {"x": "y"}}, "'x' is no exit code"),
-        ({"pass_exit_codes": {"256": "y"}}, "'256' is no exit code"),
+        ({"uses": ["build/b"]}, "the check 'build/b' does not end before this one"),
+        ({"uses": ["build/a"]}, "the check 'build/a' does not end before this one"),
+        ({"services": ["db"]}, "unknown service 'db'"),
+        ({"problems": "mypi"}, "unknown tool 'mypi'"),
+        ({"pass_exit_codes": {"x": "y"}}, "invalid exit code 'x'"),
+        ({"pass_exit_codes": {"256": "y"}}, "invalid exit code '256'"),
         ({"artifacts": ["../x"]}, "leads out of the check's folder"),
         ({"artifacts": ["/etc/passwd"]}, "leads out of the check's folder"),
         ({"cwd": "/etc"}, "leads out of the source"),
         ({"timeout": 0}, "leaves no time"),
-        ({"env": {"A B": "x"}}, "no name of an environment variable"),
+        ({"env": {"A B": "x"}}, "invalid environment variable name 'A B'"),
         ({"env": {"A": "${{ env.NOT_SET }}"}}, "NOT_SET is not set"),
         ({"env": {"A": "${{ nope }}"}}, "unknown variable 'nope'"),
         ({"env": {"A": "${{ matrix.x }}"}}, "unknown variable 'matrix'"),
         ({"run": "echo ${{ secrets.X }}"}, "a secret in a command"),
         ({"matrix": {"v": []}}, "empty list"),
-        ({"matrix": {"v": [1, "1"]}}, "two rows are both called [v=1]"),
-        ({"matrix": {"v": [[1]]}}, "a value of a matrix is text"),
-        ({"matrix": {"v w": [1]}}, "cannot be named in an expression"),
-        ({"cpus": -1}, "less than nothing"),
-        ({"timeout": "${{ env.HOME }}"}, "settled before anything runs"),
+        ({"matrix": {"v": [1, "1"]}}, "two rows have the name [v=1]"),
+        ({"matrix": {"v": [[1]]}}, "a matrix value must be text"),
+        ({"matrix": {"v w": [1]}}, "expressions cannot use the name 'v w'"),
+        ({"cpus": -1}, "-1 is negative"),
+        ({"timeout": "${{ env.HOME }}"}, "must be known before the run"),
         ({"if": "1 +"}, "is not a CEL expression"),
         ({"if": "json.x"}, "unknown variable 'json'"),
         ({"outputs": {"v": "jsn.x"}}, "unknown variable 'jsn'"),
@@ -176,25 +176,25 @@ def test_what_cannot_be_is_told(tmp_path: Path, more: dict[str, Any], words: str
 @pytest.mark.parametrize(
     "more, words",
     [
-        ({"source": "nowhere"}, "there is no folder"),
-        ({"budget": {"parallel": 0}}, "0 is too few"),
-        ({"budget": {"memory_gb": 0}}, "leaves no room"),
-        ({"secrets": {"required": ["A-B"]}}, "no name of a secret"),
+        ({"source": "nowhere"}, "nowhere' does not exist"),
+        ({"budget": {"parallel": 0}}, "invalid limit 0"),
+        ({"budget": {"memory_gb": 0}}, "invalid limit 0"),
+        ({"secrets": {"required": ["A-B"]}}, "invalid secret name 'A-B'"),
         ({"secrets": {"from": [{"file": "x", "command": ["y"]}]}}, "either a `file` or a `command`"),
         ({"secrets": {"from": ["vault"]}}, "'vault' is not allowed here"),
         ({"services": {"db": {}}}, "needs an `image`"),
-        ({"services": {"my db": {"image": "x"}}}, "no name of a service"),
-        ({"caches": {"pip": "cache/pip"}}, "no folder of a container"),
-        ({"services": {"db": {"image": "x", "health": {"tcp": "sql"}}}}, "there is no port 'sql'"),
+        ({"services": {"my db": {"image": "x"}}}, "invalid service name 'my db'"),
+        ({"caches": {"pip": "cache/pip"}}, "'cache/pip' is not a folder of a container"),
+        ({"services": {"db": {"image": "x", "health": {"tcp": "sql"}}}}, "unknown port 'sql'"),
         ({"services": {"db": {"image": "x", "health": {}}}}, "exactly one of"),
-        ({"services": {"db": {"image": "x", "ports": {"sql": 70000}}}}, "70000 is no port"),
-        ({"parameters": {"a-b": 1}}, "cannot be named in an expression"),
-        ({"parameters": {"only": 1}}, "what the run itself calls something"),
-        ({"stages": {}}, "there is no stage here"),
-        ({"stages": {"a": {"checks": {}}}}, "there is no check here"),
-        ({"stages": {"a/b": {"checks": {"c": {"run": "x"}}}}}, "no name of a stage"),
-        ({"stages": {"a": {"checks": {"c d": {"run": "x"}}}}}, "no name of a check"),
-        ({"stages": {"a": {"needs": ["b"], "checks": {"c": {"run": "x"}}}}}, "there is no stage 'b' here"),
+        ({"services": {"db": {"image": "x", "ports": {"sql": 70000}}}}, "invalid port 70000"),
+        ({"parameters": {"a-b": 1}}, "expressions cannot use the name 'a-b'"),
+        ({"parameters": {"only": 1}}, "the run itself uses the name 'only'"),
+        ({"stages": {}}, "the pipeline has no stages"),
+        ({"stages": {"a": {"checks": {}}}}, "the stage has no checks"),
+        ({"stages": {"a/b": {"checks": {"c": {"run": "x"}}}}}, "invalid stage name 'a/b'"),
+        ({"stages": {"a": {"checks": {"c d": {"run": "x"}}}}}, "invalid check name 'c d'"),
+        ({"stages": {"a": {"needs": ["b"], "checks": {"c": {"run": "x"}}}}}, "unknown stage 'b'"),
     ],
 )
 def test_what_a_pipeline_as_a_whole_cannot_say_is_told(tmp_path: Path, more: dict[str, Any], words: str) -> None:
@@ -206,7 +206,7 @@ def test_what_a_pipeline_as_a_whole_cannot_say_is_told(tmp_path: Path, more: dic
 
 def test_a_check_that_asks_for_more_than_the_whole_budget_is_refused(tmp_path: Path) -> None:
     data = {"budget": {"memory_gb": 2}, "stages": {"b": {"checks": {"a": {"run": "x", "memory_gb": 3}}}}}
-    assert "more than all checks together may use" in problems(tmp_path, json.dumps({"pipeline": data}))[0]
+    assert "more than the budget of all checks" in problems(tmp_path, json.dumps({"pipeline": data}))[0]
 
 
 def test_an_output_can_be_read_only_by_what_comes_after(tmp_path: Path) -> None:
@@ -239,9 +239,9 @@ def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path
 @pytest.mark.parametrize(
     "more, words",
     [
-        ({"maker": {"artifacts": []}}, "one/maker leaves no artifacts"),
-        ({"maker": {"cwd": "${{ matrix.v }}"}}, "known only when it runs"),
-        ({"image": "x"}, "nothing can be put into sources that are mounted read-only"),
+        ({"maker": {"artifacts": []}}, "one/maker has no artifacts"),
+        ({"maker": {"cwd": "${{ matrix.v }}"}}, "known only at runtime"),
+        ({"image": "x"}, "artifacts cannot be added to sources mounted read-only"),
     ],
 )
 def test_what_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words: str) -> None:
@@ -254,17 +254,17 @@ def test_a_parameter_can_be_set_and_one_that_is_not_there_is_refused(tmp_path: P
     found = read(tmp_path, json.dumps({"pipeline": data}))
     suite = compile_pipeline(found, Wishes(parameters={"python": "3.13"})).suites[0]
     assert suite.parameters == {"python": "3.13", "whole": True}
-    with pytest.raises(UsageError, match=r"there is no parameter 'pyton': did you mean 'python'\?"):
+    with pytest.raises(UsageError, match=r"unknown parameter 'pyton': did you mean 'python'\?"):
         compile_pipeline(found, Wishes(parameters={"pyton": 1}))
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("[]", "there is no pipeline"),
-        ("{}", "there is no pipeline"),
-        ("pipeline:", "null is no pipeline"),
-        ("test_suites: {}", "there is no pipeline"),
+        ("[]", "this document has no pipeline"),
+        ("{}", "this document has no pipeline"),
+        ("pipeline:", "invalid pipeline null"),
+        ("test_suites: {}", "this document has no pipeline"),
         ("pipeline: {stages: {a: {checks: {b: {run: x}}}}}\nstages: {}", "unknown key 'stages'"),
         ("pipeline: {stages: []}", "not a mapping"),
         ("pipeline: {stages: {a: []}}", "not a mapping"),

@@ -56,8 +56,8 @@ def test_every_missing_one_is_named_with_the_places_that_were_looked_in(tmp_path
 def test_a_source_that_cannot_be_read_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing):
         found(tmp_path, ["A"], [SecretSource(command=("no-such-vault",))])
-    with pytest.raises(CannotTell, match="no object"):
+    with pytest.raises(CannotTell, match="not an object"):
         found(tmp_path, ["A"], [command("print('[1]')")])
     (tmp_path / "bad").write_bytes(b"A=\xff")
-    with pytest.raises(CannotTell, match="no UTF-8"):
+    with pytest.raises(CannotTell, match="invalid UTF-8"):
         found(tmp_path, ["A"], [SecretSource(file="bad")])

@@ -1,1 +1,1 @@
-"""Pipelines: a document of stages and checks becomes one suite that the one engine runs; there is no second runner."""
+"""Pipelines: a document of stages and checks compiles to one suite for the common engine."""

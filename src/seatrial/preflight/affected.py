@@ -1,4 +1,4 @@
-"""Which checks a change can affect: those whose declared inputs it touches, what needs them, and what they read."""
+"""Checks affected by a change: by their declared inputs, by dependencies and by the values they read."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from seatrial.preflight.document import Check, Pipeline
 from seatrial.preflight.selection import outputs_read
 
 LINKED = 2
-"""How many links to folders may lie on the way to a file; more would be one that leads to itself."""
+"""Most links to folders on the way to a file; more indicate a link to itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What changed, by paths from the folder of the sources; `..` leads to the rest of the repository."""
+    """The changes, as paths relative to the source folder; `..` leads to the rest of the repository."""
 
     files: frozenset[str]
     folders: frozenset[str]
-    """Folders of which nobody knows what in them changed."""
+    """Folders with unknown changes inside."""
     known: frozenset[str]
-    """Files whose change would be known."""
+    """Files with reliable change detection."""
     modules: frozenset[str]
-    """Folders whose change would be known as a whole."""
+    """Folders with reliable change detection as a whole."""
     links: frozenset[str] = frozenset()
     """Links, to files and to folders."""
     everything: str = ""
-    """Why every check counts, such as a changed document."""
+    """The reason why every check counts, such as a changed document."""
 
 
 def affected(pipeline: Pipeline, changed: Changed, tree: Tree, source: Path) -> Mapping[str, str]:
-    """The checks that the change can affect, each with why, in the order of the document."""
+    """The affected checks, each with the reason, in the order of the document."""
     checks = {f"{stage}/{name}": check for stage, one in pipeline.stages.items() for name, check in one.checks.items()}
     if changed.everything:
         return dict.fromkeys(checks, changed.everything)
@@ -48,7 +48,7 @@ def affected(pipeline: Pipeline, changed: Changed, tree: Tree, source: Path) -> 
 
 
 def _spread(found: dict[str, str], before: Mapping[str, Iterable[str]]) -> None:
-    """What comes after an affected check is affected."""
+    """Add the dependents of affected checks."""
     more = True
     while more:
         more = False
@@ -60,7 +60,7 @@ def _spread(found: dict[str, str], before: Mapping[str, Iterable[str]]) -> None:
 
 
 def _read_by(pipeline: Pipeline, checks: Mapping[str, Check], name: str, found: dict[str, str]) -> None:
-    """What an affected check reads of others has to be made: their outputs, their artifacts."""
+    """Add the checks that produce outputs or artifacts for an affected check."""
     todo = [name]
     while todo:
         one = todo.pop()
@@ -68,7 +68,7 @@ def _read_by(pipeline: Pipeline, checks: Mapping[str, Check], name: str, found: 
         condition = pipeline.stages[stage].if_
         for other in {*outputs_read(checks[one], condition), *_artifacts_read(pipeline, checks, one)}:
             if other not in found:
-                found[other] = f"{one} reads what it makes"
+                found[other] = f"{one} reads its outputs or artifacts"
                 todo.append(other)
 
 
@@ -84,7 +84,7 @@ def _artifacts_read(pipeline: Pipeline, checks: Mapping[str, Check], name: str) 
 
 
 def _needed(pipeline: Pipeline, name: str) -> list[str]:
-    """The checks that a check needs, those of needed stages too."""
+    """The checks needed by a check, including all checks of needed stages."""
     stage_name, _, check_name = name.partition("/")
     stage = pipeline.stages[stage_name]
     needed = [f"{stage_name}/{one}" for one in stage.checks[check_name].needs]
@@ -92,7 +92,7 @@ def _needed(pipeline: Pipeline, name: str) -> list[str]:
 
 
 class _Look:
-    """Whether the change touches what a check declares."""
+    """Compares the change with the declarations of a check."""
 
     def __init__(self, checks: Mapping[str, Check], changed: Changed, tree: Tree, source: Path) -> None:
         self._checks, self._changed, self._tree = checks, changed, tree
@@ -101,17 +101,17 @@ class _Look:
         self._paths = sorted(_seen_through_links(changed, self._source).items())
 
     def why(self, check: Check) -> str:
-        """Why it counts; empty: nothing that it declares was touched."""
+        """The reason why the check counts; empty: the change touches none of its declarations."""
         inputs = _positive(check)
         if not inputs:
             return "it declares no `inputs`"
         without = [one[1:] for one in check.inputs if one.startswith("!")]
-        # What `!pattern` leaves out of the inputs is in the image, or is the program, all the same.
+        # The image or the program contains these files even if `!pattern` excludes them from the inputs.
         besides = list(_besides(check))
         wanted, unwanted, always = matcher(inputs), matcher(without), matcher(besides)
         for path, real in self._paths:
             if always.match_file(path) or (wanted.match_file(path) and not unwanted.match_file(path)):
-                return f"{path} changed" if path == real else f"{path} leads to {real}, which changed"
+                return f"{path} changed" if path == real else f"{path} links to {real}, and {real} changed"
         for folder in sorted(self._changed.folders):
             declared = any(_overlap(folder, one) for one in inputs) and not unwanted.match_file(f"{folder}/x")
             if declared or any(_overlap(folder, one) for one in besides):
@@ -119,7 +119,7 @@ class _Look:
         return self._unknown(check, inputs)
 
     def makers(self, check: Check) -> list[str]:
-        """The checks whose artifacts are its inputs."""
+        """The checks that make artifacts among its inputs."""
         inputs = _positive(check)
         return [
             name
@@ -128,7 +128,7 @@ class _Look:
         ]
 
     def _unknown(self, check: Check, inputs: Sequence[str]) -> str:
-        """Why nobody can tell whether its inputs changed: git does not look at them, or they are not there."""
+        """The reason why changes of the inputs cannot be detected: git ignores them, or they do not exist."""
         made = [one for name in self.makers(check) for one in _made(self._checks[name])]
         without = [one for one in check.inputs if one.startswith("!")]
         for pattern in inputs:
@@ -136,7 +136,7 @@ class _Look:
                 files = self._tree.files([pattern, *without])
             except CannotTell as error:
                 if any(_overlap(one, pattern) for one in made):
-                    continue  # it is still to be made
+                    continue  # not made yet
                 return str(error)
             for path in sorted(files):
                 if why := self._untold(path, made):
@@ -144,16 +144,16 @@ class _Look:
         return ""
 
     def _untold(self, path: str, made: Sequence[str]) -> str:
-        """Why a file that is not among the changed ones may have changed all the same."""
+        """The reason why an unlisted file may have changed all the same."""
         links, real = self._led(path)
         for one in (*links, real):
             if one in self._changed.files:
-                return f"{path} leads to {one}, which changed"
+                return f"{path} links to {one}, and {one} changed"
             if _below(one, self._changed.folders):
-                return f"{path} leads into another repository, which changed"
+                return f"{path} links to another repository, and it changed"
             told = one in self._changed.known or _below(one, self._changed.modules)
             if not told and not (made and matcher(made).match_file(one)):
-                return f"git does not tell of changes of {path}"
+                return f"git does not report changes of {path}"
         return ""
 
     def _led(self, path: str) -> tuple[list[str], str]:
@@ -169,8 +169,8 @@ class _Look:
 
 
 def _seen_through_links(changed: Changed, source: str) -> Mapping[str, str]:
-    """The changed files by their paths, and by those at which links to folders show them: nothing else tells of what
-    went from such a folder."""
+    """The changed files by their own paths, and by their paths through links to folders. Only these paths show removals
+    from such a folder."""
     folders = [
         (link, os.path.relpath(os.path.realpath(f"{source}/{link}"), os.path.realpath(source)))
         for link in changed.links
@@ -192,7 +192,7 @@ def _positive(check: Check) -> list[str]:
 
 
 def _besides(check: Check) -> Iterator[str]:
-    """What it depends on without saying so: the program in the sources that it runs, what its image is built from."""
+    """The implicit inputs: a program inside the sources, and the files its image is built from."""
     program = check.run.split()[0] if isinstance(check.run, str) and check.run.split() else check.run[:1]
     program = program if isinstance(program, str) else "".join(program)
     if "/" in program and not program.startswith("/") and "${{" not in program:
@@ -207,7 +207,7 @@ def _made(check: Check) -> Iterator[str]:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two patterns may be like one file, as far as the parts say that name one thing outright."""
+    """Whether two patterns can match the same file, judged by their literal parts."""
     first, second = (PurePosixPath(outright(pattern)[0]) for pattern in (one, other))
     return first.is_relative_to(second) or second.is_relative_to(first)
 

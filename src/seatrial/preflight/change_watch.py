@@ -1,4 +1,4 @@
-"""Which changes a pipeline is run again for: those of declared inputs, when their content is another one."""
+"""The changes that start another run of a pipeline: new content of declared inputs."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ from seatrial.preflight.cache.tree import Tree, matcher, outright
 from seatrial.preflight.document import Check, Pipeline
 
 NEVER = frozenset({".git", ".hg", ".svn", ".seatrial"})
-"""Folders in which nothing that changes is a source."""
+"""Folders without sources."""
 
 TOOLS = frozenset(
     {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".tox", ".nox", ".venv", "venv",
      "node_modules", ".cache", ".import_linter_cache", ".idea", ".vscode"}
 )  # fmt: skip
-"""Folders that tools keep; they count only for a check that names them outright."""
+"""Caches of tools; they count only for a check that names them literally."""
 
 THERE = "there"
-"""What is known of a file that nobody declares: it is not read before it changes."""
+"""The state of an undeclared file: it is not read before its first change."""
 
 STRIKES = 3
-"""Rounds in a row in which a file changes while the checks run, until it is taken for something that they make."""
+"""Consecutive rounds in which a file changes during the checks, before it counts as their product."""
 
 
 class Counts(StrEnum):
-    """How much a change counts."""
+    """The weight of a change."""
 
     DECLARED = "declared"
-    """It is an input: what runs now judges files that are not there any more."""
+    """An input changed: the current checks judge outdated files."""
     PERHAPS = "perhaps"
-    """A check declares no inputs, so nobody knows; a check may have made it, too."""
+    """A check declares no inputs, so the change may matter; a check may also have made it."""
 
 
 def ignored(path: str) -> bool:
-    """Whether a path is never looked at."""
+    """Whether a path is always ignored."""
     parts = PurePosixPath(path).parts
     return any(part in NEVER for part in parts) or parts[-1].endswith(("~", ".swp", ".swx")) or parts[-1] == "4913"
 
 
 class Sources:
-    """The files of a pipeline as they were when it was last run."""
+    """The files of a pipeline as of its last run."""
 
     def __init__(self, source: Path, hashes: Hashes) -> None:
         self._source, self._hashes = source, hashes
         self._known: dict[str, str] = {}
         self._round, self._running, self._ended = 0, False, 0.0
         self._during: dict[str, tuple[int, int]] = {}
-        """In how many rounds in a row a file changed while the checks ran, and the last of them."""
+        """Consecutive rounds in which a file changed during the checks, and the last of them."""
         self._made: set[str] = set()
-        """What the checks make, by all appearances."""
+        """Probable products of the checks."""
         self._checks: Sequence[Check] = ()
         self._tree = Tree(source, hashes)
 
     def declare(self, pipeline: Pipeline) -> None:
-        """The pipeline as it is read now; the content of its inputs is what the next round sees."""
+        """Set the current pipeline, and remember the content of its inputs for the next round."""
         self._checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
         self._tree = Tree(self._source, self._hashes)
         for check in self._checks:
             for pattern in _wanted(check):
-                with suppress(CannotTell):  # it is still to be made
+                with suppress(CannotTell):  # not made yet
                     self._known |= self._tree.contents([pattern, *_unwanted(check)])
         if not all(map(_wanted, self._checks)):
-            with suppress(CannotTell):  # there is no file at all
+            with suppress(CannotTell):  # the pattern matches no file
                 self._known = dict.fromkeys(self._tree.files(["**"]), THERE) | self._known
 
     def changed(self, paths: Iterable[str]) -> dict[str, Counts]:
-        """What of these paths counts, by paths from the source; from now on it is known as it is."""
+        """The relevant ones of these paths, by paths from the source; remembers their current state."""
         found: dict[str, Counts] = {}
         self._tree.forget()
         inside = [str(Path(one).relative_to(self._source)) for one in paths if Path(one).is_relative_to(self._source)]
@@ -88,7 +88,7 @@ class Sources:
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """While the checks run: what changes now without being declared, they may have made themselves."""
+        """During the checks: undeclared changes may come from the checks themselves."""
         self._round, self._running = self._round + 1, True
         try:
             yield
@@ -96,8 +96,7 @@ class Sources:
             self._running, self._ended = False, time.time()
 
     def _made_by_checks(self, name: str, path: str) -> bool:
-        """Whether an undeclared file that changed is one that the checks change each time; what changes while nothing
-        runs, somebody else changed."""
+        """Whether an undeclared file changes in every round of checks. Changes between rounds have another author."""
         try:
             during = self._running or Path(path).stat().st_mtime <= self._ended
         except OSError:
@@ -115,7 +114,7 @@ class Sources:
         return name in self._made
 
     def _files(self, name: str) -> Iterator[str]:
-        """A file is itself; of a folder that came or went as a whole only its own name is told."""
+        """The files at a path; for a folder added or removed as a whole, only its own name is known."""
         yield from (known for known in self._known if known.startswith(f"{name}/"))
         top = self._source / name
         if top.is_symlink() or not top.is_dir():

@@ -1,4 +1,4 @@
-"""`pipeline_check`: one command of a pipeline, judged by its exit code, with the problems that it told."""
+"""`pipeline_check`: one command of a pipeline, judged by its exit code, with the problems it printed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from seatrial.registry import step
 from seatrial.spi import Context, Finished
 
 NOT_FOUND = 127
-"""How a shell ends when it does not find the program."""
+"""The shell's exit codes for a missing program."""
 
 _NO_MODULE = re.compile(r"\S*python[\d.]*: No module named '?([\w-]+)[\w.]*'?.*")
 TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint", "coverage", "django", "build",
                    "pip", "bandit", "tox", "nox", "sphinx", "mkdocs", "uv", "poetry"})  # fmt: skip
-"""Modules run by `python -m` whose absence says nothing of the product."""
+"""Modules for `python -m` whose absence is not the product's fault."""
 
 
 @step("pipeline_check")
@@ -47,7 +47,7 @@ class PipelineCheck:
     cwd: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that are secrets: bound late, and never told."""
+    """Secret environment variables: filled in late, and never shown."""
     timeout: float | None = None
     expect_exit_code: tuple[int, ...] = (0,)
     pass_exit_codes: Mapping[str, str] = field(default_factory=dict)
@@ -55,27 +55,27 @@ class PipelineCheck:
     """Names of outputs to expressions over `json`, `stdout` and `exit_code`."""
     artifacts: tuple[str, ...] = ()
     uses: Mapping[str, str] = field(default_factory=dict)
-    """Checks whose artifacts it uses, to the folders that they ran in."""
+    """Checks with artifacts it uses, to the folders in which they ran."""
     image: str = ""
     build: Build | None = None
     copied: bool = False
     services: tuple[str, ...] = ()
     served: Mapping[str, Service] = field(default_factory=dict)
-    """What these services are."""
+    """The definitions of these services."""
     caches: Mapping[str, str] = field(default_factory=dict)
     cpus: float | None = None
     memory_gb: float = 0.0
     problems: str = ""
     host: bool = False
-    """Run it on this host whatever it says of images."""
+    """Run it on this host, even if it names an image."""
     again: str = ""
-    """The command that runs it alone once more."""
+    """The command to run this check alone."""
     caching: Caching | None = None
-    """What it says of its result and the cache."""
+    """Its settings of the cache."""
 
     async def run(self, ctx: Context) -> Outputs:
-        """StepFailed (product) on an exit code that is no pass; Overrun; ToolMissing and CannotTell when nobody can
-        say. Outputs: `exit_code`, `note` (what a passing exit code other than the usual means), and the declared."""
+        """StepFailed (product) on a failing exit code; Overrun; ToolMissing and CannotTell when there is no result.
+        Outputs: `exit_code`, `note` (the meaning of an unusual passing exit code), and the declared ones."""
         log = Log(ctx, name=self.name, folder=Path(self.source) / self.cwd, source=Path(self.source), again=self.again)
         job = Job(
             name=self.name,
@@ -124,15 +124,15 @@ class PipelineCheck:
         command = {
             "the command": job.argv,
             "its folder": self.cwd,
-            "how it gets the sources": self.copied,
+            "how the check gets the sources": self.copied,
             "what passes": [self.expect_exit_code, self.pass_exit_codes],
-            "what its outputs are": self.results,
-            "what its artifacts are": self.artifacts,
-            **({"whose artifacts it uses": self.uses} if self.uses else {}),
+            "outputs of the check": self.results,
+            "artifacts of the check": self.artifacts,
+            **({"checks with artifacts it uses": self.uses} if self.uses else {}),
         }
         return CachedRun(
             ctx,
-            self.caching or Caching(cache=Cache(source=job.source, off="there is no cache")),
+            self.caching or Caching(cache=Cache(source=job.source, off="the cache is off")),
             job,
             command={name: json.dumps(value, sort_keys=True) for name, value in command.items()},
             variables=self.env,
@@ -141,7 +141,7 @@ class PipelineCheck:
         )
 
     def _given(self, ctx: Context) -> Mapping[str, Path]:
-        """The artifacts that it uses, by their paths in the source."""
+        """The artifacts it uses, by their paths in the source."""
         return {
             str(Path(folder) / file.relative_to(ctx.artifacts / folder_of(name))): file
             for name, folder in self.uses.items()
@@ -150,7 +150,7 @@ class PipelineCheck:
         }
 
     def _taken(self, ctx: Context) -> Path | None:
-        """Where the artifacts of a container are; None: where the check ran, on this host."""
+        """The folder with the artifacts of a container; None: the check ran on this host."""
         inside = not self.host and (self.image or self.build) and self.artifacts
         return ctx.state / "taken" / ctx.step if inside else None
 
@@ -168,25 +168,25 @@ class PipelineCheck:
         raise StepFailed(log.first or _ended(code, log.last), evidence=log.evidence)
 
     def _missing(self, stderr: str, code: int) -> str:
-        """Which tool the failure says is not there; empty: it is the product's."""
+        """The missing tool named by the failure; empty: the product is at fault."""
         last = stderr.rstrip().rpartition("\n")[2].strip()
         if code == NOT_FOUND and isinstance(self.run_, str):
-            return f"the shell found no such program: {last[:200]}"
+            return f"the shell did not find the program: {last[:200]}"
         module = _NO_MODULE.fullmatch(last)
         if code == 1 and module and module[1] in TOOLS:
-            return f"the module {module[1]} is not installed for the python that was run: {last[:200]}"
+            return f"the module {module[1]} is not installed for this python: {last[:200]}"
         return ""
 
     async def _outputs(self, ctx: Context, done: Finished) -> dict[str, object]:
         if not self.results:
             return {}
         names: dict[str, object] = {"stdout": done.stdout.rstrip("\n"), "exit_code": done.exit_code}
-        with suppress(ValueError):  # an expression that asks for `json` says that there is none
+        with suppress(ValueError):  # an expression over `json` reports its absence
             names["json"] = json.loads(done.stdout)
         return {name: await ctx.evaluate(expression, **names) for name, expression in self.results.items()}
 
     def _kept(self, ctx: Context, log: Log) -> dict[str, object]:
-        """Copy the declared files to the run's artifacts; StepFailed for a pattern that no file is like."""
+        """Copy the declared files to the run's artifacts; StepFailed when a pattern matches no file."""
         folder = self._taken(ctx) or (Path(self.source) / self.cwd).resolve()
         within = folder if self._taken(ctx) else Path(self.source)
         kept = []
@@ -194,10 +194,10 @@ class PipelineCheck:
             files = [one for one in sorted(folder.glob(_files(pattern))) if one.is_file()]
             if not files:
                 log.tell([])
-                raise StepFailed(f"it left no file that is like {pattern!r}, which it declares as an artifact")
+                raise StepFailed(f"it left no file for its declared artifact {pattern!r}")
             for file in files:
                 if not file.resolve().is_relative_to(within.resolve()):
-                    continue  # a link out of the source is nothing that this check made
+                    continue  # this check did not make a file behind a link out of the source
                 target = ctx.artifacts / folder_of(self.name) / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)
@@ -215,10 +215,10 @@ def _ended(code: int, last: str) -> str:
 
 
 def _argv(run: Argv) -> tuple[str, ...]:
-    # Of a text with several commands each has to pass: without -e the last alone would decide.
+    # Each command of a script must pass: without -e only the last one would count.
     return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
 
 
 def _files(pattern: str) -> str:
-    # `dist/**` alone is like the folders in it, and nobody means these.
+    # `dist/**` also matches folders; only files are wanted.
     return f"{pattern}/*" if pattern.endswith("**") else pattern

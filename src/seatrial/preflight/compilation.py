@@ -31,32 +31,32 @@ PROVIDER = "local"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What the command line says besides the document."""
+    """The options from the command line."""
 
     selection: Selection = field(default_factory=Selection)
     fail_fast: bool = False
     host: bool = False
     parallel: int | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-    """Values in the place of the document's."""
+    """Values that replace the document's."""
     cache: Cache | None = None
-    """Where results are kept, and come from; None: there is no cache."""
+    """The cache of results; None: there is none."""
     engine: str = ""
-    """The container engine that the project names."""
+    """The container engine named by the project."""
     provider_settings: Any = None
     """The project's settings of the provider `local`; None: its defaults."""
     images: Limits = field(default_factory=Limits)
-    """What stays of the images that are built."""
+    """How many built images to keep."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Checks (`stage/check`) that are skipped, each with why; what needs them does without."""
+    """Skipped checks (`stage/check`), each with the reason; their dependents run without them."""
     since: str = ""
-    """What the changes were since that decided that."""
+    """The description of the changes behind this choice."""
     command: tuple[str, ...] = ("seatrial", "preflight")
-    """How it was called, without what selects: a check is run again by it and `--only`."""
+    """The command line without selection; with `--only` it runs one check again."""
 
 
 def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
-    """The plan of a pipeline that was read; UsageError when what was selected is not in it."""
+    """The plan of a pipeline; UsageError for an unknown selection."""
     pipeline = narrowed(_with_parameters(read.pipeline, wishes.parameters), wishes.selection)
     stages = tuple(_Compiler(read, pipeline, wishes).stages())
     top = StepPlan(
@@ -80,12 +80,12 @@ def _with_parameters(pipeline: Pipeline, given: Mapping[str, object]) -> Pipelin
     for name in given:
         if name not in pipeline.parameters:
             hint = nearest(name, pipeline.parameters, what="parameters of this pipeline")
-            raise UsageError(f"--set: there is no parameter {name!r}: {hint}")
+            raise UsageError(f"--set: unknown parameter {name!r}: {hint}")
     return replace(pipeline, parameters={**pipeline.parameters, **given}) if given else pipeline
 
 
 def name_of(read: Read) -> str:
-    """What the pipeline is called: the name of its source's folder where it has none."""
+    """The name of the pipeline; default: the name of its source folder."""
     return read.pipeline.name or read.source.name or KEY
 
 
@@ -121,7 +121,7 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
 
 
 def _images(pipeline: Pipeline) -> tuple[str, ...]:
-    """The images that are asked for by name, but for those that are known only later (of a matrix, say)."""
+    """The images named literally, without those known only at runtime (for example from a matrix)."""
     checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
     used = {name for check in checks for name in check.services}
     images = [*(one.image for one in checks), *(s.image for name, s in pipeline.services.items() if name in used)]
@@ -133,7 +133,7 @@ def _images(pipeline: Pipeline) -> tuple[str, ...]:
 
 
 def _late(text: str) -> str:
-    """A text whose expressions over services are filled in when these run: nobody knows yet where that is."""
+    """A text with expressions over services, filled in at runtime when their addresses are known."""
     return expressions.deferred(text, "services")
 
 
@@ -222,17 +222,17 @@ class _Compiler:
         return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
 
     def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The rows of the check's matrix that were selected, each with what its name ends in."""
+        """The selected rows of the check's matrix, each with the suffix of its name."""
         found = [(row_name(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
         wanted = row_of(self._wishes.selection.only, f"{stage}/{name}")
         known = [f"{stage}/{name}{suffix}" for suffix, _ in found]
         for one in wanted:
             if one not in known:
-                raise UsageError(f"--only: there is no {one!r}: {nearest(one, known, what='rows of its matrix')}")
+                raise UsageError(f"--only: unknown row {one!r}: {nearest(one, known, what='rows of its matrix')}")
         yield from (one for one in found if not wanted or f"{stage}/{name}{one[0]}" in wanted)
 
     def _used(self, check: Check) -> Mapping[str, str]:
-        """The checks whose artifacts it uses, each with the folder that it ran in."""
+        """The checks with artifacts it uses, each with the folder in which it ran."""
         found: dict[str, str] = {}
         for used in check.uses:
             stage, _, name = used.partition("/")
@@ -282,7 +282,7 @@ class _Compiler:
 
 
 def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
-    """What people read; a row of a matrix is told unless the title tells it itself."""
+    """The title for people; it names the matrix row unless the title contains the row's values."""
     title = check.title or name
     if "${{" in title:
         try:
@@ -293,7 +293,7 @@ def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
 
 
 def _source(read: Read, place: Sequence[str | int], at: int) -> Location:
-    # The engine counts children by the last part of a place: here they have names, so their number is put behind.
+    # The engine counts children by the last part of a place. Here that is a name, so the number follows it.
     return Location(file=read.document.file, path=(*place, "", at))
 
 

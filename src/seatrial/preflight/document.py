@@ -1,4 +1,4 @@
-"""What a pipeline document says; the fields are the keys, the JSON Schema and the reference."""
+"""The content of a pipeline document; its fields make the keys, the JSON Schema and the reference."""
 
 from __future__ import annotations
 
@@ -12,76 +12,76 @@ from seatrial.model.values import Argv, Duration, Expression
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSource:
-    """One place where secrets are looked for; `env` alone, written as a word, is the environment."""
+    """One source of secrets; the word `env` alone stands for the environment."""
 
     file: str = ""
     """A file of NAME=value lines, beside the document."""
     command: tuple[str, ...] = ()
-    """A program that prints them as one JSON object or as NAME=value lines."""
+    """A program to print them as one JSON object or as NAME=value lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
-    """Values that no output may show."""
+    """Values hidden in all output."""
 
     required: tuple[str, ...] = ()
-    """Names that must be there before the first check starts; each check sees them."""
+    """Names required before the first check starts; each check gets them."""
     from_: tuple[Literal["env"] | SecretSource, ...] = ("env",)
-    """Where they are looked for, in this order; the first that has one wins."""
+    """The sources, in this order; the first one with a value wins."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What all checks together may use at a time."""
+    """Limits for all checks together."""
 
     parallel: int | None = None
-    """Checks at a time; without it as many as cores."""
+    """Maximum number of checks at a time; default: the number of cores."""
     cpus: float | None = None
-    """CPUs of the checks that run at the same time."""
+    """CPUs for all running checks together."""
     memory_gb: float | None = None
-    """Memory of the checks that run at the same time."""
+    """Memory in GB for all running checks together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """An image that is built from a Dockerfile."""
+    """An image built from a Dockerfile."""
 
     context: str = "."
-    """The folder that is sent to the builder, inside the source."""
+    """The build context: a folder inside the source."""
     dockerfile: str = ""
     """The Dockerfile, in the context; default: `Dockerfile`."""
     target: str = ""
-    """The stage of it that is built."""
+    """The stage of the Dockerfile to build."""
     args: Mapping[str, str] = field(default_factory=dict)
     """Build arguments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """When a service is ready: one of the three, asked until it says yes."""
+    """The health of a service: one of `command`, `tcp` and `http`, repeated until it passes."""
 
     command: tuple[str, ...] = ()
-    """A program in the container that exits with 0."""
+    """A program in the container; exit code 0 means ready."""
     tcp: str = ""
-    """The name of a port that takes connections."""
+    """The name of a port; an accepted connection means ready."""
     http: str = ""
-    """A URL that answers with 200 to 399."""
+    """A URL; a status from 200 to 399 means ready."""
     timeout: Duration = Duration(60.0)
-    """How long it may take to be ready."""
+    """Timeout until it is ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostService:
-    """The same service as programs of this host, where there is no container engine or with `--host`."""
+    """The same service as programs of this host, for machines without a container engine and for `--host`."""
 
     command: tuple[str, ...]
-    """The program that serves; it stays in the foreground."""
+    """The server program; it stays in the foreground."""
     prepare: tuple[tuple[str, ...], ...] = ()
-    """Programs that run before it, in order."""
+    """Programs to run before it, in order."""
     user: str = ""
-    """The user that it runs as, when we are root."""
+    """The user for its programs, if Seatrial runs as root."""
     path: tuple[str, ...] = ()
-    """Folders of its programs, besides PATH; of `*` the highest version is taken."""
+    """Folders of its programs, before PATH; for `*` Seatrial takes the highest version."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of it."""
 
@@ -101,102 +101,102 @@ class Service:
     host: HostService | None = None
     """The fall-back without a container engine."""
     binds: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables of the checks that name this service."""
+    """Environment variables for checks with this service in `services`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One command, judged by how it ends."""
+    """One command, judged by its exit code."""
 
     run: Argv
     """A list of arguments, or a string for `/bin/sh -e -c`."""
     title: str = ""
-    """What people read; default: its name."""
+    """The title in output; default: its name."""
     image: str = ""
-    """Run it in a container of this image."""
+    """The image of the container to run it in."""
     build: Build | None = None
-    """Run it in a container of an image built from this."""
+    """An image to build, and to run it in."""
     source: Literal["read-only", "copy"] = "read-only"
     """How a container gets the sources: mounted, or as a copy of its own."""
     inputs: tuple[str, ...] = ()
-    """Patterns of the files that it depends on."""
+    """Patterns of the files its result depends on."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables."""
     env_inputs: tuple[str, ...] = ()
-    """Names of environment variables that its result depends on."""
+    """Names of environment variables its result depends on."""
     tools: tuple[tuple[str, ...], ...] = ()
-    """Commands that print the versions its result depends on."""
+    """Commands whose output (versions) affects its result."""
     cwd: str = ""
-    """A folder inside the source to run in."""
+    """The folder to run in, inside the source."""
     needs: tuple[str, ...] = ()
-    """Checks of this stage that have to pass before it."""
+    """Checks of this stage to pass before it."""
     services: tuple[str, ...] = ()
-    """Services that it is bound to."""
+    """Services it needs."""
     matrix: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Names to values: the check runs once for each combination."""
     if_: Expression = Expression("")
-    """Run it only when this holds."""
+    """Run it only if this expression is true."""
     timeout: Duration | None = None
-    """How long one attempt may take."""
+    """Timeout of one attempt."""
     retry: Retry | None = None
-    """How often it is tried again."""
+    """Number of further attempts after a failure."""
     allow_failure: bool = False
-    """Its failure does not decide."""
+    """Its failure does not fail the pipeline."""
     expect_exit_code: int | tuple[int, ...] = 0
-    """The exit code, or codes, of a pass."""
+    """The passing exit code, or a list of them."""
     pass_exit_codes: Mapping[str, str] = field(default_factory=dict)
-    """More exit codes that pass, in quotes, each with what it means."""
+    """More passing exit codes, in quotes, each with its meaning."""
     outputs: Mapping[str, Expression] = field(default_factory=dict)
     """Names to expressions over `json` (of standard output), `stdout` and `exit_code`."""
     uses: tuple[str, ...] = ()
-    """Checks before it, as `stage/check`, whose artifacts it finds where they were made."""
+    """Earlier checks, as `stage/check`; this check gets their artifacts at the original paths."""
     artifacts: tuple[str, ...] = ()
-    """Patterns of files, from its folder, that are kept with the run; each must match."""
+    """Patterns of files, from its folder, to keep with the run; each must match."""
     memory_gb: float = 0.0
-    """What it counts for in the budget, and the most that a container may use."""
+    """Memory in GB: its share of the budget, and the limit of its container."""
     cpus: float | None = None
-    """The same in CPUs; without it 1 in the budget, and no limit."""
+    """CPUs: its share of the budget, and the limit of its container; default: a share of 1, no limit."""
     problems: str = ""
-    """Whose messages it prints; default: told by its command."""
+    """The tool whose messages it prints; default: detected from its command."""
     cache: bool | None = None
     """Whether its result may come from the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Checks that belong together; they run at the same time unless they need each other."""
+    """A group of checks; they run in parallel unless they need each other."""
 
     checks: Mapping[str, Check]
     """The checks by name."""
     title: str = ""
-    """What people read; default: its name and `Stage`."""
+    """The title in output; default: its name and `Stage`."""
     needs: tuple[str, ...] = ()
-    """Stages that have to pass before it."""
+    """Stages to pass before it."""
     if_: Expression = Expression("")
-    """Run it only when this holds."""
+    """Run it only if this expression is true."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of its checks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What has to hold before a deploy."""
+    """The checks before a deployment."""
 
     stages: Mapping[str, Stage]
     """The stages by name."""
     name: str = ""
-    """What people read; default: the name of the source's folder."""
+    """The title in output; default: the name of the source folder."""
     source: str = "."
-    """The folder of the sources, from the document's folder."""
+    """The source folder, relative to the document's folder."""
     parameters: Mapping[str, object] = field(default_factory=dict)
-    """Values that the document reads as `${{ parameters.NAME }}`; `--set NAME=VALUE` sets others."""
+    """Values for `${{ parameters.NAME }}`; `--set NAME=VALUE` overrides them."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every check."""
     secrets: Secrets = field(default_factory=Secrets)
-    """Values that no output may show."""
+    """Values hidden in all output."""
     budget: Limits = field(default_factory=Limits)
-    """What all checks may use at a time."""
+    """Limits for all checks together."""
     caches: Mapping[str, str] = field(default_factory=dict)
-    """Names to folders in checks' containers, such as `/root/.cache/pip`, kept between runs."""
+    """Cache names, each with a folder in checks' containers, such as `/root/.cache/pip`; kept between runs."""
     services: Mapping[str, Service] = field(default_factory=dict)
     """Containers beside the checks."""

@@ -1,4 +1,4 @@
-"""A job is one command of a check; an executor takes it to its end, and says how it ended."""
+"""A job is one command of a check; an executor runs it and returns its result."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ class Job:
     """More environment variables, secrets among them."""
     timeout: float | None = None
     log: Path | None = None
-    """A file that takes all that it prints, as it comes: secrets are not hidden in it."""
+    """A file for its output, as it is printed: secrets are not hidden in it."""
     image: str = ""
     build: Build | None = None
     copied: bool = False
-    """Whether it gets a copy of the sources, which it may change."""
+    """Whether it gets its own writable copy of the sources."""
     given: Mapping[str, Path] = field(default_factory=dict)
-    """What is put into that copy besides: paths in the source, to files."""
+    """Extra files for the copy: paths in the source, each with its file."""
     inputs: tuple[str, ...] = ()
-    """Patterns of the files that it depends on: a copy has those that .gitignore leaves out, when they are named."""
+    """Patterns of its input files: a copy includes ignored files (.gitignore) only if they are named."""
     services: Mapping[str, Service] = field(default_factory=dict)
-    """What it is bound to, by name; where they are is filled in when they run."""
+    """The services it needs, by name; their addresses are filled in at runtime."""
     caches: Mapping[str, str] = field(default_factory=dict)
-    """Names of folders that are kept between runs, to where they are in a container."""
+    """Names of folders kept between runs, each with its path in a container."""
     cpus: float | None = None
-    """No more than this in a container; None: no limit."""
+    """CPU limit of its container; None: no limit."""
     memory_gb: float = 0.0
-    """The same; 0: no limit."""
+    """Memory limit of its container; 0: no limit."""
     artifacts: tuple[str, ...] = ()
     taken: Path | None = None
-    """Where a container's artifacts are put, each at its path in the folder that it ran in."""
+    """The folder for a container's artifacts, each at its path in the working folder."""
     host: bool = False
-    """Whether services run as programs of this host where they can."""
+    """Whether services run as programs of this host if possible."""
 
 
 class Executor(Protocol):
-    """One place where jobs can run."""
+    """One place to run jobs."""
 
     async def identity(self, ctx: Context, job: Job) -> str:
-        """What stands for all that the job finds there, for the cache: the digest of its image and of the images and
-        settings of its services, say; empty when nobody can say. ToolMissing, CannotTell as for `run`."""
+        """The identity of the job's environment, for the cache: for example the digests of its image and its services;
+        empty when unknown. ToolMissing, CannotTell as for `run`."""
 
     async def run(self, ctx: Context, job: Job) -> Finished:
-        """Run it to its end. TimedOut after its timeout; ToolMissing, CannotTell when it could not be run at all."""
+        """Run it to its end. TimedOut after its timeout; ToolMissing, CannotTell when it cannot run at all."""

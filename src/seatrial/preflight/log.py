@@ -1,4 +1,4 @@
-"""What a check printed: whole in a file of its own with every secret hidden, its end in an event, the useful of it."""
+"""The output of a check: complete in a file with secrets hidden, its end and its problems in an event."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from seatrial.preflight.names import log_of
 from seatrial.spi import Context
 
 MOST = 50
-"""Problems of one check that are told; the log has all of them."""
+"""Most problems of one check in the event; the log has all of them."""
 
 TAIL = 4000
-"""Characters of the log that go into the event."""
+"""Characters of the log in the event."""
 
 INSIDE = "/source"
-"""Where the sources are in a container."""
+"""The folder of the sources in a container."""
 
 WHOLE = 64 * 1024 * 1024
-"""Bytes of an output that are kept: of a larger one the first half and the last half of it."""
+"""Bytes kept of an output: of a larger one, its first and last halves."""
 
 LOOKED_AT = 2 * 1024 * 1024
-"""Characters in which problems are looked for: the first half and the last half of it."""
+"""Characters searched for problems: of a longer output, its first and last halves."""
 
 
 class Log:
@@ -41,14 +41,14 @@ class Log:
         self._again = again
         self._file = ""
         self._text = ""
-        # In the folder for secrets: what comes from a program is hidden only when it is all there.
+        # In the folder for secrets: output of a program is masked only when it is complete.
         self.raw = ctx.state / f"{self._name}.raw"
         self.first = ""
         """The first problem in one line."""
         self.evidence = ""
 
     def keep(self) -> None:
-        """Write down what was printed, with every secret hidden before anything is cut; a second time is nothing."""
+        """Write down the output, with every secret hidden before anything is cut; a second call does nothing."""
         try:
             content = _content(self.raw)
         except FileNotFoundError:
@@ -67,11 +67,11 @@ class Log:
         self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
     def whole(self) -> bytes:
-        """All that was kept of what it printed, its secrets hidden."""
+        """Its kept output, with secrets hidden."""
         return (self._ctx.folder / self._file).read_bytes() if self._file else b""
 
     def restore(self, content: bytes) -> None:
-        """Write down what it printed when its result was kept."""
+        """Write down the output of a stored result."""
         file = self._ctx.artifacts / "logs" / f"{self._name}.log"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -81,11 +81,11 @@ class Log:
 
     @property
     def last(self) -> str:
-        """The last line that says anything."""
+        """The last line with text."""
         return self.evidence.rpartition("\n")[2]
 
     def look(self, command: Argv, wanted: str) -> None:
-        """Find the problems in it, and tell them."""
+        """Find the problems in it, and emit them."""
         found = [replace(one, file=self._shown(one.file)) for one in problem_matchers.find(self._text, command, wanted)]
         errors = [one for one in found if one.severity == "error"] or found
         if errors:
@@ -94,7 +94,7 @@ class Log:
         self.tell(errors)
 
     def tell(self, found: Iterable[problem_matchers.Problem], why: str = "") -> None:
-        """The event that reports fold: problems with their places, the useful lines, where the log is."""
+        """The event for reports: problems with their places, the useful lines, the path of the log."""
         listed = list(found)
         told: list[Mapping[str, Any]] = [
             {"file": one.file, "path": self._there(one.file), "line": one.line, "column": one.column,
@@ -113,7 +113,7 @@ class Log:
         )
 
     def _shown(self, file: str) -> str:
-        """The file by its path in the source, wherever its check ran; as the tool names it when it is not there."""
+        """The file by its path in the source, wherever its check ran; a missing file keeps the tool's name for it."""
         file = file.removeprefix(f"{INSIDE}/")
         for folder in (self._folder, self._source):
             path = folder / file
@@ -122,14 +122,13 @@ class Log:
         return file.removeprefix(f"{self._source}/")
 
     def _there(self, file: str) -> str:
-        """Where the file is on this host; empty when it is not there."""
+        """The path of the file on this host; empty when it does not exist."""
         path = self._source / file
         return str(path) if path.is_file() else ""
 
 
 def _content(file: Path) -> bytes:
-    """All of a file; of one that is too large both ends, without the lines that were cut: half a secret is none that
-    could be hidden."""
+    """The whole file; of a too large one both ends, without the cut lines: half a secret could not be masked."""
     size = file.stat().st_size
     with file.open("rb") as raw:
         if size <= WHOLE:

@@ -1,4 +1,4 @@
-"""What the files of a check are called: a check is called by its document, and its files stay in the run's folder."""
+"""Names for a check's files. The check's name comes from its document, but its files must stay in the run's folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from seatrial import expressions
 
 ROW = 80
-"""Characters of a row of a matrix that a name of a file has."""
+"""Characters of a matrix row in a file name."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.=,]*")
 _ODD = re.compile(r"[^A-Za-z0-9_.=,-]+")
 
 
 def row_name(row: Mapping[str, object]) -> str:
-    """What a row of a matrix adds to the name of its check: `[python=3.11,os=linux]`."""
+    """The suffix of a check's name for a matrix row: `[python=3.11,os=linux]`."""
     told = ",".join(f"{key}={expressions.as_text(value)}" for key, value in row.items())
     return f"[{told}]" if told else ""
 
 
 def folder_of(check: str) -> str:
-    """Where a check's artifacts are, from the trial's: `build/site`, `build/site[python=3.12]`. Values of a matrix are
-    any text: of one that is no part of a path (`../x`, `<2`) a readable rest stays, and what tells it from others."""
+    """The folder of a check's artifacts, relative to the trial's: `build/site`, `build/site[python=3.12]`. Matrix
+    values are free text: unsafe ones (`../x`, `<2`) become a readable part and a unique suffix."""
     plain, _, row = check.partition("[")
     return f"{plain}[{_as_part(row[:-1])}]" if row else plain
 
@@ -33,7 +33,7 @@ def log_of(check: str) -> str:
     stage, _, name = check.partition("/")
     plain, _, row = name.partition("[")
     told = f"{stage}-{plain}" + (f"-{_as_part(row[:-1]).replace(',', '-')}" if row else "")
-    # `a-b/c` is not `a/b-c`.
+    # `a-b/c` and `a/b-c` must differ.
     return f"{told}-{_mark(check)}" if "-" in stage else told
 
 

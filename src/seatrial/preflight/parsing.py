@@ -1,4 +1,4 @@
-"""From the text of a pipeline document to its dataclasses, with all that is wrong in it at once."""
+"""From the text of a pipeline document to its dataclasses, with all problems reported at once."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ KEY = "pipeline"
 BESIDE = ("$schema", "version")
 
 BOUND_LATE = ("run", "env", "cwd", "image", "artifacts", "title", "binds", "command", "prepare", "http", "args")
-"""Keys whose values are filled in when a check or service starts; all others are settled before anything runs."""
+"""Keys evaluated when a check or service starts; all others are evaluated before the run."""
 
 OF_OUTPUTS = ("json", "stdout", "exit_code")
-"""What the expressions in `outputs` see besides."""
+"""Extra names for the expressions in `outputs`."""
 
 BOUND_WITH_SERVICES = (("run",), ("env",))
-"""Keys of a check that may say where its services are: known when they run."""
+"""Keys of a check with access to addresses of services, known at runtime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A pipeline, and what the rest has to know of its document."""
+    """A pipeline, and the facts about its document needed later."""
 
     pipeline: Pipeline
     document: Document
     source: Path
     """The folder of the sources."""
     secrets: tuple[str, ...]
-    """The names of all secrets that are asked for."""
+    """The names of all secrets in use."""
 
 
 def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> Read:
-    """Read a pipeline document; DocumentError has every problem of it, nothing is started."""
+    """Read a pipeline document; DocumentError has every problem of it, and nothing is started."""
     document = read(path, name=name or str(path))
     problems = Problems()
     site = _Site(problems, document)
@@ -65,7 +65,7 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
     pipeline: Pipeline = salvaged(Pipeline, raw) if made is None else made
     source = Path(document.folder / pipeline.source).resolve()
     for place, message, hint in broken(pipeline, source):
-        # Where a value could not be read, what follows from it is no news.
+        # After an unreadable value, problems that follow from it are noise.
         if not any(one[: len(place) + 1] == (KEY, *place) for one in told):
             problems.add(document, (KEY, *place), message, hint)
     problems.done()
@@ -75,28 +75,28 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
 
 def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
     if isinstance(data, dict) and ("test_suites" in data or "workflow" in data or "steps" in data):
-        hint = "this is a scenario: `seatrial run` runs it; a pipeline is written under `pipeline:`"
-        problems.add(document, (), "there is no pipeline in this document", hint)
+        hint = "this is a scenario: run it with `seatrial run`; a pipeline is under the key `pipeline:`"
+        problems.add(document, (), "this document has no pipeline", hint)
     elif isinstance(data, dict) and KEY in data:
-        hint = "it is a mapping with `stages:`"
-        problems.add(document, (KEY,), f"{shown(data[KEY])} is no pipeline", hint)
+        hint = "a pipeline is a mapping with `stages:`"
+        problems.add(document, (KEY,), f"invalid pipeline {shown(data[KEY])}", hint)
     else:
         hint = "write `pipeline:` with `stages:`, each with `checks:`"
-        problems.add(document, (), "there is no pipeline in this document", hint)
+        problems.add(document, (), "this document has no pipeline", hint)
 
 
 @dataclass(slots=True)
 class _Site(SilentSite):
-    """Where the values of a pipeline are read; its expressions are looked at when the whole is known."""
+    """Collects the values of a pipeline; its expressions are checked when the document is complete."""
 
     problems: Problems
     document: Document
     formulas: list[tuple[str, Place]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    """Where something is wrong."""
+    """Places of problems."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write down something wrong."""
+        """Record a problem."""
         self.places.append(place)
         self.problems.add(self.document, place, message, hint, key=key)
 
@@ -105,7 +105,7 @@ class _Site(SilentSite):
         self.formulas.append((text, place))
 
     def expressions(self, raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
-        """Check every expression and every `${{ }}`; the names of the secrets that they ask for."""
+        """Check every expression and every `${{ }}`; returns the names of the secrets in use."""
         secrets: set[str] = set()
         seen = Names(raw)
         for text, place in self.formulas:
@@ -116,14 +116,14 @@ class _Site(SilentSite):
             if "${{" not in text or _is_formula(place):
                 continue
             if not any(key in BOUND_LATE for key in place):
-                self.problem(place, "this is settled before anything runs", "write the value itself, not `${{ }}`")
+                self.problem(place, "this value must be known before the run", "write the value itself, not `${{ }}`")
                 continue
             asked: set[str] = set()
             for message, hint in expressions.check_template(text, seen.scope(place, environ, asked)):
                 self.problem(place, message, hint)
             if asked and _on_command_line(place):
                 hint = f"put it into `env:` and let the command read it there: {', '.join(sorted(asked))}"
-                self.problem(place, "a secret in a command can be seen by everybody on this machine", hint)
+                self.problem(place, "everybody on this machine can see a secret in a command", hint)
             secrets |= asked
         return tuple(sorted(secrets))
 
@@ -148,7 +148,7 @@ def _texts(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
 
 
 class Names:
-    """What expressions may name at each place: the checks that have ended by then, the matrix, the services."""
+    """The scope of expressions at each place: the checks ended by then, the matrix, the services."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._stages = _mapping(raw.get("stages"))
@@ -158,7 +158,7 @@ class Names:
         }
 
     def scope(self, place: Place, environ: Mapping[str, str], secrets: set[str]) -> expressions.Scope:
-        """The scope of a place; the secrets that are asked for are added to the set."""
+        """The scope of a place; secrets in use are added to the set."""
         stage = str(place[2]) if len(place) > 2 and place[1] == "stages" else ""
         check = str(place[4]) if len(place) > 4 and stage and place[3] == "checks" else ""
         extras: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ class Names:
         return _mapping(_mapping(_mapping(self._stages.get(stage)).get("checks")).get(check))
 
     def _before(self, stage: str, check: str) -> set[str]:
-        """The checks that have ended when this one starts."""
+        """The checks ended before this one starts."""
         found: set[str] = set()
         for other in _closure(stage, {name: _needs(one) for name, one in self._stages.items()}):
             found |= {f"{other}/{name}" for name in _mapping(_mapping(self._stages.get(other)).get("checks"))}

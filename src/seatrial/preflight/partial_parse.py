@@ -1,4 +1,4 @@
-"""What can be read of a document of which something is wrong: so that one mistake does not hide the others."""
+"""Reads the valid parts of an invalid document, so one mistake does not hide the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTHING = object()
 
 
 def salvaged(factory: type[Any], given: object) -> Any:
-    """An instance with every value that is right; a default, or an empty value, stands for each that is not."""
+    """An instance with all valid values; invalid ones get their default or an empty value."""
     held = given if isinstance(given, Mapping) else {}
     fields: dict[str, Any] = {}
     for key, one in described(factory).items():

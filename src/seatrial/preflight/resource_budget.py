@@ -1,4 +1,4 @@
-"""ResourceBudget for programs that run at the same time: so many of them, so many CPUs, so much memory."""
+"""A budget for parallel programs: their number, CPUs and memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ROUNDING = 1e-9
 
 
 class ResourceBudget:
-    """What is free; None: there is no limit. Whoever came first goes first, and whoever fits may pass a larger one
-    that has to wait: each ends, so each gets its turn."""
+    """Free resources; None: no limit. First come, first served, but a smaller request may pass a waiting larger one:
+    every program ends, so each gets its turn."""
 
     def __init__(self, parallel: int, cpus: float | None = None, memory_gb: float | None = None) -> None:
         self._parallel = max(1, parallel)
@@ -27,8 +27,8 @@ class ResourceBudget:
 
     @asynccontextmanager
     async def take(self, cpus: float = 1.0, memory_gb: float = 0.0) -> AsyncIterator[None]:
-        """Wait until there is room, and hold it; what is larger than the whole room gets all of it."""
-        # Asked for more than there is, it would wait without end.
+        """Wait for free resources, and hold them; a request above the limit gets all of it."""
+        # A request above the limit would wait forever.
         share = min(cpus, self._limits[0]), min(memory_gb, self._limits[1])
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((share, turn))
@@ -44,7 +44,7 @@ class ResourceBudget:
             self._admit()
 
     def _admit(self) -> None:
-        """Give their turn to all that fit now."""
+        """Wake all waiting requests that fit now."""
         for share, turn in list(self._waiting):
             if len(self._held) >= self._parallel:
                 return

@@ -1,4 +1,4 @@
-"""What holds between the parts of a pipeline: names that mean something, needs without circles, room for each check."""
+"""Rules between the parts of a pipeline: valid names, needs without cycles, a budget large enough for each check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatrial.preflight.document import Check, Pipeline, SecretSource, Service, 
 from seatrial.preflight.names import row_name
 
 Broken = Iterator[tuple[Place, str, str]]
-"""Where in the pipeline, what is wrong, and what is allowed."""
+"""The place in the pipeline, the problem, and the hint."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -23,40 +23,44 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 OF_THE_RUN = ("whole", "only", "from", "changed_since")
-"""What a run writes down beside the parameters of its pipeline."""
+"""Names the run itself records beside the pipeline's parameters."""
 
 
 def broken(pipeline: Pipeline, source: Path) -> Broken:
-    """All that is wrong in a pipeline whose values are well-formed."""
+    """All broken rules of a pipeline with well-formed values."""
     if not source.is_dir():
-        yield ("source",), f"there is no folder {str(source)!r}", "it is relative to the document's folder"
+        yield ("source",), f"the folder {str(source)!r} does not exist", "the path is relative to the document's folder"
     if not pipeline.stages:
-        yield ("stages",), "there is no stage here", "a pipeline without checks says nothing"
+        yield ("stages",), "the pipeline has no stages", "add a stage with at least one check"
     yield from _needs(pipeline.stages, ("stages",), "stage")
     for name, stage in pipeline.stages.items():
         yield from _stage(pipeline, name, stage)
     for name, service in pipeline.services.items():
         yield from _service(service, ("services", name))
         if not _HOST.fullmatch(name):
-            hint = "checks reach it by this name: letters, digits and dashes, 63 at most"
-            yield ("services", name), f"{name!r} is no name of a service", hint
+            hint = "allowed: letters, digits and dashes, at most 63; checks use it as a host name"
+            yield ("services", name), f"invalid service name {name!r}", hint
     for name, folder in pipeline.caches.items():
         if not _NAME.fullmatch(name):
-            yield ("caches", name), f"{name!r} is no name of a cache", "letters, digits, _, - and . are allowed"
+            yield ("caches", name), f"invalid cache name {name!r}", "allowed: letters, digits, _, - and ."
         if not PurePosixPath(folder).is_absolute() or ":" in folder:
-            yield ("caches", name), f"{folder!r} is no folder of a container", "write its whole path: /root/.cache/pip"
+            yield (
+                ("caches", name),
+                f"{folder!r} is not a folder of a container",
+                "write the absolute path, for example /root/.cache/pip",
+            )
     for name in pipeline.parameters:
         if not _VARIABLE.fullmatch(name):
-            yield ("parameters", name), f"{name!r} cannot be named in an expression", "letters, digits and _"
+            yield ("parameters", name), f"expressions cannot use the name {name!r}", "allowed: letters, digits and _"
         elif name in OF_THE_RUN:
-            yield ("parameters", name), f"{name!r} is what the run itself calls something", "name it otherwise"
+            yield ("parameters", name), f"the run itself uses the name {name!r}", "use another name"
     yield from _limits(pipeline)
     yield from _secrets(pipeline)
     yield from _environment(pipeline.env, ("env",))
 
 
 def names(raw: Mapping[str, object]) -> Broken:
-    """All names of stages and checks that cannot be named on a command line, whatever else is wrong with them."""
+    """All invalid names of stages and checks (for a command line), whatever other problems there are."""
     stages = raw.get("stages")
     for stage, one in stages.items() if isinstance(stages, Mapping) else ():
         yield from _named(stage, ("stages", stage), "stage")
@@ -68,7 +72,7 @@ def names(raw: Mapping[str, object]) -> Broken:
 def _stage(pipeline: Pipeline, name: str, stage: Stage) -> Broken:
     place: Place = ("stages", name)
     if not stage.checks:
-        yield (*place, "checks"), "there is no check here", "write `checks:` with a name for each"
+        yield (*place, "checks"), "the stage has no checks", "write `checks:` with a name for each"
     yield from _needs(stage.checks, (*place, "checks"), "check", beside=pipeline.stages)
     yield from _environment(stage.env, (*place, "env"))
     for check_name, check in stage.checks.items():
@@ -77,31 +81,35 @@ def _stage(pipeline: Pipeline, name: str, stage: Stage) -> Broken:
 
 def _named(name: str, place: Place, what: str) -> Broken:
     if not _NAME.fullmatch(name):
-        yield place, f"{name!r} is no name of a {what}", "letters, digits, _, - and . are allowed, and no spaces"
+        yield place, f"invalid {what} name {name!r}", "allowed: letters, digits, _, - and .; no spaces"
 
 
 def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     if check.image and check.build is not None:
-        yield (*place, "build"), "`image` and `build` say the same", "keep one of them"
+        yield (*place, "build"), "`image` and `build` exclude each other", "keep one of them"
     yield from _uses(pipeline, check, place)
     for at, name in enumerate(check.services):
         if name not in pipeline.services:
             hint = nearest(name, pipeline.services, what="services of this pipeline")
-            yield (*place, "services", at), f"there is no service {name!r}", hint
+            yield (*place, "services", at), f"unknown service {name!r}", hint
     if check.artifacts and (check.image or check.build is not None) and check.source != "copy":
-        hint = "write `source: copy`: it then has sources of its own, which it may change"
+        hint = "write `source: copy` to give it a writable copy of the sources"
         yield (*place, "artifacts"), "a container cannot write into sources that are mounted read-only", hint
     if check.problems and check.problems not in problem_matchers.names():
         hint = nearest(check.problems, problem_matchers.names())
-        yield (*place, "problems"), f"nobody knows the messages of {check.problems!r}", hint
+        yield (*place, "problems"), f"unknown tool {check.problems!r}", hint
     for code in check.pass_exit_codes:
         if not code.isdecimal() or int(code) > 255:
-            yield (*place, "pass_exit_codes", code), f"{code!r} is no exit code", "a number from 0 to 255, in quotes"
+            yield (
+                (*place, "pass_exit_codes", code),
+                f"invalid exit code {code!r}",
+                "allowed: a number from 0 to 255, in quotes",
+            )
     if check.expect_exit_code == ():
         yield (*place, "expect_exit_code"), "the list is empty: no exit code could pass", ""
     for at, pattern in enumerate(check.artifacts):
         if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts or not pattern:
-            yield (*place, "artifacts", at), f"{pattern!r} leads out of the check's folder", "name what is inside it"
+            yield (*place, "artifacts", at), f"{pattern!r} leads out of the check's folder", "name files inside it"
     if "${{" not in check.cwd and (Path(check.cwd).is_absolute() or ".." in Path(check.cwd).parts):
         yield (*place, "cwd"), f"{check.cwd!r} leads out of the source", "name a folder inside it"
     if check.timeout is not None and not check.timeout:
@@ -111,10 +119,10 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     for key, limit in (("cpus", pipeline.budget.cpus), ("memory_gb", pipeline.budget.memory_gb)):
         wanted: float = getattr(check, key) or 0.0
         if wanted < 0:
-            yield (*place, key), f"{wanted:g} is less than nothing", "allowed: a number from 0"
+            yield (*place, key), f"{wanted:g} is negative", "allowed: a number from 0"
         if limit is not None and wanted > limit:
-            hint = f"make the budget larger, or say less here: budget.{key} is {limit:g}"
-            yield (*place, key), f"it asks for {wanted:g}, more than all checks together may use", hint
+            hint = f"raise the budget or lower this value: budget.{key} is {limit:g}"
+            yield (*place, key), f"the check needs {wanted:g}, more than the budget of all checks", hint
 
 
 def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
@@ -124,20 +132,24 @@ def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     for at, used in enumerate(check.uses):
         here: Place = (*place, "uses", at)
         if used not in earlier:
-            yield here, f"no check {used!r} has ended by then", nearest(used, earlier, what="checks before it")
+            yield (
+                here,
+                f"the check {used!r} does not end before this one",
+                nearest(used, earlier, what="checks before it"),
+            )
             continue
         other = pipeline.stages[used.partition("/")[0]].checks[used.partition("/")[2]]
         if not other.artifacts:
-            yield here, f"{used} leaves no artifacts", "declare them there: `artifacts: [...]`"
+            yield here, f"{used} has no artifacts", "declare them there: `artifacts: [...]`"
         if "${{" in other.cwd:
-            yield here, f"the folder of {used} is known only when it runs", "write its `cwd` without `${{ }}`"
+            yield here, f"the folder of {used} is known only at runtime", "write its `cwd` without `${{ }}`"
     if check.uses and (check.image or check.build is not None) and check.source != "copy":
         hint = "write `source: copy`: the artifacts are put into its copy"
-        yield (*place, "uses"), "nothing can be put into sources that are mounted read-only", hint
+        yield (*place, "uses"), "artifacts cannot be added to sources mounted read-only", hint
 
 
 def _before(named: Mapping[str, Stage] | Mapping[str, Check], start: str) -> set[str]:
-    """What has to have passed before the one of this name begins."""
+    """All direct and indirect needs of this name."""
     found: set[str] = set()
     todo = list(named[start].needs)
     while todo:
@@ -151,57 +163,61 @@ def _before(named: Mapping[str, Stage] | Mapping[str, Check], start: str) -> set
 def _matrix(check: Check, place: Place) -> Broken:
     for name, values in check.matrix.items():
         if not _VARIABLE.fullmatch(name):
-            yield (*place, "matrix", name), f"{name!r} cannot be named in an expression", "letters, digits and _"
+            yield (
+                (*place, "matrix", name),
+                f"expressions cannot use the name {name!r}",
+                "allowed: letters, digits and _",
+            )
         for at, value in enumerate(values):
             if isinstance(value, Mapping | list | tuple):
-                yield (*place, "matrix", name, at), "a value of a matrix is text, a number or a truth value", ""
+                yield (*place, "matrix", name, at), "a matrix value must be text, a number or a boolean", ""
     try:
         rows = [row_name(row) for row in expand({name: list(v) for name, v in check.matrix.items()}, "full")]
     except ValueError as error:
         yield (*place, "matrix"), str(error).replace("the parameter", "the name"), ""
         return
     for row in sorted(one for one, times in Counter(rows).items() if times > 1):
-        hint = 'each row is a check of its own, and is told by its values: `1` and `"1"` look alike'
-        yield (*place, "matrix"), f"two rows are both called {row}", hint
+        hint = 'each row is a check named by its values: `1` and `"1"` look alike'
+        yield (*place, "matrix"), f"two rows have the name {row}", hint
 
 
 def _service(service: Service, place: Place) -> Broken:
     if not service.image and service.host is None:
-        yield place, "a service needs an `image`, or programs of the `host`", "write at least one of them"
+        yield place, "a service needs an `image` or programs under `host`", "write at least one of them"
     health = service.health
     if health is not None and sum(map(bool, (health.command, health.tcp, health.http))) != 1:
-        yield (*place, "health"), "a health is exactly one of `command`, `tcp` and `http`", "keep one"
+        yield (*place, "health"), "`health` needs exactly one of `command`, `tcp` and `http`", "keep one"
     if health is not None and health.tcp and health.tcp not in service.ports:
         hint = nearest(health.tcp, service.ports, what="its ports")
-        yield (*place, "health", "tcp"), f"there is no port {health.tcp!r}", hint
+        yield (*place, "health", "tcp"), f"unknown port {health.tcp!r}", hint
     for name, port in service.ports.items():
         if not 0 < port < 65536:
-            yield (*place, "ports", name), f"{port} is no port", "allowed: 1 to 65535"
+            yield (*place, "ports", name), f"invalid port {port}", "allowed: 1 to 65535"
 
 
 def _limits(pipeline: Pipeline) -> Broken:
     limits = pipeline.budget
     if limits.parallel is not None and limits.parallel < 1:
-        yield ("budget", "parallel"), f"{limits.parallel} is too few", "allowed: a whole number from 1"
+        yield ("budget", "parallel"), f"invalid limit {limits.parallel}", "allowed: a whole number from 1"
     for key in ("cpus", "memory_gb"):
         value: float | None = getattr(limits, key)
         if value is not None and value <= 0:
-            yield ("budget", key), f"{value:g} leaves no room", "allowed: a number above 0"
+            yield ("budget", key), f"invalid limit {value:g}", "allowed: a number above 0"
 
 
 def _secrets(pipeline: Pipeline) -> Broken:
     for at, name in enumerate(pipeline.secrets.required):
         if not _VARIABLE.fullmatch(name):
-            yield ("secrets", "required", at), f"{name!r} is no name of a secret", "letters, digits and _"
+            yield ("secrets", "required", at), f"invalid secret name {name!r}", "allowed: letters, digits and _"
     for at, source in enumerate(pipeline.secrets.from_):
         if isinstance(source, SecretSource) and bool(source.file) == bool(source.command):
-            yield ("secrets", "from", at), "a source is either a `file` or a `command`", "write exactly one of them"
+            yield ("secrets", "from", at), "a source needs either a `file` or a `command`", "write exactly one of them"
 
 
 def _environment(env: Mapping[str, str], place: Place) -> Broken:
     for name in env:
         if not _VARIABLE.fullmatch(name):
-            yield (*place, name), f"{name!r} is no name of an environment variable", "letters, digits and _"
+            yield (*place, name), f"invalid environment variable name {name!r}", "allowed: letters, digits and _"
 
 
 def _needs(
@@ -216,15 +232,15 @@ def _needs(
             if need in named:
                 continue
             known = False
-            hint = nearest(need, named, what=f"{what}s beside it")
+            hint = nearest(need, named, what=f"other {what}s")
             stage = need.partition("/")[0]
             if beside is not None and stage in beside:
-                hint = f"what another stage has to come first stands at the stage: `needs: [{stage}]`"
-            yield (*place, name, "needs", at), f"there is no {what} {need!r} here", hint
+                hint = f"to wait for another stage, write `needs: [{stage}]` at the stage"
+            yield (*place, name, "needs", at), f"unknown {what} {need!r}", hint
     circle = _circle({name: one.needs for name, one in named.items()}) if known else []
     if circle:
         way = " -> ".join(circle)
-        yield (*place, circle[0], "needs"), f"{what}s need each other in a circle: {way}", "take one need out"
+        yield (*place, circle[0], "needs"), f"cycle in the needs of {what}s: {way}", "remove one of these needs"
 
 
 def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A service while it runs: where it is for its users, and how it is asked and ended."""
+"""A running service: its addresses, its health command and its end."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Where a service is for somebody."""
+    """The address of a service, from one point of view."""
 
     address: str
     ports: Mapping[str, int] = field(default_factory=dict)
     folder: str = ""
 
     def names(self, name: str) -> dict[str, object]:
-        """What `service` is in an expression."""
+        """The value of `service` in an expression."""
         return {"name": name, "address": self.address, "ports": dict(self.ports), "folder": self.folder}
 
 
 class RunningService(Protocol):
-    """A service that was started."""
+    """A started service."""
 
     @property
     def outside(self) -> View:
-        """For this host."""
+        """The address for this host."""
 
     @property
     def inside(self) -> View | None:
-        """For containers on the trial's network; None: it is on this host."""
+        """The address for containers on the trial's network; None: the service runs on this host."""
 
     async def command(self, argv: tuple[str, ...], timeout: float) -> str:
-        """Run a health command; why it says no, or nothing."""
+        """Run a health command; returns the reason for a failure, or an empty text."""
 
     async def ended(self) -> str:
-        """How it ended; empty: it still runs."""
+        """The exit status in words; empty: it still runs."""
 
     async def end(self) -> str:
-        """End it, and give all of it back; what it wrote, secrets in it."""
+        """End and remove it; returns its output, with secrets unmasked."""
 
 
 def log_file(ctx: Context, name: str) -> Path:
-    """A file for what a service writes, in the folder for secrets: they are hidden when it is kept."""
+    """A file for the output of a service, in the folder for secrets: they are masked in the kept copy."""
     return ctx.state / f"service-{name}.raw"

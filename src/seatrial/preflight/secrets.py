@@ -1,4 +1,4 @@
-"""Where the secrets of a pipeline come from: the environment, a file, a command. All are there before a check runs."""
+"""Sources of a pipeline's secrets: the environment, a file, a command. All are read before a check runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatrial.links import process
 from seatrial.preflight.document import SecretSource
 
 PATIENCE = 60.0
-"""Seconds that a command for secrets may take."""
+"""Seconds for a command that prints secrets."""
 
 _LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
@@ -21,8 +21,8 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 async def secrets_of(
     wanted: Sequence[str], sources: Sequence[str | SecretSource], folder: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """The values of all that are wanted; of several sources the first that has one wins, and the later are not asked
-    once all are there. UsageError names every one that is missing; CannotTell when a source cannot be read."""
+    """The values of the required secrets. The first source with a value wins; later sources are read only for missing
+    ones. UsageError names all missing secrets; CannotTell when a source is unreadable."""
     found: dict[str, str] = {}
     looked: list[str] = []
     for source in sources:
@@ -43,26 +43,26 @@ async def secrets_of(
         raise UsageError(
             f"{what} {', '.join(missing)} cannot be found; looked in {', '.join(looked) or 'no place'}; "
             "nothing was started",
-            evidence=f"put it there, for example: export {missing[0]}=…",
+            evidence=f"set it there, for example: export {missing[0]}=…",
         )
     return found
 
 
 def _file(file: Path) -> Mapping[str, str]:
-    """Of a file that is not there: nothing, since another source may have them all."""
+    """The values of a file; none if it does not exist, because another source may have them all."""
     try:
         return dotenv(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no UTF-8"
+        why = getattr(error, "strerror", None) or "invalid UTF-8"
         raise CannotTell(f"the secrets in {file} cannot be read: {why}") from None
 
 
 async def _command(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
     done = await process.run(argv, cwd=folder, env=environ, timeout=PATIENCE)
     if not done.ok:
-        # What it printed on its standard output may be secret; how it ended is not.
+        # Its standard output may be secret; its exit code is not.
         last = done.stderr.strip().rpartition("\n")[2][:200]
         raise CannotTell(f"the command for secrets `{argv[0]}` ended with {done.exit_code}: {last or 'no message'}")
     try:
@@ -70,12 +70,12 @@ async def _command(argv: Sequence[str], folder: Path, environ: Mapping[str, str]
     except ValueError:
         return dotenv(done.stdout)
     if not isinstance(data, dict):
-        raise CannotTell(f"the command for secrets `{argv[0]}` printed JSON that is no object of names and values")
+        raise CannotTell(f"the command for secrets `{argv[0]}` printed JSON, but not an object of names and values")
     return {str(name): _text(value) for name, value in data.items() if value is not None}
 
 
 def _text(value: object) -> str:
-    """A value; Doppler tells it as an object when it is asked for more than the plain secrets."""
+    """A value; Doppler prints an object if asked for more than the plain secrets."""
     if isinstance(value, dict):
         value = value.get("computed", value.get("raw", ""))
     return value if isinstance(value, str) else json.dumps(value)
@@ -108,7 +108,7 @@ def _closed(value: str, quote: str) -> bool:
 
 
 def _end(value: str, quote: str) -> int:
-    """Where the closing quote stands; -1: nowhere."""
+    """The position of the closing quote; -1: none."""
     at = 1
     while at < len(value):
         if value[at] == "\\" and quote == '"':

@@ -1,4 +1,4 @@
-"""Which stages and checks of a pipeline run: all, some by name, or those from a stage on."""
+"""The selected stages and checks of a pipeline: all, some by name, or all from a stage on."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from seatrial.preflight.document import Check, Pipeline, Stage
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was asked for."""
+    """The selection options."""
 
     only: tuple[str, ...] = ()
     """`stage` or `stage/check`; also `stage/check[row of its matrix]`."""
     from_: str = ""
-    """A stage: it, and all that stand after it in the document."""
+    """A stage: run it and all later stages of the document."""
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left out: only then it says that a deploy would succeed."""
+        """Whether all checks are selected: only then a pass means ready to deploy."""
         return not (self.only or self.from_)
 
 
 def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
-    """The pipeline with what was selected, in the same order, and needs of nothing else; a check whose outputs or
-    artifacts a selected one takes comes with it. UsageError names the nearest where a name is not known."""
+    """The pipeline reduced to the selection, in the same order, with needs only inside it. Checks that provide outputs
+    or artifacts for selected ones are included. UsageError with the nearest name for an unknown one."""
     if selection.whole:
         return pipeline
     wanted = _with_outputs(pipeline, set(_from(pipeline, selection.from_)) & set(_only(pipeline, selection.only)))
@@ -44,7 +44,7 @@ def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
 
 
 def row_of(wanted: Sequence[str], check: str) -> tuple[str, ...]:
-    """The rows of a check's matrix that were asked for by name; none: all of them."""
+    """The matrix rows selected by name; empty: all of them."""
     rows = tuple(one for one in wanted if one.startswith(f"{check}["))
     return rows if check not in wanted and check.partition("/")[0] not in wanted else ()
 
@@ -56,7 +56,7 @@ def _all(pipeline: Pipeline) -> Iterable[str]:
 def _from(pipeline: Pipeline, start: str) -> Iterable[str]:
     names = list(pipeline.stages)
     if start and start not in names:
-        raise UsageError(f"--from: there is no stage {start!r}: {nearest(start, names, what='stages')}")
+        raise UsageError(f"--from: unknown stage {start!r}: {nearest(start, names, what='stages')}")
     late = names[names.index(start) :] if start else names
     return (one for one in _all(pipeline) if one.partition("/")[0] in late)
 
@@ -71,13 +71,13 @@ def _only(pipeline: Pipeline, wanted: Sequence[str]) -> Iterable[str]:
         chosen = [one for one in known if one == plain or one.startswith(f"{name}/")]
         if not chosen:
             hint = nearest(plain, [*pipeline.stages, *known], what="stages and checks")
-            raise UsageError(f"--only: there is no stage or check {name!r}: {hint}")
+            raise UsageError(f"--only: unknown stage or check {name!r}: {hint}")
         found += chosen
     return found
 
 
 def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
-    """A check cannot be run without the values that it reads, and the files that it uses."""
+    """Include the checks that provide values or files for a selected check."""
     found: set[str] = set()
     todo = list(chosen)
     while todo:
@@ -90,7 +90,7 @@ def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
 
 
 def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
-    """The checks whose outputs or artifacts a check takes; `condition` is its stage's."""
+    """The checks that provide outputs or artifacts for a check; `condition` is its stage's."""
     yield from check.uses
     texts = [*([check.run] if isinstance(check.run, str) else check.run), *check.env.values(), check.cwd]
     formulas = [one for text in texts for one in expressions.expressions(text)]
@@ -103,7 +103,7 @@ def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
 def needs_among(
     needs: Sequence[str], kept: Iterable[str], named: Mapping[str, Stage] | Mapping[str, Check]
 ) -> tuple[str, ...]:
-    """The needs that are kept; for one that is not stand those that it has itself, so that the order is as it was."""
+    """The selected needs; an unselected one is replaced by its own needs, to keep the order."""
     names, todo = set(kept), list(needs)
     seen: dict[str, None] = {}
     while todo:

@@ -1,4 +1,4 @@
-"""A service as a container: on the trial's network by its name, on this host by ports of loopback."""
+"""A service in a container: on the trial's network by its name, on this host by ports on loopback."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Contained:
         return "" if status == "running" else f"did not stay up: its container is {status}, with {code}"
 
     async def end(self) -> str:
-        # Of one that is just ending the log is whole only when the engine calls it ended.
+        # The log is complete only after the engine reports the container's end.
         status = "stopping"
         for _ in range(50):
             status, _code = await status_of(self.engine, self.container)
@@ -54,7 +54,7 @@ class Contained:
         for _ in range(10):
             if text or status == "running":
                 break
-            # On a busy machine Podman's monitor writes it only when its end is told already.
+            # On a busy machine Podman's monitor may write it after the end is reported.
             await asyncio.sleep(0.1)
             text = await log_of(self.engine, self.container)
         await self.ctx.give_back("container", self.container)
@@ -62,7 +62,7 @@ class Contained:
 
 
 async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Contained:
-    """Start its container; CannotTell, LeaseTaken say why it does not."""
+    """Start its container; CannotTell, LeaseTaken with the reason of a failure."""
     try:
         if await bring_image(engine, service.image):
             ctx.log(f"{engine.name} pulled {service.image}")

@@ -1,4 +1,4 @@
-"""A service as a program of this host, where there is no container engine: a folder and ports of its own."""
+"""A service as a program of this host, without a container engine: it has its own folder and ports."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from seatrial.preflight.system import OWNER
 from seatrial.spi import Context, Finished
 
 PREPARE = 120.0
-"""Seconds for each program that runs before the service."""
+"""Seconds for each program to run before the service."""
 
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where Debian keeps servers that are not on every user's PATH."""
+"""Debian's folders for servers, not on every user's PATH."""
 
 PACKAGES = {
     **dict.fromkeys(("initdb", "postgres", "pg_ctl", "pg_isready", "createdb", "psql"), "postgresql"),
@@ -35,7 +35,7 @@ PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
     "nginx": "nginx",
 }
-"""Debian's packages of programs that are often services."""
+"""Debian's packages of common services."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class OnHost:
     command_of: Programs
     outside: View
     file: Path
-    """What it writes."""
+    """Its output."""
     inside: View | None = None
     running: asyncio.Task[Finished] | None = field(default=None)
 
@@ -70,7 +70,7 @@ class OnHost:
             self.running.cancel()
             await asyncio.wait([self.running])
         await self.ctx.give_back("folder", f"{self.ctx.trial_id}-{self.name}")
-        try:  # only now: what it said last is written when it has ended
+        try:  # only now: its last output is complete after its end
             return self.file.read_text(errors="replace")
         except FileNotFoundError:
             return ""
@@ -78,7 +78,7 @@ class OnHost:
 
 @dataclass(frozen=True)
 class Programs:
-    """How the programs of one service are run: from which folders, as whom, with which environment."""
+    """How to run the programs of one service: their folders, their user, their environment."""
 
     host: HostService
     folder: Path
@@ -87,13 +87,13 @@ class Programs:
     """The service itself."""
 
     def argv(self, words: Sequence[str]) -> list[str]:
-        """The words that start a program as the service's user; ToolMissing names its package."""
+        """The arguments to start a program as the service's user; ToolMissing names its package."""
         found = shutil.which(words[0], path=self.env["PATH"])
         if found is None:
             package = PACKAGES.get(words[0])
             remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
             raise ToolMissing(
-                f"the program {words[0]!r} is not there: {remedy} its folder in the service's `host.path`; "
+                f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
                 f"looked in {self.env['PATH']}"
             )
         return [*self._as_user(), found, *words[1:]]
@@ -110,10 +110,10 @@ class Programs:
 
 
 async def begin(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
-    """Make its folder, prepare it, start it; CannotTell, ToolMissing say what is wrong."""
-    await announce(ctx)  # known before the folder, so that the sweep ends programs before it takes their folder
+    """Create its folder, prepare and start it; CannotTell, ToolMissing with the reason of a failure."""
+    await announce(ctx)  # recorded before the folder, so the sweep ends programs before it removes their folder
     ports = {port: await ctx.lease_port() for port in service.ports}
-    # Not in the trial's own folder: another user has no way into that, and sockets want short paths.
+    # Not in the trial's folder: other users cannot enter it, and sockets need short paths.
     folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"
     view = View(address=LOOPBACK, ports=ports, folder=str(folder))
     given = ctx.bind({**service.env, **host.env}, service=view.names(name))
@@ -122,7 +122,7 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     )
     env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
     programs = Programs(host, folder, env, command)
-    programs.argv(command)  # what is not installed is told before anything is made
+    programs.argv(command)  # missing programs are reported before anything is created
 
     async def make() -> None:
         folder.mkdir(mode=0o700)
@@ -154,7 +154,7 @@ async def _prepare(ctx: Context, name: str, programs: Programs, argv: Sequence[s
 
 
 async def _start(standing: OnHost) -> None:
-    """Start it, and write down which process it is: the ledger knows by its tag what is not written down yet."""
+    """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
     ctx, programs = standing.ctx, standing.command_of
     name = f"{ctx.trial_id}-{standing.name}"
     began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -169,7 +169,7 @@ async def _start(standing: OnHost) -> None:
     )
     while not began.done():
         if standing.running.done():
-            standing.running.result()  # raises why it was not started
+            standing.running.result()  # raises the reason of a failed start
         await asyncio.sleep(0)
     pid = began.result()
 
@@ -181,22 +181,22 @@ async def _start(standing: OnHost) -> None:
 
 
 def user_of(name: str) -> pwd.struct_passwd:
-    """A user of this host; CannotTell when there is none of that name."""
+    """A user of this host; CannotTell when it does not exist."""
     try:
         return pwd.getpwnam(name)
     except KeyError:
-        raise CannotTell(f"there is no user {name!r} on this host, whom the service's `host.user` names") from None
+        raise CannotTell(f"the user {name!r} of the service's `host.user` does not exist on this host") from None
 
 
 def _path(host: HostService) -> str:
-    """PATH of its programs: the folders that it names, then the user's, then those of servers."""
+    """PATH for its programs: its own folders, then the user's, then those of servers."""
     named = [folder for pattern in host.path for folder in _newest(pattern)]
     usual = [folder for pattern in PLACES for folder in _newest(pattern)]
     return os.pathsep.join([*named, os.environ.get("PATH", os.defpath), *usual])
 
 
 def _newest(pattern: str) -> list[str]:
-    """The folders that are like a pattern, those of the highest version first."""
+    """The folders for a pattern, the highest version first."""
 
     def version(folder: str) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", folder)]

@@ -1,7 +1,7 @@
-"""Services of a trial: started together when the first check needs them, gated by their health, ended after the last.
+"""Services of a trial: started together for the first check in need, checked for health, ended after the last check.
 
-A service is a container on the trial's own network, or a program of this host (`service_on_host`). Where it is depends
-on who looks: checks in containers know it by its name, checks on this host by a port of loopback.
+A service is a container on the trial's network, or a program of this host (`service_on_host`). Its address depends on
+the client: checks in containers use its name, checks on this host a port on loopback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 LOOK_EVERY = 0.1
 LINES = 20
-"""Lines of a service's log that an error shows."""
+"""Lines of a service's log in an error."""
 
 
 class Services:
@@ -33,11 +33,11 @@ class Services:
 
     @classmethod
     def of(cls, ctx: Context) -> Services:
-        """Those of this trial."""
+        """The services of this trial."""
         return pipeline_of(ctx).part(cls)
 
     async def up(self, ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> dict[str, RunningService]:
-        """All of these, healthy; CannotTell names each that is not, with the end of its log."""
+        """Start all of these; CannotTell names each unhealthy one, with the end of its log."""
         found = await asyncio.gather(
             *(self._one(ctx, name, service, host) for name, service in wanted.items()), return_exceptions=True
         )
@@ -56,21 +56,21 @@ class Services:
                 try:
                     self._standing[name] = await _started(ctx, name, service, host)
                 except CannotTell as error:
-                    self._standing[name] = error  # the next check need not wait as long to hear the same
+                    self._standing[name] = error  # so the next check does not wait for the same error
         known = self._standing[name]
         if isinstance(known, CannotTell):
             raise CannotTell(str(known), evidence=known.evidence)
         return known
 
     async def end(self, ctx: Context) -> None:
-        """End all that stand, and keep what they wrote; what does not go now is left to the sweep, which says why."""
+        """End all running services, and keep their output; the sweep handles and reports the rest."""
         standing = {name: one for name, one in self._standing.items() if not isinstance(one, CannotTell)}
         self._standing.clear()
         await asyncio.gather(*(_ended(ctx, name, one) for name, one in standing.items()))
 
 
 async def end_services(ctx: Context) -> None:
-    """After the last check: end what the trial's services are."""
+    """End the trial's services after the last check."""
     await Services.of(ctx).end(ctx)
 
 
@@ -83,14 +83,14 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Run
         if not isinstance(error, CannotTell):
             raise
         lines = [line for line in text.splitlines() if line.strip()][-LINES:]
-        said = f"; the last that it wrote: {lines[-1][:300]}" if lines else "; it wrote nothing"
+        said = f"; its last output: {lines[-1][:300]}" if lines else "; it printed nothing"
         raise CannotTell(f"{error}{said}", evidence="\n".join(lines)) from error
     return standing
 
 
 async def _begun(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
-    """Start it where it can be: in a container unless the host was asked for, or there is no engine."""
-    # Only what is used is imported: most pipelines start no service.
+    """Start it in a container, or on this host if requested or without an engine."""
+    # Imported on use: most pipelines start no service.
     from seatrial.preflight.service_in_container import begin as in_container
     from seatrial.preflight.service_on_host import begin as on_host
 
@@ -101,18 +101,18 @@ async def _begun(ctx: Context, name: str, service: Service, host: bool) -> Runni
     except ToolMissing as error:
         if service.host is None:
             raise ToolMissing(f"the service {name} needs a container engine (or `host:` programs): {error}") from error
-        ctx.log(f"the service {name} runs on this host, for {error}", "warning")
+        ctx.log(f"the service {name} runs on this host: {error}", "warning")
         return await on_host(ctx, name, service, service.host)
     return await in_container(ctx, name, service, engine)
 
 
 async def _healthy(ctx: Context, name: str, service: Service, standing: RunningService) -> None:
-    """Wait until it says that it is ready; CannotTell when it ended, or its time is over."""
+    """Wait until it is healthy; CannotTell when it ends or its timeout is over."""
     clock = asyncio.get_running_loop().time
     health = service.health
     until = clock() + (health.timeout if health is not None else 0.0)
     while True:
-        # Asked first: what answers now may be another's, once it has ended.
+        # Checked first: after its end, another process may answer at its port.
         if ended := await standing.ended():
             raise CannotTell(f"the service {name} {ended}")
         why = await _look(ctx, name, service, standing, max(1.0, min(10.0, until - clock())))
@@ -125,7 +125,7 @@ async def _healthy(ctx: Context, name: str, service: Service, standing: RunningS
 
 
 async def _look(ctx: Context, name: str, service: Service, standing: RunningService, timeout: float) -> str:
-    """Why it is not healthy; nothing when it is, or does not say what healthy is."""
+    """Why it is not healthy; empty when it is, or has no `health`."""
     health = service.health
     if health is None:
         return ""
@@ -146,8 +146,7 @@ async def _look(ctx: Context, name: str, service: Service, standing: RunningServ
 
 
 async def _listens(port: int, timeout: float) -> str:
-    """Why nobody takes connections there. One that is closed at once is an engine's, in the place of a service that
-    does not listen yet."""
+    """Why the port takes no connections. An early close comes from an engine's proxy, before the service listens."""
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(timeout):
@@ -165,11 +164,11 @@ async def _listens(port: int, timeout: float) -> str:
 
 
 async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
-    """End it, and keep what it wrote, which is also returned, its secrets hidden."""
+    """End it and keep its output; returns the output with secrets hidden."""
     try:
         text = ctx.masked(await standing.end())
     except (SeatrialError, OSError) as error:
-        ctx.log(f"the service {name} did not end in order: {error}", "warning")
+        ctx.log(f"the service {name} did not end cleanly: {error}", "warning")
         return ""
     if text.strip():
         file = ctx.artifacts / "logs" / f"service-{name}.log"
@@ -178,18 +177,17 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
     return text
 
 
-# What checks and services see
+# Values for checks and services
 
 
 def filled(ctx: Context, text: str, services: Mapping[str, View]) -> str:
-    """The text of a check with its services in it, which nobody knew before; CannotTell when it asks for what they do
-    not have."""
+    """The text of a check with the addresses of its services filled in; CannotTell when they lack a value."""
     names = {name: view.names(name) for name, view in services.items()}
     return expressions.fill_deferred(text, {**ctx.names(), "services": names})
 
 
 def bound(ctx: Context, wanted: Mapping[str, Service], views: Mapping[str, View]) -> dict[str, str]:
-    """The environment by which checks find their services."""
+    """The environment variables with the addresses of services."""
     found: dict[str, str] = {}
     for name, service in wanted.items():
         bound_to = ctx.bind(dict(service.binds), service=views[name].names(name))

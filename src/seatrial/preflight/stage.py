@@ -1,4 +1,4 @@
-"""`stage` and `stages`: what belongs together, at the same time as far as needs and the budget allow."""
+"""`stage` and `stages`: groups of checks, run in parallel as far as needs and the budget allow."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seatrial.steps.parallel import Together
 @step("stage")
 @dataclass(frozen=True, kw_only=True)
 class StageStep:
-    """Run the checks of a stage; each begins when what it needs has passed and the budget has room for it."""
+    """Run the checks of a stage; each starts after its needs passed and when the budget has room."""
 
     steps: tuple[StepPlan, ...]
     room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The checks by id, to the CPUs and memory that they count for."""
+    """The checks by id, each with its CPUs and memory in the budget."""
     fail_fast: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Checks that are skipped, by their ids, each with why."""
+    """Skipped checks by id, each with the reason."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the checks. Outputs: `passed` (how many)."""
@@ -37,12 +37,12 @@ class StageStep:
 @step("stages")
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """Run the stages of a pipeline, each when those that it needs have passed."""
+    """Run the stages of a pipeline, each after its needed stages passed."""
 
     steps: tuple[StepPlan, ...]
     fail_fast: bool = False
     images: Limits = field(default_factory=Limits)
-    """What stays of the images that are built."""
+    """How many built images to keep."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the stages. Outputs: `passed` (how many)."""
@@ -58,7 +58,7 @@ class Stages:
 
 
 class _InRoom(Together):
-    """A check waits for room before it is said to begin, so that its time and its timeout are its own."""
+    """Reserve the budget before the check begins, so waiting does not count for its time and timeout."""
 
     def __init__(self, ctx: Context, stage: StageStep) -> None:
         super().__init__(ctx, stage.steps, stage.fail_fast)

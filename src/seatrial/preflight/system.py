@@ -1,4 +1,4 @@
-"""The system of a pipeline: no nodes, only the room in which its checks run, and the folder of its sources."""
+"""The system of a pipeline: no nodes, only the budget of its checks and its source folder."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 OWNER = "system:pipeline"
-"""Who gives back what checks and services made."""
+"""The provider name for the cleanup of checks and services."""
 
 OBEYS = 100
-"""Looks, 20 ms apart, at a server that was told to end: as long again for each harder word."""
+"""Polls, 20 ms apart, after each signal to a server to end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
-    """What the checks of a pipeline share."""
+    """Settings for all checks of a pipeline."""
 
     parallel: int = 1
     """Checks at a time."""
@@ -42,21 +42,21 @@ class PipelineSettings:
     memory_gb: float | None = None
     """Memory of all checks at a time."""
     engine: str = ""
-    """The container engine by its name or path; empty: the first that works."""
+    """The container engine by name or path; empty: the first working one."""
     image: str = ""
-    """An image of the pipeline, by which it is found out which engine works."""
+    """An image of the pipeline, to find a working engine with."""
     images: tuple[str, ...] = ()
-    """All that are named in it."""
+    """All images named in it."""
 
 
 @system("pipeline")
 class Pipeline:
-    """Checks of a source folder: one instance per trial, so that all of them share one budget."""
+    """Checks of a source folder: one instance per trial, so all of them share one budget."""
 
     Settings: ClassVar[type[Any]] = PipelineSettings
     places_nodes: ClassVar[bool] = False
     listed_by: ClassVar[tuple[str, ...]] = ("containers",)
-    """Providers whose own lists show what checks and services made: `clean` looks there too."""
+    """Providers whose lists show resources of checks and services: `clean` uses them too."""
 
     def __init__(self, settings: PipelineSettings, folder: Path) -> None:
         self.source = folder
@@ -64,20 +64,19 @@ class Pipeline:
         self.room = ResourceBudget(settings.parallel, settings.cpus, settings.memory_gb)
         self._parts: dict[type[Any], Any] = {}
         self.images = settings.images
-        """The images that the pipeline names, to ask an engine for all of them in one call."""
+        """The images named by the pipeline, for one query to the engine."""
         self._settings = settings
         self._looking = asyncio.Lock()
         self._engine: Engine | ToolMissing | None = None
         self._preparing = asyncio.Lock()
 
     def part(self, kind: type[Part]) -> Part:
-        """What the checks of the trial have in common, such as its services: one of a class, made when it is first
-        asked for."""
+        """The trial's shared instance of a class, such as its services; created on first use."""
         part: Part = self._parts.setdefault(kind, kind())
         return part
 
     async def engine(self) -> Engine:
-        """The container engine of this machine; ToolMissing says what was tried. Looked for once, when it is needed."""
+        """The container engine of this machine, looked up once when needed; ToolMissing lists the attempts."""
         from seatrial.links.containers.engines import find, mark_used
 
         async with self._looking:
@@ -92,14 +91,14 @@ class Pipeline:
         return self._engine
 
     async def network(self, ctx: Context) -> str:
-        """The network of the trial, on which its services and checks know each other by name; made by the first."""
+        """The trial's network; its services and checks reach each other by name. Created on first use."""
         from seatrial.links.containers.engines import detail_of
         from seatrial.links.containers.resources import labelled
 
         engine, name = await self.engine(), ctx.trial_id
 
         async def make() -> None:
-            await engine.make("network", "create", *labelled(ctx.labels()), name, what="making the trial's network")
+            await engine.make("network", "create", *labelled(ctx.labels()), name, what="creating the trial's network")
 
         async with self._preparing:
             if not ctx.holds("network", name, owner=OWNER):
@@ -107,27 +106,27 @@ class Pipeline:
                 try:
                     await ctx.make("network", name, make, owner=OWNER, detail=detail)
                 except BaseException:
-                    await ctx.give_back("network", name)  # the next one tries anew
+                    await ctx.give_back("network", name)  # the next caller tries again
                     raise
         return name
 
     async def init(self, ctx: Context) -> None:
-        """Nothing is to be done before the checks."""
+        """Does nothing."""
 
     async def deploy(self, ctx: Context) -> None:
-        """NotSupported: the deploy is what the checks come before."""
-        raise NotSupported("a pipeline deploys nothing: it is run by `seatrial preflight`")
+        """NotSupported: checks come before a deployment."""
+        raise NotSupported("a pipeline deploys nothing: run it with `seatrial preflight`")
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         """None."""
         return ()
 
     async def destroy(self, ctx: Context) -> None:
-        """Nothing to do: what checks and services made is given back by its records."""
+        """Does nothing: resources of checks and services are removed by their records."""
 
     async def give_back(self, resource: Resource) -> None:
-        """A container, a network, or the folder or the program of a service on this host, by its record; already gone
-        is success."""
+        """Remove a container, a network, or the folder or program of a service on this host, by its record; success if
+        it is already gone."""
         if resource.kind == "server":
             await _server_gone(int(str(resource.detail["pid"])), str(resource.detail["started"]))
         elif resource.kind == "folder":
@@ -138,18 +137,18 @@ class Pipeline:
 
             await take_away(again(resource.detail), resource.kind, str(resource.detail[resource.kind]))
         else:
-            raise NotSupported(f"a pipeline makes no {resource.kind}")
+            raise NotSupported(f"a pipeline has no resources of kind {resource.kind}")
 
 
 def pipeline_of(ctx: Context) -> Pipeline:
-    """The pipeline whose check or stage this is."""
+    """The pipeline of this check or stage."""
     if not isinstance(ctx.system, Pipeline):
-        raise NotSupported(f"the step {ctx.step} belongs into a pipeline")
+        raise NotSupported(f"the step {ctx.step} is allowed only in a pipeline")
     return ctx.system
 
 
 async def _server_gone(pid: int, started: str) -> None:
-    """End it in its own way, for a database that is killed leaves shared memory behind; kill what does not obey."""
+    """Ask it to end, because a killed database leaves shared memory behind; kill it if it does not obey."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
         if not started or process_start(pid) != started:
             return
@@ -162,13 +161,13 @@ async def _server_gone(pid: int, started: str) -> None:
             if process_start(pid) != started:
                 return
             await asyncio.sleep(0.02)
-    raise LeftBehind(f"the process {pid} did not go when it was killed")
+    raise LeftBehind(f"the process {pid} did not end after SIGKILL")
 
 
 async def _folder_gone(path: Path, trial: str) -> None:
-    """Remove it; a server that was just killed may still have helpers that write their last into it."""
+    """Remove it; helpers of a killed server may still write into it."""
     if not trial or trial not in path.name:
-        raise LeftBehind(f"{path} does not carry the name of its trial: not removed")
+        raise LeftBehind(f"{path} does not contain the name of its trial: not removed")
     for _ in range(50):
         shutil.rmtree(path, ignore_errors=True)
         if not path.exists():

@@ -99,7 +99,7 @@ def test_the_gitignore_of_the_repository_around_the_source_counts(source: Path) 
 
 
 def test_a_pattern_that_no_file_is_like_and_a_file_that_is_none_are_told(source: Path) -> None:
-    with pytest.raises(CannotTell, match="'ap/\\*\\*' is like no file"):
+    with pytest.raises(CannotTell, match="'ap/\\*\\*' matches no file"):
         tree(source).contents(["app/**", "ap/**"])
     os.mkfifo(source / "app/pipe")
     with pytest.raises(CannotTell, match="app/pipe cannot be read"):

@@ -1,7 +1,7 @@
-"""The cache of results: a check whose declared inputs, command and surroundings are as they were is not run again.
+"""The cache of results: a check with unchanged inputs, command and environment does not run again.
 
-`manifest` says what a result depends on, `tree` and `hashes` look at the files, `store` keeps results, `visit` is one
-attempt of a check, `trace` finds what a check reads and does not declare.
+`manifest` lists the dependencies of a result, `tree` and `hashes` read the files, `store` keeps results, `cached_run`
+is one attempt of a check, `trace` finds undeclared inputs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from seatrial.spi import Context
 
 PATIENCE = 60.0
-"""Seconds that a tool may take to tell its version."""
+"""Seconds for a tool to print its version."""
 
 SIZE_GB = 2.0
-"""What is kept where nobody says."""
+"""Default size limit."""
 
 
 @dataclass(kw_only=True)
@@ -35,33 +35,33 @@ class Cache:
 
     source: Path
     folder: Path = Path()
-    """Where it is; any number of runs may share it."""
+    """Its location; any number of runs may share it."""
     off: str = ""
-    """Why nothing is taken from it, and nothing kept."""
+    """The reason why the cache is off."""
     explain: bool = False
-    """Whether each check says why it was, or was not, taken from it."""
+    """Whether each check explains its cache hit or miss."""
     tracing: bool = False
-    """Whether it is looked at what each check reads; all of them run then."""
+    """Whether the reads of each check are traced; all checks run then."""
     limit: int = int(SIZE_GB * 1e9)
-    """Bytes that it may hold."""
+    """Size limit in bytes."""
     kept: bool = field(default=False, init=False)
-    """Whether this run kept anything."""
+    """Whether this run stored a result."""
 
     def __post_init__(self) -> None:
         self.store: Store = FolderStore(self.folder)
         self.hashes = Hashes(self.folder / "stat" / f"{digest(str(self.source).encode())}.json")
         self.tree = Tree(self.source, self.hashes)
         self.passed: dict[str, Sequence[tuple[str, Path]]] = {}
-        """The checks that passed in this run, each with its artifacts: the path from its folder, and where it is."""
+        """The passed checks of this run, each with its artifacts: the path from its folder, and the file."""
         self._tools: dict[str, str] = {}
         self._asked: dict[str, asyncio.Lock] = {}
 
     def name_of(self, check: str) -> str:
-        """What a check of this source is called among all."""
+        """The unique name of a check of this source."""
         return f"{self.source}\n{check}"
 
     async def told_by(self, ctx: Context, tool: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
-        """What stands for the version that a tool tells; it is asked once in a run."""
+        """A digest of the tool's version output; each tool runs once per run."""
         from seatrial.links.process import TimedOut
         from seatrial.links.process.spawned import spawn
 
@@ -71,14 +71,14 @@ class Cache:
                 try:
                     done = await spawn(ctx, tool, cwd=folder, env=env, timeout=PATIENCE)
                 except TimedOut as error:
-                    raise CannotTell(f"its tool `{shlex.join(tool)}` does not tell its version: {error}") from None
+                    raise CannotTell(f"its tool `{shlex.join(tool)}` printed no version: {error}") from None
                 if not done.ok:
                     raise CannotTell(f"its tool `{shlex.join(tool)}` ended with {done.exit_code}")
                 self._tools[name] = digest(repr((done.stdout, done.stderr)).encode())
         return self._tools[name]
 
     def close(self) -> None:
-        """The run is over: keep what is known of files, and make room."""
+        """At the end of the run: keep the hashes of files, and make room."""
         if self.off:
             return
         self.hashes.save()
@@ -89,7 +89,7 @@ class Cache:
 
 @dataclass(frozen=True, kw_only=True)
 class Caching:
-    """What a check says of its result and the cache."""
+    """A check's settings of the cache."""
 
     cache: Cache
     inputs: tuple[str, ...] = ()
@@ -97,5 +97,5 @@ class Caching:
     tools: tuple[tuple[str, ...], ...] = ()
     allowed: bool | None = None
     needs: tuple[str, ...] = field(default=())
-    """The checks of its stage that it needs, and those whose artifacts it uses, by their ids."""
+    """The ids of the checks it needs in its stage, and of those with artifacts it uses."""
     artifacts: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""One attempt of a check at the cache: is its result there, and if not, why, and may what it does now be kept."""
+"""One attempt of a check with the cache: look up its result, explain a miss, and store a new result if allowed."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from seatrial.spi import Context
 
 LOOKED_AT = 16 * 1024 * 1024
-"""Bytes of an artifact in which secrets are looked for at a time."""
+"""Bytes of an artifact searched for secrets at a time."""
 
 OVERLAP = 64 * 1024
-"""Bytes that are looked at twice, so that no secret falls between two pieces."""
+"""Overlap in bytes between two pieces, so no secret is missed at a border."""
 
 
 class CachedRun:
@@ -60,10 +60,10 @@ class CachedRun:
         self._why: list[str] = []
         self._trace: Path | None = None
         self._kept_from: str = ""
-        """Why the result may not be kept."""
+        """The reason why the result may not be stored."""
 
     async def look(self, place: Executor, log: Log) -> Mapping[str, Any] | None:
-        """The outputs of the result that was kept, which is then put back; None: it has to be run."""
+        """The outputs of the stored result, after its files are restored; None: the check must run."""
         try:
             if off := self._off():
                 raise CannotTell(off)
@@ -77,7 +77,7 @@ class CachedRun:
 
     @contextmanager
     def running(self) -> Iterator[Job]:
-        """While it runs: what is in the source may change. The job that is given is traced where that was asked for."""
+        """During the check: the source may change. The job is traced if requested."""
         job = self._job
         if self._cache.tracing and self._on_host:
             self._trace = self._ctx.state / f"{secrets.token_hex(8)}.trace"
@@ -90,7 +90,7 @@ class CachedRun:
                 self._look_at_trace(self._trace)
 
     def keep(self, outputs: Mapping[str, Any], log: Log) -> None:
-        """It passed: keep its result, unless it may not be kept; nothing is raised, for that decides nothing."""
+        """After a pass: store the result if allowed. Never raises: the cache does not affect the verdict."""
         files = self._artifacts(outputs)
         self._cache.passed[self._job.name] = files
         if self._manifest is None:
@@ -106,25 +106,25 @@ class CachedRun:
                 return
             except OSError as error:
                 why = f"it could not be written: {error}"
-        self._because(f"its result is not kept: {why}")
+        self._because(f"its result is not stored: {why}")
         self._tell(taken=False)
 
-    # What it depends on
+    # Dependencies
 
     def _off(self) -> str:
-        """Why the cache has nothing to say of it, whatever it does."""
+        """The reason why the cache is off for this check."""
         if self._cache.off:
             return self._cache.off
         if self._caching.allowed is False:
-            return "it says `cache: false`"
+            return "it declares `cache: false`"
         if not [one for one in self._caching.inputs if not one.startswith("!")]:
-            return "it declares no `inputs`, so nobody knows what its result depends on"
+            return "it declares no `inputs`, so the dependencies of its result are unknown"
         return ""
 
     async def _now(self, place: Executor) -> Manifest:
         where = await place.identity(self._ctx, self._job)
         if not where:
-            raise CannotTell("nobody can say what it runs in")
+            raise CannotTell("the environment in which it runs cannot be identified")
         around = self._ctx.environment()
         parts: dict[str, Mapping[str, str]] = {
             "command": dict(self._command),
@@ -137,7 +137,7 @@ class CachedRun:
         if self._on_host:
             parts["tools"] = {shlex.join(tool): await self._told_by(tool) for tool in self._caching.tools}
             parts["programs"] = self._program()
-        # Last: what is read now is what the command will read.
+        # Last: the command reads the same files right after this.
         parts["files"] = self._cache.tree.contents(self._caching.inputs)
         self._stamps = self._cache.tree.stamps(parts["files"])
         return parts
@@ -150,7 +150,7 @@ class CachedRun:
         }
 
     def _made_by(self, name: str) -> str:
-        """What stands for the files that a check made; empty when it passed and made none."""
+        """A digest of the files made by a check; empty when it passed and made none."""
         files = self._cache.passed.get(name)
         if files is None:
             return "it did not pass"
@@ -161,12 +161,12 @@ class CachedRun:
         return self._variables.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
 
     async def _told_by(self, tool: Sequence[str]) -> str:
-        # Where services will be is not known yet, and is no part of a version.
+        # Addresses of services are unknown here, and do not affect a version.
         known = {name: value for name, value in self._variables.items() if "\0" not in value}
         return await self._cache.told_by(self._ctx, tool, self._folder, known)
 
     def _program(self) -> Mapping[str, str]:
-        """The program that is run, by what is in it: another version of it is another program."""
+        """The program, identified by its content: another version is another program."""
         name = self._job.argv[0]
         found = str(self._folder / name) if "/" in name else shutil.which(name, path=self._path())
         try:
@@ -175,10 +175,10 @@ class CachedRun:
             real = os.path.realpath(found)
             return {found: described(real, self._cache.hashes)}
         except OSError:
-            raise CannotTell(f"there is no program {name!r}") from None
+            raise CannotTell(f"the program {name!r} does not exist") from None
 
     def _changed(self) -> str:
-        """What of its inputs is not as it was when it began; empty: nothing."""
+        """The changed inputs, in words; empty: none changed during the check."""
         assert self._manifest is not None
         try:
             now = self._cache.tree.contents(self._caching.inputs)
@@ -188,18 +188,18 @@ class CachedRun:
             return self._written()
         told = changes({"files": self._manifest["files"]}, {"files": now})
         hint = ", ".join(told)
-        return f"while it ran, {hint}; what it makes itself is no input (`!pattern` leaves it out)"
+        return f"while it ran, {hint}; exclude files the check itself makes from its inputs with `!pattern`"
 
     def _written(self) -> str:
-        """Which of its inputs was written while it ran, and is as it was: it may have seen what was there meanwhile."""
+        """An input written during the check but equal now: the check may have seen other content in between."""
         now = self._cache.tree.stamps(self._stamps)
         own = matcher([f"{self._job.cwd}/{one}" if self._job.cwd else one for one in self._caching.artifacts])
         written = [one for one, stamp in self._stamps.items() if now.get(one) != stamp and not own.match_file(one)]
         if not written:
             return ""
-        return f"while it ran, {written[0]} was written, and may have been another one meanwhile"
+        return f"while it ran, {written[0]} was written, and may have had other content in between"
 
-    # What was kept
+    # Stored results
 
     def _taken(self, key: str, log: Log) -> Mapping[str, Any] | None:
         store = self._cache.store
@@ -213,7 +213,7 @@ class CachedRun:
         try:
             return self._put_back(entry, log)
         except OSError as error:
-            self._because(f"what was kept cannot be put back: {error}")
+            self._because(f"the stored result cannot be restored: {error}")
             return None
         finally:
             entry.close()
@@ -223,13 +223,13 @@ class CachedRun:
             return
         before = self._cache.store.last(self._cache.name_of(self._job.name))
         if before is None:
-            self._because("no result of it was kept yet, and what does not pass is never kept")
+            self._because("it has no stored result; only passed checks are stored")
             return
-        for line in changes(before, self._manifest) or ["its result is not in the cache any more"]:
+        for line in changes(before, self._manifest) or ["its result is no longer in the cache"]:
             self._because(line)
 
     def _put_back(self, entry: Entry, log: Log) -> Mapping[str, Any]:
-        """Its files and its log, as they were."""
+        """Restore its files and its log."""
         files: list[tuple[str, Path]] = []
         for one in entry.files:
             target = self._ctx.artifacts / folder_of(self._job.name) / one.path
@@ -244,11 +244,11 @@ class CachedRun:
         if entry.log:
             log.restore(entry.log)
         self._cache.passed[self._job.name] = files
-        self._because("nothing that it depends on changed")
+        self._because("none of its dependencies changed")
         return {**outputs, "cached": True}
 
     def _into_source(self, path: str, made: Path, mode: int, content: str) -> None:
-        """Put a file where the check made it, since others look for it there; one that is so already stays."""
+        """Restore a file where other checks expect it; an equal file stays untouched."""
         target = self._folder / path
         with suppress(OSError):
             if (target.stat().st_mode & 0o7777) == mode and digest_of(target) == content:
@@ -256,12 +256,12 @@ class CachedRun:
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.realpath(target.parent) != str(target.parent):
             raise OSError(f"{target.parent} leads elsewhere now")
-        # Aside is in the trial's folder, which goes with the trial: in the source nothing may stay of a killed run.
+        # The temporary file is in the trial's folder, so a killed run leaves nothing in the source.
         aside = self._ctx.state / secrets.token_hex(8)
         with self._cache.tree.changing(), made.open("rb") as source:
             _write(target, iter(lambda: source.read(1024 * 1024), b""), mode, aside=aside)
 
-    # What may be kept
+    # Limits of storing
 
     def _artifacts(self, outputs: Mapping[str, Any]) -> list[tuple[str, Path]]:
         top = self._ctx.artifacts / folder_of(self._job.name)
@@ -271,7 +271,7 @@ class CachedRun:
         ]
 
     def _unfit(self, outputs: Mapping[str, Any], files: Sequence[tuple[str, Path]]) -> str:
-        """Why a result may not be kept; empty: it may."""
+        """The reason why a result may not be stored; empty: it may."""
         told = {name: value for name, value in outputs.items() if name != "artifacts"}
         try:
             text = json.dumps(told, ensure_ascii=False)
@@ -292,7 +292,7 @@ class CachedRun:
         return ""
 
     def _look_at_trace(self, file: Path) -> None:
-        """Tell of files that it read and does not declare."""
+        """Warn of undeclared files that it read."""
         try:
             read = trace.read_in(file, self._job.source, self._folder)
         finally:
@@ -305,13 +305,13 @@ class CachedRun:
         if not missing:
             return
         globs = ", ".join(trace.globs(missing))
-        self._ctx.log(f"{self._job.name} read files that its inputs do not cover; add to `inputs`: {globs}", "warning")
-        self._kept_from = f"it read what it does not declare: {globs}"
+        self._ctx.log(f"{self._job.name} read files outside its inputs; add to `inputs`: {globs}", "warning")
+        self._kept_from = f"it read undeclared files: {globs}"
         if self._manifest is not None:
             with suppress(OSError):
                 self._cache.store.drop(key_of(self._manifest))
 
-    # What is said
+    # Explanations
 
     def _because(self, why: str) -> None:
         self._why.append(why)
@@ -331,7 +331,7 @@ def _write(target: Path, pieces: Iterator[bytes], mode: int, *, aside: Path) -> 
         try:
             aside.replace(target)
         except OSError as error:
-            if error.errno != errno.EXDEV:  # on another file system only a copy can be put
+            if error.errno != errno.EXDEV:  # other file systems need a copy
                 raise
             shutil.copy2(aside, target)
     finally:

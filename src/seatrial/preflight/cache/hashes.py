@@ -1,4 +1,4 @@
-"""What is in files, by the hash of their content; one that has not changed since is not read again."""
+"""Hashes of files by content; an unchanged file is not read again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from seatrial.links.paths import write_whole
 
 SETTLED = 2.0
-"""Seconds that a file has to be left alone before its times are trusted: file systems count in steps, and two changes
-within one of them look like one."""
+"""Seconds without changes before a file's times are trusted. File systems have coarse clocks: two changes within one
+tick look like one."""
 
 Known = tuple[int, int, int, int, str]
-"""Size, time of the last change, time of the last change of the file's record (which nobody can set), inode, hash."""
+"""Size, modification time, change time of the inode (nobody can set it), inode, hash."""
 
 
 def digest(data: bytes) -> str:
@@ -27,7 +27,7 @@ def digest(data: bytes) -> str:
 
 
 def digest_of(file: Path) -> str:
-    """The hash of what is in a file."""
+    """The hash of a file's content."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, _hash).hexdigest()
 
@@ -37,7 +37,7 @@ def _hash() -> hashlib.blake2b:
 
 
 class Hashes:
-    """The hashes of the files of one source; `file` keeps them from run to run, and may be lost at any time."""
+    """The hashes of the files of one source. `file` keeps them between runs, and may be lost at any time."""
 
     def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
         self._file = file
@@ -45,7 +45,7 @@ class Hashes:
         self._known: dict[str, Known] | None = None
         self._changed = False
         self.read = 0
-        """Files whose content was read."""
+        """Number of files read."""
 
     def of(self, path: str, found: os.stat_result) -> str:
         """The hash of a regular file; OSError when it cannot be read."""
@@ -62,7 +62,7 @@ class Hashes:
             after = os.fstat(content.fileno())
         self.read += 1
         still = (opened.st_size, opened.st_mtime_ns, opened.st_ctime_ns, opened.st_ino) == seen
-        # What changes while it is read has a content that nobody can name: the hash stands for this once.
+        # The file changed during the read: the hash is valid for this call only.
         if still and after.st_ctime_ns == found.st_ctime_ns and found.st_ctime + SETTLED < began:
             self._known[path] = (*seen, made)
             self._changed = True
@@ -71,7 +71,7 @@ class Hashes:
         return made
 
     def save(self) -> None:
-        """Keep what is known for the next run."""
+        """Save the hashes for the next run."""
         if self._changed and self._known is not None:
             with suppress(OSError):  # the next run reads the files again
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,14 @@ class Hashes:
 
 def _known(held: object) -> Known:
     if not isinstance(held, list) or [type(one) for one in held] != [int, int, int, int, str]:
-        raise TypeError("this is no record of a file")
+        raise TypeError("invalid record of a file")
     size, changed, recorded, inode, made = held
     return size, changed, recorded, inode, made
 
 
 def described(path: str, hashes: Hashes) -> str:
-    """What a file is for a check: its content, whether it can be run, where it leads when it is a link. OSError when it
-    cannot be read, or is nothing that has a content."""
+    """The state of a file for a check: its content, its executable bit, the target of a link. OSError when it is
+    unreadable, or not a file or link."""
     found = os.lstat(path)
     link = ""
     if stat.S_ISLNK(found.st_mode):
@@ -107,5 +107,5 @@ def described(path: str, hashes: Hashes) -> str:
         if stat.S_ISDIR(found.st_mode):
             return f"{link}folder"
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     return f"{link}{'x' if found.st_mode & 0o111 else '-'}{hashes.of(path, found)}"

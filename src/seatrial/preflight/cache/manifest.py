@@ -1,4 +1,4 @@
-"""What the result of a check depends on, part by part; its hash is the key of the result."""
+"""The dependencies of a check's result, part by part; their hash is the key of the result."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any
 from seatrial.preflight.cache.hashes import digest
 
 FORMAT = 1
-"""The format of pipelines and of what is kept of them: another number, and nothing that was kept before counts."""
+"""The version of the cache format; a new number invalidates all stored results."""
 
 Manifest = Mapping[str, Mapping[str, str]]
-"""Parts (`files`, `variables`, …), each a name to what stands for its value; JSON as it is."""
+"""Parts (`files`, `variables`, …), each with names and digests; plain JSON."""
 
 SAID: Mapping[str, str] = {
     "files": "{name}",
     "variables": "the variable {name}",
-    "surroundings": "the variable {name} around it",
+    "surroundings": "the environment variable {name}",
     "secrets": "the secret {name}",
-    "tools": "what `{name}` says",
+    "tools": "the output of `{name}`",
     "programs": "the program {name}",
-    "needs": "what {name} made",
+    "needs": "the result of {name}",
     "command": "{name}",
     "place": "{name}",
 }
-"""How a part is told."""
+"""The words for a part."""
 
 LISTED = 3
-"""Changes of one part that are told one by one."""
+"""Most changes listed of one part."""
 
 
 def key_of(manifest: Manifest) -> str:
-    """The key under which a result is kept."""
+    """The key of a result in the store."""
     return digest(json.dumps([FORMAT, manifest], sort_keys=True, separators=(",", ":")).encode())
 
 
 def changes(before: Manifest, now: Manifest) -> list[str]:
-    """What is different, in words; empty: nothing."""
+    """The differences, in words; empty: none."""
     told: list[str] = []
     for part, said in SAID.items():
         old, new = before.get(part, {}), now.get(part, {})
@@ -55,7 +55,7 @@ def changes(before: Manifest, now: Manifest) -> list[str]:
 
 
 def as_manifest(held: Any) -> Manifest | None:
-    """A manifest that was kept; None when it is none."""
+    """A stored manifest; None when it is invalid."""
     if not isinstance(held, dict) or not all(isinstance(part, dict) for part in held.values()):
         return None
     return {str(name): {str(key): str(value) for key, value in part.items()} for name, part in held.items()}

@@ -1,8 +1,8 @@
-"""Where results are kept: a folder now, behind a small seam.
+"""The store of results: a folder, behind a small interface.
 
-An entry is one file, written aside and renamed, and never changed afterwards. So a reader that has it open has the
-whole of it whatever is collected meanwhile, two writers cannot mix, and of a killed writer only a file stays that
-nobody looks at. Every part of it is hashed: what a power cut or a bad disk made of it is no entry.
+An entry is one file. It is written to a temporary file, renamed, and never changed afterwards. So an open entry stays
+readable during cleanup, two writers cannot mix, and a killed writer leaves only an unused file. Every part is hashed:
+an entry damaged by a power cut or a bad disk does not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seatrial.preflight.cache.hashes import digest, digest_of
 from seatrial.preflight.cache.manifest import Manifest, as_manifest
 
 PIECE = 1024 * 1024
-"""Bytes that are copied at a time."""
+"""Bytes to copy at a time."""
 
 SALT = 32
 """Bytes of the salt."""
@@ -43,7 +43,7 @@ class Kept:
 
 
 class Entry(Protocol):
-    """A result that was kept, whole."""
+    """A complete stored result."""
 
     @property
     def outputs(self) -> Mapping[str, Any]: ...
@@ -53,35 +53,35 @@ class Entry(Protocol):
     def files(self) -> Sequence[Kept]: ...
 
     def content(self, file: Kept) -> Iterator[bytes]:
-        """What is in a file, in pieces."""
+        """The content of a file, in pieces."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
 
 
 class Store(Protocol):
-    """What keeps results; any number of processes may use it at a time. OSError: it cannot be used."""
+    """A store of results; any number of processes may use it at the same time. OSError when it is unusable."""
 
     def salt(self) -> bytes:
-        """What values that may be secret are hashed with, so that nobody else can guess them by their hashes."""
+        """The salt for hashes of possibly secret values, so nobody can guess a value from its hash."""
 
     def entry(self, key: str) -> Entry | None:
-        """The result under this key; None when there is none, or none that is whole."""
+        """The result of this key; None when it is missing or damaged."""
 
     def keep(self, key: str, outputs: Mapping[str, Any], log: bytes, files: Iterable[tuple[str, Path]]) -> None:
-        """Keep a result with its files (the path from the check's folder, and where it is). OSError: it was not."""
+        """Store a result with its files (path from the check's folder, file). OSError when it fails."""
 
     def drop(self, key: str) -> None:
         """Forget a result."""
 
     def last(self, name: str) -> Manifest | None:
-        """The manifest that was remembered under a name."""
+        """The manifest saved under a name."""
 
     def remember(self, name: str, manifest: Manifest) -> None:
-        """Remember a manifest under a name, to tell later what has changed."""
+        """Save a manifest under a name, to explain later changes."""
 
     def collect(self, limit: int) -> int:
-        """Give back what was used longest ago until no more than `limit` bytes are held; how many entries that was."""
+        """Remove the least recently used entries until at most `limit` bytes remain; returns their number."""
 
 
 class _OpenEntry:
@@ -99,7 +99,7 @@ class _OpenEntry:
         file.seek(start)
         self.log = file.read(int(head["log"][0]))
         if digest(self.log) != head["log"][1] or any(_hash(self.content(one)) != one.digest for one in self.files):
-            raise ValueError("its content is not what was kept")
+            raise ValueError("its content does not match its hash")
 
     def content(self, file: Kept) -> Iterator[bytes]:
         """See Entry."""
@@ -108,7 +108,7 @@ class _OpenEntry:
             self._file.seek(at)
             piece = self._file.read(min(PIECE, left))
             if not piece:
-                raise ValueError("the entry is cut off")
+                raise ValueError("the entry is truncated")
             at, left = at + len(piece), left - len(piece)
             yield piece
 
@@ -118,7 +118,7 @@ class _OpenEntry:
 
 
 class FolderStore:
-    """A folder with a file for each result; only its owner can look into it."""
+    """A folder with one file per result; only its owner can read it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,7 +126,7 @@ class FolderStore:
         self._salt = b""
 
     def salt(self) -> bytes:
-        """See Store; made when it is first asked for, and the same for all."""
+        """See Store; created on first use, and the same for all."""
         file = self._folder / "salt"
         while not self._salt:
             with suppress(FileNotFoundError):
@@ -144,13 +144,13 @@ class FolderStore:
         aside = self._aside / secrets.token_hex(8)
         try:
             aside.write_bytes(secrets.token_bytes(SALT))
-            with suppress(FileExistsError, FileNotFoundError):  # another process was first, or swept
+            with suppress(FileExistsError, FileNotFoundError):  # another process was first, or cleaned up
                 os.link(aside, file)
         finally:
             aside.unlink(missing_ok=True)
 
     def entry(self, key: str) -> Entry | None:
-        """See Store; a damaged entry is taken away."""
+        """See Store; a damaged entry is removed."""
         path = self._path(key)
         try:
             file = path.open("rb")
@@ -160,16 +160,16 @@ class FolderStore:
             magic, length, made = file.readline(200).split(b"|")
             head = file.read(int(length))
             if magic != MAGIC or digest(head) != made.strip().decode():
-                raise ValueError("its head is not what was kept")
+                raise ValueError("its header does not match its hash")
             read = json.loads(head)
             if read["key"] != key:
-                raise ValueError("it is the entry of another key")
+                raise ValueError("the entry has another key")
             entry = _OpenEntry(file, read, file.tell())
         except (OSError, ValueError, TypeError, KeyError, IndexError):
             file.close()
             path.unlink(missing_ok=True)
             return None
-        with suppress(OSError):  # a store that can only be read has no last use
+        with suppress(OSError):  # a read-only store has no last use
             os.utime(path)
         return entry
 
@@ -192,7 +192,7 @@ class FolderStore:
             out.write(log)
             for one, (_, file) in zip(kept, held, strict=True):
                 if _hash(_copied(file, out)) != one.digest:
-                    raise OSError(f"{file} changed while it was kept")
+                    raise OSError(f"{file} changed while it was stored")
 
     def drop(self, key: str) -> None:
         """See Store."""
@@ -212,7 +212,7 @@ class FolderStore:
         write_whole(path, json.dumps(manifest, separators=(",", ":")))
 
     def collect(self, limit: int) -> int:
-        """See Store. What is of no use any more goes too: files of writers that were killed."""
+        """See Store. It also removes files of killed writers."""
         self._sweep()
         found = sorted(_used(self._folder))
         held = sum(size for _, size, _ in found)
@@ -220,7 +220,7 @@ class FolderStore:
         for _, size, path in found:
             if held <= limit:
                 break
-            with suppress(FileNotFoundError):  # another process collects too
+            with suppress(FileNotFoundError):  # another process cleans up too
                 Path(path).unlink()
             held -= size
             gone += 1
@@ -234,8 +234,8 @@ class FolderStore:
 
     @contextmanager
     def _written(self, target: Path) -> Iterator[BinaryIO]:
-        """A file that takes its place when all of it is written. It is locked until then: so it is seen that its
-        writer lives, in whatever container that is."""
+        """A temporary file, renamed into place when complete. Its lock shows that its writer is active, even in another
+        container."""
         for folder in (self._aside, target.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside, out = self._locked()
@@ -248,7 +248,7 @@ class FolderStore:
                 aside.unlink(missing_ok=True)
 
     def _locked(self) -> tuple[Path, BinaryIO]:
-        """A new file that is locked: one that was swept before it was is no file any more, so another is made."""
+        """A new locked file. A cleanup may remove it before the lock; then another file is made."""
         while True:
             aside = self._aside / secrets.token_hex(8)
             out = aside.open("xb")
@@ -260,13 +260,13 @@ class FolderStore:
     def _sweep(self) -> None:
         with suppress(FileNotFoundError):
             for path in list(self._aside.iterdir()):
-                with suppress(OSError), path.open("rb") as file:  # OSError: its writer lives
+                with suppress(OSError), path.open("rb") as file:  # OSError: its writer is active
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
 
 
 def _used(folder: Path) -> Iterator[tuple[float, int, str]]:
-    """When each file was used last, its size, and where it is."""
+    """Each file with its last use and its size."""
     shards = [*_listed(str(folder / "entries")), str(folder / "last"), str(folder / "stat")]
     for shard in shards:
         for path in _listed(shard):

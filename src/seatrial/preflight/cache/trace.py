@@ -1,5 +1,5 @@
-"""Which files of the source a command opened for reading: strace sees every one, of every child, whatever it is
-written in. It is asked for, since it makes commands slower."""
+"""The source files opened by a command for reading. strace sees every child in every language, but slows commands down,
+so tracing is opt-in."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CALLS = "open,openat,openat2,creat,rename,renameat,renameat2,execve"
 OPTIONS = ("-f", "-qq", "-y", "-e", f"trace={CALLS}", "-e", "status=successful", "-e", "signal=none", "-s", "4096")
 
 LISTED = 3
-"""Files of one folder that are told one by one; of more, the folder."""
+"""Most files listed of one folder; above it, the folder is listed."""
 
 OWN_CACHES = frozenset({"__pycache__", "node_modules", ".seatrial"})
-"""Folders of what tools keep for themselves; others say so by a CACHEDIR.TAG, virtual environments by a pyvenv.cfg."""
+"""Caches of tools; others carry a CACHEDIR.TAG, and virtual environments a pyvenv.cfg."""
 
 _OPENED = re.compile(r"^\d+\s+(?P<call>open\w*|creat)\((?P<inner>.*)\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>")
 _RESUMED = re.compile(
@@ -32,19 +32,21 @@ _WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 
 
 async def ready() -> None:
-    """UsageError when nothing can be traced on this machine, found out by doing."""
+    """Check by a trial call that this machine can trace; UsageError when it cannot."""
     argv = ["strace", *OPTIONS, "-o", os.devnull, "--", "/bin/true"]
-    hint = "--trace-inputs finds what checks read by strace"
+    hint = "--trace-inputs needs strace"
     if shutil.which("strace") is None:
-        raise UsageError(f"{hint}, which is not installed: install it (`apt install strace`), or leave it out")
+        raise UsageError(
+            f"{hint}, and strace is not installed: install it (`apt install strace`), or leave the option out"
+        )
     done = await process.run(argv, timeout=20)
     if not done.ok:
         last = done.stderr.strip().rpartition("\n")[2]
-        raise UsageError(f"{hint}, which may not watch processes here: {last or done.exit_code}")
+        raise UsageError(f"{hint}, and strace may not watch processes here: {last or done.exit_code}")
 
 
 def wrapped(argv: Sequence[str], file: Path, path: str) -> tuple[str, ...]:
-    """The command with strace before it; as it is when there is no such program, so that this is told as ever."""
+    """The command under strace; unchanged when its program is missing, so the usual error appears."""
     if "/" not in argv[0] and shutil.which(argv[0], path=path) is None:
         return tuple(argv)
     strace = shutil.which("strace") or "strace"
@@ -52,7 +54,7 @@ def wrapped(argv: Sequence[str], file: Path, path: str) -> tuple[str, ...]:
 
 
 def read_in(file: Path, source: Path, folder: Path) -> set[str]:
-    """The paths in the source of files that were read, and not written by the command itself."""
+    """The source files read by the command, without those it wrote itself."""
     read: set[str] = set()
     made: set[str] = set()
     for path, writes in _events(file, folder):
@@ -62,7 +64,7 @@ def read_in(file: Path, source: Path, folder: Path) -> set[str]:
 
 
 def _events(file: Path, folder: Path) -> Iterator[tuple[str, bool]]:
-    """Each file that was opened or made, and whether it was made or written."""
+    """Each file opened or made, and whether it was made or written."""
     try:
         lines = file.read_text(errors="surrogateescape").splitlines()
     except FileNotFoundError:
@@ -102,7 +104,7 @@ def _decoded(text: str) -> str:
 def undeclared(
     read: Collection[str], declared: Collection[str], artifacts: Sequence[str], folder: Path, source: Path
 ) -> list[str]:
-    """Those that are no inputs, no artifacts of the check, and nothing that tools keep for themselves."""
+    """The files that are neither inputs, nor artifacts of the check, nor caches of tools."""
     inner = folder.relative_to(source).as_posix()
     own = matcher([pattern if inner == "." else f"{inner}/{pattern}" for pattern in artifacts])
     left = [one for one in sorted(read) if one not in declared and not own.match_file(one)]
@@ -118,7 +120,7 @@ def _kept_by_a_tool(path: str, source: Path) -> bool:
 
 
 def globs(files: Sequence[str]) -> list[str]:
-    """The patterns that cover these files: their names, or their folder where there are many in it."""
+    """Patterns to cover these files: their names, or their folder when it has many of them."""
     tops: dict[str, list[str]] = {}
     for one in files:
         top, _, rest = one.partition("/")

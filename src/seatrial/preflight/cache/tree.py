@@ -1,4 +1,4 @@
-"""The files of a source folder that a check declares: patterns over it, without what .gitignore leaves out."""
+"""The source files declared by a check: patterns, without ignored files (.gitignore)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathspec.pattern import Pattern
 
     Ignoring = tuple[tuple[int, str, GitIgnoreSpec], ...]
-    """The .gitignore files that hold in a folder, the outermost first; before each what a path of the source loses and
-    gets in front to be seen from where the file stands."""
+    """The .gitignore files for a folder, the outermost first; each with the prefix to remove from a path of the source,
+    and the prefix to add, to make the path relative to the .gitignore file."""
 
 Stamp = tuple[int, int]
 """Time of the last change, and inode."""
@@ -29,7 +29,7 @@ GIT = ".git"
 
 
 class Tree:
-    """A source folder as it stands; what was seen of it is seen again until `forget`."""
+    """A source folder; lookups are cached until `forget`."""
 
     def __init__(self, source: Path, hashes: Hashes) -> None:
         self._source = str(source)
@@ -42,12 +42,12 @@ class Tree:
         self._stamps: dict[str, Stamp] = {}
         self._added: frozenset[str] | None = None
         self._left_out = False
-        """Whether .gitignore left out anything yet; until then nobody has to be asked what it does not count for."""
+        """Whether .gitignore excluded any file so far; until then git need not be asked for exceptions."""
         self._busy = 0
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """While something may change it: nobody relies on what was seen of it before, or is seen in between."""
+        """While something may change the folder: do not rely on cached lookups."""
         self.forget()
         self._busy += 1
         try:
@@ -57,7 +57,7 @@ class Tree:
             self.forget()
 
     def forget(self) -> None:
-        """Something may have changed in it: look again."""
+        """Drop cached lookups, because files may have changed."""
         self._folders.clear()
         self._ignored.clear()
         self._contents.clear()
@@ -65,17 +65,17 @@ class Tree:
         self._outer = None
 
     def contents(self, patterns: Sequence[str]) -> Mapping[str, str]:
-        """The declared files by their paths in the source, each with what it is. CannotTell for a pattern that is like
-        no file, and for a file that cannot be read."""
+        """The declared files by their paths in the source, each with its state. CannotTell when a pattern matches no
+        file or a file cannot be read."""
         return {path: self._content(path) for path in sorted(self.files(patterns))}
 
     def stamps(self, paths: Iterable[str]) -> Mapping[str, Stamp]:
-        """When these files were written, as it was just before `contents` read them: what was changed, and then changed
-        back, has another one."""
+        """The write stamps of these files, taken just before `contents` read them. They differ after a change, even
+        after a reverted one."""
         return {path: self._stamps[path] for path in paths if path in self._stamps}
 
     def files(self, patterns: Sequence[str]) -> set[str]:
-        """The declared files, by their paths in the source; `!pattern` leaves out."""
+        """The declared files, by their paths in the source; `!pattern` excludes files."""
         if self._busy:
             self.forget()
         found: set[str] = set()
@@ -84,7 +84,7 @@ class Tree:
                 continue
             mine = set(self._like(pattern))
             if not mine:
-                raise CannotTell(f"its input {pattern!r} is like no file of the source")
+                raise CannotTell(f"its input {pattern!r} matches no file of the source")
             found |= mine
         without = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
         if without:
@@ -93,7 +93,7 @@ class Tree:
         return found
 
     def leaves_out(self, path: str) -> bool:
-        """Whether .gitignore leaves out a file or a folder, which need not be there any more."""
+        """Whether .gitignore excludes a file or folder, even one already removed."""
         if path in self._tracked():
             return False
         folder = path.rpartition("/")[0]
@@ -119,7 +119,7 @@ class Tree:
             if not wild and os.path.lexists(full):
                 yield start
             return
-        # What .gitignore leaves out counts where its folder is named outright: a check that needs `dist/**` says so.
+        # Ignored files count if a pattern names their folder literally, as in `dist/**`.
         ignoring = None if self._is_ignored(start) else self._ignoring(start)
         below = list(self._walk(start, ignoring, (_identity(full),)))
         if ignoring is not None and self._left_out:
@@ -162,14 +162,14 @@ class Tree:
         return known
 
     def _tracked(self) -> frozenset[str]:
-        """What git tracks although .gitignore leaves it out: to git it is a file like any other."""
+        """Tracked files that match .gitignore: git treats them like any other file."""
         if self._added is None:
             self._above()
             self._added = tracked_though_ignored(self._source) if self._top is not None else frozenset()
         return self._added
 
     def _is_ignored(self, path: str) -> bool:
-        """Whether a folder, or one that it is in, is left out."""
+        """Whether a folder or one of its parents is ignored."""
         parts = path.split("/") if path else []
         return any(
             _leaves_out(self._ignoring("/".join(parts[:at])), "/".join(parts[: at + 1]), True)
@@ -177,7 +177,7 @@ class Tree:
         )
 
     def _ignoring(self, folder: str) -> Ignoring:
-        """The .gitignore files that hold in a folder."""
+        """The .gitignore files for a folder."""
         if folder not in self._ignored:
             above = self._ignoring(folder.rpartition("/")[0]) if folder else self._above()
             spec = _spec(f"{self._source}/{folder}/.gitignore" if folder else f"{self._source}/.gitignore")
@@ -185,7 +185,7 @@ class Tree:
         return self._ignored[folder]
 
     def _above(self) -> Ignoring:
-        """Those over the source, up to the top of its repository."""
+        """The .gitignore files above the source, up to the top of its repository."""
         if self._outer is None:
             found: list[tuple[int, str, GitIgnoreSpec]] = []
             source = Path(self._source)
@@ -200,14 +200,14 @@ class Tree:
 
 
 def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
-    """What says whether a path is like one of these patterns; a folder's name stands for all that is in it."""
+    """A matcher for these patterns; a folder's name covers its whole content."""
     from pathspec import PathSpec
 
     return PathSpec.from_lines("gitignore", ["/" + pattern.removeprefix("./").lstrip("/") for pattern in patterns])
 
 
 def outright(pattern: str) -> tuple[str, bool]:
-    """The part of a pattern that names one thing, and whether the rest of it is wild."""
+    """The literal start of a pattern, and whether the rest has wildcards."""
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     plain: list[str] = []
     for part in parts:
@@ -218,7 +218,7 @@ def outright(pattern: str) -> tuple[str, bool]:
 
 
 def _leaves_out(ignoring: Ignoring, path: str, is_folder: bool) -> bool:
-    """Whether the innermost .gitignore that has an opinion leaves it out."""
+    """Whether the innermost .gitignore with a matching rule excludes the path."""
     for lost, before, spec in reversed(ignoring):
         inner = before + path[lost:]
         said = spec.check_file(inner + "/" if is_folder else inner).include
@@ -240,7 +240,7 @@ def _spec(file: str) -> GitIgnoreSpec | None:
 
 
 def _stamp(path: str) -> Stamp:
-    """Of a regular file; what a folder holds is not told by its times."""
+    """The stamp of a regular file; times of a folder do not show changes inside it."""
     try:
         found = Path(path).stat()
     except OSError:

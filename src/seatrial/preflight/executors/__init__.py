@@ -6,7 +6,7 @@ from seatrial.preflight.job import Executor, Job
 
 
 def executor_for(job: Job, *, host: bool) -> Executor:
-    """Who runs a job; `host`: everything runs on this host, whatever the document says of images."""
+    """The executor for a job; `host`: everything runs on this host, even checks with images."""
     from seatrial.preflight.executors.container import Container
     from seatrial.preflight.executors.host import Host
 

@@ -1,4 +1,4 @@
-"""Containers: a command in an image, with the sources in it, ended and taken away with all that it wrote."""
+"""Containers: a command in an image with the sources; the container is removed at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COPY = 600.0
 """Seconds for copying files into or out of a container."""
 
 ENDED = 10.0
-"""Seconds in which the call that started a container ends when that was taken away."""
+"""Seconds for the engine's `start` call to end after its container was removed."""
 
 NOT_STARTED = ("created", "configured", "initialized")
 
@@ -41,7 +41,7 @@ class Container:
     """Runs jobs in containers."""
 
     async def identity(self, ctx: Context, job: Job) -> str:
-        """The digest of the image, and what stands for the services; empty when the image has yet to be brought."""
+        """The digests of the image and the services; empty when the image is not in the store yet."""
         engine = await pipeline_of(ctx).engine()
         image = await image_id(ctx, engine, job)
         services = await identity(ctx, job.services, host=False)
@@ -78,15 +78,15 @@ async def _engine(ctx: Context, job: Job) -> Engine:
     try:
         return await pipeline_of(ctx).engine()
     except ToolMissing as error:
-        raise ToolMissing(f"{error}; --host runs {job.name} on this host, whatever it says of images") from error
+        raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
 
 
 async def _described(
     ctx: Context, engine: Engine, job: Job, image: str, standing: dict[str, RunningService], file: Path
 ) -> tuple[list[str], dict[str, str]]:
-    """The words for the engine's `create`, and the environment that it needs for them."""
+    """The arguments for the engine's `create`, and the environment variables for them."""
     system = pipeline_of(ctx)
-    # A service on this host is not on the trial's network: then the container is where the service is.
+    # A service on this host is not on the trial's network: then the container joins the host's network.
     together = all(one.inside is not None for one in standing.values())
     views = {name: (one.inside if together else None) or one.outside for name, one in standing.items()}
     network = (await system.network(ctx) if together else "host") if standing else ""
@@ -120,17 +120,17 @@ def _mounts(job: Job) -> Iterable[str]:
 
 
 def _user(engine: Engine) -> list[str]:
-    """As whom it runs: of Podman without root, root inside is this user outside; where the engine is root and we are
-    not, what it writes would be root's."""
+    """The user inside. Rootless Podman maps root inside to this user outside; if only the engine is root, files would
+    belong to root."""
     if engine.podman or not os.geteuid():
         return []
     return ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
 
 
 async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finished:
-    """Start it and stay until it ends; TimedOut, CannotTell when it did not even start."""
-    # No program of the trial's, which are killed at its end: an engine that is killed while it starts a container
-    # forgets the monitor and the init that it has begun. This call ends when its container is taken away.
+    """Start it and wait for its end; TimedOut, CannotTell when it did not even start."""
+    # Not a child of the trial (those are killed at its end): an engine killed during `start` loses track of the monitor
+    # and the init it began. This call ends when its container is removed.
     argv = [engine.program, "start", "--attach", "--sig-proxy=false", name]
     environment = {**ctx.environment(), **engine.extra}
     call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log))
@@ -153,7 +153,7 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
     if status in NOT_STARTED or (code != str(done.exit_code) and not done.ok):
         said = said_by(done)
         if re.search(r"executable file .*not found|no such file or directory", said, re.IGNORECASE):
-            missing = f"the program {job.argv[0]!r} is not in the image {job.image or 'that was built'}"
+            missing = f"the program {job.argv[0]!r} is not in the image {job.image or 'of this build'}"
             where = f", or the folder {job.cwd!r} is not in the sources" if job.cwd else ""
             raise ToolMissing(f"{missing}{where}", evidence=said)
         raise refusal(engine, f"starting the container of {job.name}", done)
@@ -161,14 +161,14 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
 
 
 async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
-    """Give it sources of its own. They are gathered first, for the state of this very run is in the same folder."""
+    """Copy the sources into it. They are gathered first, because the state of this run is in the same folder."""
     staged = ctx.state / "sources" / name
     try:
         try:
             await asyncio.to_thread(gather, job, staged)
         except (OSError, shutil.Error) as error:
             raise CannotTell(f"the sources of {job.name} cannot be copied: {str(error)[:300]}") from error
-        own = [] if engine.podman else ["--archive"]  # Podman gives them to the container's user by itself
+        own = [] if engine.podman else ["--archive"]  # Podman sets their owner to the container's user
         what = f"copying the sources of {job.name}"
         await engine.call("cp", *own, f"{staged}/.", f"{name}:{INSIDE}", what=what, timeout=COPY)
     finally:
@@ -176,7 +176,7 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
 
 
 async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
-    """Copy what its artifacts may be from it; what is not there is no error here."""
+    """Copy its possible artifacts out of it; missing ones are not an error here."""
     folder = PurePosixPath(INSIDE) / job.cwd
     for part in sorted({_literal(pattern) for pattern in job.artifacts}):
         out = target / part
@@ -191,7 +191,7 @@ async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
 
 
 def _literal(pattern: str) -> str:
-    """The folders and the name before the first part of a pattern that is none."""
+    """The literal start of a pattern: the folders and the name before the first wildcard."""
     parts: list[str] = []
     for part in PurePosixPath(pattern).parts:
         if any(letter in part for letter in "*?["):
@@ -203,5 +203,5 @@ def _literal(pattern: str) -> str:
 async def _taken_away(ctx: Context, name: str) -> None:
     try:
         await ctx.give_back("container", name)
-    except SeatrialError as error:  # the sweep tries again, and says so when it stays
-        ctx.log(f"the container {name} could not be given back yet: {error}", "warning")
+    except SeatrialError as error:  # the sweep tries again and reports a failure
+        ctx.log(f"the container {name} could not be removed yet: {error}", "warning")

@@ -1,4 +1,4 @@
-"""The sources as a check's own copy: what a fresh checkout would have, what its inputs name, the artifacts it uses."""
+"""A check's own copy of the sources: a fresh checkout, plus its inputs and the artifacts it uses."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from seatrial.preflight.cache.tree import GIT, Tree
 from seatrial.preflight.job import Job
 
 STATE = ".seatrial"
-"""The project's own state, which is no part of the sources."""
+"""The project's own state, not part of the sources."""
 
 
 def gather(job: Job, target: Path) -> None:
-    """Put them into a new folder; OSError, shutil.Error, CannotTell when they cannot be read."""
+    """Copy them into a new folder; OSError, shutil.Error, CannotTell when they are unreadable."""
     target.mkdir(parents=True)
     tree = Tree(job.source, Hashes(Path()))
     wanted: set[str] = set()
     for pattern in ("**", *(one for one in job.inputs if not one.startswith("!"))):
-        with suppress(CannotTell):  # no file is like it
+        with suppress(CannotTell):  # the pattern matches no file
             wanted |= tree.files([pattern])
     links: set[str] = set()
     for path in sorted(wanted):
         parents = [str(one) for one in Path(path).parents]
-        # What is seen through a link to a folder is where that leads: the link itself is copied.
+        # A file behind a link to a folder is at the link's target: the link itself is copied.
         if path.partition("/")[0] == STATE or links.intersection(parents):
             continue
         source, copy = job.source / path, target / path
@@ -42,14 +42,14 @@ def gather(job: Job, target: Path) -> None:
     for path, file in job.given.items():
         copy = target / path
         if not copy.parent.resolve().is_relative_to(target.resolve()):
-            raise CannotTell(f"{job.name} cannot be given {path}: a link leads out of its sources there")
+            raise CannotTell(f"{job.name} cannot get {path}: the path follows a link out of the sources")
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
         shutil.copy2(file, copy)
 
 
 def _linked(source: str, target: str) -> None:
-    """A second name for the file where that can be: it is only read."""
+    """Hard-link the read-only file if possible, else copy it."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a `.dockerignore` keeps from a build: that decides nothing of the image, so it is no part of its digest."""
+"""Files excluded from a build by `.dockerignore`: they do not affect the image, nor its digest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 NAME = ".dockerignore"
 OTHER = ".containerignore"
-"""What Podman reads instead and Docker does not: where there is one, everything counts."""
+"""Read by Podman but not by Docker: with such a file, everything counts."""
 
 _WILD = frozenset("*?[")
 
 
 class Ignoring:
-    """The patterns of one context; without a file of them nothing is left out."""
+    """The patterns of one context; without a file, nothing is excluded."""
 
     def __init__(self, context: Path) -> None:
         self._spec: PathSpec[Pattern] | None = None
@@ -31,16 +31,17 @@ class Ignoring:
         from pathspec import PathSpec
 
         patterns = [one.strip() for one in lines if one.strip() and not one.startswith("#")]
-        # Unlike in a .gitignore every pattern begins at the top, and of a folder that is left out parts can come back.
+        # Unlike in a .gitignore, every pattern starts at the top, and parts of an excluded folder can be included
+        # again.
         self._spec = PathSpec.from_lines("gitignore", list(map(_anchored, patterns)))
         self._brought_back = [_clean(one[1:]) for one in patterns if one.startswith("!")]
 
     def leaves_out(self, path: str) -> bool:
-        """Whether the last pattern that a path, or a folder that it is in, is like leaves it out."""
+        """Whether the last match for a path, or one of its parents, excludes it."""
         return self._spec is not None and bool(self._spec.check_file(path).include)
 
     def whole(self, folder: str) -> bool:
-        """Whether nothing in a folder can come back."""
+        """Whether no file of an excluded folder can be included again."""
         if not self.leaves_out(folder):
             return False
         return not any(one.startswith(f"{folder}/") or _WILD & set(one) for one in self._brought_back)

@@ -1,4 +1,4 @@
-"""The host: a program in the source's folder, known to the ledger, ended with all that it started."""
+"""The host: a program in the source folder, recorded in the ledger, ended with all its children."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Host:
     """Runs jobs as programs of this host."""
 
     async def identity(self, ctx: Context, job: Job) -> str:
-        """This host, and the folder, since commands can see it; and what stands for the services."""
+        """This host, the folder (commands can see it), and the digests of the services."""
         services = await identity(ctx, job.services, host=job.host)
         return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
 

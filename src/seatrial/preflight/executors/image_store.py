@@ -1,8 +1,8 @@
-"""Images that were built for checks: which are in use, when each was used last, and which go.
+"""Images built for checks: which are in use, their last use, and which to remove.
 
-Of each there is a file in the user's cache folder. Whoever uses the image holds the file's lock, which the kernel lets
-go when a process dies, and the file's time is that of the last use. Only images that were built with the same cache
-folder are looked at: other users have theirs.
+Each has a file in the user's cache folder. A user of the image holds the file's lock (the kernel releases it when the
+process dies); the file's time is the last use. Only images built with the same cache folder count, so other users'
+images are safe.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 LABEL = "seatrial.build"
-"""The label of what is built; its value is the mark of the cache folder."""
+"""The label of built images; its value identifies the cache folder."""
 
 NAME = "localhost/seatrial-build"
 
 DAY = 24 * 3600.0
 
 PATIENCE = 60.0
-"""Seconds that somebody may take to remove an image that is wanted."""
+"""Seconds for another process to finish the removal of a wanted image."""
 
 MOST = 50
-"""Images that are removed at the end of one run."""
+"""Most images removed at the end of one run."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """The images that the trial uses."""
+    """The images in use by the trial."""
 
     files: dict[str, BinaryIO] = field(default_factory=dict)
-    """Tag to the file whose lock is held."""
+    """Tags, each with its locked file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What stays."""
+    """Limits for built images."""
 
     count: int = 20
-    """Images; of more, those go that were used longest ago."""
+    """Number of images to keep, the most recently used ones."""
     days: float = 30.0
     """Days since the last use."""
 
 
 def mark() -> str:
-    """What the images of this cache folder are marked with."""
+    """The label value for images of this cache folder."""
     file = _folder() / "mark"
     while True:
         try:
@@ -73,7 +73,7 @@ def mark() -> str:
 
 
 async def hold(ctx: Context, engine: Engine, tag: str) -> None:
-    """Use an image, or one that is about to be built, until the trial lets go of it: nobody removes it meanwhile."""
+    """Use an image, or one about to be built: nobody removes it until the trial releases it."""
     held = pipeline_of(ctx).part(_Held).files
     if tag in held:
         return
@@ -95,7 +95,7 @@ async def hold(ctx: Context, engine: Engine, tag: str) -> None:
 
 
 def let_go(ctx: Context) -> bool:
-    """The trial uses no image any more; whether it used one that was built."""
+    """Release all images of the trial; returns whether it used a built one."""
     files = pipeline_of(ctx).part(_Held).files
     used = bool(files)
     while files:
@@ -104,26 +104,26 @@ def let_go(ctx: Context) -> bool:
 
 
 async def collect(ctx: Context, limits: Limits) -> None:
-    """Remove what is too much or too old, and in nobody's use. It decides nothing, so nothing is raised."""
+    """Remove unused images over the limits. Never raises: this does not affect the verdict."""
     try:
         gone = await _collect(await pipeline_of(ctx).engine(), limits)
     except (CannotTell, OSError) as error:
-        ctx.log(f"images that were built could not be looked through: {error}", "debug")
+        ctx.log(f"the built images could not be listed: {error}", "debug")
         return
     if gone:
-        ctx.log(f"removed {len(gone)} images that were built and are of no use: {', '.join(gone)}", "debug")
+        ctx.log(f"removed {len(gone)} unused built images: {', '.join(gone)}", "debug")
 
 
 async def _collect(engine: Engine, limits: Limits) -> list[str]:
     words = ("images", "--filter", f"label={LABEL}={mark()}", "--format", "{{.Repository}}:{{.Tag}}")
-    known = {tag for tag in await engine.names(*words, what="the images that were built") if tag.startswith(f"{NAME}:")}
+    known = {tag for tag in await engine.names(*words, what="the built images") if tag.startswith(f"{NAME}:")}
     newest = sorted(known, key=lambda tag: _used(engine, tag), reverse=True)
     oldest = time.time() - limits.days * DAY
     due = [tag for at, tag in enumerate(newest) if at >= limits.count or _used(engine, tag) < oldest]
     gone = []
     for tag in due[::-1][:MOST]:
         with _alone(engine, tag) as free:
-            # Without --force: a container of anybody keeps its image.
+            # Without --force: any container keeps its image.
             if free and (await engine.attempt("rmi", tag, what=f"removing {tag}")).ok:
                 _file(engine, tag).unlink(missing_ok=True)
                 gone.append(tag)
@@ -138,7 +138,7 @@ async def _collect(engine: Engine, limits: Limits) -> list[str]:
 
 @contextmanager
 def _alone(engine: Engine, tag: str) -> Iterator[bool]:
-    """Whether nobody uses it; nobody begins to while this lasts."""
+    """Whether nobody uses it; nobody can begin to while this lasts."""
     with _file(engine, tag).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,7 +149,7 @@ def _alone(engine: Engine, tag: str) -> Iterator[bool]:
 
 
 def _used(engine: Engine, tag: str) -> float:
-    """When it was used last; of one that nobody knows of: now."""
+    """Its last use; for an unrecorded image: now."""
     file = _file(engine, tag)
     if not file.exists():
         file.touch()
@@ -157,7 +157,7 @@ def _used(engine: Engine, tag: str) -> float:
 
 
 def _is_still(file: BinaryIO, path: Path) -> bool:
-    """Whether the file is still the one at this path: who removes an image removes it too."""
+    """Whether the file is still the one at this path: a removal of the image removes the file too."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The image of a check: one that is named, or one that is built, once for what goes into it."""
+"""The image of a check: named, or built once per state of its context."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
 BUILDING = 1800.0
-"""Seconds for a build, where the check does not say less."""
+"""Seconds for a build, unless the check sets a shorter timeout."""
 
 NOT_BROUGHT = r"initializing source|pinging container registry|pull access denied|failed to (resolve|do request)"
-"""What engines say when the image that a build begins with cannot be had."""
+"""Messages of engines when the base image of a build is unavailable."""
 
 LEFT_OUT = (".git", ".seatrial")
-"""Folders of a context that never decide what is built."""
+"""Folders of a context without influence on the build."""
 
 
 @dataclass(slots=True)
 class _Images:
-    """What the checks of a trial know of images."""
+    """The images known to the checks of a trial."""
 
     digests: dict[str, str] = field(default_factory=dict)
-    """Image to its digest in the store; empty: it is not there."""
+    """Images to their digests in the store; empty: not in the store."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Two checks with one image bring it once: the second waits for the first."""
+    """Two checks with one image fetch it once: the second waits for the first."""
 
 
 async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
-    """An image that the store holds: pulled or built when it did not. CannotTell; StepFailed: it cannot be built."""
+    """An image in the store, pulled or built if missing. CannotTell; StepFailed when its build fails."""
     if job.build is None:
         if await _once(ctx, job.image, lambda: bring_image(engine, job.image)):
             ctx.log(f"{engine.name} pulled {job.image}")
@@ -68,14 +68,14 @@ async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
 
 
 async def image_id(ctx: Context, engine: Engine, job: Job) -> str:
-    """The digest of the image as it is in the store, of one that is built what goes into it; empty: it is not there."""
+    """The image's digest in the store (for a built one: of its build context); empty: not in the store."""
     if job.build is not None:
         return f"build {await asyncio.to_thread(digest_of, job.source, job.build)}"
     return await id_in_store(ctx, engine, job.image)
 
 
 async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
-    """The digest of an image, asked once in a run; empty: the store does not hold it."""
+    """The digest of an image, looked up once in a run; empty: not in the store."""
     pipeline = pipeline_of(ctx)
     images = pipeline.part(_Images)
     known = images.digests
@@ -88,7 +88,7 @@ async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
 
 
 async def _ids(engine: Engine, images: Sequence[str]) -> dict[str, str]:
-    """The digests of all of them by one call, which takes as long as for one; nothing when one of them is not there."""
+    """The digests of all of them in one call, as fast as for one; empty when one of them is missing."""
     argv = ("image", "inspect", "--format", "{{.Id}}", *images)
     done = await engine.attempt(*argv, what="the images of the pipeline")
     said = done.stdout.split()
@@ -104,16 +104,16 @@ async def _id(engine: Engine, image: str) -> str:
 
 
 async def _once(ctx: Context, image: str, make: Any) -> bool:
-    """Two checks with one image bring it once: the second waits for the first."""
+    """Two checks with one image fetch it once: the second waits for the first."""
     async with pipeline_of(ctx).part(_Images).turns[image]:
         return bool(await make())
 
 
 def context_of(source: Path, build: Build) -> Path:
-    """The folder of a build; CannotTell when there is none, or it leads out of the sources."""
+    """The folder of a build; CannotTell when it is missing or outside the sources."""
     folder = (source / build.context).resolve()
     if not folder.is_relative_to(source.resolve()) or not folder.is_dir():
-        raise CannotTell(f"build.context {build.context!r} is no folder inside the source {source}")
+        raise CannotTell(f"build.context {build.context!r} is not a folder inside the source {source}")
     return folder
 
 
@@ -122,11 +122,11 @@ def _dockerfile(folder: Path, build: Build) -> Path:
     for name in named:
         if (folder / name).is_file():
             return folder / name
-    raise CannotTell(f"there is no {' or '.join(named)} in {folder}: name it in `build.dockerfile`")
+    raise CannotTell(f"no {' or '.join(named)} in {folder}: name the file in `build.dockerfile`")
 
 
 def digest_of(source: Path, build: Build) -> str:
-    """What goes into a build, in 20 digits: the files of its context, its Dockerfile, its arguments."""
+    """A digest of a build, in 20 digits: the files of its context, its Dockerfile, its arguments."""
     folder = context_of(source, build)
     digest = hashlib.blake2b(digest_size=10)
     told = [_dockerfile(folder, build).read_text(errors="replace"), build.target, sorted(build.args.items())]
@@ -143,7 +143,7 @@ def digest_of(source: Path, build: Build) -> str:
             try:
                 digest.update(str(path.readlink()).encode() if path.is_symlink() else _content(path))
             except OSError as error:
-                raise CannotTell(f"{path} goes into an image and cannot be read: {error.strerror}") from error
+                raise CannotTell(f"{path} is part of an image and cannot be read: {error.strerror}") from error
     return digest.hexdigest()
 
 
@@ -175,8 +175,8 @@ async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str)
     if done.ok:
         return
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    last = ctx.masked(lines[-1] if lines else "it said nothing")[:300]
-    # What the engine could not do says nothing of the product; a command of the Dockerfile that fails does.
+    last = ctx.masked(lines[-1] if lines else "no message")[:300]
+    # A failure of the engine is not the product's fault; a failed command of the Dockerfile is.
     if "while running runtime" not in last and any(
         re.search(pattern, last, re.IGNORECASE) for pattern in (NOT_BROUGHT, *(one for one, _, _ in REFUSALS))
     ):

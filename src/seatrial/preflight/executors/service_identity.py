@@ -15,15 +15,15 @@ from seatrial.spi import Context
 
 
 async def identity(ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> str:
-    """The settings of these services and the digests of their images, as one digest. CannotTell when an image has yet
-    to be brought."""
+    """The settings of these services and the digests of their images, as one digest. CannotTell when an image is not in
+    the store yet."""
     told: list[object] = []
     for name, service in sorted(wanted.items()):
         image = ""
         if service.image and not (host and service.host is not None):
             image = await id_in_store(ctx, await pipeline_of(ctx).engine(), service.image)
             if not image:
-                raise CannotTell(f"the image {service.image} of the service {name} has yet to be brought")
+                raise CannotTell(f"the image {service.image} of the service {name} is not in the store yet")
         told.append([name, asdict(service), image])
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if wanted else ""

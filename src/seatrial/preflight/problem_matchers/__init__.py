@@ -1,7 +1,7 @@
-"""Problem matchers: what tools print about files, as file, line and message. One more tool is one more entry.
+"""Problem matchers: messages of tools about files, as file, line and message.
 
-An entry is a function from lines to problems in a module here, and its name in `MATCHERS` with the words of a command
-line that tell it.
+To add a tool, write a function from lines to problems in a module here, and add it to `MATCHERS` with the words that
+identify its command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Problem", "find", "names", "useful"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tool: how its messages are read, and the programs by which a command is known to be its."""
+    """One tool: the parser of its messages, and the programs that identify its commands."""
 
     match: Matcher
     programs: tuple[str, ...] = ()
@@ -35,11 +35,11 @@ MATCHERS: Mapping[str, Entry] = {
 }
 
 SHOWN = 20
-"""Lines of output that are shown where no message with a place was found."""
+"""Lines of output shown if no problem with a place was found."""
 
 
 LONGEST = 1000
-"""Characters of a line that are looked at: no place and message is longer, and none may take for ever."""
+"""Characters searched of a line: longer ones are not messages, and must not take forever."""
 
 
 def names() -> list[str]:
@@ -48,8 +48,8 @@ def names() -> list[str]:
 
 
 def find(text: str, command: Sequence[str] | str = (), wanted: str = "") -> list[Problem]:
-    """The problems in what a command printed, each once: by the matcher that is wanted, else by the one that the
-    command's words tell, else by any that finds something."""
+    """The distinct problems in a command's output: by the requested matcher, else by the command's own one, else by any
+    with a match."""
     lines = [line[:LONGEST] for line in words.plain(text).splitlines()]
     told = [wanted] if wanted else [*_told(command), "python", "generic"]
     for name in dict.fromkeys(told):
@@ -60,7 +60,7 @@ def find(text: str, command: Sequence[str] | str = (), wanted: str = "") -> list
 
 
 def useful(text: str, most: int = SHOWN) -> list[str]:
-    """The last lines of an output that say anything: what is shown of one in which no problem has a place."""
+    """The last lines with text in an output; shown if no problem has a place."""
     lines = [line.rstrip() for line in words.plain(text).splitlines() if line.strip(" \t=-_*~.|+#")]
     return lines[-most:]
 

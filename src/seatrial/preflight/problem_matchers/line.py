@@ -1,4 +1,4 @@
-"""One problem, and the way of most tools to tell it: `file:line:column: message` on a line of its own."""
+"""One problem, and the common format of tools: `file:line:column: message` on its own line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a tool says of a place; line and column count from 1, 0 when it does not say."""
+    """A message about a place; line and column count from 1, 0 if unknown."""
 
     file: str
     line: int
@@ -26,7 +26,7 @@ class Problem:
 Matcher = Callable[[Sequence[str]], Iterable[Problem]]
 """From the lines of an output, without terminal escapes, to its problems in their order."""
 
-# Possessive, so that no line takes longer than its length.
+# Possessive, for time linear in the line's length.
 _PLACE = re.compile(
     r"(?P<file>(?:[A-Za-z]:(?=[\\/]))?[\w@+~.\-/\\\[\]()]++)"
     r":(?P<line>\d++)(?::(?P<column>\d++))?:?\s++(?P<message>\S.*)"
@@ -36,7 +36,7 @@ _WORDS = {"warning": "warning", "note": "notice", "info": "notice", "notice": "n
 
 
 def by_line(lines: Sequence[str]) -> Iterator[Problem]:
-    """Every line that begins with a place in a file."""
+    """Every line with a place in a file at its start."""
     for line in lines:
         found = _PLACE.match(line.strip())
         if found and _is_path(found["file"]):
@@ -44,7 +44,7 @@ def by_line(lines: Sequence[str]) -> Iterator[Problem]:
 
 
 def _is_path(text: str) -> bool:
-    """A path has a dot or a slash in it, or `12:30: the message` would be of a file."""
+    """A path has a dot or a slash in it; otherwise `12:30: the message` would match."""
     return text[-1:].isalnum() and any(mark in text[:-1] for mark in "./\\")
 
 
@@ -62,6 +62,6 @@ def problem(found: re.Match[str]) -> Problem:
 
 
 def severity(message: str) -> str:
-    """What the first word of a message says; error where it says nothing."""
+    """The severity from the first word of a message; default: error."""
     word = _SEVERITY.match(message)
     return _WORDS.get(word[1].lower(), "error") if word else "error"

@@ -42,7 +42,7 @@ def mypy(lines: Sequence[str]) -> Iterator[Problem]:
 
 
 def pytest(lines: Sequence[str]) -> Iterator[Problem]:
-    """Each failed test at the line that failed; from the short summary where there is no traceback."""
+    """Each failed test with the failing line; from the short summary without a traceback."""
     told: set[str] = set()
     for name, body in _sections(lines):
         one = _failure(name, body)
@@ -54,7 +54,7 @@ def pytest(lines: Sequence[str]) -> Iterator[Problem]:
         found = _SUMMARY.fullmatch(line.strip())
         if found is None or "." not in found["file"]:
             continue
-        # The report calls a method of a class by a dot, the summary by two colons.
+        # The report joins class and method with a dot, the summary with two colons.
         name, message = (found["name"] or found["file"]).replace("::", "."), found["message"] or "failed"
         if name not in told:
             place = places.get(message)
@@ -79,7 +79,7 @@ def _sections(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _failure(name: str, body: Sequence[str]) -> Problem | None:
-    """Where a test failed: the last place of its own traceback, and the first line that pytest marks with an E."""
+    """The place of a failure: the last one of the test's own traceback, and pytest's first line marked E."""
     error = next((line[1:].strip() for line in body if line.startswith("E ") and line[1:].strip()), "")
     places = [found for line in body if (found := _RAISED.fullmatch(line.rstrip()))]
     ours = [one for one in places if not any(part in one["file"] for part in _LIBRARY)] or places
@@ -89,12 +89,12 @@ def _failure(name: str, body: Sequence[str]) -> Problem | None:
     native = list(traceback(body))
     if native:
         return Problem(native[-1].file, native[-1].line, f"{name}: {native[-1].message}")
-    # A file that could not be collected stands for itself.
+    # A file that failed to collect stands for itself.
     return Problem(name, 0, error) if error and name.endswith(".py") else None
 
 
 def traceback(lines: Sequence[str]) -> Iterator[Problem]:
-    """Each exception at the last frame that is in no library."""
+    """Each exception at its last frame outside libraries."""
     frames: list[re.Match[str]] = []
     for line in lines:
         text = line.removeprefix("E ")

@@ -13,7 +13,7 @@ _GLOBAL = re.compile(r"(?P<message>error TS\d+: .+)")
 
 
 def tsc(lines: Sequence[str]) -> Iterator[Problem]:
-    """Its errors; one that belongs to no file is told of the configuration."""
+    """Its errors; one without a file belongs to the configuration."""
     for line in lines:
         text = line.strip()
         found = _PLAIN.fullmatch(text) or _PRETTY.fullmatch(text)

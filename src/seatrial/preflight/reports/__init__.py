@@ -1,3 +1,3 @@
-"""Reports of a pipeline: `stages` is the view that the console, the JSON and the short form share."""
+"""Reports of a pipeline; `stages` is the common view for the console, the JSON and the short form."""
 
 PARTS: tuple[str, ...] = ("stages",)

@@ -1,4 +1,4 @@
-"""The shortest true report of a pipeline, for who pays by the word: only what did not pass, and what to do."""
+"""The shortest complete report of a pipeline, for readers who pay per token: only problems, and the next step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USEFUL = 10
 
 @reporter("compact")
 class Compact(Document):
-    """What failed, the first useful lines, where the log is, and the command that runs it alone."""
+    """The failures with their first useful lines, their logs, and the commands to run them alone."""
 
     file = "compact.txt"
 
@@ -57,7 +57,7 @@ def _explained(check: CheckView) -> list[str]:
 
 
 def _useful(check: CheckView) -> list[str]:
-    """Its lines; a tool that ran in a folder of its own names files from there, and whoever opens them is here."""
+    """Its lines, with paths relative to the reader's folder instead of the tool's."""
     if not check.problems:
         return list(check.lines)
     here = f"{Path.cwd()}/"

@@ -1,4 +1,4 @@
-"""The console of a pipeline: a block for each stage, in the order of the document, and one line that says it all."""
+"""The console of a pipeline: a block for each stage, in the order of the document, and a final line with the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BANNER = 60
 """Characters of the lines around the banner."""
 
 USEFUL = 5
-"""Lines that are shown of a check that did not pass; its log has all."""
+"""Lines shown of a check that did not pass; its log has all."""
 
 
 @reporter("preflight")
@@ -34,7 +34,7 @@ class Preflight(Console):
     def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(out, options)
         self._told = 0
-        """Stages whose blocks are written."""
+        """Number of stages already printed."""
         self._handlers = {
             "suite_planned": self._planned,
             "suite_started": self._began,
@@ -62,7 +62,7 @@ class Preflight(Console):
         self._blocks(event.trial, at_end=True)
 
     def _blocks(self, trial: str, *, at_end: bool) -> None:
-        """The blocks that are due: a stage that ended early waits for those before it."""
+        """Print the blocks that are due: a stage that ended early waits for those before it."""
         suite = self.fold.suites[trial]
         for row in stage_rows(suite)[self._told :]:
             if row["status"] in ("pending", "running") and not at_end:
@@ -125,7 +125,7 @@ class Preflight(Console):
 
 
 def closing(view: PipelineView) -> list[str]:
-    """What the result means, in words."""
+    """The meaning of the result, in words."""
     failed, unknown = view.count("failed"), view.count("unknown")
     lines = [f"left behind: {one}" for one in view.left]
     if view.exit_code == 0:
@@ -136,19 +136,19 @@ def closing(view: PipelineView) -> list[str]:
     if failed:
         lines.append(f"{failed} check(s) failed. Fix issues and retry.")
     if unknown:
-        lines.append(f"{unknown} check(s) could not be judged: nobody can say whether a deploy would succeed.")
+        lines.append(f"{unknown} check(s) could not be judged: it is unknown whether a deploy would succeed.")
     if view.exit_code == 5:
         reasons = {check.reason for check in view.checks()}
         why = reasons.pop() if len(reasons) == 1 else "every check was skipped"
         return [*lines[: len(view.left)], f"Nothing ran: {why}."]
     if not (failed or unknown):
         meaning = words.EXIT_CODES.get(view.exit_code, "")
-        lines.append(f"{meaning[:1].upper()}{meaning[1:]}: nobody can say whether a deploy would succeed.")
+        lines.append(f"{meaning[:1].upper()}{meaning[1:]}: it is unknown whether a deploy would succeed.")
     return lines
 
 
 def _until(text: str, column: int) -> str:
-    """The text up to a column; one that is longer is parted from what follows all the same."""
+    """The text up to a column; a longer one is still separated from the next."""
     return f"{text:<{column - 1}} "
 
 
@@ -161,6 +161,6 @@ def _why_not(check: CheckView) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as it is reached from here."""
+    """A path relative to the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

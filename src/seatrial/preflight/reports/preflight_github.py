@@ -1,4 +1,4 @@
-"""The step summary of a preflight: stages and checks in one table, then what is useful of those that did not pass."""
+"""The step summary of a preflight: stages and checks in one table, then the useful lines of failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatrial.reports.markdown import Block, cell, code, fitted
 
 @reporter("preflight_github")
 class PreflightGitHub(Document):
-    """A table of stages and checks, and what is useful of the checks that did not pass."""
+    """A table of stages and checks, and the useful lines of checks that did not pass."""
 
     file = "summary.md"
 
@@ -71,5 +71,5 @@ def _red(check: CheckView, icons: Mapping[str, str]) -> Block:
     if check.again:
         text += f"\nAgain: {code(check.again)}\n"
     if check.log:
-        text += f"\nAll that it printed: {code(check.log)}\n"
+        text += f"\nComplete output: {code(check.log)}\n"
     return Block(text, "\n".join(check.lines))

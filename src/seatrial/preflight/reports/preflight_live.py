@@ -1,4 +1,4 @@
-"""A pipeline on a terminal: the console's blocks, and below them the checks that run now."""
+"""A pipeline on a terminal: the console's blocks, and below them the running checks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @reporter("preflight_live")
 class PreflightLive(Preflight, Live):
-    """Live progress; plain lines when the output is no terminal."""
+    """Live progress; plain lines if the output is not a terminal."""
 
     def _running_now(self) -> Text:
-        """A line for each check that runs, and one that counts; never more than the terminal has."""
+        """A line for each running check and one with counts; never more than the terminal has."""
         from rich.text import Text
 
         assert self._terminal is not None

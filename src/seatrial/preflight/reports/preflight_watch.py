@@ -1,4 +1,4 @@
-"""A pipeline that is run again and again: of a round that was stopped nothing is summed up."""
+"""A watched pipeline, run again after each change: a stopped round gets no summary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PreflightWatch(PreflightLive):
     hushed = False
 
     def hush(self) -> None:
-        """The round is stopped: what comes from it now is of no interest."""
+        """The round is stopped: ignore its later events."""
         self.hushed = True
         self._stop()
 
@@ -31,6 +31,6 @@ class PreflightWatch(PreflightLive):
             super().on(event)
 
     def close(self) -> None:
-        """The last event is in."""
+        """After the last event."""
         if not self.hushed:
             super().close()

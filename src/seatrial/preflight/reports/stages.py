@@ -1,7 +1,7 @@
-"""A pipeline's result as stages and checks: one view for the console, the JSON and the short form, so that they agree.
+"""A pipeline's result as stages and checks: one view, so the console, the JSON and the short form agree.
 
-A check is `passed`, `failed`, `unknown` or `skipped` (or `running`, `pending` while the run goes on); one whose failure
-was allowed is `allowed`. A stage is the worst of its checks.
+A check is `passed`, `failed`, `unknown` or `skipped` (or `running`, `pending` during the run); with an allowed failure
+it is `allowed`. A stage has the worst status of its checks.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from seatrial.model.fold import Fold
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
-CUT_OFF = "it was cut off"
-"""Why a check that had begun has no verdict: the run was told to stop, or was to stop at the first failure."""
+CUT_OFF = "it was interrupted"
+"""Why a started check has no verdict: the run was stopped, by you or at the first failure."""
 
 _STOPPED = re.compile(r"fail_fast: (pipeline_check|stage) '(.+)' did not pass")
 
@@ -37,7 +37,7 @@ class CheckView:
     """One check."""
 
     id: str
-    """`stage/check`: what `--only` takes."""
+    """`stage/check`, as for `--only`."""
     name: str
     title: str
     status: str
@@ -46,20 +46,20 @@ class CheckView:
     reason: str = ""
     """Why it was skipped."""
     note: str = ""
-    """What its passing exit code means."""
+    """The meaning of its passing exit code."""
     cached: bool = False
     explained: Sequence[str] = ()
-    """Why it was, or was not, taken from the cache; nothing unless that was asked for."""
+    """Why it came, or did not come, from the cache; empty unless requested."""
     attempts: int = 1
     problems: Sequence[Mapping[str, Any]] = ()
     count: int = 0
-    """Problems that there are; fewer may be listed."""
+    """Number of problems; fewer may be listed."""
     lines: Sequence[str] = ()
-    """What is useful to read where it did not pass, the problems first."""
+    """Useful lines of a check that did not pass, the problems first."""
     log: str = ""
-    """Where all that it printed is, relative to the run's folder."""
+    """The file with its complete output, relative to the run's folder."""
     again: str = ""
-    """The command that runs it alone."""
+    """The command to run it alone."""
 
     @property
     def red(self) -> bool:
@@ -80,7 +80,7 @@ class StageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineView:
-    """The whole."""
+    """The whole pipeline."""
 
     name: str
     result: str
@@ -90,11 +90,11 @@ class PipelineView:
     """Whether all checks of the document were selected."""
     stages: tuple[StageView, ...]
     error: str
-    """What went wrong beside the checks; empty where a check tells it."""
+    """An error outside the checks; empty if a check reports it."""
     left: tuple[str, ...]
 
     def checks(self) -> Iterator[CheckView]:
-        """All of them, in the order of the document."""
+        """All checks, in the order of the document."""
         return (check for stage in self.stages for check in stage.checks)
 
     def count(self, *statuses: str) -> int:
@@ -103,7 +103,7 @@ class PipelineView:
 
 
 def pipeline_of(fold: Fold) -> PipelineView:
-    """The pipeline that a run was of, as it stands now."""
+    """The pipeline of a run, in its current state."""
     run = fold.results()
     row: Row = run["results"][0] if run["results"] else {"name": "", "workflow_steps": [], "error": "", "folder": ""}
     stages = tuple(stage_of(step, row) for step in stage_rows(row))
@@ -182,7 +182,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
 
 
 def _status(row: Row) -> tuple[str, str]:
-    """The status of a check, and the reason when it did not run to its end."""
+    """The status of a check, and the reason if it did not run to its end."""
     state = words.state(row)
     if state == "unknown" and row["error"] == "interrupted":
         return "skipped", CUT_OFF
@@ -192,13 +192,13 @@ def _status(row: Row) -> tuple[str, str]:
 
 
 def _short(reason: str, stage: str) -> str:
-    """A reason as people read it: checks of the same stage go by their own names."""
+    """A reason for people: checks of the same stage are called by their own names."""
     text = words.one_line(reason, 200).replace(f"{stage}/", "")
     return _STOPPED.sub(r"fail-fast, \2 did not pass", text)
 
 
 def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> Iterator[str]:
-    """What helps, a line each: problems with their places; else the error, and the end of the output."""
+    """The useful lines: problems with their places; else the error, and the end of the output."""
     for one in problems:
         where = one["file"] + (f":{one['line']}" if one["line"] else "")
         yield words.one_line(f"{where}: {one['message']}", 300)
@@ -211,5 +211,5 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
         if len(lines) == 1 and error.endswith(last):
             yield error
             return
-        yield error.removesuffix(last)  # it stands in its place below
+        yield error.removesuffix(last)  # it is in its place below
     yield from lines
