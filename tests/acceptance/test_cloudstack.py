@@ -86,8 +86,8 @@ def test_what_was_provisioned_wrongly_is_told_as_it_is(harbour: ContractFixture,
     code, steps, row = run(harbour, cloud, "deploy", PROVISIONED)
     assert (code, row["category"]) == (1, "product"), row
     said = str([one for one in steps[-1]["validation_results"] if not one["passed"]])
-    assert "its offering is large, expected small" in said
-    assert f"it has {7 * 1024**3} bytes, expected 2GiB" in said
+    assert "offering is large, expected small" in said
+    assert f"size is {7 * 1024**3} bytes, expected 2GiB" in said
     (power,) = harbour.folder.rglob("diagnostics/n11/power.txt")
     assert power.read_text().startswith("state: running\nreason: Running\n")
     assert harbour.left() == []

@@ -153,7 +153,7 @@ ROWS = [
     Row(
         "a container has another secret than it should",
         lambda: inside(OTHER_SECRET),
-        "failed", "product", "TOKEN of the container web-1 is not the secret",
+        "failed", "product", "TOKEN of container web-1 is not the secret",
         around="engine",
     ),
     Row(
@@ -165,7 +165,7 @@ ROWS = [
     Row(
         "a file belongs to somebody else",
         lambda: inside({"check": "file", "on": "n11", "path": "/proc/version", "owner": "nobody-of-ours"}),
-        "failed", "product", "it belongs to",
+        "failed", "product", "the owner is",
     ),
     Row("the deployer exits with 1", lambda: deployer("exits"), "failed", "product", "1"),
     Row("the deployer hangs", lambda: deployer("hangs"), "failed", "timeout", "within"),

@@ -97,7 +97,7 @@ def test_a_mark_that_nobody_set_is_unknown_and_the_others_are_named(tmp_path: Pa
     verdict(DiskSize(path=str(tmp_path), of="filesystem", mark="before"), ctx)
     seen = look(DiskSize(path=str(tmp_path), of="filesystem", grown_since="after"), ctx)
     assert seen.verdict == "unknown"
-    assert "set are: before" in seen.why
+    assert "marks: before" in seen.why
 
 
 def test_a_node_that_is_down_has_no_size(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Built-in checks, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
+"""Built-in checks, one module per subject; `ALIASES` (name to module) and `PARTS` (modules without registrations)."""
 
 ALIASES: dict[str, str] = {
     "cluster_status": "cluster",
@@ -14,7 +14,7 @@ ALIASES: dict[str, str] = {
     "database_degraded": "database",
     "database_down": "database",
 }
-# The first three hold families, whose checks are found by ALIASES.
+# The first three are families: ALIASES has the names of their checks.
 PARTS: tuple[str, ...] = (
     "cluster",
     "nodes",

@@ -20,10 +20,10 @@ class AdminUi:
     """The admin UI answers with 2xx or 3xx on at least one healthy node."""
 
     timeout: Duration = Duration(10.0)
-    """How long one answer may take."""
+    """Time limit for each answer."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Ask every node that is not measured unhealthy, once."""
+        """Ask every node once, except those measured unhealthy."""
         urls = await ctx.system.admin_url(ctx) if isinstance(ctx.system, ServesAdmin) else {}
         if not urls:
             return unknown("the system declares no admin UI")
@@ -32,7 +32,7 @@ class AdminUi:
         asked = [name for name in urls if health.get(name, Health.UNKNOWN) is not Health.NOT_OK]
         expected = "2xx or 3xx on a healthy node"
         if not asked:
-            return failed({}, expected, f"no node with an admin UI is healthy: {status.state.why}")
+            return failed({}, expected, f"no healthy node has an admin UI: {status.state.why}")
         found = dict(zip(asked, await asyncio.gather(*(self._ask(urls[name]) for name in asked)), strict=True))
         seen = {name: one.seen for name, one in found.items()}
         whys = "; ".join(f"{name}: {one.why or one.seen}" for name, one in found.items())
@@ -40,7 +40,9 @@ class AdminUi:
         if any(health.get(name) is Health.OK for name in up):
             return passed(seen, expected)
         if up:
-            return unknown(f"it answers on {', '.join(up)}, whose health could not be measured", expected, seen)
+            return unknown(
+                f"the admin UI answers on {', '.join(up)}, but their health could not be measured", expected, seen
+            )
         if all(one.verdict is Verdict.FAILED for one in found.values()):
             return failed(seen, expected, whys)
         return unknown(whys, expected, seen)
@@ -49,7 +51,7 @@ class AdminUi:
         from seatrial.links.http import request
 
         try:
-            # Admin UIs come with certificates of their own making; here it counts that it answers.
+            # Admin UIs often have self-signed certificates; this check only needs an answer.
             answer = await request("GET", url, timeout=self.timeout, verify=False)
         except (LinkDown, LinkLost, LinkRefused, TimeoutError) as error:
             return failed("no answer", why=str(error))

@@ -1,4 +1,4 @@
-"""What checks on an Apache CloudStack share: the account, the machines that are meant, and what was looked at."""
+"""Shared by checks of Apache CloudStack: the account, the selected machines, and the record of everything checked."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from seatrial.model.resource import Node
 from seatrial.spi import AdoptsNodes, Context
 
 GONE = ("Destroyed", "Expunging", "Destroy", "Expunged")
-"""States of what was given back; the cloud forgets it by itself."""
+"""States of removed resources; CloudStack expunges them later."""
 
 SEEN = "cloudstack.json"
-"""In the trial's state folder: kind to identifier to name, of what checks have looked at."""
+"""A file in the trial's state folder: checked resources as kind to identifier to name."""
 
 Thing = Mapping[str, Any]
 
 
 async def account(ctx: Context, profile: str) -> Cloud:
-    """The account of the suite's provider, else the one that the environment or the profile names."""
+    """The account of the suite's provider, else the one in the environment or the profile."""
     if isinstance(ctx.provider, HoldsAccount) and not profile:
         return await ctx.provider.cloud()
     cloud = connect(profile)
@@ -33,7 +33,7 @@ async def account(ctx: Context, profile: str) -> Cloud:
 
 
 async def machines(ctx: Context, cloud: Cloud, *, on: str, name: Sequence[str]) -> list[Thing]:
-    """The machines of these names, else those of the nodes of a selector; none that was given back."""
+    """The machines with these names, else those of a selector's nodes; removed ones are left out."""
     found = await cloud.list("listVirtualMachines", "virtualmachine")
     found = [one for one in found if one.get("state") not in GONE]
     if name:
@@ -49,13 +49,13 @@ async def _ids(ctx: Context, on: str) -> set[str]:
         nodes = await provider.adopt(nodes)
     unknown = [node.name for node in nodes if not node.detail.get("id")]
     if unknown:
-        raise CannotTell(f"the provider {ctx.suite.provider} does not know {', '.join(unknown)} as virtual machines of "
-                         "the account; name machines by their own names")  # fmt: skip
+        raise CannotTell(f"provider {ctx.suite.provider} does not know {', '.join(unknown)} as virtual machines of "
+                         "the account; use the names of the machines")  # fmt: skip
     return {str(node.detail["id"]) for node in nodes}
 
 
 def matches(thing: Thing, patterns: Sequence[str], *keys: str) -> bool:
-    """Whether one of its names (`name` and `displayname`, unless others are said) has one of these patterns."""
+    """Whether one of its names (by default `name` and `displayname`) matches a pattern."""
     own = [str(thing.get(key)) for key in keys or ("name", "displayname") if thing.get(key)]
     return any(fnmatchcase(one, pattern) for one in own for pattern in patterns)
 
@@ -66,27 +66,27 @@ def tagged(thing: Thing, wanted: Mapping[str, str]) -> bool:
 
 
 def wrong_tags(thing: Thing, wanted: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with its tags."""
+    """Differences between its tags and the expected ones."""
     own = tags_of(thing)
     for key, value in wanted.items():
         if own.get(key) != str(value):
-            yield f"its tag {key} is {own.get(key, 'not there')!r}, expected {str(value)!r}"
+            yield f"tag {key} is {own.get(key, 'missing')!r}, expected {str(value)!r}"
 
 
 def listed(given: str | Sequence[str]) -> tuple[str, ...]:
-    """One or several, as documents write them."""
+    """One value or several, as in a document."""
     return tuple(one for one in ((given,) if isinstance(given, str) else given) if one)
 
 
 def seen(ctx: Context) -> dict[str, dict[str, str]]:
-    """What checks of this trial have looked at: kind to identifier to name."""
+    """Resources checked in this trial: kind to identifier to name."""
     file = _file(ctx)
     told: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.is_file() else {}
     return told
 
 
 def remember(ctx: Context, kind: str, things: Iterable[Thing]) -> None:
-    """From now on these are looked for by `cloudstack_left`."""
+    """Record resources for `cloudstack_left` to look for."""
     known = seen(ctx)
     known.setdefault(kind, {}).update({str(one["id"]): str(one.get("name")) for one in things})
     _file(ctx).write_text(json.dumps(known))

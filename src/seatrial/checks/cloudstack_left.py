@@ -1,4 +1,4 @@
-"""Whether a teardown left nothing in an Apache CloudStack."""
+"""Whether a teardown left no resources in Apache CloudStack."""
 
 from __future__ import annotations
 
@@ -27,40 +27,40 @@ LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "snapshot": ("listSnapshots", "snapshot", ("name", "volumename")),
     "keypair": ("listSSHKeyPairs", "sshkeypair", ("name",)),
 }
-"""Kind to the command that lists it, the key of the list, and by which names a thing of it is known."""
+"""Kind to its list command, the key of the list, and the keys of a resource's names."""
 
 
 @check("cloudstack_left")
 @dataclass(frozen=True, kw_only=True)
 class CloudstackLeft:
-    """Nothing of these names or tags is there, nor what other checks have looked at: `cloudstack_left:notes-*`."""
+    """No resource with these names or tags, or seen by an earlier check, is left: `cloudstack_left:notes-*`."""
 
     name: str | tuple[str, ...] = ()
-    """Names of them, or patterns such as `notes-*`."""
+    """Names, or patterns such as `notes-*`."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags that they have: key to value; a thing has all of them."""
+    """Tags as key to value; a resource must have all of them to match."""
     kinds: tuple[str, ...] = tuple(LISTS)
-    """What is looked for: a list of machine, volume, network, address, snapshot, keypair."""
+    """Kinds to look for: a list of machine, volume, network, address, snapshot, keypair."""
     allow: str | tuple[str, ...] = ()
-    """Names, or patterns, of what may stay: a network that is everybody's."""
+    """Names or patterns of resources allowed to stay, such as a shared network."""
     profile: str = ""
-    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
+    """A section of cloudstack.ini, if the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        return {"name": text_of(rest, "names nothing; allowed is cloudstack_left:notes-*")}
+        return {"name": text_of(rest, "missing name; allowed: cloudstack_left:NAME, like cloudstack_left:notes-*")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Something is named: an account may hold other things than a trial's."""
+        """Require names or tags: an account may hold other resources besides a trial's."""
         if not self.name and not self.tags:
-            yield "", "nothing is named that must be gone; name `name` or `tags`"
+            yield "", "nothing to look for: give `name` or `tags`"
         for kind in self.kinds:
             if kind not in LISTS:
-                yield "kinds", f"{kind!r} is no kind: {nearest(kind, LISTS)}"
+                yield "kinds", f"unknown kind {kind!r}: {nearest(kind, LISTS)}"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; a list that cannot be read is unknown."""
+        """Look once; unknown if a list cannot be read."""
         cloud = await cloudstack_account.account(ctx, self.profile)
         known = cloudstack_account.seen(ctx)
         found = await asyncio.gather(*(self._left(cloud, kind, known.get(kind, {})) for kind in self.kinds))

@@ -1,4 +1,4 @@
-"""Whether virtual machines of an Apache CloudStack are as they were asked for."""
+"""Whether virtual machines of Apache CloudStack are as requested."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class CloudstackVM(OnNodes):
     """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
 
     on: str = ""
-    """The machines of these nodes; of all, where no name is said."""
+    """The machines of these nodes; without `on` and `name`, of all nodes."""
     name: str | tuple[str, ...] = ()
-    """Names of them, or patterns such as `notes-*`."""
+    """Names, or patterns such as `notes-*`."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags that each must have: key to value."""
+    """Tags required on each, as key to value."""
     count: int | None = None
-    """How many there must be; else one at least."""
+    """Exact number of machines; by default at least one."""
     state: str = "Running"
     """CloudStack's word: `Running`, `Stopped`."""
     offering: str = ""
@@ -39,27 +39,27 @@ class CloudstackVM(OnNodes):
     zone: str = ""
     """The name or identifier of the zone."""
     network: str | tuple[str, ...] = ()
-    """Names of networks that it must be on, all of them."""
+    """Names of networks; each machine must be on all of them."""
     cpus: int | None = None
-    """How many processors it has."""
+    """Number of processors."""
     memory: Size | None = None
-    """How much memory it has; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
+    """Size of the memory: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
     profile: str = ""
-    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
+    """A section of cloudstack.ini, if the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        return {"name": text_of(rest, "names no machine; allowed is cloudstack_vm:notes-*")}
+        return {"name": text_of(rest, "missing machine name; allowed: cloudstack_vm:NAME, like cloudstack_vm:notes-*")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Nodes, or machines by their names; sizes that are some."""
+        """Either `on` or `name`, and valid sizes."""
         if self.on and self.name:
-            yield "name", "`on` chooses machines by nodes already: keep one of the two"
+            yield "name", "`on` already selects the machines by node: use `on` or `name`"
         yield from wrong_sizes([("memory", self.memory)])
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once, at all of them."""
+        """Look at all machines once."""
         cloud = await cloudstack_account.account(ctx, self.profile)
         found = await cloudstack_account.machines(ctx, cloud, on=self.on, name=cloudstack_account.listed(self.name))
         cloudstack_account.remember(ctx, "machine", found)
@@ -69,10 +69,8 @@ class CloudstackVM(OnNodes):
         expected = self._expected()
         seen = {str(one.get("name")): self._shown(one) for one in found}
         if len(found) != self.count if self.count is not None else not found:
-            wanted = "one at least" if self.count is None else self.count
-            return failed(
-                seen, {"count": wanted, **expected}, f"there are {len(found)} such machines, expected {wanted}"
-            )
+            wanted = "at least one" if self.count is None else self.count
+            return failed(seen, {"count": wanted, **expected}, f"{len(found)} machines match, expected {wanted}")
         wrong = [f"{one.get('name')}: {why}" for one in found for why in self._wrong(one)]
         return failed(seen, expected, "; ".join(wrong)) if wrong else passed(seen, expected)
 
@@ -93,19 +91,19 @@ class CloudstackVM(OnNodes):
 
     def _wrong(self, one: cloudstack_account.Thing) -> Iterable[str]:
         if self.state and one.get("state") != self.state:
-            yield f"it is {one.get('state')}, expected {self.state}"
+            yield f"state is {one.get('state')}, expected {self.state}"
         for what, key in (("offering", "serviceoffering"), ("template", "template"), ("zone", "zone")):
             wanted = getattr(self, what)
             if wanted and wanted not in (one.get(f"{key}name"), one.get(f"{key}id")):
-                yield f"its {what} is {one.get(f'{key}name')}, expected {wanted}"
+                yield f"{what} is {one.get(f'{key}name')}, expected {wanted}"
         cards = list(one.get("nic") or ())
         on = {str(card.get(key)) for card in cards for key in ("networkname", "networkid")}
         for wanted in cloudstack_account.listed(self.network):
             if wanted not in on:
                 there = ", ".join(str(card.get("networkname")) for card in cards) or "none"
-                yield f"it is not on the network {wanted}, but on {there}"
+                yield f"not on network {wanted}; its networks: {there}"
         if self.cpus is not None and one.get("cpunumber") != self.cpus:
-            yield f"it has {one.get('cpunumber')} processors, expected {self.cpus}"
+            yield f"{one.get('cpunumber')} processors, expected {self.cpus}"
         if self.memory is not None and int(one.get("memory") or 0) * MIB != bytes_of(self.memory):
-            yield f"it has {one.get('memory')} MiB of memory, expected {self.memory}"
+            yield f"{one.get('memory')} MiB of memory, expected {self.memory}"
         yield from cloudstack_account.wrong_tags(one, self.tags)

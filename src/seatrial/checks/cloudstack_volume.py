@@ -1,4 +1,4 @@
-"""Whether the disks of virtual machines of an Apache CloudStack are as they were asked for."""
+"""Whether the disks of virtual machines of Apache CloudStack are as requested."""
 
 from __future__ import annotations
 
@@ -21,46 +21,49 @@ KINDS = {"data": "DATADISK", "root": "ROOT"}
 @check("cloudstack_volume")
 @dataclass(frozen=True, kw_only=True)
 class CloudstackVolume(OnNodes):
-    """Volumes have their size, offering and tags, and are where they belong: `cloudstack_volume:notes-db-*`."""
+    """Volumes have the right size, offering, tags and machine: `cloudstack_volume:notes-db-*`."""
 
     on: str = ""
-    """The disks of these nodes; of all, where nothing else is said."""
+    """The disks of these nodes; without `on`, `machine` and `name`, of all nodes."""
     machine: str | tuple[str, ...] = ()
-    """The disks of the machines of these names."""
+    """The disks of the machines with these names."""
     name: str | tuple[str, ...] = ()
     """Names of volumes, attached or not, or patterns."""
     kind: Kind = "data"
-    """Which disks are meant."""
+    """The kind of disk."""
     count: int | None = None
-    """How many there must be on each machine, or of this name."""
+    """Exact number on each machine, or with this name."""
     size: Size | None = None
-    """What each must be, exactly; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of
-    10)."""
+    """Exact size of each: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
     at_least: Size | None = None
-    """What each must be at least."""
+    """Minimum size of each."""
     offering: str = ""
     """The name or identifier of the disk offering."""
     attached: bool = True
-    """Whether it must be attached to a machine."""
+    """Whether each must be attached to a machine."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags that each must have: key to value."""
+    """Tags required on each, as key to value."""
     profile: str = ""
-    """A section of cloudstack.ini, where the suite's provider is not `cloudstack`."""
+    """A section of cloudstack.ini, if the suite's provider is not `cloudstack`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<name>`."""
-        return {"name": text_of(rest, "names no volume; allowed is cloudstack_volume:notes-db-*")}
+        return {
+            "name": text_of(
+                rest, "missing volume name; allowed: cloudstack_volume:NAME, like cloudstack_volume:notes-db-*"
+            )
+        }
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One way to choose them; sizes that are some."""
+        """One way to select volumes, and valid sizes."""
         chosen = [key for key in ("on", "machine", "name") if getattr(self, key)]
         for key in chosen[1:]:
-            yield key, f"`{chosen[0]}` chooses volumes already: keep one of the two"
+            yield key, f"`{chosen[0]}` already selects the volumes: keep one of the two"
         yield from wrong_sizes([("size", self.size), ("at_least", self.at_least)])
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once, at all of them."""
+        """Look at all volumes once."""
         cloud = await cloudstack_account.account(ctx, self.profile)
         found: list[cloudstack_account.Thing] = [*await cloud.list("listVolumes", "volume")]
         kind = KINDS.get(self.kind)
@@ -71,7 +74,7 @@ class CloudstackVolume(OnNodes):
         ]
         names, groups = cloudstack_account.listed(self.name), dict[str, list[cloudstack_account.Thing]]()
         if names:
-            groups["of this name"] = [one for one in found if cloudstack_account.matches(one, names, "name")]
+            groups["with this name"] = [one for one in found if cloudstack_account.matches(one, names, "name")]
         else:
             chosen = cloudstack_account.listed(self.machine)
             for machine in await cloudstack_account.machines(ctx, cloud, on=self.on, name=chosen):
@@ -84,24 +87,28 @@ class CloudstackVolume(OnNodes):
         keys = ("count", "size", "at_least", "offering", "tags")
         expected = {key: getattr(self, key) for key in keys if getattr(self, key) not in (None, "", {})}
         shown = {where: [_shown(one) for one in group] for where, group in groups.items()}
-        wrong = [] if groups else ["there is no such machine"]
+        wrong = [] if groups else ["no machine matches"]
         for where, group in groups.items():
             if (self.count is not None and len(group) != self.count) or (not group and self.count is None):
-                wanted = "one at least" if self.count is None else self.count
-                wrong.append(f"there are {len(group)} volumes {where}, expected {wanted}")
+                wanted = "at least one" if self.count is None else self.count
+                wrong.append(f"{len(group)} volumes {where}, expected {wanted}")
             wrong += [f"{one.get('name')} {where}: {why}" for one in group for why in self._wrong(one)]
         return failed(shown, expected, "; ".join(wrong)) if wrong else passed(shown, expected)
 
     def _wrong(self, one: cloudstack_account.Thing) -> Iterable[str]:
         size = int(one.get("size") or 0)
         if self.size is not None and size != bytes_of(self.size):
-            yield f"it has {size} bytes, expected {self.size} ({bytes_of(self.size)} bytes)"
+            yield f"size is {size} bytes, expected {self.size} ({bytes_of(self.size)} bytes)"
         if self.at_least is not None and size < bytes_of(self.at_least):
-            yield f"it has {size} bytes, expected at least {self.at_least}"
+            yield f"size is {size} bytes, expected at least {self.at_least}"
         if self.offering and self.offering not in (one.get("diskofferingname"), one.get("diskofferingid")):
-            yield f"its offering is {one.get('diskofferingname')}, expected {self.offering}"
+            yield f"offering is {one.get('diskofferingname')}, expected {self.offering}"
         if bool(one.get("virtualmachineid")) is not self.attached:
-            yield "it is attached to no machine" if self.attached else f"it is attached to {one.get('vmname')}"
+            yield (
+                "not attached to a machine"
+                if self.attached
+                else f"attached to {one.get('vmname')}, expected unattached"
+            )
         yield from cloudstack_account.wrong_tags(one, self.tags)
 
 

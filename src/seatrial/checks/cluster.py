@@ -1,4 +1,4 @@
-"""Checks of the state of the whole."""
+"""Checks of the state of the cluster."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
 
 
 async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> Observation:
-    """Compare the system's state with the one that is wanted; an empty state could not be told."""
+    """Compare the system's state with the wanted one; unknown if the state is empty."""
     state = (await status_of(ctx)).state
     expected = f"not {wanted}" if differs else wanted
     if not state.value:
-        return unknown(state.why or "the state of the cluster could not be told", expected=expected)
+        return unknown(state.why or "the state of the cluster could not be determined", expected=expected)
     same = SAME_STATE.get(state.value, state.value) == SAME_STATE.get(wanted, wanted)
     judge = failed if same is differs else passed
     return judge(state.value, expected, state.why)
@@ -31,7 +31,7 @@ async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> 
 @check("cluster_status")
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The cluster is in a state (running, unless it is said): `cluster_status==degraded`, or is not: `!=`."""
+    """The cluster is in a state (default: running): `cluster_status==degraded`, or is not: `!=`."""
 
     state: str = "running"
     """One of initialized, destroyed, stopped, critical, degraded, running, or one of the system's own."""
@@ -46,7 +46,7 @@ class Status:
         found = _COMPARED.fullmatch(rest)
         if not found:
             raise ValueError(
-                f"{rest!r} cannot be read; allowed: cluster_status, cluster_status==STATE, cluster_status!=STATE"
+                f"invalid text {rest!r}; allowed: cluster_status, cluster_status==STATE, cluster_status!=STATE"
             )
         return {"state": found[2], "differs": found[1] == "!="}
 
@@ -55,11 +55,11 @@ class Status:
         if self.state in known:
             return
         close = difflib.get_close_matches(self.state, known, n=1, cutoff=0.8)
-        if close:  # A system may have states of its own, but hardly one so like another.
+        if close:  # A system may have its own states, but hardly one so similar to another.
             raise ValueError(f"unknown state {self.state!r}: did you mean {close[0]!r}? allowed: {', '.join(known)}")
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at the whole once."""
+        """Look at the cluster once."""
         return await observe_state(ctx, self.state, differs=self.differs)
 
 
@@ -67,7 +67,7 @@ class _InState:
     state: ClassVar[str]
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at the whole once."""
+        """Look at the cluster once."""
         return await observe_state(ctx, self.state)
 
 
@@ -82,7 +82,7 @@ class Stopped(_InState):
 @check("cluster_degraded")
 @dataclass(frozen=True, kw_only=True)
 class Degraded(_InState):
-    """Some node is not healthy, and the service answers."""
+    """At least one node is not healthy, and the service answers."""
 
     state: ClassVar[str] = "degraded"
 

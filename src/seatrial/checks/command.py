@@ -1,4 +1,4 @@
-"""Whether a command ends as it should, on this host or on nodes."""
+"""Whether a command ends as expected, on this host or on nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatrial.registry import check
 from seatrial.spi import Context, Finished
 
 NOT_FOUND = 127
-"""How a shell says that a program is not there."""
+"""A shell's exit code for a missing program."""
 
 
 @check("command")
@@ -28,34 +28,34 @@ class Command(OnNodes):
     command: Argv
     """A list of arguments, or one string for a shell."""
     on: str = ""
-    """Nodes to run it on (a selector); else it runs on this host."""
+    """Nodes to run it on (a selector); by default it runs on this host."""
     exit_code: int = 0
-    """The exit code that is expected."""
+    """The expected exit code."""
     contains: str | tuple[str, ...] = ()
-    """What its standard output must contain."""
+    """Text required in its standard output."""
     lacks: str | tuple[str, ...] = ()
-    """What its standard output must not contain."""
+    """Text forbidden in its standard output."""
     that: Expression = Expression("")
     """CEL over `exit_code`, `stdout`, `stderr`, `json` (its output, if it is JSON), `node`."""
     input: str = ""
-    """What it reads from standard input."""
+    """Text for its standard input."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """More environment variables."""
+    """Additional environment variables."""
     timeout: Duration = Duration(60.0)
-    """How long it may take."""
+    """Time limit."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<command>`, which goes to a shell."""
-        return {"command": text_of(rest, "names no command; allowed: command:COMMAND, like command:test -f /etc/motd")}
+        """Read `:<command>`, to be run by a shell."""
+        return {"command": text_of(rest, "missing command; allowed: command:COMMAND, like command:test -f /etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """There is something to run."""
+        """The command must not be empty."""
         if not self.command or (not isinstance(self.command, str) and not self.command[0]):
             yield "command", "the command is empty"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Run it once; on several nodes at the same time."""
+        """Run it once, on all nodes at the same time."""
         if not self.on:
             return await self._on_host(ctx)
 
@@ -94,9 +94,9 @@ class Command(OnNodes):
     async def _judge(self, ctx: Context, done: Finished, node: str) -> Observation:
         said = shown(ctx, done.stderr or done.stdout)
         if done.exit_code == NOT_FOUND != self.exit_code:
-            return unknown(f"the command's program is not there (exit code {NOT_FOUND}): {said}", self.exit_code)
+            return unknown(f"program not found (exit code {NOT_FOUND}): {said}", self.exit_code)
         if done.exit_code != self.exit_code:
-            return failed(done.exit_code, self.exit_code, f"it ended with {done.exit_code}: {said}")
+            return failed(done.exit_code, self.exit_code, f"exit code {done.exit_code}: {said}")
         wrong = held(ctx, done.stdout, self.contains, self.lacks, "the output")
         if wrong is not None:
             return wrong

@@ -1,4 +1,4 @@
-"""Whether a container on a node has a variable in its environment; a secret is compared, and never shown."""
+"""Whether a container on a node has an environment variable; secrets are compared but never shown."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ for engine in $1; do
 done
 [ -n "$there" ] || { echo "the node has none of these: $1" >&2; exit 3; }
 """
-"""The containers that run, of every engine that the node has; of one that does not answer, what it says."""
+"""Lists the running containers of every engine on the node; for an engine without an answer, its error."""
 
 ENVIRONMENT = r"""exec "$1" inspect --format '{{json .Config.Env}}' "$2" """
 
 
 LONG = 8
-"""Characters from which on an unknown value is hidden wherever else it is written."""
+"""Minimum length of an unexpected value to be masked elsewhere."""
 
 _TEXT = re.compile(r"(?P<container>[^:=\s]+):(?P<variable>[^:=\s]+)(?:==(?P<value>.*))?", re.DOTALL)
 
@@ -48,19 +48,19 @@ class ContainerEnv(OnNodes):
     """Running containers of Docker or Podman have a variable: `container_env:web-*:COLOUR`, `…==blue`."""
 
     container: str
-    """The container's name, or a pattern such as `web-*`; each must be so."""
+    """The container's name, or a pattern such as `web-*`; all matching containers must pass."""
     variable: str
     """The name of the variable."""
     value: str | None = None
-    """What it must be."""
+    """The expected value."""
     secret: str | None = field(default=None, repr=False)
-    """What it must be, compared without being shown: `${{ secrets.NAME }}`."""
+    """The expected value, compared without being shown: `${{ secrets.NAME }}`."""
     absent: bool = False
-    """Whether it must not be there."""
+    """Whether the variable must not be set."""
     on: str = "*"
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     engine: str = ""
-    """`docker` or `podman`; else all that the node has."""
+    """`docker` or `podman`; by default all engines on the node."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -69,20 +69,20 @@ class ContainerEnv(OnNodes):
         match = _TEXT.fullmatch(read.pop("rest"))
         if match is None:
             raise ValueError(
-                f"{rest!r} names no variable; allowed: container_env:web:COLOUR, container_env:web:COLOUR==blue"
+                f"missing variable in {rest!r}; allowed: container_env:web:COLOUR, container_env:web:COLOUR==blue"
             )
         return {**{key: value for key, value in match.groupdict().items() if value is not None}, **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One thing is asked."""
+        """At most one expectation, and valid names."""
         if sum((self.value is not None, self.secret is not None, self.absent)) > 1:
-            yield "value", "name at most one of `value`, `secret` and `absent`"
+            yield "value", "give at most one of `value`, `secret` and `absent`"
         if self.secret == "":
-            yield "secret", "it is empty: no secret is"
+            yield "secret", "the secret is empty"
         if self.engine not in ("", "docker", "podman"):
-            yield "engine", f"{self.engine!r} is no engine that is known here; allowed: docker, podman"
+            yield "engine", f"unknown engine {self.engine!r}; allowed: docker, podman"
         if not self.variable or "=" in self.variable:
-            yield "variable", f"{self.variable!r} is no name of a variable"
+            yield "variable", f"invalid variable name {self.variable!r}"
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
@@ -98,7 +98,9 @@ class ContainerEnv(OnNodes):
             if not found and (silent := [line[2:] for line in listed if line.startswith("-")]):
                 raise CannotTell(f"the containers of {node.name} could not be listed: {'; '.join(silent)}")
             if not found:
-                return failed("no container", expected, f"no container {self.container!r} runs on {node.name}")
+                return failed(
+                    "no container", expected, f"no running container matches {self.container!r} on {node.name}"
+                )
             seen = [await self._look(ctx, node, engine, name) for engine, name in found]
             verdict = worst(one.verdict for one in seen)
             return next(one for one in seen if one.verdict is verdict) if verdict is not Verdict.PASSED else seen[0]
@@ -109,14 +111,16 @@ class ContainerEnv(OnNodes):
         text = await shell(ctx, node, ENVIRONMENT, engine, container, what=f"the container {container}")
         try:
             told = json.loads(text) or ()
-        except ValueError:  # the text may hold secrets: it is not shown
-            raise CannotTell(f"{engine} told the environment of {container} in no JSON") from None
+        except ValueError:  # the text may hold secrets, so it is not shown
+            raise CannotTell(
+                f"{engine} returned the environment of {container} in an invalid format; expected JSON"
+            ) from None
         pairs = dict(pair.split("=", 1) for pair in told if "=" in pair)
         found, expected = pairs.get(self.variable), self._expected()
-        what = f"{self.variable} of the container {container}"
+        what = f"{self.variable} of container {container}"
         if self.secret is not None:
             if found and len(found) >= LONG:
-                ctx.secret(found)  # a wrong one is somebody's secret too; a short one is a word of everybody's
+                ctx.secret(found)  # an unexpected value may be a secret too; a short one is likely a common word
             if found is None:
                 return failed("not set", expected, f"{what} is not set")
             if hmac.compare_digest(found.encode(), self.secret.encode()):

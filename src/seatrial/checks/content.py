@@ -1,4 +1,4 @@
-"""What a text must hold, and what must hold of it: the same for answers, files and the output of commands."""
+"""Required and forbidden text, and expressions: the same for answers, files and the output of commands."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.spi import Context
 
 SHOWN = 200
-"""Characters of a text that are shown."""
+"""Maximum number of characters shown."""
 
 
 def shown(ctx: Context, text: str) -> str:
-    """A text for a person: its beginning, with every secret hidden before it is cut: half of one would not be known."""
+    """The beginning of a text, for people; masked before it is cut, because half a secret would not be recognised."""
     text = ctx.masked(text.strip())
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
 
 
 def words(given: str | Sequence[str]) -> tuple[str, ...]:
-    """One text or several, as they are written in documents; empty ones ask for nothing."""
+    """One text or several, as in a document; empty ones are left out."""
     return tuple(one for one in ((given,) if isinstance(given, str) else given) if one)
 
 
 def held(
     ctx: Context, text: str, contains: str | Sequence[str], lacks: str | Sequence[str], what: str
 ) -> Observation | None:
-    """Failed when a wanted text is not there, or an unwanted one is; None when all is as it should be."""
+    """Failed if a required text is missing or a forbidden one is present; else None."""
     for one in words(contains):
         if one not in text:
             wanted = shown(ctx, one)
@@ -39,11 +39,11 @@ def held(
 
 
 async def holds(ctx: Context, expression: str, seen: object, **names: object) -> Observation:
-    """Passed or failed by a CEL expression over `names`; unknown when it cannot be evaluated or is no yes or no."""
+    """Passed or failed by a CEL expression over `names`; unknown if it cannot be evaluated or is not a boolean."""
     try:
         value = await ctx.evaluate(expression, **names)
     except CannotTell as error:
         return unknown(str(error), expression, seen)
     if not isinstance(value, bool):
-        return unknown(f"the expression gives {value!r}, not true or false", expression, seen)
-    return passed(seen, expression) if value else failed(seen, expression, f"`{expression}` does not hold")
+        return unknown(f"the expression returns {value!r}, expected true or false", expression, seen)
+    return passed(seen, expression) if value else failed(seen, expression, f"`{expression}` is false")

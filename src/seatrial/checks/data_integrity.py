@@ -1,4 +1,4 @@
-"""Whether every record that was acknowledged can be read back."""
+"""Whether every acknowledged record can be read back."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from seatrial.registry import check
 from seatrial.spi import Context, KeepsRecords
 
 NAMED = 10
-"""So many lost records are named for each node; the others are counted."""
+"""Maximum number of lost records named for each node; the others are counted."""
 
 
 @check("data_integrity")
 @dataclass(frozen=True, kw_only=True)
 class DataIntegrity:
-    """Every acknowledged record is there, with its value, on every healthy node."""
+    """Every healthy node has all acknowledged records with their values."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Read all of them back once."""
+        """Read all records back once."""
         if not isinstance(ctx.system, KeepsRecords):
-            return unknown(f"the system {ctx.suite.system.kind!r} keeps no records")
+            return unknown(f"system {ctx.suite.system.kind!r} keeps no records")
         try:
             report = await ctx.system.records(ctx)
         except NotSupported as error:
@@ -31,14 +31,14 @@ class DataIntegrity:
         lost = {node: keys for node, keys in report.lost.items() if keys}
         if lost:
             listed = "; ".join(f"{node} lost {_named(keys)}" for node, keys in sorted(lost.items()))
-            return failed(seen, expected, f"acknowledged records are gone: {listed}")
+            return failed(seen, expected, f"acknowledged records are lost: {listed}")
         if not report.acknowledged:
-            return unknown("no record was acknowledged, so there is nothing that could be lost", expected, seen)
+            return unknown("no record was acknowledged, so none could be lost", expected, seen)
         if report.unread:
             listed = "; ".join(f"{node}: {why}" for node, why in sorted(report.unread.items()))
             return unknown(f"not every node could be read: {listed}", expected, seen)
         if not report.read_from:
-            return unknown("no healthy node was there to read from", expected, seen)
+            return unknown("no healthy node to read from", expected, seen)
         return passed(seen, expected)
 
 

@@ -1,4 +1,4 @@
-"""Checks of the service part alone: running, degraded or down."""
+"""Checks of the service alone: running, degraded or down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatrial.spi import Context
 RUNNING, DEGRADED, DOWN = "running", "degraded", "down"
 ALL = frozenset({RUNNING, DEGRADED, DOWN})
 
-# What the state of the whole leaves open when the system says nothing of its nodes.
+# Possible states of the service by state of the cluster, for a system without the health of its nodes.
 BY_STATE = {
     "initialized": {DOWN},
     "destroyed": {DOWN},
@@ -29,7 +29,7 @@ BY_STATE = {
 
 
 def possible(status: ClusterStatus) -> frozenset[str]:
-    """The states that the service can be in after what was measured; more than one: it could not be told."""
+    """The service's possible states after a measurement; more than one if it could not be determined."""
     state = SAME_STATE.get(status.state.value, status.state.value)
     if status.service.value is Health.NOT_OK or state in ("initialized", "destroyed", "stopped"):
         return frozenset({DOWN})
@@ -45,7 +45,7 @@ def possible(status: ClusterStatus) -> frozenset[str]:
 
 
 def reasons(status: ClusterStatus) -> Iterable[str]:
-    """Why the service is not well, as far as it was said."""
+    """The known reasons why the service is not healthy."""
     if status.service.why:
         yield status.service.why
     for name, health in sorted(status.nodes.items()):
@@ -61,7 +61,7 @@ class _Service:
         """Look at the service of every node once."""
         status = await status_of(ctx)
         if status.state.value == "initialized" and not status.nodes:
-            # Over no nodes nothing is measured: a service that was never there is not one that went down.
+            # Without nodes nothing is measured: a service never deployed did not go down.
             return unknown(status.state.why or "nothing is deployed yet", self.state)
         open_ = possible(status)
         why = "; ".join(reasons(status)) or status.state.why
@@ -69,7 +69,7 @@ class _Service:
             return failed(" or ".join(sorted(open_)), self.state, why)
         if len(open_) == 1:
             return passed(self.state, self.state)
-        return unknown(why or "the service could not be asked", self.state, " or ".join(sorted(open_)))
+        return unknown(why or "the service could not be queried", self.state, " or ".join(sorted(open_)))
 
 
 @check("database_running")

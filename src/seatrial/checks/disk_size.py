@@ -1,4 +1,4 @@
-"""How large a disk or a file system is, inside nodes: exactly, within bounds, or grown since a mark."""
+"""The size of a disk or a file system inside nodes: exact, within bounds, or grown since a mark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 MARKS = "disk_size.json"
-"""In the trial's state folder: mark to node to bytes."""
+"""A file in the trial's state folder: mark to node to bytes."""
 
 Of = Literal["auto", "disk", "filesystem"]
 
@@ -27,30 +27,29 @@ Of = Literal["auto", "disk", "filesystem"]
 @check("disk_size")
 @dataclass(frozen=True, kw_only=True)
 class DiskSize(OnNodes):
-    """A disk has its size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
+    """A disk has the right size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
 
     path: str
     """A mount point, any path on the file system, or a block device."""
     on: str = "*"
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     of: Of = "auto"
-    """The size of the `disk` (partition, volume) below the path, or of the `filesystem` on it, which is smaller;
-    `auto`: the disk's where there is one."""
+    """The size of the `disk` (partition, volume) below the path, or of the smaller `filesystem` on it; `auto`: the
+    disk's if there is one."""
     size: Size | None = None
-    """What it must be, exactly; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers
-    of 10)."""
+    """Exact size: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
     at_least: Size | None = None
-    """What it must be at least."""
+    """Minimum size."""
     at_most: Size | None = None
-    """What it may be at most."""
+    """Maximum size."""
     tolerance: Size = 0
-    """By how much `size` and `grown_by` may be missed."""
+    """Allowed difference from `size` and `grown_by`."""
     mark: str = ""
-    """Remember what is seen under this name, for `grown_since`."""
+    """Remember the measured size under this name, for `grown_since`."""
     grown_since: str = ""
-    """It must have grown since the check with this `mark`."""
+    """The size must have grown since the check with this `mark`."""
     grown_by: Size | None = None
-    """By how much it must have grown."""
+    """The expected growth."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -58,17 +57,17 @@ class DiskSize(OnNodes):
         read = targeted(rest, "disk_size:/data==10GiB")
         match = re.fullmatch(r"(?P<path>.+?)\s*(?P<how>==|>=|<=)\s*(?P<size>\S+)", read.pop("rest"))
         if match is None:
-            raise ValueError(f"{rest!r} names no size; allowed: disk_size:/data==10GiB, >=, <=")
+            raise ValueError(f"missing size in {rest!r}; allowed: disk_size:/data==10GiB, >=, <=")
         key = {"==": "size", ">=": "at_least", "<=": "at_most"}[match["how"]]
         return {"path": match["path"], key: match["size"], **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Something is asked, in sizes that are some."""
+        """At least one expectation, and valid sizes."""
         asked = [key for key in ("size", "at_least", "at_most", "mark", "grown_since") if getattr(self, key)]
         if not asked:
-            yield "", "nothing is asked of the size; name `size`, `at_least`, `at_most`, `mark` or `grown_since`"
+            yield "", "missing expectation: give `size`, `at_least`, `at_most`, `mark` or `grown_since`"
         if self.grown_by is not None and not self.grown_since:
-            yield "grown_by", "`grown_by` needs `grown_since`, the mark that it is counted from"
+            yield "grown_by", "`grown_by` needs `grown_since`, the mark to count from"
         yield from wrong_sizes(
             (key, getattr(self, key)) for key in ("size", "at_least", "at_most", "tolerance", "grown_by")
         )
@@ -91,7 +90,7 @@ class DiskSize(OnNodes):
             if what in told:
                 return told[what]
         have = " and ".join(told) or "none"
-        raise CannotTell(f"the size of the {self.of} at {self.path} of {node.name} cannot be read; there is: {have}")
+        raise CannotTell(f"the size of the {self.of} at {self.path} of {node.name} cannot be read; readable: {have}")
 
     def _expected(self) -> Mapping[str, object]:
         keys = ("size", "at_least", "at_most", "grown_since", "grown_by")
@@ -110,10 +109,10 @@ class DiskSize(OnNodes):
             before = marks.get(self.grown_since, {}).get(node.name)
             if before is None:
                 have = ", ".join(sorted(marks)) or "none"
-                why = f"no disk_size check has set the mark {self.grown_since!r} on {node.name}; set are: {have}"
+                why = f"no disk_size check has set mark {self.grown_since!r} on {node.name}; marks: {have}"
                 return replace(unknown(why, expected, seen), category=str(Category.TEST))
             by = seen - before
-            told = f"{self.path} had {before} bytes at the mark {self.grown_since!r}, and has {seen}"
+            told = f"{self.path} had {before} bytes at mark {self.grown_since!r}, now {seen}"
             off = abs(by - bytes_of(self.grown_by)) if self.grown_by is not None else 0
             if by <= 0 or off > bytes_of(self.tolerance):
                 return failed(seen, expected, told)

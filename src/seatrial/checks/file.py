@@ -1,4 +1,4 @@
-"""Whether a file is there, with the right content, mode and size, on this host or on nodes."""
+"""Whether a file exists with the right content, mode and size, on this host or on nodes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from seatrial.spi import Context, Link
 T = TypeVar("T")
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of a file that are searched for a text; of a larger one the content cannot be told."""
+"""Maximum size in bytes of a file searched for text; the content of a larger one is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a file that is there."""
+    """The attributes of an existing file."""
 
     size: int
     mode: str
@@ -40,22 +40,22 @@ class Facts:
 @check("file")
 @dataclass(frozen=True, kw_only=True)
 class File(OnNodes):
-    """A file is there, or is not, with its content, mode, size and digest: `file:/etc/motd`."""
+    """A file exists, or does not, with its content, mode, size and digest: `file:/etc/motd`."""
 
     path: str
     """The path; on this host relative to the document."""
     on: str = ""
-    """Nodes to look on (a selector); else on this host."""
+    """Nodes to look on (a selector); by default this host."""
     exists: bool = True
-    """Whether it must be there."""
+    """Whether the file must exist."""
     contains: str | tuple[str, ...] = ()
-    """What it must contain."""
+    """Text required in the file."""
     lacks: str | tuple[str, ...] = ()
-    """What it must not contain."""
+    """Text forbidden in the file."""
     mode: str = ""
     """Its permissions in octal, in quotes: "0644"."""
     owner: str = ""
-    """Whose it must be: `USER`, `USER:GROUP` or `:GROUP`."""
+    """The required owner: `USER`, `USER:GROUP` or `:GROUP`."""
     size: int | None = None
     """Its size in bytes."""
     sha256: str = ""
@@ -64,20 +64,20 @@ class File(OnNodes):
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<path>`."""
-        return {"path": text_of(rest, "names no file; allowed: file:PATH, like file:/etc/motd")}
+        return {"path": text_of(rest, "missing path; allowed: file:PATH, like file:/etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A mode and a digest that can be."""
+        """Valid mode, owner and digest, and no expectation of a file required to be absent."""
         if self.mode and not re.fullmatch(r"[0-7]{3,4}", self.mode):
-            yield "mode", f'{self.mode!r} is no mode; allowed: three or four octal digits in quotes, like "0644"'
+            yield "mode", f'invalid mode {self.mode!r}; allowed: three or four octal digits in quotes, like "0644"'
         if self.owner and not re.fullmatch(r"[^:\s]*(:[^:\s]+)?", self.owner):
-            yield "owner", f"{self.owner!r} is no owner; allowed: USER, USER:GROUP or :GROUP, by name or number"
+            yield "owner", f"invalid owner {self.owner!r}; allowed: USER, USER:GROUP or :GROUP, by name or number"
         if self.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
-            yield "sha256", f"{self.sha256!r} is no SHA-256; allowed: 64 hexadecimal digits"
+            yield "sha256", f"invalid SHA-256 {self.sha256!r}; allowed: 64 hexadecimal digits"
         if not self.exists:
             for key in ("contains", "lacks", "mode", "owner", "size", "sha256"):
                 if getattr(self, key) not in ((), "", None):
-                    yield key, f"`exists: false` leaves nothing that `{key}` could be about"
+                    yield key, f"`{key}` cannot be used with `exists: false`"
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
@@ -104,16 +104,16 @@ class File(OnNodes):
         if self.mode and facts.mode != self.mode.zfill(4):
             return failed({"mode": facts.mode}, {"mode": self.mode.zfill(4)}, f"the mode is {facts.mode}")
         if self.owner and not owned(facts.owner, self.owner):
-            return failed({"owner": facts.owner}, {"owner": self.owner}, f"it belongs to {facts.owner}")
+            return failed({"owner": facts.owner}, {"owner": self.owner}, f"the owner is {facts.owner}")
         if self.size is not None and facts.size != self.size:
             return failed({"size": facts.size}, {"size": self.size}, f"the size is {facts.size} bytes")
         if self.sha256:
             digest = await place.sha256()
             if digest != self.sha256.lower():
-                return failed({"sha256": digest}, {"sha256": self.sha256.lower()}, "the content has another SHA-256")
+                return failed({"sha256": digest}, {"sha256": self.sha256.lower()}, "the SHA-256 of the content differs")
         if words(self.contains) or words(self.lacks):
             if facts.size > LIMIT:
-                raise CannotTell(f"{self.path} has {facts.size} bytes: past {LIMIT} its content is not searched")
+                raise CannotTell(f"{self.path} has {facts.size} bytes: content is searched up to {LIMIT} bytes only")
             wrong = held(ctx, (await place.content()).decode(errors="replace"), self.contains, self.lacks, self.path)
             if wrong is not None:
                 return wrong
@@ -121,38 +121,38 @@ class File(OnNodes):
 
 
 def owned(owner: str, wanted: str) -> bool:
-    """Whether `user:group uid:gid` is who is wanted, each by name or by number; an empty part asks for nothing."""
+    """Whether `user:group uid:gid` is the wanted owner, each by name or by number; an empty part matches any."""
     both = [one.split(":") for one in owner.split()]
     return all(not word or word in {one[at] for one in both} for at, word in enumerate(wanted.split(":")))
 
 
 class _OnHost:
-    """A file of this host; an OSError is CannotTell."""
+    """A file of this host; an OSError becomes CannotTell."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def facts(self) -> Facts | None:
-        """None when it is not there."""
+        """None if it does not exist."""
         try:
             found = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise CannotTell(f"{self._path} cannot be looked at: {error.strerror}") from error
+            raise CannotTell(f"{self._path} cannot be inspected: {error.strerror}") from error
         numbers = f"{found.st_uid}:{found.st_gid}"
         try:
             names = f"{self._path.owner()}:{self._path.group()}"
-        except (KeyError, OSError):  # a number that no user has
+        except (KeyError, OSError):  # a number without a user
             names = numbers
         return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}", f"{names} {numbers}")
 
     async def content(self) -> bytes:
-        """All of it."""
+        """The whole content."""
         return await self._read(self._path.read_bytes)
 
     async def sha256(self) -> str:
-        """In a thread, for it may be large."""
+        """The digest, computed in a thread because the file may be large."""
 
         def digest() -> str:
             with self._path.open("rb") as file:
@@ -168,13 +168,13 @@ class _OnHost:
 
 
 class _OnNode:
-    """A file of a node, looked at with its own tools."""
+    """A file of a node, inspected with the node's own tools."""
 
     def __init__(self, link: Link, path: str, state: Path) -> None:
         self._link, self._path, self._state = link, path, state
 
     async def facts(self) -> Facts | None:
-        """None when it is not there."""
+        """None if it does not exist."""
         argv = ["stat", "-L", "-c", "%s %a %U:%G %u:%g", "--", self._path]
         done = await self._link.run(argv, env={"LC_ALL": "C"})
         if done.ok:
@@ -185,14 +185,14 @@ class _OnNode:
         raise _trouble(done.exit_code, "stat", done.stderr)
 
     async def content(self) -> bytes:
-        """All of it."""
+        """The whole content."""
         with tempfile.TemporaryDirectory(dir=self._state) as folder:
             local = Path(folder) / "content"
             await self._link.get(self._path, local)
             return local.read_bytes()
 
     async def sha256(self) -> str:
-        """By the node's own tool, so that a large file stays where it is."""
+        """The digest, computed by the node's own tool: a large file is not transferred."""
         done = await self._link.run(["sha256sum", "--", self._path], timeout=600)
         if not done.ok:
             raise _trouble(done.exit_code, "sha256sum", done.stderr)
@@ -201,5 +201,5 @@ class _OnNode:
 
 def _trouble(code: int, tool: str, said: str) -> CannotTell:
     if code == 127:
-        return ToolMissing(f"the node has no {tool}, which comes with coreutils or busybox: {said.strip()}")
+        return ToolMissing(f"the node has no {tool}; install coreutils or busybox there: {said.strip()}")
     return CannotTell(f"{tool} ended with {code}: {said.strip()}")

@@ -1,4 +1,4 @@
-"""Looking inside nodes with their own shell: what checks that do so have in common."""
+"""Shared by checks inside nodes: they run scripts in the node's own shell."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<rest>.+)", re.DOTALL)
 
 
 def targeted(rest: str, example: str) -> dict[str, str]:
-    """Read `:<rest>` or `[<nodes>]:<rest>`; ValueError shows an example."""
+    """Read `:<rest>` or `[<nodes>]:<rest>`; ValueError has an example."""
     match = _TEXT.fullmatch(rest)
     if match is None or not match["rest"].strip():
         raise ValueError(
-            f"{rest!r} is incomplete; allowed is {example}, on some nodes {example.replace(':', '[n11]:', 1)}"
+            f"incomplete text {rest!r}; allowed: {example}, on some nodes {example.replace(':', '[n11]:', 1)}"
         )
     on = {"on": match["on"].strip()} if match["on"] else {}
     return {**on, "rest": match["rest"].strip()}
@@ -30,7 +30,7 @@ def targeted(rest: str, example: str) -> dict[str, str]:
 async def on_each(
     ctx: Context, selector: str, look: Callable[[Node], Awaitable[Observation]], expected: object
 ) -> Observation:
-    """Look on every node at the same time; one that is gone has not got what is looked for."""
+    """Look on every node at the same time; a missing node fails."""
 
     def gone(why: str) -> Observation:
         return failed(why, expected, f"the node was {why}")
@@ -39,19 +39,19 @@ async def on_each(
 
 
 class NotThere(StepFailed):
-    """What was to be looked at is not on the node: that is measured."""
+    """The subject of the check is measured as missing on the node."""
 
 
 ABSENT = 44
-"""How a script of ours says so."""
+"""The exit code of a script for a missing subject."""
 
 
 async def shell(ctx: Context, node: Node, script: str, *arguments: str, what: str) -> str:
-    """What a script of ours printed on the node; NotThere when it says so, CannotTell when it could not do its work."""
+    """The script's output on the node; NotThere if the subject is missing, CannotTell if the script failed."""
     done = await ctx.link(node).run(["sh", "-c", script, "sh", *arguments], env={"LC_ALL": "C"}, timeout=30)
     if done.exit_code == ABSENT:
-        raise NotThere(done.stderr.strip() or f"there is no {what}")
+        raise NotThere(done.stderr.strip() or f"{what} does not exist")
     if not done.ok:
         said = done.stderr.strip()[-300:] or f"exit code {done.exit_code}"
-        raise CannotTell(f"{what} could not be looked at: {said}")
+        raise CannotTell(f"{what} could not be inspected: {said}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""Whether something is mounted where it should be, inside nodes."""
+"""Whether a file system is mounted as expected, inside nodes."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Mounted:
 
 
 def mounts(text: str) -> dict[str, Mounted]:
-    """What is mounted, by mount point; of several at one point the last, which hides the others."""
+    """Mounts by mount point; of several at one point the last, because it hides the others."""
     found = {}
     for line in text.splitlines():
         before, dash, after = line.partition(" - ")
         left, right = before.split(), after.split()
         if not dash or len(left) < 6 or len(right) < 2:
-            raise CannotTell(f"/proc/self/mountinfo has a line that is none: {line[:100]!r}")
+            raise CannotTell(f"invalid line in /proc/self/mountinfo: {line[:100]!r}")
         options = {*left[5].split(","), *(right[2].split(",") if len(right) > 2 else ())}
-        # The mount's own word on writing stands above its file system's.
+        # The mount's read-only option overrides its file system's.
         options -= {"rw"} if "ro" in left[5].split(",") else set()
         one = Mounted(_plain(left[4]), _plain(right[1]), right[0], frozenset(options), left[2])
         found[one.point] = one
@@ -48,7 +48,7 @@ def mounts(text: str) -> dict[str, Mounted]:
 
 
 def _plain(text: str) -> str:
-    """Spaces and the like are written in octal there."""
+    """Decode the octal escapes of spaces and the like."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
@@ -57,7 +57,7 @@ LIST = r"""
 [ -n "$1" ] || echo
 cat /proc/self/mountinfo
 """
-"""The device that was named, all links followed; then what is mounted."""
+"""Prints the named device, all links followed; then the mounts."""
 
 
 @check("mount")
@@ -70,17 +70,16 @@ class Mount(OnNodes):
     on: str = "*"
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     mounted: bool = True
-    """Whether something must be mounted there."""
+    """Whether a file system must be mounted there."""
     device: str = ""
-    """What is mounted: `/dev/vdb` or a link to it, `host:/export`, `tmpfs`."""
+    """The mounted source: `/dev/vdb` or a link to it, `host:/export`, `tmpfs`."""
     fstype: str = ""
     """Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."""
     options: str | tuple[str, ...] = ()
-    """Options that it must have: `rw`, `noexec`."""
+    """Required options: `rw`, `noexec`."""
 
     at_least: Size | None = None
-    """How large its file system must be; a size is a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers
-    of 10)."""
+    """Minimum size of its file system: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -89,13 +88,13 @@ class Mount(OnNodes):
         return {"path": read.pop("rest"), **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """An absolute path, and nothing asked of what must not be there."""
+        """An absolute path, and no expectation of a mount required to be absent."""
         if "${{" not in self.path and not self.path.startswith("/"):
-            yield "path", f"{self.path!r} is no absolute path"
+            yield "path", f"path {self.path!r} is not absolute"
         if not self.mounted:
             for key in ("device", "fstype", "options", "at_least"):
                 if getattr(self, key):
-                    yield key, f"`mounted: false` leaves nothing that `{key}` could be about"
+                    yield key, f"`{key}` cannot be used with `mounted: false`"
         yield from wrong_sizes([("at_least", self.at_least)])
 
     async def observe(self, ctx: Context) -> Observation:
@@ -104,7 +103,7 @@ class Mount(OnNodes):
 
         async def look(node: Node) -> Observation:
             named = self.device if self.device.startswith("/") else ""
-            text = await shell(ctx, node, LIST, named, what="what is mounted")
+            text = await shell(ctx, node, LIST, named, what="the list of mounts")
             device, _, list_ = text.partition("\n")
             seen = self._judge(mounts(list_).get(posixpath.normpath(self.path)), device, expected)
             if self.at_least is None or seen.verdict is not Verdict.PASSED:
@@ -116,7 +115,7 @@ class Mount(OnNodes):
     async def _large(self, ctx: Context, node: Node, seen: Observation) -> Observation:
         size = measured(await shell(ctx, node, LOOK, self.path, what=self.path)).get("filesystem")
         if size is None:
-            raise CannotTell(f"{node.name} does not tell the size of what is mounted at {self.path}")
+            raise CannotTell(f"{node.name} does not report the size of the file system at {self.path}")
         more = {**seen.seen, "size": size} if isinstance(seen.seen, Mapping) else size
         if size >= bytes_of(self.at_least or 0):
             return passed(more, seen.expected)
@@ -135,5 +134,5 @@ class Mount(OnNodes):
                 return failed(seen, {key: wanted}, f"the {key} at {self.path} is {seen[key]}, expected {wanted}")
         for option in words(self.options):
             if option not in found.options:
-                return failed(seen, {"options": option}, f"{self.path} is mounted without the option {option}")
+                return failed(seen, {"options": option}, f"{self.path} is mounted without option {option}")
         return passed(seen, expected)

@@ -1,4 +1,4 @@
-"""Checks of nodes: their power, their links, the parts of their health."""
+"""Checks of nodes: their power, their links and the parts of their health."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATES = ("running", "stopped", "unreachable", "paused")
 
 
 async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation:
-    """Compare the power state of each node with the one that is wanted; a destroyed node counts as stopped."""
+    """Compare the power state of each node with the wanted one; a destroyed node counts as stopped."""
 
     async def look(node: Node) -> Observation:
         power = await power_of(ctx, node)
@@ -67,10 +67,10 @@ class NodeStatus:
     """A node is in a state: `node_status:n12` (running), `node_status:n12,n13:stopped`."""
 
     node: str
-    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system
     (`leader`)."""
     state: State = "running"
-    """The power state that is expected."""
+    """The expected power state."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -80,7 +80,7 @@ class NodeStatus:
         if not selector or (re.fullmatch(r"(.*,)?random", selector) and state.isdigit()):
             selector, state = rest[1:], "running"
         if not rest.startswith(":") or not re.fullmatch(r"(random:\d+|[^:\s,]+)(,\s*(random:\d+|[^:\s,]+))*", selector):
-            raise ValueError(f"{rest!r} names no node; {allowed}")
+            raise ValueError(f"missing node in {rest!r}; {allowed}")
         if state not in _STATES:
             raise ValueError(f"unknown node state {state!r}; {allowed}")
         return {"node": selector, "state": state}
@@ -90,7 +90,7 @@ class NodeStatus:
         return (self.node,)
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at exactly these nodes once."""
+        """Look at these nodes once."""
         return await observe_power(ctx, self.node, self.state)
 
 
@@ -100,7 +100,7 @@ class Connectivity(OnNodes):
     """A command runs on every node over its link."""
 
     on: str = "*"
-    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system
     (`leader`)."""
 
     async def observe(self, ctx: Context) -> Observation:
@@ -111,7 +111,8 @@ class Connectivity(OnNodes):
             if done.ok:
                 return passed("ok")
             return failed(
-                f"exit code {done.exit_code}", why=f"`true` ended with {done.exit_code}: {done.stderr.strip()}"
+                f"exit code {done.exit_code}",
+                why=f"`true` ended with exit code {done.exit_code}: {done.stderr.strip()}",
             )
 
         def gone(why: str) -> Observation:
@@ -127,17 +128,17 @@ _VALUES = {"ok": Health.OK, "not_ok": Health.NOT_OK, "failed": Health.NOT_OK}
 @check("health_status")
 @dataclass(frozen=True, kw_only=True)
 class HealthStatus:
-    """A part of the nodes' health is ok, or is measured not to be: `health_status[n11,n12].ssh!=ok`."""
+    """A part of the nodes' health is ok, or measured as not ok: `health_status[n11,n12].ssh!=ok`."""
 
     nodes: str = "*"
-    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system
     (`leader`)."""
     part: str
-    """`ssh`, `service`, another part that the system measures, or `healthy`: all of it."""
+    """`ssh`, `service`, another part measured by the system, or `healthy` for all parts."""
     value: Literal["ok", "not_ok", "failed"] = "ok"
     """`failed` is the same as `not_ok`."""
     differs: bool = False
-    """The part must not be so: `!=`."""
+    """The part must not be in this state: `!=`."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -145,7 +146,7 @@ class HealthStatus:
         allowed = "allowed: health_status[NODES].PART==ok, health_status[NODES].PART!=ok (or not_ok)"
         found = _HEALTH.fullmatch(rest.strip())
         if not found:
-            raise ValueError(f"{rest!r} cannot be read; {allowed}")
+            raise ValueError(f"invalid text {rest!r}; {allowed}")
         if found[4] not in _VALUES:
             raise ValueError(f"unknown value {found[4]!r}; {allowed}")
         return {"nodes": found[1] or "*", "part": found[2], "differs": found[3] == "!=", "value": found[4]}
@@ -155,7 +156,7 @@ class HealthStatus:
         return (self.nodes,)
 
     async def observe(self, ctx: Context) -> Observation:
-        """Measure exactly these nodes once."""
+        """Measure these nodes once."""
         chosen = await choose(ctx, self.nodes)
         health = await health_of(ctx, chosen.nodes)
         readings = {
@@ -164,7 +165,7 @@ class HealthStatus:
         }
         for node in chosen.nodes:
             one = health.get(node.name)
-            missing = absent(Health.UNKNOWN, "the system measured nothing of this node")
+            missing = absent(Health.UNKNOWN, "the system did not measure this node")
             readings[node.name] = reading_of(one, self.part) if one is not None else missing
         wanted = Health.OK if (_VALUES[self.value] is Health.OK) is not self.differs else Health.NOT_OK
         return _expecting(combined({name: _judged(reading, wanted) for name, reading in readings.items()}), str(wanted))
@@ -178,7 +179,7 @@ def _judged(reading: Reading[Health], wanted: Health) -> Observation:
 
 
 def reading_of(health: NodeHealth, part: str) -> Reading[Health]:
-    """One part of a node's health; of a node that is powered off nothing is ok."""
+    """One part of a node's health; no part of a powered-off node is ok."""
     if part == "healthy":
         return health.healthy
     reading, power = health.parts.get(part), health.power
@@ -191,4 +192,4 @@ def reading_of(health: NodeHealth, part: str) -> Reading[Health]:
     if part == "ssh" and power.value is PowerState.UNREACHABLE:
         return concluded(Health.NOT_OK, power.why or "the node is unreachable", [power])
     known = ", ".join(sorted(health.parts)) or "none"
-    return absent(Health.UNKNOWN, f"the system measures no part {part!r} here; it measures: {known}")
+    return absent(Health.UNKNOWN, f"unknown part {part!r}; the system measures: {known}")

@@ -1,4 +1,4 @@
-"""Looking at several nodes at the same time, and one verdict of all that was seen."""
+"""Looking at several nodes at the same time, with one verdict for all."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ NEVER_MADE = "never made"
 
 
 class OnNodes:
-    """A check whose `on` selects nodes."""
+    """A check with nodes selected by `on`."""
 
     on: str
 
     def node_names(self) -> Sequence[str]:
-        """The selector to check; none where nothing is selected by default."""
+        """The selector to check; empty if it selects no nodes by default."""
         return (self.on,) if self.on or type(self).on else ()
 
 
 def text_of(rest: str, refusal: str) -> str:
-    """Read `:<text>`, the short form of a check with one main key; ValueError ends with `refusal`."""
+    """Read `:<text>`, the short form of a check with one main key; the text of the ValueError ends with `refusal`."""
     text = rest[1:].strip()
     if not rest.startswith(":") or not text:
         raise ValueError(f"{rest!r} {refusal}")
@@ -38,14 +38,14 @@ def text_of(rest: str, refusal: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The nodes of a selector that stand, and those that should and do not: name to DESTROYED or NEVER_MADE."""
+    """The existing nodes of a selector, and the missing ones: name to DESTROYED or NEVER_MADE."""
 
     nodes: Sequence[Node]
     absent: Mapping[str, Reading[str]] = field(default_factory=dict)
 
 
 async def choose(ctx: Context, selector: str) -> Chosen:
-    """The nodes that a selector names; CannotTell when there are none and none were destroyed."""
+    """The nodes of a selector; CannotTell if there are none and none were destroyed."""
     nodes = await ctx.nodes()
     system, suite = ctx.system, ctx.suite
     declared = system.node_names(suite.system.settings, suite.parameters) if isinstance(system, KnowsNodes) else ()
@@ -54,11 +54,11 @@ async def choose(ctx: Context, selector: str) -> Chosen:
     if not nodes:
         state = (await status_of(ctx)).state
         if state.value != "destroyed":
-            raise CannotTell(f"there are no nodes to look at: {state.why or state.value or 'the system has none'}")
+            raise CannotTell(f"no nodes to check: {state.why or state.value or 'the system has none'}")
         destroyed = concluded(DESTROYED, state.why, [state])
         return Chosen((), dict.fromkeys((declared or words) if everything else words, destroyed))
     missing = set(declared) - {node.name for node in nodes}
-    # Of nodes that we make, memory has all; of others the system's own list, such as an inventory.
+    # Seatrial remembers all nodes created by the provider; other nodes are in the system's list, such as an inventory.
     never = remembered(NEVER_MADE, "") if ctx.system.places_nodes else reported(NEVER_MADE, by="the system")
     if everything:
         return Chosen(nodes, {name: never for name in declared if name in missing})
@@ -66,7 +66,7 @@ async def choose(ctx: Context, selector: str) -> Chosen:
     found = await ctx.select(",".join(here)) if here else ()
     absent = {word: never for word in words if word in missing}
     if not found and not absent:
-        raise CannotTell(f"the selector {selector!r} chose no nodes")
+        raise CannotTell(f"selector {selector!r} matches no nodes")
     return Chosen(found, absent)
 
 
@@ -75,7 +75,7 @@ async def look_at(
     look: Callable[[Node], Awaitable[Observation]],
     gone: Callable[[str], Observation],
 ) -> Observation:
-    """Look at each node; one that does not answer is a measured not-ok, one that refuses us could not be measured."""
+    """Look at each node; no answer is measured as not ok, a refused login is unknown."""
 
     async def one(node: Node) -> Observation:
         try:
@@ -88,7 +88,7 @@ async def look_at(
             return unknown(str(error))
 
     seen = {
-        name: gone(reading.value) if decides(reading) else unknown(f"{reading.value}, as it is {reading.source}")
+        name: gone(reading.value) if decides(reading) else unknown(f"{reading.value} (only {reading.source})")
         for name, reading in chosen.absent.items()
     }
     found = await map_concurrently(one, chosen.nodes)
@@ -96,9 +96,9 @@ async def look_at(
 
 
 def combined(each: Mapping[str, Observation]) -> Observation:
-    """One observation of many: what was seen on each, the worst verdict, and the reasons of those that have it."""
+    """One observation of many: the seen values of all, the worst verdict, and the reasons for it."""
     if not each:
-        return unknown("there are no nodes to look at")
+        return unknown("no nodes to check")
     verdict = worst(one.verdict for one in each.values())
     deciding = {name: one for name, one in sorted(each.items()) if one.verdict is verdict}
     why = (

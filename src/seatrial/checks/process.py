@@ -1,4 +1,4 @@
-"""Whether a program runs inside nodes, how often, as whom and for how long."""
+"""Whether a program runs inside nodes: number, user and age of its processes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 OURS = "seatrial looks at processes"
-"""In the command line of our shell, and of the login shell around it, which are no processes of the node's own."""
+"""Marks the command lines of Seatrial's shell and of the login shell around it; they are ignored."""
 
-# Four programs for all processes together: three for each would take a small machine many seconds. What is looked for
-# stays here, so that nothing of ours can match it by its own command line.
+# Four programs read all processes together: three for each process would take a small machine many seconds. The pattern
+# stays on this host, so the script's own command line cannot match.
 LIST = (
     f": {OURS}"
     + r"""
@@ -38,19 +38,19 @@ echo "=line"; head -v -c 4096 /proc/[0-9]*/cmdline 2>/dev/null
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One process of a node."""
+    """A process of a node."""
 
     pid: int
     user: str
     """The number of its user."""
     seconds: float
-    """For how long it has run."""
+    """Its age."""
     line: str
     """Its command line."""
 
     @property
     def program(self) -> str:
-        """The name of what it runs."""
+        """The name of its program."""
         return posixpath.basename(self.line.split(" ", 1)[0].rstrip(":"))
 
 
@@ -62,19 +62,19 @@ class Process(OnNodes):
     name: str = ""
     """The name of the program: the last part of its path."""
     matching: str = ""
-    """A regular expression that its command line must match."""
+    """A regular expression for its command line."""
     on: str = "*"
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     count: int | None = None
-    """How many there must be, exactly; else at least one."""
+    """Exact number of processes; by default at least one."""
     at_least: int | None = None
-    """How many there must be at least."""
+    """Minimum number of processes."""
     user: str = ""
-    """Whose they must be."""
+    """The required user."""
     running_for: Duration | None = None
-    """How long each must have run at least."""
+    """Minimum age of each process."""
     younger_than: Duration | None = None
-    """How long each may have run at most: it was started again since."""
+    """Maximum age of each process: it was restarted since."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
@@ -83,18 +83,18 @@ class Process(OnNodes):
         return {"name": read.pop("rest"), **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Something to look for, in an expression that is one."""
+        """A name or a valid regular expression, and valid numbers."""
         if not self.name and not self.matching:
-            yield "name", "name the program (`name`), or what its command line matches (`matching`)"
+            yield "name", "missing program: give `name`, or `matching` (a regular expression for the command line)"
         try:
             re.compile(self.matching)
         except re.error as error:
-            yield "matching", f"{self.matching!r} is no regular expression: {error}"
+            yield "matching", f"invalid regular expression {self.matching!r}: {error}"
         for key in ("count", "at_least"):
             if (getattr(self, key) or 0) < 0:
-                yield key, f"{getattr(self, key)} is less than none"
+                yield key, f"invalid number {getattr(self, key)}: must be 0 or more"
         if self.count is not None and self.at_least is not None:
-            yield "at_least", "`count` says exactly how many: keep one of the two"
+            yield "at_least", "`count` already is the exact number: keep one of the two"
 
     async def observe(self, ctx: Context) -> Observation:
         """Look once; on several nodes at the same time."""
@@ -118,20 +118,20 @@ class Process(OnNodes):
         seen = {"count": len(found), "processes": [f"{one.pid} {one.line.strip()[:80]}" for one in found[:5]]}
         least = 1 if self.at_least is None else self.at_least
         if len(found) != self.count if self.count is not None else len(found) < least:
-            return failed(seen, expected, f"{len(found)} processes of {what} run, expected {expected['count']}")
+            return failed(seen, expected, f"{len(found)} processes of {what}, expected {expected['count']}")
         if self.user and (others := [one for one in found if one.user != user]):
-            return failed(seen, {"user": self.user}, f"{what} runs as the user {others[0].user}, expected {self.user}")
+            return failed(seen, {"user": self.user}, f"{what} runs as user {others[0].user}, expected {self.user}")
         if self.running_for is not None and (young := [one for one in found if one.seconds < (self.running_for or 0)]):
-            why = f"process {young[0].pid} of {what} has run for {young[0].seconds:.1f} s only"
+            why = f"process {young[0].pid} of {what} has run for only {young[0].seconds:.1f} s"
             return failed(seen, {"running_for": self.running_for}, why)
         if self.younger_than is not None and (old := [one for one in found if one.seconds > (self.younger_than or 0)]):
-            why = f"process {old[0].pid} of {what} has run for {old[0].seconds:.1f} s already"
+            why = f"process {old[0].pid} of {what} has already run for {old[0].seconds:.1f} s"
             return failed(seen, {"younger_than": self.younger_than}, why)
         return passed(seen, expected)
 
 
 def read(text: str) -> tuple[str, list[Running]]:
-    """The number of the user that was asked for, and the processes; without our own shell, its children, zombies."""
+    """The number of the requested user, and the processes without zombies, Seatrial's own shell and its children."""
     try:
         said, rest = text.split("=stat\n", 1)
         stats, rest = rest.split("=uid\n", 1)
@@ -146,7 +146,7 @@ def read(text: str) -> tuple[str, list[Running]]:
         for stat in re.findall(r"^(\d+) \(.*\) (\S .*)$", stats, re.MULTILINE):
             pid, fields = stat[0], stat[1].split()
             command = lines.get(pid, "")
-            # One without a command line is the kernel's, or a zombie; what ended while we looked is missing somewhere.
+            # Without a command line it is a kernel thread or a zombie; a process ended meanwhile is missing in a list.
             if command and pid in users and self not in (pid, fields[1]) and OURS not in command:
                 seconds = float(uptime) - int(fields[19]) / int(ticks)
                 running.append(Running(int(pid), users[pid], seconds, command))

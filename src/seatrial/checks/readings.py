@@ -1,4 +1,4 @@
-"""The state of things as checks see it. Every check reads it here, so one rule decides for all of them."""
+"""Readings for checks. Every check reads states here, so one rule applies to all of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from seatrial.spi import Context
 
 
 async def status_of(ctx: Context, trust: Source = TRUST) -> ClusterStatus:
-    """The status of the whole; readings too weak for a verdict are unknown."""
+    """The status of the cluster; readings too weak for a verdict become unknown."""
     return (await spi.status_of(ctx)).trusted(trust)
 
 
 async def health_of(ctx: Context, nodes: Sequence[Node], trust: Source = TRUST) -> Mapping[str, NodeHealth]:
-    """The health of these nodes; readings too weak for a verdict are unknown."""
+    """The health of these nodes; readings too weak for a verdict become unknown."""
     health = await spi.health_of(ctx, nodes) if nodes else {}
     return {name: one.trusted(trust) for name, one in health.items()}
 
 
 async def power_of(ctx: Context, node: Node, trust: Source = TRUST) -> Reading[PowerState]:
-    """The power state of a node; unknown where its source is too weak for a verdict."""
+    """The power state of a node; unknown if its source is too weak for a verdict."""
     return trusted(await ctx.state_of(node), PowerState.UNKNOWN, trust)

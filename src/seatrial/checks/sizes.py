@@ -1,4 +1,4 @@
-"""Sizes as documents write them, and how the shell of a node tells those of its disks."""
+"""Sizes in documents, and the sizes of a node's disks as its shell reports them."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ fi
 if [ -n "$entry" ] && [ -r "$entry" ]; then read -r sectors <"$entry" && echo "disk $((sectors * 512))"; fi
 :
 """
-"""Prints `disk BYTES` and `filesystem BLOCKSIZE BLOCKS`, as far as there are any; exit code 44: no such path."""
+"""Prints `disk BYTES` and `filesystem BLOCKSIZE BLOCKS` if available; exit code 44 if the path does not exist."""
 
 
 def bytes_of(value: Size) -> int:
-    """Bytes; ValueError says what is allowed."""
+    """Parse a number of bytes; ValueError with the allowed forms."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", str(value).strip().lower())
     if isinstance(value, bool) or match is None or match[2] not in UNITS:
-        raise ValueError(f"{value!r} is no size; {ALLOWED}")
+        raise ValueError(f"invalid size {value!r}; {ALLOWED}")
     return round(float(match[1]) * UNITS[match[2]])
 
 
 def measured(text: str) -> dict[str, int]:
-    """What LOOK printed: bytes of `disk` and `filesystem`; ValueError when it is something else."""
+    """Parse the output of LOOK into bytes of `disk` and `filesystem`; ValueError for other text."""
     found = {}
     for line in text.splitlines():
         what, *numbers = line.split() or ("",)
@@ -56,7 +56,7 @@ def measured(text: str) -> dict[str, int]:
 
 
 def wrong_sizes(values: Iterable[tuple[str, Size | None]]) -> Iterable[tuple[str, str]]:
-    """Keys whose values are no sizes, and why; what is still to be filled in is left alone."""
+    """Keys with invalid sizes, and the reasons; unevaluated expressions are skipped."""
     for key, value in values:
         if value is None or (isinstance(value, str) and "${{" in value):
             continue

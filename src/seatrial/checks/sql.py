@@ -1,4 +1,4 @@
-"""Whether a database answers a query as it should; nothing that the query changes is kept."""
+"""Whether a database answers a query as expected; changes by the query are rolled back."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 LIMIT = 10_000
-"""Rows that are read at most."""
+"""Maximum number of rows read."""
 
 SYNTAX = ("42601", "42P02", "42P18")
-"""PostgreSQL's codes for a query that nobody could answer: the test's mistake."""
+"""PostgreSQL's codes for an invalid query, a mistake of the test."""
 
 OURS = (
     "authentication failed",
@@ -34,41 +34,41 @@ OURS = (
     "invalid connection option",
     "invalid dsn",
 )
-"""What a refused connection says when it was our URL that was wrong, or our login."""
+"""Texts of a refused connection caused by the test's URL or login."""
 
 
 @check("sql")
 @dataclass(frozen=True, kw_only=True)
 class Sql:
-    """A query gives the right rows or value; PostgreSQL and SQLite, others by their SQLAlchemy driver."""
+    """A query returns the right rows or value; PostgreSQL and SQLite, others with their SQLAlchemy driver."""
 
     url: str
     """`postgresql://user:password@host/name`, `sqlite:///file` (relative to the document)."""
     query: str = "SELECT 1"
     """One statement; it is rolled back."""
     rows: int | tuple[Any, ...] | None = None
-    """How many rows there are, or the rows themselves, each a list of values."""
+    """The expected number of rows, or the rows themselves, each a list of values."""
     value: Any = None
     """The first value of the first row."""
     that: Expression = Expression("")
     """CEL over `rows` (a list of maps by column), `value`, `count`."""
     timeout: Duration = Duration(10.0)
-    """How long connection and query may take."""
+    """Time limit for connection and query."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Something that looks like a URL and a query."""
+        """A plausible URL and a query."""
         if "://" not in self.url:
             yield (
                 "url",
-                f"{_masked(self.url)!r} is no database URL; allowed: postgresql://USER@HOST/NAME, sqlite:///FILE",
+                f"invalid database URL {_masked(self.url)!r}; allowed: postgresql://USER@HOST/NAME, sqlite:///FILE",
             )
         if not self.query.strip():
             yield "query", "the query is empty"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Ask once, in a thread: the drivers block."""
+        """Run the query once, in a thread because the drivers block."""
         try:
-            async with asyncio.timeout(self.timeout + 2):  # The driver's own deadlines come first, and end the thread.
+            async with asyncio.timeout(self.timeout + 2):  # The driver's own timeouts come first, and end the thread.
                 found = await asyncio.to_thread(_ask, self.url, self.query, self.timeout, ctx.document_folder)
         except TimeoutError:
             found = _late(self.timeout)
@@ -79,18 +79,18 @@ class Sql:
     async def _judge(self, ctx: Context, columns: list[str], rows: list[list[object]]) -> Observation:
         value = rows[0][0] if rows and rows[0] else None
         if len(rows) > LIMIT:
-            return unknown(f"the query gives more than {LIMIT} rows: let the database count or limit them")
+            return unknown(f"the query returns more than {LIMIT} rows: count or limit them in the query")
         if isinstance(self.rows, int) and len(rows) != self.rows:
-            return failed(len(rows), self.rows, f"the query gives {len(rows)} rows")
+            return failed(len(rows), self.rows, f"the query returns {len(rows)} rows")
         if isinstance(self.rows, tuple):
             wanted = [list(row) if isinstance(row, list | tuple) else [row] for row in self.rows]
             if rows != wanted:
-                return failed(rows[:20], wanted, "the query gives other rows")
+                return failed(rows[:20], wanted, "the query returns other rows")
         if self.value is not None:
             if not rows:
-                return failed("no row", self.value, "the query gives no row")
+                return failed("no row", self.value, "the query returns no row")
             if value != self.value:
-                return failed(value, self.value, f"the query gives {value!r}")
+                return failed(value, self.value, f"the query returns {value!r}")
         seen = value if len(rows) == 1 and len(columns) == 1 else {"rows": len(rows)}
         if not self.that:
             return passed(seen, self.value if self.value is not None else self.rows)
@@ -99,7 +99,7 @@ class Sql:
 
 
 def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
-    """Columns and rows; what the database's answer says instead; CannotTell for our own mistakes."""
+    """Columns and rows, or an observation of the database's error; CannotTell for mistakes of the test."""
     try:
         import sqlalchemy
         from sqlalchemy import exc
@@ -108,14 +108,12 @@ def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str],
     try:
         engine = _engine(sqlalchemy, url, timeout, folder)
     except exc.ArgumentError as error:
-        raise CannotTell(f"the database URL {_masked(url)!r} cannot be read: {error}") from error
+        raise CannotTell(f"invalid database URL {_masked(url)!r}: {error}") from error
     except exc.NoSuchModuleError as error:
-        raise CannotTell(
-            f"no driver is known for {_masked(url)!r}: {error}; PostgreSQL and SQLite are built in"
-        ) from error
+        raise CannotTell(f"no driver for {_masked(url)!r}: {error}; PostgreSQL and SQLite are built in") from error
     except ImportError as error:
         raise ExtraMissing(
-            f"the driver for {_masked(url)!r} is not installed ({error}): `seatrial[sql]` brings PostgreSQL's"
+            f"the driver for {_masked(url)!r} is not installed ({error}); for PostgreSQL: pip install 'seatrial[sql]'"
         ) from error
     except FileNotFoundError as error:
         return failed("no file", "a database", str(error))
@@ -131,7 +129,7 @@ def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str],
     except exc.DBAPIError as error:
         return _broken(error, timeout)
     except exc.SQLAlchemyError as error:
-        raise CannotTell(f"the query could not be asked: {error}") from error
+        raise CannotTell(f"the query could not be sent: {error}") from error
     finally:
         engine.dispose()
 
@@ -143,18 +141,18 @@ def _engine(sqlalchemy: Any, url: str, timeout: float, folder: Path) -> Any:
     if made.drivername in ("postgresql", "postgres"):
         made, backend = made.set(drivername="postgresql+psycopg"), "postgresql"
     if backend == "postgresql":
-        # Without the encoding, a database made with the locale C hands out bytes where others hand out text.
+        # Without the encoding, a database with the locale C returns bytes instead of text.
         arguments = {"connect_timeout": max(1, round(timeout)), "client_encoding": "utf8"}
     elif backend == "sqlite" and made.database and not made.database.startswith((":", "file:")):
         file = folder / made.database
-        if not file.is_file():  # SQLite would make it: a check leaves nothing behind.
-            raise FileNotFoundError(f"there is no database file {file}")
+        if not file.is_file():  # SQLite would create it: a check leaves no files behind.
+            raise FileNotFoundError(f"database file {file} does not exist")
         made, arguments = made.set(database=str(file)), {"timeout": timeout}
     return sqlalchemy.create_engine(made, connect_args=arguments, poolclass=sqlalchemy.pool.NullPool)
 
 
 def _limit(connection: Any, timeout: float) -> None:
-    """Have the database itself end a query that takes too long: a thread cannot be ended from outside."""
+    """Have the database end a slow query itself: a thread cannot be ended from outside."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(timeout * 1000))}")
     elif connection.dialect.name == "sqlite":
@@ -164,16 +162,16 @@ def _limit(connection: Any, timeout: float) -> None:
 
 
 def _broken(error: Any, timeout: float) -> Observation:
-    """What an error of the driver says: of the product (failed), of our URL or query (unknown), of time."""
+    """The observation for a driver's error: failed (product), unknown (test's URL or query), or timed out."""
     said = str(error.orig).strip()
     first = said.partition("\n")[0]
     code = getattr(error.orig, "sqlstate", None) or ""
     if code == "57014" or said == "interrupted" or "timeout expired" in said:
         return _late(timeout)
     if code.startswith(("28", "08P01")) or (any(text in said for text in OURS) and not code):
-        return unknown(f"the database does not let us in: {first}", seen="refused")
+        return unknown(f"the database refuses the login: {first}", seen="refused")
     if code in SYNTAX or "syntax error" in said or "incomplete input" in said:
-        return unknown(f"the query cannot be read: {first}")
+        return unknown(f"invalid query: {first}")
     return failed("no answer" if not code and error.connection_invalidated else first, "an answer", said)
 
 
@@ -183,7 +181,7 @@ def _late(timeout: float) -> Observation:
 
 
 def _plain(value: object) -> object:
-    """A value of the database as JSON has it."""
+    """A value of the database as JSON."""
     import decimal
 
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,4 +1,4 @@
-"""Whether nodes refuse an SSH key, as they must after it was replaced, or take it."""
+"""Whether nodes refuse an SSH key, for example a replaced one, or accept it."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ _TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<key>.+?)\s*==\s*(?P<login>refus
 @check("ssh_key")
 @dataclass(frozen=True, kw_only=True)
 class SshKey(OnNodes):
-    """A login with a key is refused, or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
+    """A login with a key is refused or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
 
     key: str
     """The file of the private key, relative to the document."""
     login: Literal["refused", "accepted"]
-    """`refused` or `accepted`; a node that does not answer refuses nothing: it is unknown."""
+    """`refused` or `accepted`; without an answer from the node the result is unknown."""
     user: str = ""
-    """Who logs in; else the user of the node's own link."""
+    """The user to log in as; by default the user of the node's own link."""
     on: str = "*"
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     timeout: Duration = Duration(20.0)
-    """How long the login may take."""
+    """Time limit for the login."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<key>==refused` or `==accepted`, with the nodes in brackets before it."""
         match = _TEXT.fullmatch(rest)
         if match is None:
-            raise ValueError(f"{rest!r} is incomplete; allowed: ssh_key:keys/old==refused, ssh_key:keys/new==accepted")
+            raise ValueError(
+                f"incomplete text {rest!r}; allowed: ssh_key:keys/old==refused, ssh_key:keys/new==accepted"
+            )
         return {key: value for key, value in match.groupdict().items() if value is not None}
 
     async def observe(self, ctx: Context) -> Observation:
-        """Log in once with this key and no other, on several nodes at the same time."""
+        """Log in once with this key only, on all nodes at the same time."""
 
         async def look(node: Node) -> Observation:
             try:
@@ -52,7 +54,9 @@ class SshKey(OnNodes):
             except (LinkDown, LinkLost) as error:
                 if self.login == "accepted":
                     raise
-                return unknown(f"no answer is no refusal: {error}", self.login, "no answer")
+                return unknown(
+                    f"no answer, so the login was neither refused nor accepted: {error}", self.login, "no answer"
+                )
             if seen == self.login:
                 return passed(seen, self.login)
             return failed(seen, self.login, f"a login with the key {self.key} is {seen}, expected {self.login}")
@@ -63,12 +67,14 @@ class SshKey(OnNodes):
         from seatrial.links.ssh import SSHLink
 
         if not node.ssh.get("host"):
-            raise CannotTell(f"{node.name} has no SSH, so there is no login to try a key at")
+            raise CannotTell(f"{node.name} has no SSH, so the key cannot be tried")
         door = {**node.ssh, "key": str(ctx.document_folder / self.key), "agent": False, "become": False}
         if self.user:
             door["user"] = self.user
         own = ctx.link(node)
-        if isinstance(own, SSHLink) and own.known_host:  # accepted when it was seen first: another machine is none
+        if (
+            isinstance(own, SSHLink) and own.known_host
+        ):  # the host key seen first: another machine must not answer instead
             door["known_host"] = own.known_host
         link = SSHLink(Node(name=node.name, ssh=door), login_timeout=self.timeout)
         try:

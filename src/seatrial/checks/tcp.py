@@ -1,4 +1,4 @@
-"""Whether a port is open, or closed."""
+"""Whether a port is open or closed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALLOWED = "allowed: HOST:PORT, like 127.0.0.1:5432 or [::1]:5432"
 @check("tcp")
 @dataclass(frozen=True, kw_only=True)
 class Tcp:
-    """A port takes connections: `tcp:127.0.0.1:5432`; with `closed: true`, it must not."""
+    """A port accepts connections: `tcp:127.0.0.1:5432`; with `closed: true`, it must not."""
 
     address: str = ""
     """`HOST:PORT`."""
@@ -27,35 +27,35 @@ class Tcp:
     port: int = 0
     """1 to 65535."""
     closed: bool = False
-    """Nobody must answer there."""
+    """The port must be closed."""
     timeout: Duration = Duration(5.0)
-    """How long the connection may take."""
+    """Time limit for the connection."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<host>:<port>`."""
         if not rest.startswith(":"):
-            raise ValueError(f"{rest!r} names no address; allowed: tcp:HOST:PORT, like tcp:127.0.0.1:5432")
+            raise ValueError(f"missing address in {rest!r}; allowed: tcp:HOST:PORT, like tcp:127.0.0.1:5432")
         return {"address": rest[1:]}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Either an address, or a port; a mistake in one is found before anything runs."""
+        """Either an address or a port, found invalid before anything runs."""
         if self.address and self.port:
-            yield "port", "`address` has a port already: keep one of the two"
+            yield "port", "`address` already has a port: use `address` or `port`"
         try:
             self.where()
         except ValueError as error:
             yield "address" if self.address else "port", str(error)
 
     def where(self) -> tuple[str, int]:
-        """Host and port; ValueError when there are none."""
+        """Host and port; ValueError if invalid."""
         host, number = self.host, str(self.port)
         if self.address:
             host, _, number = self.address.rpartition(":")
             if not host or (":" in host and not (host.startswith("[") and host.endswith("]"))):
-                raise ValueError(f"{self.address!r} is no address; {_ALLOWED}")
+                raise ValueError(f"invalid address {self.address!r}; {_ALLOWED}")
         if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-            raise ValueError(f"{number!r} is no port: 1 to 65535; {_ALLOWED}")
+            raise ValueError(f"invalid port {number!r}, must be 1 to 65535; {_ALLOWED}")
         return host.strip("[]"), int(number)
 
     async def observe(self, ctx: Context) -> Observation:
@@ -65,7 +65,7 @@ class Tcp:
 
 
 async def observe_port(host: str, port: int, *, closed: bool, timeout: float) -> Observation:
-    """Connect once; CannotTell when we could not even ask."""
+    """Connect once; CannotTell if the connection could not be tried."""
     from seatrial.links.tcp import reach
 
     expected = "closed" if closed else "open"

@@ -37,7 +37,7 @@ def test_the_first_form_that_has_the_fields_is_taken_and_what_there_is_instead_i
     assert form_with(found, ["text", "photo"]) is found[1]
     said = form_with(found, ["text", "gone"])
     assert said == (
-        "no form of the page has the fields gone, text; there are: q; "
+        "no form of the page has the fields gone, text; forms: q; "
         "colour, csrfmiddlewaretoken, loud, photo, pinned, text"
     )
     assert form_with(forms("<p>nothing"), ["text"]) == "the page has no form"

@@ -40,11 +40,11 @@ def test_what_cannot_be_sent_is_no_fault_of_the_product(tmp_path: Path, one: Upl
 @pytest.mark.parametrize(
     "sent, came, why",
     [
-        (b"abcdef", b"abc", "only the first 3 of 6 bytes came back: it is cut off"),
-        (b"abcdef", b"", "only the first 0 of 6 bytes came back: it is cut off"),
-        (b"abc", b"abcdef", "all 3 bytes came back, and 3 more after them"),
-        (b"abcdef", b"abXdef", "6 bytes came back of 6; they differ from byte 2 on, counted from 0"),
-        (b"abcdef", b"Xb", "2 bytes came back of 6; they differ from byte 0 on, counted from 0"),
+        (b"abcdef", b"abc", "only the first 3 of 6 bytes came back"),
+        (b"abcdef", b"", "only the first 0 of 6 bytes came back"),
+        (b"abc", b"abcdef", "all 3 bytes came back, followed by 3 more"),
+        (b"abcdef", b"abXdef", "6 bytes came back of 6; they differ from byte 2 on (counted from 0)"),
+        (b"abcdef", b"Xb", "2 bytes came back of 6; they differ from byte 0 on (counted from 0)"),
     ],
 )
 def test_how_it_differs_is_told(sent: bytes, came: bytes, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether an HTTP server answers as it should, to one request or to several of one visitor, or a port is closed."""
+"""Whether an HTTP server answers one request, or several of one session, as expected; or whether a port is closed."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ class Http(Expected, Asked):
     url: str = field()
     """`http://…` or `https://…`."""
     then: tuple[Then, ...] | Then = ()
-    """A request, or a list, that follow when this one was answered well, with its cookies."""
+    """A request, or a list, to send after this one was answered as expected, with its cookies."""
     closed: bool = False
     """The URL's port must be closed."""
     connect_to: str | Mapping[str, str] = ""
-    """`HOST` or `HOST:PORT` to connect to instead of the URL's, or a mapping from such to such; the `Host` header and
-    the certificate's name stay the URL's."""
+    """`HOST` or `HOST:PORT` to connect to instead of the URL's, or a mapping from one to the other; the `Host` header
+    and the certificate's name stay the URL's."""
     ca: str = ""
     """A file of certificates to trust, relative to the document."""
     tls_name: str = ""
-    """The name that the certificate must have, if not the URL's."""
+    """The name required in the certificate, if not the URL's."""
     verify: bool = True
     """Whether the certificate must be trusted."""
     tls: Tls | None = None
-    """What the certificate must say."""
+    """Expectations of the certificate."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<url>`."""
         if not rest.startswith((":http://", ":https://")):
-            raise ValueError(f"{rest!r} names no URL; allowed: http:URL, like http:http://127.0.0.1:8080/health")
+            raise ValueError(f"missing URL in {rest!r}; allowed: http:URL, like http:http://127.0.0.1:8080/health")
         return {"url": rest[1:]}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A URL that can be asked, one body at most, and nothing asked of a closed port."""
+        """A valid URL, at most one body, and no expectation of a closed port."""
         try:
             _port(self.url)
         except ValueError as error:
@@ -70,18 +70,18 @@ class Http(Expected, Asked):
         if self.closed:
             for key in ONLY_OPEN:
                 if getattr(self, key) not in ("", None, (), {}):
-                    yield key, f"`closed: true` leaves nothing that `{key}` could be about"
+                    yield key, f"`{key}` cannot be used with `closed: true`"
         if self.tls is not None and self.url[:5] == "http:" and self.redirects != "follow":
-            yield "tls", "a URL of http has no certificate; write https, or `redirects: follow` where it leads there"
+            yield "tls", "an http URL has no certificate; use https, or `redirects: follow` if it redirects to https"
         known = set(self.files)
         for at, one in enumerate(self._then(), 1):
             known |= set(one.files)
             if one.same_as and one.same_as not in known:
                 have = ", ".join(sorted(known)) or "none"
-                yield "then", f"request {at}: `same_as: {one.same_as}` is no file that was uploaded; there are: {have}"
+                yield "then", f"request {at}: `same_as: {one.same_as}` is not an uploaded file; uploads: {have}"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Ask once; no answer is failed, a mistake of our own unknown (CannotTell)."""
+        """Send the request once; failed without an answer, CannotTell for a mistake of the test."""
         from seatrial.links.http import Web
         from seatrial.links.http.session import HttpSession
 
@@ -117,15 +117,15 @@ class Http(Expected, Asked):
         return self.then if isinstance(self.then, tuple) else (self.then,)
 
     def _instead(self) -> Mapping[str, str]:
-        """The places to connect to by hosts."""
+        """The addresses to connect to, by host."""
         if isinstance(self.connect_to, str):
             return {urlsplit(self.url).hostname or "": self.connect_to} if self.connect_to else {}
         return {name.lower(): to for name, to in self.connect_to.items()}
 
 
 def _port(url: str) -> int:
-    """The port of a URL; ValueError when it cannot be asked."""
+    """The port of a URL; ValueError if it is not an HTTP URL."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no URL of HTTP; allowed: http://HOST[:PORT]/PATH, https://HOST[:PORT]/PATH")
+        raise ValueError(f"invalid URL {url!r}; allowed: http://HOST[:PORT]/PATH, https://HOST[:PORT]/PATH")
     return parts.port or (443 if parts.scheme == "https" else 80)

@@ -1,4 +1,4 @@
-"""What the answer must be: its status, headers, body, and where redirects lead."""
+"""Expectations of an answer: its status, headers, body, and redirects."""
 
 from __future__ import annotations
 
@@ -17,39 +17,37 @@ from seatrial.spi import Context
 if TYPE_CHECKING:
     from seatrial.links.http.session import SessionAnswer
 
-TEXT = "A text, or a list of texts, that the body must {}."
-
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What an answer must be."""
+    """Expectations of an answer."""
 
     expression_names: ClassVar[tuple[str, ...]] = ("json", "status", "headers", "body", "url", "uploads")
 
     status: int | tuple[int, ...] = ()
-    """The status, or a list of them; else any below 400."""
+    """The expected status, or a list of them; by default any below 400."""
     answer_headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers that the answer must have, with these values."""
+    """Headers required in the answer, with these values."""
     location: str = ""
-    """Where the first redirect must lead; a part of a URL counts from the asked one."""
+    """The target of the first redirect; a part of a URL is relative to the requested one."""
     ends_at: str = ""
-    """The URL, or a part of one, at which redirects must have ended."""
+    """The final URL after all redirects, or a part of one."""
     contains: str | tuple[str, ...] = ()
-    """A text, or a list of texts, that the body must contain."""
+    """A text, or a list of texts, required in the body."""
     lacks: str | tuple[str, ...] = ()
-    """A text, or a list of texts, that the body must not contain."""
+    """A text, or a list of texts, forbidden in the body."""
     that: Expression = Expression("")
-    """CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (that answered), `uploads` (by field:
+    """CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (of the answer), `uploads` (by field:
     `name`, `size`, `sha256`)."""
 
     def wanted(self) -> object:
-        """The status, for results."""
+        """The expected status, for results."""
         if self.status == ():
             return "a status below 400"
         return list(self.status) if isinstance(self.status, tuple) else self.status
 
     async def judge(self, ctx: Context, visited: SessionAnswer, files: Mapping[str, Sent]) -> Observation:
-        """Whether the answer is so."""
+        """Whether the answer is as expected."""
         wrong = self._led_wrong(visited) or self._answered_wrong(ctx, visited)
         if wrong is not None:
             return wrong
@@ -60,7 +58,7 @@ class Expected:
             return passed(_seen(visited), self.wanted())
         names = names_of(self.that, visited, files)
         if names is None:
-            return failed(shown(ctx, visited.answer.text), self.that, "the body is no JSON")
+            return failed(shown(ctx, visited.answer.text), self.that, "the body is not JSON")
         json = names["json"]
         seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, visited.answer.text)
         return await holds(ctx, self.that, seen, **names)
@@ -73,10 +71,10 @@ class Expected:
             wanted = urljoin(asked, self.location)
             led = visited.hops[0].location if visited.hops else visited.location
             if led != wanted:
-                told = f"leads to {led}" if led else f"answers {visited.answer.status} and leads nowhere"
-                return failed(led or visited.answer.status, wanted, f"{asked} {told}, expected to lead to {wanted}")
+                told = f"leads to {led}" if led else f"answers {visited.answer.status} without a redirect"
+                return failed(led or visited.answer.status, wanted, f"{asked} {told}, expected a redirect to {wanted}")
         if self.ends_at and visited.url != (wanted := urljoin(asked, self.ends_at)):
-            return failed(_way(visited), wanted, f"it ended at {visited.url}, expected {wanted}")
+            return failed(_way(visited), wanted, f"redirects ended at {visited.url}, expected {wanted}")
         return None
 
     def _answered_wrong(self, ctx: Context, visited: SessionAnswer) -> Observation | None:
@@ -89,12 +87,12 @@ class Expected:
         for name, value in self.answer_headers.items():
             seen = answer.headers.get(name.lower())
             if seen != value:
-                return failed({name: seen}, {name: value}, f"the header {name} is {seen!r}")
+                return failed({name: seen}, {name: value}, f"header {name} is {seen!r}, expected {value!r}")
         return None
 
 
 def names_of(expression: str, visited: SessionAnswer, files: Mapping[str, Sent]) -> dict[str, Any] | None:
-    """What an expression sees of an answer; None when it asks for JSON and the body is none."""
+    """The names an expression can use; None if it uses JSON and the body is not JSON."""
     answer, json = visited.answer, None
     try:
         json = answer.json()
@@ -117,5 +115,5 @@ def _seen(visited: SessionAnswer) -> object:
 
 
 def _way(visited: SessionAnswer) -> list[str]:
-    """The URLs of a chain of redirects, the first first."""
+    """The URLs of a chain of redirects, in order."""
     return [*(hop.url for hop in visited.hops), *([] if visited.astray else [visited.url])]

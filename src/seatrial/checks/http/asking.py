@@ -1,4 +1,4 @@
-"""What is sent: a request, or a page's form filled in and submitted as a browser does it."""
+"""Sending a request, or filling in and submitting a page's form as a browser does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Asked:
     """A request."""
 
     url: str = ""
-    """The URL, or a part of one from the last answer's; else that one."""
+    """The URL, or a part of one relative to the last answer's; by default the same."""
     method: str = "GET"
     """The request's method."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -36,35 +36,35 @@ class Asked:
     form: Mapping[str, str] = field(default_factory=dict)
     """Form fields to send."""
     submit: Mapping[str, str] | None = None
-    """Fields to fill in: the URL is a page, and its first form that has them (and those of `files`) is sent as a
+    """Fields to fill in: the URL is a page. Seatrial sends its first form with these fields (and those of `files`) as a
     browser does, with its hidden fields and the page's cookies."""
     files: Mapping[str, str | Upload] = field(default_factory=dict)
     """Files to upload (multipart): field to path, relative to the document, or to a mapping."""
     redirects: Literal["auto", "keep", "follow"] = "auto"
-    """`keep` them as the answer, `follow` them as a browser does; `auto`: follow after `submit`."""
+    """`keep` redirects as the answer, or `follow` them as a browser does; `auto`: follow after `submit`."""
     max_redirects: int = 10
-    """How many are followed at most; more are a failure."""
+    """Maximum number of redirects to follow; more are a failure."""
     timeout: Duration = Duration(10.0)
-    """How long each whole answer may take."""
+    """Time limit for each complete answer."""
 
     def wrong_asking(self) -> Iterable[tuple[str, str]]:
-        """One body at most."""
+        """At most one body."""
         bodies = [name for name in BODIES if getattr(self, name) not in ("", None, {})]
         if self.submit == {}:
             bodies.append("submit")
         for extra in bodies[1:]:
-            yield extra, f"`{bodies[0]}` is the body already: keep one of them"
+            yield extra, f"`{bodies[0]}` already is the body: keep one of them"
         if self.files and bodies and bodies[0] not in ("form", "submit"):
-            yield "files", f"`{bodies[0]}` is the body already: files go with `form` or `submit` only"
+            yield "files", f"`{bodies[0]}` already is the body: `files` can be used with `form` or `submit` only"
         if self.submit is not None and self.method != "GET":
-            yield "method", "with `submit` the page's form says the method"
+            yield "method", "with `submit` the form decides the method: remove `method`"
         if self.max_redirects < 1:
-            yield "max_redirects", "at least 1; `redirects: keep` follows none"
+            yield "max_redirects", "must be at least 1; use `redirects: keep` to follow none"
 
     async def ask(
         self, session: HttpSession, url: str, files: Mapping[str, Sent], expected: object, **more: Any
     ) -> SessionAnswer | Observation:
-        """Send it; what there was no whole answer to, or no form for, is failed. CannotTell for our own mistakes."""
+        """Send it. Failed without a complete answer or a matching form; CannotTell for mistakes of the test."""
         follows = self.redirects == "follow" or (self.redirects == "auto" and self.submit is not None)
         more |= {"timeout": self.timeout, "follow": self.max_redirects if follows else 0}
         try:
@@ -96,12 +96,12 @@ class Asked:
         expected = f"a form with {', '.join(fields)}" if fields else "a form"
         if page.astray or page.answer.status >= 400:
             why = page.astray or f"{page.url} answers {page.answer.status}"
-            return failed(page.answer.status, expected, f"the page of the form: {why}")
+            return failed(page.answer.status, expected, f"the form's page: {why}")
         form = form_with(forms(page.answer.text), fields)
         if isinstance(form, str):
             return failed("no such form", expected, f"{page.url}: {form}")
         target = urljoin(page.url, form.action) if form.action else page.url
-        headers = {"Referer": page.url, **self.headers}  # where TLS is used, Django wants to see where a form came from
+        headers = {"Referer": page.url, **self.headers}  # with TLS, Django requires the origin of a form
         values = form.filled(self.submit or {})
         if form.method != "POST":
             query = urlsplit(target)._replace(query=urlencode(values), fragment="").geturl()

@@ -1,4 +1,4 @@
-"""What a server's certificate says: its names, who issued it, and how long it is still good."""
+"""The certificate of a server: its names, issuer and remaining validity."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from seatrial.model.values import Duration
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """What the certificate must say, whether or not it is verified."""
+    """Expectations of a certificate, verified or not."""
 
     names: str | tuple[str, ...] = ()
-    """Names and addresses that it must be good for, by itself or by a wildcard."""
+    """Names and addresses the certificate must cover, literally or by a wildcard."""
     issuer: str = ""
-    """Who must have issued it: the common name, the organization, or the whole name."""
+    """The required issuer: its common name, organization, or complete name."""
     valid_for: Duration = Duration(0.0)
-    """How long it must still be valid: `14d`; it must always be valid now."""
+    """Minimum remaining validity, such as `14d`; the certificate must always be valid now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was read from one."""
+    """The contents of a certificate."""
 
     names: tuple[str, ...]
     issuer: str
-    """The whole name (RFC 4514)."""
+    """The complete name (RFC 4514)."""
     issuers: frozenset[str]
-    """All that may be said for the issuer."""
+    """All accepted names of the issuer."""
     begins: datetime
     ends: datetime
 
@@ -43,14 +43,14 @@ class Certificate:
         return {"names": list(self.names), "issuer": self.issuer, "valid_until": self.ends.isoformat()}
 
     def covers(self, name: str) -> bool:
-        """Whether it is good for a name: its own, or in a domain whose `*.` it has."""
+        """Whether it covers a name, literally or by a wildcard."""
         wanted = _plain(name)
         have = {_plain(one) for one in self.names}
         return wanted in have or "*." + wanted.partition(".")[2] in have
 
 
 def read(der: bytes) -> Certificate:
-    """A certificate; CannotTell when it cannot be read."""
+    """Parse a certificate; CannotTell if it is invalid."""
     from cryptography import x509
 
     try:
@@ -68,11 +68,11 @@ def read(der: bytes) -> Certificate:
             names, issuer, frozenset({issuer, *parts}), one.not_valid_before_utc, one.not_valid_after_utc
         )
     except ValueError as error:
-        raise CannotTell(f"the certificate that the server shows cannot be read: {error}") from error
+        raise CannotTell(f"the server's certificate cannot be read: {error}") from error
 
 
 def wrong(tls: Tls, der: bytes, url: str) -> Observation | None:
-    """Failed when the certificate does not say what it must; None when it does."""
+    """Failed if the certificate does not meet the expectations; else None."""
     expected = dict(asked(tls))
     if not der:
         return failed("no TLS", expected, f"{url} answers without TLS")
@@ -81,7 +81,7 @@ def wrong(tls: Tls, der: bytes, url: str) -> Observation | None:
 
 
 def asked(tls: Tls) -> Iterable[tuple[str, object]]:
-    """What is asked of a certificate, for results."""
+    """The expectations, for results."""
     if words(tls.names):
         yield "names", list(words(tls.names))
     if tls.issuer:
@@ -94,20 +94,20 @@ def _faults(tls: Tls, found: Certificate) -> Iterable[str]:
     now = datetime.now(UTC)
     for name in words(tls.names):
         if not found.covers(name):
-            yield f"the certificate is not good for {name}; it is for: {', '.join(found.names) or 'no name'}"
+            yield f"the certificate does not cover {name}; it covers: {', '.join(found.names) or 'no name'}"
     if tls.issuer and tls.issuer not in found.issuers:
         yield f"the certificate was issued by {found.issuer}, not by {tls.issuer}"
     if now < found.begins:
         yield f"the certificate is not valid before {found.begins.isoformat()}"
     if now > found.ends:
-        yield f"the certificate is not valid any more: it ended {found.ends.isoformat()}"
+        yield f"the certificate expired at {found.ends.isoformat()}"
     elif found.ends - now < timedelta(seconds=tls.valid_for):
         left = (found.ends - now) / timedelta(days=1)
-        yield f"the certificate is valid for {left:.1f} days more, expected {tls.valid_for / 86400:g}"
+        yield f"the certificate expires in {left:.1f} days, expected at least {tls.valid_for / 86400:g}"
 
 
 def _plain(name: str) -> str:
-    """A name as it is compared; an address as it is usually written."""
+    """A name in its form for comparison; an address in its usual notation."""
     try:
         return str(ipaddress.ip_address(name.strip("[]")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The forms of an HTML page, and what a browser would send when one of them is filled in."""
+"""The forms of an HTML page, and the values a browser sends for a filled-in form."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ UNSENT = ("button", "reset", "file")
 
 @dataclass(slots=True)
 class Form:
-    """One form: where it goes, and the values that it has before anything is filled in."""
+    """A form: its target and its initial values."""
 
     action: str = ""
     method: str = "GET"
     multipart: bool = False
     values: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    """Every field, also those that send nothing as they are: unchecked boxes, files."""
+    """Every field, including those without a value to send: unchecked boxes, files."""
     button: tuple[str, str] | None = None
-    """The first button that submits, as the Enter key presses it."""
+    """The first submit button, as the Enter key presses it."""
 
     def filled(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
-        """What is sent: its own values, hidden ones too, with ours in the place of those of the same name."""
+        """The values to send: its own, hidden ones included, replaced by the given values of the same name."""
         kept = [(name, value) for name, value in self.values if name not in given]
         pressed = [self.button] if self.button and self.button[0] and self.button[0] not in given else []
         return [*kept, *pressed, *given.items()]
 
 
 def forms(html: str) -> list[Form]:
-    """The forms of a page in their order."""
+    """The forms of a page, in order."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -39,14 +39,14 @@ def forms(html: str) -> list[Form]:
 
 
 def form_with(found: list[Form], wanted: Collection[str]) -> Form | str:
-    """The first form that has these fields; in words what there is instead."""
+    """The first form with these fields, or a text about the existing ones."""
     for one in found:
         if set(wanted) <= one.names:
             return one
     if not found:
         return "the page has no form"
     have = "; ".join(", ".join(sorted(one.names)) or "no fields" for one in found)
-    return f"no form of the page has the fields {', '.join(sorted(wanted))}; there are: {have}"
+    return f"no form of the page has the fields {', '.join(sorted(wanted))}; forms: {have}"
 
 
 class _Reader(HTMLParser):
@@ -55,9 +55,9 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self._open: Form | None = None
         self._text: tuple[str, list[str]] | None = None
-        """The text area that is being read."""
+        """The text area being parsed."""
         self._select: tuple[str, list[tuple[str, bool]]] | None = None
-        """The list that is being read: its options, and whether each is chosen."""
+        """The list being parsed: its options, and whether each is selected."""
         self._option: tuple[str | None, bool, list[str]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -1,4 +1,4 @@
-"""A request that follows another one: where the answer before said, until it is so, byte for byte."""
+"""A follow-up request: its URL from the last answer, repeated until a time limit, compared byte for byte."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Then(Expected, Asked):
-    """One more request of the same visitor."""
+    """A follow-up request in the same session."""
 
     url_from: Expression = Expression("")
     """Instead of `url`: CEL over the last answer, such as `json.url` or `headers.location`."""
     same_as: str = ""
-    """The body must be, byte for byte, the file that was uploaded as this field."""
+    """The body must equal, byte for byte, the file uploaded in this field."""
     within: Duration = Duration(0.0)
-    """It is asked again until all is so, for as long; else once."""
+    """Repeat the request until it passes, for this time; by default send it once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One place to ask at, and one body at most."""
+        """At most one URL and one body."""
         if self.url and self.url_from:
-            yield "url_from", "`url` says where already: keep one of the two"
+            yield "url_from", "`url` already is the URL: use `url` or `url_from`"
         yield from self.wrong_asking()
 
     async def follow(
         self, ctx: Context, session: HttpSession, before: SessionAnswer, files: Mapping[str, Sent]
     ) -> tuple[SessionAnswer, Observation]:
-        """Ask until it is so; the answer, and whether it is. What has no answer leaves the one before."""
+        """Repeat the request until it passes; returns the answer and its observation. Without an answer, the one
+        before."""
         url = await self._url(ctx, before, files)
         if isinstance(url, Observation):
             return before, url
@@ -69,13 +70,13 @@ class Then(Expected, Asked):
             return urljoin(before.url, self.url)
         names = names_of(self.url_from, before, files)
         if names is None:
-            return failed(shown(ctx, before.answer.text), self.url_from, f"{before.url} answers with no JSON")
+            return failed(shown(ctx, before.answer.text), self.url_from, f"the answer of {before.url} is not JSON")
         try:
             found = await ctx.evaluate(self.url_from, **names)
         except CannotTell as error:
             return unknown(f"`url_from`: {error}", self.url_from)
         if not isinstance(found, str) or not found:
-            return unknown(f"`url_from` gives {found!r}, no URL", self.url_from)
+            return unknown(f"`url_from` returns {found!r}, expected a URL", self.url_from)
         return urljoin(before.url, found)
 
     async def _once(
@@ -88,7 +89,8 @@ class Then(Expected, Asked):
             visited = await self.ask(session, url, own, self.wanted())
         else:
             sent = files[self.same_as].content
-            # What is packed for the way would be unpacked by us; all that comes too much is wanted, to say how much.
+            # Without compression, because the client would decompress. The limit is larger, to report the number of
+            # surplus bytes.
             asking = replace(self, headers={"Accept-Encoding": "identity", **self.headers})
             visited = await asking.ask(session, url, own, self.wanted(), limit=max(LIMIT, 2 * len(sent)))
         if isinstance(visited, Observation):
