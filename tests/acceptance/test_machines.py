@@ -25,7 +25,7 @@ SYSTEM: Document = {
     "health": {"command": ["true"], "timeout": "30s"},
 }
 DEAF = "for name in reboot poweroff; do ln -sf /bin/true /sbin/$name; ln -sf /bin/true /usr/sbin/$name; done"
-LOST = ("the connection broke off while", "the container went down during")
+LOST = ("the connection was interrupted while", "the container went down during")
 AT_ONCE = {"podman": 3.0, "libvirt": 1.0}
 """Seconds from the end of the call that took the power away, on a busy machine. A silent peer is given up after two: a
 machine without power is one."""

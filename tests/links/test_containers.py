@@ -41,9 +41,9 @@ SAID = [
     (PODMAN, 'Error: creating container storage: mkdir /s/overlay/x: no space left on device', CannotTell,
      "podman system prune"),
     (DOCKER, "permission denied while trying to connect to the Docker daemon socket at unix:///run/docker.sock: "
-     "connect: permission denied", CannotTell, "this user may not do that"),
+     "connect: permission denied", CannotTell, "this user has no permission"),
     (PODMAN, 'time="2026-01-01T00:00:00Z" level=error msg="stat /r/storage.conf: permission denied"', CannotTell,
-     "this user may not do that"),
+     "this user has no permission"),
     (DOCKER, "Cannot connect to the Docker daemon at unix:///x.sock. Is the docker daemon running?", CannotTell,
      "systemctl start docker"),
     (PODMAN, 'time="2026" level=warning msg="old"\nError: something new', CannotTell, "ended with 125: something new"),

@@ -156,7 +156,7 @@ def test_a_container_that_is_removed_under_a_command_is_a_lost_link(tmp_path):
         await box.do("rm", "--force", "--time", "0")
         with pytest.raises(LinkLost):
             await running
-        with pytest.raises(LinkDown, match="no such container"):
+        with pytest.raises(LinkDown, match="the container does not exist"):
             await box.link.run(["true"])
 
     on(tmp_path, act)

@@ -66,14 +66,14 @@ def test_every_form_gives_the_same_nodes(text):
 @pytest.mark.parametrize(
     ("text", "style", "said"),
     [
-        ("", "auto", "names no nodes"),
-        ("[db]\n", "auto", "names no nodes"),
-        ("[]", "auto", "names no nodes"),
+        ("", "auto", "inventory has no nodes"),
+        ("[db]\n", "auto", "inventory has no nodes"),
+        ("[]", "auto", "inventory has no nodes"),
         ("[db]\nn11 what", "auto", "hosts:2: .*'what' is not KEY=VALUE"),
         ("{broken", "json", "cannot be read as json"),
         ("a: [", "yaml", "cannot be read as yaml"),
-        ("n11 ansible_port=ssh", "auto", "hosts:1: .*a port that is no number"),
-        ('[{"host": "x"}]', "auto", "no mapping with a name"),
+        ("n11 ansible_port=ssh", "auto", "hosts:1: .*has an invalid port: 'ssh'"),
+        ('[{"host": "x"}]', "auto", "is not a mapping with a name"),
     ],
 )
 def test_an_inventory_that_cannot_be_used_says_why(text, style, said):
@@ -187,25 +187,25 @@ def test_variables_of_nearer_groups_win():
 @pytest.mark.parametrize(
     ("text", "style", "said"),
     [
-        ("ok\n[db\n", "ini", "hosts:2: .*no section"),
-        ("[db:hosts]\nn11", "ini", "hosts:1: .*is not known"),
+        ("ok\n[db\n", "ini", "hosts:2: .*invalid section"),
+        ("[db:hosts]\nn11", "ini", "hosts:1: .*unknown section"),
         ("n11\n[db:vars]\nuser", "ini", "hosts:3: .*not KEY=VALUE"),
-        ("n[1:]", "ini", "hosts:1: .*no range"),
-        ("n[3:1]", "ini", "hosts:1: .*stands for no hosts"),
+        ("n[1:]", "ini", "hosts:1: .*invalid host range"),
+        ("n[3:1]", "ini", "hosts:1: .*has no hosts"),
         ("n[1:99999999999]", "ini", "hosts:1: .*more than 10000"),
-        ("n[1:3:0]", "ini", "hosts:1: .*stands for no hosts"),
+        ("n[1:3:0]", "ini", "hosts:1: .*has no hosts"),
         ("n11 'x", "ini", "hosts:1: .*No closing quotation"),
-        ("all:\n  hosts:\n    n11: {ansible_port: ssh}\n", "yaml", "hosts:3: .*no number of a port"),
+        ("all:\n  hosts:\n    n11: {ansible_port: ssh}\n", "yaml", "hosts:3: .*has an invalid (ansible_)?port: 'ssh'"),
         ("all:\n  hosts:\n    n11: what\n", "yaml", "hosts:2: .*the host n11 is 'what'"),
         ("all:\n  hosts:\n    n11: [\n", "yaml", r"hosts:\d: .*cannot be read as yaml"),
         ("all:\n  children: 3\n", "yaml", "hosts:1: .*the children of all"),
         ("a: &a\n  children: {b: *a}\n", "yaml", "its own child|recursive|cannot be read"),
-        ("- name: n11\n- name: n11\n", "yaml", "hosts:2: .*twice"),
+        ("- name: n11\n- name: n11\n", "yaml", "hosts:2: .*duplicate name"),
         ('{"all":\n oops}', "json", "hosts:2: .*cannot be read as json"),
-        ("Host n11\n  Port ssh\n", "auto", "no number of a port"),
-        ("Host n11\n  Port\n", "auto", "hosts:2: .*no KEYWORD VALUE"),
+        ("Host n11\n  Port ssh\n", "auto", "has an invalid port: 'ssh'"),
+        ("Host n11\n  Port\n", "auto", "hosts:2: .*is not KEYWORD VALUE"),
         ("n11 ansible_port=70000", "auto", "hosts:1: .*1 to 65535"),
-        ("n11 ansible_ssh_common_args='-J u@g:x'", "auto", "allowed is user@host:port"),
+        ("n11 ansible_ssh_common_args='-J u@g:x'", "auto", "allowed: user@host:port"),
         ("n11 ansible_ssh_common_args='-J \"'", "auto", "hosts:1: .*ansible_ssh_common_args"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_list_in_settings_holds_names_or_mappings():
     first, second = inventory.listed(["10.0.0.1", {"name": "n12", "host": "h", "port": 23}], "hosts", Path("/deploy"))
     assert (first.name, first.address, first.ssh["port"]) == ("10.0.0.1", "10.0.0.1", 22)
     assert (second.name, second.address, second.ssh["port"]) == ("n12", "h", 23)
-    with pytest.raises(CannotTell, match="twice"):
+    with pytest.raises(CannotTell, match="duplicate name 'a'"):
         inventory.listed(["a", "a"], "providers.ssh.hosts", Path("/deploy"))
 
 

@@ -62,7 +62,7 @@ def test_a_wait_ends_with_the_answer_that_an_event_brings():
 def test_a_wait_that_is_not_met_names_what_it_waited_for():
     async def scene():
         hypervisor = Hypervisor(TEST)
-        with pytest.raises(TimeoutError, match=r"the flood did not come within 0\.2 s"):
+        with pytest.raises(TimeoutError, match=r"timed out after 0\.2 s waiting for the flood"):
             await hypervisor.until("test", lambda _: None, "the flood", 0.2)
         await hypervisor.close()
 
@@ -106,7 +106,7 @@ class Refusal(Exception):
         (38, "Failed to connect socket to '/run/x': Permission denied", Forbidden, "usermod -aG libvirt"),
         (38, "Failed to connect socket to '/run/x': No such file or directory", ToolMissing, "systemctl start"),
         (1, "cannot write data: No space left on device", CannotTell, "free some"),
-        (1, "Could not open '/root/x': Permission denied", CannotTell, "a user of its own"),
+        (1, "Could not open '/root/x': Permission denied", CannotTell, "QEMU runs as its own user"),
         (1, "Cannot find 'dnsmasq' in path", ToolMissing, "dnsmasq-base"),
         (1, "the moon is full", CannotTell, "libvirt says: the moon is full"),
     ],

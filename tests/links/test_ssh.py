@@ -107,7 +107,7 @@ def test_another_host_key_than_the_recorded_one_is_refused(tmp_path: Path) -> No
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key("openssh").decode()
 
     async def act(server: Server, link: SSHLink) -> None:
-        with pytest.raises(LinkRefused, match="identity"):
+        with pytest.raises(LinkRefused, match="another host key"):
             await link.run(["true"])
         assert server.logins == 0
 
@@ -139,7 +139,7 @@ def test_an_accepted_host_key_is_recorded_and_another_is_then_refused(tmp_path: 
         await server.crash()
         server.host_key = asyncssh.generate_private_key("ssh-ed25519")
         await server.start()
-        with pytest.raises(LinkRefused, match="identity"):
+        with pytest.raises(LinkRefused, match="another host key"):
             await link.run(["true"])
 
     on(tmp_path, act, known_host="", accept=True)
@@ -305,7 +305,7 @@ def test_a_login_that_is_let_go_is_a_lost_link_and_no_cancellation(tmp_path: Pat
             while not server.greetings:
                 await asyncio.sleep(0.01)
         link.abort()
-        with pytest.raises(LinkLost, match="let go"):
+        with pytest.raises(LinkLost, match="closed while it was being opened"):
             await wanting
 
     on(tmp_path, act)
@@ -318,7 +318,7 @@ def test_looking_at_a_port_that_is_forwarded_to_nobody_is_quick_and_finds_nobody
     async def act(server: Server, link: SSHLink) -> None:
         async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as proxy:
             port = proxy.sockets[0].getsockname()[1]
-            with pytest.raises(LinkDown, match="hung up before it said anything"):
+            with pytest.raises(LinkDown, match="closed the connection before it sent anything"):
                 await SSHLink(server.node(port=port)).run(["true"])
 
     on(tmp_path, act)
@@ -450,7 +450,7 @@ def test_a_node_without_sudo_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
     async def act(server: Server, link: SSHLink) -> None:
-        with pytest.raises(ToolMissing, match="no sudo"):
+        with pytest.raises(ToolMissing, match="sudo is not installed"):
             await link.sudo("true")
 
     on(tmp_path, act, user="tester")
@@ -473,7 +473,7 @@ def test_host_keys_are_found_in_a_file_of_known_hosts(tmp_path: Path) -> None:
         await known_by_file.close()
         other = asyncssh.generate_private_key("ssh-ed25519").export_public_key("openssh").decode()
         known.write_text(f"[127.0.0.1]:{server.port} {other}\n")
-        with pytest.raises(LinkRefused, match="identity"):
+        with pytest.raises(LinkRefused, match="another host key"):
             await SSHLink(node).run(["true"])
 
     on(tmp_path, act)

@@ -1,6 +1,6 @@
-"""CloudStack's API by the `cs` client: lists in pages, jobs to their end, errors in the cloud's own words.
+"""CloudStack's API through the `cs` client: paged lists, jobs followed to their end, errors in the cloud's own words.
 
-`cs` blocks, so each request is one short thread. Requests are POSTs: what signs them is in no address and no log.
+`cs` blocks, so each request is one short thread. Requests are POSTs, so signatures appear in no URL and no log.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 PAGE = 500
 RETRIES = 4
-"""How often a question is asked again that got no answer of CloudStack's; what changes something is asked once."""
+"""Retries of a query without a valid answer; a command that changes something is sent once."""
 
 PATIENCE = 30
-"""Seconds that the answer to a command may take at least: some are done before they are answered."""
+"""Minimum seconds for the answer to a command: CloudStack finishes some commands before it answers."""
 
 NAMES = ("endpoint", "key", "secret", "timeout", "verify", "cert", "cert_key", "dangerous_no_tls_verify", "expiration")
-"""What of the client's configuration is used here."""
+"""Supported settings of the client's configuration."""
 
 CAPACITY = (533, 534, 535)
-"""Codes of errors that are about room: no capacity, a resource that is unavailable, a limit of the account."""
+"""Error codes for a lack of room: no capacity, an unavailable resource, a limit of the account."""
 
 
 def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a listed thing."""
+    """The tags of a listed object."""
     return {str(tag.get("key")): str(tag.get("value")) for tag in thing.get("tags") or ()}
 
 
@@ -45,7 +45,7 @@ class CloudRefused(CannotTell):
 
 
 class NoSuchThing(CloudRefused):
-    """What was asked for is not there, or not any more."""
+    """The requested object does not exist."""
 
 
 class NoRoom(CloudRefused):
@@ -53,19 +53,19 @@ class NoRoom(CloudRefused):
 
 
 class JobNeverEnded(CannotTell):
-    """A job did not end within its deadline; what it does may still come."""
+    """A job did not end within its deadline; its effect may still come."""
 
 
 @runtime_checkable
 class HoldsAccount(Protocol):
-    """A provider whose nodes are machines of one account."""
+    """A provider with all nodes in one account."""
 
     async def cloud(self) -> Cloud:
-        """That account."""
+        """The account."""
 
 
 class Cloud:
-    """One account at one endpoint. `project`: the identifier of the project that everything is asked and made in."""
+    """One account at one endpoint. `project`: the identifier of the project for all requests."""
 
     def __init__(self, client: CloudStack, secret: str) -> None:
         self.endpoint = client.endpoint
@@ -74,11 +74,11 @@ class Cloud:
         self._client = client
         self._patient = copy.copy(client)
         self._patient.timeout = max(client.timeout, PATIENCE)
-        # Connections that were kept open end with this, wherever that is.
+        # Kept-alive connections end with this object.
         weakref.finalize(self, client.session.close)
 
     async def ask(self, command: str, **parameters: Any) -> Mapping[str, Any]:
-        """Ask for something that changes nothing; again when no answer of CloudStack's came."""
+        """Send a query; retried when CloudStack gives no valid answer."""
         pause = 0.2
         for left in range(RETRIES, -1, -1):
             try:
@@ -108,18 +108,18 @@ class Cloud:
         return found
 
     async def do(self, command: str, *, deadline: float, **parameters: Any) -> Mapping[str, Any]:
-        """Do something, by a job or at once: its result. JobNeverEnded after `deadline` seconds."""
+        """Run a command, synchronous or by a job, and return its result. JobNeverEnded after `deadline` seconds."""
         told = await self.begin(command, **parameters)
         if "jobid" not in told:
             return told
         return await self.job(str(told["jobid"]), command, deadline=deadline)
 
     async def begin(self, command: str, **parameters: Any) -> Mapping[str, Any]:
-        """Begin something: the answer with `jobid`, and the `id` of what will be."""
+        """Start a command: the answer with `jobid`, and the `id` of the future object."""
         return await self._call(self._patient, command, parameters)
 
     async def job(self, id: str, command: str, *, deadline: float) -> Mapping[str, Any]:
-        """Ask for a job until it has ended: its result."""
+        """Poll a job until it has ended: its result."""
         pause = 0.05
         try:
             async with asyncio.timeout(deadline):
@@ -132,7 +132,7 @@ class Cloud:
         except TimeoutError:
             raise JobNeverEnded(
                 f"{command}: CloudStack's job {id} did not end within {deadline:g} s; "
-                f"`queryAsyncJobResult jobid={id}` tells what became of it"
+                f"`queryAsyncJobResult jobid={id}` shows its result"
             ) from None
         result = told.get("jobresult") or {}
         if told.get("jobstatus") != 1 or told.get("jobresultcode"):
@@ -140,7 +140,7 @@ class Cloud:
         return result if isinstance(result, Mapping) else {}
 
     async def _call(self, client: CloudStack, command: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One request. Cancelled it still waits for the answer: what is being made must not come after the sweep."""
+        """One request. If cancelled, it still waits for the answer: no object may appear after the sweep."""
         task = asyncio.ensure_future(asyncio.to_thread(self._sent, client, command, dict(parameters)))
         try:
             return await asyncio.shield(task)
@@ -158,17 +158,17 @@ class Cloud:
             told = getattr(client, command)(**parameters)
         except CloudStackApiException as error:
             raise _refused(command, error.error if isinstance(error.error, Mapping) else {}) from None
-        except CloudStackException as error:  # its arguments are words about the answer; the request is in none of them
+        except CloudStackException as error:  # its arguments describe the answer, never the request
             said = ": ".join(str(one) for one in error.args[:1])
-            raise CannotTell(f"{command}: {self.endpoint} gave no answer of CloudStack's: {said}") from None
+            raise CannotTell(f"{command}: the answer of {self.endpoint} is not from CloudStack: {said}") from None
         except requests.RequestException as error:
-            raise CannotTell(f"{command}: {self.endpoint} could not be asked: {_reason(error)}") from None
+            raise CannotTell(f"{command}: {self.endpoint} is unreachable: {_reason(error)}") from None
         return told if isinstance(told, Mapping) else {}
 
 
 def connect(profile: str = "") -> Cloud:
-    """The account that the environment (`CLOUDSTACK_…`) or `cloudstack.ini` names, as `cs` reads them; `profile`: that
-    section of the file. ExtraMissing without `cs`; CannotTell when nothing is named."""
+    """The account from the environment (`CLOUDSTACK_…`) or `cloudstack.ini`, as `cs` reads them; `profile`: that
+    section of the file. ExtraMissing without `cs`; CannotTell without a configuration."""
     try:
         from cs import CloudStack
         from cs.client import DEFAULT_CONFIG, read_config, read_config_from_ini, strtobool
@@ -179,7 +179,7 @@ def connect(profile: str = "") -> Cloud:
     try:
         told = {**DEFAULT_CONFIG, **read_config_from_ini(profile)} if profile else read_config()
     except SystemExit as error:
-        raise CannotTell(f"no CloudStack is named: {error}; {REMEDY}") from None
+        raise CannotTell(f"CloudStack is not configured: {error}; {REMEDY}") from None
     except configparser.NoSectionError:
         raise CannotTell(f"cloudstack.ini has no section {profile!r}; {REMEDY}") from None
     except (ValueError, configparser.Error) as error:
@@ -195,8 +195,8 @@ def connect(profile: str = "") -> Cloud:
 
 
 REMEDY = (
-    "set CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY and CLOUDSTACK_SECRET, or write them into ~/.cloudstack.ini, and name a "
-    'section that is not [cloudstack] by `profile = "…"` under [providers.cloudstack] in seatrial.toml'
+    "set CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY and CLOUDSTACK_SECRET, or write them into ~/.cloudstack.ini; for a "
+    'section other than [cloudstack], set `profile = "…"` under [providers.cloudstack] in seatrial.toml'
 )
 
 

@@ -1,4 +1,4 @@
-"""What changes in a folder, as it changes: the kernel tells it where it can (`watchfiles`)."""
+"""Watches a folder for changes, through the kernel where possible (`watchfiles`)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Self
 from seatrial.errors import CannotTell, ExtraMissing
 
 TOGETHER = 1000
-"""Milliseconds for which changes that follow one another are gathered: a checkout, or an editor's save."""
+"""Milliseconds to collect consecutive changes: a checkout, or an editor's save."""
 
 QUIET = 60
-"""Milliseconds without a change after which what was gathered is told."""
+"""Milliseconds without a change before the collected ones are reported."""
 
 TICK = 500
-"""Milliseconds between two looks at files that are elsewhere."""
+"""Milliseconds between two looks at files outside the folder."""
 
 
 def needed() -> None:
-    """ExtraMissing when the library is not there."""
+    """ExtraMissing when the library is not installed."""
     try:
         import watchfiles
     except ImportError as error:
@@ -30,7 +30,7 @@ def needed() -> None:
 
 
 class Watched:
-    """A folder that is watched, and single files elsewhere; from when it is entered nothing is missed."""
+    """A watched folder, and single files elsewhere; after entry no change is missed."""
 
     def __init__(self, folder: Path, *, ignored: Callable[[str], bool], files: Iterable[Path] = ()) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Watched:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._watch())
-        await asyncio.sleep(0)  # its first step begins the watch
+        await asyncio.sleep(0)  # its first step starts the watch
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -51,11 +51,12 @@ class Watched:
             await self._task
 
     async def changes(self) -> frozenset[str]:
-        """Wait for changes: whole paths, of new and deleted files too. CannotTell when it cannot be watched."""
+        """Wait for changes: absolute paths, including new and deleted files. CannotTell when the folder cannot be
+        watched."""
         told = await self._told.get()
         if isinstance(told, Exception):
             raise CannotTell(
-                f"{self.folder} cannot be watched: {told}; WATCHFILES_FORCE_POLLING=1 looks again and again instead"
+                f"{self.folder} cannot be watched: {told}; WATCHFILES_FORCE_POLLING=1 polls instead"
             ) from told
         while not self._told.empty() and isinstance(more := self._told.get_nowait(), frozenset):
             told |= more

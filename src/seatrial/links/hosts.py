@@ -1,7 +1,7 @@
-"""Where to connect when that is not what a URL says: names that hold an address, and addresses that are set by hand.
+"""Connection targets other than a URL's host: names with an address inside, and addresses set by hand.
 
-Wildcard names such as `app.10-0-0-1.nip.io` stand for the address that they hold. It is read here, so no DNS is asked:
-a trial works where none is to be had, and sends nobody the names of its machines.
+Wildcard names such as `app.10-0-0-1.nip.io` contain their address. Seatrial reads it from the name without DNS: a trial
+works offline, and no DNS server learns the names of its machines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _V6 = re.compile(r"(?:^|\.)([0-9a-f]*-[0-9a-f-]+)\.sslip\.io\.?$")
 
 
 def embedded(host: str) -> str:
-    """The address that a name below nip.io or sslip.io holds: with dots, with dashes, in hexadecimal; else empty."""
+    """The address inside a name below nip.io or sslip.io: with dots, with dashes, in hexadecimal; else empty."""
     host = host.lower()
     with contextlib.suppress(ValueError):
         if found := _V4.search(host):
@@ -34,15 +34,15 @@ def embedded(host: str) -> str:
 
 
 def place(text: str) -> tuple[str, int | None]:
-    """A host and its port, None where none is said; ValueError when it is neither."""
+    """A host and its port, None without a port; ValueError when it is neither."""
     match = re.fullmatch(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:/\[\]@]+))(?::(?P<port>\d{1,5}))?", text)
     if match is None or not 0 < int(match["port"] or 1) < 65536:
-        raise ValueError(f"{text!r} is no place to connect to; {ALLOWED}")
+        raise ValueError(f"invalid host {text!r}; {ALLOWED}")
     return match["six"] or match["host"], int(match["port"]) if match["port"] else None
 
 
 def destination(host: str, port: int, instead: Mapping[str, str]) -> tuple[str, int]:
-    """Where to connect for a host and its port: as `instead` says of `HOST:PORT`, or of `HOST`, or as the name does."""
+    """The address and port for a connection: from `instead` for `HOST:PORT` or `HOST`, else from the name."""
     for name in (f"{host}:{port}", host):
         if name in instead:
             to, at = place(instead[name])

@@ -1,15 +1,15 @@
-"""Output of any length, of which the beginning and the end are kept."""
+"""Output of any length, reduced to its beginning and its end."""
 
 from __future__ import annotations
 
 
 def left_out(count: int) -> bytes:
-    """The line that stands where bytes were dropped."""
+    """The line in place of dropped bytes."""
     return f"\n[... {count} bytes left out ...]\n".encode()
 
 
 class BoundedOutput:
-    """The first and the last half of `limit` bytes; bytes between them are counted and dropped."""
+    """Keeps the first and the last half of `limit` bytes; counts and drops the bytes between them."""
 
     def __init__(self, limit: int) -> None:
         self._half = max(1, limit // 2)
@@ -23,7 +23,7 @@ class BoundedOutput:
             self._head += data[:room]
             data = data[room:]
         self._tail += data
-        if len(self._tail) > self._half * 3 // 2:  # now and then, so that a long output costs few copies
+        if len(self._tail) > self._half * 3 // 2:  # rarely, so a long output costs few copies
             self._trim()
 
     def _trim(self) -> None:
@@ -33,7 +33,7 @@ class BoundedOutput:
             self._dropped += excess
 
     def text(self) -> str:
-        """The kept bytes as text, with a line where some were dropped."""
+        """The kept bytes as text, with a line in place of dropped ones."""
         self._trim()
         gap = left_out(self._dropped) if self._dropped else b""
         return b"".join((self._head, gap, self._tail)).decode(errors="replace")

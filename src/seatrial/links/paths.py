@@ -1,4 +1,4 @@
-"""Folders of the project and the user, and files that are replaced whole."""
+"""Folders of the project and the user, and atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def state_folder() -> Path:
 
 
 def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
-    """Write a file so that readers and crashes see the old content or the new one; a failure leaves nothing else."""
+    """Write a file atomically: old or new content survives a crash; a failure leaves no temporary file."""
     fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

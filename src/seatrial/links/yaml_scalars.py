@@ -1,4 +1,4 @@
-"""Plain scalars of YAML 1.2: which text is null, true, false or a number in the core schema."""
+"""Plain scalars of YAML 1.2: null, true, false and numbers in the core schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BASES = {"0o": 8, "0x": 16}
 
 
 def core_value(text: str) -> str | bool | int | float | None:
-    """The value of a plain scalar. ValueError says why a number cannot be held: it is too large, or endless."""
+    """The value of a plain scalar. ValueError when a number is too large or not finite."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789":
@@ -32,5 +32,5 @@ def core_value(text: str) -> str | bool | int | float | None:
             raise ValueError(f"the number {text[:40]} is too large")
         return value
     if _ENDLESS.fullmatch(text):
-        raise ValueError(f"{text} is no number that a result can hold")
+        raise ValueError(f"{text} is not a finite number")
     return text

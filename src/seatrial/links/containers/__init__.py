@@ -1,6 +1,6 @@
-"""Podman or Docker by its own command, which needs no daemon of ours and says what is wrong in the same words.
+"""Podman or Docker through its command line: no library, no open socket, and its own error texts.
 
-Every call is one process: an argument list, text back. What the engine refuses is told apart here, once.
+Every call is one process: an argument list in, text out. Errors of the engine are classified here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from seatrial.links import process
 from seatrial.spi import Finished
 
 CALL = 60.0
-"""Seconds that one call may take."""
+"""Timeout of one call in seconds."""
 
 LISTED_AGAIN = 20
-"""Times that a list is read anew when others take things away meanwhile."""
+"""Attempts to read a list while others remove objects."""
 
 
 class NoSuchImage(CannotTell):
@@ -28,39 +28,39 @@ class NoSuchImage(CannotTell):
 
 
 class NoSuchThing(CannotTell):
-    """There is no container, network or volume of that name."""
+    """The container, network or volume does not exist."""
 
 
 class NotRunning(CannotTell):
-    """The container is not running, so nothing can be run in it."""
+    """The container is not running, so it cannot run a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A container engine that answers: its program, and what its environment needs."""
+    """A working container engine: its program, and extra environment variables."""
 
     program: str
     name: str
     """`podman` or `docker`."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """Variables over those of this process."""
+    """Variables that override those of this process."""
     folder: str = ""
-    """Where its calls stand: Podman's monitor of a container stays there, and writes the file `oom` when the container
-    runs out of memory. Empty: where this process stands."""
+    """The working directory of its calls: Podman's monitor of a container stays there, and writes the file `oom` when
+    the container runs out of memory. Empty: that of this process."""
 
     @property
     def podman(self) -> bool:
-        """Whether it is Podman, for the few words in which they differ."""
+        """Whether it is Podman, where the two differ."""
         return self.name == "podman"
 
     def environment(self) -> dict[str, str]:
-        """What its processes have in their environment."""
+        """The environment of its processes."""
         return {**os.environ, **self.extra}
 
     async def run(
         self, *argv: str, timeout: float = CALL, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
-        """One call, whatever it ends with, with these variables besides; TimeoutError."""
+        """One call with any exit code and these extra variables; TimeoutError."""
         environment = {**self.environment(), **(env or {})}
         return await process.run(
             [self.program, *argv], cwd=self.folder or None, env=environment, timeout=timeout, input=input, grace=1.0
@@ -69,22 +69,21 @@ class Engine:
     async def attempt(
         self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None
     ) -> Finished:
-        """One call, whatever it ends with; CannotTell when it does not end."""
+        """One call with any exit code; CannotTell when it does not end."""
         try:
             return await self.run(*argv, timeout=timeout, env=env)
         except TimeoutError as error:
             raise CannotTell(f"{what}: {self.name} did not answer within {timeout:g} s") from error
 
     async def call(self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None) -> str:
-        """One call that has to succeed: what it printed. `what` it was for is said in the error."""
+        """One call that must succeed: its output. `what` describes it in errors."""
         done = await self.attempt(*argv, what=what, timeout=timeout, env=env)
         if not done.ok:
             raise refusal(self, what, done)
         return done.stdout
 
     async def names(self, *argv: str, what: str) -> list[str]:
-        """The words of a list. Podman gives up a whole list when one of its things goes while it is read, so that it is
-        read again."""
+        """The words of a list. Podman fails the list if an object disappears meanwhile, so it is read again."""
         for again in range(LISTED_AGAIN, -1, -1):
             try:
                 return (await self.call(*argv, what=what)).split()
@@ -95,8 +94,8 @@ class Engine:
         raise AssertionError("the loop returns or raises")
 
     async def make(self, *argv: str, what: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> str:
-        """A call that makes something. Cancelled it still waits for the engine's answer, 20 s at most: what is being
-        made must not come after the sweep has looked."""
+        """A call that creates something. If cancelled, it still waits for the engine's answer, at most 20 s: no object
+        may appear after the sweep has looked."""
         task = asyncio.ensure_future(self.call(*argv, what=what, timeout=timeout, env=env))
         try:
             return await asyncio.shield(task)
@@ -110,26 +109,26 @@ class Engine:
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
     (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
     (r"getting container from store", NoSuchThing,
-     "if that stays, a container was taken away by halves: `{engine} rm --force` with the id that is named ends it"),
+     "if this persists, a container is half removed: run `{engine} rm --force` with the id in this message"),
     (r"no such container|no container with name|container not known|layer not known|no such object|"
      r"network (\S+ )?not found|no such network|unable to find network|no such volume|no volume with name",
      NoSuchThing, ""),
     (r"container state improper|is not running|is paused|unpause the container", NotRunning, ""),
     (r"address already in use|port is already allocated|bind for .* failed", LeaseTaken,
-     "another program holds the port: end it, or publish another"),
+     "another program holds the port: stop it, or publish another port"),
     (r"subnet .*(already|being used)|pool overlaps", LeaseTaken, "another network has that subnet"),
     (r"no space left on device|disk quota exceeded", CannotTell,
-     "the disk is full: `{engine} system prune` gives unused images and containers back"),
+     "the disk is full: `{engine} system prune` removes unused images and containers"),
     (r"permission denied|operation not permitted|must be root", CannotTell,
-     "this user may not do that: run it as root, or set {engine} up for this user"),
+     "this user has no permission: run it as root, or set {engine} up for this user"),
     (r"cannot connect to the docker daemon|is the docker daemon running|cannot connect to podman", CannotTell,
      "start the service: `systemctl start docker` (or name another engine: [providers.containers] engine)"),
 )  # fmt: skip
-"""What engines say, what it is, and what to do about it."""
+"""Patterns of engine messages, each with its error and the remedy."""
 
 
 def refusal(engine: Engine, what: str, done: Finished) -> CannotTell:
-    """The error for a call that the engine refused."""
+    """The error for a call refused by the engine."""
     said = said_by(done)
     for pattern, kind, remedy in REFUSALS:
         if re.search(pattern, said, re.IGNORECASE):
@@ -139,30 +138,30 @@ def refusal(engine: Engine, what: str, done: Finished) -> CannotTell:
 
 
 def said_by(done: Finished) -> str:
-    """The line that says why: engines warn first and err last."""
+    """The line with the reason: engines print warnings first and the error last."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("Error", "docker: "))] or lines
     return told[-1].removeprefix("docker: ").removeprefix("Error: ")[:500] if told else "nothing"
 
 
 MAKING = (b"run", b"create")
-"""Verbs of calls after which there is something more."""
+"""Verbs of calls that create something."""
 
 STARTING = (b"start",)
-"""The verb of calls that stay until the container ends."""
+"""The verb of calls that last until the container ends."""
 
 
 async def clients_gone(
     engine: Engine, names: Sequence[str], seconds: float = 30.0, verbs: Sequence[bytes] = MAKING
 ) -> None:
-    """Wait for calls with one of these verbs for one of these names, also where their caller is gone: what they make
-    must not come after a look. CannotTell when one goes on."""
+    """Wait for calls with one of these verbs for one of these names, even if their caller is gone: no object may appear
+    after a look. CannotTell when one continues."""
     wanted = [name.encode() for name in names if name]
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
     while busy := _clients(os.fsencode(engine.program), wanted, verbs):
         if clock() > until:
-            raise CannotTell(f"a call of the container engine still goes on (process {busy[0]}) for {names[0]}")
+            raise CannotTell(f"a call of the container engine is still running (process {busy[0]}) for {names[0]}")
         await asyncio.sleep(0.02)
 
 
@@ -179,7 +178,7 @@ def _clients(program: bytes, wanted: Sequence[bytes], verbs: Sequence[bytes]) ->
             words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        # A script in the engine's place has its interpreter before it, and becomes the engine.
+        # A wrapper script has its interpreter first, and then becomes the engine.
         at = next((number for number, word in enumerate(words[:3]) if word == program or _is_engine(word)), None)
         if at is None or not set(verbs) & set(words[at + 1 : at + 3]):
             continue

@@ -1,4 +1,4 @@
-"""Which container engine works on this machine, found out by starting a container, and how it is reached again."""
+"""Finds the working container engine of this machine by starting a container, and records how to reach it again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from seatrial.links.containers import Engine, NoSuchImage, refusal, said_by
 from seatrial.links.paths import cache_folder, write_whole
 
 KNOWN = ("podman", "docker")
-"""Engines in the order in which they are looked for."""
+"""Engines in order of preference."""
 
 VARIABLES = {
     "podman": ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINER_HOST", "CONTAINER_CONNECTION"),
     "docker": ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"),
 }
-"""What of a user's environment decides which engine, and which of its stores, a call reaches."""
+"""Environment variables that select an engine or one of its stores."""
 
 TRY = 30.0
-"""Seconds in which a container starts, where one does."""
+"""Seconds for a trial container to start."""
 
 CONFIGURATION = "containers.conf"
 OWN_CONFIGURATION = """\
@@ -41,14 +41,14 @@ events_logger = "file"
 network_backend = "netavark"
 """
 
-DENIED = "this user may not use docker's socket: run as root, or put the user into the group `docker`"
+DENIED = "this user may not use docker's socket: run as root, or add the user to the group `docker`"
 
 
 async def find(named: str = "", *, image: str = "") -> Engine:
-    """The engine of this name or path, else the first that is installed and works; ToolMissing says what was tried.
+    """The engine of this name or path, else the first working one; ToolMissing lists the attempts.
 
-    Podman starts no container on some machines unless it is configured for them: that is found out by starting one,
-    once per boot of this machine, and then it gets a configuration of our own for our calls alone.
+    On some machines Podman needs special settings to start containers. A trial container finds this out, once per boot;
+    then Podman gets Seatrial's own configuration, for Seatrial's calls only.
     """
     tried = []
     for word in (named,) if named else KNOWN:
@@ -69,28 +69,28 @@ async def find(named: str = "", *, image: str = "") -> Engine:
 
 
 def kind_of(program: str) -> str:
-    """`podman` or `docker`, by the name of the program: what is not Podman has to speak like Docker."""
+    """`podman` or `docker`, by the name of the program: all other programs must behave like Docker."""
     return "podman" if "podman" in Path(program).name else "docker"
 
 
 def detail_of(engine: Engine) -> dict[str, object]:
-    """How the same engine is reached again, by whoever reads a record."""
+    """A record to reach the same engine again."""
     return {"engine": engine.program, "engine_environment": dict(engine.extra)}
 
 
 def again(detail: Mapping[str, object]) -> Engine:
-    """The engine that a record names; a configuration of ours that was deleted since is written again."""
+    """The engine of a record; a deleted configuration of Seatrial is written again."""
     program, given = str(detail["engine"]), detail.get("engine_environment")
     extra = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
     if "CONTAINERS_CONF" in extra and not Path(extra["CONTAINERS_CONF"]).is_file():
-        # Whatever stood in it, podman keeps its things where it did; of files that are not there it makes an error.
+        # A new configuration does not move podman's stores, but a missing file is an error.
         extra["CONTAINERS_CONF"] = str(_own_configuration())
         _configure(Engine(program, kind_of(program), extra))
     return Engine(program, kind_of(program), extra)
 
 
 def configured(engine: Engine) -> bool:
-    """Whether it is used with a configuration of our own."""
+    """Whether it uses Seatrial's own configuration."""
     return engine.extra.get("CONTAINERS_CONF") == str(_own_configuration())
 
 
@@ -111,7 +111,7 @@ async def _docker(plain: Engine) -> Engine | str:
         return plain
     said = said_by(done)
     remedy = DENIED if "permission denied" in said.lower() else "start it: `systemctl start docker`"
-    return f"docker is installed, and its daemon does not answer ({said}); {remedy}"
+    return f"docker is installed, but its daemon does not answer ({said}); {remedy}"
 
 
 async def _podman(plain: Engine, image: str) -> Engine | str:
@@ -126,7 +126,7 @@ async def _podman(plain: Engine, image: str) -> Engine | str:
     try:
         why = await starts(plain, image)
     except NoSuchImage:
-        return plain  # nothing to try it with; that the image is missing is told where it is needed
+        return plain  # no image to test with; the caller that needs it reports the missing image
     if why is None:
         write_whole(known, json.dumps({"own": False}))
         return plain
@@ -135,12 +135,12 @@ async def _podman(plain: Engine, image: str) -> Engine | str:
     if still is None:
         write_whole(known, json.dumps({"own": True, "why": why}))
         return own
-    return f"podman is installed, and starts no container: {why}; with a configuration of our own: {still}"
+    return f"podman is installed, but starts no container: {why}; with Seatrial's own configuration: {still}"
 
 
 async def starts(engine: Engine, image: str) -> str | None:
-    """Start a container with nothing but this machine's own files in it, or of the image where that needs rights that
-    we lack; why it did not start, or None. NoSuchImage when there is nothing to try it with."""
+    """Start a container with only this machine's own files, or of the image if the user lacks rights for that. Returns
+    the reason of a failure, or None. NoSuchImage when there is no image for the test."""
     disk = ["--tmpfs", "/run:rw,notmpcopyup", "--tmpfs", "/tmp:rw,notmpcopyup", "--rootfs", "/:O"]
     if os.geteuid():
         disk = ["--pull=never", image]
@@ -164,15 +164,14 @@ async def starts(engine: Engine, image: str) -> str | None:
 
 
 def _state_of_things(engine: Engine) -> str:
-    """What an answer about this machine stands on: this boot, this program, this user."""
+    """The conditions of a cached answer: this boot, this program, this user."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     about = f"{boot}/{engine.program}/{Path(engine.program).stat().st_mtime_ns}/{os.geteuid()}/{dict(engine.extra)}"
     return hashlib.blake2b(about.encode(), digest_size=8).hexdigest()
 
 
 async def reachable(engine: Engine) -> bool:
-    """Whether this host reaches the containers' own addresses: not those of an engine without root, or in a machine
-    of its own."""
+    """Whether this host reaches the containers' own addresses: not with a rootless engine or one in a VM."""
     what = f"asking whether {engine.name} runs as root"
     if not engine.podman:
         form = "{{.OperatingSystem}} {{json .SecurityOptions}}"
@@ -185,27 +184,27 @@ async def reachable(engine: Engine) -> bool:
 
 
 def _true_root() -> bool:
-    """Whether this is root, and not only in a user namespace: then the engine need not be asked, which takes 0.1 s."""
+    """Whether this is real root, not only root of a user namespace: it saves a query of 0.1 s to the engine."""
     return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
-# Which engines were used
+# Engines in use
 
 
 def mark_used(engine: Engine) -> None:
-    """Remember the engine: from now on a list of its that cannot be read is an error."""
+    """Remember the engine: from now on it is an error if its list cannot be read."""
     told = json.dumps(detail_of(engine), sort_keys=True)
     digest = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
     write_whole(cache_folder("containers") / f"used-{engine.name}-{digest}.json", told)
 
 
 def used() -> list[tuple[Engine, Path]]:
-    """The installed engines in which this user's trials made something, each with the file that remembers it."""
+    """The installed engines with resources of this user's trials, each with its marker file."""
     files = sorted(cache_folder("containers").glob("used-*.json"))
     engines = [(again(json.loads(file.read_text())), file) for file in files]
     return [(engine, file) for engine, file in engines if Path(engine.program).exists()]
 
 
 def out_of_reach(error: CannotTell, file: Path) -> CannotTell:
-    """The same error, and how a user says that this engine will never come back."""
-    return CannotTell(f"{error}; when this engine is gone for good, delete {file}", evidence=error.evidence)
+    """The same error, with the hint for an engine that never comes back."""
+    return CannotTell(f"{error}; if this engine is gone for good, delete {file}", evidence=error.evidence)

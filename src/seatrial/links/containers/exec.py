@@ -1,4 +1,4 @@
-"""Into a container by the engine's `exec`: for images that have no SSH server."""
+"""A link into a container through the engine's `exec`: for images without an SSH server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatrial.spi import Finished
 T = TypeVar("T")
 
 MARK = "SEATRIAL_EXEC"
-"""The variable by which a command in the container is found again when its time is up."""
+"""The variable that marks a command in the container, to kill it after its timeout."""
 
 END = """for one in /proc/[0-9]*; do
   if tr '\\0' '\\n' <"$one/environ" 2>/dev/null | grep -qx "$1"; then kill -s KILL "${one#/proc/}"; fi
@@ -24,13 +24,14 @@ done"""
 GIVEN = "SEATRIAL_GIVEN_"
 TAKE = f"""while [ "$1" != -- ]; do eval "export $1=\\"\\${GIVEN}$1\\""; unset "{GIVEN}$1"; shift; done
 shift; exec "$@\""""
-"""Gives the command its variables. They come under other names, so that its PATH or HOME is not the engine's."""
+"""Sets the command's variables. They arrive under other names, so the command's PATH or HOME does not affect the
+engine."""
 
 FILE_SECONDS = 600.0
 
 
 class ExecLink:
-    """A way into a container without SSH: see spi.Link for what its methods promise."""
+    """A link into a container without SSH: see spi.Link for the contract of its methods."""
 
     def __init__(self, engine: Engine, container: str, name: str, *, user: str = "") -> None:
         self._engine = engine
@@ -51,7 +52,7 @@ class ExecLink:
         input: str = "",
         env: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Run a command; LinkLost when the container went down meanwhile, however the command ended."""
+        """Run a command; LinkLost when the container went down during the command."""
         return await self._breakable(self._run(command, timeout, input, env or {}, self._user))
 
     async def sudo(
@@ -70,14 +71,14 @@ class ExecLink:
         await self._breakable(self._copy(str(local), f"{self._container}:{remote}", f"put {remote}"))
 
     async def get(self, remote: str, local: Path) -> None:
-        """Copy a file from the container; FileNotFoundError when it is not there."""
+        """Copy a file from the container; FileNotFoundError when it does not exist."""
         await self._breakable(self._copy(f"{self._container}:{remote}", str(local), f"get {remote}"))
 
     async def close(self) -> None:
-        """There is no connection to let go of."""
+        """Does nothing: there is no connection."""
 
     def abort(self) -> None:
-        """Break off all that runs: the container's power is gone."""
+        """Interrupt all running commands: the container has no power."""
         for task in self._running:
             self._broken.add(task)
             task.cancel()
@@ -89,7 +90,7 @@ class ExecLink:
             return await task
         except asyncio.CancelledError:
             if task in self._broken and not _cancelled_from_outside():
-                raise LinkLost(f"{self}: the container went down meanwhile") from None
+                raise LinkLost(f"{self}: the container went down during the command") from None
             task.cancel()
             raise
         finally:
@@ -101,7 +102,7 @@ class ExecLink:
     ) -> Finished:
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
         mark = f"{MARK}={secrets.token_hex(8)}"
-        # Values of variables may be secrets: they go by our environment, and only their names by the argument list.
+        # Values of variables may be secret: they travel in the environment, and only their names in the argument list.
         flags = [word for name in env for word in ("--env", f"{GIVEN}{name}")]
         options = [*(["--interactive"] if input else []), *(["--user", user] if user else []), *flags, "--env", mark]
         whole = ["sh", "-c", TAKE, "sh", *env, "--", *argv] if env else argv
@@ -125,30 +126,30 @@ class ExecLink:
         return done
 
     async def _still(self, before: str, what: str) -> None:
-        """LinkLost unless the container is in the boot that it was in."""
+        """LinkLost unless the container is still in the same boot."""
         try:
             same = await self._boot() == before
         except LinkDown:
             same = False
         if not same:
-            raise LinkLost(f"{self}: the container went down during {what}, so there is no telling how that ended")
+            raise LinkLost(f"{self}: the container went down during {what}, so the result is unknown")
 
     async def _boot(self) -> str:
-        """What tells this run of its init from another; LinkDown when there is none."""
+        """An identity for this boot of the container; LinkDown when it is not running."""
         try:
             said = await self._engine.call(
                 "container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}",
                 self._container, what=f"looking at {self._name}", timeout=20,
             )  # fmt: skip
         except NoSuchThing as error:
-            raise LinkDown(f"{self}: there is no such container") from error
+            raise LinkDown(f"{self}: the container does not exist") from error
         status, _, boot = said.strip().partition(" ")
         if status != "running":
             raise LinkDown(f"{self}: the container is {status}")
         return boot
 
     async def _end(self, mark: str) -> None:
-        """End the command in the container: the engine ends only its own side of it."""
+        """End the command inside the container: the engine ends only its own side."""
         try:
             await self._engine.run("exec", "--user", "0", self._container, "sh", "-c", END, "sh", mark, timeout=20)
         except TimeoutError as error:
@@ -168,12 +169,12 @@ class ExecLink:
         if missing and source.startswith(self._container + ":"):
             raise FileNotFoundError(f"{self}: `{what}`: {said[-300:]}")
         if missing and not Path(source).exists():
-            raise FileNotFoundError(f"{source} is not there")
+            raise FileNotFoundError(f"{source} does not exist")
         raise CannotTell(f"{self}: `{what}`: {said[-300:]}")
 
 
 def _by_the_engine(done: Finished) -> bool:
-    """Whether the engine itself could not begin; 126 and 127 are those of a command that is not there."""
+    """Whether the engine itself failed to start; 126 and 127 come from a missing command."""
     said = done.stderr.lstrip()
     podman = done.exit_code in (125, 255) and said.startswith("Error: ")
     return podman or (done.exit_code in (1, 125) and said.startswith("Error response from daemon"))

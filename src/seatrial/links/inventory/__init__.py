@@ -1,7 +1,7 @@
-"""Machines from an inventory: Ansible's INI, YAML and JSON (`ansible-inventory --list`, too), OpenSSH's client
+"""Machines from an inventory: Ansible's INI, YAML and JSON (also from `ansible-inventory --list`), OpenSSH's client
 configuration, or a list.
 
-Of Ansible's variables those are read that say how a machine is reached; all others are kept in `Node.detail`.
+Seatrial reads Ansible's connection variables; all others are kept in `Node.detail`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ _WORDS = {
     "become": ("ansible_become", "become"),
     "jump": ("jump",),
 }
-"""What a link needs, and the variables that may say it."""
+"""The needs of a link, each with its variables."""
 
 _TRUE = ("true", "yes", "on", "1")
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?")
 
 
 def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node]:
-    """The nodes in their order; CannotTell, with file and line, when the text cannot be read or names none.
+    """The nodes in their order; CannotTell, with file and line, when the text is unreadable or has no nodes.
 
-    Key files are relative to `folder`."""
+    Key files are relative to `folder`.
+    """
     style = _style(text, source) if style == "auto" else style
     try:
         hosts = _hosts(text, folder, style)
@@ -51,7 +52,7 @@ def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node
         where = f"{source}:{error.line}" if error.line else source
         raise CannotTell(f"{where}: the inventory cannot be read as {style}: {error}", evidence=text[:2000]) from None
     if not nodes:
-        raise CannotTell(f"{source}: the inventory names no nodes", evidence=text[:2000])
+        raise CannotTell(f"{source}: the inventory has no nodes", evidence=text[:2000])
     return nodes
 
 
@@ -120,7 +121,7 @@ def _node(name: str, variables: Mapping[str, Any], folder: Path) -> Node:
 def _port(name: str, key: str, value: object, line: int) -> int:
     text = str(value)
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise Wrong(f"{name} has a {key} that is no number of a port: {text!r}; allowed are 1 to 65535", line)
+        raise Wrong(f"{name} has an invalid {key}: {text!r}; allowed: a port from 1 to 65535", line)
     return int(text)
 
 
@@ -131,7 +132,7 @@ def _beside(value: object, folder: Path) -> object:
 
 
 def _from_arguments(variables: Mapping[str, Any], line: int) -> Iterator[tuple[str, object]]:
-    """What Ansible's extra arguments to ssh say that we know as well."""
+    """The supported options in Ansible's extra arguments to ssh."""
     for word in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         try:
             arguments = shlex.split(str(variables.get(word) or ""))
@@ -148,7 +149,7 @@ def _from_arguments(variables: Mapping[str, Any], line: int) -> Iterator[tuple[s
 
 
 def _through_jumps(nodes: list[Node]) -> list[Node]:
-    """`user@host:port,…` of a jump as mappings; one that names a machine of the inventory is reached as that is."""
+    """`user@host:port,…` of a jump as mappings; a machine of the inventory is reached by its own record."""
     known = {node.name: node for node in nodes}
     return [_with_jump(node, known) for node in nodes]
 
@@ -160,11 +161,11 @@ def _with_jump(node: Node, known: Mapping[str, Node]) -> Node:
     if isinstance(jump, str):
         inherited = {key: node.ssh[key] for key in ("key", "known_hosts", "user") if key in node.ssh}
         ways: Mapping[str, object] = {}
-        for hop in jump.split(","):  # the first is reached from here, each other through the one before it
+        for hop in jump.split(","):  # the first is reached from here, each other one through its predecessor
             ways = _hop(hop.strip(), node, known, inherited) | ({"jump": ways} if ways else {})
         jump = ways
     if not isinstance(jump, Mapping):
-        raise Wrong(f"the jump of {node.name} is {jump!r}; allowed is user@host:port, or a mapping with a host", 0)
+        raise Wrong(f"invalid jump {jump!r} of {node.name}; allowed: user@host:port, or a mapping with a host", 0)
     return _replaced(node, {**node.ssh, "jump": dict(jump)})
 
 
@@ -173,7 +174,7 @@ def _hop(hop: str, node: Node, known: Mapping[str, Node], inherited: Mapping[str
         return {key: value for key, value in known[hop].ssh.items() if key != "jump"}
     said = _JUMP.fullmatch(hop)
     if said is None:
-        raise Wrong(f"the jump of {node.name} is {hop!r}; allowed is user@host:port", 0)
+        raise Wrong(f"invalid jump {hop!r} of {node.name}; allowed: user@host:port", 0)
     more = {key: value for key, value in said.groupdict().items() if value}
     return {**inherited, **more, "host": said["host"].strip("[]"), "port": int(said["port"] or 22)}
 

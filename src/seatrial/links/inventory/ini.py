@@ -21,7 +21,7 @@ class _Read:
 
 
 def hosts(text: str) -> Hosts:
-    """The hosts with their own variables and those of their groups; Wrong, with the line, when it is none."""
+    """The hosts with their own variables and those of their groups; Wrong, with the line, for an invalid text."""
     read = _Read()
     group, part = "ungrouped", ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -41,10 +41,10 @@ def hosts(text: str) -> Hosts:
 def _section(line: str, number: int) -> tuple[str, str]:
     head, bracket, rest = line.strip().partition("]")
     if not bracket or (rest.strip() and not rest.strip().startswith(("#", ";"))):
-        raise Wrong(f"{line.strip()!r} is no section; allowed are [group], [group:vars], [group:children]", number)
+        raise Wrong(f"invalid section {line.strip()!r}; allowed: [group], [group:vars], [group:children]", number)
     group, _, part = head[1:].partition(":")
     if part not in ("", "vars", "children") or not group.strip():
-        raise Wrong(f"a section [{head[1:]}] is not known; there are [group], [group:vars], [group:children]", number)
+        raise Wrong(f"unknown section [{head[1:]}]; allowed: [group], [group:vars], [group:children]", number)
     return group.strip(), part
 
 
@@ -61,7 +61,7 @@ def _take(read: _Read, group: str, part: str, line: str, words: list[str], numbe
     if part == "vars":
         name, equals, value = line.partition("=")
         if not equals:
-            raise Wrong(f"{line.strip()!r} is not KEY=VALUE, as [{group}:vars] has", number)
+            raise Wrong(f"{line.strip()!r} is not KEY=VALUE, as needed in [{group}:vars]", number)
         read.shared.setdefault(group, {})[name.strip()] = " ".join(_words(value, number))
     elif part == "children":
         read.children.setdefault(group, []).append(words[0])
@@ -82,6 +82,6 @@ def _take(read: _Read, group: str, part: str, line: str, words: list[str], numbe
 def _groups_of(host: str, groups: Mapping[str, list[str]], children: Mapping[str, list[str]]) -> list[str]:
     """The groups of a host, the nearest first, `all` last."""
     found = [group for group, names in groups.items() if host in names]
-    for group in found:  # it grows while it is walked
+    for group in found:  # it grows during the loop
         found += [parent for parent, names in children.items() if group in names and parent not in found]
     return [*(group for group in found if group != "all"), "all"]

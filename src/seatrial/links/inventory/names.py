@@ -1,4 +1,4 @@
-"""Names of machines in inventories: host ranges, and what is wrong with a line."""
+"""Names of machines in inventories: host ranges, and errors with lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MOST = 10_000
-"""Machines that one range may stand for: more is a slip of the finger."""
+"""Most machines of one range: more is a typing error."""
 
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 
@@ -15,7 +15,7 @@ Hosts = dict[str, dict[str, Any]]
 
 
 class Wrong(ValueError):
-    """What is wrong with an inventory; `line` counts from 1, 0 when it is not known."""
+    """A problem of an inventory; `line` counts from 1, 0 when unknown."""
 
     def __init__(self, message: str, line: int = 0) -> None:
         super().__init__(message)
@@ -23,17 +23,17 @@ class Wrong(ValueError):
 
 
 class Lined(dict[str, Any]):
-    """A mapping that knows where it stood."""
+    """A mapping with its line."""
 
     line = 0
 
 
 def expanded(name: str, line: int = 0) -> Iterator[str]:
-    """The names that a range stands for: `n[1:3]`, `n[01:10:3]`, `rack-[a:c]`; both ends are in it."""
+    """The names of a range: `n[1:3]`, `n[01:10:3]`, `rack-[a:c]`; both ends are included."""
     match = _RANGE.search(name)
     if match is None:
         if "[" in name or "]" in name:
-            raise Wrong(f"{name!r} is no range of hosts; allowed are n[1:3], n[01:10], n[1:9:2] and n[a:c]", line)
+            raise Wrong(f"invalid host range {name!r}; allowed: n[1:3], n[01:10], n[1:9:2] and n[a:c]", line)
         yield name
         return
     begin, end, step = match[1], match[2], int(match[3] or 1)
@@ -47,6 +47,6 @@ def expanded(name: str, line: int = 0) -> Iterator[str]:
     else:
         words = []
     if not words or not step or len(words) > MOST:
-        raise Wrong(f"the range {match[0]} in {name!r} stands for no hosts, or for more than {MOST}", line)
+        raise Wrong(f"the range {match[0]} in {name!r} has no hosts, or more than {MOST}", line)
     for word in words:
         yield from expanded(name[: match.start()] + word + name[match.end() :], line)

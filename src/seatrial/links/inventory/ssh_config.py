@@ -1,8 +1,8 @@
-"""Machines from OpenSSH's client configuration: each name of a `Host` line that is no pattern.
+"""Machines from OpenSSH's client configuration: each name of a `Host` line without wildcards.
 
-Read are HostName, Port, User, IdentityFile, ProxyJump and UserKnownHostsFile, the first value of each as ssh takes it,
-through `Include`, `Host` patterns and `Match all | host | originalhost`; other `Match` blocks (`exec` above all) are
-not entered.
+It reads HostName, Port, User, IdentityFile, ProxyJump and UserKnownHostsFile; as in ssh, the first value wins. It
+follows `Include`, `Host` patterns and `Match all | host | originalhost`, and skips other `Match` blocks (above all
+`exec`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class _Said:
 
 
 def looks_so(text: str) -> bool:
-    """Whether the first line that says something is one of an OpenSSH configuration."""
+    """Whether the first line with content is one of an OpenSSH configuration."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and not line.startswith("#")), "")
     return re.match(r"(Host|Match|Include)\s+\S", first, re.IGNORECASE) is not None
 
 
 def hosts(text: str, folder: Path) -> Hosts:
-    """The machines and how each is reached; Wrong, with the line, when it cannot be read."""
+    """The machines and their connection settings; Wrong, with the line, when it is unreadable."""
     said = list(_said(text, folder, 0))
     names: dict[str, int] = {}
     for one in said:
@@ -55,7 +55,7 @@ def _said(text: str, folder: Path, depth: int) -> Iterator[_Said]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise Wrong(f"{line!r} is no KEYWORD VALUE", number)
+            raise Wrong(f"{line!r} is not KEYWORD VALUE", number)
         try:
             values = tuple(shlex.split(match["rest"], comments=True))
         except ValueError as error:
@@ -85,7 +85,7 @@ def _included(patterns: tuple[str, ...], folder: Path, number: int, depth: int) 
 
 
 def _of(name: str, said: list[_Said], line: int) -> Lined:
-    """What holds for one machine: the first value of each keyword, but all key files."""
+    """The settings for one machine: the first value of each keyword, but all key files."""
     found = Lined()
     found.line = line
     keys: list[str] = []

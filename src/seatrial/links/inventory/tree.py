@@ -1,4 +1,5 @@
-"""Inventories that are trees: Ansible's YAML and JSON, what `ansible-inventory --list` prints, and plain lists."""
+"""Inventories with a tree structure: Ansible's YAML and JSON, the output of `ansible-inventory --list`, and plain
+lists."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from seatrial.links.inventory.names import Hosts, Lined, Wrong, expanded
 
 
 def with_lines(text: str) -> object:
-    """A YAML text as data whose mappings know their line; Wrong when it is no YAML."""
+    """A YAML text as data, with the line of each mapping; Wrong for invalid YAML."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Safe, and it keeps the lines."""
+        """A safe loader that keeps the lines."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Lined:
         loader.flatten_mapping(node)
@@ -39,7 +40,7 @@ def with_lines(text: str) -> object:
 
 
 def hosts_of(data: object) -> Hosts:
-    """The hosts with all their variables; Wrong when the data are no inventory."""
+    """The hosts with all their variables; Wrong for an invalid inventory."""
     if data is None:
         return {}
     if isinstance(data, list | tuple):
@@ -60,9 +61,9 @@ def _listed(data: list[Any] | tuple[Any, ...]) -> Hosts:
     hosts: Hosts = {}
     for one in data:
         if not isinstance(one, Mapping) or not one.get("name"):
-            raise Wrong(f"{one!r} is no mapping with a name", getattr(one, "line", 0))
+            raise Wrong(f"{one!r} is not a mapping with a name", getattr(one, "line", 0))
         if str(one["name"]) in hosts:
-            raise Wrong(f"{one['name']!r} is there twice", getattr(one, "line", 0))
+            raise Wrong(f"duplicate name {one['name']!r}", getattr(one, "line", 0))
         made = _copy(one)
         hosts[str(made.pop("name"))] = made
     return hosts

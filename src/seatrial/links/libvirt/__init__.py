@@ -1,7 +1,7 @@
 """One connection to a libvirt daemon.
 
-libvirt's calls block, so each runs in a thread of its own, with a deadline: a daemon that hangs costs a thread that
-nobody waits for, never the event loop. Events come from libvirt's own loop in one thread of this process.
+libvirt's calls block, so each runs in its own thread with a deadline: a hanging daemon costs an abandoned thread, never
+the event loop. Events come from libvirt's own loop in one thread of this process.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 T = TypeVar("T")
 
 EXTRA = (
-    "libvirt-python is not installed, which is built on this machine: "
+    "libvirt-python is not installed; pip builds it on this machine: "
     "apt-get install libvirt-dev pkg-config gcc python3-dev && pip install 'seatrial[libvirt]'"
 )
 DAEMON = "apt-get install libvirt-daemon-system qemu-system-x86 qemu-utils dnsmasq-base && systemctl start libvirtd"
 GROUP = "sudo usermod -aG libvirt $USER, and log in again"
 
 PATIENCE = 10.0
-"""Seconds that a cancelled caller still waits for a call which cannot be called back: what it makes must not appear
-after the clean-up has looked."""
+"""Seconds to wait for a call after cancellation, because it cannot be recalled: no object may appear after the cleanup
+has looked."""
 
 LIFECYCLE = (
     "defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed"
@@ -34,16 +34,16 @@ LIFECYCLE = (
 """libvirt's lifecycle events in the order of their numbers."""
 
 Listener = Callable[[str, str], None]
-"""Called on the event loop with a domain's name and what happened: a word of LIFECYCLE, `rebooted`, `no space` or
-`io error`."""
+"""Called on the event loop with a domain's name and the event: a word of LIFECYCLE, `rebooted`, `no space` or `io
+error`."""
 
 
 class Forbidden(CannotTell):
-    """The daemon is there, and does not let this user in."""
+    """The daemon answers, but refuses this user."""
 
 
 class Gone(CannotTell):
-    """What was asked for does not exist."""
+    """The requested object does not exist."""
 
 
 def library() -> Any:
@@ -60,11 +60,11 @@ _beginning = threading.Lock()
 
 
 def _begin_events(lib: Any) -> None:
-    """libvirt has one event loop per process, and it must be there before the first connection is."""
+    """libvirt has one event loop per process; it must exist before the first connection."""
     with _beginning:
         if _events:
             return
-        lib.registerErrorHandler(lambda _context, _error: None, None)  # it prints to stderr what it raises as well
+        lib.registerErrorHandler(lambda _context, _error: None, None)  # it also prints raised errors to stderr
         lib.virEventRegisterDefaultImpl()
 
         def turn() -> None:
@@ -76,18 +76,19 @@ def _begin_events(lib: Any) -> None:
 
 
 def try_to_open(uri: str) -> str:
-    """Open a connection and close it; why that could not be done, or nothing. It blocks as long as the daemon does."""
+    """Open and close a connection; returns the reason of a failure, or an empty text. Blocks as long as the daemon
+    does."""
     lib = library()
     _begin_events(lib)
     try:
-        lib.open(uri).close()  # a read-only connection is let in where no machine may be made
+        lib.open(uri).close()  # a read-only connection works even for users without the right to create machines
     except lib.libvirtError as error:
         return str(judged(lib, error, f"connecting to libvirt at {uri}", uri))
     return ""
 
 
 class Hypervisor:
-    """A connection that is opened when it is first used, and again after the daemon was restarted."""
+    """A connection opened on first use, and again after a restart of the daemon."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -99,7 +100,7 @@ class Hypervisor:
 
     async def call(self, what: str, work: Callable[[Any], T], *, timeout: float = 60.0) -> T:
         """Run `work(connection)` in a thread. Raises Gone, Forbidden, ToolMissing, CannotTell (also after `timeout`
-        seconds), each saying what was tried."""
+        seconds), each with `what`."""
         connection = await self._open()
         try:
             return await threaded(lambda: self._judged(what, lambda: work(connection)), what, timeout)
@@ -109,23 +110,23 @@ class Hypervisor:
             raise
 
     def listen(self, listener: Listener) -> None:
-        """Have events told to this function from now on."""
+        """Send events to this function from now on."""
         self._listeners.append(listener)
 
     def seen(self, domain: str) -> int:
-        """How many events of this domain came so far: ask before looking, for `changed`."""
+        """The number of events of this domain so far: read it before looking, for `changed`."""
         return self._happened[domain]
 
     async def changed(self, domain: str, seen: int, timeout: float) -> None:
-        """Return when an event of this domain came since `seen` was asked, at the latest after so many seconds."""
+        """Return after an event of this domain since `seen` was read, or after so many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self._happened[domain] == seen:
                     await self._bell.wait()
 
     async def until(self, domain: str, look: Callable[[Any], T | None], what: str, timeout: float) -> T:
-        """Look (in a thread, with the connection) after every event of a domain until there is an answer, once a second
-        besides; TimeoutError, naming what, after `timeout` seconds."""
+        """Look (in a thread, with the connection) after every event of a domain, and once a second, until there is an
+        answer; TimeoutError with `what` after `timeout` seconds."""
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
@@ -138,10 +139,10 @@ class Hypervisor:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise TimeoutError(f"{what} did not come within {timeout:.4g} s") from None
+            raise TimeoutError(f"timed out after {timeout:.4g} s waiting for {what}") from None
 
     async def close(self) -> None:
-        """Let go of the connection; it is opened again when it is needed."""
+        """Close the connection; it is opened again on use."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await threaded(connection.close, "closing the connection to libvirt", PATIENCE)
@@ -160,11 +161,11 @@ class Hypervisor:
     def _connect(self, lib: Any, loop: asyncio.AbstractEventLoop) -> Any:
         _begin_events(lib)
         connection = lib.open(self.uri)
-        with contextlib.suppress(lib.libvirtError):  # the test driver has no wire to keep alive
+        with contextlib.suppress(lib.libvirtError):  # the test driver has no connection to keep alive
             connection.setKeepAlive(5, 3)
 
         def tell(domain: Any, event: str) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever wanted to know
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and so have its listeners
                 loop.call_soon_threadsafe(self._tell, domain.name(), event)
 
         def lifecycle(_connection: Any, domain: Any, event: int, _detail: int, _opaque: Any) -> None:
@@ -202,7 +203,7 @@ class Hypervisor:
 
 
 def judged(lib: Any, error: Any, what: str, uri: str) -> CannotTell:
-    """What an error of libvirt's means, and what to do."""
+    """The error for an exception of libvirt, with a remedy."""
     code, text = error.get_error_code(), str(error.get_error_message() or error)
     low = text.lower()
     if code in _codes(lib, "NO_DOMAIN NO_NETWORK NO_STORAGE_POOL NO_STORAGE_VOL NO_DOMAIN_SNAPSHOT NO_DOMAIN_METADATA"):
@@ -210,7 +211,7 @@ def judged(lib: Any, error: Any, what: str, uri: str) -> CannotTell:
     if code in _codes(lib, "AUTH_FAILED AUTH_CANCELLED AUTH_UNAVAILABLE AUTH_DENIED ACCESS_DENIED") or (
         "socket" in low and "permission denied" in low
     ):
-        return Forbidden(f"libvirt at {uri} does not let this user in ({text}): {GROUP}")
+        return Forbidden(f"libvirt at {uri} refuses this user ({text}): {GROUP}")
     if "failed to connect socket" in low or code in _codes(lib, "NO_CONNECT"):
         return ToolMissing(f"no libvirt daemon answers at {uri} ({text}): {DAEMON}")
     if "dnsmasq" in low and ("find" in low or "no such file" in low):
@@ -218,7 +219,7 @@ def judged(lib: Any, error: Any, what: str, uri: str) -> CannotTell:
     if "no space left" in low:
         return CannotTell(f"{what}: the disk is full: {text}; free some, or set providers.libvirt.folder elsewhere")
     if "permission denied" in low:
-        return CannotTell(f"{what}: {text}; QEMU runs as a user of its own, which must be allowed to read that")
+        return CannotTell(f"{what}: {text}; QEMU runs as its own user, and this user needs permission to read the file")
     return CannotTell(f"{what}: libvirt says: {text}")
 
 
@@ -230,7 +231,9 @@ async def threaded(work: Callable[[], T], what: str, timeout: float) -> T:
     """Run it in a daemon thread; CannotTell when it does not end within `timeout` seconds."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when nobody waits any more
+    future.add_done_callback(
+        lambda done: done.cancelled() or done.exception()
+    )  # mark it retrieved, even if nobody waits any more
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if future.done():

@@ -1,4 +1,4 @@
-"""Whether libvirt can be had on this machine, looked at quickly: its daemon is asked, and no guest is booted."""
+"""A quick check for libvirt on this machine: it asks the daemon and boots no guest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from seatrial.errors import SeatrialError
 
 PATIENCE = 5.0
-"""Seconds that the daemon may take to let us in."""
+"""Seconds for the daemon to accept a connection."""
 
 SYSTEM = "qemu:///system"
 SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
@@ -20,9 +20,9 @@ SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 
 @functools.cache
 def why_absent(uri: str = "", *, ours: bool = True) -> str:
-    """Why libvirt cannot be had at an address (empty: where it usually is); empty: it can.
+    """Why libvirt is unavailable at an address (empty: the usual one); empty: it is available.
 
-    `ours`: Seatrial itself is to speak with it, so its library is needed; else a deployer is, and `virsh` will do.
+    `ours`: Seatrial itself uses it, so the library is needed; otherwise a deployer does, and `virsh` is enough.
     """
     from seatrial.links.libvirt import library
 
@@ -38,8 +38,8 @@ def _by_its_library(uri: str) -> str:
     from seatrial.links.libvirt import try_to_open
 
     said: list[str] = []
-    # A daemon that hangs costs a thread that nobody waits for.
-    thread = threading.Thread(target=lambda: said.append(try_to_open(uri)), name="is libvirt there?", daemon=True)
+    # A hanging daemon costs an abandoned thread.
+    thread = threading.Thread(target=lambda: said.append(try_to_open(uri)), name="connecting to libvirt", daemon=True)
     thread.start()
     thread.join(PATIENCE)
     return said[0] if said else f"libvirt at {uri} did not answer within {PATIENCE:g} s"
@@ -51,7 +51,7 @@ def _by_its_socket(uri: str) -> str:
     parts = urlsplit(uri)
     sockets = parse_qs(parts.query).get("socket") or (SOCKETS if parts.path == "/system" and not parts.netloc else ())
     if not sockets:
-        return ""  # a session's daemon is started by whoever asks for it; another host's is not ours to look at
+        return ""  # clients start a session's daemon on demand; another host's is not checked from here
     tried = [_refusal(one) for one in sockets]
     return "" if "" in tried else f"no libvirt daemon answers at {uri} ({'; '.join(tried)})"
 

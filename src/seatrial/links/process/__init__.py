@@ -1,9 +1,8 @@
-"""Programs of this host: no shell, a process group of their own, ended as a group, output bounded.
+"""Programs of this host: no shell, their own process group, ended as a group, bounded output.
 
-`subprocess.Popen` with a pidfd and two pipes on the event loop: of the ways that were measured it is as quick as
-`posix_spawn` to within a few per cent, quicker than asyncio's own subprocesses (no thread, no protocol objects), and it
-can change the folder, which `posix_spawn` cannot. A program that ends within PATIENCE costs one wake-up of the loop:
-what it printed is read when it has ended.
+`subprocess.Popen` with a pidfd and two pipes on the event loop. Measured: as fast as `posix_spawn` to within a few per
+cent, but it can change the folder; faster than asyncio's subprocesses (no thread, no protocol objects). A program that
+ends within PATIENCE costs one wake-up of the loop: its output is read after its end.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from seatrial.spi import Finished
 __all__ = ["TimedOut", "run"]
 
 KEEP = 1024 * 1024
-"""Bytes that are kept of each stream: the first half and the last half of it."""
+"""Bytes kept of each stream: its first and its last half."""
 
 PATIENCE = 0.005
-"""Seconds after which the output of a program that still runs is read as it comes (a pipe holds 64 KiB)."""
+"""Seconds before the output of a running program is read continuously (a pipe holds 64 KiB)."""
 
 LONGEST_LINE = 1024 * 1024
-"""Bytes after which a line that goes on is written all the same."""
+"""Bytes before an unfinished line is written all the same."""
 
 LINGER = 0.25
-"""Seconds that output is still waited for when the program ended and a child of it holds the pipe open."""
+"""Seconds to wait for output after the program ended, while a child holds the pipe open."""
 
 
 class TimedOut(TimeoutError):
-    """A program took too long and was ended; what it had printed is kept."""
+    """A program exceeded its timeout and was ended; its output is kept."""
 
     def __init__(self, message: str, stdout: str, stderr: str) -> None:
         super().__init__(message)
@@ -47,8 +46,8 @@ class TimedOut(TimeoutError):
 
 
 def process_start(pid: int, *, zombie: bool = False) -> str:
-    """When a process was started, in ticks since boot: with it a reused pid is found out. Empty when there is no such
-    process, or only its zombie (unless `zombie`: it has ended and nobody asked how)."""
+    """The start time of a process, in ticks since boot, to detect a reused pid. Empty when the process does not exist,
+    or is a zombie (unless `zombie`: it has ended but was not reaped)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -67,12 +66,12 @@ async def run(
     whole: Path | None = None,
     grace: float = 2.0,
 ) -> Finished:
-    """Run a program to its end and return how it ended; one that died of a signal has exit code 128 + its number.
+    """Run a program to its end and return its result; after death by a signal the exit code is 128 + its number.
 
-    `started` is called with the process id, which is also the process group's, before anything is waited for.
-    `whole` is a file that takes all that is printed, line by line, both streams about in the order in which it came.
-    After `timeout` seconds, or when cancelled, the whole group gets SIGTERM, and SIGKILL `grace` seconds later.
-    Raises TimedOut (a TimeoutError), ToolMissing, CannotTell when the folder is not there.
+    `started` is called with the process id, also the id of the process group, before any waiting. `whole` is a file for
+    the complete output, line by line, both streams in approximate order. After `timeout` seconds, or when cancelled,
+    the whole group gets SIGTERM, and SIGKILL `grace` seconds later. Raises TimedOut (a TimeoutError), ToolMissing,
+    CannotTell when the folder does not exist.
     """
     child = _Child(argv, cwd, env, input.encode(), whole)
     try:
@@ -97,7 +96,7 @@ async def run(
 
 
 class _Stream(BoundedOutput):
-    """One pipe and the output that came through it."""
+    """One pipe and its output."""
 
     def __init__(self, fd: int) -> None:
         super().__init__(KEEP)
@@ -105,7 +104,7 @@ class _Stream(BoundedOutput):
         self.open = True
         self.watched = False
         self.begun = b""
-        """A line that has not ended yet, where both streams go into one file."""
+        """An unfinished line, if both streams share one file."""
 
 
 class _Child:
@@ -177,13 +176,13 @@ class _Child:
         self._finish()
 
     def _take(self, stream: _Stream) -> bool:
-        """Read once; True when there may be more now."""
+        """Read once; True when there may be more data."""
         try:
             data = os.read(stream.fd, 65536)
             self._put(stream, data)
         except BlockingIOError:
             return False
-        except OSError as error:  # The disk is full: said, not swallowed.
+        except OSError as error:  # The disk is full: report it.
             if not self.ended.done():
                 self.ended.set_exception(error)
             return False
@@ -194,8 +193,8 @@ class _Child:
         return True
 
     def _put(self, stream: _Stream, data: bytes) -> None:
-        """Into the file that takes both streams go whole lines, or one would stand in the middle of another; what is
-        left at the end of a stream, which is told by no data, is one."""
+        """Write whole lines to the file shared by both streams, so they do not mix. At the end of a stream (empty
+        data), the rest counts as a line."""
         if self._whole is None:
             return
         text = stream.begun + data
@@ -211,7 +210,7 @@ class _Child:
             self._input = self._input[os.write(self._stdin, self._input[:65536]) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # It does not want to read all of it, which is its right.
+        except BrokenPipeError:  # The program may close its input early.
             self._input = self._input[:0]
         if not self._input:
             self._loop.remove_writer(self._stdin)
@@ -233,9 +232,9 @@ class _Child:
         self._finish()
 
     def _drain(self) -> None:
-        """Take what the pipes hold now."""
+        """Read the pipes' current content."""
         for stream in (self.out, self.err):
-            # Bounded by what the pipe holds: a child that goes on printing must not keep us here.
+            # Bounded by the pipe's content: a child that prints forever must not block this.
             for _ in range(64):
                 if not stream.open or not self._take(stream):
                     break
@@ -252,7 +251,7 @@ class _Child:
             os.close(stream.fd)
 
     def reap(self) -> int:
-        """Take the exit code; until then the zombie keeps the group's number from being given to another."""
+        """Reap the process; until then its zombie keeps the group's number from being reused."""
         try:
             _, status = os.waitpid(self.pid, 0)
         except ChildProcessError as error:
@@ -265,7 +264,7 @@ class _Child:
         return code if code >= 0 else 128 - code
 
     async def end_group(self, grace: float) -> None:
-        """SIGTERM to the group, SIGKILL to what is left of it after `grace` seconds; cancelled meanwhile: at once."""
+        """SIGTERM to the group, SIGKILL to its rest after `grace` seconds; if cancelled meanwhile: at once."""
         if self._reaped:
             return
         self._signal(signal.SIGTERM)
@@ -278,14 +277,14 @@ class _Child:
         finally:
             self._signal(signal.SIGKILL)
             self._reap_killed()
-            self._drain()  # what it said last, often why it hung
+            self._drain()  # its last output, often the reason of the hang
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def _reap_killed(self) -> None:
-        """Not async, so that a second cancellation cannot get between SIGKILL and this; it takes milliseconds."""
+        """Not async, so a second cancellation cannot come between SIGKILL and this; it takes milliseconds."""
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             try:
@@ -298,7 +297,7 @@ class _Child:
         self._reaped = True
 
     def close(self) -> None:
-        """Let go of every file; whatever still writes to the pipes gets SIGPIPE."""
+        """Close every file; later writes to the pipes get SIGPIPE."""
         if self._timer is not None:
             self._timer.cancel()
         for stream in (getattr(self, "out", None), getattr(self, "err", None)):
@@ -322,9 +321,9 @@ class _Child:
 def _started(
     argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, files: tuple[int, int, int]
 ) -> int:
-    """Start it in a session of its own with these three files; its process id."""
-    # posix_spawn cannot change the folder, nor does it look a bare name up in the PATH of `env`; where neither is asked
-    # for it costs a tenth less than Popen does.
+    """Start it in its own session with these three files; returns its process id."""
+    # posix_spawn can neither change the folder nor look a bare name up in the PATH of `env`; without these needs it
+    # costs a tenth less than Popen.
     if os.sep in argv[0] and (cwd is None or Path(cwd) == Path.cwd()):
         opened = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files) if fd >= 0]
         nothing = [] if files[0] >= 0 else [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
@@ -336,21 +335,21 @@ def _started(
     popen = subprocess.Popen(
         argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, start_new_session=True, close_fds=False
     )
-    popen.returncode = 0  # we wait for it: the object must not
+    popen.returncode = 0  # we reap it: the object must not
     return popen.pid
 
 
 _OURS_ALONE = [number for name in ("SIGPIPE", "SIGXFSZ") if (number := getattr(signal, name, None))]
-"""Signals that Python ignores, and the programs that it starts must not."""
+"""Signals ignored by Python, but not by the programs it starts."""
 
 
 def _not_started(argv: Sequence[str], cwd: Path | str | None, error: OSError) -> CannotTell:
     if cwd is not None and not Path(cwd).is_dir():
-        return CannotTell(f"{argv[0]} was not started: its working folder {cwd} is not there")
+        return CannotTell(f"{argv[0]} was not started: its working folder {cwd} does not exist")
     if isinstance(error, FileNotFoundError):
         return ToolMissing(
-            f"the program {argv[0]!r} is not there (or the interpreter that its first line names is not): "
-            "install it, put its folder on PATH, or write its whole path"
+            f"the program {argv[0]!r} does not exist (or the interpreter in its first line does not): "
+            "install it, put its folder on PATH, or write its absolute path"
         )
     if isinstance(error, PermissionError):
         return ToolMissing(f"the program {argv[0]!r} may not be executed: chmod +x it, or name its interpreter first")
@@ -368,7 +367,7 @@ def _others(group: int) -> bool:
             continue
         try:
             state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):  # It ended while we looked.
+        except (OSError, ValueError):  # It ended during the look.
             continue
         if pgrp == str(group) and state != "Z":
             return True

@@ -1,4 +1,4 @@
-"""A program of this host as a resource of the trial: known to the ledger when it lives long, or leaves something."""
+"""A program of this host as a resource of the trial: in the ledger if it lives long or leaves processes behind."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seatrial.links.process import process_start
 from seatrial.spi import Context, Finished
 
 SHORT = 0.2
-"""Seconds that a program lives before the ledger hears of it by its pid; by its tag it is known from the start."""
+"""Seconds before a program's pid is recorded in the ledger; its tag is known from the start."""
 
 OWNER = "engine:process"
-"""Who gives programs of this host back."""
+"""The provider name for the cleanup of programs on this host."""
 
 TAG = "SEATRIAL_STEP_TAG"
-"""The variable by which whoever gives a process back knows what belongs to it."""
+"""The variable that marks a process as a resource of its trial."""
 
 
 async def spawn(
@@ -32,7 +32,7 @@ async def spawn(
     timeout: float | None = None,
     whole: Path | None = None,
 ) -> Finished:
-    """Run a program in the trial's environment; see links.process.run for what it raises."""
+    """Run a program in the trial's environment; for errors see links.process.run."""
     await announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     record = _Record(ctx, name)
@@ -46,8 +46,8 @@ async def spawn(
 
 
 async def announce(ctx: Context) -> None:
-    """Write down once, before the first program of a trial, that whatever carries a tag of it is to end with it: so
-    that one which is short, or goes its own way as a daemon, is found at the end and after a crash."""
+    """Record once, before the first program of a trial, that all processes with a tag of the trial end with it. So
+    short programs and daemons are found at the end and after a crash."""
     if not ctx.holds("process", ctx.trial_id, owner=OWNER):
         await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
 
@@ -57,24 +57,24 @@ async def _exists() -> None:
 
 
 class _Record:
-    """What the ledger knows of one program."""
+    """The ledger's record of one program."""
 
     def __init__(self, ctx: Context, name: str) -> None:
         self._ctx = ctx
         self._name = name
         self._pid = 0
         self._began = "over"
-        """When it was started; a program that ended before it was asked for is known by its tag alone."""
+        """Its start time; a program that ended earlier is known by its tag alone."""
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def started(self, pid: int) -> None:
-        """It runs: in a while the ledger has to know."""
+        """It runs: after a while, record it in the ledger."""
         self._pid = pid
         self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
 
     def _begin(self) -> None:
-        # Now: it is not reaped yet, and of short ones nobody need ask (20 us each).
+        # Now: it is not reaped yet, and short programs save the look-up (20 us each).
         self._began = process_start(self._pid, zombie=True)
         self._writing = asyncio.create_task(self._write())
 
@@ -83,7 +83,7 @@ class _Record:
         await self._ctx.make("process", self._name, _exists, owner=OWNER, detail=detail)
 
     async def ended(self) -> None:
-        """It ended; what it left in its group stays in the ledger and is given back at the trial's end."""
+        """It ended; processes left in its group stay in the ledger, and end with the trial."""
         if self._timer is None:
             return
         self._timer.cancel()
@@ -91,7 +91,7 @@ class _Record:
             await self._writing
         members = _members(self._pid) if _group_lives(self._pid) else []
         if members:
-            # Each by its own pid: one that emptied its environment has no tag.
+            # Each by its own pid: a process with an emptied environment has no tag.
             await self._write(members)
             self._ctx.log("the command left processes behind; they end with the trial", "warning")
         elif self._writing is not None:
@@ -103,18 +103,18 @@ def _group_lives(group: int) -> bool:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it lives, and is another user's
+    except PermissionError:  # it lives, and belongs to another user
         return True
     return True
 
 
 def _members(group: int) -> list[tuple[int, str]]:
-    """The processes of a group that have not ended, each with when it was started."""
+    """The active processes of a group, each with its start time."""
     found = []
     for entry in os.listdir("/proc"):
         try:
             if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
                 found.append((int(entry), began))
-        except ProcessLookupError:  # it ended while we looked
+        except ProcessLookupError:  # it ended during the look
             continue
     return found

@@ -1,7 +1,7 @@
-"""SSH into a node: one connection that is made when it is needed, and made again after the node was down.
+"""SSH into a node: one connection, opened on use, and opened again after the node was down.
 
-The user's own SSH settings (config, known hosts, keys, agent) are not read unless the node's record says so: a trial
-depends on nothing but that record.
+The user's own SSH settings (config, known hosts, keys, agent) are ignored unless the node's record enables them: a
+trial depends only on the record.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ __all__ = ["SSHLink"]
 T = TypeVar("T")
 
 PATIENCE = 0.3
-"""Seconds that a connection which stands may take to acknowledge before another is tried beside it."""
+"""Seconds for an open connection to acknowledge before another is tried in parallel."""
 
 SESSIONS = 10
-"""Commands and copies at a time on one connection: what OpenSSH's server allows unless it is told otherwise."""
+"""Parallel commands and copies on one connection: the default limit of OpenSSH's server."""
 
 FILE_SECONDS = 600.0
 CHUNK = 256 * 1024
 
 
 class SSHLink:
-    """A way into a node over SSH: see spi.Link for what its methods promise.
+    """A link to a node over SSH: see spi.Link for the contract of its methods.
 
-    How to reach it is in the node's record, `Node.ssh`: host, port (22), user (root), key (a file, or several),
-    known_host (the host keys that were recorded, lines like `ssh-ed25519 AAAA…`, also with host names before it) or
-    known_hosts (a file of such). A node without a known key is refused, unless `accept` is true: then the key seen
-    first is recorded, in `known_host`, and must stay. `agent` true: the user's own keys are tried too. `become` true:
-    everything is done as root, by `sudo -n`. `jump`: the same words for a machine to go through.
+    The node's record, `Node.ssh`, describes the connection: host, port (22), user (root), key (a file, or several),
+    known_host (recorded host keys, lines like `ssh-ed25519 AAAA…`, optionally with host names in front) or known_hosts
+    (a file of such lines). A node without a known key is refused, unless `accept` is true: then the first key is
+    recorded in `known_host`, and must stay. `agent` true: the user's own keys are tried too. `become` true: all
+    commands run as root, through `sudo -n`. `jump`: the same keys for a machine to go through.
     """
 
     def __init__(self, node: Node, *, connect_timeout: float = 5.0, login_timeout: float = 20.0) -> None:
-        """`connect_timeout`: until somebody speaks SSH there, longer after a connection that was taken in silence;
-        `login_timeout`: from then until we are let in."""
+        """`connect_timeout`: until an SSH server speaks, longer after a silent connection; `login_timeout`: from then
+        until the login succeeds."""
         self.name = node.name
         self._door = door(node)
         self._connect_timeout, self._login_timeout = connect_timeout, login_timeout
@@ -67,7 +67,7 @@ class SSHLink:
 
     @property
     def known_host(self) -> str:
-        """The host keys that the node may show; one that was accepted is here too."""
+        """The allowed host keys of the node, including an accepted one."""
         return self._door.known_host
 
     @known_host.setter
@@ -82,8 +82,8 @@ class SSHLink:
         input: str = "",
         env: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Run a command; one that died of a signal has exit code 128 + its number. Of each stream the first and the
-        last 2 MiB are kept."""
+        """Run a command; after death by a signal its exit code is 128 + its number. Keeps the first and the last 2 MiB
+        of each stream."""
         return await self._ran(command, timeout, input, env, root=self._door.become)
 
     async def sudo(
@@ -94,7 +94,7 @@ class SSHLink:
         input: str = "",
         env: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Run a command as root: by `sudo -n` when the user is another; LinkRefused when sudo asks for a password."""
+        """Run a command as root, through `sudo -n` for other users; LinkRefused when sudo asks for a password."""
         return await self._ran(command, timeout, input, env, root=True)
 
     async def put(self, local: Path, remote: str, *, timeout: float = FILE_SECONDS) -> None:
@@ -107,7 +107,7 @@ class SSHLink:
                 await sftp.put(str(local), remote)
 
     async def get(self, remote: str, local: Path, *, timeout: float = FILE_SECONDS) -> None:
-        """Copy a file from the node; FileNotFoundError when it is not there."""
+        """Copy a file from the node; FileNotFoundError when it does not exist."""
         async with self._in_time(f"get {remote}", timeout):
             if self._by_sudo(self._door.become):
                 await self._get_by_command(remote, local)
@@ -117,7 +117,7 @@ class SSHLink:
 
     @contextlib.asynccontextmanager
     async def forward(self, host: str, port: int) -> AsyncIterator[int]:
-        """A port on this host's loopback that leads to where the node reaches `host`:`port`, as long as it is used."""
+        """A port on this host's loopback, forwarded through the node to `host`:`port` while it is used."""
         import asyncssh
 
         try:
@@ -130,7 +130,7 @@ class SSHLink:
             listener.close()
 
     async def close(self) -> None:
-        """Let go of the connection; it is made again when it is needed."""
+        """Close the connection; it is opened again on use."""
         connection, self._connection = self._connection, None
         if self._attempt is not None:
             self._attempt.cancel()
@@ -140,14 +140,14 @@ class SSHLink:
             try:
                 async with asyncio.timeout(1.0):
                     await connection.wait_closed()
-            except TimeoutError:  # The peer says nothing any more: it need not agree.
+            except TimeoutError:  # The peer is silent: it need not agree.
                 connection.abort()
         if self._jump is not None:
             await self._jump.close()
 
     def abort(self) -> None:
-        """Let go of the connection at once: for whoever knows that the node went down. What runs over it ends as
-        LinkLost now, and the next command makes a new connection."""
+        """Drop the connection at once, because the node is known to be down. Running commands end as LinkLost, and the
+        next command opens a new connection."""
         connection, self._connection = self._connection, None
         if self._attempt is not None:
             self._attempt.cancel()
@@ -155,8 +155,8 @@ class SSHLink:
             connection.abort()
 
     async def lets_in(self) -> bool:
-        """Whether the node takes our key, found out by a login; LinkDown when it does not answer, LinkRefused when
-        something else than the key is wrong: its identity, our file, the machine to go through."""
+        """Whether the node accepts the key, tested by a login; LinkDown when it does not answer, LinkRefused when
+        something other than the key is wrong: the node's identity, the key file, the jump host."""
         import asyncssh
 
         if self._jump is not None:
@@ -178,7 +178,7 @@ class SSHLink:
         self, command: str | Sequence[str], timeout: float, input: str, env: Mapping[str, str] | None, *, root: bool
     ) -> Finished:
         line = command if isinstance(command, str) else shlex.join(command)
-        if env:  # sshd drops variables that it was not told to accept, so the node's shell sets them.
+        if env:  # sshd drops unlisted variables, so the node's shell sets them
             line = " ".join(f"export {name}={shlex.quote(value)};" for name, value in env.items()) + " " + line
         by_sudo = self._by_sudo(root)
         async with self._in_time(line, timeout):
@@ -192,7 +192,7 @@ class SSHLink:
     async def _session(
         self, line: str, *, shown: str, input: bytes | Path = b"", each: Callable[[bytes], object] | None = None
     ) -> Session:
-        """Run a line and return when it ended, or the connection did; `each` gets the output instead of keeping it."""
+        """Run a line until it or the connection ends; `each` gets the output instead of keeping it."""
         from seatrial.links.ssh.session import Session
 
         session = Session()
@@ -213,15 +213,15 @@ class SSHLink:
 
     def _code(self, session: Session, line: str) -> int:
         if session.code is None:
-            raise LinkLost(f"{self}: the connection broke off while `{_short(line)}` ran, so it has no exit code")
+            raise LinkLost(f"{self}: the connection was interrupted while `{_short(line)}` ran, so it has no exit code")
         return session.code
 
     async def _require_sudo(self) -> None:
-        """Tell a command that failed from a sudo that did."""
+        """Distinguish a failed command from a failed sudo."""
         tried = await self._session("sudo -n true", shown="sudo -n true")
         if self._code(tried, "sudo -n true") == 127:
             raise ToolMissing(
-                f"{self}: there is no sudo, and {self._door.user} is not root: log in as root, or bring it"
+                f"{self}: sudo is not installed, and {self._door.user} is not root: log in as root, or install sudo"
             )
         if tried.code != 0:
             raise LinkRefused(
@@ -241,7 +241,7 @@ class SSHLink:
         if session.code != 0:
             local.unlink()
         if session.code == 44:
-            raise FileNotFoundError(f"{self}: there is no file {remote}")
+            raise FileNotFoundError(f"{self}: the file {remote} does not exist")
         await self._require_copied(session, f"get {remote}")
 
     async def _require_copied(self, session: Session, what: str) -> None:
@@ -254,9 +254,10 @@ class SSHLink:
     async def _begun(
         self, start: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], *, sent: Callable[[], bool] = lambda: False
     ) -> T:
-        """What `start` opens on the connection that stands, or on a new one when that has died since its last use.
+        """The result of `start` on the open connection, or on a new one when that died since its last use.
 
-        `sent`: whether the node may have acted on it already; then it is not begun a second time."""
+        `sent`: whether the node may already have acted on it; then it is not repeated.
+        """
         import asyncssh
 
         for again in (True, False):
@@ -278,7 +279,7 @@ class SSHLink:
     async def _replaced(
         self, connection: asyncssh.SSHClientConnection, opening: asyncio.Future[Any], sent: Callable[[], bool]
     ) -> bool:
-        """Whether the connection was dead, with nobody told, and another stands in its place now."""
+        """Whether the connection was dead without notice, and a new one has replaced it."""
         done, _ = await asyncio.wait([opening], timeout=PATIENCE)
         if done or sent() or not unacknowledged(connection):
             return False
@@ -291,7 +292,7 @@ class SSHLink:
             await asyncio.wait([replacing])
 
     async def _another(self, dead: asyncssh.SSHClientConnection) -> None:
-        """Return when a new connection stands; the old one may still turn out to live, so this goes on and on."""
+        """Return when a new connection is open; retries without end, because the old one may still be alive."""
         while self._connection in (dead, None):
             try:
                 await self._new()
@@ -301,14 +302,14 @@ class SSHLink:
                 await asyncio.sleep(self._connect_timeout)
 
     async def _open(self) -> asyncssh.SSHClientConnection:
-        """The connection that stands, else a new one."""
+        """The open connection, else a new one."""
         connection = self._connection
         if connection is None or connection.is_closed():
             connection = await self._new()
         return connection
 
     async def _new(self) -> asyncssh.SSHClientConnection:
-        """A new connection; all who want one wait for the same attempt, which goes on when they give up."""
+        """A new connection; all callers wait for the same attempt, and it continues when they give up."""
         if self._attempt is None:
             self._attempt = asyncio.get_running_loop().create_task(self._connect())
             self._attempt.add_done_callback(self._attempted)
@@ -318,7 +319,7 @@ class SSHLink:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if attempt.cancelled() and task is not None and not task.cancelling():
-                raise LinkLost(f"{self}: the connection was let go while it was being made") from None
+                raise LinkLost(f"{self}: the connection was closed while it was being opened") from None
             raise
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
@@ -328,7 +329,7 @@ class SSHLink:
                 self._door, connect_timeout=self._patience, login_timeout=self._login_timeout, tunnel=tunnel
             )
         except Busy:
-            # A slow machine would never be done with connections that are given up sooner than it can answer.
+            # On a slow machine, short attempts would never succeed.
             self._patience = min(2 * self._patience, max(self._connect_timeout, self._login_timeout))
             raise
         self._patience = self._connect_timeout
@@ -345,8 +346,8 @@ class SSHLink:
 
     @contextlib.asynccontextmanager
     async def _in_time(self, what: str, timeout: float) -> AsyncIterator[None]:
-        """Whatever breaks now broke while the connection was in use; what takes too long is a TimeoutError, or
-        LinkDown when not even a connection came about."""
+        """Errors from here on happened while the connection was in use; a timeout is a TimeoutError, or LinkDown when
+        no connection was opened."""
         import asyncssh
 
         limit = asyncio.timeout(timeout)
@@ -357,18 +358,20 @@ class SSHLink:
             if not limit.expired():
                 raise
             if self._connection is None or self._connection.is_closed():
-                raise LinkDown(f"{self} did not let us in within {timeout:g} s, for `{_short(what)}`") from None
+                raise LinkDown(
+                    f"{self}: the login did not succeed within {timeout:g} s, for `{_short(what)}`"
+                ) from None
             raise TimeoutError(f"{self}: `{_short(what)}` did not end within {timeout:g} s") from None
         except asyncssh.SFTPNoSuchFile as error:
             raise FileNotFoundError(f"{self}: `{_short(what)}`: {error.reason}") from error
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
-            raise LinkLost(f"{self}: the connection broke off in `{_short(what)}`: {error.reason}") from error
+            raise LinkLost(f"{self}: the connection was interrupted in `{_short(what)}`: {error.reason}") from error
         except asyncssh.ChannelOpenError as error:
             raise LinkLost(f"{self}: no session was opened for `{_short(what)}`: {error.reason}") from error
         except asyncssh.SFTPError as error:
             raise CannotTell(f"{self}: `{_short(what)}` was refused: {error.reason}") from error
         except ConnectionError as error:
-            raise LinkLost(f"{self}: the connection broke off in `{_short(what)}`: {error}") from error
+            raise LinkLost(f"{self}: the connection was interrupted in `{_short(what)}`: {error}") from error
 
 
 async def _feed(session: Session, input: bytes | Path) -> None:
@@ -378,7 +381,7 @@ async def _feed(session: Session, input: bytes | Path) -> None:
                 await session.write(data)
     elif input:
         await session.write(input)
-    session.end_input()  # else a command that reads would wait for ever
+    session.end_input()  # otherwise a command that reads would wait forever
 
 
 def _as_root(line: str) -> str:

@@ -1,4 +1,4 @@
-"""How a node is reached over SSH, and the way in: knock until somebody speaks SSH there, then log in once."""
+"""The way to a node over SSH: connect until an SSH server speaks, then log in once."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     import asyncssh
 
 KEEPALIVE = 1.0
-"""Seconds between questions to a silent peer; the fourth without an answer ends the connection."""
+"""Seconds between probes of a silent peer; the fourth one without an answer ends the connection."""
 
 UNACKNOWLEDGED = 2.0
-"""Seconds that what we sent may go unacknowledged by the peer's kernel: a machine without power says nothing."""
+"""Seconds for the peer's kernel to acknowledge sent data: a machine without power is silent."""
 
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-"""Tried before all others: they cost this side a third of what chacha20 does."""
+"""Preferred ciphers: they cost this side a third of chacha20."""
 
 KNOCK_EVERY = 0.08
-"""Seconds between knocks at a silent address: the kernel alone would try again only after 1, 3, 7 s."""
+"""Seconds between connection attempts to a silent address: the kernel alone would retry only after 1, 3, 7 s."""
 
 KNOCKS = 12
-"""Knocks that are waited for at the same time."""
+"""Parallel connection attempts."""
 
 
 @dataclass(slots=True)
 class SshEndpoint:
-    """What `Node.ssh` says of the way into a node."""
+    """The connection settings from `Node.ssh`."""
 
     name: str
     host: str
@@ -44,9 +44,9 @@ class SshEndpoint:
     user: str
     keys: tuple[str, ...]
     known_host: str
-    """Host key lines that were recorded."""
+    """Recorded host key lines."""
     known_hosts: str
-    """A file of host keys, asked where none was recorded."""
+    """A file of host keys, used without recorded ones."""
     accept: bool
     agent: bool
     become: bool
@@ -57,7 +57,7 @@ class SshEndpoint:
 
 
 def door(node: Node) -> SshEndpoint:
-    """The door of a node."""
+    """The connection settings of a node."""
     return _door(node.name, node.ssh)
 
 
@@ -85,11 +85,11 @@ async def log_in(
     login_timeout: float,
     tunnel: asyncssh.SSHClientConnection | None = None,
 ) -> asyncssh.SSHClientConnection:
-    """A connection that is let in. LinkDown when nobody answers, LinkRefused for a wrong identity, ours or theirs."""
+    """A logged-in connection. LinkDown when nobody answers, LinkRefused for a wrong identity on either side."""
     import asyncssh
 
     if not door.host:
-        raise LinkRefused(f"{door.name} has no SSH: its record names no host")
+        raise LinkRefused(f"{door.name} has no SSH: its record has no host")
     trusted, keys = _trusted(door), _client_keys(door)
     sock = None if tunnel else await knock(door, connect_timeout)
     try:
@@ -124,32 +124,33 @@ async def log_in(
 
 
 def _told(error: BaseException, door: SshEndpoint, login_timeout: float) -> BaseException:
-    """What it means that a login ended so."""
+    """The error for a failed login."""
     import asyncssh
 
     match error:
         case asyncssh.HostKeyNotVerifiable() | asyncssh.KeyExchangeFailed():
-            return LinkRefused(f"{door} shows another identity than was recorded: {error.reason}")
+            return LinkRefused(f"{door} shows another host key than the recorded one: {error.reason}")
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName():
             keys = ", ".join(door.keys) or ("(your own)" if door.agent else "(none)")
             return LinkRefused(f"{door} refuses the key {keys}: {error.reason}")
         case asyncssh.DisconnectError() | asyncssh.ChannelOpenError():
-            return LinkDown(f"{door} hung up before it let us in: {error.reason}")
+            return LinkDown(f"{door} closed the connection before the login: {error.reason}")
         case TimeoutError():
-            return LinkDown(f"{door} speaks SSH and did not let us in within {login_timeout:g} s")
+            return LinkDown(f"{door} speaks SSH, but the login did not succeed within {login_timeout:g} s")
         case OSError():
             return judged(error, str(door))
     return error
 
 
-# Knocking
+# Connecting
 
 
 async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
-    """A connection on which the other side has begun to speak; LinkDown when that does not come in time.
+    """A connection with the first data from the server; LinkDown when none comes in time.
 
-    Nothing is negotiated yet: while a machine boots, looking costs a packet and no handshake. An address that refuses
-    ends it at once, for whoever looks looks again; a silent one is knocked at again and again."""
+    Nothing is negotiated yet: on a booting machine a look costs a packet, not a handshake. A refusal ends the attempt
+    at once, because callers retry; silent addresses are tried repeatedly.
+    """
     taken = asyncio.Event()
     try:
         async with asyncio.timeout(timeout):
@@ -158,7 +159,7 @@ async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
             addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
             return await _knocking(addresses, taken)
     except _Mute:
-        raise LinkDown(f"{door} hung up before it said anything") from None
+        raise LinkDown(f"{door} closed the connection before it sent anything") from None
     except TimeoutError:
         kind = Busy if taken.is_set() else LinkDown
         raise kind(f"{door} did not answer within {timeout:g} s") from None
@@ -167,11 +168,11 @@ async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
 
 
 class Busy(LinkDown):
-    """It takes connections and says nothing, yet. Another connection would be more work for it."""
+    """The server accepts connections but is silent so far. Another connection would only add to its load."""
 
 
 class _Mute(Exception):
-    """It took the connection and closed it: a port that is forwarded to nobody does so."""
+    """The server accepted the connection and closed it: typical for a port forwarded to nobody."""
 
 
 async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
@@ -180,7 +181,7 @@ async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> s
     count = 0
     try:
         while True:
-            if not taken.is_set():  # a server that took one connection gets no second one while it thinks
+            if not taken.is_set():  # a server busy with one connection gets no second one
                 turn = count % len(addresses)
                 count += 1
                 knocks.append(asyncio.ensure_future(_one(addresses[turn:] + addresses[:turn], taken)))
@@ -194,13 +195,13 @@ async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> s
         for one in knocks:
             one.cancel()
         for answer in await asyncio.gather(*knocks, return_exceptions=True):
-            # A node that comes up answers several knocks at the same time.
+            # A node coming up answers several attempts at the same time.
             if isinstance(answer, socket.socket) and answer is not kept:
                 answer.close()
 
 
 async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
-    """Try these addresses one after the other."""
+    """Try these addresses in turn."""
     failed: OSError | _Mute | None = None
     for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -223,7 +224,7 @@ async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket
 
 
 def _be_watchful(sock: socket.socket) -> None:
-    """Have the kernel give a silent peer up soon, also while we only listen."""
+    """Make the kernel give up on a silent peer soon, even while only listening."""
     options = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
     options["TCP_USER_TIMEOUT"] = round(UNACKNOWLEDGED * 1000)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -233,7 +234,7 @@ def _be_watchful(sock: socket.socket) -> None:
 
 
 async def _spoken(sock: socket.socket) -> None:
-    """Wait for the first byte, and leave it there."""
+    """Wait for the first byte without consuming it."""
     loop = asyncio.get_running_loop()
     first: asyncio.Future[None] = loop.create_future()
     loop.add_reader(sock, lambda: None if first.done() else first.set_result(None))
@@ -246,7 +247,7 @@ async def _spoken(sock: socket.socket) -> None:
 
 
 def unacknowledged(connection: asyncssh.SSHClientConnection) -> bool:
-    """Whether something that was sent has not even reached the peer's kernel, as far as ours knows."""
+    """Whether sent data have not reached the peer's kernel, as far as the local kernel knows."""
     sock = connection.get_extra_info("socket")
     if sock is None or not hasattr(socket, "TCP_INFO"):
         return False
@@ -261,13 +262,13 @@ def unacknowledged(connection: asyncssh.SSHClientConnection) -> bool:
 
 
 def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
-    """The keys that the node may show; None: any, this first time."""
+    """The allowed host keys of the node; None: any, this first time."""
     import asyncssh
 
     if door.known_host:
         lines = [line for line in door.known_host.splitlines() if line.strip() and not line.startswith("#")]
         return ([_public(door, line) for line in lines], [], [])
-    missing = "no host key is recorded (known_host), so there is no telling who answers there"
+    missing = "no host key is recorded (known_host), so its identity cannot be verified"
     if door.known_hosts:
         port = door.port if door.port != 22 else None
         try:
@@ -280,8 +281,8 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
             return found
         scan = f"ssh-keyscan -p {door.port} {door.host} >> {door.known_hosts}"
         missing = (
-            f"{door.known_hosts} has no host key of it, so there is no telling who answers there; compare the key's "
-            f"fingerprint with what the machine itself says, then: {scan}"
+            f"{door.known_hosts} has no host key of it, so its identity cannot be verified; compare the key's "
+            f"fingerprint with the one on the machine itself, then: {scan}"
         )
     if door.accept:
         return None
@@ -294,15 +295,15 @@ def _public(door: SshEndpoint, line: str) -> asyncssh.SSHKey:
     words = line.split()
     kind = next((place for place, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-", "sk-"))), None)
     if kind is None:
-        raise LinkRefused(f"{door}: known_host is no host key line like `ssh-ed25519 AAAA…`: {line!r}")
+        raise LinkRefused(f"{door}: known_host is not a host key line like `ssh-ed25519 AAAA…`: {line!r}")
     try:
         return asyncssh.import_public_key(" ".join(words[kind : kind + 2]))
     except asyncssh.KeyImportError as error:
-        raise LinkRefused(f"{door}: known_host holds no usable key: {error}") from error
+        raise LinkRefused(f"{door}: known_host has no usable key: {error}") from error
 
 
 def _client_keys(door: SshEndpoint) -> list[Any] | tuple[()] | None:
-    """Our keys: those of the record, the user's own (default files and agent) where it says so, else none."""
+    """The client keys: those of the record, plus the user's own (default files and agent) if enabled; else none."""
     import asyncssh
 
     found = []
@@ -310,5 +311,5 @@ def _client_keys(door: SshEndpoint) -> list[Any] | tuple[()] | None:
         try:
             found.append(asyncssh.read_private_key(Path(key).expanduser()))
         except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise LinkRefused(f"{door}: our key {key} cannot be used: {error}") from error
+            raise LinkRefused(f"{door}: the key {key} cannot be used: {error}") from error
     return found or (() if door.agent else None)

@@ -1,4 +1,4 @@
-"""SSH key pairs of our own: a trial's, by which it is let in, and a node's host key."""
+"""Seatrial's own SSH key pairs: one per trial for logins, and a node's host key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seatrial.links.paths import write_whole
 
 
 def write_key_pair(path: Path) -> str:
-    """Make an Ed25519 key at `path` (0600) with its public half at `path`.pub; the public line."""
+    """Create an Ed25519 key at `path` (0600) with its public half at `path`.pub; returns the public line."""
     import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
@@ -19,7 +19,7 @@ def write_key_pair(path: Path) -> str:
 
 
 def trial_key(folder: Path) -> Path:
-    """The private key of a trial in its folder for this provider, made when it is missing; `.pub` is beside it."""
+    """The private key of a trial in its folder for this provider, created when missing; `.pub` is beside it."""
     path = folder / "id_ed25519"
     if not path.exists():
         folder.mkdir(mode=0o700, exist_ok=True)

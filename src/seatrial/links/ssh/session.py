@@ -1,4 +1,4 @@
-"""One command over SSH: its output is kept within bounds, and its end is told apart from the end of the connection."""
+"""One command over SSH: bounded output, and its end distinct from the end of the connection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import asyncssh
 from seatrial.links.output import BoundedOutput
 
 LIMIT = 4 * 1024 * 1024
-"""Bytes of each stream of a command that are kept: the first half and the last."""
+"""Bytes kept of each stream of a command: its first and its last half."""
 
 
 class Session(asyncssh.SSHClientSession[bytes]):
-    """What a command says; `ended` is set when it ended, or the connection did."""
+    """The output of a command; `ended` is set when it or the connection ended."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.out, self.err = BoundedOutput(limit), BoundedOutput(limit)
         self.sent = False
-        """Whether the node has opened the session, so that the command may have reached it."""
+        """Whether the node has opened the session: the command may have reached it."""
         self.code: int | None = None
-        """The exit code; None while it runs, and when the connection went away first."""
+        """The exit code; None while it runs, or when the connection was lost first."""
         self.ended = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -38,7 +38,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).add(data)
 
     def eof_received(self) -> bool:
-        """The command closed its output; what it reads may still be open."""
+        """The command closed its output; its input may still be open."""
         return True
 
     def exit_status_received(self, status: int) -> None:
@@ -50,31 +50,31 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.code = 128 + _number(signal)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The session is over, for one reason or the other."""
+        """The session is over, for whatever reason."""
         self._room.set()
         self.ended.set()
 
     def pause_writing(self) -> None:
-        """The node takes no more for now."""
+        """The node accepts no more input for now."""
         self._room.clear()
 
     def resume_writing(self) -> None:
-        """The node takes more."""
+        """The node accepts input again."""
         self._room.set()
 
     async def write(self, data: bytes) -> None:
-        """Send input, no faster than it is taken; what a command does not read any more is dropped."""
+        """Send input as fast as it is read; the rest is dropped when the command stops reading."""
         await self._room.wait()
         if not self.ended.is_set() and not self.channel.is_closing():
             self.channel.write(data)
 
     def end_input(self) -> None:
-        """Tell the command that there is no more input."""
+        """Close the command's input."""
         if not self.ended.is_set() and not self.channel.is_closing():
             self.channel.write_eof()
 
     def cut(self) -> None:
-        """End the command there, without waiting for it."""
+        """End the command on the node, without waiting for it."""
         if self.channel is not None and not self.ended.is_set():
             with contextlib.suppress(OSError):  # the connection is gone, and the command with it
                 self.channel.terminate()
