@@ -209,12 +209,12 @@ def test_a_container_whose_init_ignores_being_told_fails_its_restart(harbour: Co
     deaf = '["/bin/sh", "-c", "trap true TERM INT; while :; do sleep 1; done"]'
     on_containers(harbour, command="image", options=["--entrypoint", deaf])
     restart = {"step": "restart_node", "target_node": "n11"}
-    _fails(harbour, restart, "the restart of n11 did not come")
+    _fails(harbour, restart, "waiting for the restart of n11")
 
 
 def test_a_container_that_was_not_killed_fails_its_crash(harbour: ContractFixture) -> None:
     on_containers(harbour, engine=stand_in(harbour.folder, 'test "$1" != kill || exit 0'))
-    _fails(harbour, {"step": "crash_node", "target_node": "n11"}, "the crash of n11 did not come")
+    _fails(harbour, {"step": "crash_node", "target_node": "n11"}, "waiting for the crash of n11")
 
 
 def _fails(harbour: ContractFixture, step: dict[str, str], told: str) -> None:

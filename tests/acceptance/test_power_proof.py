@@ -40,8 +40,8 @@ class LongCommand:
     ("step", "told"),
     [
         ({"step": "restart_node", "target_node": "n11"}, "n11 did not go down"),
-        ({"step": "crash_node", "target_node": "n11"}, "the crash of n11 did not come"),
-        ({"step": "crash_node", "target_node": "n11", "method": "destroy"}, "the power-off of n11 did not come"),
+        ({"step": "crash_node", "target_node": "n11"}, "waiting for the crash of n11"),
+        ({"step": "crash_node", "target_node": "n11", "method": "destroy"}, "waiting for the power-off of n11"),
     ],
     ids=["restart", "crash by ssh", "crash by destroy"],
 )

@@ -220,7 +220,7 @@ def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognise
     row = only(harbour.results()["results"])
     told = [(step["step_type"], step["status"], step.get("error")) for step in row["workflow_steps"]]
     assert [status for _, status, _ in told] == ["completed"] * 5 + ["failed"], told
-    assert "the provider does not know n12 at 127.0.0.12: it neither made nor recognised it" in told[-1][2]
+    assert "the provider does not know n12 at 127.0.0.12: it neither created nor recognised it" in told[-1][2]
     assert (row["verdict"], row["category"]) == ("unknown", "unsupported")
     assert done.returncode == 3
     assert harbour.left() == []

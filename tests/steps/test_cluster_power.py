@@ -41,7 +41,7 @@ def test_one_node_that_does_not_come_back_is_an_overrun_that_names_it(tmp_path: 
     ctx = FakeContext(tmp_path)
     within(lambda: StopCluster().run(ctx))
     ctx.provider.stuck.add("start")
-    with pytest.raises(Overrun, match="the state running did not come"):
+    with pytest.raises(Overrun, match="waiting for the state running"):
         within(lambda: StartCluster().run(ctx))
 
 

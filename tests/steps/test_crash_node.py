@@ -47,7 +47,7 @@ def test_a_node_that_does_not_go_down_is_an_overrun(tmp_path: Path, method: str)
 def test_a_node_that_is_off_cannot_be_crashed(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     ctx.provider.machines["n11"].power = PowerState.STOPPED
-    with pytest.raises(StepFailed, match="nothing to crash") as caught:
+    with pytest.raises(StepFailed, match="already powered off: it cannot be crashed") as caught:
         within(lambda: CrashNode(target_node="n11").run(ctx))
     assert caught.value.category == "test"
 

@@ -38,7 +38,7 @@ def test_a_string_goes_to_the_shell_and_json_is_read(tmp_path: Path) -> None:
 
 
 def test_another_exit_code_is_a_failed_test_with_the_last_lines(tmp_path: Path) -> None:
-    with pytest.raises(StepFailed, match="ended with 3, expected 0: lost two rows") as caught:
+    with pytest.raises(StepFailed, match="ended with exit code 3, expected 0: lost two rows") as caught:
         within(lambda: CustomCommand(custom_command="echo 'lost two rows' >&2; exit 3").run(FakeContext(tmp_path)))
     assert caught.value.category == "test"
     assert caught.value.evidence == "lost two rows"
@@ -132,7 +132,10 @@ def test_a_script_outside_the_project_is_refused(tmp_path: Path) -> None:
 
 def test_a_script_that_is_not_there_or_not_executable_is_said_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "seatrial.toml").touch()
-    assert "no script 'check.sh'; looked for" in dict(CustomCommand(script="check.sh").check_files(tmp_path))["script"]
+    assert (
+        "script 'check.sh' does not exist; looked for"
+        in dict(CustomCommand(script="check.sh").check_files(tmp_path))["script"]
+    )
     script(tmp_path / "check.sh", mode=0o644)
     if os.geteuid() != 0 or not os.access(tmp_path / "check.sh", os.X_OK):
         assert "chmod +x" in dict(CustomCommand(script="check.sh").check_files(tmp_path))["script"]
@@ -160,7 +163,7 @@ def test_on_runs_over_the_links_of_the_nodes_with_the_runs_names(tmp_path: Path)
 def test_on_names_the_node_that_failed(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     ctx.link(ctx.system.all[1]).commands["check"] = Finished(exit_code=1, stdout="", stderr="bad\n")
-    with pytest.raises(StepFailed, match="ended with 1 on n12, expected 0: bad"):
+    with pytest.raises(StepFailed, match="ended with exit code 1 on n12, expected 0: bad"):
         within(lambda: CustomCommand(custom_command="check", on="*").run(ctx))
 
 

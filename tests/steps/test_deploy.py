@@ -130,7 +130,7 @@ def test_what_does_not_run_after_its_snapshot_is_unknown(tmp_path: Path) -> None
         return True
 
     ctx.offer_cluster = offer
-    with pytest.raises(CannotTell, match="since its snapshot was taken: it lost its clock"):
+    with pytest.raises(CannotTell, match="stopped running after its snapshot was taken: it lost its clock"):
         within(lambda: Deploy().run(ctx))
     assert "before_outage" not in ctx.system.calls
 

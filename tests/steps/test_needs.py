@@ -20,17 +20,17 @@ def test_what_can_be_met_has_no_problems() -> None:
 
 def test_a_need_that_nobody_has_is_named_with_the_nearest() -> None:
     assert list(graph.broken([step("load"), step("x", "laod")])) == [
-        "say 'x' needs 'laod', which no step beside it has as id; did you mean 'load'? allowed: load, x"
+        "say 'x' needs 'laod', but no step beside it has this id; did you mean 'load'? allowed: load, x"
     ]
 
 
 def test_two_steps_with_one_id_are_named() -> None:
-    assert list(graph.broken([step("a"), step("a")])) == ["two of its steps have the id 'a'"]
+    assert list(graph.broken([step("a"), step("a")])) == ["duplicate step id 'a'"]
 
 
 def test_a_circle_is_shown() -> None:
     assert list(graph.broken([step("a", "b"), step("b", "c"), step("c", "b")])) == [
-        "its steps need each other in a circle: b -> c -> b"
+        "the steps need each other in a cycle: b -> c -> b"
     ]
     assert graph.find_circle({"a": ["a"]}) == ["a", "a"]
 

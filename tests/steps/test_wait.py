@@ -44,7 +44,7 @@ def test_wait_until_ends_when_it_holds(tmp_path: Path) -> None:
 
 
 def test_wait_until_that_never_holds_is_an_overrun(tmp_path: Path) -> None:
-    with pytest.raises(Overrun, match=r"`x` did not come within 0\.1 s: it is false"):
+    with pytest.raises(Overrun, match=r"timed out after 0\.1 s waiting for `x`: it is false"):
         within(lambda: Wait(until=Expression("x"), timeout=Duration(0.1)).run(FakeContext(tmp_path)))
 
 

@@ -1,4 +1,4 @@
-"""Built-in steps, one module per thing; `ALIASES` (name to module) and `PARTS` (modules that register nothing)."""
+"""Built-in steps, one module per subject; `ALIASES` (name to module) and `PARTS` (modules without registrations)."""
 
 ALIASES: dict[str, str] = {
     "start_cluster": "cluster_power",

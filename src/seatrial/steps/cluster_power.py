@@ -22,14 +22,14 @@ from seatrial.steps.wait_until import GRACE, Deadline, limited
 @step("stop_cluster")
 @dataclass(frozen=True, kw_only=True)
 class StopCluster:
-    """Power all nodes off in their orderly way; under `power: guest` each is shut down from inside."""
+    """Power all nodes off gracefully; under `power: guest` each is shut down from inside."""
 
     def needs_powers(self) -> frozenset[Powers]:
         """Refused at plan time where this is missing."""
         return frozenset({Powers.STOP})
 
     def needs_powers_in_guest(self) -> frozenset[Powers]:
-        """The same for a suite that says `power: guest`."""
+        """The same for a suite with `power: guest`."""
         return frozenset({Powers.GUEST_STOP})
 
     async def run(self, ctx: Context) -> Outputs:
@@ -41,7 +41,7 @@ class StopCluster:
         return to_outputs(nodes)
 
     async def _at_once(self, ctx: Context, nodes: Sequence[Node]) -> bool:
-        """Have the system stop the whole by itself; False where it cannot."""
+        """Have the system stop the cluster itself; False if it cannot."""
         seconds = ctx.deadline("stop")
         deadline = Deadline(seconds)
         async with limited(seconds + GRACE, "the power-off of the cluster"):
@@ -67,7 +67,7 @@ class StartCluster:
         return frozenset({Powers.START})
 
     def needs_powers_in_guest(self) -> frozenset[Powers]:
-        """Under `power: guest` a person powers on: nothing is asked of the provider."""
+        """Under `power: guest` a person powers the nodes on: Seatrial does not ask the provider."""
         return frozenset()
 
     async def run(self, ctx: Context) -> Outputs:
@@ -88,7 +88,7 @@ class StartCluster:
 
 
 async def power_all(ctx: Context, what: Powers) -> bool:
-    """Let the system do it to the whole by its own means (`power_all`), where it has any."""
+    """Let the system power the cluster by its own means (`power_all`), if it has any."""
     return isinstance(ctx.system, PowersCluster) and await ctx.system.power_all(ctx, what)
 
 
@@ -103,6 +103,6 @@ async def _refuse_unless_on(ctx: Context, nodes: list[Node]) -> None:
     off = [node.name for node in nodes if not await is_now(ctx, node, PowerState.RUNNING)]
     if off:
         raise CannotTell(
-            f"a person must power on {', '.join(off)}: the suite says `power: guest`, and nothing inside a machine "
-            "that is off can start it"
+            f"a person must power on {', '.join(off)}: the suite has `power: guest`, and a powered-off machine "
+            "cannot start itself"
         )

@@ -1,4 +1,4 @@
-"""`collect`: files, logs and what commands say, from nodes into the run's artifacts."""
+"""`collect`: files, logs and output of commands, from nodes into the run's artifacts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from seatrial.spi.concurrency import for_each
 from seatrial.steps.wait_running import service_logs
 
 MOST = 1000
-"""Files that one pattern may match on one node."""
+"""Maximum number of files for one pattern on one node."""
 
-# Expands the pattern on the node without splitting it at blanks; folders give the files in them.
+# Expands the pattern on the node without splitting it at blanks; a folder expands to its files.
 _LIST = """IFS=; for f in $1; do
 if [ -d "$f" ]; then find "$f" -type f; elif [ -e "$f" ]; then printf '%s\\n' "$f"; fi
 done"""
@@ -31,34 +31,34 @@ class Collect:
     """Gather files, logs and the output of commands from nodes into `artifacts/NODE/`."""
 
     nodes: str | Sequence[str] = "*"
-    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system
     (`leader`)."""
     paths: str | Sequence[str] = ()
     """Files, folders or patterns (`/var/log/*.log`) on the nodes."""
     commands: Mapping[str, str] = field(default_factory=dict)
-    """File name to a command for the node's shell; what it prints is kept."""
+    """File name to a command for the node's shell; its output is kept."""
     logs: bool = False
-    """Also the service's log, and the console where there is one."""
+    """Also collect the service's log, and the console if there is one."""
     optional: bool = False
-    """What is missing, or a node that does not answer, is no error."""
+    """Ignore missing files and nodes without an answer."""
     command_timeout: Duration = Duration(60.0)
-    """How long each command may take."""
+    """Time limit for each command."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """There is something to gather, and no two commands share a file."""
+        """At least one source, and no two commands with the same file."""
         if not (self.paths or self.commands or self.logs):
-            yield "", "nothing to collect: name one or more of `paths`, `commands` and `logs`"
+            yield "", "nothing to collect: give one or more of `paths`, `commands` and `logs`"
         if isinstance(self.commands, Mapping):
             names = [safe(name) for name in self.commands]
             if len(set(names)) < len(names):
-                yield "commands", "two of the names are the same once they are made safe as file names"
+                yield "commands", "two of the names give the same file name once unsafe characters are replaced"
 
     def _selector(self) -> str:
         return self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
 
     async def run(self, ctx: Context) -> Outputs:
-        """CannotTell when something is missing that is not optional. Outputs: `files` (paths relative to the
-        artifacts), `count`, `missing` (by node)."""
+        """CannotTell if something not optional is missing. Outputs: `files` (paths relative to the artifacts), `count`,
+        `missing` (by node)."""
         nodes = await ctx.select(self._selector())
         files: list[str] = []
         missing: dict[str, list[str]] = {}
@@ -82,7 +82,7 @@ class Collect:
 
 
 class _Gathered:
-    """What was gathered from one node."""
+    """The files gathered from one node."""
 
     def __init__(self, ctx: Context, node: Node, plan: Collect) -> None:
         self._ctx, self._node, self._plan = ctx, node, plan
@@ -100,7 +100,7 @@ class _Gathered:
             await self._command(name, command)
 
     def _place(self, *names: str) -> Path:
-        """Where a file goes; every part of its name is made safe, so that no name leads out of the artifacts."""
+        """The target of a file; every part of its name is made safe, so no name leads out of the artifacts."""
         relative = Path(safe(self._node.name), *map(safe, names))
         place = self._ctx.artifacts / relative
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class _Gathered:
 
     def _miss(self, what: str) -> None:
         if not self._plan.optional:
-            raise CannotTell(f"{what} on {self._node.name}; `optional: true` does without it")
+            raise CannotTell(f"{what} on {self._node.name}; to ignore this, set `optional: true`")
         self.missing.append(what)
 
     async def _paths(self, pattern: str) -> None:
@@ -118,12 +118,12 @@ class _Gathered:
         if not found:
             self._miss(f"there is no {pattern}")
         if len(found) > MOST:
-            raise CannotTell(f"{pattern} matches {len(found)} files on {self._node.name}; at most {MOST} are collected")
+            raise CannotTell(f"{pattern} matches {len(found)} files on {self._node.name}; the maximum is {MOST}")
         for remote in found:
             place = self._place(*Path(remote.lstrip("/")).parts)
             try:
                 await self._link.get(remote, place)
-            except FileNotFoundError:  # it was there when it was listed
+            except FileNotFoundError:  # it existed when it was listed
                 self.files.pop()
                 self._miss(f"{remote} is gone")
 
@@ -131,7 +131,7 @@ class _Gathered:
         done = await self._link.run(command, timeout=self._plan.command_timeout)
         text = done.stdout + (f"\n--- standard error\n{done.stderr}" if done.stderr else "")
         if not done.ok:
-            self._ctx.log(f"{command!r} ended with {done.exit_code} on {self._node.name}", "warning")
+            self._ctx.log(f"{command!r} ended with exit code {done.exit_code} on {self._node.name}", "warning")
             text += f"\n--- ended with {done.exit_code}\n"
         self._place(name).write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -140,13 +140,13 @@ class _Gathered:
         if text:
             self._place("service.log").write_text(text, encoding="utf-8", errors="backslashreplace")
         else:
-            self._miss("nobody keeps the log of the service")
+            self._miss("the service has no log")
         if isinstance(self._ctx.provider, KeepsConsole):
             console = await self._ctx.provider.console(self._node)
             self._place("console.log").write_text(console, encoding="utf-8", errors="backslashreplace")
 
 
 def safe(name: str) -> str:
-    """One part of a file's name: no separators, never `.` or `..`, nothing that a shell or archive would mind."""
+    """One part of a file's name: no separators, never `.` or `..`, no characters special to shells or archives."""
     plain = re.sub(r"[^\w.\-=@+]", "_", name)[:200]
     return plain if plain.strip(".") else "_" * max(len(plain), 1)

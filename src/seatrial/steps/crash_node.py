@@ -1,4 +1,4 @@
-"""`crash_node`: a node goes down with no warning."""
+"""`crash_node`: a node goes down without warning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_unt
 @step("crash_node")
 @dataclass(frozen=True, kw_only=True)
 class CrashNode(Targets):
-    """Crash nodes: nothing on them is asked, stopped or synced first."""
+    """Crash nodes without stopping or syncing them first."""
 
     method: Literal["ssh", "destroy"] = "ssh"
     """`ssh`: crash the guest's kernel by SysRq (it reboots), else `poweroff -f` (it stays off); `destroy`: hard
@@ -33,8 +33,8 @@ class CrashNode(Targets):
         return frozenset({Powers.CRASH if self.method == "destroy" else Powers.GUEST_CRASH})
 
     async def run(self, ctx: Context) -> Outputs:
-        """Overrun when a node is still there after the deadline. Outputs: `nodes`, `node`, `after` (`rebooting` or
-        `off`, of the first), `boot_id` (of the boot that the first lost), `crashed` (the same by node)."""
+        """Overrun if a node is still up after the deadline. Outputs: `nodes`, `node`, `after` (`rebooting` or `off`, of
+        the first), `boot_id` (the first node's boot before the crash), `crashed` (the same by node)."""
         nodes = await ctx.select(self.target())
         await before_outage(ctx)
         crashed: dict[str, dict[str, str]] = {}
@@ -47,7 +47,7 @@ class CrashNode(Targets):
 
     async def _crash(self, ctx: Context, node: Node) -> dict[str, str]:
         if await is_now(ctx, node, PowerState.STOPPED):
-            raise StepFailed(f"{node.name} is powered off already: there is nothing to crash", category=Category.TEST)
+            raise StepFailed(f"{node.name} is already powered off: it cannot be crashed", category=Category.TEST)
         seconds = ctx.deadline("stop")
         deadline = Deadline(seconds)
         before = await _boot_if_known(ctx, node)
@@ -68,7 +68,7 @@ class CrashNode(Targets):
 
 
 async def _boot_if_known(ctx: Context, node: Node) -> str:
-    """The boot id, or nothing: a node that does not answer can be crashed all the same."""
+    """The boot id, or empty: a node without an answer can be crashed all the same."""
     try:
         return await boot_of(ctx, node)
     except (CannotTell, TimeoutError):
@@ -76,8 +76,8 @@ async def _boot_if_known(ctx: Context, node: Node) -> str:
 
 
 async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboots: bool) -> str:
-    """How the node is once it went down. A link that is gone is enough where it is known that the node reboots; else
-    it is a new boot id or the power that says which."""
+    """The state of the node after it went down. For a rebooting node a lost link is enough; otherwise a new boot id or
+    the power state decides."""
 
     async def look() -> str:
         if await power_of(ctx, node) is PowerState.STOPPED:
@@ -88,7 +88,9 @@ async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboo
                 return "rebooting"
             there = await answers(ctx, node)
         except LinkLost as error:
-            raise NotYet(f"the connection to {node.name} broke off, which alone proves nothing: {error}") from error
+            raise NotYet(
+                f"the connection to {node.name} was interrupted, but a crash is not proven: {error}"
+            ) from error
         except LinkDown:
             there = False
         if there or not reboots:

@@ -1,4 +1,4 @@
-"""`custom_command`: a program of the user's, on this host or on nodes."""
+"""`custom_command`: the user's program, on this host or on nodes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from seatrial.spi.concurrency import for_each
 from seatrial.steps.scripts import find, inside
 
 SHOWN = 20
-"""Lines of output that a failure shows."""
+"""Maximum number of lines of output in a failure."""
 
 KEPT = 65536
-"""Characters of each stream that go into the outputs, the last ones; the whole is in the suite's log."""
+"""Maximum number of characters of each stream in the outputs, from its end; the suite's log has all."""
 
 ENDLESS = 7 * 86400.0
-"""Seconds for a command on a node when the step has no timeout: the link wants a number."""
+"""Time limit in seconds for a command on a node if the step has no timeout: the link requires a number."""
 
 NOT_FOUND = 127
-"""How a shell ends when it does not find the program."""
+"""A shell's exit code for a missing program."""
 
 
 @step("custom_command")
@@ -41,30 +41,30 @@ class CustomCommand:
     custom_command: Argv = ()
     """A list of arguments, or a string for `/bin/sh -c`."""
     script: str = ""
-    """A script and its arguments, in place of `custom_command`; looked for beside the document and in
+    """A script and its arguments, in place of `custom_command`; Seatrial looks beside the document and in
     `custom_commands/` upward."""
     on: str = ""
-    """Run it on these nodes, over their links. A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs),
+    """Run it on these nodes, over their links. A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one),
     `random:2`, or a role of the system (`leader`)."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """More environment variables."""
+    """Additional environment variables."""
     cwd: str = ""
-    """A folder inside the document's folder to run in."""
+    """The working folder, inside the document's folder."""
     stdin: str = ""
     """Text for its standard input."""
     expect_exit_code: int | tuple[int, ...] = 0
-    """The exit code, or the list of exit codes, with which the step passes."""
+    """The expected exit code, or a list of them."""
     timeout: Duration | None = None
-    """How long one attempt may take."""
+    """Time limit for each attempt."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One command, and only what it can have."""
+        """One command, with settings valid for it."""
         if bool(self.custom_command) == bool(self.script):
-            yield "script" if self.script else "", "name exactly one of `custom_command` and `script`"
+            yield "script" if self.script else "", "give exactly one of `custom_command` and `script`"
         if self.on and self.script:
-            yield "script", "a script is on this host, and `on` runs on nodes: use `custom_command` with a path there"
+            yield "script", "a script is on this host, but `on` runs on nodes: use `custom_command` with a path there"
         if self.on and self.cwd:
-            yield "cwd", "`cwd` is a folder of this host, and `on` runs on nodes: begin the command with `cd`"
+            yield "cwd", "`cwd` is a folder of this host, but `on` runs on nodes: begin the command with `cd`"
         if self.expect_exit_code == ():
             yield "expect_exit_code", "the list is empty: no exit code could pass"
         try:
@@ -74,7 +74,7 @@ class CustomCommand:
             yield "script", f"cannot be split into a name and arguments: {error}"
 
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
-        """What is wrong with the files it names, seen from the document's folder."""
+        """Errors in the files it names, relative to the document's folder."""
         try:
             if self.script and "${{" not in self.script:
                 find(shlex.split(self.script)[0], folder)
@@ -93,8 +93,8 @@ class CustomCommand:
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed (test) on another exit code, ToolMissing, Overrun after `timeout`.
 
-        Outputs: `exit_code`, `stdout`, `stderr` (without the line end at their end), `json` (when stdout is JSON);
-        with `on` the same of the first node, and `nodes` (by node).
+        Outputs: `exit_code`, `stdout`, `stderr` (without the last line end), `json` (when stdout is JSON); with `on`
+        the same of the first node, and `nodes` (by node).
         """
         if self.on:
             return await self._on_nodes(ctx)
@@ -116,7 +116,7 @@ class CustomCommand:
     def _folder(self, ctx: Context) -> Path:
         if not self.cwd:
             return ctx.document_folder
-        # The deployer's own folder is the trial's, and so allowed as well.
+        # The deployer's own folder belongs to the trial, so it is allowed too.
         if Path(self.cwd).is_absolute() and Path(self.cwd).is_relative_to(ctx.folder):
             return inside(self.cwd, ctx.folder)
         return inside(self.cwd, ctx.document_folder)
@@ -147,9 +147,9 @@ class CustomCommand:
             place = f" on {where}" if where else ""
             evidence = _last(done.stdout, done.stderr)
             if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
-                raise ToolMissing(f"the shell found no such program{place}{said}", evidence=evidence)
+                raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
-            message = f"the command ended with {done.exit_code}{place}, expected {wanted}{said}"
+            message = f"the command ended with exit code {done.exit_code}{place}, expected {wanted}{said}"
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
         outputs: dict[str, object] = {
             "exit_code": done.exit_code,
@@ -176,7 +176,7 @@ def _short(text: str) -> str:
 
 
 def _json(text: str) -> object | None:
-    """The value, when the text is one JSON value; a look at its first letter saves most texts from being parsed."""
+    """The value, if the text is one JSON value; checking its first letter avoids parsing most texts."""
     begin = text.lstrip()[:1]
     if not begin or begin not in '{["-0123456789tf':
         return None

@@ -1,4 +1,4 @@
-"""`deploy`: the system is built, and stands."""
+"""`deploy`: build and start the system."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class Deploy:
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the deployer failed, Overrun when the state is not `running` within the deadline.
 
-        Outputs: `state`, `nodes` (names), `addresses` (by node), `reused` (whether it was brought back from a snapshot
-        and not deployed), `deployed_by` (the trial whose id the nodes carry), and all that the system's own `outputs`
-        gives.
+        Outputs: `state`, `nodes` (names), `addresses` (by node), `reused` (whether it was restored from a snapshot and
+        not deployed), `deployed_by` (the trial whose id the nodes carry), and the system's own `outputs`.
         """
         source = await ctx.reuse_cluster()
         status = await _brought_back(ctx) if source else None
@@ -39,23 +38,23 @@ class Deploy:
             "reused": bool(source),
             "deployed_by": source or ctx.trial_id,
         }
-        # A deployer may hand out values of its own, such as the address of a load balancer.
+        # A deployer may return values of its own, such as the address of a load balancer.
         return {**outputs, **await ctx.system.outputs(ctx)} if isinstance(ctx.system, GivesOutputs) else outputs
 
 
 async def _brought_back(ctx: Context) -> ClusterStatus | None:
-    """The status of a cluster that was brought back; None when it does not run, which says nothing of the product."""
+    """The status of a restored cluster; None if it does not run, because it says nothing about the product."""
     try:
         return await until_running(ctx, ctx.deadline("start"))
     except Exception as error:  # noqa: BLE001 - the deployment that follows shows whether anything is wrong
         if evidence := str(getattr(error, "evidence", "")):
-            ctx.output("the cluster that was brought back", evidence)
+            ctx.output("the restored cluster", evidence)
         await ctx.drop_cluster(str(error) or type(error).__name__)
         return None
 
 
 async def _deployed(ctx: Context) -> ClusterStatus:
-    """Deploy, wait, and keep what stands for later suites while nothing was written to it yet."""
+    """Deploy, wait, and snapshot the still unchanged cluster for later suites."""
     seconds = ctx.deadline("deploy")
     deadline = Deadline(seconds)
     try:
@@ -70,6 +69,6 @@ async def _deployed(ctx: Context) -> ClusterStatus:
     try:
         return await until_running(ctx, ctx.deadline("start"))
     except StepFailed as error:
-        # It ran until we held it up: whose fault that is cannot be told.
-        what = f"it ran, and does not since its snapshot was taken: {error}"
+        # It ran until the snapshot paused it: the cause cannot be determined.
+        what = f"it stopped running after its snapshot was taken: {error}"
         raise CannotTell(what, evidence=error.evidence) from error

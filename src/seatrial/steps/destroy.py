@@ -1,4 +1,4 @@
-"""`destroy`: the system is taken away, and its nodes are given back."""
+"""`destroy`: remove the system and its nodes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from seatrial.steps.wait_until import GRACE, limited
 @step("destroy")
 @dataclass(frozen=True, kw_only=True)
 class Destroy:
-    """Take the system away and give its nodes back."""
+    """Remove the system and its nodes."""
 
     async def run(self, ctx: Context) -> Outputs:
-        """Overrun when it is not gone within the deadline.
+        """Overrun when it still exists after the deadline.
 
-        Outputs: `nodes`, those that were given back; `parked`, whether none was because the run keeps the cluster for
-        later suites, and gives it back when none can use it.
+        Outputs: `nodes`, the removed ones; `parked`, true if the run keeps the cluster for later suites and removes it
+        when none can use it.
         """
         async with limited(ctx.deadline("destroy") + GRACE, "the end of the system"):
             nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []

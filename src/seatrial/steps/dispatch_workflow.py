@@ -1,4 +1,4 @@
-"""`dispatch_workflow`: a CI workflow is started, and exactly that run is waited for."""
+"""`dispatch_workflow`: start a CI workflow, and wait for exactly this run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWNER = "step:dispatch_workflow"
 @step("dispatch_workflow")
 @dataclass(frozen=True, kw_only=True)
 class DispatchWorkflow:
-    """Start a workflow of GitHub Actions, wait for exactly that run, and fetch what it left."""
+    """Start a workflow of GitHub Actions, wait for exactly this run, and fetch its artifacts."""
 
     workflow: str
     """The file's name in `.github/workflows`: `deploy.yml`."""
@@ -37,23 +37,23 @@ class DispatchWorkflow:
     artifacts: tuple[str, ...] = ()
     """Artifacts to fetch; the keys of JSON files in them become outputs."""
     repository: str = ""
-    """`OWNER/NAME`; else $GITHUB_REPOSITORY, else the git remote of the document's folder."""
+    """`OWNER/NAME`; default: $GITHUB_REPOSITORY, then the git remote of the document's folder."""
     api_url: str = ""
-    """Else $GITHUB_API_URL, else https://api.github.com."""
+    """The URL of the API; default: $GITHUB_API_URL, then https://api.github.com."""
     ref: str = ""
-    """A branch or tag; else the branch that is checked out."""
+    """A branch or tag; by default the checked-out branch."""
     token: str = ""
-    """`${{ secrets.NAME }}`; else $GH_TOKEN or $GITHUB_TOKEN, else what `gh auth token` says."""
+    """`${{ secrets.NAME }}`; default: $GH_TOKEN or $GITHUB_TOKEN, then the output of `gh auth token`."""
     correlation_input: str = ""
-    """The input that takes an id which the workflow puts into its `run-name`."""
+    """The input for an id; the workflow must put it into its `run-name`."""
     deadlines: RunDeadlines = DEADLINES
-    """How long each part may take."""
+    """Time limit for each phase."""
     limits: Limits = LIMITS
-    """How large artifacts may be."""
+    """Maximum size of the artifacts."""
 
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
-        """What the local checkout shows to be wrong, and a token that stands in the document."""
-        if self.token:  # a step that still has templates in it is asked by `check_templates`
+        """Errors found in the local checkout, and a token written in the document."""
+        if self.token:  # `check_templates` checks a step with templates
             yield "token", LITERAL
         try:
             place = self._place(folder, os.environ)
@@ -65,7 +65,7 @@ class DispatchWorkflow:
 
     @classmethod
     def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
-        """The same of a step that still has templates in it: all that does not hang on them."""
+        """The same for a step with templates: everything independent of them."""
         texts = {key: str(fields.get(key) or "") for key in ("workflow", "repository", "api_url", "ref")}
         inputs, token = fields.get("inputs") or {}, str(fields.get("token") or "")
         if token and not _later(token):
@@ -93,9 +93,9 @@ class DispatchWorkflow:
 
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the run failed or left no such artifact, Overrun when it did not end in time; CannotTell when
-        it was cancelled by somebody, was not begun in time, or cannot be told from others.
+        somebody cancelled it, it did not start in time, or it cannot be identified.
 
-        Outputs: what the JSON in its artifacts says, `run_id`, `run_url`, `run_sha`, `artifacts` (name to folder).
+        Outputs: the JSON in its artifacts, `run_id`, `run_url`, `run_sha`, `artifacts` (name to folder).
         """
         environment = ctx.environment()
         place = self._place(ctx.document_folder, environment)
@@ -112,7 +112,7 @@ class DispatchWorkflow:
             await forge.close()
 
     async def give_back(self, resource: Resource) -> None:
-        """Cancel the run if it goes on, from the ledger's record alone (called on a bare instance)."""
+        """Cancel the run if it is still active, from the ledger's record alone (called on a bare instance)."""
         await end_run(resource.detail, os.environ)
 
     def _place(self, folder: Path, environment: Mapping[str, str]) -> Place:
@@ -134,5 +134,5 @@ class DispatchWorkflow:
 
 
 def _later(value: object) -> bool:
-    """Whether a value is filled in when the step runs."""
+    """Whether a value is only known when the step runs."""
     return isinstance(value, str) and "$" in value

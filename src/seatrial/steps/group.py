@@ -1,4 +1,4 @@
-"""`group`: child steps in order, with steps that undo them and steps that always run."""
+"""`group`: child steps in order, with `rollback` steps and `finally` steps."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from seatrial.spi import Context
 from seatrial.spi.concurrency import finish, finish_despite_cancel
 
 Ended = tuple[str, StepStopped]
-"""A step of `rollback` or `finally` that did not pass: the block, and how it ended."""
+"""A step of `rollback` or `finally` without a pass: the block, and its result."""
 
 PATIENCE = 30.0
-"""Seconds that `rollback` and `finally` have at least when the group is cancelled (timeout, Ctrl-C)."""
+"""Minimum time in seconds for `rollback` and `finally` when the group is cancelled (timeout, Ctrl-C)."""
 
 
 @step("group")
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Run child steps in order; when one does not pass, `rollback`; whatever happens, `finally`."""
+    """Run child steps in order; if one does not pass, `rollback`; in any case, `finally`."""
 
     child_names: ClassVar[tuple[str, ...]] = ("error",)
-    """What expressions in the children see besides: what went wrong, empty as long as nothing did."""
+    """Additional name for expressions in the children: the error, empty without one."""
 
     steps: tuple[StepPlan, ...]
     """The child steps."""
     rollback: tuple[StepPlan, ...] = ()
-    """Run when the group did not pass: the last one first, each whatever the others did."""
+    """Run these if the group did not pass: in reverse order, each regardless of the others' results."""
     finally_: tuple[StepPlan, ...] = ()
-    """Run at the end, always, also when the group is cancelled: each whatever the others did."""
+    """Run these at the end, even if the group is cancelled: each regardless of the others' results."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """There is something to do."""
+        """At least one step."""
         if not self.steps:
             yield "steps", "at least one step is needed"
 
     async def run(self, ctx: Context) -> Outputs | None:
-        """StepStopped with the verdict of the child that did not pass; of `finally` when all else passed."""
+        """StepStopped with the verdict of the first child without a pass; of `finally` if all else passed."""
         patience = max(PATIENCE, ctx.deadline("restart"))
         try:
             await ctx.run(self.steps, error="")
@@ -63,7 +63,7 @@ class Group:
         return None
 
     async def _after(self, ctx: Context, error: str) -> list[Ended]:
-        """What did not pass of `rollback` (unless there is no error) and `finally`."""
+        """The steps of `rollback` (skipped without an error) and `finally` without a pass."""
         if not error:
             ctx.skip(self.rollback, "the group passed")
             return await _all(ctx, "finally", self.finally_, error)
@@ -72,7 +72,7 @@ class Group:
 
 
 async def _all(ctx: Context, block: str, steps: Sequence[StepPlan], error: str) -> list[Ended]:
-    """Run each, whatever the others did; those that did not pass. Expressions in them see `error`."""
+    """Run each, regardless of the others' results; returns those without a pass. Expressions in them see `error`."""
     stopped: list[Ended] = []
     for child in steps:
         try:
@@ -87,13 +87,13 @@ def _told(bad: Sequence[Ended]) -> str:
 
 
 def _added(error: StepStopped, bad: Sequence[Ended]) -> StepStopped:
-    """The failure that stopped the group counts; what failed after it is added."""
+    """The failure at the origin counts; later failures are added."""
     evidence = "\n".join(filter(None, [error.evidence, *(why.evidence for _, why in bad)]))
     return StepStopped(f"{error}; then {_told(bad)}", failed=error.failed, category=error.category, evidence=evidence)
 
 
 def _only(bad: Sequence[Ended]) -> StepStopped:
-    """Nothing but `finally` did not pass: failed before unknown."""
+    """Only `finally` did not pass: failed before unknown."""
     first = min((why for _, why in bad), key=lambda why: not why.failed)
     evidence = "\n".join(why.evidence for _, why in bad if why.evidence)
     return StepStopped(_told(bad), failed=first.failed, category=first.category, evidence=evidence)

@@ -1,4 +1,4 @@
-"""`init`: the system makes itself ready to be deployed."""
+"""`init`: prepare the system for deployment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from seatrial.spi import Context
 @step("init")
 @dataclass(frozen=True, kw_only=True)
 class Init:
-    """Make the system ready to be deployed; nothing is deployed yet."""
+    """Prepare the system for deployment without deploying it."""
 
     async def run(self, ctx: Context) -> Outputs | None:
-        """StepFailed when the system could not be made ready."""
+        """StepFailed if the system could not be prepared."""
         await ctx.system.init(ctx)
         return None

@@ -1,4 +1,4 @@
-"""The order of child steps that need each other."""
+"""The order of child steps with `needs`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from seatrial.model.scenario import StepPlan
 
 
 def broken(children: Sequence[StepPlan]) -> Iterable[str]:
-    """What is wrong with the needs: names that no child has, names that two have, circles."""
+    """Errors in the needs: unknown ids, duplicate ids, cycles."""
     ids = [child.id for child in children if child.id]
     for twice in sorted({one for one in ids if ids.count(one) > 1}):
-        yield f"two of its steps have the id {twice!r}"
+        yield f"duplicate step id {twice!r}"
     known = True
     for child in children:
         for need in child.needs:
             if need not in ids:
                 known = False
-                yield f"{name(child)} needs {need!r}, which no step beside it has as id; {nearest(need, ids)}"
+                yield f"{name(child)} needs {need!r}, but no step beside it has this id; {nearest(need, ids)}"
     if known:
         circle = find_circle({child.id: child.needs for child in children if child.id})
         if circle:
-            yield f"its steps need each other in a circle: {' -> '.join(circle)}"
+            yield f"the steps need each other in a cycle: {' -> '.join(circle)}"
 
 
 def find_circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """A way from a step back to itself, or nothing; no recursion, so that long chains are no problem."""
+    """A cycle of steps, or nothing; without recursion, so chains can be long."""
     done: set[str] = set()
     for start in needs:
         way: dict[str, list[str]] = {} if start in done else {start: list(needs[start])}
@@ -46,5 +46,5 @@ def find_circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def name(child: StepPlan) -> str:
-    """How messages call a step."""
+    """The name of a step in messages."""
     return f"{child.kind} {child.id!r}" if child.id else child.kind

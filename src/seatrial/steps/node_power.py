@@ -19,7 +19,7 @@ from seatrial.steps.wait_until import GRACE, Deadline, limited
 @step("stop_node")
 @dataclass(frozen=True, kw_only=True)
 class StopNode(Targets):
-    """Power nodes off in their orderly way; returns when the power is off."""
+    """Power nodes off gracefully; returns when the power is off."""
 
     def needs_powers(self) -> frozenset[Powers]:
         """Refused at plan time where this is missing."""
@@ -36,7 +36,7 @@ class StopNode(Targets):
 @step("start_node")
 @dataclass(frozen=True, kw_only=True)
 class StartNode(Targets):
-    """Power nodes on; returns when link and service of each answer, whatever the state of the whole."""
+    """Power nodes on; returns when link and service of each answer, whatever the state of the cluster."""
 
     def needs_powers(self) -> frozenset[Powers]:
         """Refused at plan time where this is missing."""
@@ -57,7 +57,7 @@ class StartNode(Targets):
 
 
 async def stop(ctx: Context, node: Node) -> None:
-    """Power one node off, and wait; one that is off already stays so."""
+    """Power one node off, and wait; no action if it is already off."""
     if await is_now(ctx, node, PowerState.STOPPED):
         return
     seconds = ctx.deadline("stop")
@@ -70,13 +70,13 @@ async def stop(ctx: Context, node: Node) -> None:
 
 
 def say_stopping(ctx: Context, node: Node) -> None:
-    """The events of a node that is asked to power off."""
+    """The events of a node being powered off."""
     ctx.emit("fault", node=node.name, fault="stop", method="power", step=ctx.step)
     ctx.emit("node", node=node.name, state="stopping")
 
 
 async def start(ctx: Context, node: Node) -> None:
-    """Power one node on; one that runs already is left alone."""
+    """Power one node on; no action if it is already running."""
     if await is_now(ctx, node, PowerState.RUNNING):
         return
     ctx.emit("node", node=node.name, state="starting")
@@ -85,7 +85,7 @@ async def start(ctx: Context, node: Node) -> None:
 
 
 async def is_now(ctx: Context, node: Node, state: PowerState) -> bool:
-    """Whether there is nothing to do; False also when it cannot be told, since doing it twice does no harm."""
+    """Whether no action is needed; False if unknown, since repeating it does no harm."""
     try:
         return await power_of(ctx, node) is state
     except CannotTell:

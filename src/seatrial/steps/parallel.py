@@ -1,4 +1,4 @@
-"""`parallel`: child steps at the same time, each when what it needs has passed."""
+"""`parallel`: child steps at the same time, each after its `needs` have passed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from seatrial.steps import needs
 @step("parallel")
 @dataclass(frozen=True, kw_only=True)
 class Parallel:
-    """Run child steps at the same time; those with `needs: [id]` begin when these have passed."""
+    """Run child steps at the same time; those with `needs: [id]` start after these have passed."""
 
     steps: tuple[StepPlan, ...]
     """The child steps; each may take `needs: [id]`."""
     fail_fast: bool = False
-    """Cancel the others at the first that did not pass."""
+    """Cancel the others when the first does not pass."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """There is something to do, and the needs can be met."""
+        """At least one step, and needs without errors."""
         if not self.steps:
             yield "steps", "at least one step is needed"
         for problem in needs.broken(self.steps):
@@ -51,7 +51,7 @@ class Parallel:
 
 
 class Together:
-    """One run of the children; a child is known by its place, since ids are optional."""
+    """One run of the children, identified by their index because ids are optional."""
 
     def __init__(self, ctx: Context, steps: tuple[StepPlan, ...], fail_fast: bool) -> None:
         self._ctx = ctx
@@ -61,12 +61,12 @@ class Together:
         self._ended = [asyncio.Event() for _ in steps]
         self._begun: set[int] = set()
         self._outcomes: dict[int, Outcome] = {}
-        """Of those that ran to their end; a skipped or cancelled one has none."""
+        """Results of the finished children; a skipped or cancelled one has none."""
         self._stopped_by = ""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> Mapping[int, Outcome]:
-        """What became of those that ran, in the order of the document."""
+        """The results of the finished children, in the order of the document."""
         async with asyncio.TaskGroup() as group:
             self._tasks = [group.create_task(self._child(at)) for at in range(len(self._steps))]
         return dict(sorted(self._outcomes.items()))
@@ -93,7 +93,7 @@ class Together:
             self._ended[at].set()
 
     def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
-        """What a child has to wait for besides its needs, before it begins; held until it has ended."""
+        """A lock to wait for besides the needs, held until the child has ended."""
         return nullcontext()
 
     def _why_not(self, child: StepPlan) -> str:
@@ -107,7 +107,7 @@ class Together:
         return ""
 
     def _stop(self, by: int) -> None:
-        """Cancel what runs; what waits for its needs is woken by their end, and is skipped."""
+        """Cancel running children; the waiting ones wake up when their needs end, and are skipped."""
         self._stopped_by = f"fail_fast: {needs.name(self._steps[by])} did not pass"
         for at in self._begun - self._outcomes.keys():
             self._tasks[at].cancel()

@@ -1,4 +1,4 @@
-"""Powers over a node: by the system itself where it has them, else by the provider; and waiting for what they do."""
+"""Powers over a node, by the system if it has them, else by the provider; and waiting for their effect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from seatrial.spi import (
 from seatrial.steps.wait_until import NotYet, wait_until
 
 ANSWER = 5.0
-"""Seconds that a node's link may take to answer one look."""
+"""Time limit in seconds for one answer of a node's link."""
 
 
 def by_guest(ctx: Context) -> bool:
@@ -36,7 +36,7 @@ def by_guest(ctx: Context) -> bool:
 
 
 async def before_outage(ctx: Context) -> None:
-    """Let a system that keeps records write some, so that it shows afterwards whether one was lost."""
+    """Let a record-keeping system write some records, to detect losses afterwards."""
     if isinstance(ctx.system, KeepsRecords):
         await ctx.system.before_outage(ctx)
 
@@ -46,7 +46,7 @@ async def _by_system(ctx: Context, node: Node, what: Powers) -> bool:
 
 
 async def switch_off(ctx: Context, node: Node) -> None:
-    """Orderly power-off: by the provider, or in the guest where the suite or the provider allows no other."""
+    """Graceful power-off: by the provider, or in the guest if the suite or the provider allows nothing else."""
     what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
     if await _by_system(ctx, node, what):
         return
@@ -65,9 +65,8 @@ def _all_powers(ctx: Context, node: Node) -> frozenset[Powers]:
 
 
 def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
-    """What the provider can do to a node of the system. Over one that it neither made nor recognises it has no power: a
-    command that its own nodes take for theirs would reach whatever machine a deployer's inventory names, this one
-    among them."""
+    """The provider's powers over a node of the system. It has none over a node it neither created nor recognised: its
+    commands could reach an unrelated machine of the same name in a deployer's inventory."""
     return (
         ctx.provider.powers
         if _knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
@@ -76,7 +75,7 @@ def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
 
 
 def _knows(ctx: Context, node: Node) -> bool:
-    """Whether the provider knows the node: it made it, or recognised it."""
+    """Whether the provider knows the node: created or recognised it."""
     return ctx.system.places_nodes or node.adopted
 
 
@@ -87,7 +86,7 @@ async def switch_on(ctx: Context, node: Node) -> None:
 
 
 async def cut(ctx: Context, node: Node) -> None:
-    """Hard power-off, with no warning; what runs on the node over its link ends as LinkLost at once."""
+    """Hard power-off without warning; commands running over the node's link end as LinkLost at once."""
     if not await _by_system(ctx, node, Powers.CRASH):
         await _power(ctx, node, Powers.CRASH).crash(node)
     break_off(ctx, node)
@@ -100,7 +99,7 @@ async def reboot(ctx: Context, node: Node) -> None:
 
 
 async def crash_in_guest(ctx: Context, node: Node) -> str:
-    """Crash the guest; `rebooting` or `off` as the guest was told, empty when the system did it and does not say."""
+    """Crash the guest; returns the requested result `rebooting` or `off`, empty if the system crashed it."""
     by_system = await _by_system(ctx, node, Powers.GUEST_CRASH)
     told_to = "" if by_system else await _guest(ctx, node, Powers.GUEST_CRASH).guest_crash(node)
     break_off(ctx, node)
@@ -108,7 +107,7 @@ async def crash_in_guest(ctx: Context, node: Node) -> str:
 
 
 async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> None:
-    """Power off in order and on again."""
+    """Power off gracefully and on again."""
     if await _by_system(ctx, node, Powers.GRACEFUL_RESTART):
         return
     power = _power(ctx, node, Powers.GRACEFUL_RESTART)
@@ -119,7 +118,7 @@ async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> No
 
 def _power(ctx: Context, node: Node, what: Powers) -> PowersNodes:
     if by_guest(ctx):
-        raise NotSupported(f"the suite says `power: guest`: the provider may not be asked to {what}")
+        raise NotSupported(f"the suite has `power: guest`: the provider may not be asked to {what}")
     if what in _of_provider(ctx, node) and isinstance(ctx.provider, PowersNodes):
         return ctx.provider
     raise _missing(ctx, node, what)
@@ -136,23 +135,23 @@ def _missing(ctx: Context, node: Node, what: Powers) -> NotSupported:
     why = f"neither the system nor the provider {ctx.suite.provider} has the power: {what}; they have: {has}"
     if what in ctx.provider.powers:
         where = f" at {node.address}" if node.address else ""
-        why += f"; the provider does not know {node.name}{where}: it neither made nor recognised it"
+        why += f"; the provider does not know {node.name}{where}: it neither created nor recognised it"
     return NotSupported(why)
 
 
 def break_off(ctx: Context, node: Node) -> None:
-    """Break off the link of a node that has lost its power: its end of the connection can say nothing any more, and
-    whoever waits for an answer would wait until the connection is found dead."""
+    """Close the link of a node without power: the node can no longer end the connection, so pending calls would wait
+    until keepalive finds it dead."""
     link = ctx.link(node)
     if isinstance(link, BreaksOff):
         link.abort()
 
 
-# What became of it
+# The error of closing does not matter
 
 
 async def power_of(ctx: Context, node: Node) -> PowerState:
-    """The power state: of nodes that the provider knows as it knows it, of others as the system does."""
+    """The power state: from the provider for nodes it knows, else from the system."""
     if _knows(ctx, node):
         return await ctx.provider.state(node)
     health = (await health_of(ctx, [node])).get(node.name)
@@ -160,7 +159,7 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
 
 
 async def boot_of(ctx: Context, node: Node) -> str:
-    """The boot id: the provider's word, or the kernel's own on a node that the provider does not know."""
+    """The boot id from the provider, or from the kernel if the provider does not know the node."""
     if _knows(ctx, node):
         return await ctx.provider.boot_id(node)
     try:
@@ -174,9 +173,9 @@ async def boot_of(ctx: Context, node: Node) -> str:
 
 
 async def answers(ctx: Context, node: Node) -> bool:
-    """Whether the node's link answers now; a connection that hangs is let go, so that the next look makes a new one."""
+    """Whether the node's link answers now; a hanging connection is closed, so the next attempt opens a new one."""
     if not node.ssh and not ctx.system.places_nodes:
-        return True  # a deployer's node that has no link of ours: its health alone tells
+        return True  # a deployer's node without a link: only its health is known
     try:
         return (await ctx.link(node).run(["true"], timeout=ANSWER)).ok
     except TimeoutError:
@@ -185,7 +184,7 @@ async def answers(ctx: Context, node: Node) -> bool:
 
 
 async def none_failed(ctx: Context, nodes: Iterable[Node]) -> None:
-    """NodeFailed when the provider reports that one of these nodes has broken down: to wait for it is no use."""
+    """NodeFailed if the provider reports one of these nodes as broken down: waiting is pointless."""
     provider = ctx.provider
     if isinstance(provider, ReportsFailure):
         for node in nodes:
@@ -210,8 +209,8 @@ async def until_off(ctx: Context, node: Node, deadline: float) -> None:
 async def until_up(
     ctx: Context, node: Node, deadline: float, *, what: str, also: Callable[[], Awaitable[None]] | None = None
 ) -> None:
-    """Return when the node is powered on, its link answers and its service is up; the whole is not asked. `also` is
-    asked first whether it is the boot that is meant: it raises NotYet when not."""
+    """Return when the node is powered on, its link answers and its service is up, whatever the state of the cluster.
+    `also` is called first; it raises NotYet if the node is in the wrong boot."""
     ensured = False
 
     async def look() -> bool:
@@ -239,7 +238,7 @@ async def until_up(
 
 
 async def until_served(ctx: Context, node: Node, deadline: float) -> None:
-    """Have a service started that does not start with its node; returns at once where that is not needed."""
+    """Have the system start a service without autostart; returns at once if not needed."""
     if isinstance(ctx.provider, RunsServices) or not isinstance(ctx.system, StartsServices):
         return
 
@@ -254,7 +253,7 @@ async def until_served(ctx: Context, node: Node, deadline: float) -> None:
 
 
 async def ensure_service(ctx: Context, node: Node) -> None:
-    """Let the system start its service after a boot, where it says that it has to (`ensure_running`)."""
+    """Let the system start its service after a boot, if it needs to (`ensure_running`)."""
     if isinstance(ctx.system, StartsServices):
         await ctx.system.ensure_running(ctx, node)
 

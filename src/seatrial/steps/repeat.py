@@ -1,4 +1,4 @@
-"""`repeat`: child steps again and again, for soak tests."""
+"""`repeat`: child steps in rounds, for soak tests."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from seatrial.spi import Context
 @step("repeat")
 @dataclass(frozen=True, kw_only=True)
 class Repeat:
-    """Run child steps in rounds; the first bound that is reached ends it, and a round that did not pass stops it."""
+    """Run child steps in rounds until the first limit is reached; a round without a pass stops it."""
 
     child_names: ClassVar[tuple[str, ...]] = ("round",)
     expression_names: ClassVar[tuple[str, ...]] = ("round",)
-    """What expressions in the children, and in `until`, see besides: the number of the round, from 1."""
+    """Additional name for expressions in the children and in `until`: the number of the round, from 1."""
 
     steps: tuple[StepPlan, ...]
     """The steps of one round; expressions in them see `round`."""
     times: int | None = None
-    """At most so many rounds."""
+    """Maximum number of rounds."""
     until: Expression = Expression("")
-    """A CEL expression, asked after each round, that ends it; it fails when another bound ends it."""
+    """A CEL expression, evaluated after each round: true ends the step. It fails if another limit is reached first."""
     for_: Duration | None = None
-    """No new round is begun after this time."""
+    """No new round starts after this time."""
     delay: Duration = Duration(0.0)
     """The pause between two rounds."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Rounds have an end, and there is something in them."""
+        """A limit, and at least one step."""
         if not self.steps:
             yield "steps", "at least one step is needed"
         if self.times is None and not self.until and self.for_ is None:
-            yield "", "it would never end: name one or more of `times`, `until` and `for`"
+            yield "", "it would never end: give one or more of `times`, `until` and `for`"
         if isinstance(self.times, int) and self.times < 1:
-            yield "times", f"{self.times} rounds would do nothing; allowed: 1 or more"
+            yield "times", f"invalid number of rounds {self.times}; allowed: 1 or more"
 
     async def run(self, ctx: Context) -> Outputs:
-        """Overrun when `until` did not hold before another bound. Outputs: `rounds`, `duration` (seconds)."""
+        """Overrun if `until` was not true before another limit. Outputs: `rounds`, `duration` (seconds)."""
         clock = asyncio.get_running_loop().time
         start, round_ = clock(), 0
         while True:
@@ -57,7 +57,7 @@ class Repeat:
                 if self.until:
                     raise Overrun(f"`{self.until}` did not come true in {round_} rounds, {spent:.3g} s")
                 break
-            # Also with no delay: rounds that never wait must not keep timeouts and Ctrl-C out.
+            # Even with no delay: rounds without a pause must not block timeouts and Ctrl-C.
             await asyncio.sleep(self.delay if self.for_ is None else min(self.delay, self.for_ - spent))
             if self.for_ is not None and clock() - start >= self.for_ and not self.until:
                 break
@@ -76,5 +76,5 @@ class Repeat:
     async def _holds(self, ctx: Context, number: int) -> bool:
         value = await ctx.evaluate(self.until, round=number)
         if not isinstance(value, bool):
-            raise CannotTell(f"`until: {self.until}` gave {value!r}, neither true nor false")
+            raise CannotTell(f"`until: {self.until}` returned {value!r}, expected true or false")
         return value

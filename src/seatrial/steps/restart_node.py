@@ -56,7 +56,7 @@ class RestartNode(Targets):
             try:
                 await (power_cycle(ctx, node, deadline.left) if self.method == "graceful" else reboot(ctx, node))
             except LinkLost as error:
-                # A guest that goes down takes the connection with it; whether it did, its boot id tells.
+                # A guest going down interrupts the connection; its boot id shows whether it rebooted.
                 ctx.log(f"{node.name} was asked to restart, and then: {error}", "debug")
 
         async def booted_again() -> None:
@@ -70,13 +70,13 @@ class RestartNode(Targets):
         except Overrun as error:
             if now != before or not await self._same_boot(ctx, node, before):
                 raise
-            text = f"{node.name} did not go down: {seconds:g} s after it was asked to restart its boot id is the same"
+            text = f"{node.name} did not go down: its boot id is unchanged {seconds:g} s after the restart request"
             raise StepFailed(text, evidence=f"boot id: {before}") from error
         ctx.emit("node", node=node.name, state="running", why="restarted")
         return now
 
     async def _same_boot(self, ctx: Context, node: Node, before: str) -> bool:
-        """Whether it is up in the boot that it was in; a node that went down and stayed so has no boot id to give."""
+        """Whether it is still in the same boot; a node that stays down has no boot id."""
         try:
             return await is_now(ctx, node, PowerState.RUNNING) and await boot_of(ctx, node) == before
         except (CannotTell, TimeoutError):

@@ -12,7 +12,7 @@ FOLDER = "custom_commands"
 
 
 def find(name: str, document_folder: Path) -> Path:
-    """The script's path; CannotTell when it is not there, may not be executed, or is outside the project."""
+    """The script's path; CannotTell if it is missing, not executable, or outside the project."""
     here = _plain(document_folder)
     root = project_of(here)
     looked = []
@@ -25,14 +25,14 @@ def find(name: str, document_folder: Path) -> Path:
             )
         if path.is_file():
             if not os.access(path, os.X_OK):
-                raise CannotTell(f"the script {path} may not be executed: chmod +x it")
+                raise CannotTell(f"the script {path} is not executable: run chmod +x on it")
             return path
         looked.append(str(path))
-    raise CannotTell(f"there is no script {name!r}; looked for: {', '.join(looked)}")
+    raise CannotTell(f"script {name!r} does not exist; looked for: {', '.join(looked)}")
 
 
 def inside(name: str, folder: Path) -> Path:
-    """A path relative to a folder, or absolute in it; CannotTell when it leads out of it."""
+    """A path relative to a folder, or absolute in it; CannotTell if it leads out of it."""
     path = _plain(folder / name)
     if not path.is_relative_to(_plain(folder)):
         raise CannotTell(f"{name!r} leads out of {folder}")
@@ -40,5 +40,5 @@ def inside(name: str, folder: Path) -> Path:
 
 
 def _plain(path: Path) -> Path:
-    """Absolute and without `..`; links stay as they are, since a project may well link to its own files."""
+    """Absolute and without `..`; links are kept, because a project may link to its own files."""
     return Path(os.path.normpath(path.absolute()))

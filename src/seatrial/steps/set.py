@@ -1,4 +1,4 @@
-"""`set`: values get names for later steps."""
+"""`set`: name values for later steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes a step is about."""
+"""The nodes of a step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from seatrial.model.resource import Node
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """The keys of every step that is about nodes; exactly one of them is given."""
+    """The keys of every step on nodes; exactly one is required."""
 
     target_node: str = ""
-    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (that runs), `random:2`, or a role of the system
+    """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system
     (`leader`)."""
     node: str = ""
     """The same as `target_node`."""
@@ -21,19 +21,19 @@ class Targets:
     """The same as `target_node`; a list is also allowed."""
 
     def target(self) -> str:
-        """The selector that was given."""
+        """The given selector."""
         listed = self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
         return self.target_node or self.node or listed
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One and only one key names the nodes."""
+        """Exactly one key selects the nodes."""
         given = [key for key in ("target_node", "node", "nodes") if getattr(self, key)]
         if not given:
             yield "", '`target_node` is missing: name a node or a selector, like n12, "n12,n13", "*", any, random:2'
         for extra in given[1:]:
-            yield extra, f"`{given[0]}` names the nodes already: keep one of the two"
+            yield extra, f"`{given[0]}` already selects the nodes: keep one of the two"
 
 
 def to_outputs(nodes: Sequence[Node], **more: object) -> dict[str, object]:
-    """The outputs of a step about nodes: `nodes` (names), `node` (the first), and more."""
+    """The outputs of a step on nodes: `nodes` (names), `node` (the first), and more."""
     return {"nodes": [node.name for node in nodes], "node": nodes[0].name if nodes else "", **more}

@@ -1,4 +1,4 @@
-"""`validate`: checks are observed, and decide."""
+"""`validate`: observe checks and decide by their verdicts."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from seatrial.spi import Context
 @step("validate")
 @dataclass(frozen=True, kw_only=True)
 class Validate:
-    """Observe checks at the same time; passes when every one that may decide passed."""
+    """Observe checks at the same time; passes if all checks not in `allow_failures` pass."""
 
     checks: tuple[CheckPlan, ...]
-    """What to observe: names, or objects with `check`."""
+    """The checks: names, or objects with `check`."""
     allow_failures: tuple[str, ...] = ()
-    """Checks that may fail without deciding; one that is not in `checks` is observed too."""
+    """Checks that may fail without deciding; those missing in `checks` are observed too."""
     retry: Retry | None = None
     """How often each check looks until it passes; without it: once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Nothing observed is not a pass."""
+        """At least one check."""
         if not self.checks:
             yield "checks", "at least one check is needed: nothing observed is not a pass"
 
     async def run(self, ctx: Context) -> Outputs:
-        """StepFailed when a check that decides failed, CannotTell when one is unknown and none failed.
+        """StepFailed when a deciding check failed, CannotTell when one is unknown and none failed.
 
-        Outputs: `passed`, `failed`, `unknown` (how many, of those that decide), `seen` (by check, the last value).
+        Outputs: `passed`, `failed`, `unknown` (numbers of deciding checks), `seen` (by check, the last value).
         """
         results = await ctx.observe([self._plan(plan) for plan in self.checks], self.retry)
         deciding = [one for one in results if not one.allowed_failure]

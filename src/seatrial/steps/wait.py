@@ -1,4 +1,4 @@
-"""`wait`: for a time, or until something holds."""
+"""`wait`: for a time, or until an expression is true."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
 UNTIL = 300.0
-"""Seconds that `until` may take where the document does not say."""
+"""Default timeout of `until` in seconds."""
 
 
 @step("wait")
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Wait for a duration, or until an expression holds."""
+    """Wait for a duration, or until an expression is true."""
 
     for_: Duration | None = None
-    """How long."""
+    """The duration."""
     until: Expression = Expression("")
-    """A CEL expression that has to become true."""
+    """A CEL expression to become true."""
     timeout: Duration | None = None
-    """How long it may take; 5 minutes where `until` has none."""
+    """Time limit; by default 5 minutes with `until`."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Exactly one of the two."""
         if (self.for_ is None) == (not self.until):
-            yield "until" if self.until else "", "name exactly one of `for` (a duration) and `until` (an expression)"
+            yield "until" if self.until else "", "give exactly one of `for` (a duration) and `until` (an expression)"
         elif self.for_ is not None and self.timeout is not None and self.timeout < self.for_:
             yield (
                 "timeout",
-                f"{self.timeout:g} s end before the {self.for_:g} s of `for`: it could never pass",
+                f"the timeout of {self.timeout:g} s is shorter than `for` ({self.for_:g} s): it could never pass",
             )
 
     async def run(self, ctx: Context) -> Outputs | None:
-        """Overrun when `until` never held, CannotTell when at the end it could not be worked out."""
+        """Overrun if `until` was never true, CannotTell if its last evaluation failed."""
         if self.for_ is not None:
             if self.for_ > 0:
                 await asyncio.sleep(self.for_)
@@ -50,7 +50,7 @@ class Wait:
         async def look() -> bool:
             value = await ctx.evaluate(self.until)
             if not isinstance(value, bool):
-                raise CannotTell(f"it gave {value!r}, neither true nor false")
+                raise CannotTell(f"it returned {value!r}, expected true or false")
             if not value:
                 if ctx.system.places_nodes:
                     await none_failed(ctx, await ctx.nodes())

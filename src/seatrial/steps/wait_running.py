@@ -1,4 +1,4 @@
-"""Waiting until the whole is running, and what to show when it is not."""
+"""Waiting until the cluster is running, with evidence if it is not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
 LOG_LINES = 20
-"""Lines of each node's log that are shown."""
+"""Maximum number of lines shown of each node's log."""
 
 NOT_SEEN_TO_RUN = (PowerState.UNKNOWN, PowerState.STOPPED)
-"""Nodes in these states may have broken down: their provider is asked."""
+"""Nodes in these states may have broken down: Seatrial asks their provider."""
 
 PATIENCE = 5.0
-"""Seconds for all logs together: they are shown where there are any, and never waited for."""
+"""Time limit in seconds for all logs together; slow ones are left out."""
 
 
 async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
@@ -35,7 +35,7 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
         if suspects := {name for name, health in status.nodes.items() if health.power.value in NOT_SEEN_TO_RUN}:
             await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
         if not state:
-            raise CannotTell(status.state.why or "the system could not tell its state")
+            raise CannotTell(status.state.why or "the system did not report its state")
         raise NotYet(f"the state is {state}" + (f" ({status.state.why})" if status.state.why else ""))
 
     async def evidence() -> str:
@@ -68,5 +68,5 @@ async def logs(ctx: Context) -> list[str]:
 
 
 async def service_logs(ctx: Context) -> Mapping[str, str]:
-    """Node to what its service wrote last: the system's own `evidence`; nothing where it keeps none."""
+    """Node to the last output of its service, from the system's `evidence`; empty without one."""
     return await ctx.system.evidence(ctx) if isinstance(ctx.system, ShowsEvidence) else {}

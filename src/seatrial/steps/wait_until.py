@@ -1,4 +1,4 @@
-"""Waiting until something is so, and telling "it did not come" from "we could not see"."""
+"""Waiting for a condition, and telling "timed out" from "could not measure"."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seatrial.spi import Context
 T = TypeVar("T")
 
 GRACE = 1.0
-"""Seconds over a deadline in which whoever does the work may say itself, and better, that it took too long."""
+"""Seconds past a deadline for the worker to report its own, more precise timeout."""
 
 LAST_LOOK = 0.5
-"""Seconds that a wait has at least, however late the work before it ended."""
+"""Minimum time of a wait in seconds, however late the work before it ended."""
 
 
 class NotYet(Exception):
-    """What is waited for is not so yet; the text says what is seen instead."""
+    """The condition is not met yet; the text describes the state seen."""
 
 
 async def wait_until(
@@ -31,8 +31,8 @@ async def wait_until(
     what: str,
     evidence: Callable[[], Awaitable[str]] | None = None,
 ) -> T:
-    """Look until there is an answer. When the deadline (seconds) passes: Overrun with what was seen last, or CannotTell
-    when the last look could see nothing. StepFailed and NodeFailed of a look end the wait at once."""
+    """Look until there is an answer. When the deadline (seconds) passes: Overrun with the last state seen, or
+    CannotTell if the last look failed. StepFailed and NodeFailed of a look end the wait at once."""
     last: Exception = NotYet("it was never seen")
     decided: StepFailed | None = None
 
@@ -59,15 +59,15 @@ async def wait_until(
             error.evidence = error.evidence or more
             raise
         seen = more or str(getattr(last, "evidence", ""))
-        # A node that does not answer is what was seen; every other CannotTell says that nothing could be seen.
+        # No answer from a node is a state seen; every other CannotTell means the look failed.
         if isinstance(last, CannotTell) and not isinstance(last, LinkDown | LinkLost):
-            raise CannotTell(f"{what} could not be told within {deadline:.4g} s: {last}", evidence=seen) from last
-        raise Overrun(f"{what} did not come within {deadline:.4g} s: {last}", evidence=seen) from error
+            raise CannotTell(f"{what} could not be determined within {deadline:.4g} s: {last}", evidence=seen) from last
+        raise Overrun(f"timed out after {deadline:.4g} s waiting for {what}: {last}", evidence=seen) from error
 
 
 @asynccontextmanager
 async def limited(seconds: float, what: str) -> AsyncIterator[None]:
-    """Overrun, naming what, when the body takes longer than so many seconds."""
+    """Overrun with the given name if the body takes longer than so many seconds."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -75,11 +75,11 @@ async def limited(seconds: float, what: str) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise Overrun(f"{what} did not come within {seconds:.4g} s") from error
+        raise Overrun(f"timed out after {seconds:.4g} s waiting for {what}") from error
 
 
 class Deadline:
-    """Seconds that several actions share."""
+    """A number of seconds shared by several actions."""
 
     def __init__(self, seconds: float) -> None:
         self._end = asyncio.get_running_loop().time() + seconds
