@@ -309,11 +309,11 @@ def test_a_node_whose_disk_was_full_is_repaired_in_the_background_without_a_rest
     n13.limit_files(4000)  # room for its lines on standard output, none for a record
     for turn in range(5):
         assert n11.put(f"k{turn}", "v" * 5000) == 201
-    until("the node says that it cannot write", lambda: "put off" in n13.said())
+    until("the node says that it cannot write", lambda: "postponed" in n13.said())
     assert n13.holds() == set()
     n13.limit_files(resource.RLIM_INFINITY)
     until("the node holds all", lambda: n13.holds() == {f"k{turn}" for turn in range(5)})
-    assert n13.said().count("put off") <= 10, "a lasting failure is said once, not ten times a second"
+    assert n13.said().count("postponed") <= 10, "a lasting failure is said once, not ten times a second"
 
 
 def test_a_dead_peer_is_noticed_in_half_a_second_and_a_returned_one_sooner(trio: Trio) -> None:

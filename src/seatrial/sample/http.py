@@ -44,7 +44,7 @@ class Response:
 
 
 class Refused(Exception):
-    """A request that is answered with an error status and the connection closed."""
+    """A request to answer with an error status before closing the connection."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -52,7 +52,7 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """A peer did not answer in time, or not with 200."""
+    """A peer did not answer in time, or without status 200."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -74,7 +74,7 @@ async def read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
 def body_length(headers: Mapping[str, str]) -> int:
     """The announced length of the body in bytes; raises Refused when it is not plain or too much."""
     if "transfer-encoding" in headers:
-        raise Refused(411, "send a Content-Length; transfer encodings are not taken")
+        raise Refused(411, "send a Content-Length; transfer encodings are not supported")
     text = headers.get("content-length", "0")
     if not (text.isascii() and text.isdigit()):
         raise Refused(400, f"Content-Length is {text!r}, not a number")
@@ -132,7 +132,7 @@ class Server:
             while await self._answer_one(reader, writer, task) and not self._stopping:
                 pass
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client is gone, and with it whoever the answer was for
+            pass  # the client is gone, so nobody waits for the answer
         except asyncio.CancelledError:
             pass  # only `stop` cancels; asyncio's own callback would log the cancellation as an error
         finally:
@@ -183,10 +183,9 @@ class Server:
 
 
 class Client:
-    """Calls one peer with JSON both ways, over connections that are kept open.
+    """Calls one peer with JSON both ways, over reused connections.
 
-    A call on a kept connection that turns out dead is sent again on a fresh one, so only calls that may arrive twice
-    may be made with it.
+    A call on a dead connection is sent again on a fresh one, so use it only for calls safe to repeat.
     """
 
     def __init__(self, name: str, host: str, port: int) -> None:

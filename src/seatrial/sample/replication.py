@@ -1,10 +1,10 @@
 """Replication: majority writes, majority reads, and repair of outdated nodes.
 
-A write asks a majority for the version they hold, takes a greater one, syncs it here first (so that a version, once
-seen by anyone, is never given to a second value after a crash) and then has a majority sync it. A read takes the
-newest of a majority and makes sure a majority holds that before it answers, so two reads never go back in time.
-A write that was not acknowledged may still come to be seen: its outcome is unknown, as after any lost answer.
-All this rests on a node finding its log again: one whose folder was deleted has forgotten what it promised to keep.
+A write asks a majority for their versions, takes a greater one, syncs it here first (so a version seen by anyone is
+never reused for a second value after a crash), and then has a majority sync it. A read takes the newest of a majority
+and makes sure a majority holds it before answering, so two reads never go back in time. A write without an
+acknowledgement may still become visible: its outcome is unknown, as after any lost answer. All this relies on each node
+finding its log again: a node with a deleted folder has forgotten its promises.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Cluster:
         await self._from_majority({}, calls)
 
     async def _from_majority(self, own: Answer, calls: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
-        """This node's own answer and the first of the peers' that make a majority; the other calls run on."""
+        """This node's own answer and the first of the peers' to make a majority; the other calls continue."""
         answers, reasons = [own], []
         waiting = {asyncio.create_task(call) for call in calls}
         for task in waiting:
@@ -158,13 +158,13 @@ class Cluster:
                     raise failure
         if len(answers) < self.majority:
             text = "; ".join(sorted(reasons))
-            raise NoMajority(f"{len(answers)} of {self.size} nodes answered, {self.majority} are needed: {text}")
+            raise NoMajority(f"{len(answers)} of {self.size} nodes answered, but {self.majority} are needed: {text}")
         return answers
 
     def _let_go(self, task: asyncio.Task[Any]) -> None:
         self._late.discard(task)
         if not task.cancelled():
-            task.exception()  # a late failure decides nothing; the ping and the repair see to that peer
+            task.exception()  # a late failure decides nothing; the ping and the repair take care of this peer
 
     async def _ping(self, peer: Peer) -> None:
         clock = asyncio.get_running_loop().time
@@ -192,9 +192,9 @@ class Cluster:
                     boot, mark = await self._pull(peer, boot, mark)
                     said = ""
                 except (Unreachable, OSError) as error:
-                    if str(error) != said:  # a lasting failure is said once
+                    if str(error) != said:  # log a lasting failure only once
                         said = str(error)
-                        self._say(f"repair from {peer.name} put off: {said}")
+                        self._say(f"repair from {peer.name} postponed: {said}")
             await asyncio.sleep(self._pace * REPAIR_EVERY)
 
     async def _pull(self, peer: Peer, boot: str, mark: int) -> tuple[str, int]:
@@ -210,7 +210,7 @@ class Cluster:
             answer = await peer.call("/replica/fetch", {"keys": list(lacking)}, self._pace * REPAIR_TIMEOUT)
             records = [Record(*fields) for fields in answer["records"]]
             if not records:
-                raise Unreachable(f"{peer.name} lists {len(lacking)} records and does not give them")
+                raise Unreachable(f"{peer.name} lists {len(lacking)} records but does not return them")
             await self._store.append(records)
             taken += len(records)
             for record in records:

@@ -1,7 +1,7 @@
 """One node of the sample service: `python -m seatrial.sample.service --help`.
 
 PUT and GET /records/KEY, GET /records, /health and /leader on `--listen`; a page for people on `--admin`. With
-`--misbehave` it does wrong on purpose, so that a check which ought to notice can be seen to do so.
+`--misbehave` it does wrong on purpose, to try checks against it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MISBEHAVIOURS = {
     "exit_at_start": "exits with code 3 at once",
     "slow": "every answer of /health and /records takes 5 s",
     "no_admin_ui": "the admin address is not served",
-    "missing_node": "the node whose name sorts last exits with code 3 at once, the others work",
+    "missing_node": "the last node by name exits with code 3 at once, the others work",
 }
 SLOW_SECONDS = 5.0
 STOP_GRACE = 0.4
@@ -39,7 +39,7 @@ Address = tuple[str, int]
 
 def say(text: str) -> None:
     """One line to the log on standard output."""
-    # When nobody reads the log, or its disk is full, that is no reason for a store to stop serving.
+    # A store keeps serving even if nobody reads the log or its disk is full.
     with contextlib.suppress(OSError):
         print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
 

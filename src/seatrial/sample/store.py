@@ -1,7 +1,7 @@
-"""The records of one node: a table in memory, backed by an append-only log that is synced before it counts.
+"""The records of one node: a table in memory, backed by an append-only log and synced before it counts.
 
 One log line is `<crc32 in hex> <JSON array of key, counter, node, value>`. A write becomes visible only once its line
-is on disk, so whatever this node tells its peers survives a SIGKILL. Writes that arrive together share one sync.
+is on disk, so everything this node reports to its peers survives a SIGKILL. Writes arriving together share one sync.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Record(NamedTuple):
 
     @property
     def version(self) -> Version:
-        """What decides between two writes of the same key."""
+        """The order of two writes of the same key."""
         return (self.counter, self.node)
 
 
 class LogDamaged(Exception):
-    """The log is broken in a place that a crash cannot explain, or another process holds it."""
+    """The log is damaged in a place no crash explains, or another process holds it."""
 
 
 def encode(record: Record) -> bytes:
@@ -43,7 +43,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """The record in a log line without its line end, or None when the line is not whole."""
+    """The record in a log line without its line end, or None if the line is incomplete."""
     checksum, _, body = line.partition(b" ")
     if checksum != b"%08x" % crc32(body):
         return None
@@ -52,7 +52,7 @@ def decode(line: bytes) -> Record | None:
 
 
 class Store:
-    """The newest record of every key, and `order`: the keys in the sequence in which this process applied them."""
+    """The newest record of every key, and `order`: the keys in the order this process applied them."""
 
     def __init__(self, directory: Path) -> None:
         """Open or make `records.log` in the directory; raises LogDamaged, or OSError when it cannot be opened."""
@@ -68,7 +68,7 @@ class Store:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LogDamaged(f"{self.path} is in use by another process; stop that one first") from None
+            raise LogDamaged(f"{self.path} is in use by another process; stop it first") from None
         self._size = self._replay()
         folder = os.open(directory, os.O_RDONLY)
         try:
@@ -77,12 +77,12 @@ class Store:
             os.close(folder)
 
     def version(self, key: str) -> Version:
-        """The version held of a key; NO_VERSION, lower than any, when there is none."""
+        """The local version of a key; if there is none, NO_VERSION, lower than any."""
         record = self.records.get(key)
         return record.version if record else NO_VERSION
 
     async def append(self, records: list[Record]) -> None:
-        """Return once every record, or a newer one of its key, is synced; raises OSError when the log takes no more."""
+        """Return once every record, or a newer one of its key, is synced; OSError if the log cannot be written."""
         wanted = [record for record in records if record.version > self.version(record.key)]
         if not wanted:
             return
@@ -123,7 +123,7 @@ class Store:
     def _write(self, lines: bytes) -> None:
         try:
             if os.fstat(self._descriptor).st_size != self._size:
-                os.ftruncate(self._descriptor, self._size)  # what an earlier failure could not take back
+                os.ftruncate(self._descriptor, self._size)  # left by an earlier failed truncation
             rest = memoryview(lines)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]

@@ -1,7 +1,7 @@
 """For tests of steps, checks, providers and scenarios: fakes in memory, virtual time, and contract suites.
 
-`virtual_time` runs asyncio code whose waits cost nothing. `FakeRun` runs suites on the fakes and keeps the events.
-`context` gives a step or check all it needs, alone. `ProviderContract` is what every provider must keep.
+`virtual_time` runs asyncio code without real waits. `FakeRun` runs suites on the fakes and keeps the events. `context`
+gives a step or check all it needs, alone. `ProviderContract` has the promises of every provider.
 """
 
 from seatrial.testing.builders import check_plan, doing, flow, looking, step_plan

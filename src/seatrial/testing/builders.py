@@ -12,15 +12,15 @@ from seatrial.model.scenario import CheckPlan, Location, Outputs, StepPlan, Suit
 from seatrial.testing.fakes import FakeSystem
 
 HERE = "built in Python"
-"""What stands for the name of the document."""
+"""Used in place of the document's name."""
 
 BLOCKS = {"steps": "steps", "rollback": "rollback", "finally_": "finally"}
-"""Fields that hold child steps, in the order of `children`, and what a document calls them."""
+"""Fields with child steps, in the order of `children`, and their names in a document."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doing:
-    """A step that calls a function."""
+    """A step around a function."""
 
     function: Callable[[Any], Awaitable[Outputs | None]]
 
@@ -31,7 +31,7 @@ class Doing:
 
 @dataclass(frozen=True, kw_only=True)
 class Looking:
-    """A check that calls a function."""
+    """A check around a function."""
 
     function: Callable[[Any], Awaitable[Observation]]
 
@@ -41,20 +41,20 @@ class Looking:
 
 
 def doing(function: Callable[[Any], Awaitable[Outputs | None]], **plan: Any) -> StepPlan:
-    """A step that awaits this function of the context; `plan`: `id`, `retry`, `timeout` and so on."""
+    """A step to await this function of the context; `plan`: `id`, `retry`, `timeout` and so on."""
     kind = str(plan.pop("kind", getattr(function, "__name__", "doing")))
     return StepPlan(kind=kind, factory=Doing, fields={}, step=Doing(function=function), source=_source(), **plan)
 
 
 def looking(function: Callable[[Any], Awaitable[Observation]], **plan: Any) -> CheckPlan:
-    """A check that awaits this function of the context."""
+    """A check to await this function of the context."""
     text = str(plan.pop("text", getattr(function, "__name__", "looking")))
     check = Looking(function=function)
     return CheckPlan(text=text, kind=text, factory=Looking, fields={}, check=check, source=_source(), **plan)
 
 
 def step_plan(step: Any, **plan: Any) -> StepPlan:
-    """The plan of a ready step (an instance); child steps in its fields are numbered as a document's would be."""
+    """The plan of a ready step (an instance); child steps in its fields are numbered as in a document."""
     marks = getattr(type(step), "__seatrial__", ())
     kind = str(plan.pop("kind", marks[0].name if marks else type(step).__name__.lower()))
     children: list[StepPlan] = []

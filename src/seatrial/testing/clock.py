@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer when nothing is left to do: an hour's wait costs nothing."""
+"""An event loop with a jumping clock: when every task waits, it jumps to the next timer, so long waits cost nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A loop with a clock of its own, in seconds from 0.
 
-    Sockets and threads (`run_in_executor`) are waited for in real time; a process of the host is not known to the
-    clock, so that timers would run ahead of it. When every task waits and nothing can wake it, RuntimeError.
+    It waits for sockets and threads (`run_in_executor`) in real time. The clock does not know processes of the host, so
+    timers would run ahead of them. RuntimeError if every task waits and nothing can wake it.
     """
 
     def __init__(self) -> None:
@@ -39,17 +39,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._threads -= 1
 
     def _idle(self, timeout: float | None) -> bool:
-        """Jump over a pause; False when something outside has to be waited for in real time."""
+        """Jump over a pause; False if it must wait for something outside in real time."""
         if self._threads:
             return False
         if timeout is None:
-            raise RuntimeError("every task waits, and nothing is left that could wake one")
+            raise RuntimeError("every task waits, and nothing can wake one")
         self._now += timeout
         return True
 
 
 class _Jumping(selectors.DefaultSelector):
-    """A selector that never blocks while the loop can jump instead."""
+    """A selector without blocking while the loop can jump instead."""
 
     def __init__(self, idle: Callable[[float | None], bool]) -> None:
         super().__init__()
@@ -76,12 +76,12 @@ class VirtualTime:
         return self.runner.get_loop().time()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end and return what came out."""
+        """Run to the end and return the result."""
         return self.runner.run(work)
 
 
 @contextmanager
 def virtual_time() -> Iterator[VirtualTime]:
-    """Within it, `run` a coroutine whose waits cost no real time."""
+    """Within it, `run` a coroutine without real waits."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         yield VirtualTime(runner)

@@ -1,4 +1,4 @@
-"""Suites run on the fakes, with all that they said kept; and a context for one step or check alone."""
+"""Suites run on the fakes, with all their events kept; and a context for one step or check alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from seatrial.testing.fakes import FakeProvider, FakeSystem, World
 
 
 def fake_registry() -> Registry:
-    """A registry that knows the fake provider and the fake system besides the built-ins."""
+    """A registry with the fake provider, the fake system and the built-ins."""
     registry = Registry()
     registry.add(FakeProvider)
     registry.add(FakeSystem)
@@ -40,8 +40,8 @@ def fake_registry() -> Registry:
 class FakeRun:
     """One run of some suites; `sail` it, then read `events`, `world` and `ledger`.
 
-    Everything is in `folder`. `providers` are settings by the provider's name, as a project has them; the world is put
-    into those of the fake provider. Words for `Run` (`keep`, `secrets`, `variables`, …) go into `run`.
+    All files are in `folder`. `providers` are settings by the provider's name, as in a project; the world is added to
+    those of the fake provider. Keyword arguments of `Run` (`keep`, `secrets`, `variables`, …) go into `run`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class FakeRun:
         self._more = run
 
     async def run(self) -> list[Event]:
-        """Run all suites to their end; the events, also when it is cancelled or raises."""
+        """Run all suites to their end; returns the events, also kept if it is cancelled or raises."""
         async with self.open() as run:
             plan = Plan(suites=tuple(self._suites), budget=self._budget)
             self.flotilla = SuiteScheduler(run, plan, fail_fast=self._fail_fast)
@@ -109,7 +109,7 @@ class FakeRun:
 
     @asynccontextmanager
     async def trial(self) -> AsyncIterator[TrialContext]:
-        """The context of the first suite, none of whose steps are run; what is made in it is given back at the end."""
+        """The context of the first suite without running its steps; resources are removed at the end."""
         async with self.open() as run:
             suite = self._suites[0]
             trial = Trial(run, suite, trial_id(run.id, suite.test_id))
@@ -119,7 +119,7 @@ class FakeRun:
                 await asyncio.shield(_given_back(trial))
 
     def owner(self, provider: str) -> Provider:
-        """A provider made from its settings alone, as the sweep and `clean` make it."""
+        """A provider created from its settings alone, as by the sweep and `clean`."""
         return Owners(self._registry, self._settings, self._leases).provider(provider)
 
     def _settings(self, provider: str) -> Any:
@@ -135,7 +135,7 @@ class FakeRun:
         return self.folder / "runs" / self.run_id
 
     def of(self, kind: str, **data: object) -> list[Event]:
-        """The events of a kind whose data say this."""
+        """The events of a kind with these data."""
         return [
             event
             for event in self.events
@@ -148,7 +148,7 @@ class FakeRun:
         return next((str(event.data["verdict"]) for event in self.of("suite_finished") if event.trial == trial), "")
 
     def told(self) -> list[str]:
-        """The events of steps and suites in short, for reading their order: `step_started 1`, `suite_finished`."""
+        """Short names of the events of steps and suites, to check their order: `step_started 1`, `suite_finished`."""
         parts = ("suite_", "step_", "cleanup_")
         told = [event for event in self.events if event.kind.startswith(parts) and event.kind != "suite_planned"]
         return [f"{event.kind} {event.data.get('step', '')}".strip() for event in told]
@@ -176,10 +176,10 @@ class _Keeping:
 
 @asynccontextmanager
 async def context(folder: Path, suite: Suite | None = None, **rehearsal: Any) -> AsyncIterator[TrialContext]:
-    """All that a step or check is given, for testing it alone; what it made is given back at the end.
+    """The context of a step or check, for testing it alone; resources are removed at the end.
 
-    `suite` is by default one of the fake system on the fake provider; other words are those of `FakeRun`. Raises
-    LeftBehind when something could not be given back.
+    `suite` is by default one of the fake system on the fake provider; other arguments are those of `FakeRun`. Raises
+    LeftBehind if a resource could not be removed.
     """
     async with FakeRun(folder, suite or flow(), **rehearsal).trial() as ctx:
         yield ctx

@@ -1,4 +1,4 @@
-"""A provider and a system in memory that keep the promises of `seatrial.spi`, and misbehave when they are told to."""
+"""A provider and a system in memory; they keep the promises of `seatrial.spi`, and misbehave on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Meddling = Callable[[str, str], Awaitable[None]]
 
 @dataclass(slots=True, kw_only=True)
 class FakeNode:
-    """A machine that is a few values."""
+    """A machine made of a few values."""
 
     resource: Resource
     address: str
@@ -35,19 +35,19 @@ class FakeNode:
     services: dict[str, Service] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
     sick: str = ""
-    """Why its service is not well; empty: it is."""
+    """Why its service is not healthy; empty if it is."""
     down: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it loses its power: commands that run then break off."""
+    """Set when it loses its power: running commands are then interrupted."""
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Snapshots by name."""
 
     def keep(self, name: str) -> None:
-        """Keep what it is now."""
+        """Save its state."""
         values = {one: getattr(self, one) for one in ("power", "boots", "sick")}
         self.kept[name] = {**values, **{one: copy(getattr(self, one)) for one in ("files", "services", "running")}}
 
     def revert(self, name: str) -> None:
-        """Be as it was."""
+        """Restore its state."""
         self.down.set()
         self.down = asyncio.Event()
         for one, value in self.kept[name].items():
@@ -60,7 +60,7 @@ class FakeNode:
         self.down.set()
 
     def boot(self) -> None:
-        """Come up anew, with every installed service."""
+        """Boot again, with every installed service."""
         self.power = PowerState.RUNNING
         self.boots += 1
         self.running = set(self.services)
@@ -69,29 +69,29 @@ class FakeNode:
 
 @dataclass(slots=True)
 class World:
-    """Where fake nodes live: shared by all instances of the provider that are given it in their settings."""
+    """The place of fake nodes, shared by all provider instances with it in their settings."""
 
     nodes: dict[str, FakeNode] = field(default_factory=dict)
-    """By the resource's name."""
+    """Machines by the resource's name."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Every moment and node's name, in order."""
     meddle: Meddling | None = None
     delay: float = 0.0
-    """Seconds that every power command takes."""
+    """Duration of every power command in seconds."""
 
     async def moment(self, when: str, what: str, name: str) -> None:
-        """Note it, and let the test have its say."""
+        """Record it, and call the test's hook."""
         self.calls.append((f"{when} {what}", name))
         if self.meddle is not None:
             await self.meddle(f"{when} {what}", name)
 
     def count(self, moment: str) -> int:
-        """How often a moment came."""
+        """The number of times a moment came."""
         return sum(1 for one, _ in self.calls if one == moment)
 
 
 class FakeLink:
-    """A way into a fake node, with the few programs that tests need."""
+    """A link to a fake node, with the few programs needed by tests."""
 
     def __init__(self, world: World, name: str) -> None:
         self._world = world
@@ -127,7 +127,7 @@ class FakeLink:
         local.write_text(files[remote])
 
     async def close(self) -> None:
-        """Say that it is closed; it goes on working, as links do."""
+        """Mark it as closed; it continues to work, as links do."""
         self.closed = True
 
     def _node(self) -> FakeNode:
@@ -165,14 +165,14 @@ class FakeLink:
 
 @dataclass(frozen=True, kw_only=True)
 class FakeSettings:
-    """What a test decides of the nodes in memory."""
+    """A test's settings for the nodes in memory."""
 
     world: Any = None
-    """A `World`; none: one of its own."""
+    """A `World`; without one, the provider has its own."""
     powers: Any = tuple(Powers)
-    """The powers that the provider has."""
+    """The provider's powers."""
     deadlines: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that each kind of operation may take."""
+    """Time limit in seconds for each kind of operation."""
 
 
 @provider("fake")
@@ -188,7 +188,7 @@ class FakeProvider:
         self.deadlines: Mapping[str, float] = settings.deadlines
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """Nothing but the name is needed."""
+        """The name is enough."""
         return {}
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
@@ -210,7 +210,7 @@ class FakeProvider:
         return Node(name=spec.name, address=address, ports=ports, detail={"resource": name})
 
     async def destroy(self, resource: Resource) -> None:
-        """Take it out of the world; already gone is success."""
+        """Remove it from the world; already gone is success."""
         await self.world.moment("before", "destroy", resource.name)
         node = self.world.nodes.pop(resource.name, None)
         if node is not None:
@@ -218,29 +218,29 @@ class FakeProvider:
         await self.world.moment("after", "destroy", resource.name)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """What is in the world."""
+        """The nodes in the world."""
         await self.world.moment("before", "find", run)
         return [node.resource for node in self.world.nodes.values() if run in ("*", node.resource.run)]
 
     def link(self, node: Node) -> FakeLink:
-        """The way in."""
+        """A link to the node."""
         return FakeLink(self.world, str(node.detail["resource"]))
 
     async def state(self, node: Node) -> PowerState:
-        """Its power; a node that is gone counts as stopped."""
+        """Its power; a removed node counts as stopped."""
         known = self.world.nodes.get(str(node.detail["resource"]))
         return PowerState.STOPPED if known is None else known.power
 
     async def boot_id(self, node: Node) -> str:
-        """The count of its boots."""
+        """The number of its boots."""
         return f"boot-{self._node(node).boots}"
 
     async def stop(self, node: Node) -> None:
-        """Orderly power-off."""
+        """Graceful power-off."""
         await self._power(node, Powers.STOP, FakeNode.off)
 
     async def start(self, node: Node) -> None:
-        """Power on; one that runs is left alone."""
+        """Power on; no effect on a running node."""
         await self._power(node, Powers.START, lambda n: n.boot() if n.power is PowerState.STOPPED else None)
 
     async def crash(self, node: Node) -> None:
@@ -248,7 +248,7 @@ class FakeProvider:
         await self._power(node, Powers.CRASH, FakeNode.off)
 
     async def guest_stop(self, node: Node) -> None:
-        """Orderly shutdown from inside."""
+        """Graceful shutdown from inside."""
         await self._power(node, Powers.GUEST_STOP, FakeNode.off)
 
     async def guest_reboot(self, node: Node) -> None:
@@ -285,23 +285,23 @@ class FakeProvider:
         return ""
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
-        """Keep what they are now."""
+        """Save their state."""
         for node in nodes:
             await self._power(node, Powers.SNAPSHOT, lambda n: n.keep(name))
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Bring them back to it."""
+        """Restore their state."""
         for node in nodes:
             await self._power(node, Powers.SNAPSHOT, lambda n: n.revert(name), "revert")
 
     @classmethod
     async def readiness(cls, settings: FakeSettings) -> Readiness:
-        """Memory is everywhere."""
+        """Always available."""
         return Readiness(True, "a node in memory")
 
     async def _power(self, node: Node, power: Powers, change: Callable[[FakeNode], object], what: str = "") -> None:
         if power not in self.powers:
-            raise NotSupported(f"the provider 'fake' was told to have no {power}")
+            raise NotSupported(f"the provider 'fake' is configured without {power}")
         name = str(node.detail["resource"])
         await self.world.moment("before", what or power, name)
         if self.world.delay:
@@ -323,11 +323,11 @@ def _reboot(node: FakeNode) -> None:
 
 @system("fake")
 class FakeSystem:
-    """A cluster of fake nodes that is as healthy as the world says."""
+    """A cluster of fake nodes with the health set in the world."""
 
     @dataclass(frozen=True, kw_only=True)
     class Settings:
-        """What a document could say of it."""
+        """Its settings in a document."""
 
         size: int = 3
         deadlines: Mapping[str, float] = field(default_factory=dict)
@@ -340,7 +340,7 @@ class FakeSystem:
         self._nodes: dict[str, Node] = {}
         self._stage = "initialized"
         self.outages = 0
-        """How often it was warned of an outage."""
+        """Number of outage warnings."""
 
     @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -351,7 +351,7 @@ class FakeSystem:
         """Nothing to prepare."""
 
     async def deploy(self, ctx: Context) -> None:
-        """Make all nodes at the same time."""
+        """Create all nodes at the same time."""
         names = self.node_names(self.settings, {})
         async with asyncio.TaskGroup() as group:
             made = [group.create_task(ctx.create_node(NodeSpec(name=name, ports={"client": 0}))) for name in names]
@@ -359,11 +359,11 @@ class FakeSystem:
         self._stage = "deployed"
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """Those that were deployed."""
+        """The deployed nodes."""
         return list(self._nodes.values())
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """As the world says."""
+        """The health set in the world."""
         told = {}
         for node in nodes:
             power = await ctx.state_of(node)
@@ -399,7 +399,7 @@ class FakeSystem:
         return RecordsReport(acknowledged=0, read_from=())
 
     async def destroy(self, ctx: Context) -> None:
-        """Give the nodes back."""
+        """Remove the nodes."""
         for node in self._nodes.values():
             await ctx.destroy_node(node)
         self._nodes = {}
@@ -413,7 +413,7 @@ def _world(ctx: Context) -> World:
 
 
 async def well(ctx: Any) -> Observation:
-    """A look that passes when the cluster runs."""
+    """A check of whether the cluster runs."""
     from seatrial.model.result import failed, passed
 
     status = await ctx.system.status(ctx)

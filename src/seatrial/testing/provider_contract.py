@@ -1,4 +1,4 @@
-"""What every provider must keep, as a suite that runs on any of them.
+"""The promises of every provider, as a suite for any of them.
 
 A plugin's author writes, in a test module:
 
@@ -27,10 +27,10 @@ from seatrial.testing.fake_run import FakeRun, fake_registry
 T = TypeVar("T")
 
 FRESH = "fresh"
-"""The name of the snapshot of a node as it was made."""
+"""The name of the snapshot of a freshly created node."""
 
 DEADLINE = 60.0
-"""Seconds for one thing to come about, unless the contract is given another."""
+"""Default time limit in seconds for one effect."""
 
 
 METHODS: Mapping[Powers, tuple[type[Any], Callable[[Any, Node], Awaitable[object]]]] = {
@@ -47,17 +47,17 @@ METHODS: Mapping[Powers, tuple[type[Any], Callable[[Any, Node], Awaitable[object
 
 @dataclass(frozen=True, slots=True)
 class ContractFixture:
-    """What a promise is tried with: a trial's context, its provider, and the seconds that one thing may take."""
+    """A promise's fixture: a trial's context, its provider, and the time limit in seconds for one effect."""
 
     ctx: Context
     provider: Provider
     rehearsal: FakeRun
     deadline: float
     standing: dict[str, Node] | None = None
-    """Nodes that the promises before this one left as they were; None: each promise has its own."""
+    """Nodes left unchanged by earlier promises; None: each promise has its own."""
 
     async def node(self, name: str = "n11") -> Node:
-        """A node that answers: one that stands from the promise before where promises share, else a new one."""
+        """A node with a working link: the previous promise's node if promises share, else a new one."""
         if self.standing is None:
             return await self._made(name)
         known = self.standing.pop(name, None)
@@ -76,7 +76,7 @@ class ContractFixture:
         return node
 
     async def _usable(self, node: Node) -> bool:
-        """Whether it runs, if need be again: back to its snapshot is sooner than another boot."""
+        """Whether it runs, after a restart if needed: reverting its snapshot is faster than another boot."""
         if await self.provider.state(node) is not PowerState.RUNNING:
             if Powers.SNAPSHOT not in self.provider.powers:
                 return False
@@ -86,7 +86,7 @@ class ContractFixture:
         return True
 
     def forget(self, node: Node) -> None:
-        """The promise destroys it, so that no later one can use it."""
+        """The promise destroys it, so no later one can use it."""
         if self.standing is not None:
             self.standing.pop(node.name, None)
 
@@ -102,15 +102,15 @@ class ContractFixture:
         await self.ctx.poll(look, deadline=self.deadline, what=f"an answer of {node.name}")
 
     async def silent(self, node: Node) -> None:
-        """Fail unless a command on it finds nobody there; it must not be refused, nor answer."""
+        """Fail unless its link is down; a refused login or an answer is a failure."""
         try:
             await self.ctx.link(node).run(["true"], timeout=3)
         except (LinkDown, LinkLost, TimeoutError):
             return
-        raise AssertionError(f"{node.name} has no power, and its link still answers")
+        raise AssertionError(f"{node.name} has no power, but its link still answers")
 
     async def becomes(self, node: Node, state: PowerState) -> None:
-        """Wait until its power state is so."""
+        """Wait for a power state."""
 
         async def look() -> bool | None:
             return await self.provider.state(node) is state or None
@@ -123,17 +123,19 @@ class ContractFixture:
         async def look() -> bool | None:
             try:
                 return await self.provider.boot_id(node) != old or None
-            except (LinkDown, LinkLost, TimeoutError):  # a guest's own boot id can be asked of a guest that is up
+            except (LinkDown, LinkLost, TimeoutError):  # only a running guest has a boot id
                 return None
 
         await self.ctx.poll(look, deadline=self.deadline, what=f"a new boot of {node.name}")
         await self.answers(node)
 
     async def found(self) -> set[str]:
-        """The names of the nodes that the provider's own list shows for this run."""
+        """The names of this run's nodes in the provider's own list."""
         listed = await self.provider.find(self.ctx.run_id)
         strangers = [one for one in listed if one.run != self.ctx.run_id or one.trial != self.ctx.trial_id]
-        assert not strangers, f"find({self.ctx.run_id!r}) listed what carries another's id, or no trial's: {strangers}"
+        assert not strangers, (
+            f"find({self.ctx.run_id!r}) listed resources with another run's id, or without a trial: {strangers}"
+        )
         return {one.name for one in listed if one.kind == "node"}
 
     def record(self, node: Node) -> Resource:
@@ -141,39 +143,39 @@ class ContractFixture:
         for entry in self.rehearsal.ledger.out(self.ctx.trial_id):
             if entry.resource.kind == "node" and entry.resource.detail.get("node") == node.name:
                 return entry.resource
-        raise AssertionError(f"the ledger knows no node {node.name}")
+        raise AssertionError(f"the ledger has no node {node.name}")
 
     @property
     def power(self) -> PowersNodes:
-        """The provider, as one with powers by its API."""
+        """The provider, typed as one with powers by its API."""
         assert isinstance(self.provider, PowersNodes), "the provider lacks the methods of PowersNodes"
         return self.provider
 
     @property
     def guest(self) -> PowersGuests:
-        """The provider, as one with powers from inside the node."""
+        """The provider, typed as one with powers from inside the node."""
         assert isinstance(self.provider, PowersGuests), "the provider lacks the methods of PowersGuests"
         return self.provider
 
     @property
     def pause(self) -> PausesNodes:
-        """The provider, as one that can freeze nodes."""
+        """The provider, typed as one able to freeze nodes."""
         assert isinstance(self.provider, PausesNodes), "the provider lacks the methods of PausesNodes"
         return self.provider
 
     def snapshots(self, provider: Provider) -> TakesSnapshots:
-        """A provider, as one that keeps snapshots."""
+        """A provider, typed as one with snapshots."""
         assert isinstance(provider, TakesSnapshots), "the provider lacks the methods of TakesSnapshots"
         return provider
 
     async def write(self, node: Node, text: str) -> None:
-        """Leave a file on a node, in place of what it had."""
+        """Write a file on a node, replacing its content."""
         sent = self.ctx.artifacts / "left"
         sent.write_text(text)
         await self.ctx.link(node).put(sent, self._file(node))
 
     async def read(self, node: Node) -> str:
-        """What is in the file that was left on it."""
+        """The content of the file written on it."""
         back = self.ctx.artifacts / "found"
         await self.ctx.link(node).get(self._file(node), back)
         return back.read_text()
@@ -182,7 +184,7 @@ class ContractFixture:
         return f"{node.folder or '/tmp'}/seatrial-contract-{self.ctx.trial_id}"
 
     def owner(self) -> Provider:
-        """The provider as `clean` makes it, from the ledger and the project's settings alone."""
+        """The provider as created by `clean`, from the ledger and the project's settings alone."""
         return self.rehearsal.owner(self.ctx.suite.provider)
 
 
@@ -192,19 +194,19 @@ TWO_NODES = (
     "two_nodes_are_apart",
     "a_node_without_power_is_destroyed_too",
 )
-"""Promises that can share two nodes in this order: the first begins with none, the last ones destroy them."""
+"""Promises able to share two nodes in this order: the first starts without nodes, the last ones destroy them."""
 
 
 def gentle(promise: T) -> T:
-    """Mark a promise that leaves its node as it was, or at least running: it can share one with others of its kind."""
+    """Mark a promise as leaving its node unchanged, or at least running: others of its kind can share the node."""
     promise.gentle = True  # type: ignore[attr-defined]
     return promise
 
 
 class ProviderContract:
-    """The promises of a provider; each is a method that takes a ContractFixture and raises when it is broken.
+    """The promises of a provider; each is a method with a ContractFixture and raises if the promise is broken.
 
-    A promise that needs a power the provider does not declare is kept when that power is refused.
+    A promise for an undeclared power is kept if the provider refuses the power.
     """
 
     def __init__(
@@ -216,8 +218,8 @@ class ProviderContract:
         deadline: float = DEADLINE,
         lists_stopped: bool = True,
     ) -> None:
-        """`lists_stopped`: a node without power still holds something that only `find` could show after a crash; False
-        for one that is then no more than a folder of its run."""
+        """`lists_stopped`: whether `find` is needed after a crash to show a node without power; False if such a node is
+        only a folder of its run."""
         self._name = provider
         self._settings = dict(settings or {})
         self._registry = registry or fake_registry()
@@ -232,19 +234,19 @@ class ProviderContract:
 
     @classmethod
     def voyages(cls) -> dict[str, tuple[str, ...]]:
-        """All promises, for a provider whose nodes take long to make: those that can share nodes together, each
-        other alone; by a name, for parametrizing a test with `keep_together`."""
+        """All promises, for a provider with slow node creation: those able to share nodes together, each other alone;
+        by a name, for parametrizing a test with `keep_together`."""
         gentle = tuple(name for name in cls.promises() if getattr(getattr(cls, name), "gentle", False))
         together = {"with_one_node": (*gentle, cls.destroy_twice_is_success.__name__), "with_two_nodes": TWO_NODES}
         shared = {name for names in together.values() for name in names}
         return {**together, **{name: (name,) for name in cls.promises() if name not in shared}}
 
     def keep(self, promise: str, folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
-        """Try one promise on a run of its own in this folder; AssertionError (or what it met) when it is broken."""
+        """Try one promise in a run of its own here; AssertionError (or the original error) if it is broken."""
         run(self._kept((promise,), folder))
 
     def keep_together(self, promises: Sequence[str], folder: Path, run: Callable[[Any], Any] = asyncio.run) -> None:
-        """Try several one after another in one run; where one leaves its node running, the next begins with it."""
+        """Try several one after another in one run; if one leaves its node running, the next uses it."""
         run(self._kept(promises, folder))
 
     async def _kept(self, promises: Sequence[str], folder: Path) -> None:
@@ -263,11 +265,11 @@ class ProviderContract:
         left = await ctx.provider.find(ctx.run_id)
         assert not left, f"after the sweep the provider still lists {left}"
 
-    # Making and giving back
+    # Creation and removal
 
     @gentle
     async def a_new_node_runs_and_has_an_address(self, fixture: ContractFixture) -> None:
-        """create returns a node that is powered on."""
+        """create returns a powered-on node."""
         node = await fixture.node()
         assert node.name == "n11"
         assert node.address
@@ -280,7 +282,7 @@ class ProviderContract:
         assert node.ports["client"] > 0
 
     async def a_node_is_listed_until_it_is_destroyed(self, fixture: ContractFixture) -> None:
-        """find shows what exists of the run, asked with no ledger, and by a provider that has made nothing itself."""
+        """find lists the run's resources without a ledger, from a provider without nodes created by itself."""
         assert await fixture.found() == set()
         node = await fixture.node()
         name = fixture.record(node).name
@@ -298,7 +300,7 @@ class ProviderContract:
         assert not await fixture.provider.find("r0000000000000000000000z")
 
     async def two_nodes_are_apart(self, fixture: ContractFixture) -> None:
-        """What happens to one does not happen to the other."""
+        """Actions on one do not affect the other."""
         one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
         assert (one.address, one.ports["client"]) != (two.address, two.ports["client"])
         assert await fixture.found() == {fixture.record(one).name, fixture.record(two).name}
@@ -307,7 +309,7 @@ class ProviderContract:
         await fixture.answers(one)
 
     async def destroy_twice_is_success(self, fixture: ContractFixture) -> None:
-        """Already gone is success; also for a provider made from the settings alone."""
+        """Already gone is success, also for a provider created from the settings alone."""
         node = await fixture.node()
         record = fixture.record(node)
         fixture.forget(node)
@@ -317,7 +319,7 @@ class ProviderContract:
         assert await fixture.found() == set()
 
     async def what_was_only_intended_is_given_back(self, fixture: ContractFixture) -> None:
-        """destroy of a node whose create never began is success."""
+        """destroy of a node is success even if its create never began."""
         spec = NodeSpec(name="n19", ports={"client": 0})
         detail = {"node": spec.name, **fixture.provider.foresee(spec, fixture.ctx)}
         name = f"{fixture.ctx.trial_id}-{spec.name}"
@@ -332,7 +334,7 @@ class ProviderContract:
         await fixture.owner().destroy(never)
 
     async def a_create_that_is_cut_off_leaves_nothing(self, fixture: ContractFixture) -> None:
-        """destroy by the intent alone gives back what a cancelled create left half made."""
+        """destroy by the intent alone removes all parts left by a cancelled create."""
         for pause in (0.0, 0.05, 0.3):
             task = asyncio.ensure_future(fixture.ctx.create_node(NodeSpec(name="n11", ports={"client": 0})))
             await asyncio.wait([task], timeout=pause)
@@ -352,7 +354,7 @@ class ProviderContract:
         await fixture.ctx.destroy_node(node)
         assert await fixture.found() == set()
 
-    # The way in
+    # The link
 
     @gentle
     async def a_link_runs_commands(self, fixture: ContractFixture) -> None:
@@ -373,7 +375,7 @@ class ProviderContract:
 
     @gentle
     async def a_link_copies_files_both_ways(self, fixture: ContractFixture) -> None:
-        """What is put can be got, byte for byte; what is not there is FileNotFoundError."""
+        """A file is read back byte for byte after it was written; a missing one is FileNotFoundError."""
         node = await fixture.node()
         link, folder = fixture.ctx.link(node), fixture.ctx.artifacts
         sent, back = folder / "sent", folder / "back"
@@ -387,7 +389,7 @@ class ProviderContract:
 
     @gentle
     async def a_link_works_again_after_it_was_closed(self, fixture: ContractFixture) -> None:
-        """close lets go of the connection only."""
+        """close only closes the connection."""
         link = fixture.ctx.link(await fixture.node())
         await link.close()
         await link.close()
@@ -397,7 +399,7 @@ class ProviderContract:
 
     @gentle
     async def a_stopped_node_is_silent_until_it_is_started(self, fixture: ContractFixture) -> None:
-        """stop returns with the power off, start with it on; the boot id is another one."""
+        """stop returns with the power off, start with it on; the boot id changes."""
         node = await fixture.node()
         if not await self._has(fixture, node, Powers.STOP):
             return
@@ -415,7 +417,7 @@ class ProviderContract:
 
     @gentle
     async def a_crashed_node_stays_off_until_it_is_started(self, fixture: ContractFixture) -> None:
-        """crash is a power-off with no warning."""
+        """crash is a power-off without warning."""
         node = await fixture.node()
         if not await self._has(fixture, node, Powers.CRASH):
             return
@@ -429,14 +431,14 @@ class ProviderContract:
 
     @gentle
     async def every_power_is_there_or_refused(self, fixture: ContractFixture) -> None:
-        """A power that is not declared has no method, or its method raises NotSupported and changes nothing."""
+        """An undeclared power has no method, or its method raises NotSupported and changes nothing."""
         node = await fixture.node()
         for power in METHODS:
             await self._has(fixture, node, power)
 
     @gentle
     async def power_commands_can_be_repeated(self, fixture: ContractFixture) -> None:
-        """Stopping what is off and starting what runs is success, and no second boot."""
+        """Stopping a stopped node and starting a running one is success, without a second boot."""
         node = await fixture.node()
         if not {Powers.STOP, Powers.START} <= fixture.provider.powers:
             return
@@ -449,7 +451,7 @@ class ProviderContract:
 
     @gentle
     async def a_boot_id_stays_while_a_node_runs(self, fixture: ContractFixture) -> None:
-        """Two questions within one boot have one answer."""
+        """Two queries within one boot return the same answer."""
         node = await fixture.node()
         assert await fixture.provider.boot_id(node) == await fixture.provider.boot_id(node) != ""
 
@@ -489,7 +491,7 @@ class ProviderContract:
 
     @gentle
     async def a_paused_node_goes_on_where_it_was(self, fixture: ContractFixture) -> None:
-        """pause freezes it, resume lets it go on in the same boot."""
+        """pause freezes it, resume continues it in the same boot."""
         node = await fixture.node()
         if not await self._has(fixture, node, Powers.PAUSE):
             return
@@ -502,7 +504,7 @@ class ProviderContract:
         assert await fixture.provider.boot_id(node) == boot
 
     async def a_snapshot_brings_back_files_power_and_the_same_boot(self, fixture: ContractFixture) -> None:
-        """revert undoes all that came after, as often as it is asked, also by a provider that made nothing itself."""
+        """revert undoes all later changes, also repeatedly, and by a provider without nodes created by itself."""
         one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
         if not await self._has(fixture, one, Powers.SNAPSHOT):
             return
@@ -524,20 +526,20 @@ class ProviderContract:
             for node, boot in zip(nodes, boots, strict=True):
                 assert await fixture.provider.state(node) is PowerState.RUNNING
                 await fixture.answers(node)
-                assert await fixture.read(node) == "before", f"a file of {node.name} is not as it was"
+                assert await fixture.read(node) == "before", f"a file of {node.name} was not restored"
                 assert await fixture.provider.boot_id(node) == boot, f"{node.name} booted anew"
 
     async def readiness_says_what_was_tried(self, fixture: ContractFixture) -> None:
-        """It is ready, for it made nodes here; and it says how it knows."""
+        """It is ready, because it created nodes here; and it reports how it knows."""
         readiness = await type(fixture.provider).readiness(fixture.ctx.suite.provider_settings)
         assert readiness.ready, readiness
         assert readiness.tried
 
     async def _has(self, fixture: ContractFixture, node: Node, power: Powers) -> bool:
-        """Whether the power is declared; one that is not must be refused, and change nothing."""
+        """Whether the power is declared; an undeclared one must be refused, and change nothing."""
         protocol, use = METHODS[power]
         if power in fixture.provider.powers:
-            assert isinstance(fixture.provider, protocol), f"it declares {power!r} and lacks {protocol.__name__}"
+            assert isinstance(fixture.provider, protocol), f"it declares {power!r} but lacks {protocol.__name__}"
             return True
         if isinstance(fixture.provider, protocol):
             await _raises(NotSupported, use(fixture.provider, node))
@@ -551,5 +553,5 @@ async def _raises(expected: type[BaseException], work: Awaitable[object]) -> Non
     except expected:
         return
     except LinkRefused as error:
-        raise AssertionError(f"expected {expected.__name__}, and the link was refused: {error}") from error
-    raise AssertionError(f"expected {expected.__name__}, and got {answer!r}")
+        raise AssertionError(f"expected {expected.__name__}, but the link was refused: {error}") from error
+    raise AssertionError(f"expected {expected.__name__}, got {answer!r}")
