@@ -20,7 +20,7 @@ GOOD = step("{step: t_nothing, note: fine}")
 CANARY = "test_suites: {canary: {workflow: [{step: custom_command, custom_command: [touch, %s]}]}}\n"
 
 TROUBLES = [
-    ("a tab", b"test_suites:\n\tone:\n\t\tworkflow: []\n", "2:1", "by spaces, not by tabs"),
+    ("a tab", b"test_suites:\n\tone:\n\t\tworkflow: []\n", "2:1", "with spaces, not with tabs"),
     ("Windows line ends", b"test_suites:\r\n  one:\r\n    workflow:\r\n      - step: deplyo\r\n", "4:15", "'deploy'"),
     ("a byte order mark", b"\xef\xbb\xbfsteps: [{step: deplyo}]\n", "1:16", "'deploy'"),
     ("UTF-16", "steps: []\n".encode("utf-16"), "1:1", "save the file as UTF-8"),

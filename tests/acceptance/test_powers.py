@@ -63,17 +63,17 @@ def lines(head: str) -> tuple[str, dict[str, int]]:
 @pytest.mark.parametrize(
     ("head", "refused", "told"),
     [
-        ("\n  provider: ssh", API, "which the provider 'ssh' does not have"),
+        ("\n  provider: ssh", API, "the provider 'ssh' does not have it"),
         ("\n  provider: local", (), ""),
         ("\n  provider: containers", (), ""),
         ("\n  provider: libvirt", (), ""),
-        ("\n  provider: lists_only", (*API, *GUEST), "which the provider 'lists_only' does not have"),
-        (DEPLOYER + "  provider: local", (*API, *GUEST), "which the system 'command' does not have over its nodes"),
-        (DEPLOYER + "  provider: ssh", API, "which the system 'command' does not have over its nodes"),
+        ("\n  provider: lists_only", (*API, *GUEST), "the provider 'lists_only' does not have it"),
+        (DEPLOYER + "  provider: local", (*API, *GUEST), "the system 'command' does not have it over its nodes"),
+        (DEPLOYER + "  provider: ssh", API, "the system 'command' does not have it over its nodes"),
         (
             "\n  provider: local\n  power: guest",
             ("stop_node", "start_node", "graceful", "destroy"),
-            "which `power: guest` forbids",
+            "but `power: guest` forbids it",
         ),
         ("\n  provider: ssh\n  power: guest", ("stop_node", "start_node", "graceful", "destroy"), "does not have"),
     ],
@@ -120,7 +120,7 @@ def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(ha
     harbour.write("trial.json", suite("deploy", crash, system=system))
     done = harbour.seatrial("run", "trial.json")
     assert done.returncode == 2
-    assert "'command' does not have over its nodes" in done.stderr
+    assert "'command' does not have it over its nodes" in done.stderr
 
 
 def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_must_power_on(

@@ -83,7 +83,7 @@ def test_help_of_a_command_can_be_asked_for_in_front_of_it(capsys: Output) -> No
         (["run", "--max-memory-gb", "nan"], "'nan' is not a positive number"),
         (["run", "--keep-for", "soon"], "'soon' is no duration"),
         (["run", "--set", "cluster_size"], "use NAME=VALUE"),
-        (["run", "--set", 'x="half'], "--set: '\"half': this is no YAML"),
+        (["run", "--set", 'x="half'], "--set: '\"half': invalid YAML"),
         (["run", "--provider", ","], "expected one or more names separated by commas"),
         (["run", "--plugin", "nowhere.py"], "nowhere.py: no such file"),
         (["run", "--set"], "expected one argument"),

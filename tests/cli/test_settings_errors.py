@@ -97,7 +97,7 @@ def test_a_provider_without_settings_takes_none_and_the_names_of_plugins_are_kno
     write(project, 'plugins = ["bench.py"]\n[providers.bench]\n')
     assert seatrial("check", "suite.yaml").returncode == 0
     write(project, 'plugins = ["bench.py"]\n[providers.bench]\nlength = 3\n')
-    refused(seatrial, project, "2:1", "the provider 'bench' has no settings", "take the table [providers.bench] out")
+    refused(seatrial, project, "2:1", "the provider 'bench' has no settings", "remove the table [providers.bench]")
     write(project, 'plugins = ["bench.py"]\n[providers.bensh]\n')
     refused(seatrial, project, "2:1", "unknown provider 'bensh'", "did you mean 'bench'?")
 

@@ -141,7 +141,7 @@ steps:
     assert plan_of(ONE + text % "a").suites[0].steps[1].children[2].needs == ("b",)
     with pytest.raises(DocumentError, match=r"suite.yaml:7:41: .*circle: 'a', 'b', 'c'\n"):
         plan_of(ONE + (text % "a").replace("id: a}", "id: a, needs: [c]}"))
-    with pytest.raises(DocumentError, match=r"'d' is no step of this `parallel`"):
+    with pytest.raises(DocumentError, match=r"'d' is not a step of this `parallel`"):
         plan_of(ONE + (text % "a").replace("needs: [b]", "needs: [d]"))
     with pytest.raises(DocumentError, match=r"not visible here"):
         plan_of(ONE + (text % "a").replace("needs: [b], ", ""))
@@ -204,7 +204,7 @@ def test_the_composed_form_merges_all_levels_and_loses_nothing(plan_of: Planner,
     assert first.document_folder == tmp_path / "workflow"
     told = "\n".join(plan.warnings)
     assert "sut/three.json:19:2: unknown key 'image'" in told
-    assert "'network_access' is not known" in told
+    assert "unknown requirement 'network_access'" in told
     assert len(plan.warnings) == 2
 
 
@@ -239,7 +239,7 @@ def test_lists_in_parameters_make_a_matrix_of_suites(plan_of: Planner) -> None:
 
 def test_a_node_that_only_some_combinations_have_is_refused_for_the_others(plan_of: Planner) -> None:
     text = ONE + "parameters: {cluster_size: [1, 3]}\nsteps: [{step: t_crash, target_node: n12}]\n"
-    with pytest.raises(DocumentError, match="no node 'n12'"):
+    with pytest.raises(DocumentError, match="unknown node 'n12'"):
         plan_of(text)
 
 
@@ -274,7 +274,7 @@ def test_suites_of_a_provider_that_is_not_here_are_selected_to_run_on_another(pl
     text = "test_suites:\n  a: {provider: aws, workflow: [{step: t_nothing}]}\n  b: {workflow: [{step: t_nothing}]}\n"
     plan = plan_of(text, providers=["aws"], on="t_strong")
     assert [suite.test_id for suite in plan.suites] == ["t_strong-workflow-a"]
-    with pytest.raises(NothingSelected, match=r"'awz': did you mean 'aws'\? suites are for: aws, local"):
+    with pytest.raises(NothingSelected, match=r"'awz': did you mean 'aws'\? providers of the suites: aws, local"):
         plan_of(text, providers=["awz"], on="t_strong")
     with pytest.raises(UsageError, match="'awz'"):
         plan_of(text, providers=["aws", "awz"], on="t_strong")
@@ -302,7 +302,7 @@ def test_what_a_composed_document_names_is_no_document_of_its_own_when_a_folder_
     }
     plan = plan_of(files, paths=list(files), found=[tmp_path / name for name in files])
     assert [suite.test_id for suite in plan.suites] == ["t_strong-workflow-s_w"]
-    with pytest.raises(DocumentError, match=r"s.json:1:1: there is no suite"):
+    with pytest.raises(DocumentError, match=r"s.json:1:1: this document has no suite"):
         plan_of(files, paths=list(files))
 
 
@@ -367,7 +367,7 @@ def test_a_wrong_system_in_the_settings_is_told_at_its_line(plan_of: Planner) ->
 
 
 def test_without_any_system_there_is_nothing_to_test(plan_of: Planner) -> None:
-    with pytest.raises(DocumentError, match="no system under test"):
+    with pytest.raises(DocumentError, match="the system under test is missing"):
         plan_of(ONE + "steps: [{step: t_nothing}]\n", sample=None)
 
 

@@ -68,7 +68,7 @@ x = 1
     "text, where, word",
     [
         ("paralel = 2\n", "1:1", "'parallel'"),
-        ("x = 1\ny = \n", "2:5", "no TOML"),
+        ("x = 1\ny = \n", "2:5", "invalid TOML"),
         ("\nparallel = 'two'\n", "2:12", "whole number"),
         ("parallel = 0\n", "1:12", "too small"),
         ("keep = 'nver'\n", "1:8", "'never'"),

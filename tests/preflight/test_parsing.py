@@ -163,7 +163,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"if": "json.x"}, "unknown variable 'json'"),
         ({"outputs": {"v": "jsn.x"}}, "unknown variable 'jsn'"),
         ({"expect_exit_code": []}, "no exit code could pass"),
-        ({"retry": 0}, "not a number of attempts"),
+        ({"retry": 0}, "not a valid number of attempts"),
         ({"rum": 1}, "unknown key 'rum'"),
     ],
 )

@@ -48,14 +48,14 @@ def test_a_step_with_a_power_is_refused_where_nobody_has_it(tmp_path: Path) -> N
     code, output = check(tmp_path, provider="ssh")
     assert code == 2
     assert "plugs.yaml:6:" in output
-    assert "the step 'pull_plug' needs the power 'crash', which the provider 'ssh' does not have" in output
+    assert "the step 'pull_plug' needs the power 'crash'; the provider 'ssh' does not have it" in output
 
 
 def test_the_nodes_of_a_step_are_checked(tmp_path: Path) -> None:
     code, output = check(tmp_path, provider="local", node="n99")
     assert code == 2
     assert "plugs.yaml:6:" in output
-    assert "there is no node 'n99'" in output
+    assert "unknown node 'n99'" in output
 
 
 @pytest.mark.parametrize("text", ["page_says", "page_says:"])
@@ -74,4 +74,4 @@ def test_a_check_without_a_text_form_takes_nothing_after_its_name(tmp_path: Path
     (tmp_path / "seatrial.toml").write_text('plugins = ["plain.py"]\n')
     code, output = check(tmp_path, provider="local", text="plain:word")
     assert code == 2
-    assert "the check 'plain' takes nothing after its name, here is ':word'" in output
+    assert "the check 'plain' takes no argument, but has ':word'" in output

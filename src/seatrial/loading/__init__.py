@@ -1,1 +1,1 @@
-"""From files to a plan: documents, settings, expressions; every error in a file is found here."""
+"""From files to a plan: documents, settings, expressions. Every error in a file is found here."""

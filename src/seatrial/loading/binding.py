@@ -1,4 +1,4 @@
-"""The fields of a step or check at run time: every `${{ }}` filled in, then read once more."""
+"""The fields of a step or check at run time: every `${{ }}` filled in, then validated again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seatrial.model.scenario import CheckPlan, StepPlan
 
 
 def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
-    """A value with its `${{ }}` filled in, but for the expressions of mappings within: these stay what they are."""
+    """A value with its `${{ }}` filled in, except the expressions of nested mappings: these stay unchanged."""
     inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
     if isinstance(value, Mapping):
         for one in inner:
@@ -34,7 +34,7 @@ def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
 
 
 class _Running:
-    """The site at run time: a value that turned out wrong is an error at once."""
+    """The site at run time: an invalid value raises at once."""
 
     bound = True
 
@@ -46,21 +46,21 @@ class _Running:
         raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
 
     def formula(self, text: str, place: Place) -> None:
-        """Was checked when the document was read."""
+        """Already checked when the document was read."""
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
         if isinstance(value, tuple):
             return value
-        raise UsageError(f"{self.what}: steps cannot be made by an expression")
+        raise UsageError(f"{self.what}: an expression cannot produce steps")
 
     def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
         if isinstance(value, tuple):
             return value
-        raise UsageError(f"{self.what}: checks cannot be made by an expression")
+        raise UsageError(f"{self.what}: an expression cannot produce checks")
 
 
 def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
-    """A ready step or check at run time; UsageError says which field got what it cannot hold."""
+    """A ready step or check at run time; UsageError names the field with an invalid value."""
     known = {one.name: one for one in described(factory).values()}
     site = _Running(factory.__name__)
     ready: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""From documents to a plan: reads everything, and raises all that is wrong in one error."""
+"""From documents to a plan: reads everything and raises all problems in one error."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def compile_documents(
 ) -> Plan:
     """The suites of all documents.
 
-    `providers` selects suites by the provider they name, `on` runs them on another; `overrides` are `--set`:
-    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system of suites where neither they nor the project
-    name one. `found` are the paths that nobody named but a folder held: the sut and workflow files among them, which
-    other documents name, are no documents of their own. DocumentError has every problem of every file; nothing is
-    started. UsageError: `on` names a provider that there is not, or no suite is for one of `providers`; NothingSelected
-    when none is for any of them.
+    `providers` selects suites by their provider, `on` runs them on another one; `overrides` are `--set`:
+    `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system for suites without one, if the project has
+    none either. `found` are paths from a folder, not named by the user: if another document refers to one of them as
+    its sut or workflow file, it is not a document of its own. DocumentError with every problem of every file; nothing
+    is started. UsageError for an unknown provider in `on`, or if one of `providers` has no suite; NothingSelected if
+    none of them has any.
     """
     known = registry.names("provider")
     if on and on not in known:
@@ -50,7 +50,7 @@ def compile_documents(
     if on:
         compilation.checked[("provider", on)] = registry.get("provider", on)
     loader = DocumentLoader(problems, settings)
-    # Tens of thousands of small objects are made and all of them stay: looking for rubbish among them is in vain.
+    # Tens of thousands of small objects are created and all of them stay: garbage collection would find nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -60,10 +60,12 @@ def compile_documents(
             gc.enable()
     plan = _plan(compilation, loader, suites, files)
     problems.done()
-    # With `on` the suites of a provider that is not here can run as well, so any name that a suite has will do.
+    # With `on`, suites for a provider not installed here can run too, so any provider named by a suite is valid.
     for name in sorted(set(providers) - {*known, *compilation.named}):
         kind = UsageError if suites else NothingSelected
-        raise kind(f"no suite is for the provider {name!r}: {nearest(name, compilation.named, what='suites are for')}")
+        raise kind(
+            f"no suite uses the provider {name!r}: {nearest(name, compilation.named, what='providers of the suites')}"
+        )
     return plan
 
 
@@ -105,13 +107,17 @@ def _plan(
         if held is not suite:
             other = compilation.homes[held.source.file]
             where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
-            hint = "give one of them another name"
+            hint = "rename one of them"
             compilation.problems.add(
-                document, suite.source.path, f"the suite {suite.test_id!r} is there already: {where}", hint, key=True
+                document,
+                suite.source.path,
+                f"duplicate suite {suite.test_id!r}: the first is at {where}",
+                hint,
+                key=True,
             )
         why = over_budget(suite, budget.nodes, budget.memory_gb)
         if why:
-            hint = "make the suite smaller, or the budget larger (max_concurrent_nodes, max_memory_gb)"
+            hint = "make the suite smaller, or raise the budget (max_concurrent_nodes, max_memory_gb)"
             compilation.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")
     return Plan(
         suites=tuple(suites),

@@ -1,4 +1,4 @@
-"""The descriptions of a class's fields: the docstrings below them in its source, read only when somebody asks."""
+"""The descriptions of a class's fields: the docstrings below them in its source, read only on demand."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def attribute_docs(factory: type[Any]) -> Mapping[str, str]:
-    """The docstring of each attribute that has one, by its name; those of base classes too.
+    """The docstrings of a class's attributes, by name, including those of base classes.
 
-    A paragraph is one line. Empty for a class whose source cannot be read.
+    A paragraph is one line. Empty if the source of the class cannot be read.
     """
     docs: dict[str, str] = {}
     for base in reversed(factory.__mro__):
@@ -25,7 +25,7 @@ def attribute_docs(factory: type[Any]) -> Mapping[str, str]:
 
 @functools.cache
 def _classes(module: str) -> Mapping[str, list[ast.stmt]]:
-    """The bodies of a module's classes, by their qualified names."""
+    """The bodies of a module's classes, by qualified name."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (KeyError, OSError, TypeError, SyntaxError):

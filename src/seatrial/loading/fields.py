@@ -1,4 +1,4 @@
-"""From a dataclass to the keys that a document may write, and from what is written to its instance."""
+"""From a dataclass to the keys allowed in a document, and from the written values to an instance."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Field:
     """One key of a class."""
 
     name: str
-    """The dataclass field; a trailing underscore is no part of the key."""
+    """The dataclass field; a trailing underscore is not part of the key."""
     key: str
     shape: Shape
     required: bool
     default: Any
     owner: type[Any]
     compiled: bool
-    """Holds steps or checks: these are bound one by one, each when it runs."""
+    """Holds steps or checks: each is bound on its own when it runs."""
     formula: bool
     """Holds CEL: the text is never filled in."""
     metadata: Mapping[str, Any]
@@ -67,11 +67,11 @@ class Field:
 
 
 _DESCRIBED: dict[type[Any], Mapping[str, Field]] = {}
-"""A cache: what a class looks like does not change."""
+"""A cache: the fields of a class do not change."""
 
 
 def described(factory: type[Any]) -> Mapping[str, Field]:
-    """The keys of a class in their order; UsageError when a field's type cannot be written in a document."""
+    """The keys of a class in order; UsageError if a field's type cannot be written in a document."""
     known = _DESCRIBED.get(factory)
     if known is None:
         known = _DESCRIBED[factory] = _describe(factory)
@@ -84,7 +84,7 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
     try:
         hints = typing.get_type_hints(factory, include_extras=True)
     except NameError as error:
-        raise UsageError(f"{factory.__qualname__}: a field's type cannot be found: {error}") from error
+        raise UsageError(f"{factory.__qualname__}: the type of a field cannot be resolved: {error}") from error
     found = {}
     for one in dataclasses.fields(factory):
         if not one.init:
@@ -123,10 +123,10 @@ def read_fields(
     what: str = "",
     partial: bool = False,
 ) -> tuple[dict[str, Any], bool]:
-    """The fields of a class from a mapping, and whether they are ready: nothing is left to fill in.
+    """The fields of a class from a mapping, and whether they are ready: no `${{ }}` is left.
 
-    A value that holds `${{ }}` is checked as far as it can be and kept as it was written; with `partial`, converted
-    around it. Keys in `ignore` are somebody else's; `also` are keys that a wrong one may have been meant for.
+    A value with `${{ }}` is checked as far as possible and kept as written; with `partial`, its other parts are
+    converted. Keys in `ignore` belong to another reader; `also` are more keys to suggest for an unknown one.
     """
     known = described(factory)
     fields: dict[str, Any] = {}
@@ -152,7 +152,7 @@ def read_fields(
 
 
 def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, site: Site, *, what: str = "") -> Any:
-    """An instance with every `${{ }}` left where it is; None when something is wrong."""
+    """An instance with every `${{ }}` left in place; None if a value is invalid."""
     counted = _Counted(site)
     fields, _ = read_fields(factory, given, place, counted, what=what, partial=True)
     return (
@@ -163,7 +163,7 @@ def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, si
 
 
 def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Site, *, partial: bool = False) -> Any:
-    """An instance, after its own rules across fields; None when these are broken."""
+    """An instance, checked by its own rules across fields; None if it breaks one."""
     try:
         made = factory(**fields)
         broken = list(made.check_fields()) if not partial and issubclass(factory, ChecksFields) else []
@@ -177,7 +177,7 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
 
 
 class _Counted:
-    """A site that counts."""
+    """A site for counting problems."""
 
     def __init__(self, site: Site) -> None:
         self.site, self.bound, self.count = site, site.bound, 0
@@ -198,7 +198,7 @@ class _Counted:
 
 @dataclass(frozen=True)
 class Nested:
-    """A mapping that a frozen dataclass describes."""
+    """A mapping described by a frozen dataclass."""
 
     factory: type[Any]
 
@@ -222,7 +222,7 @@ class Nested:
 
 
 class Again:
-    """How often something is tried again: a number of attempts, or a mapping."""
+    """The retries of a step or check: a number of attempts, or a mapping."""
 
     allowed = f"a number of attempts, or a mapping with {', '.join(one.name for one in dataclasses.fields(RetryKeys))}"
 
@@ -231,13 +231,13 @@ class Again:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             if value < 1:
-                site.problem(place, f"{value} is not a number of attempts", "allowed: a whole number from 1")
+                site.problem(place, f"{value} is not a valid number of attempts", "allowed: a whole number from 1")
             return Retry(max_attempts=value)
         if not isinstance(value, Mapping):
-            site.problem(place, f"{shown(value)} is not a retry", f"allowed: {self.allowed}")
+            site.problem(place, f"{shown(value)} is not a valid retry", f"allowed: {self.allowed}")
             return None
         if expressions.templated(value):
-            site.problem(place, "a retry is settled before anything runs", "write the values, not `${{ }}`")
+            site.problem(place, "`retry` must be known before the run", "write the values, not `${{ }}`")
             return None
         made = read_instance(RetryKeys, value, place, site, what="retry")
         return made and made.planned()
@@ -264,7 +264,7 @@ _PLAIN: dict[object, Shape] = {
 
 
 def shape_of(hint: Any) -> Shape:
-    """The shape of a type; UsageError for a type that documents cannot hold."""
+    """The shape of a type; UsageError for a type documents cannot hold."""
     if hint == Argv:
         return Command()
     known = _PLAIN.get(hint) if _hashable(hint) else None

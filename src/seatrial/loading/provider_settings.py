@@ -15,7 +15,7 @@ from seatrial.spi import ProviderTraits, traits
 
 
 def settings_from(provider: type[Any], table: Mapping[str, Any]) -> Any:
-    """The settings of a provider's class from a mapping; UsageError has all that is wrong with it."""
+    """The settings of a provider's class from a mapping; UsageError lists all problems in it."""
     site = _Collecting()
     made = read_instance(traits(provider, ProviderTraits).Settings, table, (), site, what="the provider")
     if site.wrong:
@@ -33,7 +33,7 @@ class _Collecting(SilentSite):
 
 
 class ProviderSettings:
-    """The settings of all providers of a project, each read when it is first asked for."""
+    """The settings of all providers of a project, each read on first use."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings = settings
@@ -41,13 +41,13 @@ class ProviderSettings:
         self._made: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Any:
-        """An instance of the provider's `Settings`; DocumentError has all that is wrong with its table."""
+        """An instance of the provider's `Settings`; DocumentError lists all problems in its table."""
         if name not in self._made:
             self._made[name] = self._read(name)
         return self._made[name]
 
     def problems(self) -> list[Problem]:
-        """All that is wrong in the tables of all providers, also of those that no suite uses."""
+        """All problems in the tables of all providers, including unused ones."""
         problems: list[Problem] = []
         for name in self._settings.value("providers"):
             try:
@@ -70,7 +70,7 @@ class ProviderSettings:
         else:
             what = f"providers.{name}"
             if table and not described(factory):
-                site.problem((), f"the provider {name!r} has no settings", f"take the table [{what}] out", key=True)
+                site.problem((), f"the provider {name!r} has no settings", f"remove the table [{what}]", key=True)
             made = read_instance(factory, table, (), site, what=what)
         if site.problems:
             raise DocumentError(site.problems)
@@ -78,14 +78,14 @@ class ProviderSettings:
 
 
 class _Site(SilentSite):
-    """Takes what is wrong with one provider's table."""
+    """Collects the problems of one provider's table."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings, self.name = settings, name
         self.problems: list[Problem] = []
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write it down with its position."""
+        """Record it with its position."""
         where = ("providers", self.name, *place)
         at = self.settings.locate(where, key=key) if self.settings.file else (0, 0)
         text = message if key or not place else f"{'.'.join(map(str, where))}: {message}"

@@ -1,4 +1,4 @@
-"""What a suite requires of the machine that it is run from; a suite whose requirements are not met is skipped."""
+"""Requirements of a suite on the machine running Seatrial; a suite with unmet requirements is skipped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRAMS = {
     "ansible": ("ansible-playbook",),
     "kvm": (),
 }
-"""`<name>_available: true`, or `<name>: true`; any one of the programs will do. Libvirt's daemon is asked, and KVM
+"""`<name>_available: true`, or `<name>: true`; any one of the programs is enough. For libvirt the daemon is asked; KVM
 is a device."""
 
 LIBVIRT = ("libvirt", "libvirt_available")
@@ -33,7 +33,7 @@ PROVIDERS = {
     **dict.fromkeys(("podman", "docker", "containers"), "containers"),
     **dict.fromkeys(("kubernetes", "kubectl", "kind"), "kubernetes"),
 }
-"""Whose requirement it is: dropped when the suite is run on another provider by `--on`."""
+"""The provider of a requirement: `--on` with another provider drops it."""
 
 SIZES = ("min_memory_gb", "min_cpus")
 LISTS = ("commands", "env")
@@ -41,36 +41,36 @@ KNOWN = (*SIZES, *LISTS, *(f"{name}_available" for name in PROGRAMS))
 
 
 def known(name: str) -> bool:
-    """Whether it is a requirement that can be looked at; others are taken as parameters."""
+    """Whether Seatrial can check a requirement of this name; others are taken as parameters."""
     return name in SIZES or name in LISTS or name.removesuffix("_available") in PROGRAMS
 
 
 def described_requirement(name: str) -> str:
-    """What a requirement asks of this machine, for the reference."""
+    """The meaning of a requirement, for the reference."""
     thing = name.removesuffix("_available")
     return {
-        "min_memory_gb": "GB of memory, at least.",
-        "min_cpus": "CPUs, at least.",
-        "commands": "Programs that must be installed.",
-        "env": "Environment variables that must be set.",
+        "min_memory_gb": "Minimum memory in GB.",
+        "min_cpus": "Minimum number of CPUs.",
+        "commands": "Required programs.",
+        "env": "Required environment variables.",
         "libvirt": "A libvirt daemon must answer.",
         "kvm": "/dev/kvm must be usable.",
     }.get(thing, f"{' or '.join(PROGRAMS.get(thing, ()))} must be installed.")
 
 
 def wrong(name: str, value: object) -> str:
-    """What is wrong with the value of a requirement; empty: nothing."""
+    """The allowed values if this one is invalid, else empty."""
     if name in SIZES:
         good = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        return "" if good else "it is a number from 0"
+        return "" if good else "allowed: a number from 0"
     if name in LISTS:
         good = isinstance(value, list) and all(isinstance(one, str) and one for one in value)
-        return "" if good else "it is a list of names"
-    return "" if isinstance(value, bool) else "it is true or false"
+        return "" if good else "allowed: a list of names"
+    return "" if isinstance(value, bool) else "allowed: true, false"
 
 
 def foreign(name: str, provider: str, on: str) -> bool:
-    """Whether `--on` makes a requirement moot: it belongs to another provider, or sizes what the suite's own needs."""
+    """Whether `--on` makes a requirement irrelevant: it belongs to another provider, or sizes the original one."""
     if not on:
         return False
     return (name in SIZES and on != provider) or PROVIDERS.get(name.removesuffix("_available"), on) != on
@@ -83,7 +83,7 @@ def unmet(
     provider: str = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
-    """Why the suite cannot run here; empty: it can. `settings` are those of all providers, by name."""
+    """Why the suite cannot run here, empty if it can. `settings` are those of all providers, by name."""
     given = (settings or {}).get("libvirt", {})
     daemon = str(given.get("uri") or environ.get("LIBVIRT_DEFAULT_URI") or "")
     reasons = [
@@ -102,10 +102,10 @@ def _without_libvirt(uri: str, provider: str) -> str:
 
 def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:
     if name == "min_memory_gb":
-        # A machine sold with 32 GB shows a little less.
-        return f"it needs {value:g} GB of memory, here are {_memory():.1f}" if _memory() < value * 0.95 else ""
+        # A machine sold with 32 GB reports a little less.
+        return f"it needs {value:g} GB of memory; this machine has {_memory():.1f}" if _memory() < value * 0.95 else ""
     if name == "min_cpus":
-        return f"it needs {value:g} CPUs, here are {cores()}" if cores() < value else ""
+        return f"it needs {value:g} CPUs; this machine has {cores()}" if cores() < value else ""
     if name == "commands":
         missing = [one for one in value if not _found(one)]
         return f"these commands are not installed: {', '.join(missing)}" if missing else ""
@@ -131,7 +131,7 @@ def _found(program: str) -> bool:
 
 @functools.cache
 def _memory() -> float:
-    """GB (of 2^30 bytes) of this machine."""
+    """The memory of this machine in GB (2^30 bytes)."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         total = next(line for line in lines if line.startswith("MemTotal:"))
@@ -141,5 +141,5 @@ def _memory() -> float:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

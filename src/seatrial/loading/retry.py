@@ -12,10 +12,10 @@ from seatrial.model.values import Duration, Range
 
 @dataclass(frozen=True, kw_only=True)
 class RetryKeys:
-    """How something is tried again."""
+    """The retries of a step or check."""
 
     max_attempts: Annotated[int, Range(1)] | None = None
-    """Attempts at most."""
+    """Maximum number of attempts."""
     delay: Duration | None = None
     """The pause before the next attempt."""
     delay_seconds: Duration | None = None
@@ -23,16 +23,16 @@ class RetryKeys:
     backoff: Literal["fixed", "exponential"] = "fixed"
     """Whether the pauses stay the same or double."""
     jitter: bool | Annotated[float, Range(0, 1)] = 0.0
-    """The share of each pause that is random, from 0 to 1; true: 0.5."""
+    """The random share of each pause, from 0 to 1; true: 0.5."""
     timeout: Duration | None = None
-    """How long all attempts together may take."""
+    """The timeout of all attempts together."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One delay, and an end."""
+        """At most one delay, and an end."""
         if self.delay is not None and self.delay_seconds is not None:
-            yield "delay", "`delay` and `delay_seconds` say the same: keep one of them"
+            yield "delay", "`delay` and `delay_seconds` mean the same: keep one of them"
         if self.max_attempts is None and self.timeout is None:
-            yield "", "a retry needs `max_attempts` or `timeout`, else it would never end"
+            yield "", "a retry needs `max_attempts` or `timeout`, or it would never end"
 
     def planned(self) -> Retry:
         """For the plan."""

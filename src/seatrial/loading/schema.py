@@ -1,4 +1,4 @@
-"""The JSON Schema of documents, made from the classes: what an editor offers is what the compiler takes."""
+"""The JSON Schema of documents, made from the classes: editors offer exactly the keys accepted by the compiler."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
 _TOP: Mapping[str, Schema] = {
     "$schema": {"type": "string", "description": "The JSON Schema of this document, for editors."},
-    "version": {"description": "The version of the format; Seatrial does not look at it."},
+    "version": {"description": "The version of the format; Seatrial ignores it."},
 }
 _STEPS = "The steps of the suite, in order."
 
 
 def schema(registry: Registry) -> Schema:
-    """The JSON Schema (2020-12) of scenario documents in every form, with all that the registry knows."""
+    """The JSON Schema (2020-12) of scenario documents in every form, with all classes of the registry."""
     return _Maker(registry).make()
 
 
 def schema_of(registry: Registry, key: str, factory: type[Any]) -> Schema:
-    """The JSON Schema (2020-12) of documents that hold one thing under a key, described by a dataclass."""
+    """The JSON Schema (2020-12) of documents with one key for a mapping described by a dataclass."""
     maker = _Maker(registry)
     thing = {**maker.refer(factory), "description": f"The {key}."}
     return {
@@ -45,7 +45,7 @@ def schema_of(registry: Registry, key: str, factory: type[Any]) -> Schema:
 
 
 def schema_of_settings(registry: Registry) -> Schema:
-    """The JSON Schema (2020-12) of `seatrial.toml`, with the settings of all providers that the registry knows."""
+    """The JSON Schema (2020-12) of `seatrial.toml`, with the settings of all providers of the registry."""
     maker = _Maker(registry)
     made = {key: maker.field(field) for key, field in described(ProjectSettings).items()}
     providers = {}
@@ -68,7 +68,7 @@ class _Maker:
         self.defs: dict[str, Schema] = {}
 
     def rest(self) -> Schema:
-        """The definitions, and those that they refer to."""
+        """The definitions, including referenced ones."""
         if "#/$defs/retry" in str(self.defs):
             keys = self.of(described(RetryKeys))
             self.defs["retry"] = {"anyOf": [{"type": "integer", "minimum": 1}, keys, {"type": "null"}]}
@@ -88,8 +88,8 @@ class _Maker:
         steps = {key: {"$ref": "#/$defs/workflow", "description": _STEPS} for key in ("workflow", "steps")}
         self.defs["suite"] = _object({**levels, **steps})
         files = {
-            "sut": {"type": "string", "description": "The file of the system under test, beside this document."},
-            "workflow": {"type": "string", "description": "The file of the steps, beside this document."},
+            "sut": {"type": "string", "description": "The file of the system under test, relative to this document."},
+            "workflow": {"type": "string", "description": "The file of the steps, relative to this document."},
         }
         self.defs["entry"] = _object({**levels, **files}, required=ENTRY)
         top: dict[str, Schema] = {
@@ -98,7 +98,7 @@ class _Maker:
             **steps,
             "include": {
                 "anyOf": [_TEXT, {"type": "array", "items": _TEXT}],
-                "description": "Documents beside this one whose suites belong to it.",
+                "description": "More documents with suites, relative to this one.",
             },
             "test_suites": {
                 "anyOf": [
@@ -115,7 +115,7 @@ class _Maker:
         return "one of " + ", ".join(self.registry.names(kind))
 
     def _kinds(self, kind: str, common: Mapping[str, Field]) -> Schema:
-        """One definition per class, chosen by its name, so that an editor complains of one class and not of all."""
+        """One definition per class, selected by its name, so an editor reports problems of one class and not of all."""
         names = [name for name in self.registry.names(kind) if name not in RESERVED.get(kind, ())]
         choices = []
         shared = {key: self.field(field) for key, field in common.items()}
@@ -135,7 +135,7 @@ class _Maker:
         return {**head, "allOf": choices} if choices else head
 
     def system(self) -> Schema:
-        """Settings may be shared out over several levels, so none is required at one of them."""
+        """Settings may be spread over several levels, so no level requires any."""
         names = self.registry.names("system")
         choices = []
         for name in names:
@@ -159,7 +159,7 @@ class _Maker:
         required: Iterable[str] = (),
         partial: bool = False,
     ) -> Schema:
-        """A mapping with these keys; `partial`: none of them is required."""
+        """A mapping with these keys; `partial`: none is required."""
         own = {key: self.field(field) for key, field in fields.items()}
         needed = [] if partial else [key for key, field in fields.items() if field.required]
         return _object({**(more or {}), **own}, required=[*required, *needed])
@@ -174,10 +174,10 @@ class _Maker:
         return made
 
     def refer(self, factory: type[Any]) -> Schema:
-        """A reference to the definition of a class, which is made when it is not there."""
+        """A reference to the definition of a class, created on first use."""
         name = f"{factory.__module__.rpartition('.')[2]}.{factory.__qualname__}"
         if name not in self.defs:
-            self.defs[name] = {}  # so that a class that holds itself ends here
+            self.defs[name] = {}  # ends the recursion for a class containing itself
             made = self.of(described(factory))
             self.defs[name] = {**made, "description": (factory.__doc__ or "").strip().split("\n")[0]}
         return {"$ref": f"#/$defs/{name}"}

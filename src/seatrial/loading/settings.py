@@ -1,4 +1,4 @@
-"""What a project sets: defaults < seatrial.toml < environment (SEATRIAL_<NAME>) < flags, each value with its origin."""
+"""The settings of a project: defaults < seatrial.toml < environment (SEATRIAL_<NAME>) < flags, each with its origin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seatrial.model.values import Range
 
 PREFIX = "SEATRIAL_"
 FILLED_IN = ("parameters", "vars", "system")
-"""Settings whose values may hold `${{ }}`."""
+"""Settings whose values may contain `${{ }}`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,46 +36,46 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectSettings:
-    """All that `seatrial.toml` may hold."""
+    """All keys of `seatrial.toml`."""
 
     scenarios: tuple[str, ...] = ()
-    """Documents, folders or patterns that `run` takes when it is given none."""
+    """Documents, folders or patterns for `run` without arguments."""
     pipeline: str | None = None
-    """The document that `preflight` takes when it is given none."""
+    """The document for `preflight` without arguments."""
     cache_size_gb: Annotated[float, Range(0)] = 2.0
-    """The space that the results of `preflight` may take, in GB."""
+    """Maximum disk space for the results of `preflight`, in GB."""
     built_images: Annotated[int, Range(1)] = 20
-    """The number of images built by `preflight` that are kept: the last used ones."""
+    """The number of images built by `preflight` to keep, the last used ones first."""
     built_images_days: Annotated[float, Range(0)] = 30.0
-    """The days after which an unused image is removed all the same."""
+    """The days after which an unused image is always removed."""
     parallel: Annotated[int, Range(1)] = 1
-    """Suites at a time."""
+    """Maximum number of suites to run in parallel."""
     max_concurrent_nodes: Annotated[int, Range(1)] | None = None
-    """Nodes of all suites at a time."""
+    """Maximum number of nodes of all suites at the same time."""
     max_memory_gb: Annotated[float, Range(0)] | None = None
-    """Memory of all suites at a time, in GB."""
+    """Maximum memory of all suites at the same time, in GB."""
     keep: Literal["never", "failed", "always"] = "never"
     """Resources to keep at the end: `never` any, those of `failed` suites, or `always` all."""
     report_dir: str | None = None
     """The folder of the report."""
     format: Literal["auto", "plain", "live", "json", "compact", "github", "none"] | None = None
-    """How a run is shown; `compact` is for `preflight` only."""
+    """The console output of a run; `compact` is for `preflight` only."""
     plugins: tuple[str, ...] = ()
     """Python files with steps, checks, providers, systems, reporters."""
     deadlines: Deadlines = field(default_factory=Deadlines)
-    """How long each kind of operation may take."""
+    """The timeout of each kind of operation."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of every suite, for `${{ parameters.NAME }}`."""
     secrets: tuple[str, ...] = ()
-    """Environment variables whose values no output may show."""
+    """Environment variables with secret values, masked in all output."""
     exclusive: str | Exclusive | None = None
-    """An environment that one trial uses at a time: its name, or a mapping with `name` and `wait`."""
+    """An environment for one trial at a time: its name, or a mapping with `name` and `wait`."""
     names: Names = field(default_factory=Names)
     """Patterns of names."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Patterns of labels, such as `"example.org/e2e-run-id" = "{id}"`."""
     system: Mapping[str, Any] | None = None
-    """The system under test of suites that name none: its `kind` and settings."""
+    """The system under test of suites without one: its `kind` and settings."""
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """A table of settings for each provider, by its name."""
     vars: Mapping[str, Any] = field(default_factory=dict)
@@ -87,19 +87,19 @@ _DEFAULTS = ProjectSettings()
 
 
 def _plain(key: str) -> Scalar | Choice | Many | None:
-    """The shape of a setting that an environment variable can hold; None for a structure."""
+    """The shape of a setting in an environment variable; None for a structure."""
     shape = KEYS[key].shape
     first = shape.shapes[0] if isinstance(shape, OneOf) and len(shape.shapes) == 2 else shape
     return first if isinstance(first, Scalar | Choice | Many) else None
 
 
 FROM_ENVIRONMENT = tuple(key for key in KEYS if _plain(key) is not None)
-"""The others are structures, which a variable cannot hold."""
+"""The others are structures, not possible in an environment variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and who said so."""
+    """A value and its origin."""
 
     name: str
     value: Any
@@ -112,33 +112,33 @@ class Settings:
     """The settings of a project."""
 
     folder: Path
-    """The project: where relative paths in the settings begin."""
+    """The project's folder, the base of relative paths in the settings."""
     file: str = ""
-    """The settings file as it is shown; empty: there is none."""
+    """The settings file as shown to the user; empty if there is none."""
     text: str = field(default="", repr=False)
     held: Mapping[str, Setting] = field(default_factory=dict)
 
     def value(self, name: str) -> Any:
-        """The value of a setting; its default when nobody set it."""
+        """The value of a setting, or its default."""
         return self.held[name].value if name in self.held else getattr(_DEFAULTS, name)
 
     def origin(self, name: str) -> str:
-        """Who set it."""
+        """The origin of a setting."""
         return self.held[name].origin if name in self.held else "default"
 
     def __iter__(self) -> Iterator[Setting]:
-        """All settings, also those that nobody set."""
+        """All settings, including defaults."""
         for name in KEYS:
             yield self.held.get(name, Setting(name, self.value(name), "default"))
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
-        """Where in the settings file a value stands."""
+        """The position of a value in the settings file."""
         from seatrial.loading.read import toml
 
         return toml.locate(self.text, place, key=key)
 
     def with_flags(self, flags: Mapping[str, object]) -> Settings:
-        """The same, with values from the command line over all others; DocumentError for one that cannot be."""
+        """The same with values from the command line over all others; DocumentError for an invalid one."""
         problems: list[Problem] = []
         made: dict[str, Setting] = {}
         for name, value in flags.items():
@@ -149,7 +149,7 @@ class Settings:
 
 
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of the project around a folder; DocumentError has all that is wrong in the file and environment."""
+    """The settings of the project around a folder; DocumentError lists all problems of the file and the environment."""
     begin = start.resolve()
     folder = project_of(begin, here=begin)
     problems: list[Problem] = []
@@ -184,7 +184,7 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
         raise DocumentError([Problem(shown, line, 1, "the file is not valid UTF-8", "save it as UTF-8")]) from None
     except tomllib.TOMLDecodeError as error:
         at, why = toml.syntax(error)
-        raise DocumentError([Problem(shown, *at, f"this is no TOML: {why}")]) from None
+        raise DocumentError([Problem(shown, *at, f"invalid TOML: {why}")]) from None
     settings = Settings(folder=folder, file=shown, text=text)
     made = _read(data, _Site(problems, shown, settings.locate), shown)
     held = {
@@ -194,7 +194,7 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
 
 
 class _Site(SilentSite):
-    """Takes the problems of settings; `locate` finds places where their origin has any."""
+    """Collects the problems of settings; `locate` finds places, if their origin has any."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class _Site(SilentSite):
 def _read(data: Mapping[str, Any], site: _Site, origin: str) -> dict[str, Setting]:
     for name, value in data.items():
         if name not in FILLED_IN and templated(value):
-            site.problem((name,), "this is settled before anything runs", "write the value itself, not `${{ }}`")
+            site.problem((name,), "the value must be known before the run", "write the value itself, not `${{ }}`")
     made, _ = read_fields(ProjectSettings, data, (), site, what=SETTINGS, partial=True)
     return {name: Setting(name, value, origin) for name, value in made.items()}
 

@@ -1,4 +1,4 @@
-"""What a field may hold: from a Python type to a reader that checks and converts what a document says."""
+"""The shapes of fields: from a Python type to a reader for checking and converting values of documents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Shape(Protocol):
 
     @property
     def allowed(self) -> str:
-        """What a document may say, for errors."""
+        """The allowed values, for errors."""
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
         """The value as the field holds it; problems go to the site."""
@@ -31,7 +31,7 @@ class Shape(Protocol):
 
 
 def to_be_filled(value: object, site: Site) -> bool:
-    """Whether a text has `${{ }}` that are filled in later: once that is done, it is data."""
+    """Whether a text has `${{ }}` to fill in later; afterwards it is data."""
     return isinstance(value, str) and not site.bound and templated(value)
 
 
@@ -91,7 +91,7 @@ class Scalar:
 
 TEXT = Scalar((str,), "text", "string", hint="put it in quotes")
 WORDING = Scalar((str, int), "text or a whole number", "string", str, "put it in quotes")
-"""Text where a whole number is plainly meant as its digits: arguments, variables."""
+"""Text, with whole numbers accepted as their digits: arguments, variables."""
 WHOLE = Scalar((int,), "a whole number", "integer")
 NUMBER = Scalar((float, int), "a number", "number", float)
 TRUTH = Scalar((bool,), "true or false", "boolean")
@@ -142,7 +142,7 @@ class Span:
 
 
 class Formula:
-    """A CEL expression: kept as text, worked out when it is asked for."""
+    """A CEL expression: kept as text, evaluated on use."""
 
     allowed = "an expression"
 
@@ -172,7 +172,7 @@ class Command:
                 site.problem(place, "the command is empty")
             return value
         if not isinstance(value, list | tuple):
-            site.problem(place, f"{shown(value)} is no command", f"allowed: {self.allowed}")
+            site.problem(place, f"{shown(value)} is not a command", f"allowed: {self.allowed}")
             return ()
         if not value:
             site.problem(place, "the command is empty", "its first item is the program")
@@ -257,7 +257,7 @@ class Named:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Any of several shapes: the first that takes the value."""
+    """Any of several shapes: the first one to accept the value."""
 
     shapes: tuple[Shape, ...]
 
@@ -273,7 +273,7 @@ class OneOf:
             if not tried.problems:
                 tried.replay()
                 return made
-            # Something wrong further down says that the shape was meant: its own words help more than a list of all.
+            # A problem further down means this shape was intended: its message helps more than a list of all shapes.
             if all(len(one[0]) > len(place) or one[3] for one in tried.problems):
                 deepest = tried.problems
         if len(self.shapes) == 2 and isinstance(self.shapes[1], Nothing):
@@ -289,7 +289,7 @@ class OneOf:
 
 
 class _Trial:
-    """Takes problems without reporting them."""
+    """Collects problems without reporting them."""
 
     def __init__(self, site: Site) -> None:
         self.site, self.bound = site, site.bound
@@ -297,7 +297,7 @@ class _Trial:
         self.formulas: list[tuple[str, Place]] = []
 
     def replay(self) -> None:
-        """What was tried holds: its expressions are checked now."""
+        """The shape fits: check its expressions now."""
         for text, place in self.formulas:
             self.site.formula(text, place)
 

@@ -1,4 +1,4 @@
-"""Where values are read: takes what is wrong, and compiles what a shape cannot know of."""
+"""The site of a value: takes its problems, and compiles parts unknown to a shape."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seatrial.model.scenario import CheckPlan, StepPlan
 
 
 class Site(Protocol):
-    """Where values are read: takes the problems, and compiles what a shape cannot know of."""
+    """The site of a value: takes its problems, and compiles parts unknown to a shape."""
 
     bound: bool
-    """Whether `${{ }}` is filled in already: then text that reads as a number is one."""
+    """Whether `${{ }}` is already filled in: then text in the form of a number is one."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write down something wrong."""
+        """Record a problem."""
 
     def formula(self, text: str, place: Place) -> None:
         """Check an expression."""
@@ -29,7 +29,7 @@ class Site(Protocol):
 
 
 class SilentSite:
-    """Where values are read that hold neither steps nor checks nor expressions; what is wrong counts only."""
+    """A site for values without steps, checks or expressions; it only counts problems."""
 
     bound = False
 
@@ -53,7 +53,7 @@ class SilentSite:
 
 
 def shown(value: object) -> str:
-    """A value in an error: short, and in the words of a document."""
+    """A value for an error: short, and spelled as in a document."""
     if value is None:
         return "null"
     if isinstance(value, bool):

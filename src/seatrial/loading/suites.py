@@ -1,4 +1,4 @@
-"""From a draft to suites: merged settings, system, matrix, and what each suite is held against before it is planned."""
+"""From a draft to suites: merged settings, system, matrix, and validation of each suite before it is planned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from seatrial.registry import Registry
 
 @dataclass(slots=True)
 class CompilationContext:
-    """What all suites of an invocation are made with."""
+    """The context shared by all suites of an invocation."""
 
     registry: Registry
     settings: Settings
@@ -43,14 +43,14 @@ class CompilationContext:
     provider_settings: ProviderSettings = field(init=False)
     base: list[Level] = field(init=False)
     limits: list[tuple[int, Located, Place]] = field(default_factory=list)
-    """What documents say of nodes at a time, and where."""
+    """The node limits of documents, with their places."""
     homes: dict[str, Located] = field(default_factory=dict)
-    """File to the document."""
+    """Files to their documents."""
     systems: Systems = field(init=False)
     checked: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Provider names to their classes."""
     named: set[str] = field(default_factory=set)
-    """Providers that suites name, whether we have them or not."""
+    """Providers named by suites, even if not installed."""
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
@@ -66,7 +66,7 @@ class CompilationContext:
 
 
 def _from_settings(settings: Settings) -> Level:
-    """The outermost level: what the project says of all suites (node limits are not a suite's)."""
+    """The outermost level: the project's defaults for all suites (node limits do not belong to a suite)."""
     names = ("parameters", "vars", "system")
     values = {name: settings.value(name) for name in names if settings.value(name)}
     values["deadlines"] = settings.value("deadlines").given()
@@ -91,7 +91,7 @@ class _SettingsFile:
 
 
 def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
-    """All suites of a draft (a matrix makes several); none when it was not selected or is wrong."""
+    """All suites of a draft (a matrix makes several); none if it is not selected or invalid."""
     merged = merge([*compilation.base, *draft.levels])
     merged.home = draft.home
     compilation.homes[draft.home[0].file] = draft.home[0]
@@ -125,8 +125,8 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             compilation,
             merged,
             "name",
-            message=f"{shown(draft.name)} is no name of a suite",
-            hint="no slashes, at most 200 letters",
+            message=f"invalid suite name {shown(draft.name)}",
+            hint="allowed: no slashes, at most 200 characters",
         )
     if system is None or provider is None:
         return
@@ -200,11 +200,11 @@ def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any
 
 
 def _provider_settings(compilation: CompilationContext, name: str, merged: Merged) -> Any:
-    """The settings of the suite's provider; None when they are wrong."""
+    """The settings of the suite's provider; None if they are invalid."""
     try:
         return compilation.provider_settings(name)
     except DocumentError as error:
-        # What is wrong in its table was written down already; without a table it is the suite that asks for it.
+        # Problems of its table are already recorded; without a table the suite is the place.
         if name not in compilation.settings.value("providers"):
             why = "; ".join(problem.message for problem in error.problems)
             _at(compilation, merged, "provider", message=why, hint=f"write [providers.{name}] in {SETTINGS}")
@@ -217,7 +217,7 @@ def _parameters(
     known, unknown = split(merged.get("requirements") or {})
     for name in unknown:
         document, place = merged.where("requirements", name)
-        compilation.problems.warn(document, place, f"the requirement {name!r} is not known; it is taken as a parameter")
+        compilation.problems.warn(document, place, f"unknown requirement {name!r} is taken as a parameter")
     for name, value in known.items():
         if why := wrong(name, value):
             _at(
@@ -225,7 +225,7 @@ def _parameters(
                 merged,
                 "requirements",
                 name,
-                message=f"{shown(value)} is not what {name!r} takes",
+                message=f"invalid value {shown(value)} for {name!r}",
                 hint=why,
             )
     required = {
@@ -245,7 +245,7 @@ def _parameters(
 def _filled(
     compilation: CompilationContext, merged: Merged, key: str, values: Mapping[str, Any], provider: str
 ) -> dict[str, Any]:
-    """Parameters and variables are needed before anything runs, so they can only name the environment."""
+    """Parameters and variables are evaluated before the run, so they can only use the environment."""
     names = {"env": compilation.environ, "suite": {"provider": provider}}
     made = dict(values)
     for name, value in values.items():
@@ -258,7 +258,7 @@ def _filled(
         }
         before = compilation.problems.count
         for root in sorted(map(str, used - set(names))):
-            hint = f"{key} are settled before anything runs: they see env and suite.provider"
+            hint = f"{key} must be known before the run: use only env and suite.provider"
             compilation.problems.add(document, place, f"`{root}` cannot be used in {key}", hint)
         if compilation.problems.count == before:
             scope = expressions.Scope(environment=compilation.environ)
@@ -287,7 +287,7 @@ def _plain_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """A value from the command line: JSON where it is JSON, else text."""
+    """A value from the command line: JSON if valid, else text."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,1 +1,1 @@
-"""Merges what documents say: composed files, levels of settings, parameter matrices."""
+"""Merges the parts of documents: composed files, levels of settings, parameter matrices."""

@@ -1,4 +1,4 @@
-"""Which suites the documents hold: the suite form, the composed form, one scenario alone, and what they include."""
+"""The suites of the documents: the suite form, the composed form, a single scenario, and included files."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ ENTRY = ("sut", "workflow")
 
 @dataclass(slots=True)
 class Draft:
-    """A suite before it is compiled: its name, its levels from the outside in, and where its steps are."""
+    """A suite before it is compiled: its name, its levels from the outside in, and the place of its steps."""
 
     name: str
     levels: list[Level]
     steps: Any
     document: Document
-    """The one that its steps are in."""
+    """The document with its steps."""
     steps_place: Place
     home: tuple[Document, Place]
-    """Where the suite itself is written."""
+    """The place of the suite itself."""
     fixed: tuple[str, ...] = ()
-    """List parameters that are no matrix: fallbacks."""
+    """List parameters used as fallbacks, not as a matrix."""
 
 
 @dataclass(slots=True)
 class DocumentLoader:
-    """Reads documents, each once, and keeps to the project's folder."""
+    """Reads each document once, and only from the project's folder."""
 
     problems: Problems
     settings: Settings
     read_already: dict[Path, Document | None] = field(default_factory=dict)
     taken: dict[Path, str] = field(default_factory=dict)
-    """Documents whose suites are in the plan already."""
+    """Documents whose suites are already in the plan."""
 
     def open(self, path: Path, shown_as: str) -> Document | None:
-        """Read a document; None, with its problems written down, when it cannot be read."""
+        """Read a document; None if it cannot be read, with its problems recorded."""
         real = Path(os.path.realpath(path))
         if real not in self.read_already:
             try:
                 document = read(path, name=shown_as)
                 if not isinstance(document.data, dict):
                     self.problems.add(
-                        document, (), f"{shown(document.data)} is no document", "it is a mapping: keys with values"
+                        document, (), f"{shown(document.data)} is not a document", "write a mapping: keys with values"
                     )
                     self.read_already[real] = None
                 else:
@@ -67,20 +67,22 @@ class DocumentLoader:
         return self.read_already[real]
 
     def beside(self, document: Document, name: object, place: Place) -> Document | None:
-        """A document that another one names, by a path relative to it."""
+        """A document named by another one, with a path relative to it."""
         if not isinstance(name, str) or not name:
-            self.problems.add(document, place, f"{shown(name)} is no path", "write the path of a file beside this one")
+            self.problems.add(
+                document, place, f"{shown(name)} is not a path", "write the path of a file beside this one"
+            )
             return None
         path = Path(os.path.normpath(document.path.parent / name))
         root = self._root(document)
         if not Path(os.path.realpath(path)).is_relative_to(root):
-            hint = f"documents stay inside {root.name or root}, the folder of the project"
-            self.problems.add(document, place, f"path out of the folder: {name!r}", hint)
+            hint = f"documents must be inside {root.name or root}, the folder of the project"
+            self.problems.add(document, place, f"the path {name!r} is outside the folder", hint)
             return None
         if not path.exists():
             there = sorted(str(one.relative_to(document.path.parent)) for one in _documents(path.parent)[:20]
                            if one.is_relative_to(document.path.parent))  # fmt: skip
-            self.problems.add(document, place, f"there is no file {name!r}", nearest(name, there, what="files there"))
+            self.problems.add(document, place, f"file {name!r} not found", nearest(name, there, what="files there"))
             return None
         return self.open(path, os.path.normpath(os.path.join(os.path.dirname(document.file), name)))  # noqa: PTH118, PTH120
 
@@ -101,7 +103,7 @@ def _documents(folder: Path) -> list[Path]:
 def drafts(
     loader: DocumentLoader, document: Document, outer: list[Level], above: tuple[Path, ...] = ()
 ) -> Iterator[Draft]:
-    """All suites of a document and of what it includes, in order."""
+    """All suites of a document and of its included documents, in order."""
     real = Path(os.path.realpath(document.path))
     if real in loader.taken:
         return
@@ -113,7 +115,7 @@ def drafts(
     included = [included] if isinstance(included, str) else included
     if not isinstance(included, list):
         loader.problems.add(
-            document, ("include",), f"{shown(included)} is no list of files", "write their paths in brackets"
+            document, ("include",), f"{shown(included)} is not a list of files", "write their paths in brackets"
         )
         included = []
     for at, name in enumerate(included):
@@ -126,7 +128,7 @@ def drafts(
         if where in (*above, real):
             way = " -> ".join([*(one.name for one in (*above, real)), where.name])
             loader.problems.add(
-                document, place, f"the documents include each other in a loop: {way}", "take one `include` out"
+                document, place, f"the documents include each other in a loop: {way}", "remove one `include`"
             )
             continue
         yield from drafts(loader, more, levels, (*above, real))
@@ -138,7 +140,7 @@ def drafts(
         yield from _composed(loader, document, suites, levels)
     elif suites is not None:
         hint = "allowed: a mapping of names to suites, or a list of {sut, workflow}"
-        loader.problems.add(document, ("test_suites",), f"{shown(suites)} holds no suites", hint)
+        loader.problems.add(document, ("test_suites",), f"{shown(suites)} contains no suites", hint)
     elif alone:
         key = alone[0]
         name = levels[-1].values.get("name") or document.path.stem
@@ -150,11 +152,11 @@ def drafts(
         hint = "write `test_suites:` with at least one suite, or `steps:`"
         hint = f"put {stray!r} below `test_suites:`" if stray else hint
         hint = "this is a pipeline: `seatrial preflight` runs it" if "pipeline" in data else hint
-        loader.problems.add(document, place, "there is no suite in this document", hint)
+        loader.problems.add(document, place, "this document has no suite", hint)
 
 
 def parts(document: Document) -> Iterator[Path]:
-    """The sut and workflow files that a composed document names, whether they are there or not."""
+    """The sut and workflow files named by a composed document, even if they do not exist."""
     suites = document.data.get("test_suites")
     for raw in suites if isinstance(suites, list) else ():
         for name in (raw.get(key) for key in ENTRY) if isinstance(raw, dict) else ():
@@ -168,8 +170,8 @@ def _named(
     for name, raw in suites.items():
         place: Place = ("test_suites", name)
         if not isinstance(raw, dict):
-            hint = "a suite is a mapping with `workflow:`, below its name"
-            loader.problems.add(document, place, f"{shown(raw)} is no suite", hint)
+            hint = "write a mapping with `workflow:` below the name of the suite"
+            loader.problems.add(document, place, f"{shown(raw)} is not a suite", hint)
             continue
         level = read_level(loader.problems, document, raw, place, besides=("workflow", "steps"))
         steps = next((key for key in ("workflow", "steps") if key in raw), "")
@@ -180,7 +182,7 @@ def _named(
             continue
         if "workflow" in raw and "steps" in raw:
             loader.problems.add(
-                document, (*place, "steps"), "`workflow` and `steps` say the same", "keep one", key=True
+                document, (*place, "steps"), "`workflow` and `steps` mean the same", "keep one", key=True
             )
         title = level.values.get("name") or name
         yield Draft(title, [*levels, level], raw[steps], document, (*place, steps), (document, place))
@@ -190,13 +192,13 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
     for at, raw in enumerate(suites):
         place: Place = ("test_suites", at)
         if not isinstance(raw, dict):
-            loader.problems.add(document, place, f"{shown(raw)} is no suite", "write {sut: FILE, workflow: FILE}")
+            loader.problems.add(document, place, f"{shown(raw)} is not a suite", "write {sut: FILE, workflow: FILE}")
             continue
         level = read_level(loader.problems, document, raw, place, besides=ENTRY)
         missing = [key for key in ENTRY if key not in raw]
         for key in missing:
             hint = (
-                "write {sut: FILE, workflow: FILE}; suites with steps of their own are {NAME: {workflow: […]}}, no list"
+                "write {sut: FILE, workflow: FILE}; suites with their own steps are a mapping: {NAME: {workflow: […]}}"
             )
             loader.problems.add(document, place, f"the key `{key}` is missing", hint)
         if missing:
@@ -210,7 +212,7 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
             loader.problems.add(workflow, (), "this workflow has no `steps`", "write them under `steps:`")
             continue
         of_workflow = read_level(loader.problems, workflow, workflow.data, (), besides=("steps", "workflow", "$schema"))
-        # A description of either part says less than the suite's own.
+        # The suite's own description is more specific than those of the parts.
         name = level.values.get("name") or f"{sut.path.stem}_{workflow.path.stem}"
         of_sut, fixed = _sut(loader, sut)
         yield Draft(
@@ -225,7 +227,7 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
 
 
 def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...]]:
-    """A system under test: what we do not know of is a parameter, and we say so."""
+    """A system under test; an unknown key is taken as a parameter, with a warning."""
     more: dict[str, Any] = {}
 
     def unknown(key: str, value: Any) -> bool:
@@ -237,16 +239,16 @@ def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...]]
     level = read_level(loader.problems, sut, sut.data, (), besides=("$schema",), unknown=unknown)
     values = dict(level.values)
     values["parameters"] = {**more, **values.get("parameters", {})}
-    # Versions in a sut file are fallbacks: the first that there is, not one suite for each.
+    # Versions in a sut file are fallbacks: the first available one is used, not one suite for each.
     fixed = ("db_version",) if isinstance(more.get("db_version"), list) else ()
     if fixed and (not more["db_version"] or not all(isinstance(one, str) for one in more["db_version"])):
         loader.problems.add(
-            sut, ("db_version",), "`db_version` is a version or a list of versions, as text", "put them in quotes"
+            sut, ("db_version",), "`db_version` must be a version or a list of versions, as text", "put them in quotes"
         )
     return Level(sut, (), values), fixed
 
 
 def split(merged_requirements: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Requirements that can be looked at, and others, which become parameters."""
+    """Known requirements, and unknown ones, used as parameters."""
     ours = {name: value for name, value in merged_requirements.items() if known(name)}
     return ours, {name: value for name, value in merged_requirements.items() if name not in ours}

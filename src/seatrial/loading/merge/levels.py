@@ -1,4 +1,4 @@
-"""Settings of suites at every level where they can be written, and how the levels are merged with nothing lost."""
+"""Settings of suites at every level, and how the levels are merged without losing any."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from seatrial.loading.suite_keys import Deadlines, Exclusive, Notify, SuiteKeys
 from seatrial.model.scenario import Notification
 
 KEYS: Mapping[str, Field] = described(SuiteKeys)
-"""What can be said of a suite, at its own level or at one above."""
+"""The keys of a suite, valid at its own level and above."""
 
 FILLED_IN = ("parameters", "vars", "system", "requirements")
-"""Whose values may hold `${{ }}`."""
+"""Keys whose values may contain `${{ }}`."""
 
 
 @dataclass(slots=True)
 class Level:
-    """What one place says."""
+    """The values from one place."""
 
     document: Located
     place: Place
@@ -33,11 +33,11 @@ class Level:
 
 @dataclass(slots=True)
 class Merged:
-    """What all levels say together, and where."""
+    """The values of all levels together, with their places."""
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[tuple[str, ...], tuple[Located, Place]] = field(default_factory=dict)
-    """A key, or a key and a name below it, to where it was written last."""
+    """A key, or a key and a name below it, to the place of its last definition."""
     home: tuple[Located, Place] = field(default=(None, ()))  # type: ignore[assignment]
     """The innermost level."""
 
@@ -46,19 +46,19 @@ class Merged:
         return self.values.get(key, default)
 
     def where(self, *path: str) -> tuple[Located, Place]:
-        """Where it was written; the suite itself when it was not."""
+        """The place of its definition; the suite itself if there is none."""
         return self.places.get(path) or self.places.get(path[:1]) or self.home
 
 
 @dataclass(slots=True)
 class LevelSite(SilentSite):
-    """Where the values of a level are read; the settings of systems are checked with the system's own names."""
+    """The site of a level's values; the settings of systems are checked with the system's own names."""
 
     problems: Problems
     document: Located
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write down something wrong."""
+        """Record a problem."""
         self.problems.add(self.document, place, message, hint, key=key)
 
 
@@ -71,7 +71,7 @@ def read_level(
     besides: Iterable[str] = (),
     unknown: Callable[[str, Any], bool] | None = None,
 ) -> Level:
-    """Read what one place says of suites; keys in `besides` mean something else there, `unknown` may take others."""
+    """Read the suite keys of one place; keys in `besides` have another meaning there, `unknown` may accept others."""
     site = LevelSite(problems, document)
     values: dict[str, Any] = {}
     other = tuple(besides)
@@ -86,7 +86,7 @@ def read_level(
         elif value is not None:
             before = problems.count
             if templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":
-                site.problem(where, f"{key!r} is settled before anything runs", "write the value itself, not `${{ }}`")
+                site.problem(where, f"{key!r} must be known before the run", "write the value itself, not `${{ }}`")
                 continue
             made = field.shape.read(value, where, site)
             if problems.count == before:
@@ -95,7 +95,7 @@ def read_level(
 
 
 def merge(levels: Iterable[Level]) -> Merged:
-    """Outer levels first: inner ones win, mappings are merged deeply, notifications add up, the tighter limit wins."""
+    """Outer levels first: inner ones win, mappings are merged deeply, notifications add up, the lower limit wins."""
     merged = Merged()
     for level in levels:
         merged.home = (level.document, level.place)
@@ -118,7 +118,7 @@ def merge(levels: Iterable[Level]) -> Merged:
 
 
 def deep(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
-    """Two mappings as one; where both have something else than mappings, the inner."""
+    """Two mappings as one; where both have the same key, the inner value wins unless both are mappings."""
     made = dict(outer)
     for key, value in inner.items():
         held = made.get(key)
@@ -127,7 +127,7 @@ def deep(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _system(outer: Any, inner: Any) -> Any:
-    """Settings of another kind of system are nothing to this one."""
+    """Settings for another kind of system do not apply to this one."""
     if not isinstance(outer, Mapping) or not isinstance(inner, Mapping):
         return inner
     return deep(outer, inner) if inner.get("kind", outer.get("kind")) == outer.get("kind") else inner
@@ -147,4 +147,4 @@ _PLANNED: Mapping[str, Callable[[Any], Any]] = {
     "exclusive": exclusive,
     "notifications": _notifications,
 }
-"""From what was written to what a suite holds."""
+"""From the written value to the value in the plan."""

@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 METHODS = {"full": "full", "pairwise": "pairwise", "2-wise": "pairwise", "each": "each", "1-wise": "each"}
-"""As documents spell them."""
+"""As written in documents."""
 
 MOST = 10_000
-"""Suites that one matrix may make."""
+"""Maximum number of suites from one matrix."""
 
 
 def expand(parameters: Mapping[str, Any], method: str, *, fixed: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """All combinations as choices of the list parameters only (`fixed` are left alone); ValueError when there are
-    none or far too many."""
+    """All combinations of the list parameters (those in `fixed` are left alone); ValueError if there are none or far
+    too many."""
     axes = {name: value for name, value in parameters.items() if isinstance(value, list) and name not in fixed}
     for name, values in axes.items():
         if not values:
-            raise ValueError(f"the parameter {name!r} is an empty list: no suite can be made of it")
+            raise ValueError(f"the parameter {name!r} is an empty list: it gives no suite")
     sizes = [len(values) for values in axes.values()]
     if METHODS[method] == "full" and math.prod(sizes) > MOST:
         raise ValueError(
@@ -40,7 +40,7 @@ def _each(sizes: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def pairwise(sizes: Sequence[int]) -> list[tuple[int, ...]]:
-    """Few rows in which every pair of values of every two axes comes together; the same rows every time."""
+    """Few rows with every pair of values of every two axes; the same rows every time."""
     if len(sizes) < 2:
         return _full(sizes)
     open_pairs = {
@@ -58,7 +58,7 @@ def pairwise(sizes: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def _row(sizes: Sequence[int], open_pairs: set[Any]) -> tuple[int, ...]:
-    """One more row: begun with an open pair, then on each axis the value that closes the most pairs."""
+    """One more row: begun with an open pair, then the value closing the most pairs on each axis."""
     first, second = min(open_pairs)
     row = dict((first, second))
     for axis in sorted(set(range(len(sizes))) - set(row), key=lambda one: -sizes[one]):
@@ -75,7 +75,7 @@ def _row(sizes: Sequence[int], open_pairs: set[Any]) -> tuple[int, ...]:
 
 
 def suffix(chosen: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-    """What tells a combination in the name of its suite: `-k=v` for every list of more than one value."""
+    """The suffix of a combination in the name of its suite: `-k=v` for every list of more than one value."""
     told = [(name, value) for name, value in chosen.items() if len(parameters[name]) > 1]
     return "".join(f"-{_clean(name)}={_clean(value)}" for name, value in told)
 

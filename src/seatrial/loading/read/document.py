@@ -1,4 +1,4 @@
-"""One document: its data, and where in the text each part of it stands."""
+"""One document: its data, and the position of each part in the text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 from seatrial.model.scenario import Location
 
 LARGEST = 10 * 1024 * 1024
-"""Bytes; a document past this is no scenario."""
+"""Maximum size of a document in bytes."""
 
 
 @dataclass(slots=True)
 class Document:
-    """A document that was read; `file` is its name as the user gave it."""
+    """A parsed document; `file` is its name as the user gave it."""
 
     file: str
     path: Path
@@ -27,13 +27,13 @@ class Document:
     text: str
     _marks: Mapping[Place, Mark] | None = field(default=None, repr=False)
     folder: Path = field(init=False)
-    """Where its relative paths begin, without symbolic links."""
+    """The base of its relative paths, without symbolic links."""
 
     def __post_init__(self) -> None:
         self.folder = self.path.resolve().parent
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
-        """Line and column of a value (of its key, with `key`); of the nearest thing around it when it is not there."""
+        """Line and column of a value (of its key, with `key`); of the nearest enclosing part if it does not exist."""
         if self._marks is None:
             self._marks = _reader(self.path).marks(self.text)
         where = place
@@ -45,12 +45,12 @@ class Document:
         return self._marks[()].value if () in self._marks else (1, 1)
 
     def source(self, place: Place = ()) -> Location:
-        """The same place for the plan, which asks for the line only when it is needed."""
+        """The same place for the plan; the line is computed only on demand."""
         return Location(file=self.file, path=place)
 
 
 def read(path: Path | str, *, name: str = "") -> Document:
-    """Read a YAML or JSON document; DocumentError with file:line:column for whatever is wrong with it."""
+    """Read a YAML or JSON document; DocumentError with file:line:column for every problem."""
     where = Path(path)
     shown = name or str(path)
     text = _text(where, shown)
@@ -59,7 +59,7 @@ def read(path: Path | str, *, name: str = "") -> Document:
     except Flawed as error:
         raise DocumentError(Problem(shown, *at, message, hint) for at, message, hint in error.flaws) from None
     except RecursionError:
-        raise _whole(shown, "the document is nested too deeply", "no scenario needs more than a few levels") from None
+        raise _whole(shown, "the document is nested too deeply", "a scenario needs only a few levels") from None
     return Document(shown, where, data, text)
 
 
@@ -71,7 +71,7 @@ def line_of(source: Location) -> Position:
 
 
 def _reader(path: Path) -> Any:
-    # Imported where it is used: a JSON document needs no YAML library, and the other way round.
+    # Imported on use: a JSON document needs no YAML library, and vice versa.
     if path.suffix.lower() == ".json":
         from seatrial.loading.read import json
 
@@ -98,9 +98,9 @@ def _text(path: Path, shown: str) -> str:
 
 
 def read_bytes(path: Path, shown: str) -> bytes:
-    """The bytes of a regular file of at most `LARGEST` bytes; DocumentError when it is not one."""
+    """The bytes of a regular file of at most `LARGEST` bytes; DocumentError otherwise."""
     try:
-        # Not blocking: a FIFO that nobody writes to must not hold us.
+        # Non-blocking: a FIFO without a writer must not block Seatrial.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             about = os.fstat(file.fileno())
             if stat.S_ISDIR(about.st_mode):
@@ -110,8 +110,8 @@ def read_bytes(path: Path, shown: str) -> bytes:
             if about.st_size > LARGEST:
                 raise _whole(
                     shown,
-                    f"the file has {about.st_size / 1e6:.1f} MB; a document has at most {LARGEST / 1e6:.1f} MB",
-                    "split it, and name the parts under `include`",
+                    f"the file is too large: {about.st_size / 1e6:.1f} MB; allowed: {LARGEST / 1e6:.1f} MB",
+                    "split it, and list the parts under `include`",
                 )
             return file.read(LARGEST + 1)
     except FileNotFoundError:
@@ -128,5 +128,5 @@ def _beside(path: Path) -> str:
     try:
         names: Iterable[str] = [one.name for one in path.parent.iterdir() if one.suffix in (".yaml", ".yml", ".json")]
     except (OSError, ValueError):
-        return "its folder is not there either"
-    return nearest(path.name, sorted(names)[:20], what="documents in that folder")
+        return "its folder does not exist either"
+    return nearest(path.name, sorted(names)[:20], what="documents in this folder")

@@ -1,4 +1,4 @@
-"""JSON by the json module; positions by a scan of the text, made only when an error needs them."""
+"""JSON with the json module; positions come from a scan of the text, done only for an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class _Oddity(Exception):
-    """Something that the json module lets pass and we do not: found while parsing, located afterwards."""
+    """A flaw accepted by the json module but not by Seatrial: found while parsing, located afterwards."""
 
 
 def parse(text: str) -> Any:
@@ -24,11 +24,11 @@ def parse(text: str) -> Any:
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise Flawed(((error.lineno, error.colno), f"this is no JSON: {error.msg}", _hint(text, error.pos))) from None
+        raise Flawed(((error.lineno, error.colno), f"invalid JSON: {error.msg}", _hint(text, error.pos))) from None
     except _Oddity:
         raise Flawed(*_flaws(text)) from None
-    except ValueError as error:  # an integer of more digits than Python reads
-        raise Flawed(((1, 1), f"this is no JSON that can be read: {error}", "")) from None
+    except ValueError as error:  # an integer with too many digits for Python
+        raise Flawed(((1, 1), f"invalid JSON: {error}", "")) from None
     if "\\ud" in text or "\\uD" in text:
         flaws = [flaw for flaw in _flaws(text) if flaw[1].startswith("half")]
         if flaws:
@@ -37,7 +37,7 @@ def parse(text: str) -> Any:
 
 
 def marks(text: str) -> Mapping[Place, Mark]:
-    """Where every value and key of a valid JSON text stands."""
+    """The position of every value and key of a valid JSON text."""
     found: dict[Place, Mark] = {}
     for place, value, key, _ in _walk(text):
         found.setdefault(place, Mark(value, key))
@@ -58,9 +58,9 @@ def _constant(_name: str) -> Any:
 def _hint(text: str, at: int) -> str:
     here = text[at:].lstrip()
     if here.startswith(("//", "#", "/*")):
-        return "JSON has no comments; YAML has"
+        return "JSON has no comments; use YAML if you need them"
     if here.startswith("'"):
-        return "JSON has double quotes only"
+        return "JSON uses double quotes only"
     if text[:at].rstrip().endswith(",") and here[:1] in ("", "]", "}"):
         return "JSON allows no comma after the last item"
     if re.match(r"(True|False|None)\b", here):
@@ -76,14 +76,16 @@ def _flaws(text: str) -> list[tuple[Position, str, str]]:
     seen: dict[Place, Position] = {}
     for place, value, key, token in _walk(text):
         if place in seen and isinstance(place[-1], str):
-            flaws.append((key, f"the key {place[-1]!r} is there twice", f"the first is in line {seen[place][0]}"))
+            flaws.append((key, f"duplicate key {place[-1]!r}", f"the first is on line {seen[place][0]}"))
         seen.setdefault(place, key)
         if token.lstrip("-") in ("NaN", "Infinity"):
-            flaws.append((value, f"{token} is no JSON number", "write a number, or null"))
+            flaws.append((value, f"{token} is not a JSON number", "write a number, or null"))
         names = [place[-1]] if place and isinstance(place[-1], str) else []
         texts = [*names, json.loads(token)] if token.startswith('"') else names
         if any(_SURROGATE.search(str(one)) for one in texts):
-            flaws.append((value, "half a surrogate pair is no character", "write both halves, or the character itself"))
+            flaws.append(
+                (value, "half a surrogate pair is not a character", "write both halves, or the character itself")
+            )
     return flaws
 
 

@@ -1,4 +1,4 @@
-"""Where something stands in a text, whatever the text is written in."""
+"""Positions in a text, in any format."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a value stands, and the key that it stands under (the value itself for items of a list)."""
+    """The position of a value, and of its key (the value itself for items of a list)."""
 
     value: Position
     key: Position
 
 
 class Flawed(Exception):
-    """What is wrong in a text, with positions; `read` puts the file's name to it."""
+    """The flaws of a text, with positions; `read` adds the file's name."""
 
     def __init__(self, *flaws: tuple[Position, str, str]) -> None:
         super().__init__(flaws)

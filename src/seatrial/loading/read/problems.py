@@ -1,4 +1,4 @@
-"""Everything wrong in everything read, with positions worked out at the end."""
+"""All problems of all documents, with positions computed at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Located(Protocol):
 
     @property
     def file(self) -> str:
-        """Its name as the user knows it."""
+        """Its name as the user gave it."""
 
     @property
     def locate(self) -> Callable[..., Position]:
@@ -22,7 +22,7 @@ class Located(Protocol):
 
 
 class Problems:
-    """Takes what is wrong; `done` raises it all at once."""
+    """Collects problems; `done` raises them all at once."""
 
     def __init__(self) -> None:
         self._found: list[tuple[Located, Place, str, str, bool]] = []
@@ -32,31 +32,31 @@ class Problems:
 
     @property
     def count(self) -> int:
-        """How many there are so far."""
+        """The number of problems so far."""
         return len(self._found) + len(self._ready)
 
     def add(
         self, document: Located, place: Place, message: str, hint: str = "", *, key: bool = False, kind: str = ""
     ) -> None:
-        """Write one down; `kind` is `power` or `budget` for those that have an exception of their own."""
+        """Record a problem; `kind` is `power` or `budget` for those with an exception of their own."""
         self._kinds.add(kind)
         self._found.append((document, place, message, hint, key))
 
     def take(self, problems: Sequence[Problem]) -> None:
-        """Problems that have their position, as of a document that could not be read."""
+        """Record problems with a known position, for example those of an unreadable document."""
         if problems:
             self._kinds.add("")
         self._ready += problems
 
     def warn(self, document: Located, place: Place, message: str) -> None:
-        """Something that is odd, and no reason to stop."""
+        """Record something odd without stopping."""
         line, column = document.locate(place, key=True)
         text = f"{document.file}:{line}:{column}: {message}"
         if text not in self.warnings:
             self.warnings.append(text)
 
     def done(self) -> None:
-        """Raise when there is anything."""
+        """Raise if there are any problems."""
         if self.count:
             self._raise()
 

@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML text: tomllib gives no positions, so the lines are searched, only for an error."""
+"""The position of a key in a TOML text: tomllib gives none, so the lines are searched, only for an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AT = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
 def locate(text: str, place: Place, *, key: bool = False) -> Position:
-    """Line and column of a key (or of its value); of the nearest table around it when it is not found."""
+    """Line and column of a key (or of its value); of the nearest enclosing table if it is not found."""
     wanted = [part for part in place if isinstance(part, str)]
     for length in range(len(wanted), 0, -1):
         found = _find(text, wanted[:length], key or length < len(wanted))

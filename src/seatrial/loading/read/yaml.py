@@ -1,4 +1,4 @@
-"""YAML 1.2 core types from libyaml's events: data and positions by one walk, with no recursion."""
+"""YAML 1.2 core types from libyaml's events: data and positions in one pass, without recursion."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 from seatrial.links.yaml_scalars import core_value
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 
-_QUOTE = "put it in quotes if it is meant as text"
+_QUOTE = "put it in quotes if you mean text"
 
 MOST_COPIES = 100_000
-"""Nodes that aliases may stand for; past this it is a bomb."""
+"""Maximum number of values from aliases; more would be a YAML bomb."""
 
 DEEPEST = 100
-"""Levels of nesting."""
+"""Maximum levels of nesting."""
 
 _CORE = "tag:yaml.org,2002:"
 _CONTAINERS = {"Sequence": "seq", "Mapping": "map"}
-_INDENT = "is this line indented as its neighbours in the same list or mapping, and every bracket before it closed?"
+_INDENT = "check that this line is indented like its neighbours and every bracket before it is closed"
 _HINTS = {
-    "mapping values are not allowed": "is the `:` of a key before this missing? A text that holds `: ` needs quotes",
-    "could not find expected ':'": "a key is written `key: value`, an item of a list `- item`",
+    "mapping values are not allowed": "is the `:` of an earlier key missing? Put text with `: ` in quotes",
+    "could not find expected ':'": "write a key as `key: value` and an item of a list as `- item`",
     "did not find expected key": _INDENT,
     "did not find expected '-' indicator": _INDENT,
     "did not find expected ',' or": "is a `,` missing, or is a bracket not closed?",
     "unexpected end of stream": "is a quote not closed?",
-    "did not find expected alphabetic": 'a text that begins with * or & stands in quotes: "*"',
-    "cannot start any token": "a text that begins with @, %, ` or a tab stands in quotes",
-    "unknown escape character": "in double quotes a backslash is written twice; in single quotes it is itself",
+    "did not find expected alphabetic": 'put text in quotes if it begins with * or &: "*"',
+    "cannot start any token": "put text in quotes if it begins with @, %, ` or a tab",
+    "unknown escape character": "double each backslash in double quotes, or use single quotes",
 }
-"""What libyaml finds, and what mostly is the reason."""
+"""Messages of libyaml, and their usual cause."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A container that is being filled."""
+    """A container being filled."""
 
     data: Any
     place: Place
@@ -75,14 +75,16 @@ class _Builder:
         elif kind == "DocumentStartEvent":
             self.documents += 1
             if self.documents > 1:
-                raise Flawed((at, "a second document begins here", "one file holds one document: take `---` out"))
+                raise Flawed(
+                    (at, "a second document begins here", "a file may contain only one document: remove `---`")
+                )
 
     def scalar(self, event: Any, at: Position) -> None:
         value = self.resolve(event, at)
         if self.stack and self.stack[-1].wants_key:
             if value == "<<" and event.implicit[0]:
-                hint = "write the keys out, or repeat a whole value by *NAME"
-                self.flaws.append((at, "`<<` merges nothing in YAML 1.2", hint))
+                hint = "write the keys out, or repeat a whole value with *NAME"
+                self.flaws.append((at, "YAML 1.2 has no `<<` merge key", hint))
             self.key(value, event.value, at)
             return
         self.put(value, at, 1)
@@ -102,7 +104,7 @@ class _Builder:
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if type(value) is not wanted:
-            self.flaws.append((at, f"{text!r} is no {tag.removeprefix(_CORE)}, as its tag says", ""))
+            self.flaws.append((at, f"{text!r} is not {tag.removeprefix(_CORE)}, but its tag requires it", ""))
         return value
 
     def plain(self, text: str, at: Position) -> Any:
@@ -120,23 +122,23 @@ class _Builder:
         top = self.stack[-1]
         if not isinstance(value, str):
             shown = text or "an empty key"
-            self.flaws.append((at, f"a key must be text, and {shown} is not", f'put it in quotes: "{text}"'))
+            self.flaws.append((at, f"a key must be text; {shown} is not", f'put it in quotes: "{text}"'))
             value = text
         if value in top.keys:
-            self.flaws.append((at, f"the key {value!r} is there twice", f"the first is in line {top.keys[value][0]}"))
+            self.flaws.append((at, f"duplicate key {value!r}", f"the first is on line {top.keys[value][0]}"))
         top.keys.setdefault(value, at)
         top.key, top.key_at = value, at
 
     def alias(self, anchor: str, at: Position) -> None:
         if any(one.anchor == anchor for one in self.stack):
-            raise Flawed((at, f"*{anchor} contains itself", "an alias must stand after the end of what it repeats"))
+            raise Flawed((at, f"*{anchor} contains itself", "put the alias after the end of the repeated value"))
         if anchor not in self.anchors:
-            raise Flawed((at, f"*{anchor} stands for nothing", f"write &{anchor} where the value is, above this line"))
+            raise Flawed((at, f"unknown alias *{anchor}", f"write &{anchor} at the value, above this line"))
         value, nodes = self.anchors[anchor]
         self.copies += nodes
         if self.copies > MOST_COPIES:
             raise Flawed(
-                (at, f"the aliases stand for more than {MOST_COPIES:,} values", "write them out, or use parameters")
+                (at, f"the aliases expand to more than {MOST_COPIES:,} values", "write them out, or use parameters")
             )
         if self.stack and self.stack[-1].wants_key:
             self.key(value, f"*{anchor}", at)
@@ -184,7 +186,7 @@ class _Builder:
 
 
 def parse(text: str) -> Any:
-    """The data of a YAML text; Flawed for all that is wrong in it."""
+    """The data of a YAML text; Flawed for all problems in it."""
     built = _build(text, None)
     if built.flaws:
         raise Flawed(*built.flaws)
@@ -194,7 +196,7 @@ def parse(text: str) -> Any:
 
 
 def marks(text: str) -> Mapping[Place, Mark]:
-    """Where every value and key of a valid YAML text stands (what an alias stands for: where the alias is)."""
+    """The position of every value and key of a valid YAML text (for an aliased value, the position of the alias)."""
     found: dict[Place, Mark] = {}
     _build(text, found)
     return found
@@ -212,9 +214,9 @@ def _build(text: str, into: dict[Place, Mark] | None) -> _Builder:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = str(error.problem or error.context)
-        raise Flawed((at, f"this is no YAML: {problem}", _hint(problem, text, at))) from None
+        raise Flawed((at, f"invalid YAML: {problem}", _hint(problem, text, at))) from None
     except yaml.reader.ReaderError as error:
-        raise Flawed((_offset(text, error), f"this is no YAML: {error.reason}", "")) from None
+        raise Flawed((_offset(text, error), f"invalid YAML: {error.reason}", "")) from None
     return builder
 
 
@@ -222,12 +224,12 @@ def _hint(problem: str, text: str, at: Position) -> str:
     lines = text.split("\n")
     line = lines[at[0] - 1] if at[0] <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "YAML is indented by spaces, not by tabs"
+        return "indent YAML with spaces, not with tabs"
     return next((hint for words, hint in _HINTS.items() if words in problem), "")
 
 
 def _offset(text: str, error: Any) -> Position:
-    # libyaml counts bytes of what it was given; the character it complains of is the surest way to the place.
+    # libyaml counts bytes; searching for the rejected character is the safest way to the position.
     bad = error.character if isinstance(error.character, int) else -1
     at = text.find(chr(bad)) if bad >= 0 else -1
     if at < 0:

@@ -1,1 +1,1 @@
-"""Resolves names to steps, checks and systems, and refuses what cannot work."""
+"""Resolves names to steps, checks and systems, and rejects impossible combinations."""

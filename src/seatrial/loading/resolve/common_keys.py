@@ -1,4 +1,4 @@
-"""Keys that every step and check takes, whatever its class: one reader for each."""
+"""Keys of every step and check, whatever its class: one reader for each."""
 
 from __future__ import annotations
 
@@ -18,59 +18,59 @@ from seatrial.model.values import Duration, Expression, duration
 
 @dataclass(frozen=True, kw_only=True)
 class StepKeys:
-    """What every step takes besides the keys of its own class."""
+    """The keys of every step besides those of its own class."""
 
     id: str = ""
     """The name for `steps.ID.outputs`; unique in the workflow."""
     description: str | None = None
-    """What the step is for, for reports."""
+    """The purpose of the step, for reports."""
     if_: Expression = Expression("")
-    """A CEL expression; the step is skipped where it is false."""
+    """A CEL expression; the step is skipped if it is false."""
     timeout: Duration | None = None
-    """How long one attempt may take."""
+    """The timeout of one attempt."""
     retry: Retry | None = None
-    """How often the step is tried again: a number of attempts, or a mapping."""
+    """The retries of the step: a number of attempts, or a mapping."""
     allow_failure: bool = False
-    """A failure does not decide the verdict of the suite."""
+    """A failure does not change the verdict of the suite."""
     expect: Literal["failure", "success"] = "success"
     """`failure`: the step passes only by failing."""
     outputs: Mapping[str, Expression] = field(default_factory=dict)
     """More outputs, each a CEL expression over `outputs`."""
     needs: tuple[str, ...] = ()
-    """Ids of steps of the same `parallel` that must have ended first."""
+    """Ids of steps of the same `parallel` to wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckKeys:
-    """What every check takes besides the keys of its own class."""
+    """The keys of every check besides those of its own class."""
 
     name: str | None = None
     """The check's name in results."""
     retry: Retry | None = None
-    """How often the check is tried again: a number of attempts, or a mapping."""
+    """The retries of the check: a number of attempts, or a mapping."""
     allow_failure: bool = False
-    """A failure does not decide the verdict of the step."""
+    """A failure does not change the verdict of the step."""
 
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class Steps(Site, Protocol):
-    """A site that knows what expressions see."""
+    """A site with the names visible to expressions."""
 
     scope: expressions.Scope
 
     def old_names(self, text: str, place: Place) -> None:
-        """Warn of names that have changed."""
+        """Warn of renamed names."""
 
 
 Reader = Callable[[Steps, Any, Place, dict[str, Any]], None]
-"""Puts what it read into the fields of a StepPlan or CheckPlan."""
+"""Reads a key into the fields of a StepPlan or CheckPlan."""
 
 
 def _read_id(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        site.problem(place, f"{shown(value)} is no id", "an id is a letter, then letters, digits, _ and -")
+        site.problem(place, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
 
 
 def _read_text(key: str) -> Reader:
@@ -86,7 +86,7 @@ def _read_text(key: str) -> Reader:
 def _read_if(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
     if not isinstance(text, str):
-        site.problem(place, f"{shown(value)} is no condition", "write a CEL expression, true or false")
+        site.problem(place, f"{shown(value)} is not a condition", "write a CEL expression, true or false")
         return
     found["condition"] = expressions.strip(text)
     for message, hint in expressions.check(text, site.scope):
@@ -103,7 +103,7 @@ def _read_timeout(site: Steps, value: Any, place: Place, found: dict[str, Any]) 
         site.problem(place, str(error))
         return
     if found["timeout"] == 0:
-        site.problem(place, "a timeout of 0 leaves no time", "leave it out for none")
+        site.problem(place, "a timeout of 0 leaves no time", "remove it for no timeout")
 
 
 def _read_retry(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def _read_expect(site: Steps, value: Any, place: Place, found: dict[str, Any]) -
     if value == "failure":
         found["expect_failure"] = True
     elif value != "success":
-        site.problem(place, f"{shown(value)} cannot be expected", nearest(str(value), ("failure", "success")))
+        site.problem(place, f"invalid value {shown(value)} of `expect`", nearest(str(value), ("failure", "success")))
 
 
 def _read_outputs(site: Steps, value: Any, place: Place, found: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ def _read_outputs(site: Steps, value: Any, place: Place, found: dict[str, Any]) 
     made = {}
     for name, text in value.items():
         if not isinstance(text, str):
-            site.problem((*place, name), f"{shown(text)} is no expression", "write one over `outputs`, as text")
+            site.problem((*place, name), f"{shown(text)} is not an expression", "write one over `outputs`, as text")
             continue
         made[name] = expressions.strip(text)
         for message, hint in expressions.check(text, scope):

@@ -12,7 +12,7 @@ from seatrial.loading.read.positions import Place
 
 @dataclass(slots=True)
 class Survey:
-    """What the expressions of a workflow could name."""
+    """The names available to the expressions of a workflow."""
 
     ids: dict[str, Place] = field(default_factory=dict)
     doubles: list[tuple[str, Place]] = field(default_factory=list)
@@ -20,7 +20,7 @@ class Survey:
     variables: set[str] = field(default_factory=set)
 
     def id_of(self, raw: Mapping[str, Any]) -> str:
-        """A step's id: as it was given, else its kind where that can mean no other step."""
+        """A step's id: the written one, else its kind if only one step has it."""
         given = raw.get("id")
         if isinstance(given, str):
             return given
@@ -29,7 +29,7 @@ class Survey:
 
     @property
     def names(self) -> set[str]:
-        """All names that `steps.` can be followed by."""
+        """All names allowed after `steps.`."""
         return {*self.ids, *(kind for kind, count in self.unnamed.items() if count == 1)}
 
     @property
@@ -57,7 +57,7 @@ def walk(raw: object, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]
 
 
 def survey(raw: object, place: Place) -> Survey:
-    """Look through a list of steps."""
+    """Survey a list of steps."""
     found = Survey()
     for where, step in walk(raw, place):
         given, kind = step.get("id"), step.get("step")

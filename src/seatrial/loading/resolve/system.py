@@ -1,4 +1,4 @@
-"""The system under test of a suite: the settings of all levels, as the system's class reads them."""
+"""The system under test of a suite: the settings of all levels, as read by the system's class."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from seatrial.spi import SystemTraits, traits
 
 @dataclass(slots=True, kw_only=True)
 class Systems:
-    """What the systems of all suites are made with, and those that were made."""
+    """The systems of all suites, and the means to create them."""
 
     registry: Registry
     problems: Problems
     folder: Path
-    """The project's: where relative paths in its settings begin."""
+    """The project's folder, the base of relative paths in its settings."""
     sample: Mapping[str, Any] | None
-    """The system of suites that name none."""
+    """The system of suites without one."""
     environ: Mapping[str, str]
     made: dict[str, SystemPlan | None] = field(default_factory=dict)
 
 
 def plan_system(systems: Systems, merged: Merged) -> SystemPlan | None:
-    """The system of a suite, the same object for the same settings; None when something is wrong with it."""
+    """The system of a suite, the same object for the same settings; None if it is invalid."""
     raw = merged.get("system") or systems.sample
     document, place = merged.where("system")
     if raw is None:
-        systems.problems.add(document, place, "no system under test is named", "write `system:` with its `kind`")
+        systems.problems.add(document, place, "the system under test is missing", "write `system:` with its `kind`")
         return None
     raw = {"kind": raw} if isinstance(raw, str) else raw
     written = bool(merged.get("system"))
@@ -57,7 +57,7 @@ def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], writt
         systems.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
         return None
     try:
-        if kind not in known:  # also what is internal, which no document may name
+        if kind not in known:  # includes internal kinds, not allowed in documents
             raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
         factory = systems.registry.get("system", kind)
         described(factory.Settings)
@@ -85,14 +85,14 @@ def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], writt
 
 @dataclass(slots=True)
 class _SystemSite(SilentSite):
-    """Where a system's settings are read: they may come from several levels, so places are found one by one."""
+    """The site of a system's settings: they may come from several levels, so each place is looked up on its own."""
 
     systems: Systems
     merged: Merged
     document: Located
     factory: type[Any]
     secrets: set[str] = field(default_factory=set)
-    """Is added to: the names of the secrets that the settings ask for."""
+    """Collects the names of the secrets used in the settings."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
@@ -110,7 +110,7 @@ class _SystemSite(SilentSite):
             self.problem(place, message, hint)
 
     def templates(self, value: Any, place: Place) -> None:
-        """Check every `${{ }}` in the settings, over the names that the system fills in itself."""
+        """Check every `${{ }}` in the settings, with the names filled in by the system itself."""
         if isinstance(value, str) and "${{" in value:
             scope = self._scope(traits(self.factory, SystemTraits).template_names)
             for message, hint in expressions.check_template(value, scope):

@@ -1,4 +1,4 @@
-"""What a suite is held against before it is planned: the nodes it names, the powers it needs, the budget."""
+"""Checks of a suite before it is planned: its node names, its powers, the budget."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from seatrial.spi import (
 )
 
 BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
-"""What `power: guest` forbids."""
+"""The powers forbidden by `power: guest`."""
 
 MEMORY = ("memory_gb", "libvirt_memory_gb", "containers_memory_gb")
-"""Parameters that say the memory of one node."""
+"""Parameters with the memory of one node."""
 
 ANY_NODE = frozenset({"*", "any", "all"})
 
 
 def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Suite:
-    """The suite with what it counts for; `moot`: it runs on another provider, so the memory it asks for is not used."""
+    """The suite with its number of nodes and memory; with `moot` (another provider) its memory does not count."""
     names = _names(suite, problems, merged)
     size = suite.parameters.get("cluster_size")
     given = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 1
@@ -49,7 +49,9 @@ def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Su
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             document, place = merged.where("parameters", name)
-            problems.add(document, place, f"{value!r} is no memory", "allowed: GB for each node, a number from 0")
+            problems.add(
+                document, place, f"invalid amount of memory {value!r}", "allowed: GB for each node, a number from 0"
+            )
         else:
             memory = max(memory, float(value) * nodes)
     return replace(suite, nodes=nodes, memory_gb=memory)
@@ -60,15 +62,14 @@ def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
         return known_nodes(suite.system.factory, suite.system.settings, suite.parameters)
     except (UsageError, ValueError, TypeError) as error:
         document, place = merged.where("parameters", "cluster_size")
-        problems.add(document, place, f"the nodes cannot be named: {error}")
+        problems.add(document, place, f"the node names cannot be computed: {error}")
         return ()
 
 
 def hold(
     suite: Suite, problems: Problems, merged: Merged, document: Document, compiled: Compiled, provider: type[Any]
 ) -> None:
-    """Refuse node names that there are not, powers that neither provider nor system has, and settings in which the
-    system itself sees something wrong."""
+    """Reject unknown node names, powers missing in both provider and system, and settings the system itself rejects."""
     _by_the_system(suite, problems, merged)
     names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
     if names:
@@ -76,7 +77,7 @@ def hold(
         for selector, place in compiled.selectors:
             for word in unknown_nodes(selector, names, roles):
                 hint = nearest(word, names | roles, what="nodes") + "; also *, any, random:N"
-                problems.add(document, place, f"there is no node {word!r}", hint)
+                problems.add(document, place, f"unknown node {word!r}", hint)
     if compiled.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
@@ -89,7 +90,7 @@ def hold(
 
 
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
-    """What a system can see to be wrong before anything runs, by files and environment: its `check_suite`."""
+    """The problems a system finds before the run from files and environment: its `check_suite`."""
     system = suite.system.factory
     if suite.skip or not issubclass(system, ChecksSuite):
         return
@@ -100,26 +101,26 @@ def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
 
 
 def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: SystemPlan, *, on: str) -> str:
-    """What `reuse` comes to: refused where it cannot be; `on`: the provider that a suite was sent to, where a document
-    for another one runs all the same, and every suite deploys."""
+    """The effective `reuse`; rejected if impossible. With `on`, the suite runs on another provider than its own, so a
+    missing power gives a warning and every suite deploys."""
     reuse = str(merged.get("reuse") or "none")
     if reuse == "none":
         return reuse
     document, place = merged.where("reuse")
     held, power = frozenset(provider.powers), Powers.SNAPSHOT.value
-    hint = "leave `reuse` out"
+    hint = "remove `reuse`"
     if not issubclass(system.factory, HandsOver):
-        message = f"`reuse: snapshot` needs a system that can hand over its cluster; {system.kind!r} cannot"
+        message = f"`reuse: snapshot` needs a system able to hand over its cluster; {system.kind!r} is not"
         hint += ", or use the system 'processes'"
     elif Powers.SNAPSHOT not in held:
         name = on or str(merged.get("provider") or "local")
         if on:
             problems.warn(document, place, f"every suite deploys: the provider {on!r} cannot {power}")
             return "none"
-        message = f"`reuse: snapshot` needs the power {power!r}, which the provider {name!r} does not have"
+        message = f"`reuse: snapshot` needs the power {power!r}; the provider {name!r} does not have it"
         hint += f"; it has: {', '.join(sorted(held)) or 'none'}"
     elif merged.get("power") == "guest":
-        message = f"`reuse: snapshot` needs the power {power!r}, which `power: guest` forbids"
+        message = f"`reuse: snapshot` needs the power {power!r}, but `power: guest` forbids it"
     else:
         return reuse
     problems.add(document, place, message, hint, kind="power")
@@ -127,15 +128,15 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
 
 
 def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
-    """What the provider can do to the system's nodes: nothing to those that the system brings itself, unless it says
-    that it reaches any node, or the system has it recognise them."""
+    """The provider's powers over the system's nodes: none over nodes brought by the system itself, unless the provider
+    reaches any node or adopts them."""
     ours = system.factory.places_nodes or traits(provider, ProviderTraits).reaches_any_node
     recognised = traits(system.factory, SystemTraits).adopts_nodes and issubclass(provider, AdoptsNodes)
     return frozenset(provider.powers) if ours or recognised else frozenset()
 
 
 def _wanted(step: Any, power: str) -> frozenset[Powers]:
-    """A step may do with other powers where those of the API are forbidden."""
+    """A step may need other powers if those of the API are forbidden."""
     in_guest = power == "guest" and isinstance(step, NeedsPowersInGuest)
     return frozenset(step.needs_powers_in_guest() if in_guest else step.needs_powers())
 
@@ -153,30 +154,30 @@ def _missing(
 ) -> None:
     words = ", ".join(missing)
     if frozenset(missing) <= held:
-        message = f"the step {kind!r} needs the power {words!r}, which `power: guest` forbids"
-        hint = "use what works inside the guest (`method: ssh`), or leave `power: guest` out"
+        message = f"the step {kind!r} needs the power {words!r}, but `power: guest` forbids it"
+        hint = "use a method inside the guest (`method: ssh`), or remove `power: guest`"
     elif not suite.system.factory.places_nodes:
         kept = suite.system.kind
-        message = f"the step {kind!r} needs the power {words!r}, which the system {kept!r} does not have over its nodes"
+        message = f"the step {kind!r} needs the power {words!r}; the system {kept!r} does not have it over its nodes"
         hint = (
-            f"name a command for it in the system's settings; it has: {', '.join(sorted(held)) or 'none'}; "
-            f"the provider {suite.provider!r} has no power over nodes that it did not make"
+            f"add a command for it to the system's settings; it has: {', '.join(sorted(held)) or 'none'}; "
+            f"the provider {suite.provider!r} has power only over its own nodes"
         )
     else:
-        message = f"the step {kind!r} needs the power {words!r}, which the provider {suite.provider!r} does not have"
+        message = f"the step {kind!r} needs the power {words!r}; the provider {suite.provider!r} does not have it"
         why = dict.fromkeys(reasons[one] for one in missing if one in reasons)
         hint = "; ".join([f"it has: {', '.join(sorted(held)) or 'none'}", *why])
     problems.add(document, place, message, hint, kind="power")
 
 
 def roles_of(suite: Suite) -> frozenset[str]:
-    """Words that select nodes by what they are at the moment; a system names them in its settings."""
+    """Words selecting nodes by their current role, defined in the system's settings."""
     system = suite.system.factory
     return frozenset(system.role_names(suite.system.settings) if issubclass(system, FindsRoles) else ())
 
 
 def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -> list[str]:
-    """The words of a selector that select nothing."""
+    """The words of a selector without any node."""
     words = [word.strip() for word in selector.split(",")]
     return [word for word in words if word not in names | roles | ANY_NODE and not _random(word)]
 
@@ -187,7 +188,7 @@ def _random(word: str) -> bool:
 
 
 def over_budget(suite: Suite, nodes: int | None, memory_gb: float | None) -> str:
-    """Why a suite can never fit; empty: it can."""
+    """Why a suite can never fit, empty if it can."""
     if nodes is not None and suite.nodes > nodes:
         return f"the suite {suite.name!r} has {suite.nodes} nodes; at most {nodes} may run at a time"
     if memory_gb is not None and suite.memory_gb > memory_gb:

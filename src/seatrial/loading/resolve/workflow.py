@@ -1,4 +1,4 @@
-"""Steps and checks of one workflow: from mappings to plans, with all that is wrong in them."""
+"""Steps and checks of one workflow: from mappings to plans, with all their problems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from seatrial.spi import (
 STEP_KEYS = ("step", *described(StepKeys))
 CHECK_KEYS = ("check", *described(CheckKeys))
 BRANCHES = ("steps", "rollback", "finally")
-"""Fields of child steps, in the order in which they may run."""
+"""Fields of child steps, in their order of execution."""
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
@@ -40,19 +40,19 @@ _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A step's or check's class, and what is worth knowing of it before the first value is read."""
+    """The class of a step or check, with facts computed once before its values are read."""
 
     name: str
     factory: type[Any]
     fields: Mapping[str, Field]
     common: frozenset[str]
-    """Keys that every step (check) has and the class does not have itself."""
+    """Keys of every step (check), without those of the class itself."""
     branches: tuple[str, ...]
     node_keys: tuple[str, ...]
     needs_powers: bool
     checks_files: bool
     checks_templates: bool
-    """It can tell of a step that still has templates in it what is wrong all the same."""
+    """It can check a step even with templates in it."""
     extras: tuple[str, ...]
     child_extras: tuple[str, ...]
     sets_variables: bool
@@ -61,15 +61,15 @@ class Kind:
 
 @dataclass(slots=True)
 class Kinds:
-    """The classes that one invocation uses."""
+    """The classes used by one invocation."""
 
     registry: Registry
     found: dict[tuple[str, str], Kind | UsageError] = field(default_factory=dict)
     texts: dict[str, tuple[CheckPlan, tuple[str, ...]]] = field(default_factory=dict)
-    """Checks that were written as text, with the nodes they name: suites repeat the same few all the time."""
+    """Checks written as text, with their node names: suites often repeat the same few."""
 
     def get(self, kind: str, name: str) -> Kind:
-        """A class by name; UsageError when there is none, or it cannot be written in a document."""
+        """A class by name; UsageError if it is unknown or cannot be written in a document."""
         key = (kind, name)
         known = self.found.get(key)
         if known is None:
@@ -84,7 +84,7 @@ class Kinds:
 
     def _look(self, kind: str, name: str) -> Kind:
         if name in RESERVED.get(kind, ()):
-            raise NotSupported(f"the {kind} {name!r} is not yet there: its name is reserved")
+            raise NotSupported(f"the {kind} {name!r} is not implemented yet: its name is reserved")
         factory = self.registry.get(kind, name)
         fields = described(factory)
         common = STEP_KEYS if kind == "step" else CHECK_KEYS
@@ -113,13 +113,13 @@ def _branch(key: str) -> int:
 
 @dataclass(slots=True)
 class Compiled:
-    """A workflow, and what each suite made of it has to be held against."""
+    """A workflow, with the parts to validate for each of its suites."""
 
     steps: tuple[StepPlan, ...] = ()
     selectors: list[tuple[str, Place]] = field(default_factory=list)
-    """Node selectors, and where they stand."""
+    """Node selectors and their places."""
     powers: list[tuple[Any, str, Place]] = field(default_factory=list)
-    """Ready steps that may need powers, with their kinds."""
+    """Ready steps with a possible need of powers, with their kinds."""
 
 
 class Workflow:
@@ -140,17 +140,19 @@ class Workflow:
         self.survey = survey(raw, place)
         for name, where in self.survey.doubles:
             first = self.document.locate((*self.survey.ids[name], "id"))[0]
-            self.problem((*where, "id"), f"the id {name!r} is taken", f"by the step in line {first}; ids are unique")
+            self.problem(
+                (*where, "id"), f"duplicate id {name!r}", f"the step on line {first} has it already; ids must be unique"
+            )
         self.scope.all_steps = self.survey.names
         self.scope.ambiguous = self.survey.ambiguous
         self.scope.all_variables = self.survey.variables
         self.result.steps = self.steps(raw, place)
         return self.result
 
-    # What a site does
+    # Methods of a site
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Write down something wrong."""
+        """Record a problem."""
         self.problems.add(self.document, place, message, hint, key=key)
 
     def formula(self, text: str, place: Place) -> None:
@@ -160,12 +162,12 @@ class Workflow:
         self.old_names(text, place)
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """Compile steps that run one after another, or at the same time below `parallel`."""
+        """Compile steps in sequence, or in parallel below `parallel`."""
         if not isinstance(value, list):
             self.problem(place, f"{shown(value)} is not a list of steps", "write `- step: …` for each")
             return ()
         if not value:
-            self.problem(place, "there is no step here", "a workflow without steps tests nothing")
+            self.problem(place, "the list of steps is empty", "write at least one `- step: …`")
             return ()
         if self.parents and self.parents[-1].name == "parallel":
             return self._together(value, place)
@@ -183,7 +185,7 @@ class Workflow:
     # Steps
 
     def step(self, raw: object, place: Place) -> StepPlan | None:
-        """Compile one step; None when it is wrong."""
+        """Compile one step; None if it is invalid."""
         kind = self._kind("step", raw, place)
         if kind is None or not isinstance(raw, dict):
             return None
@@ -226,12 +228,12 @@ class Workflow:
         if not isinstance(raw, dict):
             known = isinstance(raw, str) and raw in self.kinds.registry.names(what)
             hint = f"write `{what}: {raw}`" if known else f"write a mapping with `{what}: NAME`"
-            self.problem(place, f"{shown(raw)} is no {what}", hint)
+            self.problem(place, f"{shown(raw)} is not a {what}", hint)
             return None
         name = raw.get(what)
         if not isinstance(name, str):
             if what in raw:
-                self.problem((*place, what), f"{shown(name)} is no name of a {what}", "it is text")
+                self.problem((*place, what), f"{shown(name)} is not the name of a {what}", "write it as text")
             else:
                 meant = next((key for key in raw if key in self.kinds.registry.names(what)), "")
                 hint = f"write `{what}: {meant}`, and its keys beside it" if meant else f"write `{what}: NAME`"
@@ -250,7 +252,7 @@ class Workflow:
             if key != "step":
                 READERS[key](self, raw[key], (*place, key), found)
         if "needs" in raw and not (self.parents and self.parents[-1].name == "parallel"):
-            self.problem((*place, "needs"), "`needs` is only for the steps of `parallel`", key=True)
+            self.problem((*place, "needs"), "`needs` is allowed only for steps of `parallel`", key=True)
         return found
 
     def _together(self, value: Sequence[Any], place: Place) -> tuple[StepPlan, ...]:
@@ -280,7 +282,7 @@ class Workflow:
                 found.append(ids[name])
             else:
                 hint = nearest(str(name), ids, what="ids of the other steps here")
-                self.problem((*place, "needs", at), f"{shown(name)} is no step of this `parallel`", hint)
+                self.problem((*place, "needs", at), f"{shown(name)} is not a step of this `parallel`", hint)
         return found
 
     def _cycles(self, needs: Mapping[int, list[int]], value: Sequence[Any], place: Place) -> None:
@@ -289,13 +291,15 @@ class Workflow:
             circle = {other for other in _closure(at, needs) if at in _closure(other, needs)}
             if circle and not circle & told:
                 names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
-                self.problem((*place, at, "needs"), f"steps need each other in a circle: {names}", "take one need out")
+                self.problem(
+                    (*place, at, "needs"), f"steps need each other in a circle: {names}", "remove one of the needs"
+                )
             told |= circle
 
     # Checks
 
     def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
-        """Compile one check, as text or as a mapping; None when it is wrong."""
+        """Compile one check, as text or as a mapping; None if it is invalid."""
         before, outer, selectors = self.problems.count, self.extras, len(self.result.selectors)
         rest = ""
         if isinstance(raw, str):
@@ -303,7 +307,7 @@ class Workflow:
                 return self._same(raw, place, allowed)
             name = _CHECK_NAME.match(raw.strip())
             if not name:
-                self.problem(place, f"{shown(raw)} is no check", "a check begins with its name, in small letters")
+                self.problem(place, f"{shown(raw)} is not a check", "start a check with its name, in lower case")
                 return None
             kind, rest = self._check_kind(name.group(), place), raw.strip()[name.end() :]
         else:
@@ -339,7 +343,7 @@ class Workflow:
         return replace(plan, allow_failure=True) if allowed else plan
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
-        """A check that was compiled from the same text already: only its place is another."""
+        """An already compiled check with the same text, at a new place."""
         known, nodes = self.kinds.texts[raw]
         self.result.selectors += ((name, place) for name in nodes)
         return CheckPlan(
@@ -366,7 +370,7 @@ class Workflow:
         if not issubclass(reader, ReadsText):
             if not rest:
                 return {}
-            self.problem(place, f"the check {kind.name!r} takes nothing after its name, here is {rest!r}")
+            self.problem(place, f"the check {kind.name!r} takes no argument, but has {rest!r}")
             return None
         try:
             return reader.from_text(rest)
@@ -382,7 +386,7 @@ class Workflow:
         return found.get("retry"), found.get("allow_failure", False)
 
     def _allow(self, fields: dict[str, Any], place: Place) -> None:
-        """Checks named in `allow_failures` do not decide; those that are only named there are observed too."""
+        """Checks in `allow_failures` do not decide; those named only there are observed too."""
         names = fields.get("allow_failures")
         checks: tuple[CheckPlan, ...] = fields.get("checks") or ()
         if not isinstance(names, tuple):
@@ -396,7 +400,7 @@ class Workflow:
                 checks = (*checks, more) if more else checks
         fields["checks"] = checks
 
-    # What is looked at later, for each suite
+    # Checked later, for each suite
 
     def _templates(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> None:
         for key, value in raw.items():
@@ -405,7 +409,7 @@ class Workflow:
                 self.template(value, (*place, key))
 
     def old_names(self, text: str, place: Place) -> None:
-        """Warn of names that have changed."""
+        """Warn of renamed names."""
         for warning in expressions.renamed_outputs(text, self.scope):
             self.problems.warn(self.document, place, warning)
 
@@ -457,12 +461,12 @@ def _closure(at: int, needs: Mapping[int, list[int]]) -> set[int]:
 
 
 def _short(kind: Kind, given: Mapping[str, Any]) -> str:
-    """The name of a check in results, where it was written as a mapping."""
+    """The name in results of a check written as a mapping."""
     if isinstance(given.get("name"), str) and "name" in kind.common:
         return str(given["name"])
     named = (given[key] for key in kind.fields if isinstance(given.get(key), str | int | float | list))
     main = next((" ".join(map(str, one)) if isinstance(one, list) else one for one in named), None)
     if main is None:
         return kind.name
-    # One that is still to be filled in is cut then, or there would be nothing left to fill.
+    # A template is cut only after it is filled in, or it would be broken.
     return f"{kind.name} {main if '${{' in str(main) else str(main)[:80]}"
