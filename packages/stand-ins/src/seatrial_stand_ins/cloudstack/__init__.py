@@ -1,8 +1,8 @@
-"""A CloudStack to test against: its API with signatures, asynchronous jobs and pages, and real machines behind it.
+"""A CloudStack server for tests: its API with signatures, asynchronous jobs and pages, and real machines behind it.
 
-`with CloudStackServer() as server:` answers with machines that are no more than their state;
-`CloudStackServer(PodmanMachines())` makes containers that have an address, an SSH server, data disks and power.
-`python -m seatrial_stand_ins.cloudstack` is the same as a command.
+`with CloudStackServer() as server:` simulates the state of machines; `CloudStackServer(PodmanMachines())` creates
+containers with an address, an SSH server, data disks and power. `python -m seatrial_stand_ins.cloudstack` is the same
+as a command.
 """
 
 from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed, Machines, Unreal, Wanted

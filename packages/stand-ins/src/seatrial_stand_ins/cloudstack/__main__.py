@@ -1,4 +1,4 @@
-"""`python -m seatrial_stand_ins.cloudstack`: the server as a command, until it is told to end."""
+"""`python -m seatrial_stand_ins.cloudstack`: the server as a command, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from seatrial_stand_ins.cloudstack.server import CloudStackServer
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM, SIGINT or SIGHUP; then everything that was made is taken away."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, then remove everything created."""
     parser = argparse.ArgumentParser(prog="python -m seatrial_stand_ins.cloudstack", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
-    parser.add_argument("--machines", choices=("podman", "none"), default="podman", help="what machines are made of")
-    parser.add_argument("--image", default=IMAGE, help="what containers are made from")
-    parser.add_argument("--option", action="append", default=[], help="one more word for `podman run`; may be repeated")
+    parser.add_argument("--machines", choices=("podman", "none"), default="podman", help="kind of machines")
+    parser.add_argument("--image", default=IMAGE, help="image of the containers")
     parser.add_argument(
-        "--folder", default="", help="where machines and disks are kept (default: the temporary folder)"
+        "--option", action="append", default=[], help="additional option of `podman run`; may be repeated"
     )
-    parser.add_argument("--environment", type=Path, help="write the clients' variables there (CLOUDSTACK_ENDPOINT=…)")
+    parser.add_argument("--folder", default="", help="folder for machines and disks (default: the temporary folder)")
+    parser.add_argument("--environment", type=Path, help="file for the clients' variables (CLOUDSTACK_ENDPOINT=…)")
     given = parser.parse_args(arguments)
     machines = PodmanMachines(given.image, options=given.option, folder=given.folder)
     ended = threading.Event()
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole and readable by its owner alone: it holds the secret."""
+    """Written atomically and readable only by its owner: it holds the secret."""
     handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(handle, "w") as opened:
         opened.write(text)

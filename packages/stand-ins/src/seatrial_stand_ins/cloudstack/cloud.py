@@ -1,4 +1,4 @@
-"""What the cloud holds: its catalog, and what was made in it, each able to tell itself as CloudStack does."""
+"""The contents of the cloud: its catalog and its resources, each with its CloudStack representation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORK_OFFERING = "5b0b7b06-5d1a-4ab0-9ba7-0a5d4c3f1c01"
 """The identifier of the one offering of networks."""
 
 CD_DRIVE = 3
-"""The device number that no disk gets."""
+"""The device number reserved for the CD drive."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,18 +31,18 @@ class Thing:
     name: str
     tags: dict[str, str] = field(default_factory=dict)
     project: str = ""
-    """The identifier of the project that it is in."""
+    """The identifier of its project."""
     created: str = field(default_factory=lambda: datetime.now(UTC).strftime(TIME))
     since: float = field(default_factory=time.monotonic)
 
     def told_tags(self) -> list[dict[str, object]]:
-        """Its tags as every answer has them."""
+        """Its tags, as in every answer."""
         return [{"key": key, "value": value, "resourceid": self.id} for key, value in self.tags.items()]
 
 
 @dataclass(slots=True, kw_only=True)
 class Project(Thing):
-    """A room of its own within the account."""
+    """A project within the account."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Zone(Thing):
 
 @dataclass(slots=True, kw_only=True)
 class Template(Thing):
-    """What a root disk is copied from."""
+    """The source of a root disk."""
 
     size: int = 2 * GIB
 
@@ -68,10 +68,10 @@ class Offering(Thing):
 
 @dataclass(slots=True, kw_only=True)
 class DiskOffering(Thing):
-    """A size of disks, or leave to say one."""
+    """A size of disks, fixed or chosen by the client."""
 
     size: int = 0
-    """GiB; 0: whoever makes the disk says it."""
+    """GiB; 0: the client chooses the size."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Network(Thing):
 
 @dataclass(slots=True, kw_only=True)
 class Address(Thing):
-    """A public address that was asked for."""
+    """An allocated public address."""
 
     zone: str
     network: str = ""
@@ -121,7 +121,7 @@ class Volume(Thing):
     destroyed: bool = False
 
     def disk(self) -> Disk:
-        """As the machines know it."""
+        """The disk as the machines see it."""
         return Disk(id=self.id, size=self.size, device=self.device or 0)
 
 
@@ -139,9 +139,9 @@ class Machine(Thing):
     state: str = "Starting"
     address: str = ""
     real: bool = False
-    """Whether there is a machine behind it."""
+    """Whether a machine exists behind it."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the job that changes it."""
+    """Held by the job changing it."""
 
 
 T = TypeVar("T", bound=Thing)
@@ -166,10 +166,10 @@ class Cloud:
     volumes: dict[str, Volume] = field(default_factory=dict)
     machines: dict[str, Machine] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    """Every command that was let in, with its parameters but the signature."""
+    """Every accepted command, with its parameters except the signature."""
 
     def furnish(self) -> None:
-        """The catalog that a new cloud has."""
+        """The catalog of a new cloud."""
         zone = Zone(name="zone-1")
         self.zones[zone.id] = zone
         self.add(self.templates, Template(name="debian-12"))
@@ -180,20 +180,20 @@ class Cloud:
         self.add(self.networks, Network(name="shared-1", zone=zone.id))
         for shelf in (self.zones, self.templates, self.offerings, self.disk_offerings, self.networks):
             for thing in shelf.values():
-                thing.since = -math.inf  # it was always there
+                thing.since = -math.inf  # existed from the start
 
     def add(self, shelf: dict[str, T], thing: T) -> T:
-        """Put a thing where its kind is."""
+        """Add a resource to those of its kind."""
         shelf[thing.id] = thing
         return thing
 
     def visible(self, shelf: dict[str, T]) -> Iterator[T]:
-        """What lists show by now."""
+        """The resources currently visible in lists."""
         now = time.monotonic()
         return (thing for thing in shelf.values() if now - thing.since >= self.plants.late)
 
     def tagged(self, id: str) -> Thing | None:
-        """Whatever has this identifier and can have tags."""
+        """The taggable resource with this identifier."""
         for shelf in (self.machines, self.volumes, self.networks, self.addresses, self.snapshots, self.templates):
             if id in shelf:
                 return shelf[id]
@@ -205,13 +205,13 @@ class Cloud:
         return sorted(found, key=lambda one: one.device or 0)
 
     def free_device(self, machine: str) -> int:
-        """The number that the next disk of a machine gets."""
+        """The device number of a machine's next disk."""
         taken = {one.device for one in self.volumes_of(machine)} | {0, CD_DRIVE}
         return next(number for number in range(1, 26) if number not in taken)
 
 
 def told_machine(cloud: Cloud, one: Machine) -> dict[str, object]:
-    """A virtual machine as answers have it."""
+    """A virtual machine, as in answers."""
     zone, template, offering = cloud.zones[one.zone], cloud.templates[one.template], cloud.offerings[one.offering]
     pairs = {"keypair": one.keypair, "keypairs": one.keypair} if one.keypair else {}
     root = next((volume for volume in cloud.volumes_of(one.id) if volume.kind == "ROOT"), None)
@@ -235,7 +235,7 @@ def told_machine(cloud: Cloud, one: Machine) -> dict[str, object]:
 
 
 def told_volume(cloud: Cloud, one: Volume) -> dict[str, object]:
-    """A volume as answers have it."""
+    """A volume, as in answers."""
     machine = cloud.machines.get(one.machine)
     state = "Destroy" if one.destroyed else "Ready"
     offering = cloud.disk_offerings.get(one.offering)
@@ -253,7 +253,7 @@ def told_volume(cloud: Cloud, one: Volume) -> dict[str, object]:
 
 
 def told_network(cloud: Cloud, one: Network) -> dict[str, object]:
-    """A network as answers have it."""
+    """A network, as in answers."""
     zone = cloud.zones[one.zone]
     return {
         "id": one.id, "name": one.name, "displaytext": one.name, "type": one.kind, "state": "Implemented",
@@ -264,7 +264,7 @@ def told_network(cloud: Cloud, one: Network) -> dict[str, object]:
 
 
 def told_address(cloud: Cloud, one: Address) -> dict[str, object]:
-    """A public address as answers have it."""
+    """A public address, as in answers."""
     machine = cloud.machines.get(one.machine)
     leads = {"virtualmachineid": machine.id, "virtualmachinename": machine.name} if machine is not None else {}
     return {

@@ -1,4 +1,4 @@
-"""Asynchronous jobs: a command answers with a job's id, and the job is asked for until it has ended."""
+"""Asynchronous jobs: a command answers with a job's id, and the client polls the job until it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatrial_stand_ins.cloudstack.refusals import INTERNAL, Refused
 PENDING, DONE, FAILED = 0, 1, 2
 
 Work = Callable[[], Coroutine[Any, Any, dict[str, object]]]
-"""What a job does; its answer is the job's result."""
+"""The work of a job; its return value is the job's result."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Job:
     created: str = field(default_factory=lambda: datetime.now(UTC).strftime(TIME))
 
     def told(self) -> dict[str, object]:
-        """As queryAsyncJobResult answers."""
+        """The answer of queryAsyncJobResult."""
         told: dict[str, object] = {
             "jobid": self.id, "cmd": f"org.apache.cloudstack.api.command.user.{self.command}Cmd",
             "created": self.created, "jobstatus": self.status, "jobprocstatus": 0, "jobresultcode": self.code,
@@ -64,15 +64,15 @@ class Jobs:
         return self._jobs.get(id)
 
     def all(self) -> list[Job]:
-        """Every job, the newest first."""
+        """Every job, newest first."""
         return list(reversed(self._jobs.values()))
 
     async def settled(self) -> None:
-        """Wait for what still goes on."""
+        """Wait for running jobs."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def cancel(self) -> None:
-        """End what still goes on."""
+        """Cancel running jobs."""
         for task in self._tasks:
             task.cancel()
         await self.settled()

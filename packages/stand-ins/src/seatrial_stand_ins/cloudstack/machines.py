@@ -1,4 +1,4 @@
-"""What the server's virtual machines are made of: a protocol, and machines that are no more than their state."""
+"""The machines behind the server: a protocol, and simulated machines with nothing but state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class MachineFailed(Exception):
-    """A machine cannot be made or changed; the job fails with this text."""
+    """A machine cannot be created or changed; the job fails with this text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """All that is told of a machine before it is made."""
+    """The description of a machine before it is created."""
 
     id: str
     name: str
@@ -35,54 +35,55 @@ class Wanted:
     root_size: int
     """Bytes."""
     authorized: Sequence[str] = ()
-    """Public keys that root has."""
+    """Public keys of root."""
     user_data: bytes = b""
     disks: Sequence[Disk] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Machines(Protocol):
-    """Where machines are made. Every method returns when it is so, and raises MachineFailed; each works on its own."""
+    """Creates machines. Every method returns when it is done, and raises MachineFailed otherwise; calls are
+    independent."""
 
     def told(self, stopped: Callable[[str], None]) -> None:
-        """Call `stopped` with a machine's id when it goes off by itself; called once, before anything else."""
+        """Call `stopped` with a machine's id when it powers itself off; called once, before anything else."""
 
     async def open(self) -> None:
-        """Begin: take away first what a killed one left."""
+        """Start; first remove leftovers of killed servers."""
 
     async def make(self, wanted: Wanted) -> str:
-        """A machine that is powered on: its address."""
+        """Create a machine and power it on; returns its address."""
 
     async def start(self, id: str) -> None:
-        """Power on; the address stays."""
+        """Power on with the same address."""
 
     async def stop(self, id: str, *, forced: bool) -> None:
-        """Power off: in its orderly way, or at once."""
+        """Power off: gracefully, or at once."""
 
     async def reboot(self, id: str) -> None:
-        """Off in its orderly way, and on."""
+        """Power off gracefully, then on."""
 
     async def destroy(self, id: str) -> None:
-        """Take it away; its data disks stay. One that is not there is success."""
+        """Remove it but keep its data disks. Succeeds if it does not exist."""
 
     async def attach(self, id: str, disk: Disk) -> None:
-        """Put a disk into a machine, whether it runs or not. A disk that is new is empty."""
+        """Attach a disk to a machine, running or not. A new disk is empty."""
 
     async def detach(self, id: str, disk: Disk) -> None:
-        """Take a disk out; what is on it stays."""
+        """Detach a disk and keep its data."""
 
     async def resize(self, id: str, disk: Disk) -> None:
-        """Give a disk another size; `id` is empty when it is in no machine."""
+        """Resize a disk; `id` is empty if it is not attached."""
 
     async def delete(self, disk: Disk) -> None:
-        """Take a disk away for good; it is in no machine."""
+        """Delete a detached disk."""
 
     async def close(self) -> None:
-        """Take away all that was made."""
+        """Remove everything created."""
 
 
 class Unreal:
-    """Machines that are no more than an address: for tests of who calls the API."""
+    """Simulated machines with only an address: for tests of API clients."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
@@ -99,7 +100,7 @@ class Unreal:
     async def make(self, wanted: Wanted) -> str:
         self._made += 1
         self.wanted[wanted.id] = wanted
-        self.addresses[wanted.id] = f"192.0.2.{self._made}"  # a network that leads nowhere
+        self.addresses[wanted.id] = f"192.0.2.{self._made}"  # an unroutable network
         self.running.add(wanted.id)
         return self.addresses[wanted.id]
 

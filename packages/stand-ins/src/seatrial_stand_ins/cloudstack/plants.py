@@ -1,4 +1,4 @@
-"""Faults that tests plant into the server: each is what a real cloud does on a bad day."""
+"""Faults for tests to inject into the server, as real clouds have on a bad day."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Plants:
-    """What goes wrong; change it while the server runs. Commands are spelled as in CloudStack's reference."""
+    """The injected faults; change them while the server runs. Commands are spelled as in CloudStack's reference."""
 
     job_fails: dict[str, str] = field(default_factory=dict)
-    """Command to the words of its job's error; nothing is done."""
+    """Command to the message of its job's error; the command has no effect."""
     job_never_ends: set[str] = field(default_factory=set)
-    """Commands whose jobs stay pending; what they do is done."""
+    """Commands whose jobs stay pending; their work is done."""
     refuses: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Command to the code and the words that it is answered with at once."""
+    """Command to the code and message of its immediate error."""
     broken: dict[str, int] = field(default_factory=dict)
-    """Command (`*`: every one) to how many more of its calls are answered with a 503 and no JSON."""
+    """Command (`*`: every one) to the number of further calls answered with a 503 without JSON."""
     no_capacity: bool = False
-    """No host has room for another virtual machine: its job fails, and it stays in the state Error."""
+    """No host has room for another virtual machine: its job fails and leaves it in the state Error."""
     over_limit: bool = False
-    """The account may have no more virtual machines."""
+    """The account's limit of virtual machines is reached."""
     ends_in_error: set[str] = field(default_factory=set)
-    """Names of virtual machines that are in the state Error when they are deployed, though their job succeeds."""
+    """Names of virtual machines in the state Error after deployment, although their job succeeds."""
     keeps: set[str] = field(default_factory=set)
-    """Names of virtual machines that destroying reports as done and leaves as they are."""
+    """Names of virtual machines not destroyed, although their job reports success."""
     forgets_volumes: bool = False
-    """Data volumes are never deleted with their machine, though it is asked for."""
+    """Data volumes are never deleted with their machine, even on request."""
     may_not_expunge: bool = False
-    """The account has no right to expunge: asking for it is refused, and what is destroyed stays as such."""
+    """The account must not expunge: requests are rejected, and destroyed machines stay in the lists."""
     wrong_disk_size: int = 0
-    """GiB that every new data disk has instead of what was asked for."""
+    """Size of every new data disk in GiB, instead of the requested one."""
     wrong_offering: str = ""
-    """Name of the service offering that every new machine has instead of what was asked for."""
+    """Name of the service offering of every new machine, instead of the requested one."""
     late: float = 0.0
-    """Seconds until something new is in the lists."""
+    """Seconds until a new resource appears in lists."""
     slow: float = 0.0
-    """Seconds that every job takes besides."""
+    """Additional seconds of every job."""
 
 
 def broken_now(plants: Plants, command: str) -> bool:
-    """Whether this call is one of those that get no answer of CloudStack's."""
+    """Whether this call gets no proper CloudStack answer."""
     for name in (command, "*"):
         if plants.broken.get(name, 0) > 0:
             plants.broken[name] -= 1

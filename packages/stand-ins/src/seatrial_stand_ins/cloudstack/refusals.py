@@ -1,4 +1,4 @@
-"""What the server refuses, in CloudStack's own numbers and words."""
+"""The server's errors, with CloudStack's own numbers and words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ NO_CAPACITY, UNAVAILABLE, OVER_LIMIT = 533, 534, 535
 
 
 class Refused(Exception):
-    """A call, or the job that it began, that CloudStack answers with an error."""
+    """CloudStack's error for a call, or for its job."""
 
     def __init__(self, code: int, text: str, internal: int = 9999) -> None:
         super().__init__(text)
@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 def no_such(parameter: str, value: str, command: str) -> Refused:
-    """An identifier of something that is not there, or not any more."""
+    """An identifier of a missing or removed resource."""
     return Refused(
         WRONG_PARAMETER,
         f"Unable to execute API command {command.lower()} due to invalid value. Invalid parameter {parameter} value="
@@ -29,7 +29,7 @@ def no_such(parameter: str, value: str, command: str) -> Refused:
 
 
 def missing(parameter: str, command: str) -> Refused:
-    """A parameter that the command must have."""
+    """A missing required parameter."""
     return Refused(
         WRONG_PARAMETER,
         f"Unable to execute API command {command.lower()} due to missing parameter {parameter}",

@@ -1,4 +1,4 @@
-"""The server itself: one URL on loopback, in a thread of its own, that speaks CloudStack's API."""
+"""The server itself: CloudStack's API at one URL on loopback, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 PATH = "/client/api"
 SECONDS = 60.0
-"""In which the server is up, or gone."""
+"""Timeout of the server's start and end."""
 
 
 class CloudStackServer:
-    """A cloud to test against: `with CloudStackServer() as server:`; `server.environment` is what clients need.
+    """A cloud for tests: `with CloudStackServer() as server:`; `server.environment` holds the clients' variables.
 
-    `machines`: what its virtual machines are made of; without it they are no more than their state. `plants` may be
-    changed while it runs, and `cloud` be looked at.
+    `machines`: its virtual machines; by default they are simulated. You can change `plants` and read `cloud` while it
+    runs.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CloudStackServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the client `cs`, and all that reads its variables, finds the server by."""
+        """The environment variables for `cs` and other clients to find the server."""
         names = {"ENDPOINT": self.url, "KEY": self.key, "SECRET": self.secret, "METHOD": "post", "TIMEOUT": "30"}
         return {f"CLOUDSTACK_{name}": value for name, value in names.items()}
 
@@ -74,7 +74,7 @@ class CloudStackServer:
             raise ExtraMissing("starlette and uvicorn are not installed: pip install 'seatrial[testing]'") from error
         self._thread.start()
         if not self._up.wait(SECONDS):
-            raise TimeoutError(f"the server was not up within {SECONDS:g} s")
+            raise TimeoutError(f"timed out after {SECONDS:g} s waiting for the server to start")
         if self._failed is not None:
             self._thread.join(SECONDS)
             raise self._failed
@@ -87,7 +87,7 @@ class CloudStackServer:
             self._server.should_exit = True
         self._thread.join(SECONDS)
         if self._thread.is_alive():
-            raise TimeoutError(f"the server did not end within {SECONDS:g} s")
+            raise TimeoutError(f"timed out after {SECONDS:g} s waiting for the server to end")
         if self._failed is not None and error is None:
             raise self._failed
 

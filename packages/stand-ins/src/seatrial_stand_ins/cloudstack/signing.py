@@ -1,4 +1,4 @@
-"""The signature of a request: HMAC-SHA1 over its sorted parameters in lower case, with the time at which it ends."""
+"""The signature of a request: HMAC-SHA1 over its sorted lower-case parameters, with an expiry time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 def signature(parameters: Mapping[str, str], secret: str) -> str:
-    """What the parameters have to be signed with; `signature` itself is left out."""
+    """The expected signature of the parameters; `signature` itself is ignored."""
     pairs = (f"{name}={_encoded(value)}" for name, value in sorted(parameters.items()) if name.lower() != "signature")
     text = "&".join(pairs).lower()
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()).decode()
 
 
 def require_signed(parameters: Mapping[str, str], accounts: Mapping[str, str], now: datetime | None = None) -> None:
-    """Refused unless a key of `accounts` (key to secret) signed them, and their time is not over."""
+    """Reject parameters not signed with a key of `accounts` (key to secret), or expired ones."""
     named = {name.lower(): value for name, value in parameters.items()}
     secret = accounts.get(named.get("apikey", ""))
     given = named.get("signature", "")
@@ -38,5 +38,5 @@ def require_signed(parameters: Mapping[str, str], accounts: Mapping[str, str], n
 
 
 def _encoded(value: str) -> str:
-    # Java's encoder, with %20 for spaces: it encodes the tilde, which Python leaves.
+    # Java's encoder, with %20 for spaces: unlike Python, it encodes the tilde.
     return quote(value, safe="*").replace("~", "%7E")

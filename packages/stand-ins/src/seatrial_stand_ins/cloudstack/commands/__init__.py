@@ -1,4 +1,4 @@
-"""The commands of the API that the server knows."""
+"""The supported commands of the API."""
 
 from seatrial_stand_ins.cloudstack.commands import catalog, disks, extras, virtual_machines
 from seatrial_stand_ins.cloudstack.commands.calling import COMMANDS, Call

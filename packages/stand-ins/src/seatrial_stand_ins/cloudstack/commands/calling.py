@@ -1,4 +1,4 @@
-"""One call of the API: its parameters, and how answers, pages and jobs are told."""
+"""One call of the API: its parameters, and the form of answers, pages and jobs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seatrial_stand_ins.cloudstack.jobs import Jobs, Work
 from seatrial_stand_ins.cloudstack.refusals import WRONG_PARAMETER, Refused, missing, no_such
 
 MOST = 500
-"""Things on one page."""
+"""Maximum number of items on a page."""
 
 IN_PROJECTS = (Address, KeyPair, Machine, Snapshot, Volume)
-"""Things that are in a project, or in none: lists show one of these rooms."""
+"""Kinds of resources inside or outside a project: a list shows only one project, or none."""
 
 T = TypeVar("T", bound=Thing)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a command is given."""
+    """The arguments of a command."""
 
     command: str
     parameters: Mapping[str, str]
@@ -31,11 +31,11 @@ class Call:
     jobs: Jobs
 
     def get(self, name: str, default: str = "") -> str:
-        """A parameter that may be left out."""
+        """An optional parameter."""
         return self.parameters.get(name.lower(), default)
 
     def need(self, name: str) -> str:
-        """A parameter that must be there."""
+        """A required parameter."""
         value = self.get(name)
         if not value:
             raise missing(name, self.command)
@@ -55,7 +55,7 @@ class Call:
         return int(text)
 
     def several(self, name: str) -> list[str]:
-        """A list, parted by commas."""
+        """A list, separated by commas."""
         return [one for one in self.get(name).split(",") if one]
 
     def maps(self, name: str) -> list[dict[str, str]]:
@@ -68,18 +68,18 @@ class Call:
         return [found[place] for place in sorted(found)]
 
     def tags(self, name: str = "tags") -> dict[str, str]:
-        """Tags that are given, or asked for."""
+        """Tags from the parameters, to set or to filter by."""
         return {one["key"]: one.get("value", "") for one in self.maps(name) if "key" in one}
 
     def of(self, shelf: Mapping[str, T], name: str) -> T:
-        """The thing that a parameter names by its identifier."""
+        """The resource whose identifier is in a parameter."""
         id = self.need(name)
         if id not in shelf:
             raise no_such(name, id, self.command)
         return shelf[id]
 
     def chosen(self, shelf: dict[str, T], *, names: Callable[[T], Iterable[str]] = lambda one: (one.name,)) -> list[T]:
-        """What a list is asked for by `id`, `ids`, `name`, `keyword` and `tags`."""
+        """The resources selected by `id`, `ids`, `name`, `keyword` and `tags`."""
         if self.get("id") and self.get("id") not in shelf:
             raise no_such("id", self.get("id"), self.command)
         wanted = {*self.several("ids"), *self.several("id")}
@@ -96,7 +96,7 @@ class Call:
         ]
 
     def listed(self, key: str, found: Iterable[Mapping[str, object]]) -> dict[str, object]:
-        """One page of a list; CloudStack's answer to an empty one has no key at all."""
+        """One page of a list; an empty list has no key in CloudStack's answer."""
         all_of_them = list(found)
         if "page" in self.parameters and "pagesize" not in self.parameters:
             raise Refused(WRONG_PARAMETER, '"page" parameter has to be used together with "pageSize"')
@@ -108,7 +108,7 @@ class Call:
         return {"count": len(all_of_them), key: page} if page else {}
 
     def job(self, work: Work, id: str = "") -> dict[str, object]:
-        """Begin a job; the answer that names it."""
+        """Start a job; the answer contains its id."""
         job = self.jobs.begin(self.command, work)
         return {"jobid": job.id, **({"id": id} if id else {})}
 
@@ -116,11 +116,11 @@ class Call:
 Command = Callable[[Call], Awaitable[dict[str, object]]]
 
 COMMANDS: dict[str, tuple[str, Command]] = {}
-"""By the name in lower case: the name as CloudStack spells it, and what it does."""
+"""By lower-case name: the name in CloudStack's spelling, and the function."""
 
 
 def command(name: str) -> Callable[[Command], Command]:
-    """Register what a command does."""
+    """Register the function of a command."""
 
     def registered(work: Command) -> Command:
         COMMANDS[name.lower()] = name, work

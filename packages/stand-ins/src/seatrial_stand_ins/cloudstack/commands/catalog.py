@@ -1,4 +1,4 @@
-"""Commands that read the catalog: zones, templates, offerings, networks, capacity."""
+"""Commands for reading the catalog: zones, templates, offerings, networks, capacity."""
 
 from __future__ import annotations
 

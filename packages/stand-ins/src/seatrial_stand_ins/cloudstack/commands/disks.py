@@ -1,4 +1,4 @@
-"""Commands over volumes and their snapshots."""
+"""Commands for volumes and their snapshots."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from seatrial_stand_ins.cloudstack.refusals import WRONG_PARAMETER, Refused
 
 
 def size_asked(call: Call, name: str) -> int:
-    """Bytes of a parameter in GiB; 0: nothing was asked for."""
+    """Bytes of a parameter in GiB; 0 if it is missing."""
     return call.number(name) * GIB
 
 
 def new_volume(call: Call, *, name: str, size: int) -> Volume:
-    """A data disk of the offering that is named, of this size where the offering leaves it open."""
+    """A data disk of the requested offering, with this size if the offering has none."""
     offering = call.of(call.cloud.disk_offerings, "diskofferingid")
     size = offering.size * GIB or size
     if not size:

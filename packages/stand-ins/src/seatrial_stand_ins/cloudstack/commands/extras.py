@@ -1,4 +1,4 @@
-"""Commands over jobs, tags, key pairs and public addresses."""
+"""Commands for jobs, tags, key pairs and public addresses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _told_pair(one: KeyPair) -> dict[str, object]:
 @command("registerSSHKeyPair")
 async def register_ssh_key_pair(call: Call) -> dict[str, object]:
     name, public = call.need("name"), call.need("publickey").strip()
-    if name in call.cloud.keypairs:  # a name is there once, whatever the project
+    if name in call.cloud.keypairs:  # a name is unique across all projects
         raise Refused(WRONG_PARAMETER, f"A key pair with name '{name}' already exists.", 4350)
     words = public.split()
     try:

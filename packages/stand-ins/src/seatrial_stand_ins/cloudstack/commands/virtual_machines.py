@@ -1,4 +1,4 @@
-"""Commands over virtual machines: deploying, power, taking away."""
+"""Commands for virtual machines: deploy, power, destroy."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def _deployed(cloud: Cloud, machine: Machine, offering: Offering) -> dict[
 
 
 async def _begun(cloud: Cloud, machine: Machine) -> None:
-    """Power a machine on; make it first where it was never on."""
+    """Power a machine on; create it first if it was never on."""
     machine.state = "Starting"
     if machine.real:
         await cloud.machines_backing.start(machine.id)

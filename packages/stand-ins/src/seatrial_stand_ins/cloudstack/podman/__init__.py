@@ -1,4 +1,4 @@
-"""Machines that are containers of Podman: an address, an SSH server, data disks of their true size, and power."""
+"""Podman containers as machines: an address, an SSH server, data disks of their true size, and power."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from seatrial_stand_ins.cloudstack.podman import guest, loops, sweeping
 
 IMAGE = "localhost/seatrial-node"
 UP = 60.0
-"""Seconds from the power to an SSH server."""
+"""Seconds from power-on to an SSH server."""
 
 ORDERLY = "10"
-"""Seconds that a machine has to go off by itself when it is told to."""
+"""Seconds for a graceful power-off."""
 
 RIGHTS = (
     *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "MKNOD", "--cap-add", "SYS_BOOT"),
@@ -41,12 +41,12 @@ RIGHTS = (
     ),
     *("--device-cgroup-rule", "b 7:* rwm"),
 )
-"""What a machine may that another container may not: mount its own disks."""
+"""Additional rights of a machine's container: mount its own disks."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _One:
-    """A machine that was made."""
+    """A created machine."""
 
     name: str
     folder: Path
@@ -75,11 +75,11 @@ class PodmanMachines:
         self._stopped: Callable[[str], None] = lambda id: None
 
     def told(self, stopped: Callable[[str], None]) -> None:
-        """Whom to tell when a machine has powered itself off."""
+        """Called when a machine has powered itself off."""
         self._stopped = stopped
 
     async def open(self) -> None:
-        """Take away what killed servers left, and make the network."""
+        """Remove leftovers of killed servers, and create the network."""
         self._engine = engine = await find("podman", image=self._image)
         if not await reachable(engine):
             raise MachineFailed("podman runs without root here: nobody would reach the machines' addresses")
@@ -92,7 +92,7 @@ class PodmanMachines:
         self._subnet = str(told[0]["subnets"][0]["subnet"]).rpartition(".")[0]
 
     async def make(self, wanted: Wanted) -> str:
-        """Make a container, and wait for its SSH server."""
+        """Create a container, and wait for its SSH server."""
         told = guest.told_by(wanted.user_data)
         name = f"{self._network}-{wanted.id[:8]}"
         one = self._machines[wanted.id] = _One(name=name, folder=self._folder / wanted.id)
@@ -126,12 +126,12 @@ class PodmanMachines:
         await self._call("wait", one.name, what=f"waiting for the end of {one.name}")
 
     async def reboot(self, id: str) -> None:
-        """Off in its orderly way, and on."""
+        """Power off gracefully, then on."""
         await self.stop(id, forced=False)
         await self.start(id)
 
     async def destroy(self, id: str) -> None:
-        """Remove the container; its disks are let go of, and kept."""
+        """Remove the container; release its disks and keep them."""
         one = self._machines.pop(id, None)
         if one is None:
             return
@@ -142,7 +142,7 @@ class PodmanMachines:
         shutil.rmtree(one.folder, ignore_errors=True)
 
     async def attach(self, id: str, disk: Disk) -> None:
-        """Put a disk in; a machine that runs has the device at once."""
+        """Attach a disk; a running machine has the device at once."""
         one = self._machines[id]
         one.disks[disk.id] = disk
         await self._write_disks(one)
@@ -152,7 +152,7 @@ class PodmanMachines:
         await self._inside(id, f"{made}; ln -sf ../../{name} /dev/disk/by-id/virtio-{serial}")
 
     async def detach(self, id: str, disk: Disk) -> None:
-        """Take a disk out."""
+        """Detach a disk."""
         one = self._machines[id]
         one.disks.pop(disk.id, None)
         await self._write_disks(one)
@@ -161,7 +161,7 @@ class PodmanMachines:
         await loops.released(self._file(disk))
 
     async def resize(self, id: str, disk: Disk) -> None:
-        """Give the file its new size; the device has it at once, the file system on it when the guest grows it."""
+        """Resize the file; the device follows at once, its file system when the guest grows it."""
         if id:
             self._machines[id].disks[disk.id] = disk
             await loops.attached(self._file(disk), disk.size)
@@ -190,7 +190,7 @@ class PodmanMachines:
         await self._up(id, one)
 
     async def _up(self, id: str, one: _One) -> None:
-        """Wait for its SSH server, and from then on for its end."""
+        """Wait for its SSH server, then watch for its end."""
         clock = asyncio.get_running_loop().time
         until, look_at = clock() + UP, clock() + 0.5
         while not (one.folder / "said" / "up").exists():
@@ -206,7 +206,7 @@ class PodmanMachines:
         one.watch = asyncio.get_running_loop().create_task(self._watched(id, one, int(pid)))
 
     async def _watched(self, id: str, one: _One, pid: int) -> None:
-        """Wait until the machine goes off by itself; one that rebooted is started again."""
+        """Wait until the machine powers itself off; after a reboot, start it again."""
         await _ended(pid)
         code = (await self._call("wait", one.name, what=f"the end of {one.name}")).strip()
         if code == str(guest.REBOOT):
@@ -243,7 +243,7 @@ class PodmanMachines:
 
 
 async def _unwatched(one: _One) -> None:
-    """Stop waiting for its end: it is ours to power it now."""
+    """Stop watching for its end: the server controls its power now."""
     watch, one.watch = one.watch, None
     if watch is not None:
         watch.cancel()

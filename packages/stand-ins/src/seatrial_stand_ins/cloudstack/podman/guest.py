@@ -1,8 +1,8 @@
-"""What of ours is inside a container that stands for a virtual machine: its first process, keys, what cloud-init does.
+"""The server's files inside a container used as a virtual machine: its first process, keys, a small cloud-init.
 
-The first process is the machine: it makes the disks' device nodes, mounts what /etc/fstab names, starts the SSH server,
-runs the user data on the first boot and /etc/rc.local on each. `poweroff`, `halt`, `shutdown` and `reboot` are there
-where the image has none; they tell it, and its exit code tells the server whether the machine goes on again.
+The first process is the machine: it creates the disks' device nodes, mounts the entries of /etc/fstab, starts the SSH
+server, runs the user data on the first boot and /etc/rc.local on each. It adds `poweroff`, `halt`, `shutdown` and
+`reboot` if the image has none; they signal it, and its exit code asks the server for a restart or not.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed
 
 INSIDE = "/seatrial-machine"
-"""Where the machine's folder of this host is."""
+"""The place of the machine's folder of this host."""
 
 REBOOT = 129
-"""The exit code of a machine that is to come back; any other is off."""
+"""The exit code for a reboot; any other is power-off."""
 
 INIT = f"""#!/bin/sh
 ours={INSIDE}
@@ -105,7 +105,7 @@ Subsystem sftp internal-sftp
 
 @dataclass(slots=True)
 class Told:
-    """What user data says that is understood here."""
+    """The supported parts of user data."""
 
     host_key: str = ""
     keys: dict[str, list[str]] = field(default_factory=dict)
@@ -132,7 +132,7 @@ def _cloud_config(text: bytes, told: Told) -> None:
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise MachineFailed(f"the user data is no YAML: {error}") from error
+        raise MachineFailed(f"the user data is not valid YAML: {error}") from error
     config: dict[str, Any] = found if isinstance(found, dict) else {}
     told.keys["root"] = list(config.get("ssh_authorized_keys") or [])
     told.host_key = str((config.get("ssh_keys") or {}).get("ed25519_private") or "")
@@ -178,5 +178,5 @@ def node_of(disk: Disk) -> str:
 
 
 def serial_of(disk: Disk) -> str:
-    """What the device is called by under /dev/disk/by-id."""
+    """The name of the device under /dev/disk/by-id."""
     return disk.id.replace("-", "")[:20]

@@ -1,4 +1,4 @@
-"""Disks that are files, as block devices of this host: loop devices, which need root."""
+"""Disk files as block devices of this host: loop devices; they need root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CALL = 30.0
 
 
 async def attached(file: Path, size: int) -> str:
-    """The loop device of a file of this size; the file is made, or grown, and takes no room until it is written to."""
+    """The loop device of a file of this size; the file is created or grown, and is sparse."""
     with file.open("ab") as opened:
         opened.truncate(size)
     known = await device_of(file)
@@ -23,20 +23,20 @@ async def attached(file: Path, size: int) -> str:
 
 
 async def device_of(file: Path) -> str:
-    """The loop device that a file has; empty: none."""
+    """The loop device of a file; empty if it has none."""
     listed = await _losetup("--list", "--noheadings", "--output", "NAME", "--associated", str(file))
     return listed.split()[0] if listed.split() else ""
 
 
 async def released(file: Path) -> None:
-    """Let go of a file's loop device; one that is mounted somewhere still goes when it is not any more."""
+    """Release a file's loop device; a mounted one is released at its unmount."""
     device = await device_of(file)
     if device:
         await _losetup("--detach", device)
 
 
 async def below(folder: Path) -> list[str]:
-    """The loop devices whose files are, or were, in a folder."""
+    """The loop devices of present or deleted files in a folder."""
     listed = await _losetup("--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE")
     found = []
     for line in listed.splitlines():
@@ -47,7 +47,7 @@ async def below(folder: Path) -> list[str]:
 
 
 async def detach(device: str) -> None:
-    """Let go of a loop device."""
+    """Release a loop device."""
     await _losetup("--detach", device)
 
 

@@ -1,4 +1,4 @@
-"""Taking away what a server made: by itself at its end, or by the next one when it was killed."""
+"""Removes everything a server created: at its own end, or by the next server if it was killed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from seatrial_stand_ins.cloudstack.podman import loops
 
 PREFIX = "seatrial-cloudstack-"
 LABEL = "seatrial.cloudstack"
-"""Of containers and networks: the folder of the server that they belong to."""
+"""Label of containers and networks with the folder of their server."""
 
 LOCK = "lock"
-"""In that folder: held as long as the server lives, however it dies."""
+"""Lock file in this folder: held for the server's lifetime, even if it is killed."""
 
 
 async def sweep(engine: Engine, home: Path) -> None:
-    """Take away what servers left that do not live any more, known by their labels and by their folders."""
+    """Remove the leftovers of dead servers, known by their labels and folders."""
     folders = {Path(folder) for kind in ("container", "network") for _, folder in await _listed(engine, kind)}
     folders |= set(home.glob(f"{PREFIX}*"))
     for folder in sorted(folders):
@@ -28,7 +28,7 @@ async def sweep(engine: Engine, home: Path) -> None:
 
 
 async def remove(engine: Engine, folder: Path) -> None:
-    """Everything that belongs to the server of this folder, the folder last."""
+    """Remove everything of the server with this folder, the folder last."""
     for kind in ("container", "network"):
         for name, owner in await _listed(engine, kind):
             if owner == str(folder):
