@@ -102,4 +102,4 @@ def test_a_suite_whose_steps_were_all_skipped_is_no_pass(harbour: ContractFixtur
     assert done.returncode == 5, done.stdout + done.stderr
     row = only(harbour.results()["results"])
     assert (row["status"], row["success"]) == ("skipped", False)
-    assert "no step was run" in row["reason"]
+    assert "no step ran" in row["reason"]

@@ -91,7 +91,8 @@ def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harb
     done = harbour.seatrial("run", *document(harbour, "one", "two", breaks="the disk is bad"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert deployed(harbour) == {"one": (False, "one"), "two": (False, "two")}
-    assert "the disk is bad; this suite deploys anew" in done.stdout
+    assert "and this suite deploys from scratch: " in done.stdout
+    assert "the disk is bad" in done.stdout
     assert harbour.left() == []
 
 

@@ -85,7 +85,7 @@ def test_what_this_project_itself_keeps_is_known(tmp_path: Path) -> None:
 
 def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (line,) = told(tmp_path, trouble="500")
-    assert line == "could not list other resources on listing: its list could not be read: RuntimeError: 500"
+    assert line == "could not list other resources on listing: the search failed: RuntimeError: 500"
 
 
 def test_providers_of_other_hosts_and_those_that_were_not_used_are_not_asked(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_what_providers_list_goes_kind_after_kind_and_all_of_one_kind_together()
     assert [name for name in order if name != "m1"] == ["n1", "n2", "v1", "net"]
     assert result.given_back == 5
     texts = [data["text"] for kind, data in said if kind == "log"]
-    assert "found volume v1 of this run, which the ledger did not know" in texts
+    assert "found volume v1 of this run, missing from the ledger" in texts
 
 
 def test_a_stubborn_found_thing_has_a_minute_ten_seconds_in_a_hurry_and_keeps_nobody():
@@ -272,7 +272,7 @@ def test_a_stubborn_found_thing_has_a_minute_ten_seconds_in_a_hurry_and_keeps_no
             provider = lists(thing("n1"), thing("net", kind="network"), meddle=hangs)
             result = clock.run(found({"fake": provider}, hurry=lambda h=hurried: h)[0])
             assert clock.now == pytest.approx(seconds)
-        assert [(one.name, why) for one, why in result.left] == [("n1", f"did not go within {seconds} s")]
+        assert [(one.name, why) for one, why in result.left] == [("n1", f"was not removed within {seconds} s")]
         assert result.given_back == 1
 
 

@@ -162,7 +162,7 @@ def test_a_snapshot_that_cannot_be_brought_back_is_said_and_the_suite_deploys(tm
     assert clusters(run) == [("a", "kept"), ("b", "dropped")]
     assert outputs(run, "b")["reused"] is False
     assert outputs(run, "b")["deployed_by"] == trial(run, "b")
-    assert any("no such snapshot" in text and "deploys anew" in text for text in warnings(run))
+    assert any("no such snapshot" in text and "this suite deploys from scratch" in text for text in warnings(run))
     first = {name for when, name in run.world.calls if when == "after destroy"}
     calls = [name for when, name in run.world.calls if when in ("after destroy", "before create")]
     mine = trial(run, "b")

@@ -125,7 +125,7 @@ def test_a_dead_node_costs_its_own_few_seconds_and_is_told_with_why(tmp_path):
     run = rehearsed(tmp_path, deploys, wrong)
     assert run.seconds <= diagnostics.ANSWER + 0.1
     files = kept(run)
-    assert "journal: it does not answer within 5 s\n" in files["n11/missing"]
+    assert "journal: the node did not answer within 5 s\n" in files["n11/missing"]
     assert "disk: n12 does not answer\n" in files["n12/missing"]
     assert files["n12/console"]
     assert "n13/journal" in files
@@ -143,7 +143,7 @@ def test_a_node_that_answers_and_then_hangs_does_not_hold_the_sweep_up(tmp_path,
     run = rehearsed(tmp_path, deploys, wrong)
     assert run.seconds <= diagnostics.PART + 0.1
     files = kept(run)
-    assert "disk: not there within 8 s\n" in files["n11/missing"]
+    assert "disk: timed out after 8 s\n" in files["n11/missing"]
     assert "n11/network" in files
     assert run.world.nodes == {}
 
@@ -154,7 +154,7 @@ def test_all_of_it_has_a_deadline_and_what_was_there_by_then_stays(tmp_path, mon
     Talks.trouble = {"n11": 500}
     run = rehearsed(tmp_path, deploys, wrong)
     assert run.seconds == pytest.approx(diagnostics.DEADLINE)
-    assert "journal: not there within 25 s" in kept(run)["n11/missing"]
+    assert "journal: timed out after 25 s" in kept(run)["n11/missing"]
     assert "n13/journal" in kept(run)
     assert run.verdict() == "failed"
     assert run.world.nodes == {}
@@ -191,7 +191,7 @@ def test_a_second_signal_skips_the_rest(tmp_path):
 
     run = rehearsed(tmp_path, deploys, hurries)
     assert run.seconds < 1.5
-    assert "journal: told to hurry" in kept(run)["n11/missing"]
+    assert "journal: cut short by a second Ctrl-C" in kept(run)["n11/missing"]
     assert run.world.nodes == {}
 
 

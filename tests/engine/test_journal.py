@@ -222,7 +222,7 @@ def test_values_that_json_cannot_say_are_told_as_well_as_can_be(tmp_path, journa
     told = json.loads(line, parse_constant=pytest.fail)["data"]
     assert told["nan"] == "nan"
     assert told["keys"] == {"('a', 1)": 2}
-    assert told["rude"] == "a Rude that cannot be told: RuntimeError"
+    assert told["rude"] == "a Rude without a text form: RuntimeError"
     assert told["path"] == str(tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_a_lease_whose_writing_was_cut_short_can_be_given_back(tmp_path, torn, k
     file = leases.folder / kind / "x"
     file.parent.mkdir(parents=True)
     file.write_bytes(torn)
-    assert "coming or going" in leases.holder(kind, "x") or torn == b""
+    assert "starting or ending" in leases.holder(kind, "x") or torn == b""
     leases.release(kind, "x", "t1")
     assert not file.exists()
 

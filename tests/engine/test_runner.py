@@ -213,7 +213,7 @@ def test_a_timeout_is_over_all_attempts_and_says_what_the_last_one_said(tmp_path
     run = run_suite(tmp_path, doing(wrong, retry=Retry(max_attempts=100, delay=3), timeout=10))
     told = run.of("step_finished")[0].data
     assert (told["verdict"], told["category"]) == ("failed", "timeout")
-    assert "did not end within 10 s; the last attempt said: the product is wrong" in told["error"]
+    assert "did not end within 10 s; the last attempt: the product is wrong" in told["error"]
     assert run.duration == pytest.approx(10)
 
 

@@ -1,1 +1,1 @@
-"""Runs what was planned: one loop, one ledger, one journal, one sweep."""
+"""Runs a plan: scheduler, trials, ledger, journal and sweep."""

@@ -1,4 +1,4 @@
-"""The sweep: one and the same code gives back what a run made, at its end, on Ctrl-C and after a crash."""
+"""The sweep removes the resources of a run: at its end, on Ctrl-C and after a crash, always by this code."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from seatrial.registry import Registry
 from seatrial.spi import GivesBack, Provider
 
 PATIENCE = 60.0
-"""Seconds that one resource may take to be given back."""
+"""Time limit for the removal of one resource, in seconds."""
 
 HURRY = 10.0
-"""The same after a second Ctrl-C."""
+"""The same limit after a second Ctrl-C."""
 
 GROUND = ("engine:lease", "engine:path")
-"""Owners of what nodes and processes stand upon."""
+"""Owners of resources under nodes and processes: addresses, ports, folders."""
 
 
 class Owner(Protocol):
-    """Whoever can give back a resource by its record."""
+    """Removes a resource by its record."""
 
     async def destroy(self, resource: Resource) -> None:
-        """Give it back; already gone is success."""
+        """Remove it; an absent resource is a success."""
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did."""
+    """The result of a sweep."""
 
     given_back: int = 0
     found: list[Resource] = field(default_factory=list)
-    """What the providers' own lists showed and the ledger did not know."""
+    """Resources found by the providers but missing from the ledger."""
     left: list[tuple[Resource, str]] = field(default_factory=list)
-    """What could not be given back, and why."""
+    """Resources left behind, with the reason."""
 
     def add(self, other: Swept) -> None:
-        """Take in what another sweep did."""
+        """Add the result of another sweep."""
         self.given_back += other.given_back
         self.found += other.found
         self.left += other.left
@@ -57,16 +57,16 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A provider's own list."""
+    """Resources found by a provider."""
 
     found: Sequence[Resource]
-    """In the order in which they can be given back."""
+    """In order of removal."""
     unread: Sequence[tuple[Resource, str]]
-    """The list itself, when it could not be read, and why."""
+    """The failed search itself, with the reason."""
 
 
 class Owners:
-    """Who gives what back: made from the registry by the names in the ledger."""
+    """Finds the owner of each ledger entry in the registry, by its name."""
 
     def __init__(self, registry: Registry, settings: Callable[[str], Any], leases: Leases) -> None:
         self._registry = registry
@@ -74,7 +74,7 @@ class Owners:
         self._leases = leases
 
     def of(self, entry: Entry) -> Owner:
-        """The owner of an entry; its plugin file is loaded when it came from one."""
+        """The owner of an entry; loads its plugin file if it came from one."""
         kind, _, name = entry.resource.owner.partition(":")
         if kind == "engine":
             ours: dict[str, Owner] = {"lease": _Leased(self._leases), "path": _Path(), "process": _Process()}
@@ -86,7 +86,7 @@ class Owners:
         return _SystemOwner(self._registry.get(kind, name))
 
     def provider(self, name: str) -> Provider:
-        """A provider made from the project's settings alone."""
+        """A provider created from the project's settings alone."""
         made: Provider = self._registry.get("provider", name)(self._settings(name))
         return made
 
@@ -111,13 +111,13 @@ class _Path:
 
 
 class _Process:
-    """A process group on this host, and what of it is left: only the very one that we started, never a reused pid."""
+    """A process group on this host and its remaining processes: only those started by Seatrial, never a reused pid."""
 
     async def destroy(self, resource: Resource) -> None:
         pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
         tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
-        # Its children carry the tag: those that outlived it, or left its group, are found by that. With no pid it is
-        # all that a trial ran, whose tags begin with its name.
+        # Children carry the tag. It finds those that outlived the leader or left its group. Without a pid, it finds
+        # every process of the trial: their tags begin with the trial's name.
         victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
         for member, began in resource.detail.get("members") or ():  # type: ignore[attr-defined]
             if member not in victims and began and process_start(member) == began:
@@ -138,12 +138,12 @@ def _running(pid: int) -> bool:
 
 
 def _tagged(tag: bytes) -> list[int]:
-    """The processes whose tag is this one, or begins with it and a dash."""
+    """The processes with this tag, or with a tag that begins with it and a dash."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             try:
-                # Most have none, and need no closer look.
+                # Most processes have no tag: skip them early.
                 environ = Path(f"/proc/{entry}/environ").read_bytes()
                 if tag not in environ:
                     continue
@@ -162,7 +162,7 @@ class _SystemOwner:
     async def destroy(self, resource: Resource) -> None:
         system = object.__new__(self._system)
         if not isinstance(system, GivesBack):
-            raise CannotTell(f"the system {self._system.__name__} makes no {resource.kind}: {resource.name}")
+            raise CannotTell(f"the system {self._system.__name__} cannot remove a {resource.kind}: {resource.name}")
         await system.give_back(resource)
 
 
@@ -174,9 +174,9 @@ async def sweep(
     say: Callable[..., None],
     hurry: Callable[[], bool] = lambda: False,
 ) -> Swept:
-    """Give entries back, the newest first; what belongs to one owner and is of one kind at the same time."""
+    """Remove entries, the newest first; entries of one owner and kind at the same time."""
     swept = Swept()
-    # Newest first, and what others stand upon (addresses, ports, folders) after all that stands upon it.
+    # The newest first; addresses, ports and folders after the nodes and processes that use them.
     newest_first = list(entries)[::-1]
     newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
     for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
@@ -191,7 +191,7 @@ async def sweep(
 
 @contextmanager
 def hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool], seconds: float = HURRY) -> Iterator[None]:
-    """Draw a limit in to so many seconds when a second Ctrl-C comes while something is being waited for."""
+    """Shorten a limit to this many seconds if a second Ctrl-C comes during a wait."""
     loop = asyncio.get_running_loop()
 
     timers: list[asyncio.TimerHandle] = []
@@ -213,7 +213,7 @@ async def _give_back(
     ledger: Ledger, entry: Entry, owners: Owners, say: Callable[..., None], hurry: Callable[[], bool]
 ) -> tuple[Entry, str]:
     resource = entry.resource
-    # A deployer's own destroy may take longer than a process does: whoever made the thing said how long.
+    # A deployer's destroy may take longer than the end of a process: the entry's owner set the limit.
     patience = max(PATIENCE, float(str(resource.detail.get("timeout", 0))))
 
     async def destroy() -> None:
@@ -224,14 +224,14 @@ async def _give_back(
         try:
             ledger.given_back(resource)
         except OSError as problem:
-            # It is gone; only that it is could not be written. The next sweep finds it gone already.
+            # It is removed, but the record could not be written. The next sweep finds it absent.
             say("log", level="error", text=f"the ledger cannot be written: {problem.strerror}")
     _say_end(say, resource, error)
     return entry, error
 
 
 async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: Callable[[], bool]) -> str:
-    """Do it within so many seconds, fewer in a hurry; why it could not be done, empty when it was."""
+    """Remove it within a limit, a shorter one in a hurry; returns the reason of a failure, else an empty text."""
     clock = asyncio.get_running_loop().time
     start = clock()
     limit = asyncio.timeout(HURRY if hurry() else patience)
@@ -240,13 +240,13 @@ async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: 
             with hurrying(limit, hurry):
                 await work()
     except TimeoutError as problem:
-        return f"did not go within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
+        return f"was not removed within {clock() - start:.0f} s" if limit.expired() else f"TimeoutError: {problem}"
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         return "it was cancelled by something inside it"
-    except BaseException as problem:  # one stubborn thing must not keep the others, nor a plugin's sys.exit
+    except BaseException as problem:  # one failure, even a plugin's sys.exit, must not stop the others
         return f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
     return ""
 
@@ -257,8 +257,8 @@ def _say_end(say: Callable[..., None], resource: Resource, error: str) -> None:
 
 
 async def listed(name: str, provider: Provider, run: str, hurry: Callable[[], bool] = lambda: False) -> Listed:
-    """What a provider's own list shows of a run (`*`: of every run of ours). One that is not installed here has
-    nothing: what the ledger names of it is left by the ledger's own sweep, which says why."""
+    """A run's resources found by a provider (`*`: those of every run of Seatrial). A provider that is not installed
+    finds none: the ledger's own sweep reports its entries as left behind, with the reason."""
     found: list[Resource] = []
 
     async def look() -> None:
@@ -267,7 +267,7 @@ async def listed(name: str, provider: Provider, run: str, hurry: Callable[[], bo
 
     error = await _tried(look, PATIENCE, hurry)
     unread = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
-    return Listed(found=found, unread=[(unread, f"its list could not be read: {error}")] if error else [])
+    return Listed(found=found, unread=[(unread, f"the search failed: {error}")] if error else [])
 
 
 async def sweep_found(
@@ -279,8 +279,8 @@ async def sweep_found(
     hurry: Callable[[], bool] = lambda: False,
     spared: Collection[str] = (),
 ) -> Swept:
-    """Give back what the providers' own lists show of these trials (none: of all, but for those that are spared):
-    things that the ledger does not know."""
+    """Remove resources of these trials (none: of all but the spared ones) found by the providers and missing from the
+    ledger."""
     swept = Swept()
 
     async def of(name: str, provider: Provider) -> None:
@@ -301,7 +301,7 @@ async def give_back_found(
     say: Callable[..., None],
     hurry: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Give back what a provider listed: kind after kind in the order of the list, all of one kind at the same time."""
+    """Remove a provider's findings: kind after kind in the order of the list, all of one kind at the same time."""
 
     async def one(resource: Resource) -> None:
         error = await _tried(lambda: provider.destroy(resource), PATIENCE, hurry)
@@ -314,7 +314,7 @@ async def give_back_found(
     for kind in dict.fromkeys(resource.kind for resource in found):
         alike = [resource for resource in found if resource.kind == kind]
         for resource in alike:
-            text = f"found {resource.kind} {resource.name} of this run, which the ledger did not know"
+            text = f"found {resource.kind} {resource.name} of this run, missing from the ledger"
             say("log", level="warning", text=text)
             swept.found.append(resource)
         await asyncio.gather(*(one(resource) for resource in alike))

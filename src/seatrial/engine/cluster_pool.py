@@ -1,8 +1,8 @@
-"""`reuse: snapshot`: a deployed cluster belongs to the run, and later suites of its shape start from its snapshot.
+"""`reuse: snapshot`: the run owns a deployed cluster, and later suites of its shape start from its snapshot.
 
-A cluster is such a cluster. The trial that deployed it stays the owner of its ledger entries, so that `clean` finds
-nothing new after a crash; what changes is when they are given back: as soon as no suite can use it any more, and at
-the end of the run at the latest.
+"Cluster" means such a cluster here. Its ledger entries stay with the trial that deployed it, so `clean` needs nothing
+special after a crash. They are only removed later: once no suite can use the cluster, at the latest at the end of the
+run.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
 
 OWN = ("engine:process",)
-"""Owners of what a trial takes with it: the programs of its steps."""
+"""Owners of a trial's own resources: the programs of its steps."""
 
 VALUES = ("vars", "steps")
-"""First words of expressions that may have another value in each trial of one run."""
+"""First words of expressions that can differ between trials of one run."""
 
 NEVER = ("trial", "suite", "deploy_dir", "deployment_dir")
-"""Those whose values no two trials share."""
+"""First words of expressions that always differ between trials."""
 
 SHARED = ("suite", "provider")
-"""What all suites of one shape have in common."""
+"""First words of expressions with one value for all suites of a shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What two suites must have in common for one to start from the other's cluster."""
+    """Two suites of the same shape can use the same cluster."""
 
     provider: str
     provider_settings: Any
@@ -56,8 +56,8 @@ def shape_of(suite: Suite) -> Shape:
 
 
 def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
-    """The values of what the system's settings name that may differ from trial to trial. Of what was settled when the
-    cluster was deployed (`filled_anew` leaves it out) a trial's own names are its deployer's for good, as its id is."""
+    """The values in the system's settings that can differ between trials. A trial's own names in values fixed at deploy
+    (not in `filled_anew`) remain those of the deployer, like its id."""
     system, settings = suite.system.factory, suite.system.settings
     anew = system.filled_anew(settings) if issubclass(system, SettlesSettings) else settings
     return {root: names.get(root) for root in _named(settings, VALUES) + _named(anew, NEVER)}
@@ -80,45 +80,45 @@ class ReusableCluster:
     """One deployed cluster with a snapshot."""
 
     suite: Suite
-    """The suite that deployed it: what it counts for in the budget."""
+    """The suite that deployed it; the budget counts the cluster by it."""
     trial: str
-    """Who deployed it, and whose id its nodes carry."""
+    """The trial that deployed it; its nodes carry this id."""
     shape: Shape
     values: Mapping[str, object]
-    """What `varying` said when it was deployed."""
+    """The result of `varying` at deploy."""
     provider: Provider
     nodes: Sequence[Node]
     memory: object
-    """What the system handed over."""
+    """The system's memory, handed over to the next trial."""
     holds: frozenset[Key]
     """Its ledger entries."""
     user: str = ""
-    """The trial that has it, from its start or its deploy to its end; empty: it is free."""
+    """The trial that uses it, from its start or deploy to its end; empty: free."""
     used: bool = False
-    """Whether its user deployed it or was given it, not just a promise of it."""
+    """Whether its user has deployed or received it; False while it is only reserved."""
     parked: bool = False
-    """Whether its user is done with it: `destroy`."""
+    """Whether its user has finished with it: `destroy`."""
     unfit: str = ""
-    """Why nobody may start from it any more."""
+    """Why no suite may start from it any more."""
     before: object = None
-    """What the system of its user knew before it was given this."""
+    """The memory of its user's system before it received this cluster."""
 
     def release(self) -> None:
-        """Nobody has it now."""
+        """It is free now."""
         self.user, self.used, self.parked, self.before = "", False, False, None
 
 
 @dataclass(slots=True)
 class Pool:
-    """The clusters that are the run's, and the suites that may yet want one."""
+    """The clusters of the run, and the suites that may still need one."""
 
     clusters: list[ReusableCluster] = field(default_factory=list)
     _wanting: dict[str, Shape] = field(default_factory=dict)
     """Trials that have not deployed yet."""
     _owed: dict[str, tuple[str, Provider]] = field(default_factory=dict)
-    """Trials whose provider was not asked yet what it has of them, because their cluster stood on after their end."""
+    """Trials whose cluster outlived them: their provider has not been searched for leftovers yet."""
 
-    # What is to come
+    # Planned suites
 
     def expect(self, trial: str, suite: Suite) -> None:
         """This suite is planned, and will deploy."""
@@ -130,31 +130,31 @@ class Pool:
         self._wanting.pop(trial, None)
 
     def wanted(self, shape: Shape) -> bool:
-        """Whether there are more suites to come than clusters of this shape."""
+        """Whether there are more planned suites than clusters of this shape."""
         clusters = sum(1 for cluster in self.clusters if cluster.shape == shape and not cluster.unfit)
         return self._count(shape) > clusters
 
     def _count(self, shape: Shape) -> int:
         return sum(1 for one in self._wanting.values() if one == shape)
 
-    # Who has what
+    # Use of clusters
 
     def add(self, cluster: ReusableCluster) -> None:
-        """From now on it is the run's."""
+        """The run owns it from now on."""
         self.clusters.append(cluster)
         self._owed[cluster.trial] = (cluster.shape.provider, cluster.provider)
 
     def of(self, trial: str) -> ReusableCluster | None:
-        """The cluster that a trial has."""
+        """The cluster used by a trial."""
         return next((cluster for cluster in self.clusters if cluster.user == trial), None)
 
     def reserve(self, trial: str, suite: Suite) -> None:
-        """A suite begins: what is free for it is not taken by others."""
+        """A suite begins: reserve a free cluster for it."""
         if trial in self._wanting and (free := self._free(shape_of(suite))):
             free[0].user = trial
 
     def take(self, trial: str, suite: Suite, values: Mapping[str, object]) -> ReusableCluster | None:
-        """A free cluster with these values, for a trial that has none."""
+        """A free cluster with these values, for a trial without one."""
         shape = shape_of(suite)
         found = next((cluster for cluster in self._free(shape) if cluster.values == values), None)
         if found is not None:
@@ -167,26 +167,26 @@ class Pool:
         ]
 
     def standing_beside(self, trial: str, suite: Suite) -> list[Suite]:
-        """What free clusters count for while this suite runs: all but the one that it would be given."""
+        """The budget of free clusters while this suite runs: all but the one it would receive."""
         free = [cluster for cluster in self.clusters if not cluster.user]
         if free and trial in self._wanting:
             for cluster in self._free(shape_of(suite))[:1]:
                 free.remove(cluster)
         return [cluster.suite for cluster in free]
 
-    # What is given back
+    # Removal
 
     def own(self, ledger: Ledger, trial: str) -> list[Entry]:
-        """What is out of a trial and no cluster of the run."""
+        """A trial's resources outside the run's clusters."""
         held = {key for cluster in self.clusters if cluster.trial == trial for key in cluster.holds}
         return [entry for entry in ledger.out(trial) if _key(entry.resource) not in held]
 
     def entries(self, ledger: Ledger, cluster: ReusableCluster) -> list[Entry]:
-        """What is out of a cluster."""
+        """The remaining resources of a cluster."""
         return [entry for entry in ledger.out(cluster.trial) if _key(entry.resource) in cluster.holds]
 
     def leave(self, ledger: Ledger, trial: str, *, keep: bool) -> tuple[list[Entry], list[str]]:
-        """A trial ends: what is to be given back (or kept) now, and the trials that its provider is asked for."""
+        """A trial ends: the resources to remove (or keep) now, and the trials to search for at its provider."""
         self.forget(trial)
         mine = self.of(trial)
         going: list[ReusableCluster] = []
@@ -208,18 +208,18 @@ class Pool:
         return [*others, *self.own(ledger, trial)], [*([] if still else [trial]), *gone]
 
     def remove(self, cluster: ReusableCluster) -> None:
-        """It is nobody's start any more."""
+        """No trial can start from it any more."""
         self.clusters.remove(cluster)
 
     def rest(self, ledger: Ledger) -> tuple[list[Entry], dict[str, tuple[str, Provider]]]:
-        """The run ends: all that is out of trials whose cluster was the run's, and their providers by name."""
+        """The run ends: all remaining resources of trials with a cluster of the run, and their providers by name."""
         owed = dict(self._owed)
         self.clusters.clear()
         self._owed.clear()
         return [entry for trial in owed for entry in ledger.out(trial) if entry.op != "kept"], owed
 
     def _surplus(self) -> list[ReusableCluster]:
-        """Free clusters that no suite to come can use."""
+        """Free clusters without a planned suite that can use them."""
         surplus: list[ReusableCluster] = []
         left: list[Shape] = []
         for cluster in self.clusters:
@@ -233,7 +233,7 @@ class Pool:
 
 
 def holdable(entries: Iterable[Entry]) -> frozenset[Key]:
-    """Of what a trial has out, that on which its cluster stands."""
+    """The entries of a trial that its cluster needs."""
     kept = (entry.resource for entry in entries if entry.resource.owner not in OWN)
     return frozenset(_key(resource) for resource in kept if resource.kind != "exclusive")
 

@@ -1,4 +1,4 @@
-"""What a trial does with a cluster that belongs to the run: bring it back, offer its own, be done with it, drop it."""
+"""A trial and a cluster of the run: restore it, offer its own, finish with it, drop it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ SNAPSHOT = "seatrial-deployed"
 
 
 async def bring_back(ctx: Context, trial: Trial) -> str:
-    """The nodes of a free cluster are as in its snapshot and the system has them: who deployed it; empty: deploy."""
+    """Restore a free cluster from its snapshot and hand it to the system. Returns the trial that deployed it; empty:
+    deploy."""
     pool = trial.run.pool
     pool.forget(trial.id)
     if trial.suite.reuse != "snapshot":
@@ -23,7 +24,7 @@ async def bring_back(ctx: Context, trial: Trial) -> str:
     values = varying(trial.suite, ctx.names())
     cluster = pool.of(trial.id)
     if cluster is not None and cluster.used and not cluster.parked:
-        return ""  # a second `deploy` of what stands is the system's own business
+        return ""  # a second `deploy` on a running cluster is the system's own business
     cluster = cluster or pool.take(trial.id, trial.suite, values)
     provider, system = trial.provider, trial.system
     if cluster is None or not isinstance(provider, TakesSnapshots) or not isinstance(system, HandsOver):
@@ -31,7 +32,7 @@ async def bring_back(ctx: Context, trial: Trial) -> str:
     trial.made_something = True
     cluster.before, cluster.used, cluster.parked = system.hand_over(), True, False
     if cluster.values != values:
-        await drop(ctx, trial, "what the settings of the system name has other values in this suite")
+        await drop(ctx, trial, "values in the system's settings differ in this suite")
         return ""
     clock = asyncio.get_running_loop().time
     start, seconds = clock(), ctx.deadline("start")
@@ -41,9 +42,9 @@ async def bring_back(ctx: Context, trial: Trial) -> str:
             await _close_links(trial, cluster)
             await provider.revert(cluster.nodes, SNAPSHOT)
             await system.take_over(ctx, cluster.memory)
-    except Exception as error:  # whatever it was: a new deployment shows whether anything is wrong with the product
-        late = f"it did not come back within {seconds:g} s"
-        why = late if limit.expired() else f"its snapshot could not be brought back: {type(error).__name__}: {error}"
+    except Exception as error:  # whatever the reason: a new deployment shows faults of the product
+        late = f"the snapshot was not restored within {seconds:g} s"
+        why = late if limit.expired() else f"the snapshot could not be restored: {type(error).__name__}: {error}"
         await drop(ctx, trial, why)
         return ""
     for node in cluster.nodes:
@@ -54,16 +55,14 @@ async def bring_back(ctx: Context, trial: Trial) -> str:
 
 
 async def drop(ctx: Context, trial: Trial, why: str) -> None:
-    """Give back the cluster that a trial has; its system knows again what it knew before it had it."""
+    """Remove the cluster of a trial; its system gets its earlier memory back."""
     run = trial.run
     cluster = run.pool.of(trial.id)
     if cluster is None:
         return
     cluster.unfit = why
     _tell(ctx, "dropped", cluster, why=why)
-    ctx.log(
-        f"the cluster of {cluster.trial} is not used again but given back: {why}; this suite deploys anew", "warning"
-    )
+    ctx.log(f"the cluster of {cluster.trial} is removed, and this suite deploys from scratch: {why}", "warning")
     await _close_links(trial, cluster)
     if cluster.before is not None and isinstance(trial.system, HandsOver):
         await trial.system.take_over(ctx, cluster.before)
@@ -71,12 +70,12 @@ async def drop(ctx: Context, trial: Trial, why: str) -> None:
         trial.node_names.pop(node.name, None)
     entries = run.pool.entries(run.ledger, cluster)
     await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=lambda: run.hurried)
-    # What did not go is tried again at the end of the run: nobody asks for it before.
+    # Leftovers are tried again at the end of the run; nothing needs them before.
     run.pool.remove(cluster)
 
 
 async def offer(ctx: Context, trial: Trial) -> bool:
-    """Keep what stands deployed as a snapshot, if a suite to come can start from it; whether the nodes were touched."""
+    """Save a snapshot of the nodes if a planned suite can start from it; returns whether it touched the nodes."""
     run, provider, system = trial.run, trial.provider, trial.system
     shape = shape_of(trial.suite)
     if trial.suite.reuse != "snapshot" or run.pool.of(trial.id) is not None or not run.pool.wanted(shape):
@@ -94,7 +93,7 @@ async def offer(ctx: Context, trial: Trial) -> bool:
         async with asyncio.timeout(ctx.deadline("start")):
             await provider.snapshot(nodes, SNAPSHOT)
     except Exception as error:
-        ctx.log(f"no snapshot for later suites, which deploy anew: {type(error).__name__}: {error}", "warning")
+        ctx.log(f"no snapshot for later suites, which deploy from scratch: {type(error).__name__}: {error}", "warning")
         return True
     cluster = ReusableCluster(
         suite=trial.suite,
@@ -114,7 +113,7 @@ async def offer(ctx: Context, trial: Trial) -> bool:
 
 
 async def release(ctx: Context, trial: Trial) -> bool:
-    """A trial is done with a cluster that is the run's; False: it has none, or none that could be started from."""
+    """A trial has finished with a cluster of the run; False: it has none, or an unusable one."""
     cluster = trial.run.pool.of(trial.id)
     if cluster is None or not cluster.used or cluster.unfit:
         return False
@@ -125,7 +124,7 @@ async def release(ctx: Context, trial: Trial) -> bool:
 
 
 def whose(ctx: Context, trial: Trial, node: Node) -> str:
-    """The trial whose ledger has a node that is to be destroyed; empty: it stays, because it is parked."""
+    """The trial with this node in its ledger, for `destroy`; empty: the node stays, because it is parked."""
     cluster = trial.run.pool.of(trial.id)
     if cluster is None or not cluster.used or all(one.name != node.name for one in cluster.nodes):
         return trial.id

@@ -1,4 +1,4 @@
-"""What a step or check is given: a small copy per step over what the trial shares."""
+"""The context of a step or check: a small copy per step over the shared state of the trial."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from seatrial.spi import (
 T = TypeVar("T")
 
 DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
-"""Seconds, where neither the suite nor the system nor the provider says."""
+"""Seconds, unless the suite, the system or the provider sets a deadline."""
 
 TAIL = 4000
-"""Characters of a command's output that go into the event; the whole is in the suite's folder."""
+"""Characters of a command's output in its event; the suite's folder has all of it."""
 
 
 class StepRunner(Protocol):
-    """The loop of a trial, as a context sees it: it runs child steps and observes checks."""
+    """The trial's loop as a context sees it: runs child steps and observes checks."""
 
     async def steps(self, parent: TrialContext, plans: Sequence[StepPlan]) -> None: ...
 
@@ -70,7 +70,7 @@ class TrialContext:
         """The context of another step."""
         return TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
 
-    # What the trial is
+    # The trial
 
     @property
     def run_id(self) -> str:
@@ -185,7 +185,7 @@ class TrialContext:
     def secret(self, value: str) -> None:
         self._trial.run.journal.mask(value)
 
-    # What is said
+    # Messages
 
     def emit(self, kind: str, /, **data: object) -> None:
         self._trial.emit(kind, **data)
@@ -226,7 +226,7 @@ class TrialContext:
     ) -> T:
         return await polling.poll(look, deadline=deadline, what=what, chance=self.random, retry=retry)
 
-    # What is made and given back
+    # Resources
 
     def _intend(
         self, kind: str, name: str, owner: str, detail: Mapping[str, object], outlives: bool = False
@@ -373,12 +373,16 @@ class TrialContext:
 
     async def state_of(self, node: Node) -> Reading[PowerState]:
         if not (self.system.places_nodes or node.adopted):
-            # The provider does not know this node: the system says how it is.
+            # The provider does not know this node: the system reports its state.
             health = (await health_of(self, [node])).get(node.name)
-            return health.power if health is not None else absent(PowerState.UNKNOWN, "the system says nothing of it")
+            return (
+                health.power
+                if health is not None
+                else absent(PowerState.UNKNOWN, "the system does not report its state")
+            )
         power = await power_reading(self.provider, node, self.suite.provider)
         if power.value is not PowerState.RUNNING or (node.adopted and not node.ssh):
-            return power  # a deployer's node may have no link of ours
+            return power  # a deployer's node may have no link
         try:
             await self.link(node).run(["true"], timeout=10)
         except (LinkDown, LinkLost, TimeoutError) as error:
@@ -390,10 +394,10 @@ class TrialContext:
         for said in (self.suite.deadlines, own, self.provider.deadlines, DEADLINES):
             if what in said:
                 return float(said[what])
-        raise NotSupported(f"no deadline is called {what!r}: {nearest(what, DEADLINES)}")
+        raise NotSupported(f"invalid deadline name {what!r}: {nearest(what, DEADLINES)}")
 
 
 def _made(folder: Path) -> Path:
-    if not folder.is_dir():  # nearly always it is there: to ask costs less than a refused mkdir
+    if not folder.is_dir():  # it nearly always exists: a look costs less than a refused mkdir
         folder.mkdir(parents=True, exist_ok=True)
     return folder

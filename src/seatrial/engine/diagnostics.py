@@ -1,8 +1,8 @@
-"""What the nodes can tell when a suite did not pass, kept before anything is torn down.
+"""Diagnostics of a suite that did not pass, collected from its nodes before cleanup.
 
-Every part has a deadline of its own and every node is asked at the same time, so that a dead node costs only its own
-few seconds; what is not there is told with why. It decides nothing: the verdict stands before it begins. Whatever a
-plugin raises here, its sys.exit too, must not keep the sweep that follows from giving everything back.
+All nodes are asked at the same time and each part has a deadline, so a dead node costs only its own few seconds. A
+missing part is reported with its reason. Diagnostics never change the verdict, and no exception of a plugin, not even
+its sys.exit, may keep the following sweep from its work.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from seatrial.model.resource import Node
 from seatrial.spi import ExplainsPower, KeepsConsole, KeepsLogs, ProviderTraits, ShowsEvidence, health_of, traits
 
 DEADLINE = 25.0
-"""Seconds for all of it."""
+"""Time limit for all diagnostics, in seconds."""
 
 ANSWER = 5.0
-"""Seconds in which a node's link has to answer before anything else is asked over it."""
+"""Seconds for a node's link to answer; after that the node is skipped."""
 
 PART = 8.0
-"""Seconds for one part of one node."""
+"""Time limit for one part of one node, in seconds."""
 
 ABREAST = 4
-"""Commands at a time over one link: an SSH server allows ten."""
+"""Simultaneous commands over one link: an SSH server allows ten."""
 
 MOST = 256 * 1024
-"""Characters that are kept of one part: the last ones."""
+"""Characters kept of one part: the last ones."""
 
 _HEAD = """S=; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && S="sudo -n"; }
 t() { echo "# $*"; if command -v timeout >/dev/null 2>&1; then timeout 3 "$@" 2>&1; else "$@" 2>&1; fi; }
@@ -60,26 +60,26 @@ else for one in /proc/[0-9]*; do echo "${one#/proc/} $(tr '\\000' ' ' <"$one/cmd
     "uptime": """t date -u; has uptime && t uptime; t cat /proc/uptime; t uname -a
 t cat /proc/sys/kernel/random/boot_id; has free && t free -m; true""",
 }
-"""What is asked of a node's shell, by the name of the part."""
+"""Shell commands on a node, by the name of the part."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What there is of one node."""
+    """The diagnostics of one node."""
 
     parts: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    """Part to why it is not there."""
+    """Missing part to reason."""
 
 
 async def diagnose(trial: Trial, ctx: TrialContext) -> None:
-    """Keep what every node tells in `artifacts/diagnostics/<node>/<part>.txt`; a second Ctrl-C skips the rest."""
+    """Save each node's answers in `artifacts/diagnostics/<node>/<part>.txt`; a second Ctrl-C skips the rest."""
 
     def hurried() -> bool:
         return trial.run.hurried
 
     if hurried():
-        ctx.log("no diagnostics: told to hurry", "warning")
+        ctx.log("no diagnostics: cut short by a second Ctrl-C", "warning")
         return
     clock = asyncio.get_running_loop().time
     start = clock()
@@ -90,16 +90,16 @@ async def diagnose(trial: Trial, ctx: TrialContext) -> None:
             with hurrying(limit, hurried, 0.0):
                 await collector.all()
     except TimeoutError as error:
-        late = f"not there within {DEADLINE:g} s" if limit.expired() else f"TimeoutError: {error}"
-        collector.cut("told to hurry" if hurried() else late)
+        late = f"timed out after {DEADLINE:g} s" if limit.expired() else f"TimeoutError: {error}"
+        collector.cut("cut short by a second Ctrl-C" if hurried() else late)
     except Exception as error:
-        ctx.log(f"diagnostics broke off: {type(error).__name__}: {error}", "warning")
-        collector.cut("the collecting broke off")
+        ctx.log(f"diagnostics were interrupted: {type(error).__name__}: {error}", "warning")
+        collector.cut("the diagnostics were interrupted")
     collector.tell(round(clock() - start, 6))
 
 
 class _Collector:
-    """Asks all nodes at the same time, and writes each part as soon as it is there."""
+    """Asks all nodes at the same time, and writes each part as soon as it arrives."""
 
     def __init__(self, trial: Trial, ctx: TrialContext) -> None:
         self._trial = trial
@@ -109,11 +109,11 @@ class _Collector:
         self._logs: Mapping[str, str] = {}
 
     async def all(self) -> None:
-        """Every node that stands, and those whose making broke off."""
+        """Every existing node, and those created only in part."""
         nodes = await self._nodes()
         if not nodes:
             return
-        # Of a node that the provider did not make it knows nothing, neither its console nor whose logs it shows.
+        # The provider knows nothing about a node it did not create: neither console nor logs.
         shared = self._places and traits(self._trial.provider, ProviderTraits).shares_host_logs
         shell = [part for part in COMMANDS if part != "journal" or not shared]
         console = ["console"] if self._console is not None else []
@@ -121,7 +121,7 @@ class _Collector:
             parts = ("power", *console, *shell, "service")
             self._found[node.name] = Found(missing=dict.fromkeys(parts, "not asked for"))
         async with asyncio.TaskGroup() as group:
-            # Of a system that tells all its logs at once, they are asked for once.
+            # A system with all its logs in one place is asked once.
             logs = group.create_task(self._all_logs(nodes))
             for node in nodes:
                 group.create_task(self._node(node, shell, logs))
@@ -135,14 +135,14 @@ class _Collector:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            ctx.log(f"the system cannot tell its nodes: {type(error).__name__}: {error}", "warning")
+            ctx.log(f"the system cannot list its nodes: {type(error).__name__}: {error}", "warning")
         known = {node.name for node in nodes}
         for entry in trial.run.ledger.out(trial.id):
             resource = entry.resource
             if resource.kind == "node" and resource.owner == f"provider:{trial.suite.provider}":
                 name = str(resource.detail.get("node") or resource.name)
                 if name not in known:
-                    # Its making broke off: what the provider foresaw of it is all that there is.
+                    # Created only in part: the provider's plan is all there is.
                     nodes.append(Node(name=name, detail={"resource": resource.name, **resource.detail}))
         return nodes
 
@@ -155,7 +155,7 @@ class _Collector:
             group.create_task(self._shell(node, shell))
 
     async def _shell(self, node: Node, parts: list[str]) -> None:
-        """All that its shell tells; nothing more is asked of a node that does not answer."""
+        """All answers of its shell; a node that does not answer is asked nothing more."""
         try:
             async with asyncio.timeout(ANSWER):
                 if self._knows(node) and await self._is_off(node):
@@ -164,7 +164,7 @@ class _Collector:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            why = f"it does not answer within {ANSWER:g} s" if isinstance(error, TimeoutError) else _said(error)
+            why = f"the node did not answer within {ANSWER:g} s" if isinstance(error, TimeoutError) else _said(error)
             self._found[node.name].missing.update(dict.fromkeys(parts, why))
             return
         abreast = asyncio.Semaphore(ABREAST)
@@ -178,7 +178,7 @@ class _Collector:
                 group.create_task(one(part))
 
     async def _is_off(self, node: Node) -> bool:
-        """Whether there is no use in asking it; where the provider cannot say, asking tells."""
+        """Whether the node is known to be off; if the provider does not know, the node is asked."""
         try:
             return await self._trial.provider.state(node) in OFF
         except asyncio.CancelledError:
@@ -194,7 +194,7 @@ class _Collector:
         return text
 
     async def _power(self, node: Node) -> str:
-        """As the provider knows it; of a deployer's node that it did not recognise as the system does."""
+        """The provider's view of the node; the system's view if the provider does not know it."""
         provider = self._trial.provider
         if not self._knows(node):
             health = (await health_of(self._ctx, [node])).get(node.name)
@@ -231,7 +231,7 @@ class _Collector:
 
     async def _part(self, node: Node, part: str, ask: Callable[[], Awaitable[str]]) -> None:
         found = self._found[node.name]
-        found.missing[part] = "it was still being asked for when the time was up"
+        found.missing[part] = "the time was up before the answer came"
         try:
             async with asyncio.timeout(PART):
                 text = await ask()
@@ -239,13 +239,13 @@ class _Collector:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            found.missing[part] = f"not there within {PART:g} s" if isinstance(error, TimeoutError) else _said(error)
+            found.missing[part] = f"timed out after {PART:g} s" if isinstance(error, TimeoutError) else _said(error)
             return
         del found.missing[part]
         found.parts.append(part)
 
     def _write(self, node: Node, part: str, text: str) -> None:
-        text = self._trial.run.journal.masked(text)  # before the cut: half a secret would not be known as one
+        text = self._trial.run.journal.masked(text)  # before the cut: half a secret would not be recognised
         if len(text) > MOST:
             text = f"… ({len(text) - MOST} characters before)\n" + text[-MOST:]
         folder = self._home(node.name)
@@ -268,14 +268,14 @@ class _Collector:
         return provider if self._places and isinstance(provider, KeepsConsole) else None
 
     def cut(self, why: str) -> None:
-        """Time is up: what is not there yet is missing for this reason."""
+        """Time is up: give this reason for every part still missing."""
         for found in self._found.values():
             for part, before in found.missing.items():
-                if before in ("not asked for", "it was still being asked for when the time was up"):
+                if before in ("not asked for", "the time was up before the answer came"):
                     found.missing[part] = why
 
     def tell(self, duration: float) -> None:
-        """Say where it is and what is missing."""
+        """Report the folder and the missing parts."""
         if not self._found:
             return
         masked = self._trial.run.journal.masked

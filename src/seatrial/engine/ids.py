@@ -1,4 +1,4 @@
-"""Ids of runs and trials: sortable by time, safe as DNS labels, and all chance of a run follows from its id."""
+"""Ids of runs and trials: sortable by time and safe as DNS labels; all random choices of a run follow from its id."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ def _encode(number: int, digits: int) -> str:
 
 
 def new_run_id() -> str:
-    """Make a run id: `r`, 45 bits of milliseconds since 1970, 70 bits of chance."""
+    """Create a run id: `r`, 45 bits of milliseconds since 1970, 70 random bits."""
     return "r" + _encode(time.time_ns() // 1_000_000, _TIME_DIGITS) + _encode(secrets.randbits(70), _CHANCE_DIGITS)
 
 
 def trial_id(run_id: str, test_id: str) -> str:
-    """Make the id of a trial: `t`, the run's time, 70 bits that follow from the run's id and the suite."""
+    """Create the id of a trial: `t`, the run's time, 70 bits derived from the run's id and the suite."""
     digest = hashlib.blake2b(f"{run_id}/{test_id}".encode(), digest_size=9).digest()
     return "t" + run_id[1 : 1 + _TIME_DIGITS] + _encode(int.from_bytes(digest, "big") >> 2, _CHANCE_DIGITS)
 
 
 def fitted(pattern: str, *, flow: str, id: str) -> str:
-    """Fill a name pattern such as `run-e2e-{flow}-{id}`; the flow is cut, the id stays whole, 63 characters.
+    """Fill a name pattern such as `run-e2e-{flow}-{id}`: the flow is cut to 63 characters in all, the id stays whole.
 
-    UsageError when the pattern names something else, or leaves no room.
+    UsageError for other placeholders, or without room for the id.
     """
     try:
         room = 63 - len(pattern.format(flow="", id=id))
     except (LookupError, ValueError) as error:
-        raise UsageError(f"the name pattern {pattern!r} cannot be filled in; allowed: {{flow}} and {{id}}") from error
+        raise UsageError(f"invalid name pattern {pattern!r}; allowed placeholders: {{flow}} and {{id}}") from error
     flows = pattern.count("{flow}")
     if room < flows:
-        raise UsageError(f"the name pattern {pattern!r} is too long: with an id it has to stay within 63 characters")
+        raise UsageError(f"the name pattern {pattern!r} is too long: the name with its id must fit into 63 characters")
     room //= max(flows, 1)
     plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in flow.lower())
     return pattern.format(flow=plain[:room].strip("-") or "x", id=id)

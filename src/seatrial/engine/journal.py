@@ -17,7 +17,7 @@ from seatrial.spi import Reporter
 MASK = "***"
 
 LONG = 8
-"""Characters from which a secret is looked for over the ends of lines: a shorter one would be found where none is."""
+"""Minimum length for a search across line ends: shorter secrets would match by accident."""
 
 _BREAK = re.compile(r"(?:\r?\n|(?:\\r)?\\n)[ \t]*")
 """The end of a line, as it is or as JSON spells it, and the indent of the next."""
@@ -25,7 +25,7 @@ _BREAK = re.compile(r"(?:\r?\n|(?:\\r)?\\n)[ \t]*")
 _STYLE = re.compile(
     r"(?:\x1b|\\u001[bB]|\\x1[bB]|\\033)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\|\\u0007)|[@-Z^_])"
 )
-"""What a terminal takes for a colour or the like and does not show, as it is or as JSON and shells spell it."""
+"""Terminal escapes (colours and the like), raw or as JSON and shells spell them."""
 
 _encoder = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False, allow_nan=False
@@ -44,23 +44,23 @@ _OURS = {
     "exit_code",
     "interrupted",
 }
-"""Data of events that are words of our own: a secret that happens to be one of them must not break the results."""
+"""Event data with Seatrial's own words: a secret equal to one of them must not break the results."""
 
 
 class Journal:
-    """Writes events and hands them on. That one could not be written is remembered: no verdict is green after it."""
+    """Writes events and hands them on; after a failed write no verdict is green."""
 
     def __init__(self, file: Path, run: str, reporters: Sequence[Reporter]) -> None:
         self.run = run
         self.trouble = ""
-        """Why events or reports could not be written; empty: they all were."""
+        """Why events or reports could not be written; empty: no failure."""
         self.broken = ""
-        """Why the journal itself cannot be written any more: no step is begun after that."""
+        """Why the journal itself cannot be written; no step begins after that."""
         self._reporters = list(reporters)
         self._masks: list[str] = []
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._loop = asyncio.get_running_loop()
-        # The wall clock is read once: from here on time is the loop's, also when that is a virtual one.
+        # Read the wall clock once. From here on the loop's clock counts, even a virtual one.
         self._epoch = time.time() - self._loop.time()
 
     def now(self) -> float:
@@ -68,19 +68,19 @@ class Journal:
         return self._epoch + self._loop.time()
 
     def mask(self, secret: str) -> None:
-        """Hide this text, and its JSON and base64 spellings, in everything that is written from now on."""
+        """Mask this text, and its JSON and base64 spellings, in all later output."""
         if len(secret) < 3:
             return
         # The longest first: a secret may be a part of another.
         self._masks = sorted({*self._masks, *_spellings(secret)}, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
-        """The text with every secret hidden, also one that is broken over lines, or has colours in it."""
+        """The text with every secret masked, even across line ends or with colours inside."""
         for secret in self._masks:
             text = text.replace(secret, MASK)
         if not self._masks:
             return text
-        # Reports leave colours out: what they part would be whole there.
+        # Reports drop colours: a secret split by them would be whole there.
         plain = _STYLE.sub("", text)
         if plain != text:
             text = self._joined(text, plain, _STYLE.pattern, 0)
@@ -90,14 +90,14 @@ class Journal:
         return text
 
     def _joined(self, text: str, joined: str, between: str, least: int) -> str:
-        """The text with those secrets hidden that are whole where nothing is `between` their characters."""
+        """The text without secrets that appear once `between` is removed from between their characters."""
         for secret in self._masks:
             if len(secret) >= least and secret in joined:
                 text = re.sub(f"(?:{between})*".join(map(re.escape, secret)), MASK, text)
         return text
 
     def emit(self, kind: str, trial: str, data: dict[str, object]) -> None:
-        """Write an event, then tell the reporters."""
+        """Write an event, then hand it to the reporters."""
         at = round(self.now(), 6)
         if self._masks:
             data = {name: value if name in _OURS else self._hidden(value) for name, value in data.items()}
@@ -109,13 +109,13 @@ class Journal:
                 reporter.on(event)
             except BaseException as error:
                 self._reporters.remove(reporter)
-                complaints.append(f"the reporter {type(reporter).__name__} broke: {type(error).__name__}: {error}")
-        # Only now: every reporter has the events in the order of the file.
+                complaints.append(f"the reporter {type(reporter).__name__} failed: {type(error).__name__}: {error}")
+        # Last, so that every reporter has the events in the order of the file.
         for complaint in complaints:
             self.complain(complaint)
 
     def _hidden(self, value: object) -> object:
-        """A JSON value with every secret hidden, in keys and numbers too."""
+        """A JSON value with every secret masked, in keys and numbers too."""
         if isinstance(value, str):
             return self.masked(value)
         if isinstance(value, Mapping):
@@ -129,7 +129,7 @@ class Journal:
         return self.masked(str(value))
 
     def complain(self, trouble: str) -> None:
-        """Remember that something of ours broke: the run cannot be passed any more."""
+        """Remember a failure of Seatrial itself: the run cannot pass any more."""
         if not self.trouble:
             self.trouble = trouble
         self.emit("log", "", {"level": "error", "text": trouble})
@@ -159,7 +159,7 @@ def _line(record: dict[str, object]) -> str:
     try:
         return _encoder.encode(record)
     except (ValueError, TypeError, RecursionError):
-        # A plugin's value that JSON cannot say: told as well as it can be, rather than not at all.
+        # A plugin's value without a JSON form: an approximate text is better than none.
         return _encoder.encode(_sayable(record))
 
 
@@ -177,7 +177,7 @@ def _sayable(value: object, depth: int = 0) -> object:
     try:
         return str(value)
     except Exception as error:
-        return f"a {type(value).__name__} that cannot be told: {type(error).__name__}"
+        return f"a {type(value).__name__} without a text form: {type(error).__name__}"
 
 
 def _spellings(secret: str) -> set[str]:
@@ -194,10 +194,10 @@ def _spellings(secret: str) -> set[str]:
               page.replace("&#x27;", "&apos;"), page.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}  # fmt: skip
     raw = secret.encode("utf-8", "surrogateescape")
     found |= {repr(secret)[1:-1], ascii(secret)[1:-1], repr(raw)[2:-1], json.dumps(json.dumps(secret))[3:-3]}
-    # `sh -x`, and what quotes for it.
+    # `sh -x` and the like.
     found |= {secret.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'")}
     for before in range(3):
-        # Only the characters that nothing but the secret's own bits decide.
+        # Only the characters determined by the secret's own bits.
         whole = base64.b64encode(b"\0" * before + raw).decode()
         core = whole[(0, 2, 3)[before] : (before + len(raw)) * 8 // 6]
         if before == 0 or len(core) >= 8:
@@ -207,7 +207,7 @@ def _spellings(secret: str) -> set[str]:
 
 
 def read(file: Path) -> list[Event]:
-    """Read a journal back; a last line that was cut off by a crash is left out."""
+    """Read a journal; an incomplete last line, cut by a crash, is left out."""
     events = []
     with file.open("rb") as lines:
         for line in lines:

@@ -1,7 +1,7 @@
 """Leases of ports, loopback addresses and exclusive environments, valid across runs and projects of one user.
 
-A lease is a file in the user's state folder that says who holds it. Ports and addresses are held by the file alone,
-since nodes that are kept outlive the run; an exclusive environment is held by a file lock too, which a crash lets go.
+A lease is a file in the user's state folder with its holder. For ports and addresses the file is enough, since kept
+nodes outlive the run; an exclusive environment also has a file lock, released by a crash.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from seatrial.links.paths import state_folder
 
 
 class Leases:
-    """Takes and gives back leases in one folder."""
+    """Takes and releases leases in one folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or state_folder()) / "leases"
         self._held: dict[Path, tuple[int, str]] = {}
-        """Environments that this process holds: the locked descriptor and the trial."""
+        """Environments held by this process: the locked descriptor and the trial."""
 
     def pick_address(self, chance: random.Random) -> str:
-        """Name a loopback address that nobody leases: 127.64.0.0/10 without the ends of each /24."""
+        """Name a free loopback address: 127.64.0.0/10 without the ends of each /24."""
         for _ in range(1000):
             address = f"127.{chance.randrange(64, 128)}.{chance.randrange(256)}.{chance.randrange(2, 254)}"
             if not self._file("address", address).exists():
                 return address
-        raise LeaseTaken("no free loopback address was found in 1,000 tries; `seatrial clean` gives stale leases back")
+        raise LeaseTaken("no free loopback address was found in 1,000 tries; `seatrial clean` releases stale leases")
 
     def pick_port(self, address: str, chance: random.Random) -> int:
-        """Name a port on an address that nobody leases and nothing listens on."""
+        """Name a free port on an address: neither leased nor listened on."""
         for _ in range(1000):
             port = chance.randrange(20000, 32000)
             if not self._file("port", f"{address}:{port}").exists() and _free(address, port):
@@ -43,7 +43,7 @@ class Leases:
         raise LeaseTaken(f"no free port was found on {address} in 1,000 tries; is the address one of this machine?")
 
     def take(self, kind: str, name: str, holder: Mapping[str, object]) -> None:
-        """Write the lease; LeaseTaken names the holder when somebody was faster."""
+        """Write the lease; LeaseTaken names the holder if somebody else was faster."""
         file = self._file(kind, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -69,7 +69,7 @@ class Leases:
             except BlockingIOError:
                 os.close(fd)
                 raise LeaseTaken(f"the environment {name!r} is held by {self.holder('exclusive', name)}") from None
-            # Whoever let it go may have removed the file between our open and our lock.
+            # Its last holder may have removed the file between our open and our lock.
             if file.exists() and os.path.samestat(os.fstat(fd), file.stat()):
                 break
             os.close(fd)
@@ -78,7 +78,7 @@ class Leases:
         self._held[file] = (fd, str(holder.get("trial", "")))
 
     def release(self, kind: str, name: str, trial: str) -> None:
-        """Give a lease back; one that is already gone, or is another trial's by now, is left as it is."""
+        """Release a lease; an absent one, or one of another trial, is left alone."""
         file = self._file(kind, name)
         if kind == "exclusive":
             self._unlock(file, trial)
@@ -86,7 +86,7 @@ class Leases:
             file.unlink(missing_ok=True)
 
     def _unlock(self, file: Path, trial: str) -> None:
-        """Give an environment back; while another holds its lock, in this process or elsewhere, it is not touched."""
+        """Release an environment; while another holds its lock, in this process or elsewhere, it is not touched."""
         fd, holder = self._held.get(file, (-1, trial))
         if holder != trial:
             return
@@ -107,15 +107,15 @@ class Leases:
             os.close(fd)
 
     def holder(self, kind: str, name: str) -> str:
-        """Say who holds a lease, for people."""
+        """The holder of a lease, as text for people."""
         try:
             said = json.loads(self._file(kind, name).read_text() or "{}")
         except (FileNotFoundError, ValueError):
-            return "somebody who is just coming or going"
+            return "a run that is just starting or ending"
         return f"run {said.get('run', '?')} (process {said.get('pid', '?')}, project {said.get('project', '?')})"
 
     def of_run(self, run: str) -> list[tuple[str, str, str]]:
-        """Every lease that says it is this run's: kind, name, trial."""
+        """Every lease of this run: kind, name, trial."""
         found = []
         for file in self.folder.glob("*/*"):
             try:
@@ -127,7 +127,7 @@ class Leases:
         return found
 
     def holders(self) -> dict[str, Mapping[str, object]]:
-        """Every run that holds a lease, and what one of its leases says of it."""
+        """Every run that holds a lease, with the content of one of its leases."""
         found: dict[str, Mapping[str, object]] = {}
         for file in self.folder.glob("*/*"):
             try:
@@ -142,7 +142,7 @@ class Leases:
 
 
 def _trial_in(file: Path, otherwise: str) -> str:
-    """The trial that a lease names; `otherwise` for one whose writing a crash cut short; empty when it is gone."""
+    """The trial named in a lease; `otherwise` if a crash cut the lease short; empty if it does not exist."""
     try:
         return str(json.loads(file.read_text() or "{}").get("trial", otherwise))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The ledger: the crash-safe list of everything a run has made or is about to make.
+"""The ledger: the crash-safe list of all resources of a run, written before they are created.
 
-One file of JSON lines per run in `.seatrial/ledger/`, held by a file lock as long as the run lives, so that anybody
-can tell a living run from a dead one. When nothing is left it moves into the run's own folder.
+One file of JSON lines per run in `.seatrial/ledger/`. An active run holds a lock on it, so other processes can tell
+active runs from dead ones. When no resource is left, the file moves into the run's own folder.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 from seatrial.model.resource import Resource
 
 Key = tuple[str, str, str, str]
-"""Owner, kind, name, trial: two trials of a run may wait for one and the same environment."""
+"""Owner, kind, name, trial: two trials of a run may wait for the same environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A resource and where it stands: intended, made or kept."""
+    """A resource and its status: intended, made or kept."""
 
     resource: Resource
     op: str
     plugin: str = ""
-    """The plugin file that its owner came from."""
+    """The plugin file of its owner."""
     until: float = 0.0
-    """For kept ones: seconds since 1970 after which it is given back all the same."""
+    """Kept resources only: removed after this time, in seconds since 1970."""
 
 
 class Ledger:
-    """Appends records and knows what is still out."""
+    """Appends records and knows the remaining resources."""
 
     def __init__(self, file: Path, run: str) -> None:
         self.file = file
@@ -41,13 +41,13 @@ class Ledger:
         self._entries: dict[Key, Entry] = {}
         self._fd = -1
         self._torn = False
-        """Whether the file ends in a line that was cut off, by a crash or by a full disk."""
+        """Whether the file ends in an incomplete line, cut by a crash or a full disk."""
         self.unreadable = 0
-        """Whole lines that are no records of ours: what they named is known to the providers' own lists at best."""
+        """Complete but invalid lines: only the providers may know their resources."""
 
     @classmethod
     def open(cls, folder: Path, run: str) -> Ledger:
-        """Begin or take up a run's ledger and hold it; BlockingIOError when a living run holds it."""
+        """Begin or reopen a run's ledger and hold it; BlockingIOError when an active run holds it."""
         folder.mkdir(parents=True, exist_ok=True)
         ledger = cls(folder / f"{run}.jsonl", run)
         ledger._fd = _held(ledger.file)
@@ -59,38 +59,38 @@ class Ledger:
         return ledger
 
     def intend(self, resource: Resource, plugin: str = "") -> None:
-        """Write that this is about to be made; synced when it can outlive the host."""
+        """Record a resource before its creation; synced to disk if it can outlive the host."""
         self._entries[_key(resource)] = Entry(resource=resource, op="intended", plugin=plugin)
         self._append({"op": "intended", "plugin": plugin, **asdict(resource)}, sync=resource.outlives_host)
 
     def made(self, resource: Resource) -> None:
-        """Write that it was made; its detail may have grown."""
+        """Record its creation; its detail may have grown."""
         entry = self._entries[_key(resource)]
         self._entries[_key(resource)] = replace(entry, resource=resource, op="made")
         self._append({"op": "made", **asdict(resource)}, sync=resource.outlives_host)
 
     def kept(self, resource: Resource, until: float) -> None:
-        """Write that it stays on purpose until then."""
+        """Record that it is kept until then."""
         entry = self._entries[_key(resource)]
         self._entries[_key(resource)] = replace(entry, op="kept", until=until)
         self._append({"op": "kept", "until": until, **asdict(resource)}, sync=True)
 
     def given_back(self, resource: Resource) -> None:
-        """Write that it is gone."""
+        """Record its removal."""
         self._entries.pop(_key(resource), None)
         identity = dict(zip(("owner", "kind", "name", "trial"), _key(resource), strict=True))
         self._append({"op": "given_back", **identity}, sync=resource.outlives_host)
 
     def out(self, trial: str | None = None) -> list[Entry]:
-        """What is not given back yet, in the order in which it was intended."""
+        """The remaining resources, in order of their intents."""
         return [entry for entry in self._entries.values() if trial is None or entry.resource.trial == trial]
 
     def holds(self, owner: str, kind: str, name: str, trial: str) -> bool:
-        """Whether this is out."""
+        """Whether this resource remains."""
         return (owner, kind, name, trial) in self._entries
 
     def close(self, archive: Path | None = None) -> None:
-        """Let go of it; when nothing is out it is moved to the archive (or removed)."""
+        """Release the ledger; if no resource remains it moves to the archive (or is removed)."""
         if self._fd < 0:
             return
         if not self._entries:
@@ -104,7 +104,7 @@ class Ledger:
     def _append(self, record: dict[str, object], *, sync: bool) -> None:
         rest = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         if self._torn:
-            # The line before was cut off: ended here, it cannot swallow this one.
+            # The line before is incomplete: end it here, so it cannot swallow this one.
             rest = b"\n" + rest
         while rest:
             rest = rest[os.write(self._fd, rest) :]
@@ -113,14 +113,14 @@ class Ledger:
             os.fsync(self._fd)
 
     def _replay(self) -> None:
-        """Read the records back. A crash can cut the last line: it is ended before the next one is written."""
+        """Read the records. A crash can cut the last line: it is ended before the next write."""
         data = self.file.read_bytes()
         for line in data.split(b"\n"):
             try:
                 _apply(self._entries, json.loads(line) if line else {})
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                # A last line that a crash cut short is no record, and what it would have said had not begun: the
-                # intent is whole before anything is made.
+                # An incomplete last line is not a record, and its action had not begun: an intent is complete before
+                # anything is created.
                 self.unreadable += not data.endswith(line)
         self._torn = bool(data) and not data.endswith(b"\n")
 
@@ -130,11 +130,11 @@ def _key(resource: Resource) -> Key:
 
 
 def _held(file: Path) -> int:
-    """Open and lock a ledger, made when it is not there; BlockingIOError when a living run holds it."""
+    """Open and lock a ledger, creating it if necessary; BlockingIOError when an active run holds it."""
     while True:
         try:
             fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            how = fcntl.LOCK_EX  # at most a clean-up is asking whose it is: that takes no time
+            how = fcntl.LOCK_EX  # at most a cleanup is looking for its owner: this takes no time
         except FileExistsError:
             try:
                 fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
@@ -143,7 +143,7 @@ def _held(file: Path) -> int:
             how = fcntl.LOCK_EX | fcntl.LOCK_NB
         try:
             fcntl.flock(fd, how)
-            # A clean-up may have taken the empty file away between our open and our lock: nobody would find ours then.
+            # A cleanup may have removed the empty file between our open and our lock: nobody would find ours then.
             if os.path.samestat(os.fstat(fd), file.stat()):
                 return fd
         except FileNotFoundError:
@@ -166,7 +166,7 @@ def _move(file: Path, archive: Path) -> None:
 
 
 def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:
-    """Take one line; whatever is wrong with it is raised before anything is changed."""
+    """Read one line; an invalid one raises before anything changes."""
     if not record:
         return
     op = str(record.pop("op"))
@@ -180,7 +180,7 @@ def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:
 
 
 def living(file: Path) -> bool:
-    """Whether a living run holds this ledger."""
+    """Whether an active run holds this ledger."""
     with file.open("rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""How a person gets into a node that is kept: that is what it is kept for."""
+"""Commands for a person to get into kept nodes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from seatrial.model.resource import Node
 from seatrial.spi import EntersNodes
 
 SECONDS = 5.0
-"""In which the system has to tell its nodes."""
+"""Seconds for the system to list its nodes."""
 
 
 async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
-    """A shell's command line into each node, by the node's name; nodes that have none, or are not told, are left out.
-    Host keys that are known stand in `state/known_hosts`, which is kept with the nodes."""
+    """A shell command into each node, by the node's name; nodes without one, or unknown to the system, are left out.
+    Known host keys are in `state/known_hosts`, kept with the nodes."""
     try:
         async with asyncio.timeout(SECONDS):
             nodes = list(await ctx.nodes())
@@ -31,8 +31,8 @@ async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
         told = {node.name: _way_in(trial, node, file) for node in nodes}
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # a courtesy: what a plugin raises, its sys.exit too, keeps nothing from being kept
-        ctx.log(f"how to get into the nodes cannot be told: {type(error).__name__}: {error}", "warning")
+    except BaseException as error:  # a courtesy: no exception of a plugin, nor its sys.exit, may prevent the keeping
+        ctx.log(f"no commands to get into the nodes: {type(error).__name__}: {error}", "warning")
         return {}
     return {name: way for name, way in told.items() if way}
 
@@ -51,7 +51,7 @@ def ssh_command(ssh: Mapping[str, Any], known: Path) -> list[str]:
     named = [word for key in ([keys] if isinstance(keys, str) else keys) for word in ("-i", str(key))]
     only = ["-o", "IdentitiesOnly=yes"] if named and not ssh.get("agent") else []
     hosts = str(ssh.get("known_hosts") or (known if ssh.get("known_host") else ""))
-    # Nothing of the person's own is written to, and nothing in it can stand in the way.
+    # The person's own SSH files are neither changed nor used.
     trust = ["-o", f"UserKnownHostsFile={hosts}"] if hosts else []
     jump = ssh.get("jump")
     proxy = shlex.join([*ssh_command(jump, known), "-W", "%h:%p"]) if isinstance(jump, Mapping) else ""
@@ -61,7 +61,7 @@ def ssh_command(ssh: Mapping[str, Any], known: Path) -> list[str]:
 
 
 def _known_lines(ssh: Mapping[str, Any]) -> list[str]:
-    """Lines of a known_hosts file for the keys that a record names."""
+    """Lines of a known_hosts file with the keys of a record."""
     jump = ssh.get("jump")
     lines = _known_lines(jump) if isinstance(jump, Mapping) else []
     port = str(ssh.get("port") or 22)

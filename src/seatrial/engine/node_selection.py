@@ -1,4 +1,4 @@
-"""Which nodes a word of a selector means."""
+"""Nodes by a word of a selector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatrial.spi import Context, FindsRoles, health_of
 
 
 async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]:
-    """The nodes that one word means: a name, `*`, `any`, `random:N`, a role; UsageError when it means none."""
+    """The nodes for one word: a name, `*`, `any`, `random:N`, a role; UsageError when it matches none."""
     by_name = {node.name: node for node in nodes}
     if word in by_name:
         return [by_name[word]]
@@ -31,7 +31,7 @@ async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]
 
 
 async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
-    """Those whose power is on; one whose power cannot be told is none of them."""
+    """The nodes with power on; unknown power does not count as on."""
 
     async def power(node: Node) -> PowerState:
         try:
@@ -41,7 +41,7 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
 
     if ctx.system.places_nodes or all(node.adopted for node in nodes):
         powers = await asyncio.gather(*(power(node) for node in nodes))
-    else:  # the provider does not know these nodes: the system says how they are
+    else:  # the provider does not know these nodes: the system reports their state
         health = await health_of(ctx, nodes)
         powers = [health[node.name].power.value if node.name in health else PowerState.UNKNOWN for node in nodes]
     return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]

@@ -1,4 +1,4 @@
-"""Tells whom a suite names that it failed or was slow; a notification that fails is a warning and no verdict."""
+"""Notifies the receivers of a suite that it failed or was slow; a failed notification is only a warning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seatrial.model.scenario import Notification
 
 
 async def notify(trial: Trial, verdict: Verdict, duration: float) -> None:
-    """Send every notification of the suite that is due."""
+    """Send every due notification of the suite."""
     for notification in trial.suite.notifications:
         why = due(notification, verdict, duration)
         if not why:
@@ -22,7 +22,7 @@ async def notify(trial: Trial, verdict: Verdict, duration: float) -> None:
         }
         try:
             await _send(trial, notification, message)
-        except Exception as error:  # the suite's verdict is told already: this must not change it
+        except Exception as error:  # the suite's verdict is already reported and must not change
             trial.emit("log", level="warning", text=f"a notification failed: {type(error).__name__}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Looking again and again: adaptively, so that a wait notices within 100 ms, or as a document's `retry` says."""
+"""Polling: adaptive, so that a wait notices within 100 ms, or as a document's `retry` says."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from seatrial.model.scenario import Retry
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 0.01, 0.06
-"""Seconds between adaptive looks: it begins with the first and never gets longer than the second, for the look itself
-takes its part of the 100 ms."""
+"""Seconds between adaptive polls: the first pause and the maximum. Below 100 ms, because a poll takes time too."""
 
 ONCE = Retry(max_attempts=1)
 
 
 def delays(retry: Retry, chance: random.Random) -> Iterator[float]:
-    """The pauses between attempts, one after another, for ever."""
+    """The endless sequence of pauses between attempts."""
     delay = SHORTEST if retry.delay is None else retry.delay
     while True:
         yield delay * (1 - retry.jitter * chance.random())
@@ -47,9 +46,9 @@ async def poll(
     chance: random.Random,
     retry: Retry | None = None,
 ) -> T:
-    """Look until the answer is not None; Overrun naming `what` after `deadline` seconds, also when a look hangs.
+    """Poll until the answer is not None; Overrun with the text `what` after `deadline` seconds, even if a poll hangs.
 
-    Limits of `retry`, where it has any, hold besides.
+    The limits of `retry` apply too.
     """
     limit = asyncio.timeout(deadline)
     limited = retry if retry is not None and (retry.max_attempts, retry.timeout) != (None, None) else None
@@ -63,10 +62,10 @@ async def poll(
                 if answer is not None:
                     return answer
                 if limited is not None and not more(limited, looks, clock() - start + pause):
-                    raise Overrun(f"{what} did not come in {looks} looks, {clock() - start:.3g} s")
+                    raise Overrun(f"{what}: not seen in {looks} polls, {clock() - start:.3g} s")
                 await asyncio.sleep(pause)
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise Overrun(f"{what} did not come within {deadline:.4g} s") from error
+        raise Overrun(f"timed out after {deadline:.4g} s waiting for {what}") from error
     raise AssertionError("delays never end")

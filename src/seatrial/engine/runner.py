@@ -1,4 +1,4 @@
-"""Runs the steps of one trial: the one loop."""
+"""Runs the steps of one trial."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import StepTraits, traits
 
 NAME = 200
-"""Characters of a check's name."""
+"""Maximum characters of a check's name."""
 
 STEP_PASSED = Outcome(verdict=Verdict.PASSED)
 
 
 class Runner:
-    """Emit, run, stop at the first verdict that is not passed."""
+    """Emits events, runs steps, and stops at the first verdict other than passed."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -31,7 +31,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
 
     async def steps(self, parent: TrialContext, plans: Sequence[StepPlan]) -> None:
-        """Run steps in order; StepStopped at the first that did not pass and may decide, the rest are skipped."""
+        """Run steps in order; StepStopped at the first decisive failure, with the rest skipped."""
         for index, plan in enumerate(plans):
             outcome = await self.child(parent, plan)
             if outcome.verdict is not Verdict.PASSED:
@@ -48,13 +48,13 @@ class Runner:
                 )
 
     def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None:
-        """Say that a step is not run."""
+        """Report a skipped step."""
         self._emit(
             "step_finished", **_said(parent.step, plan), status="skipped", verdict="", duration=0.0, reason=reason
         )
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
-        """Run one step to its end; a failure that it may have is not handed on."""
+        """Run one step to its end; an allowed failure is not handed on."""
         ctx = parent.at(_path(parent.step, plan), plan.more)
         said = _said(parent.step, plan)
         start = self._loop.time()
@@ -68,7 +68,7 @@ class Runner:
         except asyncio.CancelledError:
             self._finished(plan, said, Outcome(verdict=Verdict.UNKNOWN, error="interrupted"), start, attempts)
             raise
-        except Exception as error:  # the condition could not be worked out
+        except Exception as error:  # the condition could not be evaluated
             outcome = outcome_of(error)
         outcome = _as_expected(plan, outcome)
         if plan.id:
@@ -89,7 +89,7 @@ class Runner:
         return [task.result() for task in tasks]
 
     async def _attempts(self, ctx: TrialContext, plan: StepPlan) -> tuple[Outcome, int]:
-        """Try until it passed or may not be tried again; the step's `timeout` is over all attempts."""
+        """Try until it passes or no attempt is left; the step's `timeout` covers all attempts."""
         attempts = 0
         start = self._loop.time()
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="not tried")
@@ -108,7 +108,7 @@ class Runner:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            last = f"; the last attempt said: {outcome.error}" if attempts > 1 else ""
+            last = f"; the last attempt: {outcome.error}" if attempts > 1 else ""
             return outcome_of(Overrun(f"did not end within {plan.timeout:g} s{last}", evidence=str(error))), attempts
         return outcome, attempts
 
@@ -135,7 +135,7 @@ class Runner:
     async def _holds(self, ctx: TrialContext, condition: str) -> bool:
         value = await ctx.evaluate(condition)
         if not isinstance(value, bool):
-            raise CannotTell(f"the condition {condition!r} gave {value!r}, neither true nor false")
+            raise CannotTell(f"the condition {condition!r} gave {value!r}, not true or false")
         return value
 
     def _finished(
@@ -196,16 +196,16 @@ class Runner:
 
 
 async def _alone(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Await it in a task of its own, which is always waited for.
+    """Run it in a task of its own and always wait for its end.
 
-    A cancellation from outside ends the trial even when the step swallows it or makes an error of it; one that came
-    from inside the step is no cancellation of the trial, and must not pass for success in a group of tasks.
+    A cancellation from outside ends the trial even if the step swallows it or turns it into an error. A cancellation
+    from inside the step does not cancel the trial, and must not count as success in a group of tasks.
     """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        # What asyncio.wait does for one task, at half its price.
+        # Like asyncio.wait for one task, at half its price.
         over: asyncio.Future[None] = loop.create_future()
         task.add_done_callback(lambda _, over=over: over.done() or over.set_result(None))  # type: ignore[misc]
         try:
@@ -223,7 +223,7 @@ async def _alone(work: Coroutine[Any, Any, Outcome]) -> Outcome:
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """The verdict of an exception: only StepFailed says that the product did wrong, everything else is unknown."""
+    """The verdict of an exception: StepFailed means failed, everything else unknown."""
     if isinstance(error, BaseExceptionGroup):
         inner = [outcome_of(one) for one in error.exceptions]
         failed = [one for one in inner if one.verdict is Verdict.FAILED]
@@ -251,7 +251,7 @@ def _trace(error: BaseException) -> str:
 
 
 def _as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
-    """A step that must fail passes when the product failed it; could-not-tell stays so."""
+    """An expected failure passes if the product failed; unknown stays unknown."""
     if not plan.expect_failure or outcome.verdict is Verdict.UNKNOWN:
         return outcome
     if outcome.verdict is Verdict.FAILED:
@@ -260,7 +260,7 @@ def _as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
 
 
 def _path(parent: str, plan: StepPlan) -> str:
-    """Where a step stands: `3.1` is the first child of the third; children of `rollback` and `finally` say so."""
+    """The path of a step: `3.1` is the first child of the third; children of `rollback` and `finally` are marked."""
     block, number = ("", 0, *plan.source.path)[-2:]
     place = str(int(number) + 1)
     if not parent:
@@ -270,7 +270,7 @@ def _path(parent: str, plan: StepPlan) -> str:
 
 def _said(parent: str, plan: StepPlan) -> dict[str, object]:
     said: dict[str, object] = {"step": _path(parent, plan), "type": plan.kind}
-    if plan.id not in ("", plan.kind):  # a step without an id of its own goes by its kind
+    if plan.id not in ("", plan.kind):  # a step without an id uses its kind
         said["id"] = plan.id
     if plan.description:
         said["description"] = plan.description
@@ -282,12 +282,12 @@ def _name(plan: StepPlan) -> str:
 
 
 def _filled(ctx: TrialContext, text: str) -> str:
-    """The name of a check with its values in it, secrets masked; as it was written where one is not to be had."""
+    """The name of a check with values filled in and secrets masked; an unavailable value stays as written."""
     if "${{" not in text:
         return text
     try:
         name = ctx.masked(str(ctx.bind(text)))
-    except SeatrialError:  # what is wrong with it, the check itself says
+    except SeatrialError:  # the check itself reports the error
         return text
     return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
 
@@ -312,7 +312,7 @@ def _check_data(result: CheckResult) -> dict[str, object]:
 
 
 def _shown(outputs: Mapping[str, object]) -> dict[str, object]:
-    """Outputs as they go into the journal: long texts cut."""
+    """Outputs for the journal: long texts are cut."""
     return {name: _cut(value) for name, value in outputs.items()}
 
 
@@ -323,7 +323,7 @@ def _cut(value: object) -> object:
 
 
 def described(plans: Sequence[StepPlan], parent: str = "") -> list[dict[str, object]]:
-    """The tree of steps as `suite_planned` tells it."""
+    """The tree of steps for `suite_planned`."""
     told = []
     for plan in plans:
         one = _said(parent, plan)

@@ -1,4 +1,4 @@
-"""Schedules many suites: slots and budgets, largest first."""
+"""Schedules suites within slots and budgets, the largest first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class SuiteScheduler:
-    """The suites of one invocation and what is free for them."""
+    """The suites of one invocation and the free budget."""
 
     def __init__(self, run: Run, plan: Plan, *, fail_fast: bool = False) -> None:
         self._run = run
@@ -31,13 +31,13 @@ class SuiteScheduler:
         self._running: set[Trial] = set()
         self._changed = asyncio.Event()
         self._stopped = ""
-        """Why nothing more is started."""
-        if run.keep != "always":  # what every suite keeps standing no other can start from
+        """Why no more suites start."""
+        if run.keep != "always":  # clusters kept by every suite are not available to others
             for trial in self._trials:
                 run.pool.expect(trial.id, trial.suite)
 
     async def run(self) -> None:
-        """Run all of them, largest first, as many at a time as fit."""
+        """Run all suites, the largest first, as many at a time as fit."""
         for trial in self._trials:
             trial.emit("suite_planned", **_planned(trial))
         waiting = []
@@ -46,7 +46,7 @@ class SuiteScheduler:
                 self._skip(trial, trial.suite.skip)
             else:
                 waiting.append(trial)
-        # Largest first: what is hardest to place is placed while there is room. The sort keeps the documents' order.
+        # The largest first: place the hardest while there is room. The sort keeps the documents' order.
         waiting.sort(key=lambda trial: (trial.suite.nodes, trial.suite.memory_gb), reverse=True)
         try:
             async with asyncio.TaskGroup() as group:
@@ -87,7 +87,7 @@ class SuiteScheduler:
 
 
 def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
-    """The ids of the trials; suites of one name in several documents get different ones."""
+    """The ids of the trials; suites of the same name in several documents get different ones."""
     seen: dict[str, int] = {}
     ids = []
     for suite in suites:
@@ -97,7 +97,7 @@ def _ids(run: str, suites: Sequence[Suite]) -> list[str]:
 
 
 def refuse_over_budget(plan: Plan) -> None:
-    """OverBudget for suites that can never fit: they would wait without end."""
+    """OverBudget for suites too large for the whole budget: they would wait forever."""
     able = plan.budget.parallel > 0
     never = [suite for suite in plan.suites if not suite.skip and not (able and fits(suite, [], plan.budget))]
     if never:
@@ -106,16 +106,16 @@ def refuse_over_budget(plan: Plan) -> None:
 
 
 def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
-    """Whether a suite has room beside those that run or stand; its own limits were checked when it was planned."""
+    """Whether a suite fits beside running suites and parked clusters; its own limits were checked in the plan."""
     if budget.nodes is not None and suite.nodes + sum(one.nodes for one in running) > budget.nodes:
         return False
-    if budget.memory_gb is None:  # not summed for nothing: at 1,000 suites abreast that took 60 ms
+    if budget.memory_gb is None:  # skip the sum without limits: with 1,000 parallel suites it took 60 ms
         return True
     return suite.memory_gb + sum(one.memory_gb for one in running) <= budget.memory_gb
 
 
 async def clear(run: Run) -> None:
-    """Give back the clusters that stood for more than one suite, at the end of the run."""
+    """Remove the reused clusters at the end of the run."""
     entries, owed = run.pool.rest(run.ledger)
     if not owed:
         return

@@ -1,4 +1,4 @@
-"""One suite being run: all that its steps share and that changes while they run."""
+"""One running suite: the shared, changing state of its steps."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from seatrial.registry import Registry
 from seatrial.spi import Link, Provider, System
 
 LONGEST = 24 * 3600.0
-"""Seconds that a suite without a timeout is taken to last at most, for the expiry of what it makes."""
+"""Assumed maximum duration of a suite without a timeout, in seconds, for the expiry of its resources."""
 
 
 Construct = Callable[[type[Any], Mapping[str, Any], Callable[[Any], Any]], Any]
-"""Makes an instance of a step or check class from its fields, which it binds, and holds them against their types; given
-by the application, since the engine does not read documents."""
+"""Creates a step or check from its fields: fills in expressions and validates types. Given by the application, since
+the engine does not read documents."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What all trials of one invocation share."""
+    """The shared state of all trials of one invocation."""
 
     id: str
     folder: Path
@@ -51,24 +51,24 @@ class Run:
     """Label patterns of the project, by the label's name."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     pool: Pool = field(default_factory=Pool)
-    """The clusters that stand for more than one suite."""
+    """The clusters shared by several suites."""
     keep: str = "never"
     """never, failed or always."""
     keep_seconds: float = 4 * 3600.0
     hurried: bool = False
-    """A second Ctrl-C came: be quick about the clean-up."""
+    """A second Ctrl-C came: clean up quickly."""
     locate: Callable[[Location], int] = lambda source: 0
-    """The line of a step in its document, for what did not pass."""
+    """The line of a step in its document, for failures."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def holder(self, trial: str) -> dict[str, object]:
-        """Who holds a lease."""
+        """The holder of a lease, as text."""
         host = os.uname().nodename
         return {"run": self.id, "trial": trial, "pid": os.getpid(), "host": host, "project": str(self.project)}
 
 
 class Trial:
-    """A suite, its provider and system, and what its steps have left so far."""
+    """A suite, its provider and system, and the results of its steps so far."""
 
     def __init__(self, run: Run, suite: Suite, id: str) -> None:
         self.run = run
@@ -83,25 +83,25 @@ class Trial:
         self.variables: dict[str, object] = dict(suite.vars)
         self.links: dict[tuple[str, object], Link] = {}
         self.node_names: dict[str, object] = {}
-        """What expressions see of the nodes."""
+        """The nodes as seen by expressions."""
         self.made_something = False
         self.did_something = False
-        """Whether any step was begun that is more than a frame around others."""
+        """Whether any step has begun, other than groups of steps."""
 
     @cached_property
     def provider(self) -> Provider:
-        """Made when the trial starts: one that cannot be made is the end of this trial, not of the run."""
+        """Created at the start of the trial: a failure ends this trial, not the run."""
         made: Provider = self.run.registry.get("provider", self.suite.provider)(self.suite.provider_settings)
         return made
 
     @cached_property
     def system(self) -> System:
-        """Made when the trial starts, as the provider."""
+        """Created at the start of the trial, like the provider."""
         made: System = self.suite.system.factory(self.suite.system.settings, self.suite.system.folder)
         return made
 
     def make(self) -> None:
-        """Make provider and system, or raise what keeps them from being made."""
+        """Create provider and system, or raise the reason."""
         _ = self.provider, self.system
 
     def emit(self, kind: str, /, **data: object) -> None:
@@ -109,12 +109,12 @@ class Trial:
         self.run.journal.emit(kind, self.id, data)
 
     def knows(self, node: Node, trial: str = "") -> None:
-        """From now on expressions see this node; `trial`: who deployed it, if that was another trial."""
+        """Show this node to expressions from now on; `trial`: its deployer, if another trial."""
         seen = {"name": node.name, "address": node.address, "ports": dict(node.ports), "trial": trial or self.id}
         self.node_names[node.name] = seen
 
     async def forget_link(self, node: Node) -> None:
-        """Close the connections to a node before it goes or becomes another one."""
+        """Close the connections to a node before its removal or replacement."""
         for key in [key for key in self.links if key[0] == node.name]:
             await self.links.pop(key).close()
 
@@ -126,7 +126,7 @@ class Trial:
 
     @cached_property
     def identity(self) -> Mapping[str, str]:
-        """The names that every process of the trial has in its environment."""
+        """Environment variables of every process of the trial."""
         flow, patterns = self.suite.name, self.run.names
         namespace = fitted(patterns.get("flow", "run-e2e-{flow}-{id}"), flow=flow, id=self.id)
         controller = fitted(patterns.get("controller", "run-e2e-controller-{id}"), flow=flow, id=self.id)
@@ -145,9 +145,8 @@ class Trial:
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
-        """What everything that the trial makes carries, where labels can be."""
-        # A label cannot be written anew: what is kept at the end must not have expired by then.
-        # Nor can it for a cluster on which other suites go on.
+        """Labels for all resources of the trial, where labels are possible."""
+        # A label cannot be changed: a kept resource, or a cluster reused by other suites, must not expire too early.
         alone = self.suite.reuse == "none"
         until = time.time() + ((self.suite.timeout if alone else None) or LONGEST) + self.run.keep_seconds
         patterns = self.run.labels

@@ -20,10 +20,10 @@ from seatrial.model.result import Category, Outcome, Verdict
 from seatrial.spi.concurrency import finish_within
 
 SWEEP = 300.0
-"""Seconds for the whole sweep of one trial, beside what the slowest of its things says that it needs itself."""
+"""Seconds for the whole sweep of one trial, beside the longest limit among its resources."""
 
 NOTICE = 10.0
-"""Seconds for telling whom a suite names."""
+"""Seconds for the notifications of a suite."""
 
 
 class TrialRunner:
@@ -35,7 +35,7 @@ class TrialRunner:
         self._ctx = TrialContext(trial, self._runner)
 
     async def run(self) -> Verdict:
-        """Run it to the end and say how it ended; a cancellation is handed on after the sweep."""
+        """Run it to the end and return the result; a cancellation is handed on after the sweep."""
         trial = self._trial
         clock = asyncio.get_running_loop().time
         start = clock()
@@ -50,8 +50,8 @@ class TrialRunner:
         return outcome.verdict
 
     async def _end(self, outcome: Outcome, start: float) -> None:
-        """Ask the nodes why, sweep, tell the end, notify: all of it whatever breaks on the way, for other trials may
-        be under way."""
+        """Collect diagnostics, sweep, report the end, notify. Each part runs even if another fails: other trials may be
+        running."""
         trial = self._trial
         if outcome.verdict is not Verdict.PASSED and trial.made_something:
             await diagnose(trial, self._ctx)
@@ -65,10 +65,10 @@ class TrialRunner:
         try:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
-            trial.emit("log", level="warning", text=f"the notifications were not through within {NOTICE:g} s")
+            trial.emit("log", level="warning", text=f"the notifications did not finish within {NOTICE:g} s")
 
     def _unswept(self, error: Exception, seconds: float) -> Swept:
-        """What a sweep that broke off has left: all that is out still, and never nothing."""
+        """The remains of an interrupted sweep: all remaining entries, never an empty list."""
         trial = self._trial
         why = f"the sweep did not end within {seconds:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
         whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
@@ -99,7 +99,7 @@ class TrialRunner:
         return Outcome(verdict=Verdict.PASSED)
 
     async def _acquire_exclusive(self) -> None:
-        """Take the exclusive environment, waiting for it as long as the suite said."""
+        """Take the exclusive environment, waiting as long as the suite allows."""
         suite, trial = self._trial.suite, self._trial
         if not suite.exclusive:
             return
@@ -159,13 +159,13 @@ class TrialRunner:
 
 
 def sweep_seconds(run: Run, trial: str) -> float:
-    """How long the sweep of a trial may take: a deployer's own way of taking things away may be a long one."""
+    """Time limit for the sweep of a trial: a deployer's own removal may be slow."""
     asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in run.ledger.out(trial))
     return SWEEP + max(asked, default=0.0)
 
 
 def cleanup_event(swept: Swept) -> dict[str, object]:
-    """A sweep as `cleanup_finished` tells it."""
+    """A sweep as data for `cleanup_finished`."""
     left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in swept.left]
     return {"given_back": swept.given_back, "found": [str(r) for r in swept.found], "kept": [], "left": left}
 
@@ -180,8 +180,8 @@ def _finished(outcome: Outcome, swept: Swept, duration: float, did_something: bo
     if outcome.verdict is not Verdict.PASSED:
         data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
     elif not did_something:
-        # Nothing run is not a pass.
-        data |= {"verdict": "", "status": "skipped", "reason": "no step was run: all were skipped"}
+        # No steps, no pass.
+        data |= {"verdict": "", "status": "skipped", "reason": "no step ran: all were skipped"}
     elif swept.left:
-        data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} things were left behind"}
+        data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} resources were left behind"}
     return data
