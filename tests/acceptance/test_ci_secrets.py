@@ -32,13 +32,13 @@ def test_a_secret_of_a_teardown_gets_there_and_into_no_file(port: Port) -> None:
 def test_one_within_an_expression_is_refused_when_the_document_is_read(port: Port, hidden: str) -> None:
     done = port.seatrial("check", port.write("trial.json", document(teardown={"inputs": {"word": hidden}})))
     assert done.returncode == 2
-    assert "a secret within an expression would be written down" in done.stdout + done.stderr
+    assert "a secret within an expression would appear in the ledger" in done.stdout + done.stderr
 
 
 def test_one_that_comes_by_way_of_a_variable_is_refused_before_anything_is_started(port: Port) -> None:
     kept = {"step": "set", "values": {"word": "${{ secrets.PASS }}"}}
     row = port.verdict(document(kept, "deploy", teardown={"inputs": {"word": "${{ vars.word }}"}}))
     assert (row.verdict, row.category) == ("unknown", "test")
-    assert "teardown.inputs.word: a secret within an expression would be written down" in row.error
+    assert "teardown.inputs.word: a secret within an expression would appear in the ledger" in row.error
     assert port.server.runs(REPOSITORY) == []
     assert WORD not in port.told()

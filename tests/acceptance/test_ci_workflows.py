@@ -324,7 +324,7 @@ def test_what_others_deployed_over_ours_is_left_to_them(server: GitHubServer, po
     (port.folder / "go").touch()
     process.communicate(timeout=60)
     assert process.returncode == 4
-    assert "deployed over ours" in port.told()
+    assert "deployed over this run's deployment" in port.told()
     assert conclusions(server, "teardown.yml") == []
 
 

@@ -179,7 +179,7 @@ def test_a_revert_that_hangs_is_cut_off_by_the_deadline_of_start(tmp_path):
         tmp_path, snapshots(name="a"), snapshots(name="b", deadlines={"start": 7.0}), world=World(meddle=hangs)
     )
     assert run.verdict("b") == "passed"
-    assert any("did not come back within 7 s" in text for text in warnings(run))
+    assert any("the snapshot was not restored within 7 s" in text for text in warnings(run))
     nothing_is_left(run)
 
 

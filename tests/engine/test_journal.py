@@ -106,7 +106,7 @@ def test_a_broken_reporter_is_told_once_and_the_others_see_everything_in_order(t
     assert [event.kind for event in kept.events] == ["one", "two", "log", "three"]
     assert [event.kind for event in read(tmp_path / "events.jsonl")] == ["one", "two", "log", "three"]
     assert [event.kind for event in breaks.events] == ["one", "two"]
-    assert "Breaks broke: ValueError: I broke" in made.trouble
+    assert "Breaks failed: ValueError: I broke" in made.trouble
     assert not made.broken, "the journal itself is well: steps go on"
 
 

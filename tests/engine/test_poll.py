@@ -78,7 +78,7 @@ def test_the_limits_of_a_retry_hold_within_the_deadline():
         looks.append(asyncio.get_running_loop().time())
 
     retry = Retry(max_attempts=3, delay=2)
-    with virtual_time() as clock, pytest.raises(Overrun, match="in 3 looks"):
+    with virtual_time() as clock, pytest.raises(Overrun, match="in 3 polls"):
         clock.run(poll(look, deadline=100, what="it", chance=random.Random(1), retry=retry))
     assert looks == pytest.approx([0, 2, 4])
 

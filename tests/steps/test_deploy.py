@@ -46,8 +46,8 @@ def test_a_service_that_never_comes_up_is_an_overrun_that_shows_each_node_and_it
 
 def test_a_status_that_cannot_be_told_up_to_the_deadline_is_unknown(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
-    ctx.system.word = CannotTell("status printed no JSON")
-    with pytest.raises(CannotTell, match="printed no JSON"):
+    ctx.system.word = CannotTell("status did not print JSON")
+    with pytest.raises(CannotTell, match="did not print JSON"):
         within(lambda: Deploy().run(ctx))
 
 

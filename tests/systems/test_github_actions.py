@@ -119,5 +119,5 @@ def test_a_value_that_is_not_known_yet_is_not_judged() -> None:
 
 def test_service_nodes_name_nodes_that_there_are() -> None:
     parts = {"deploy": {"workflow": "a"}, "teardown": {"workflow": "b"}}
-    with pytest.raises(AssertionError, match="service_nodes names wob; nodes are web"):
+    with pytest.raises(AssertionError, match="unknown nodes in service_nodes: wob; allowed: web"):
         settings(GithubActionsSettings, {**parts, "nodes": {"web": "1"}, "service_nodes": ["wob"]})

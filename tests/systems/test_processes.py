@@ -95,7 +95,7 @@ def test_a_lost_acknowledged_record_is_named(make):
 
 @pytest.mark.parametrize(
     ("word", "why"),
-    [("lie_about_health", "it says that it is healthy, but"), ("slow", "did not answer within"), ("never_up", "")],
+    [("lie_about_health", "it reports itself healthy, but"), ("slow", "did not answer within"), ("never_up", "")],
 )
 def test_a_service_that_does_not_do_its_job_is_not_ok(make, word, why):
     async def scenario():

@@ -205,7 +205,7 @@ def test_another_environments_teardown_is_not_ours(server: GitHubServer, tmp_pat
     torn_down(server, told)
     mine = server.runs("acme/places", "teardown.yml")[-1]
     assert (mine.inputs["place"], mine.conclusion) == ("trial", "success")
-    assert "it was torn down already" in torn_down(server, told)
+    assert "it is already torn down" in torn_down(server, told)
     assert len(server.runs("acme/places", "teardown.yml")) == 2
 
 
@@ -217,7 +217,7 @@ def test_a_deployment_that_somebody_ran_again_after_ours_is_left_to_them(server:
     ours = over(server)
     again(server, old)
     server.wait_for(lambda: old.status == "completed")
-    with pytest.raises(LeftBehind, match="deployed over ours"):
+    with pytest.raises(LeftBehind, match="deployed over this run's deployment"):
         torn_down(server, record(server, tmp_path, run=ours.run_id))
     assert teardowns(server) == []
 

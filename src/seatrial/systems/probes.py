@@ -1,4 +1,4 @@
-"""Looking at one node: by HTTP, by a TCP connection, by a command on it. Not-ok and could-not-look are kept apart."""
+"""Measures one node by HTTP, a TCP connection or a command on it; keeps "not ok" and "could not measure" apart."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from seatrial.systems.settings import Probe
 from seatrial.systems.templates import Roots, fill
 
 SHOWN = 200
-"""Characters of an answer that are shown as a reason."""
+"""Characters of an answer in a reason."""
 
 
 class NoAnswer(Exception):
-    """The service did not answer: refused, reset, or too slow. That is a measurement."""
+    """The service did not answer: refused, reset, or too slow. This is a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back over HTTP; `json` is None when the body is none."""
+    """An HTTP answer; `json` is None if the body is not JSON."""
 
     status: int
     body: str
@@ -34,9 +34,10 @@ class Answer:
 
 
 async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, timeout: float) -> Answer:
-    """The answer, whatever its status, on a connection of its own: a kept one would say nothing about now.
+    """The answer with any status, on a new connection: a kept one would not show the present.
 
-    NoAnswer when none comes within `timeout` seconds."""
+    NoAnswer when none comes within `timeout` seconds.
+    """
     from seatrial.links.http import request
 
     try:
@@ -50,7 +51,7 @@ async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, 
 
 
 async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
-    """One look at one node by this probe."""
+    """Measure one node by this probe."""
     return replace(await _look(ctx, probe, node, roots), by=f"the probe of {node.name}")
 
 
@@ -68,7 +69,7 @@ async def _look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading
 
 
 def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
-    """Whether an HTTP status is (one of) the wanted."""
+    """Whether an HTTP status is an expected one."""
     return status in wanted if isinstance(wanted, tuple | list) else status == wanted
 
 
@@ -83,7 +84,7 @@ async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading[Health
     if not probe.that:
         return measured(Health.OK)
     if "json" in probe.that and not answer.is_json:
-        return measured(Health.NOT_OK, f"{url} answered no JSON: {answer.body[:SHOWN].strip()!r}")
+        return measured(Health.NOT_OK, f"{url} did not answer JSON: {answer.body[:SHOWN].strip()!r}")
     return await _judged(ctx, probe.that, answer.body, json=answer.json, body=answer.body, status=answer.status)
 
 
@@ -93,7 +94,7 @@ async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Rea
         async with asyncio.timeout(probe.timeout):
             _, writer = await asyncio.open_connection(node.address, port)
     except TimeoutError:
-        return measured(Health.NOT_OK, f"{node.address}:{port} took no connection within {probe.timeout:g} s")
+        return measured(Health.NOT_OK, f"{node.address}:{port} did not accept a connection within {probe.timeout:g} s")
     except OSError as error:
         return measured(Health.NOT_OK, f"{node.address}:{port}: {error.strerror or error}")
     writer.close()
@@ -103,7 +104,7 @@ async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Rea
 
 
 def port_of(node: Node, port: str | int) -> int:
-    """The number of a port that is given by its number or its name on the node."""
+    """A port of the node, given by its number or name."""
     if isinstance(port, int) or port.isdigit():
         return int(port)
     if port not in node.ports:
@@ -119,7 +120,7 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
         return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
     said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
     if done.exit_code in (126, 127):
-        return absent(Health.UNKNOWN, f"{argv!r} cannot be run on {node.name}: {said}")
+        return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
     if not probe.that:
         return (
             measured(Health.OK) if done.ok else measured(Health.NOT_OK, f"{argv!r} ended with {done.exit_code}: {said}")
@@ -138,4 +139,4 @@ async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Readi
         return measured(Health.OK)
     if value is not False:
         raise CannotTell(f"{that!r} gave {value!r}, not true or false")
-    return measured(Health.NOT_OK, f"not so: {that} (the answer: {shown[:SHOWN].strip()})")
+    return measured(Health.NOT_OK, f"false: {that} (the answer: {shown[:SHOWN].strip()})")

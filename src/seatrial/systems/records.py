@@ -1,5 +1,5 @@
-"""The numbered records behind `data_integrity`: written before outages, kept when acknowledged, read back; and what
-systems that declare `data` and `admin` in their settings have in common."""
+"""The numbered records behind `data_integrity`: written before outages, kept when acknowledged, read back; and the
+common part of systems with `data` and `admin` in their settings."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from seatrial.systems.settings import DataSettings, Request
 from seatrial.systems.templates import Roots, fill
 
 AT_ONCE = 16
-"""Records that are read or written at the same time."""
+"""Records read or written at the same time."""
 
 RootsOf = Callable[[Node], Roots]
 
 
 class Missing(Exception):
-    """The node answered, and does not have the record, or has it with another value."""
+    """The node answered, but the record is missing or has another value."""
 
 
 class Unread(Exception):
-    """The node could not be asked for the record."""
+    """The record could not be requested from the node."""
 
 
 def value_of(key: str) -> str:
-    """The value of a record: it follows from its key, so that a record with another's value is found out."""
+    """The value of a record, derived from its key, to detect a record with another's value."""
     return f"value-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def record_root(key: str, value: str) -> dict[str, object]:
-    """What `${{ record.… }}` can name."""
+    """The names under `${{ record.… }}`."""
     encoded = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
     return {"key": key, "value": value, "key_base64": encoded["key"], "value_base64": encoded["value"]}
 
 
 class Declared:
-    """The part of a system in which `data` and `admin` of its settings become records and the admin UI."""
+    """The part of a system for records and the admin UI, from `data` and `admin` of its settings."""
 
     def __init__(self, data: DataSettings | None, admin: str, roots_of: RootsOf) -> None:
         self._records = Records(data, roots_of) if data else None
@@ -51,7 +51,7 @@ class Declared:
         self._stage = ""
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes that stand now."""
+        """The present nodes."""
         raise NotImplementedError
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
@@ -59,12 +59,12 @@ class Declared:
         raise NotImplementedError
 
     async def before_outage(self, ctx: Context) -> None:
-        """Write the next few numbered records through the nodes that are healthy now."""
+        """Write the next few numbered records through the healthy nodes."""
         if self._records is not None and self._stage == "deployed":
             await self._records.write(ctx, await self._healthy(ctx))
 
     async def records(self, ctx: Context) -> RecordsReport:
-        """Read the acknowledged records back from every node that is healthy now."""
+        """Read the acknowledged records back from every healthy node."""
         if self._records is None:
             raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
         return await self._records.read(ctx, await self._healthy(ctx))
@@ -91,7 +91,7 @@ class Records:
         self.acknowledged: dict[str, str] = {}
 
     async def write(self, ctx: Context, nodes: Sequence[Node]) -> None:
-        """Write the next few through these nodes in turn; one that is not acknowledged is no error, and not kept."""
+        """Write the next few through these nodes in turn; an unacknowledged record is not an error, and is not kept."""
         if not nodes:
             ctx.log("no records written: no node is healthy", "debug")
             return
@@ -137,7 +137,7 @@ class Records:
         return {**self._roots_of(node), "record": record_root(key, value_of(key))}
 
     async def _write(self, ctx: Context, key: str, node: Node) -> str:
-        """Why it was not acknowledged; empty: it was."""
+        """Why it was not acknowledged; empty: acknowledged."""
         write, roots = self._settings.write, self._roots(key, node)
         try:
             if write.http is not None:
@@ -147,7 +147,7 @@ class Records:
         except NoAnswer as error:
             return str(error)
         except TimeoutError:
-            return f"no end within {self._settings.timeout:g} s"
+            return f"timed out after {self._settings.timeout:g} s"
         except (LinkDown, LinkLost, LinkRefused) as error:
             return str(error)
         return "" if done.ok else f"ended with {done.exit_code}: {done.stderr[-SHOWN:].strip()}"
@@ -170,7 +170,7 @@ class Records:
         except NoAnswer as error:
             raise Unread(str(error)) from None
         except TimeoutError:
-            raise Unread(f"no end within {self._settings.timeout:g} s") from None
+            raise Unread(f"timed out after {self._settings.timeout:g} s") from None
         except (LinkDown, LinkLost, LinkRefused, CannotTell) as error:
             raise Unread(str(error)) from None
         if wanted not in text:

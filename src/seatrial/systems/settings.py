@@ -1,4 +1,4 @@
-"""Settings of several systems: the look at a node, and the records of `data_integrity`. Strings may hold templates."""
+"""Settings of several systems: probes, and the records of `data_integrity`. Strings may hold templates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NONE = Expression("")
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """One look at a node by exactly one of `http`, `tcp` or `command`."""
+    """One measurement of a node by exactly one of `http`, `tcp` or `command`."""
 
     http: str = ""
     """A URL."""
@@ -24,13 +24,13 @@ class Probe:
     body: str = ""
     """The body of the HTTP request."""
     status: tuple[int, ...] | int = 200
-    """The HTTP status, or several, that count as well."""
+    """The expected HTTP status, or several."""
     tcp: str | int = ""
-    """The name or number of a port that has to take connections."""
+    """The name or number of a port; it must accept connections."""
     command: Argv = ()
-    """A command on the node that has to end with 0."""
+    """A command on the node; it must end with 0."""
     that: Expression = NONE
-    """CEL over `json`, `body` and `status` (`exit_code` for a command) that has to hold as well."""
+    """CEL over `json`, `body` and `status` (`exit_code` for a command); it must be true too."""
     timeout: Duration = TWO
     """How long one answer may take."""
 
@@ -52,12 +52,12 @@ class Request:
     body: str = ""
     """The body of the request."""
     status: tuple[int, ...] | int = (200, 201, 204)
-    """What acknowledges a write, or answers a read."""
+    """The status of an acknowledged write, or of a read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WriteSettings:
-    """How one record is written: an HTTP request, or a command on the node that ends with 0 when it is acknowledged."""
+    """How to write one record: an HTTP request, or a command on the node; exit code 0 acknowledges it."""
 
     http: Request | None = None
     """A request; its status acknowledges the record."""
@@ -71,16 +71,16 @@ class WriteSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadSettings:
-    """How one record is read back from a node."""
+    """How to read one record back from a node."""
 
     http: Request | None = None
     """A request for the record."""
     command: Argv = ()
-    """A command on the node that prints the record."""
+    """A command on the node; it prints the record."""
     contains: str = "${{ record.value }}"
-    """The record is there when the answer (or the output) contains this."""
+    """The record exists if the answer (or the output) contains this."""
     missing: tuple[int, ...] = (404, 410)
-    """HTTP statuses that say that the record is not there; any other unexpected one says that it cannot be read."""
+    """HTTP statuses for a missing record; any other unexpected one means: cannot be read."""
 
     def __post_init__(self) -> None:
         if (self.http is None) == (not self.command):
@@ -96,6 +96,6 @@ class DataSettings:
     read: ReadSettings
     """How to read one record back."""
     count: int = 5
-    """Records that are written before each outage."""
+    """Number of records before each outage."""
     timeout: Duration = FIVE
     """For one record."""

@@ -1,4 +1,4 @@
-"""The state of the whole by the rule and under the names that a system declares."""
+"""The state of the whole by a system's declared rule and names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULES: Mapping[str, Callable[[int, int], bool]] = {
 
 
 def not_deployed(stage: str) -> ClusterStatus:
-    """The status before `deploy` and after `destroy`, from memory alone: nobody is asked."""
+    """The status before `deploy` and after `destroy`, from memory alone: nothing is measured."""
     why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
         stage, "it was neither initialised nor deployed"
     )
@@ -26,7 +26,7 @@ def not_deployed(stage: str) -> ClusterStatus:
 
 
 async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bool:
-    """Whether the rule holds when every node that could not be measured is given the benefit of the doubt."""
+    """Whether the rule holds if every unmeasured node counts as healthy."""
     total = len(health)
     healthy = sum(1 for one in health.values() if one.healthy.value is not Health.NOT_OK)
     if rule in RULES:
@@ -38,7 +38,7 @@ async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> boo
 
 
 async def named(ctx: Context, states: Mapping[str, str], status: ClusterStatus) -> ClusterStatus:
-    """The same status under the name of the first declared state that holds."""
+    """The same status under the name of the first declared state that is true."""
     if not states:
         return status
     members = {

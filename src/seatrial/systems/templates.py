@@ -1,4 +1,4 @@
-"""What the `${{ }}` in a system's settings see besides the usual, and how they become text."""
+"""Values for the `${{ }}` in a system's settings besides the usual ones, and their text form."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Roots = Mapping[str, Mapping[str, object]]
 
 
 def node_root(node: Node) -> dict[str, object]:
-    """What `${{ node.… }}` can name."""
+    """The names under `${{ node.… }}`."""
     return {"name": node.name, "address": node.address, "ports": dict(node.ports), "folder": node.folder}
 
 
 def fill(ctx: Context, value: T, roots: Roots) -> T:
-    """Fill in a string, or all strings of a list or mapping; a value that is not text becomes text."""
+    """Fill in a string, or all strings of a list or mapping; other values become text."""
     try:
         return _filled(ctx, value, roots)  # type: ignore[no-any-return]
     except CannotTell as error:

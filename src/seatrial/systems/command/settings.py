@@ -16,30 +16,30 @@ VERBS = (*CLUSTER_VERBS, *NODE_VERBS)
 
 @dataclass(frozen=True, kw_only=True)
 class InventorySettings:
-    """Where the nodes are read from after deploy: a file, or what a command prints."""
+    """The source of the nodes after deploy: a file, or the output of a command."""
 
     file: str = ""
     """Relative to the working folder of the verbs."""
     command: Argv = ()
-    """A program that prints the inventory; it runs where the verbs run."""
+    """A program that prints the inventory; it runs in the working folder of the verbs."""
     format: str = "auto"
-    """`ini`, `yaml`, `json`, `ssh_config`; `auto`: by the file's name, else by what it looks like."""
+    """`ini`, `yaml`, `json`, `ssh_config`; `auto`: by the file's name, else by its content."""
 
     def __post_init__(self) -> None:
         if bool(self.file) == bool(self.command):
             raise ValueError("name exactly one of file and command")
         if self.format not in ("auto", *STYLES):
-            raise ValueError(f"the inventory's format is {self.format!r}; allowed are auto, {', '.join(STYLES)}")
+            raise ValueError(f"invalid inventory format {self.format!r}; allowed: auto, {', '.join(STYLES)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatusSettings:
-    """Where in the JSON of `status` things are: names parted by dots."""
+    """Paths in the JSON of `status`: names separated by dots."""
 
     state: str = "state"
     """The state of the whole."""
     nodes: str = "nodes"
-    """A mapping of node to its state (or to a mapping that has `node_state`); it need not be there."""
+    """A mapping of node to its state (or to a mapping with `node_state`); it may be absent."""
     node_state: str = "state"
     """The state of a node, where each node is a mapping."""
 
@@ -51,13 +51,13 @@ class CommandSettings:
     deploy: Argv
     """Deploy the system."""
     destroy: Argv
-    """Take the system away; it must also succeed when there is nothing left."""
+    """Remove the system; it must also succeed when there is nothing left."""
     init: Argv = ()
     """Prepare the deployment."""
     status: Argv = ()
-    """Prints JSON; without it the state is worked out from the health of the nodes."""
+    """Prints JSON; without it the state is derived from the health of the nodes."""
     health: Argv = ()
-    """Prints JSON: node to part to `ok`, true, or what is wrong."""
+    """Prints JSON: node to part to `ok`, true, or the problem."""
     stop: Argv = ()
     """Stop the whole system."""
     start: Argv = ()
@@ -73,23 +73,23 @@ class CommandSettings:
     inventory: InventorySettings | None = None
     """Where to read the nodes after deploy."""
     nodes: tuple[str, ...] = ()
-    """The names of the nodes where they are known before deploy."""
+    """The names of the nodes, if known before deploy."""
     cwd: str = ""
     """The working folder of every verb, relative to the document; empty: the deployment's own, `$deployment_dir`."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of every verb."""
     parameters_as_flags: tuple[str, ...] | None = None
-    """Verbs that get `--cluster-size 3` for every parameter; not given: init, or deploy where there is no init."""
+    """Verbs with `--cluster-size 3` and the like for every parameter; default: init, or deploy if there is no init."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
-    """Verb to deadline; else the suite's and the provider's."""
+    """Verb to deadline; default: the suite's and the provider's."""
     exit_codes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Verb to the exit codes that are no failure; else 0 alone."""
+    """Verb to accepted exit codes; default: 0 alone."""
     status_json: StatusSettings = StatusSettings()
-    """Where in the JSON of `status` the values are."""
+    """Paths of the values in the JSON of `status`."""
     states: Mapping[str, str] = field(default_factory=dict)
     """The deployer's word for a state (of the whole, of a node, of a part) to Seatrial's."""
     service_part: str = "service"
-    """The part of a node's health that is the service; where it is not told, all parts but `ssh` together are."""
+    """The part of a node's health for the service; if it is missing, all parts but `ssh` together."""
     admin: str = ""
     """The URL of the admin UI on a node."""
     data: DataSettings | None = None
@@ -98,6 +98,6 @@ class CommandSettings:
     def __post_init__(self) -> None:
         for key, named in (("timeouts", self.timeouts), ("exit_codes", self.exit_codes)):
             if wrong := [verb for verb in named if verb not in VERBS]:
-                raise ValueError(f"{key} names {', '.join(wrong)}; the verbs are {', '.join(VERBS)}")
+                raise ValueError(f"unknown verbs in {key}: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")
         if wrong := [verb for verb in self.parameters_as_flags or () if verb not in VERBS]:
-            raise ValueError(f"parameters_as_flags names {', '.join(wrong)}; the verbs are {', '.join(VERBS)}")
+            raise ValueError(f"unknown verbs in parameters_as_flags: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")

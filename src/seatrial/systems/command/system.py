@@ -27,7 +27,7 @@ from seatrial.systems.states import not_deployed
 from seatrial.systems.templates import Roots, fill, node_root
 
 LOOK_SECONDS = 30.0
-"""How long `status`, `health` and the inventory's command may take where nothing is said."""
+"""Default time limit of `status`, `health` and the inventory's command, in seconds."""
 
 KIND = "deployment"
 
@@ -44,9 +44,9 @@ class Command(Declared):
     Settings: ClassVar[type[Any]] = CommandSettings
     places_nodes: ClassVar[bool] = False
     adopts_nodes: ClassVar[bool] = True
-    """The provider is asked which of the inventory's machines it knows; over these it has its powers."""
+    """The provider recognises machines of the inventory as its own and offers its powers for them."""
     template_names: ClassVar[tuple[str, ...]] = ("node", "record")
-    """First words of templates in the settings that this system fills in itself."""
+    """First words of templates filled in by this system itself."""
 
     def __init__(self, settings: CommandSettings, folder: Path) -> None:
         super().__init__(settings.data, settings.admin, _roots)
@@ -58,23 +58,23 @@ class Command(Declared):
 
     @classmethod
     def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
-        """What the deployer can do to a node, by the verbs that are declared."""
+        """The deployer's powers over a node, by its declared verbs."""
         whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
         return frozenset(power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power))
 
     @classmethod
     def node_names(cls, settings: CommandSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names in the settings; empty: only the inventory knows them, after deploy."""
+        """The names in the settings; empty: known only from the inventory, after deploy."""
         return settings.nodes
 
     async def init(self, ctx: Context) -> None:
-        """Run `init`; nothing to do where the deployer has none."""
+        """Run `init`, if the deployer has one."""
         if self._settings.init:
             await self._run(ctx, "init")
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
-        """Run `deploy`; from before it until `destroy` the deployment is in the ledger."""
+        """Run `deploy`; the deployment is in the ledger from before it until `destroy`."""
         destroy, hidden = self._call(ctx, "destroy", later=True), _secrets(ctx)
         ours = {
             name: late.quote(value, hidden)
@@ -100,8 +100,8 @@ class Command(Declared):
         )
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes of the inventory, read again after each verb, where the provider knows them as machines of its own;
-        CannotTell when it is empty or cannot be read."""
+        """The nodes of the inventory, read again after each verb, as the provider's own where it knows them; CannotTell
+        when the inventory is empty or cannot be read."""
         if self._stage != "deployed" or self._settings.inventory is None:
             return ()
         if not self._nodes:
@@ -110,11 +110,11 @@ class Command(Declared):
         return self._nodes
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """What the deployer's `health` says of these nodes, and their links, which we try ourselves."""
+        """The health of these nodes: the deployer's `health`, and their links, tried by Seatrial."""
         return await self._measured(ctx, nodes, await self._json(ctx, "status") if self._settings.status else {})
 
     async def status(self, ctx: Context) -> ClusterStatus:
-        """The state that the deployer tells, in our words; worked out from the nodes where it has no `status`."""
+        """The deployer's state in Seatrial's words; derived from the nodes if it has no `status`."""
         if self._stage != "deployed":
             return not_deployed(self._stage)
         nodes, settings = await self.nodes(ctx), self._settings
@@ -126,11 +126,11 @@ class Command(Declared):
             status_parsing.at(told_status, settings.status_json.state, "status"), settings.states
         )
         service = service_of(health) if settings.health else status_parsing.service_by_state(state)
-        said = reported(state, f"the deployer says {state}", by=status_parsing.STATUS)
+        said = reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
         return ClusterStatus(state=said, nodes=health, service=service)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Run the deployer's own verb for one node; False where it has none."""
+        """Run the deployer's own verb for one node; False if it has none."""
         verb = _NODE_VERB.get(what, "")
         if not verb or not getattr(self._settings, verb):
             return False
@@ -138,7 +138,7 @@ class Command(Declared):
         return True
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
-        """Stop or start the whole by the deployer's own verb; False where it has none."""
+        """Stop or start the whole by the deployer's own verb; False if it has none."""
         verb = {Powers.STOP: "stop", Powers.START: "start"}.get(what, "")
         if not verb or not getattr(self._settings, verb):
             return False
@@ -146,7 +146,7 @@ class Command(Declared):
         return True
 
     async def destroy(self, ctx: Context) -> None:
-        """Run `destroy` and take the deployment off the ledger."""
+        """Run `destroy` and release the deployment in the ledger."""
         log = ctx.folder / "destroy.log"
         try:
             if self._stage == "deployed":
@@ -160,7 +160,7 @@ class Command(Declared):
         self._stage = "destroyed"
 
     async def give_back(self, resource: Resource) -> None:
-        """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it ends badly."""
+        """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails."""
         detail: Mapping[str, Any] = resource.detail
         environment = dict(os.environ)
         call = verbs.Call(
@@ -182,11 +182,11 @@ class Command(Declared):
     # The deployer's command line
 
     def _call(self, ctx: Context, verb: str, node: Node | None = None, *, later: bool = False) -> verbs.Call:
-        """A verb, ready to run; `later`: for the ledger, secrets stay templates, the environment is only its own."""
+        """A verb, ready to run; `later`: for the ledger, with secrets as templates and only its own environment."""
         settings = self._settings
         command: Argv = getattr(settings, verb)
         if not command:
-            raise NotSupported(f"the deployer has no command for {verb!r}; name one in the system's settings")
+            raise NotSupported(f"the deployer has no command for {verb!r}; add one to the system's settings")
         roots = _roots(node) if node else {}
         program, *words = argv_of(command)
         named = fill(ctx, program, roots)
@@ -212,7 +212,7 @@ class Command(Declared):
         )
 
     def _program(self, program: str) -> str:
-        """A program with a path is looked for beside the document first."""
+        """Look for a program with a path beside the document first."""
         beside = self._folder / program
         return str(beside) if "/" in program and beside.is_file() else program
 
@@ -227,7 +227,7 @@ class Command(Declared):
         return ctx.deadline(_DEADLINE[verb]) if verb in _DEADLINE else LOOK_SECONDS
 
     async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> verbs.Said:
-        """Run a verb; its process is in the ledger while it runs. What it leaves running is the product."""
+        """Run a verb; its process is in the ledger while it runs. Processes it leaves running are the product."""
         self._nodes = ()
         return await self._called(ctx, self._call(ctx, verb, node))
 
@@ -238,7 +238,7 @@ class Command(Declared):
 
         async def known(pid: int) -> None:
             async def exists() -> None:
-                """It waits to be let already."""
+                """It already waits for permission to begin."""
 
             detail = {"pid": pid, "started": verbs.started_at(pid)}
             await ctx.make("process", name, exists, owner="engine:process", detail=detail)
@@ -258,12 +258,12 @@ class Command(Declared):
         try:
             found = json.loads(said.stdout)
         except ValueError as error:
-            raise CannotTell(f"{verb} printed no JSON: {error}", evidence=said.stdout[-verbs.TAIL :]) from None
+            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=said.stdout[-verbs.TAIL :]) from None
         if not isinstance(found, dict):
             raise CannotTell(f"{verb} printed {type(found).__name__}, not an object", evidence=said.stdout[:500])
         return found
 
-    # What it tells
+    # Nodes and their state
 
     async def _inventory(self, ctx: Context) -> Sequence[Node]:
         settings = self._settings.inventory
@@ -284,13 +284,13 @@ class Command(Declared):
         return inventory.read(text, source, folder, settings.format)
 
     def _absent(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
-        """The nodes that were asked for and that the inventory does not have."""
+        """The requested nodes missing from the inventory."""
         there = {node.name for node in nodes}
         names = [name for name in self._settings.nodes if name not in there]
         size = str(ctx.suite.parameters.get("cluster_size", ""))
         if self._settings.inventory is not None and not self._settings.nodes and size.isdigit():
             names = [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
-        why = "it was asked for, and is not in the inventory"
+        why = "it was requested, but is not in the inventory"
         missing = reported(Health.NOT_OK, why, by="the deployer's inventory")
         parts, power = {"ssh": missing, "service": missing}, absent(PowerState.UNKNOWN, why)
         return {name: NodeHealth(power=power, parts=parts) for name in names}
@@ -317,10 +317,10 @@ class Command(Declared):
         elif said in tuple(PowerState):
             power = reported(PowerState(said), by=status_parsing.STATUS)
         else:
-            power = absent(PowerState.RUNNING, "nobody says how its power is", by=status_parsing.STATUS)
+            power = absent(PowerState.RUNNING, "no source reports its power state", by=status_parsing.STATUS)
         if power.value in OFF:
             by = power.by if node.adopted else "the deployer"
-            return all_off(power, f"{by} says that it is {power.value}")
+            return all_off(power, f"{by} reports that it is {power.value}")
         if "ssh" not in parts and node.ssh:
             link = parts["ssh"] = await link_of(ctx, node)
             if link.value is Health.NOT_OK and (node.adopted or not said):

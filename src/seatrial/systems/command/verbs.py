@@ -1,7 +1,7 @@
-"""Running a deployer's command: its whole process group is ended when it takes too long, or when we are cancelled.
+"""Runs a deployer's command; a timeout or a cancellation ends its whole process group.
 
-Not links.process.run, because the program must not begin before the ledger knows its process: deployers make things
-that outlive us, and a clean-up after SIGKILL has to end the deployer first.
+Not links.process.run: the ledger must know the process before the program begins. Deployers create resources that
+outlive this process, and a cleanup after SIGKILL must end the deployer first.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL: deployers save their state in between."""
 
 LINGER = 0.25
-"""Seconds that output is still read after the program's end, when a daemon that it left holds the pipe."""
+"""Seconds to read output after the program's end if a daemon it left holds the pipe."""
 
 TAIL = 4000
-"""Characters of output that go into an error's evidence."""
+"""Characters of output in an error's evidence."""
 
-# The program starts only when it is let: by then the ledger knows its process. When we die before, it ends by itself.
+# The program waits for a line before it begins: by then the ledger knows its process. If Seatrial dies first, it ends.
 _GATE = 'read -r _ && exec "$@" </dev/null'
 
 
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a command that was accepted printed."""
+    """The output of a successful command."""
 
     exit_code: int
     stdout: str
@@ -70,8 +70,8 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
 
 
 async def run(call: Call, started: Started | None = None) -> Said:
-    """Run it to its end. StepFailed when it ends badly, Overrun when it takes too long, ToolMissing when there is no
-    such program."""
+    """Run it to its end. StepFailed when it fails, Overrun when it takes too long, ToolMissing when the program is
+    missing."""
     _require_program(call)
     process = await asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", _GATE, "sh", *call.argv),
@@ -99,7 +99,7 @@ async def run(call: Call, started: Started | None = None) -> Said:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the group if its leader still lives: in order, then by force."""
+    """End the group if its leader is alive: in order, then by force."""
     try:
         if process.returncode is None:
             _signal(process, signal.SIGTERM)
@@ -125,14 +125,16 @@ def _accepted(call: Call, exit_code: int, stdout: str, stderr: str) -> Said:
     evidence = (stdout + stderr)[-TAIL:]
     shown = " ".join(call.argv)
     if exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
-        raise ToolMissing(f"{call.verb}: the shell found no such program: {stderr.strip()[-200:]}", evidence=evidence)
+        raise ToolMissing(
+            f"{call.verb}: the shell did not find the program: {stderr.strip()[-200:]}", evidence=evidence
+        )
     ended = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
     last = (stderr.strip() or stdout.strip()).rpartition("\n")[2][:200]
     raise StepFailed(f"{call.verb}: {shown} {ended}{last and ': ' + last}", evidence=evidence)
 
 
 async def _finish(process: asyncio.subprocess.Process, printed: Sequence[bytearray]) -> None:
-    """Let the program begin, take what it prints, and wait for its own end: a daemon it leaves may keep the pipes."""
+    """Let the program begin, read its output, and wait for its own end: a daemon it leaves may keep the pipes."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(b"\n")
@@ -158,7 +160,7 @@ async def _take(stream: asyncio.StreamReader | None, into: bytearray) -> None:
 
 
 def _close(process: asyncio.subprocess.Process) -> None:
-    # The pipes stay open as long as a daemon of the product holds them; nobody reads on.
+    # A daemon of the product may hold the pipes open; stop reading.
     transport = getattr(process, "_transport", None)
     if transport is not None:
         transport.close()
@@ -171,14 +173,14 @@ def _text(printed: bytearray) -> str:
 def _require_program(call: Call) -> None:
     program = call.argv[0]
     if not Path(call.cwd).is_dir():
-        raise CannotTell(f"{call.verb}: the working folder {call.cwd} is not there")
+        raise CannotTell(f"{call.verb}: the working folder {call.cwd} does not exist")
     where = str(Path(call.cwd) / program) if "/" in program else program
     if shutil.which(where, path=call.env.get("PATH", os.defpath)) is None:
-        raise ToolMissing(f"{call.verb}: there is no program {program!r}; install it, or correct the command")
+        raise ToolMissing(f"{call.verb}: program {program!r} not found; install it, or correct the command")
 
 
 def started_at(pid: int) -> str:
-    """When a process was started, in ticks since boot: with its id it names the very process."""
+    """The start time of a process in ticks since boot: with its id it identifies the process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A deployer that is a CI workflow: `deploy.yml` builds the system, `teardown.yml` takes it away."""
+"""Deploys by a GitHub Actions workflow: `deploy.yml` creates the system, `teardown.yml` removes it."""
 
 from seatrial.systems.github_actions.system import GithubActions
 

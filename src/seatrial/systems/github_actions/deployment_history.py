@@ -1,5 +1,5 @@
-"""The project's own list of the deployments that its trials asked for, in `.seatrial/history`: by it a deployment that
-stands is known as ours, also when the machine of then died."""
+"""The project's list of deployments requested by its trials, in `.seatrial/history`: it identifies a deployment as the
+project's own even if the machine of that trial died."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DeploymentHistory:
         self._file = project / ".seatrial" / "history" / FILE
 
     def write(self, record: Mapping[str, Any], trial: str) -> None:
-        """A deployment that is about to be asked for, or whose run is known by now."""
+        """A deployment about to be requested, or one with a known run."""
         words = ("forge", "api_url", "repository", "workflow", "correlation", "run")
         line = json.dumps({**{word: record.get(word, "") for word in words}, "trial": trial}) + "\n"
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -34,14 +34,14 @@ class DeploymentHistory:
             os.close(fd)
 
     def trial_of(self, record: Mapping[str, Any], run: WorkflowRun) -> str:
-        """The trial that asked for this run of the record's repository; empty: none of ours."""
+        """The trial that requested this run of the record's repository; empty: none of this project."""
         for one in self._all(record):
             if one.get("run") == run.id or (one.get("correlation") and carries(run.title, str(one["correlation"]))):
                 return str(one.get("trial") or "")
         return ""
 
     def trial_in(self, record: Mapping[str, Any], text: str) -> str:
-        """The trial whose id, correlation or run a text names; empty: none of ours."""
+        """The trial named in a text by its id, correlation or run; empty: none of this project."""
         for one in self._all(record):
             named = [str(one[word]) for word in ("trial", "correlation", "run") if one.get(word)]
             if any(carries(text, name) for name in named):
@@ -49,7 +49,7 @@ class DeploymentHistory:
         return ""
 
     def _all(self, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """What was written of this repository, the newest first; a line that a crash cut is left out."""
+        """Records of this repository, the newest first, without an incomplete line cut by a crash."""
         try:
             lines = self._file.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:

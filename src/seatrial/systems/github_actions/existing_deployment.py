@@ -1,5 +1,5 @@
-"""Which deployment stands, and whether a trial of ours made it: production's names are used, so this is asked before
-anything is deployed over it or torn down."""
+"""Finds the current deployment and the trial that made it. Deployments use production's names, so this runs before
+Seatrial deploys over one or tears it down."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from seatrial.links.forge.protocol import Forge, WorkflowRun
 from seatrial.systems.github_actions.deployment_history import DeploymentHistory
 
 GOING_ON = ("in_progress", "queued", "pending", "requested")
-"""States of a run that will do something by itself: one that waits for an approval may wait for ever."""
+"""States of a run that will go on by itself: a run waiting for approval may wait forever."""
 
 
 MANY = 100
-"""Runs that are asked for at first; where none of them says what stands, all are."""
+"""Runs in the first request; if they do not decide, all runs are requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
-    """A deployment that stands, or is being made."""
+    """A current deployment, or one in progress."""
 
     what: str
-    """For people."""
+    """A description for people."""
     trial: str = ""
-    """The trial of ours that made it; empty: none did."""
+    """The trial of this project that made it; empty: none did."""
     run: WorkflowRun | None = None
 
     def refusal(self, repository: str) -> str:
-        """Why nothing is done to it."""
+        """Why it is left alone."""
         return (
-            f"a deployment of {repository} stands that no trial of this project made: {self.what}; it is left as it is."
-            " Tear it down yourself, or say `replace_existing: true` if it may go"
+            f"{repository} has a deployment not made by a trial of this project: {self.what}; it is left as it is."
+            " Tear it down yourself, or set `replace_existing: true` if Seatrial may remove it"
         )
 
 
 async def by_history(
     forge: Forge, record: Mapping[str, Any], teardown: str, history: DeploymentHistory
 ) -> ExistingDeployment | None:
-    """The newest deployment that succeeded, or goes on, and was not torn down since; None: nothing stands."""
+    """The newest successful or unfinished deployment without a later teardown; None: there is none."""
     runs = await forge.runs(str(record["workflow"]), event="")
     if len(runs) >= MANY and not any(map(_counts, runs)):
         runs = await forge.runs(str(record["workflow"]), event="", above=0)
@@ -58,7 +58,7 @@ async def by_history(
 
 
 def undoes(teardown: WorkflowRun, deployed: WorkflowRun) -> bool:
-    """Whether a teardown that succeeded came after a deployment; one that was run again keeps its number."""
+    """Whether a successful teardown came after a deployment; a run that is run again keeps its number."""
     if teardown.attempt == deployed.attempt == 1:
         return teardown.id > deployed.id
     return (teardown.began or teardown.created) >= deployed.updated
@@ -69,7 +69,7 @@ def _counts(run: WorkflowRun) -> bool:
 
 
 def by_command(printed: str, record: Mapping[str, Any], history: DeploymentHistory) -> ExistingDeployment | None:
-    """What a command of the user's printed: nothing (or an empty JSON value) where no deployment stands."""
+    """The output of the user's command: nothing (or an empty JSON value) if there is no deployment."""
     text = printed.strip()
     try:
         empty = not json.loads(text) if text else True

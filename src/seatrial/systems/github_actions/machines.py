@@ -1,4 +1,4 @@
-"""The nodes of a deployment, from what its workflow says of them."""
+"""The nodes of a deployment, from its workflow's outputs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WITH_PORT = re.compile(r"(?P<host>[^:\[\]\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1
 def machines(
     ctx: Context, wanted: Mapping[str, Any], ssh: SshSettings | None, outputs: Mapping[str, Any], folder: Path
 ) -> list[Node]:
-    """A node for each name; NAME1, NAME2, … for a list. StepFailed when the outputs do not have what is named."""
+    """A node for each name; NAME1, NAME2, … for a list. StepFailed when the outputs lack a named value."""
     nodes: list[Node] = []
     for name, told in wanted.items():
         value = filled(ctx, told, outputs, f"the address of {name}")
         for node, address in _named(name, value):
             nodes.append(_node(ctx, node, address, ssh, outputs, folder))
     if len({node.name for node in nodes}) != len(nodes):
-        raise CannotTell(f"two nodes have one name: {', '.join(node.name for node in nodes)}; change `nodes`")
+        raise CannotTell(f"two nodes have the same name: {', '.join(node.name for node in nodes)}; change `nodes`")
     return nodes
 
 
@@ -40,7 +40,7 @@ def filled(ctx: Context, told: Any, outputs: Mapping[str, Any], what: str) -> An
     except CannotTell as error:
         if "outputs" not in str(error):
             raise
-        raise StepFailed(f"{what} is {told!r}, and what the workflow left does not say it: {error}") from error
+        raise StepFailed(f"{what}: {told!r} has no value in the workflow's outputs: {error}") from error
 
 
 def _named(name: str, value: Any) -> Sequence[tuple[str, str]]:
@@ -48,12 +48,12 @@ def _named(name: str, value: Any) -> Sequence[tuple[str, str]]:
         value = [one for one in re.split(r"[,\s]+", value.strip()) if one]
     if isinstance(value, list | tuple):
         if wrong := [one for one in value if one is not None and not isinstance(one, str)]:
-            raise StepFailed(f"the addresses of {name} have {wrong[0]!r} among them, which is not a text")
+            raise StepFailed(f"the addresses of {name} contain {wrong[0]!r}, not a text")
         return [(f"{name}{number}", one.strip()) for number, one in enumerate(value, 1) if one and one.strip()]
     if value is None or value == "":
         return ()
     if not isinstance(value, str):
-        raise StepFailed(f"the address of {name} is {value!r}, and not a text or a list of texts")
+        raise StepFailed(f"the address of {name} is {value!r}, not a text or a list of texts")
     return [(name, value.strip())]
 
 
@@ -66,7 +66,7 @@ def _node(
     if ssh is None:
         return Node(name=name, address=host)
     ways: dict[str, object] = {"host": host, "port": port or ssh.port}
-    ways["user"] = filled(ctx, ssh.user, outputs, "the user of SSH")
+    ways["user"] = filled(ctx, ssh.user, outputs, "the SSH user")
     for word in ("key", "known_hosts"):
         path = filled(ctx, getattr(ssh, word), outputs, f"`{word}` of SSH")
         if path:

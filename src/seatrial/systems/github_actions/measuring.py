@@ -1,4 +1,4 @@
-"""How the nodes of a deployment are, and the whole: power by the provider that knows them, links, and the service."""
+"""Measures a deployment and its nodes: power by their provider, links, and the service."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ WORKFLOW = "the deploy workflow"
 
 
 class Measure:
-    """Measures one deployment; `outputs` is what its workflow said."""
+    """Measures one deployment; `outputs` are its workflow's outputs."""
 
     def __init__(self, settings: GithubActionsSettings, outputs: Mapping[str, Any]) -> None:
         self._settings = settings
         self._outputs = outputs
 
     def roots(self, node: Node) -> Roots:
-        """What templates in the settings see of a node."""
+        """A node as seen by templates in the settings."""
         return {"node": node_root(node), "outputs": self._outputs}
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
-        """All of these at the same time."""
+        """Measure all of these at the same time."""
         found = await map_concurrently(lambda node: self._node(ctx, node), nodes)
         return {node.name: one for node, one in zip(nodes, found, strict=True)}
 
     async def status(self, ctx: Context, nodes: Sequence[Node]) -> ClusterStatus:
-        """The state by the declared rule; without nodes by what `health` sees, else by the workflow's word."""
+        """The state by the declared rule; without nodes by `health`, else by the workflow's result."""
         if not nodes or (self._settings.health is None and self._settings.ssh is None):
             return await self._alone(ctx)
         health = await self.health(ctx, nodes)
@@ -55,15 +55,15 @@ class Measure:
         return ClusterStatus(state=concluded(state, seen.why, [seen]), service=seen)
 
     async def _node(self, ctx: Context, node: Node) -> NodeHealth:
-        power = absent(PowerState.RUNNING, "nobody says how its power is")
+        power = absent(PowerState.RUNNING, "no source reports its power state")
         if node.adopted:
             try:
                 power = await power_reading(ctx.provider, node, ctx.suite.provider)
             except (SeatrialError, OSError) as error:
-                why = f"the provider cannot tell its power state: {error}"
+                why = f"the provider cannot read its power state: {error}"
                 return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
         if power.value in OFF:
-            return all_off(power, f"{power.by} says that it is {power.value}")
+            return all_off(power, f"{power.by} reports that it is {power.value}")
         parts: dict[str, Reading[Health]] = {}
         if node.ssh:
             link = parts["ssh"] = await link_of(ctx, node)
@@ -75,10 +75,10 @@ class Measure:
         return NodeHealth(power=power, parts={**parts, "service": service} if service is not None else parts)
 
     async def _service(self, ctx: Context, node: Node, link: Reading[Health] | None) -> Reading[Health] | None:
-        """None: the node has no part in it. Where no service is declared, a link that answers is all there is."""
+        """None: the node has no service. Without a declared service, a link that answers is enough."""
         settings = self._settings
         if settings.health is None:
-            return link or absent(Health.UNKNOWN, "neither `health` nor `ssh` is declared, so it cannot be asked")
+            return link or absent(Health.UNKNOWN, "cannot be measured: neither `health` nor `ssh` is declared")
         name = node.name.rstrip("0123456789")
         if settings.service_nodes and not {name, node.name} & set(settings.service_nodes):
             return None

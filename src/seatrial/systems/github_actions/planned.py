@@ -1,4 +1,4 @@
-"""What can be seen to be wrong with the settings before anything runs, by the local checkout and the environment."""
+"""Errors in the settings found before anything runs, by the local checkout and the environment."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from seatrial.links.forge.runs.validation import Draft, Wrong, wrong_here
 from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
 
 WRITTEN = (
-    "a secret within an expression would be written down in the ledger, by which a deployment is torn down after a "
-    "crash: write ${{ secrets.NAME }} by itself, with text around it where need be"
+    "a secret within an expression would appear in the ledger, needed to tear a deployment down after a crash: "
+    "write ${{ secrets.NAME }} by itself, with text around it if necessary"
 )
 
 LATER: Any = object()
-"""A value that is not known before something ran."""
+"""A value known only at run time."""
 
 
 def wrong(
     settings: GithubActionsSettings, folder: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
 ) -> Iterator[Wrong]:
-    """Every key that is wrong, with what is wrong and a hint."""
+    """Every invalid key, with the error and a hint."""
     if settings.token and "${{" not in settings.token:
         yield ("token",), LITERAL, ""
     for name, value in settings.teardown.inputs.items():
@@ -58,7 +58,7 @@ def _place(
 def draft_of(
     part: DeploySettings | TeardownSettings, parameters: Mapping[str, Any], environment: Mapping[str, str]
 ) -> Draft:
-    """A dispatch as far as it is known by now."""
+    """A dispatch with the values known by now."""
     known = {name: settled(value, parameters, environment) for name, value in part.inputs.items()}
     return Draft(
         workflow=part.workflow,
@@ -69,7 +69,7 @@ def draft_of(
 
 
 def settled(value: Any, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """A value with its parameters and environment variables in it; LATER when it names anything else."""
+    """A value with its parameters and environment variables filled in; LATER when it names anything else."""
     try:
         return expressions.bind(value, {"parameters": parameters, "env": environment})
     except CannotTell:

@@ -1,4 +1,4 @@
-"""The system `github-actions`: the workflows that ship the product are what deploys it and takes it away here."""
+"""The system `github-actions`: the product's own workflows deploy it and tear it down."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ from seatrial.systems.templates import Roots
 DEPLOYMENT = "deployment"
 RUN = "workflow-run"
 TURN = "deployment-turn"
-"""The kind of the lease that keeps two trials of this machine from one deployment."""
+"""The kind of the lease on a deployment, for one trial of this machine at a time."""
 
 OWNER = "system:github-actions"
 
 SERVICES = 120.0
-"""Seconds, beside the workflow's own, until what it deployed is healthy."""
+"""Seconds for the deployment to become healthy, beside the workflow's own."""
 
 
 @system("github-actions")
 class GithubActions(Declared):
-    """A deployment that CI workflows make and take away."""
+    """A deployment created and removed by CI workflows."""
 
     Settings: ClassVar[type[Any]] = GithubActionsSettings
     places_nodes: ClassVar[bool] = False
     adopts_nodes: ClassVar[bool] = True
-    """The provider is asked which of the deployment's machines it knows; over these it has its powers."""
+    """The provider recognises machines of the deployment as its own and offers its powers for them."""
     template_names: ClassVar[tuple[str, ...]] = ("node", "record", "outputs")
-    """First words of templates in the settings that this system fills in itself."""
+    """First words of templates filled in by this system itself."""
     expression_names: ClassVar[tuple[str, ...]] = (
         "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
     )  # fmt: skip
-    """What the expressions in the settings see besides the usual."""
+    """Additional names for the expressions in the settings."""
 
     def __init__(self, settings: GithubActionsSettings, folder: Path) -> None:
         super().__init__(settings.data, settings.admin, self._roots)
@@ -74,17 +74,18 @@ class GithubActions(Declared):
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        """What is wrong with a suite's settings, by the files and the environment that are here."""
+        """Errors in a suite's settings, by the local files and the environment."""
         return planned.wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
 
     async def init(self, ctx: Context) -> None:
-        """See that both workflows are at the ref, take their inputs, and would not wait for us; starts nothing."""
+        """Verify that both workflows exist at the ref, accept their inputs, and would not wait for this run; starts
+        nothing."""
         async with self._forge(ctx) as (forge, place, _):
             await self._check(ctx, forge, place)
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
-        """Run the deploy workflow; from before it until its teardown succeeded the deployment is in the ledger."""
+        """Run the deploy workflow; the deployment is in the ledger from before it until its teardown succeeds."""
         async with self._forge(ctx) as (forge, place, token):
             if self._stage != "initialized":
                 await self._check(ctx, forge, place)
@@ -93,7 +94,7 @@ class GithubActions(Declared):
             await self._refuse_foreign(ctx, forge, place, history)
             if self._settings.teardown.before:
                 await self._clean_slate(ctx, forge, place, token)
-                await self._refuse_foreign(ctx, forge, place, history)  # that took long enough for others
+                await self._refuse_foreign(ctx, forge, place, history)  # meanwhile others may have deployed
             order = self._order(ctx, self._settings.deploy, place)
             prepared = await ready(forge, order, fresh_id(ctx))
             record = self._record(ctx, place, token, prepared)
@@ -106,11 +107,11 @@ class GithubActions(Declared):
             await self._learn(ctx, await followed(ctx, forge, run, order, ctx.log))
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
-        """What the workflow's artifacts say, and the run itself: outputs of the step `deploy`."""
+        """The workflow's artifacts and the run itself, as outputs of the step `deploy`."""
         return self._outputs
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes that the workflow told of; those that the provider knows are machines of its own."""
+        """The nodes in the workflow's outputs, as the provider's own where it knows them."""
         return self._nodes
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
@@ -124,7 +125,7 @@ class GithubActions(Declared):
         return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
 
     async def destroy(self, ctx: Context) -> None:
-        """Run the teardown workflow and take the deployment off the ledger; nothing to do when there is none."""
+        """Run the teardown workflow and release the deployment in the ledger; without a deployment nothing happens."""
         log = ctx.folder / "teardown.log"
         try:
             await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
@@ -141,7 +142,7 @@ class GithubActions(Declared):
         else:
             await end_run(resource.detail, os.environ)
 
-    # What is asked for
+    # Requests
 
     @asynccontextmanager
     async def _forge(self, ctx: Context) -> AsyncIterator[tuple[Forge, Place, str]]:
@@ -183,11 +184,11 @@ class GithubActions(Declared):
         )
 
     def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
-        """All that the teardown needs, known before anything is made; secrets stay templates."""
+        """Everything the teardown needs, known before anything is created; secrets stay templates."""
         teardown = self._settings.teardown
         inputs = late.keep(dict(teardown.inputs), ctx.names())
         for name, value in inputs.items():
-            if ctx.masked(str(value)) != str(value):  # in another spelling, by way of a variable or an output
+            if ctx.masked(str(value)) != str(value):  # other spellings, through a variable or an output
                 raise UsageError(f"teardown.inputs.{name}: {planned.WRITTEN}")
         return {
             **record_of(place, token, prepared),
@@ -204,10 +205,10 @@ class GithubActions(Declared):
             "timeout": teardown.deadlines.whole + CANCEL_SECONDS,
         }
 
-    # What stands already
+    # The current deployment
 
     async def _take_turn(self, ctx: Context, place: Place) -> None:
-        """Production's names are used: of this machine's trials one at a time has a repository's deployment."""
+        """Deployments use production's names: one trial of this machine at a time holds a repository's deployment."""
         host = place.api_url.partition("://")[2]
         name = f"{host}/{place.repository}/{self._settings.deploy.workflow}".replace("/", "_")
         if not ctx.holds(TURN, name, owner="engine:lease"):
@@ -219,16 +220,19 @@ class GithubActions(Declared):
         if stands is None:
             return
         if stands.trial:
-            ctx.log(f"a deployment of the trial {stands.trial} stands: {stands.what}")
+            ctx.log(f"there is a deployment of the trial {stands.trial}: {stands.what}")
         elif self._settings.replace_existing:
-            ctx.log(f"a deployment stands that no trial made, and may be replaced: {stands.what}", "warning")
+            ctx.log(
+                f"there is a deployment not made by a trial; `replace_existing` allows its removal: {stands.what}",
+                "warning",
+            )
         else:
             raise LeaseTaken(stands.refusal(place.repository))
 
     async def _stands(
         self, ctx: Context, forge: Forge, record: Mapping[str, Any], history: DeploymentHistory
     ) -> ExistingDeployment | None:
-        """By the user's command where there is one, else by the history of the workflows."""
+        """By the user's command if there is one, else by the history of the workflows."""
         asked = self._settings.standing
         if asked is None:
             return await by_history(forge, record, self._settings.teardown.workflow, history)
@@ -237,15 +241,17 @@ class GithubActions(Declared):
         ctx.output("standing", done.stdout + done.stderr)
         if not done.ok:
             last = done.stderr.strip().rpartition("\n")[2]
-            raise CannotTell(f"which deployment stands is not known: `standing` ended with {done.exit_code}: {last}")
+            raise CannotTell(
+                f"cannot find the current deployment: `standing` ended with exit code {done.exit_code}: {last}"
+            )
         return by_command(done.stdout, record, history)
 
     async def _clean_slate(self, ctx: Context, forge: Forge, place: Place, token: str) -> None:
-        """Run the teardown before anything of ours is there."""
+        """Run the teardown before the deployment."""
         order = self._order(ctx, self._settings.teardown, place)
         await run_to_end(ctx, forge, place, token, order, kind=RUN, owner=OWNER)
 
-    # What was deployed
+    # The finished deployment
 
     async def _learn(self, ctx: Context, done: Followed) -> None:
         self._outputs = done.told

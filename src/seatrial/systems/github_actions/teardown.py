@@ -1,6 +1,7 @@
-"""Taking a deployment away from what the ledger says of it alone: its run is ended, then the teardown workflow runs.
+"""Removes a deployment by its ledger record alone: ends its run, then runs the teardown workflow.
 
-The same for the step `destroy`, the end of a suite, and `clean` after SIGKILL; asked again it finds what is gone.
+The same code serves the step `destroy`, the end of a suite, and `clean` after SIGKILL; a second call finds the work
+done.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from seatrial.systems.github_actions.existing_deployment import undoes
 
 
 async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:
-    """Undo a deployment; nothing to do when nothing was started, or it was torn down already. StepFailed and its kin
-    when the teardown fails; LeftBehind when another's deployment took its place."""
+    """Undo a deployment; nothing happens if nothing was started, or it is already torn down. StepFailed and its kin
+    when the teardown fails; LeftBehind when someone else's deployment replaced it."""
     hidden: list[str] = []
     token = late.fill(str(record.get("token") or ""), environment, hidden.append)
     log = _Log(Path(str(record["log"])), hidden)
@@ -51,9 +52,9 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
 
 
 async def _did_something(forge: Forge, run: WorkflowRun) -> bool:
-    """Whether any job of it had a machine: what never ran has deployed nothing."""
+    """Whether any of its jobs had a runner: a run without one has deployed nothing."""
     if run.conclusion in ("success", "failure", "timed_out", DELETED) or run.attempt > 1:
-        return True  # jobs are told of the last attempt only
+        return True  # the server lists jobs of the last attempt only
     return any(job.runner or job.steps for job in await forge.jobs(run.id) if job.conclusion != "skipped")
 
 
@@ -65,7 +66,7 @@ async def _torn_down(
     gone = [run for run in since if run.conclusion == "success" and run.created >= ours.updated]
     done = next((run for run in gone if _like_ours(run, record, trial)), None)
     if done is not None:
-        log.say(f"it was torn down already: {done}")
+        log.say(f"it is already torn down: {done}")
         return
     if not record.get("replace_existing"):
         await _refuse_others(forge, record, ours, gone, DeploymentHistory(Path(str(record["project"]))), log)
@@ -80,7 +81,7 @@ async def _torn_down(
 
 
 def _like_ours(run: WorkflowRun, record: Mapping[str, Any], trial: str) -> bool:
-    """Whether a teardown that succeeded is one of what we deployed: what inputs another's had nobody tells."""
+    """Whether a successful teardown removed this deployment: the inputs of someone else's teardown are unknown."""
     return carries(run.title, trial) or (not record["teardown"]["inputs"] and run.branch in ("", short(record["ref"])))
 
 
@@ -92,7 +93,7 @@ async def _refuse_others(
     history: DeploymentHistory,
     log: _Log,
 ) -> None:
-    """A deployment that was made after ours, by somebody else, stands in its place: it is not ours to take away."""
+    """LeftBehind when someone else deployed later: that deployment is not Seatrial's to remove."""
     workflow = str(record["workflow"])
     again = [run for run in await forge.runs(workflow, event="") if run.attempt > 1 and run.id < ours.id]
     again = [run for run in again if ours.updated and run.began >= ours.updated]
@@ -101,14 +102,14 @@ async def _refuse_others(
         stands = not run.over or (run.conclusion == "success" and not any(undoes(one, run) for one in gone))
         if stands and not history.trial_of(record, run):
             raise LeftBehind(
-                f"{run} deployed over ours ({ours}), and no trial of this project made it: it was not torn down. Tear "
-                "it down yourself, or say `replace_existing: true`"
+                f"{run} deployed over this run's deployment ({ours}), and no trial of this project made it: it was not "
+                "torn down. Tear it down yourself, or set `replace_existing: true`"
             )
-    log.say(f"tearing down what {ours} deployed")
+    log.say(f"tearing down the deployment of {ours}")
 
 
 def order_of(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Order:
-    """The teardown as it was meant when the deployment was asked for."""
+    """The teardown as planned when the deployment was requested."""
     told: Mapping[str, Any] = record["teardown"]
     deadlines = {name: Duration(float(seconds)) for name, seconds in told["deadlines"].items()}
     return Order(
@@ -121,7 +122,7 @@ def order_of(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Order:
 
 
 class _Log:
-    """What the taking away said, kept where the suite's own things are."""
+    """The output of the teardown, kept with the suite's other files."""
 
     def __init__(self, file: Path, hidden: list[str]) -> None:
         self._file = file
@@ -129,14 +130,14 @@ class _Log:
         self._file.unlink(missing_ok=True)
 
     def masked(self, text: str) -> str:
-        """The text without the secrets that are used here."""
+        """The text without the secrets used here."""
         for secret in self.hidden:
             if len(secret) > 2:
                 text = text.replace(secret, "***")
         return text
 
     def say(self, text: str) -> None:
-        """Add a line, where the folder is still there."""
+        """Add a line, if the folder still exists."""
         if self._file.parent.is_dir():
             with self._file.open("a", encoding="utf-8", errors="backslashreplace") as log:
                 log.write(self.masked(text) + "\n")

@@ -1,4 +1,4 @@
-"""Files of this machine that a service needs on its node: put there at deploy, before the service starts."""
+"""Files of this machine for a service, copied to its node at deploy before the service starts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context
 
 SKIPPED = ("__pycache__",)
-"""Folders that nobody means."""
+"""Folders never copied."""
 
 
 def listed(files: Mapping[str, str], folder: Path) -> list[tuple[Path, str]]:
-    """Each file here and its path on the node; a folder is every file in it. UsageError when one is not there."""
+    """Each file here and its path on the node; a folder means every file in it. UsageError when one does not exist."""
     found: list[tuple[Path, str]] = []
     for here, there in files.items():
         local = folder / here
@@ -26,7 +26,7 @@ def listed(files: Mapping[str, str], folder: Path) -> list[tuple[Path, str]]:
         elif local.is_file():
             found.append((local, f"{there}{local.name}" if there.endswith("/") else there))
         else:
-            raise UsageError(f"`files` of the system names {here}, and there is no {local}")
+            raise UsageError(f"`files` of the system names {here}, but {local} does not exist")
     return found
 
 
@@ -37,7 +37,7 @@ def _within(folder: Path) -> Iterator[Path]:
 
 
 async def place(ctx: Context, node: Node, files: Mapping[str, str], folder: Path) -> None:
-    """Put files of this machine on the node, with the right to run where they have it here."""
+    """Copy files of this machine to the node, executable if they are so here."""
     pairs = await asyncio.to_thread(listed, files, folder)
     if not pairs:
         return
@@ -55,4 +55,4 @@ async def _obeyed(ctx: Context, node: Node, command: str) -> None:
     done = await ctx.link(node).run(command, timeout=60)
     if not done.ok:
         said = done.stderr.strip() or f"exit code {done.exit_code}"
-        raise CannotTell(f"files cannot be put on {node.name}: {said}")
+        raise CannotTell(f"cannot copy files to {node.name}: {said}")

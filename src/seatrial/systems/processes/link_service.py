@@ -1,4 +1,4 @@
-"""A service on a node whose provider runs none for us: started and stopped by shell over the node's link."""
+"""A service on a node of a provider without services: started and stopped by shell over the node's link."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from seatrial.model.values import Argv
 from seatrial.spi import Context, Finished
 
 LOOK = 5.0
-"""Seconds that a node's link may take to answer one look."""
+"""Seconds for a node's link to answer once."""
 
 NOT_THERE = 127
-"""Exit code of the script that starts a service whose program is not there."""
+"""Exit code of the start script if the service's program is missing."""
 
-# A process id alone may have gone to another process, at the latest after a reboot: its start time tells them apart.
+# Another process can receive the same id, at the latest after a reboot: the start time distinguishes them.
 _STARTED = r"""started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 alive() { [ -s "$pid_file" ] && read -r pid at <"$pid_file" && [ -n "$at" ] && [ "$(started "$pid")" = "$at" ]; }
 """
 
 
 def start_script(service: Service) -> str:
-    """Shell text that starts the service unless it runs; its process group is its own, its id in `<name>.pid`."""
+    """Shell text to start the service unless it runs, in its own process group, with its id in `<name>.pid`."""
     env = " ".join(f"{name}={shlex.quote(value)}" for name, value in service.env.items())
     command = f"env {env} {shlex.join(service.argv)}" if env else shlex.join(service.argv)
     return f"""{_head(service)}
@@ -35,7 +35,7 @@ echo "$! $(started $!)" >"$pid_file"
 
 
 def stop_script(service: Service) -> str:
-    """Shell text that sends the stop signal to the service's process group, and SIGKILL when its time is up."""
+    """Shell text to send the stop signal to the service's process group, and SIGKILL when its time is up."""
     tenths = max(1, round(service.stop_timeout * 10))
     return f"""{_head(service)}
 alive || exit 0
@@ -53,8 +53,8 @@ def _head(service: Service) -> str:
 
 
 async def answers(ctx: Context, node: Node, deadline: float) -> None:
-    """Return when the node's link answers: one that was just made may be on and not yet let us in. LinkDown with its
-    last word after `deadline` seconds."""
+    """Return once the node's link answers: a new node may be on but refuse logins for a while. LinkDown with the last
+    error after `deadline` seconds."""
     last: Exception = LinkDown(f"{node.name} does not answer")
 
     async def look() -> bool | None:
@@ -75,37 +75,37 @@ async def answers(ctx: Context, node: Node, deadline: float) -> None:
 
 
 async def require(ctx: Context, node: Node, needs: Argv) -> None:
-    """ToolMissing when what a service needs on its node is not there."""
+    """ToolMissing when the node lacks a requirement of the service."""
     done = await ctx.link(node).run(needs, timeout=30)
     if not done.ok:
         asked = needs if isinstance(needs, str) else shlex.join(needs)
-        said = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[-1]
+        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise ToolMissing(
-            f"{node.name} cannot run the service: `{asked}` ended with {done.exit_code} there ({said}); "
-            "have the node's image bring what is missing",
+            f"{node.name} cannot run the service: `{asked}` ended there with exit code {done.exit_code} ({said}); "
+            "add the missing program to the node's image",
             evidence=done.stderr,
         )
 
 
 async def start(ctx: Context, node: Node, service: Service) -> None:
-    """Start it unless it runs; CannotTell when the node's shell could not do so."""
+    """Start it unless it runs; CannotTell when the node's shell could not start it."""
     done = await ctx.link(node).run(start_script(service), timeout=30)
     if done.exit_code == NOT_THERE:
         raise ToolMissing(
-            f"{node.name} has no program {service.argv[0]!r}, with which the command of its {service.name} begins: "
-            "have the node's image bring it, or put it there by `files`"
+            f"{node.name} has no program {service.argv[0]!r}, needed by the command of its {service.name}: "
+            "add it to the node's image, or copy it there by `files`"
         )
     _require(done, f"the service {service.name} could not be started on {node.name}")
 
 
 async def stop(ctx: Context, node: Node, service: Service) -> None:
-    """Stop it in its orderly way."""
+    """Stop it in an orderly way."""
     done = await ctx.link(node).run(stop_script(service), timeout=service.stop_timeout + 30)
     _require(done, f"the service {service.name} could not be stopped on {node.name}")
 
 
 async def tail(ctx: Context, node: Node, service: Service) -> str:
-    """The last 64 KiB of what it wrote."""
+    """The last 64 KiB of its log."""
     done = await ctx.link(node).run(["tail", "-c", "65536", f"{service.folder}/{service.name}.log"], timeout=10)
     return done.stdout if done.ok else f"no log: {done.stderr.strip()}"
 

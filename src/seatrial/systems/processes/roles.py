@@ -1,4 +1,4 @@
-"""Which nodes have a role (the leader, say) right now, by asking the nodes."""
+"""Finds the nodes with a role (for example the leader) right now, by asking the nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def holders(
     *,
     single: bool,
 ) -> list[Node]:
-    """The nodes that have the role; none when nobody has it yet, or when only one may and the nodes do not agree."""
+    """The nodes with the role; none if no node has it yet, or if only one may and the nodes disagree."""
 
     async def ask(node: Node) -> Answer | None:
         url, headers, body = fill(ctx, (role.http, dict(role.headers), role.body), roots_of(node))
@@ -41,7 +41,7 @@ async def holders(
         value = await ctx.evaluate(role.that or role.name, **names)
         holder = node if role.that and value is True else by_name.get(str(value)) if role.name else None
         if role.name and value and holder is None:
-            raise CannotTell(f"{node.name} names {value!r}, which is none of the nodes {', '.join(by_name)}")
+            raise CannotTell(f"{node.name} names {value!r}, not one of the nodes {', '.join(by_name)}")
         if holder is not None:
             found[holder.name] = holder
     if single and len(found) > 1:

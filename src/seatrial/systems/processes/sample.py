@@ -1,4 +1,4 @@
-"""The embedded sample as the settings of the system `processes`: what is tested where nothing else is named."""
+"""The embedded sample as settings of the system `processes`: the default system under test."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SAMPLE: Mapping[str, object] = {
     "peer": "${{ node.name }}=" + _NODE,
     "service": {
         "command": [sys.executable, *_ARGUMENTS],
-        # Where this Seatrial was found by the path alone, its sample is found in the same way.
+        # If this Seatrial was found by the path alone, its sample must be found in the same way.
         "env": {name: os.environ[name] for name in ("PYTHONPATH",) if os.environ.get(name)},
-        # It needs nothing but Python's own library, so any node that has a Python can run it.
+        # It needs nothing but Python's own library: any node with Python can run it.
         "elsewhere": {
-            # An emulated machine is slow, and what it is asked by the others is most of its work.
+            # An emulated machine is slow, and requests of its peers are most of its work.
             "command": ["python3", *_ARGUMENTS, "--pace", "3"],
             "env": {"PYTHONPATH": _THERE, "PYTHONDONTWRITEBYTECODE": "1"},
             "needs": ["python3", "-c", "import asyncio, fcntl, json, zlib"],
@@ -41,7 +41,7 @@ SAMPLE: Mapping[str, object] = {
         "stop_timeout": 3,
     },
     "health": {"http": _NODE + "/health", "timeout": 4},
-    # A read that a majority has to answer; the record need not be there.
+    # A read with a majority behind it; the record may be missing.
     "proof": {"http": _NODE + "/records/seatrial-proof", "status": [200, 404], "timeout": 4},
     "rule": "majority",
     "leader": {"http": _NODE + "/leader", "name": "json.leader"},
@@ -58,4 +58,4 @@ SAMPLE: Mapping[str, object] = {
         "read": {"http": {"url": _NODE + "/records/${{ record.key }}", "status": [200]}},
     },
 }
-"""The mapping that a document would hold under `system:`; `kind` names the system's class."""
+"""Like a document's mapping under `system:`; `kind` names the system's class."""

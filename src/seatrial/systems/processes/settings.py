@@ -11,34 +11,35 @@ from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, Probe
 
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
-    """What is started instead on nodes that do not see the files of this machine: on all but those of `local`."""
+    """Alternatives for nodes without access to the files of this machine: all but those of `local`."""
 
     command: Argv
     """The command on these nodes."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables on these nodes."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Put on each of these nodes before the first start: a file or folder of this machine, to its path on the node."""
+    """Copied to each of these nodes before the first start: a file or folder of this machine, to its path on the node.
+    """
     needs: Argv = ()
-    """A command that has to end with 0 on each of these nodes before the first start."""
+    """A command on each of these nodes before the first start; it must end with 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """The program that every node runs."""
+    """The program on every node."""
 
     command: Argv
     """The program with its arguments; it stays in the foreground."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Put on each node before the first start: a file or folder of this machine, to its path on the node."""
+    """Copied to each node before the first start: a file or folder of this machine, to its path on the node."""
     needs: Argv = ()
-    """A command that has to end with 0 on each node before the first start, or the node cannot run the service."""
+    """A command on each node before the first start; unless it ends with 0, the node cannot run the service."""
     elsewhere: Elsewhere | None = None
-    """`command`, `env`, `files` and `needs` for nodes that do not see the files of this machine."""
+    """`command`, `env`, `files` and `needs` for nodes without access to the files of this machine."""
     parameter_flags: Mapping[str, str] = field(default_factory=dict)
-    """Parameter to flag (`misbehave: --misbehave`): handed over only when the suite has the parameter."""
+    """Parameter to flag (`misbehave: --misbehave`), used only if the suite has the parameter."""
     stop_signal: str = "TERM"
     """The signal for an orderly stop."""
     stop_timeout: Duration = FIVE
@@ -49,7 +50,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RoleSettings:
-    """How the nodes of a role are found: each node whose answer makes `that` true, or the node that `name` gives."""
+    """How to find the nodes of a role: each node whose answer makes `that` true, or the node named by `name`."""
 
     http: str
     """The URL to ask on each node."""
@@ -62,13 +63,13 @@ class RoleSettings:
     status: tuple[int, ...] | int = 200
     """The HTTP status, or several, of a valid answer."""
     that: Expression = NONE
-    """CEL over `json`, `body`, `status`: true on a node that has the role."""
+    """CEL over `json`, `body`, `status`: true on a node with the role."""
     name: Expression = NONE
-    """CEL over the same that gives the name of the one node that has the role."""
+    """CEL over the same values: the name of the one node with the role."""
     timeout: Duration = TWO
     """How long one answer may take."""
     wait: Duration = FIVE
-    """How long nobody may have the role (an election) before it cannot be told."""
+    """How long no node may have the role (an election) before the search fails."""
 
     def __post_init__(self) -> None:
         if bool(self.that) == bool(self.name):
@@ -80,30 +81,30 @@ class ProcessSettings:
     """One service per node of the provider, its health and the rule for the whole."""
 
     service: ServiceSettings
-    """The program that every node runs."""
+    """The program on every node."""
     health: Probe
     """How Seatrial asks a node whether its service is healthy."""
     proof: Probe | None = None
-    """A real request that has to succeed as well, so that a service that lies about its health is found out."""
+    """A real request; it must succeed too, to detect a service with a wrong health report."""
     nodes: tuple[str, ...] | int | None = None
-    """Names, or how many; else `n11`, `n12`, … by `parameters.cluster_size` (3 when there is none)."""
+    """Names, or a number; default: `n11`, `n12`, … by `parameters.cluster_size` (default 3)."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Port name to number; 0: a free one is leased."""
+    """Port name to number; 0: Seatrial leases a free one."""
     peer: str = ""
     """A template per node; all nodes' together, joined by commas, are `${{ cluster.peers }}`."""
     rule: str = "majority"
-    """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still does its job."""
+    """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     leader: RoleSettings | None = None
     """How to find the leader; then `leader` selects it, as in `target_node: leader`."""
     roles: Mapping[str, RoleSettings] = field(default_factory=dict)
-    """More words that select nodes by what they are now."""
+    """More words to select nodes by their present role."""
     admin: str = ""
     """The URL of the admin UI on a node."""
     data: DataSettings | None = None
     """How `data_integrity` writes and reads its records."""
     states: Mapping[str, Expression] = field(default_factory=dict)
     """More states: name to CEL over `members` (name to power, healthy, parts), `healthy`, `total`, `state`; the first
-    that holds is the state."""
+    true one is the state."""
 
     def __post_init__(self) -> None:
         if isinstance(self.nodes, int) and self.nodes < 1:

@@ -1,4 +1,4 @@
-"""One service per node of the provider, its health and the rule for the whole declared in the document."""
+"""One service per node of the provider; the document declares its health and the rule for the whole."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SERVICE = "service"
 
 SIZE = "cluster_size"
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
-"""What every process of a trial has in its environment."""
+"""Environment variables of every process of a trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """What one instance hands over to another."""
+    """The memory handed over from one instance to another."""
 
     stage: str
     names: tuple[str, ...]
@@ -50,11 +50,11 @@ class Processes(Declared):
     Settings: ClassVar[type[Any]] = ProcessSettings
     places_nodes: ClassVar[bool] = True
     template_names: ClassVar[tuple[str, ...]] = ("node", "cluster", "record")
-    """First words of templates in the settings that this system fills in itself."""
+    """First words of templates filled in by this system itself."""
     expression_names: ClassVar[tuple[str, ...]] = (
         "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
     )  # fmt: skip
-    """What the expressions in the settings see besides the usual."""
+    """Additional names for the expressions in the settings."""
 
     def __init__(self, settings: ProcessSettings, folder: Path) -> None:
         super().__init__(settings.data, settings.admin, self._roots)
@@ -62,7 +62,7 @@ class Processes(Declared):
         self._folder = folder
         self._nodes: dict[str, Node] = {}
         self._services: dict[str, Service] = {}
-        """By node, as it was started first: who goes on with its cluster must not start another."""
+        """By node, as first started: another trial with this cluster must not start a different one."""
         self._names: tuple[str, ...] = ()
         self._peers = ""
 
@@ -73,15 +73,15 @@ class Processes(Declared):
             return settings.nodes
         size = settings.nodes if settings.nodes is not None else parameters.get(SIZE, 3)
         if isinstance(size, bool) or not str(size).isdigit() or int(size) < 1:
-            raise UsageError(f"{SIZE} is {size!r}; allowed is a whole number from 1")
+            raise UsageError(f"invalid {SIZE} {size!r}; allowed: a whole number from 1")
         return tuple(f"n{11 + number}" for number in range(int(size)))
 
     async def init(self, ctx: Context) -> None:
-        """Nothing is needed before deploy; from now on the state is `initialized`."""
+        """Deploy needs no preparation; from now on the state is `initialized`."""
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
-        """Make all nodes at the same time, then start all services at the same time."""
+        """Create all nodes at the same time, then start all services at the same time."""
         self._names = self.node_names(self._settings, ctx.suite.parameters)
         self._stage = "deployed"
         parameters = dict(ctx.suite.parameters)
@@ -97,11 +97,11 @@ class Processes(Declared):
         await map_concurrently(lambda node: self._start(ctx, node), nodes)
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes that stand now, in the order of their names in the settings."""
+        """The present nodes, in the order of their names in the settings."""
         return [self._nodes[name] for name in self._names if name in self._nodes]
 
     async def ensure_running(self, ctx: Context, node: Node) -> None:
-        """Start the service after a boot where the provider does not do so itself."""
+        """Start the service after a boot if the provider does not."""
         if not isinstance(ctx.provider, RunsServices):
             await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
 
@@ -111,11 +111,11 @@ class Processes(Declared):
         return {node.name: health for node, health in zip(nodes, found, strict=True)}
 
     async def status(self, ctx: Context) -> ClusterStatus:
-        """The state of the whole by the declared rule, over every node that was asked for."""
+        """The state of the whole by the declared rule, over every requested node."""
         if self._stage != "deployed":
             return not_deployed(self._stage)
         health: dict[str, NodeHealth] = dict(await self.health(ctx, await self.nodes(ctx)))
-        never = remembered(Health.NOT_OK, "the node was never made")
+        never = remembered(Health.NOT_OK, "the node was never created")
         for name in self._names:
             if name not in health:
                 power = absent(PowerState.UNKNOWN, never.why)
@@ -126,7 +126,7 @@ class Processes(Declared):
 
     @classmethod
     def filled_anew(cls, settings: ProcessSettings) -> object:
-        """All but what the services are started with: that stays as it was for whoever goes on with them."""
+        """All settings except those used to start the services: these stay as they were for later trials."""
         settled = ("service", "peer", "ports", "nodes")
         return {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settled}
 
@@ -135,7 +135,7 @@ class Processes(Declared):
         return _Memory(self._stage, self._names, self._peers, dict(self._nodes), dict(self._services))
 
     async def take_over(self, ctx: Context, memory: object) -> None:
-        """Go on with another's nodes. Which records it wrote is not taken over: a snapshot has none."""
+        """Continue with another instance's nodes, without its list of written records: a snapshot has none."""
         if not isinstance(memory, _Memory):
             raise CannotTell(f"{type(memory).__name__} was not handed over by the system processes")
         self._stage, self._names, self._peers = memory.stage, memory.names, memory.peers
@@ -143,11 +143,11 @@ class Processes(Declared):
 
     @classmethod
     def role_names(cls, settings: ProcessSettings) -> Iterable[str]:
-        """Those in the settings, and `leader` where they say how to find it."""
+        """Those in the settings, and `leader` if they say how to find it."""
         return [*settings.roles, *(["leader"] if settings.leader else [])]
 
     async def role(self, ctx: Context, word: str) -> Sequence[Node]:
-        """The nodes that have a role now; CannotTell when nobody has it, UsageError when there is no such role."""
+        """The nodes with a role now; CannotTell when no node has it, UsageError for an unknown role."""
         settings = self._settings
         roles = dict(settings.roles) | ({"leader": settings.leader} if settings.leader else {})
         if word not in roles:
@@ -161,10 +161,10 @@ class Processes(Declared):
         try:
             return await ctx.poll(ask, deadline=role.wait, what=f"a node to be {word}")
         except Overrun as error:
-            raise CannotTell(f"no node is {word} now: nobody was for {role.wait:g} s") from error
+            raise CannotTell(f"no node is {word} now, nor was one for {role.wait:g} s") from error
 
     async def service_log(self, ctx: Context, node: Node) -> str:
-        """The last lines of what a node's service wrote; why there are none when they cannot be had."""
+        """The last lines of the service's log; on failure the reason."""
         try:
             if isinstance(ctx.provider, RunsServices):
                 return await ctx.provider.service_log(node, SERVICE)
@@ -179,7 +179,7 @@ class Processes(Declared):
         return {node.name: text for node, text in zip(nodes, logs, strict=True)}
 
     async def destroy(self, ctx: Context) -> None:
-        """Nothing stands from now on: the engine gives the nodes back, and what runs on them goes with them."""
+        """Forget the nodes: the engine removes them, with everything on them."""
         self._nodes.clear()
         self._services.clear()
         self._stage = "destroyed"
@@ -204,7 +204,7 @@ class Processes(Declared):
         )
 
     def _program(self, ctx: Context) -> ServiceSettings | Elsewhere:
-        """What is started there: another program may do where the nodes do not see the files of this machine."""
+        """The program of a node: a node without access to the files of this machine may need another."""
         service = self._settings.service
         if service.elsewhere is None or traits(ctx.provider, ProviderTraits).shares_files:
             return service
@@ -229,7 +229,7 @@ class Processes(Declared):
         try:
             power = await power_reading(ctx.provider, node, ctx.suite.provider)
         except (SeatrialError, OSError) as error:
-            why = f"the provider cannot tell its power state: {error}"
+            why = f"the provider cannot read its power state: {error}"
             return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
         if power.value in OFF:
             return all_off(power, f"the node is {power.value}")
@@ -242,12 +242,12 @@ class Processes(Declared):
         probes = [settings.health] if settings.proof is None else [settings.health, settings.proof]
         says, *proved = await map_concurrently(lambda probe: look(ctx, probe, node, roots), probes)
         if says.ok and proved and not proved[0].ok:
-            return concluded(proved[0].value, f"it says that it is healthy, but: {proved[0].why}", proved)
+            return concluded(proved[0].value, f"it reports itself healthy, but: {proved[0].why}", proved)
         return says
 
 
 def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:
-    """The parameters that the suite has, as flags; a list becomes words joined by commas."""
+    """The suite's parameters as flags; a list becomes words joined by commas."""
     argv: list[str] = []
     for name, flag in flags.items():
         value = parameters.get(name)
