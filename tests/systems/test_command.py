@@ -140,7 +140,7 @@ def test_a_deployer_that_fails_or_hangs_is_the_products_fault(tmp_path, fault, e
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("broken_json", "status printed no JSON"), ("empty_inventory", "inventory has no nodes")]
+    ("fault", "said"), [("broken_json", "status did not print JSON"), ("empty_inventory", "inventory has no nodes")]
 )
 def test_what_cannot_be_read_cannot_be_told(tmp_path, fault, said):
     async def scenario():

@@ -47,9 +47,9 @@ def test_a_text_is_a_node_a_list_are_several_and_nothing_is_none() -> None:
 
 
 @pytest.mark.parametrize(("outputs", "said"), [
-    ({}, "what the workflow left does not say it: .* outputs has no 'web'"),
-    ({"web": {"ip": "10.0.0.1"}}, "the address of web is {'ip': '10.0.0.1'}, and not a text"),
-    ({"web": 7}, "the address of web is 7, and not a text"),
+    ({}, "has no value in the workflow.s outputs: .* outputs has no 'web'"),
+    ({"web": {"ip": "10.0.0.1"}}, "the address of web is {'ip': '10.0.0.1'}, not a text or a list of texts"),
+    ({"web": 7}, "the address of web is 7, not a text or a list of texts"),
 ])  # fmt: skip
 def test_an_output_that_is_not_there_or_no_address_is_the_workflows_fault(outputs: dict[str, Any], said: str) -> None:
     with pytest.raises(StepFailed, match=said):

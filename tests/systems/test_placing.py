@@ -77,7 +77,9 @@ def test_a_node_whose_link_never_answers_is_told_in_its_own_words(tmp_path: Path
 def test_a_node_without_python_is_told_before_anything_is_started(tmp_path: Path) -> None:
     elsewhere = {**SERVICE["elsewhere"], "needs": ["no-such-python", "-c", "1"]}
     ctx = context(tmp_path, Elsewhere(tmp_path / "nodes"), elsewhere=elsewhere)
-    with pytest.raises(ToolMissing, match=r"n11 cannot run the service: `no-such-python -c 1` ended there with exit code 127"):
+    with pytest.raises(
+        ToolMissing, match=r"n11 cannot run the service: `no-such-python -c 1` ended there with exit code 127"
+    ):
         asyncio.run(ctx.system.deploy(ctx))
 
 

@@ -203,7 +203,7 @@ def test_nodes_are_counted_by_cluster_size_unless_they_are_named():
     assert Processes.node_names(made, {"cluster_size": "2"}) == ("n11", "n12")
     named = dataclasses.replace(made, nodes=("a", "b"))
     assert Processes.node_names(named, {"cluster_size": 5}) == ("a", "b")
-    with pytest.raises(UsageError, match="cluster_size is 0"):
+    with pytest.raises(UsageError, match="invalid cluster_size 0"):
         Processes.node_names(made, {"cluster_size": 0})
 
 
