@@ -1,8 +1,8 @@
-"""A GitHub server for tests, on loopback: real git repositories, workflows, runs, and faults that are planted.
+"""A GitHub server for tests, on loopback: real git repositories, workflows, runs, and injected faults.
 
-`with GitHubServer() as server:` serves the REST API in a thread, so that a test may call any client, also in another
-process. Runs are executed by the `Runner` that it is given; without one, by `Scripted`, which lets each pass at once.
-The extra `testing` brings what it needs. `seatrial_stand_ins.github.plants` has the faults.
+`with GitHubServer() as server:` serves the REST API in a thread, so a test can call any client, also in another
+process. Its `Runner` executes the runs; the default, `Scripted`, lets each pass at once. The extra `testing` installs
+the requirements. `seatrial_stand_ins.github.plants` has the faults.
 """
 
 from seatrial_stand_ins.github.plants import (

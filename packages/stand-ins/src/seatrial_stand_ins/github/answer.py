@@ -12,7 +12,7 @@ _NOTHING = object()
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """What is sent back."""
+    """An HTTP answer."""
 
     status: int = 200
     json: Any = _NOTHING
@@ -20,11 +20,11 @@ class Answer:
     stream: Iterator[bytes] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
-    """Hang up when all of it is sent, although more was promised."""
+    """Close the connection after this body, although more was announced."""
 
     @property
     def is_json(self) -> bool:
-        """Whether the description of the API knows what it looks like."""
+        """Whether the description of the API covers it."""
         return self.json is not _NOTHING
 
     def body(self) -> bytes:

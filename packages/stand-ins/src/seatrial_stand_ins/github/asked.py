@@ -35,7 +35,7 @@ def refusal(status: int, message: str, *, documented: str = "", headers: Mapping
 
 
 def not_found() -> Refused:
-    """It is not there, or the token may not know that it is."""
+    """It does not exist, or the token must not see it."""
     return Refused(404, "Not Found")
 
 
@@ -53,16 +53,16 @@ class Asked:
     content: bytes
     shapes: Shapes
     version: str
-    """`2022-11-28`: of the API, as the request wants it."""
+    """The API version requested, such as `2022-11-28`."""
     enterprise: bool
     token: Token | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    """The parts of the path that its template names."""
+    """The variable parts of the path."""
     repository_or_none: Repository | None = None
 
     @property
     def repository(self) -> Repository:
-        """The one that the path names; the door has made sure of it."""
+        """The repository in the path; the door has checked it."""
         assert self.repository_or_none is not None
         return self.repository_or_none
 
@@ -91,7 +91,7 @@ class Asked:
             raise not_found() from error
 
     def run(self) -> RunRecord:
-        """The run that the path names."""
+        """The run in the path."""
         wanted = self.number("run_id")
         for run in self.repository.runs:
             if run.run_id == wanted and self.forge.known(run):
@@ -132,6 +132,7 @@ class Endpoint:
     template: str
     handler: Handler
     needs: str = ""
-    """`actions:write`: what a fine-grained token must have; empty: only to know of the repository."""
+    """`actions:write`: the permission required of a fine-grained token; empty: read access to the repository is enough.
+    """
     signed_in: bool = False
     """Whether it is refused to those without a token, even on a public repository."""

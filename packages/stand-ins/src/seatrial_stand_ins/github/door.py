@@ -33,7 +33,7 @@ from seatrial_stand_ins.github.storage import PATH as STORAGE
 
 PREFIX = "/api/v3"
 GREEDY = ("path", "ref", "branch", "environment_name", "concurrency_group_name")
-"""Parts of a path that may hold slashes."""
+"""Parts of a path with slashes."""
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -43,7 +43,7 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("^" + re.sub(r"\\{(\w+)\\}", part, re.escape(template)) + "/?$")
 
 
-# What is more exact comes first, so that `…/runs/{run_id}` does not swallow `…/runs/{run_id}/jobs`.
+# More specific templates come first, so `…/runs/{run_id}` does not swallow `…/runs/{run_id}/jobs`.
 _ROUTES = sorted(
     ((_pattern(endpoint.template), endpoint) for endpoint in ENDPOINTS),
     key=lambda route: -route[1].template.count("/"),
@@ -83,7 +83,7 @@ class Door:
             await _send(answer, receive, send, asked.method == "HEAD")
 
     async def _answer(self, asked: Asked) -> Answer | None:
-        """What is sent, or None to hang up."""
+        """The answer to send, or None to close the connection."""
         if asked.path.startswith(STORAGE):
             delayed = await self._planted(asked)
             if delayed is not None and not delayed.plant_after:
@@ -172,7 +172,7 @@ class Door:
 
     @staticmethod
     def _unchanged(asked: Asked, answer: Answer) -> Answer:
-        """An ETag; 304 for whoever has it, which costs nothing."""
+        """An ETag; a client with a matching one gets a free 304."""
         if asked.method not in ("GET", "HEAD") or answer.status != 200:
             return answer
         etag = f'W/"{hashlib.sha256(answer.body()).hexdigest()}"'
@@ -218,7 +218,7 @@ class _Met:
 async def _send(answer: Answer, receive: Receive, send: Send, head: bool) -> None:
     body = answer.body()
     headers = {
-        "date": formatdate(usegmt=True),  # uvicorn's own comes from the loop that this server does without
+        "date": formatdate(usegmt=True),  # uvicorn sets it in its own event loop, not used here
         "x-github-request-id": hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:20].upper(),
     }
     if answer.is_json:

@@ -1,4 +1,4 @@
-"""The operations of the API that are served, one module for each kind of thing."""
+"""The supported operations of the API, one module for each kind of resource."""
 
 from seatrial_stand_ins.github.asked import Endpoint
 from seatrial_stand_ins.github.endpoints import artifacts, deployments, groups, jobs, repositories, runs, workflows

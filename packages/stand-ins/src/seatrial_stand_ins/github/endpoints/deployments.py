@@ -40,7 +40,7 @@ async def deployment(asked: Asked) -> Answer:
 
 
 async def statuses(asked: Asked) -> Answer:
-    """What it went through, newest first."""
+    """Its statuses, newest first."""
     found = _one(asked)
     name = asked.repository.name
     return asked.page(found.states[::-1], lambda state: asked.shapes.deployment_status(name, found, state))
@@ -61,7 +61,7 @@ async def environment(asked: Asked) -> Answer:
 
 
 async def secrets(asked: Asked) -> Answer:
-    """The names of the repository's secrets; nobody is ever told a value."""
+    """The names of the repository's secrets, never their values."""
     when = stamp(asked.repository.created_at)
     names = sorted(asked.repository.secrets)
     return asked.page(names, lambda name: {"name": name, "created_at": when, "updated_at": when}, "secrets")

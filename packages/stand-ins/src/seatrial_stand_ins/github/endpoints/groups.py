@@ -14,7 +14,7 @@ HERE = f"{REPOSITORY}/actions/concurrency_groups"
 
 
 async def groups(asked: Asked) -> Answer:
-    """Those that somebody holds."""
+    """The held groups."""
     listed = asked.repository.groups.names()
     shown = [{"group_name": name, "group_url": _url(asked, name), "last_acquired_at": None} for name in listed]
     return Answer(json={"total_count": len(shown), "concurrency_groups": shown})
@@ -31,7 +31,7 @@ async def group(asked: Asked) -> Answer:
 
 
 async def groups_of_run(asked: Asked) -> Answer:
-    """Those that a run and its jobs asked for, with what of it holds them or waits."""
+    """The groups of a run and its jobs, with the holding or waiting part of the run."""
     run = asked.run()
     asked_for = dict.fromkeys(name for name in (run.last.group, *(job.group for job in run.last.jobs)) if name)
     shown = [

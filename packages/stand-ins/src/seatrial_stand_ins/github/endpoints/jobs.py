@@ -79,7 +79,7 @@ def _elsewhere(asked: Asked, name: str, content: bytes) -> Answer:
 
 
 def text(job: JobRecord) -> str:
-    """The log of a job: that of its steps."""
+    """The log of a job: the logs of its steps."""
     return "".join(f"{line}\n" for step in job.steps for line in step.lines)
 
 

@@ -1,4 +1,4 @@
-"""The repository, its branches, refs, commits and files; users, limits, and what the server is."""
+"""The repository, its branches, refs, commits and files; users, limits, and facts about the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HERE = "/repos/{owner}/{repo}"
 
 
 async def meta(asked: Asked) -> Answer:
-    """What `gh` asks of an Enterprise server first."""
+    """The first request of `gh` to an Enterprise server."""
     known: Json = {"verifiable_password_authentication": True, "hooks": [], "git": [], "actions": []}
     if asked.enterprise:
         known["installed_version"] = asked.forge.enterprise_version
@@ -46,7 +46,7 @@ async def named_user(asked: Asked) -> Answer:
 
 
 async def repository(asked: Asked) -> Answer:
-    """The repository, and what the token may do to it."""
+    """The repository, with the token's permissions."""
     may = asked.token is not None
     pushes = asked.token is not None and asked.token.may("contents", "write")
     permissions = {"admin": pushes, "maintain": pushes, "push": pushes, "triage": pushes, "pull": may}
@@ -94,7 +94,7 @@ async def ref(asked: Asked) -> Answer:
 
 
 async def matching_refs(asked: Asked) -> Answer:
-    """Those that begin so."""
+    """Refs with this prefix."""
     start = f"refs/{unquote(asked.variables['ref'])}"
     refs = await asked.repository.refs()
     found = [asked.shapes.ref(asked.repository.name, name, sha) for name, sha in refs.items() if name.startswith(start)]
@@ -125,7 +125,7 @@ async def commit(asked: Asked) -> Answer:
 
 
 async def contents(asked: Asked) -> Answer:
-    """A file with its content, or what is in a folder, at `ref`."""
+    """A file with its content, or the entries of a folder, at `ref`."""
     path = unquote(asked.variables["path"]).strip("/")
     named = asked.query.get("ref") or asked.repository.default_branch
     sha = await asked.repository.resolve(named)
