@@ -1,7 +1,7 @@
-"""Texts with `${{ }}`: read once, their names checked, their expressions evaluated once.
+"""Texts with `${{ }}`: parsed once, names checked, expressions evaluated once.
 
-The author of a document writes expressions. What an inventory, a deployer, a workflow, a record or a page says is data,
-which is never looked at again. `late` is for the ledger.
+The author of a document writes expressions. Values from an inventory, a deployer, a workflow, a record or a page are
+data, never evaluated. `late` is for the ledger.
 """
 
 from seatrial.expressions import late

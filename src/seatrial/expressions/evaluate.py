@@ -74,7 +74,7 @@ def _bind_text(text: str, names: Names) -> Any:
     written = read(text)
     if written.alone is not None:
         return evaluate(written.alone.expression, names)
-    # What an expression gives is not looked at again: a value is never taken for an expression.
+    # A value is data: it is never taken for an expression.
     return "".join(as_text(_value(part, names)) if isinstance(part, Hole) else part for part in written.parts)
 
 
@@ -149,7 +149,7 @@ def _cannot(text: str, why: str) -> CannotTell:
 
 @functools.lru_cache(maxsize=4096)
 def program(text: str) -> Any:
-    """A compiled CEL expression; ValueError says what is wrong with it."""
+    """A compiled CEL expression; ValueError names the syntax error."""
     import cel
 
     return cel.compile(text)

@@ -1,5 +1,5 @@
-"""Texts for the ledger: secrets and environment variables stay templates, whose values are looked up when they are
-needed; everything else is filled in, and quoted, so that no part of it is taken for a template then."""
+"""Texts for the ledger: secrets and environment variables stay templates, filled in at cleanup; everything else is
+filled in now and quoted, so that no part of it is taken for a template then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seatrial.expressions.text import DOLLAR, Hole, quoted, read, references
 T = TypeVar("T")
 
 ROOTS = ("secrets", "env")
-"""What is never written down: the environment has the values when they are needed."""
+"""Roots never written to the ledger: the environment has their values at cleanup."""
 
 NONE: Mapping[str, str] = {}
 
@@ -51,7 +51,7 @@ def quote(data: str, hidden: Mapping[str, str] = NONE) -> str:
 
 
 def mixed(text: str) -> bool:
-    """Whether a secret is within a longer expression, whose value would be written down."""
+    """Whether a secret is within a longer expression, so that its value would be written down."""
     return any(
         path[0] == "secrets" for hole in read(text).holes if not variable(hole) for path in references(hole.expression)
     )

@@ -1,4 +1,4 @@
-"""Which names expressions may use at one place, and what is wrong with one before it runs."""
+"""Names for expressions at one place, and errors found before an expression runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = {
     "secrets": "the environment variables that are hidden in everything that is written",
     "nodes": "the nodes by name, each with `name`, `address`, `ports` and `trial`",
 }
-"""What every expression sees at run time, and what it is."""
+"""Names at run time for every expression, with their meaning."""
 
 ROOTS = tuple(NAMES)
 
@@ -54,13 +54,13 @@ EXTRAS: Mapping[str, str] = {
     "service": "in a service of a pipeline, the service itself: `name`, `address`, `ports`, `folder`",
     "services": "in a check of a pipeline, its services by name: `name`, `address`, `ports`, `folder`",
 }
-"""What some expressions see besides, and where."""
+"""Additional names of some expressions, with their place."""
 
 FIXED = {"run": ("id",), "trial": ("id",), "suite": ("name", "provider", "deployment_id")}
-"""What is under a root that never changes its shape."""
+"""Names under roots of fixed shape."""
 
 CHECK_NAMES = ("json", "status", "headers", "body", "seen")
-"""What a check's own expressions see besides, unless its class says otherwise by `expression_names`."""
+"""Additional names for a check's own expressions, unless its class overrides them by `expression_names`."""
 
 OURS = ("E2E_", "SEATRIAL_")
 """Environment variables of these names are set by the run itself."""
@@ -100,7 +100,7 @@ def renamed_outputs(text: str, scope: Scope) -> list[str]:
 
 @dataclass(slots=True)
 class Scope:
-    """What the expressions at one place of a suite may name."""
+    """Allowed names of the expressions at one place of a suite."""
 
     steps: set[str] = field(default_factory=set)
     """Ids (or kinds, for steps without id) of the steps that have run by then."""
@@ -132,7 +132,7 @@ class Scope:
 
 
 def check(expression: str, scope: Scope) -> list[tuple[str, str]]:
-    """All that can be seen to be wrong with an expression before it runs: messages with hints."""
+    """All errors in an expression found before it runs: messages with hints."""
     text = strip(expression)
     if not text:
         return [("the expression is empty", "write a path such as steps.deploy.outputs.ip, or a CEL expression")]
@@ -149,7 +149,7 @@ def check(expression: str, scope: Scope) -> list[tuple[str, str]]:
 
 
 def check_template(text: str, scope: Scope) -> list[tuple[str, str]]:
-    """All that is wrong with the `${{ }}` in a string."""
+    """All errors in the `${{ }}` of a string."""
     if "${{" not in text:
         return []
     written = read(text)

@@ -1,4 +1,4 @@
-"""Texts with `${{ }}` in them, read once: what is literal, which expressions stand where, which names these use."""
+"""Parses texts with `${{ }}`: the literal parts, the expressions and their names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that was read."""
+    """A parsed text."""
 
     parts: tuple[str | Hole, ...]
     alone: Hole | None
@@ -131,7 +131,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def names_in(value: object) -> set[Path]:
-    """What the expressions within a structure name."""
+    """The names used by the expressions within a structure."""
     return {path for text in texts(value) for hole in read(text).holes for path in references(hole.expression)}
 
 
@@ -150,7 +150,7 @@ def expressions(text: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=4096)
 def plain_path(text: str) -> Path | None:
-    """The parts of an expression that is only a path; None for any other."""
+    """The parts of a plain path; None for any other expression."""
     if not _PATH.fullmatch(text) or text in WORDS:
         return None
     parts: list[str | int] = []
