@@ -1,4 +1,4 @@
-"""All that one server knows and shares between its endpoints; it lives on the server's loop."""
+"""The state of one server, shared by its endpoints; it lives on the server's loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RunDetails: TypeAlias = Literal["offered", "refused", "ignored"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that the server had, for tests to look at."""
+    """One recorded request, for tests to inspect."""
 
     method: str
     path: str
@@ -74,7 +74,7 @@ class Forge:
         return time.monotonic() >= run.unseen_until
 
     def lateness(self) -> LateRefs | None:
-        """What is planted for a ref that has just changed."""
+        """The fault for a changed ref, if any."""
         for one in list(self.bed):
             if isinstance(one.plant, LateRefs) and one.happens():
                 return one.plant
@@ -105,7 +105,7 @@ class Forge:
         return spoilt(run, artifact, [one for one in self.bed if isinstance(one.plant, OnArtifacts)])
 
     def choose(self, run: RunRecord) -> Runner:
-        """Whoever runs this run."""
+        """The runner of this run."""
         file = run.workflow.path.rpartition("/")[2]
         for one in list(self.bed):
             plant = one.plant
@@ -121,7 +121,7 @@ class Forge:
 
 @dataclass
 class _Cancelled:
-    """The runner of a run that somebody cancels."""
+    """The runner of a cancelled run."""
 
     forge: Forge
     record: RunRecord

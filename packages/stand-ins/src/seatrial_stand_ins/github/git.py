@@ -1,4 +1,4 @@
-"""Git as the server calls it: nothing of the user's configuration, a fixed identity, never a question."""
+"""Git for the server: without the user's configuration, with a fixed identity, without prompts."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class GitFailed(RuntimeError):
 
 
 def environment() -> dict[str, str]:
-    """What git has in its environment."""
+    """The environment of git."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     return {**kept, **WHO, **alone, "LC_ALL": "C"}
 
 
 def run(folder: Path, *arguments: str) -> bytes:
-    """What git prints; GitFailed with what it complains of."""
-    # Whoever owns the folder, it is the test that named it.
+    """The output of git; GitFailed with its error message."""
+    # The test chose the folder, so its owner does not matter.
     command = ["git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, check=False, env=environment(), timeout=DEADLINE)
@@ -49,7 +49,7 @@ def make_bare(source: Path, bare: Path, branch: str) -> None:
     """A bare copy of a repository; of a plain folder, a repository with one commit on the branch."""
     bare.parent.mkdir(parents=True, exist_ok=True)
     if (source / ".git").exists() or (source / "HEAD").is_file():
-        # A mirror has every ref, also those that a clone would leave out.
+        # A mirror has every ref, including those a clone would omit.
         run(bare.parent, "clone", "--quiet", "--mirror", "--no-hardlinks", str(source), str(bare))
     else:
         run(bare.parent, "init", "--quiet", "--bare", f"--initial-branch={branch}", str(bare))

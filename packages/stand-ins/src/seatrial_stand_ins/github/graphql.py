@@ -18,7 +18,7 @@ _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[A-Za-z_]\w*|\.\.\.|\$\w+|-?\d[\d.]*|[{}(
 
 
 class BadQuery(ValueError):
-    """It is not GraphQL, or asks for something that is not served."""
+    """The query is not GraphQL, or requests something unsupported."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Reader:
         self.fragments: dict[str, list[Field]] = {}
 
     def document(self) -> list[Field]:
-        # Fragments may stand before or behind what uses them, so they are read first.
+        # Fragments may be before or after their use, so they are read first.
         starts = [self.at]
         while self._peek():
             self._skip_to("{")
@@ -143,7 +143,7 @@ class _Reader:
 
 
 async def answer_query(asked: Asked) -> Answer:
-    """As GitHub does: 200, with `data`, and `errors` for what it does not have."""
+    """Like GitHub: 200 with `data`, and `errors` for anything missing."""
     body = asked.body()
     try:
         fields = _Reader(str(body.get("query", "")), body.get("variables") or {}).document()

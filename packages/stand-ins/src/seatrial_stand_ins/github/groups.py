@@ -10,14 +10,14 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, slots=True)
 class Entered(Generic[M]):
-    """What came of asking for a group."""
+    """The result of a request for a group."""
 
     holds: bool
     """It may begin now; else it is the pending one."""
     displaced: M | None = None
     """Who was pending until now, and is cancelled."""
     in_progress: M | None = None
-    """Who is in progress and shall be cancelled, for that was asked."""
+    """The member in progress, to be cancelled as requested."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Groups(Generic[M]):
     _spelt: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """Those that somebody holds, as they were spelt first."""
+        """The held groups, in their first spelling."""
         return [self._spelt[name] for name in self._holding]
 
     def ask(self, group: str, member: M, *, cancel_in_progress: bool = False) -> Entered[M]:
@@ -44,7 +44,7 @@ class Groups(Generic[M]):
         return Entered(False, displaced, self._holding[name] if cancel_in_progress else None)
 
     def leave(self, group: str, member: M) -> M | None:
-        """Give a group up, held or only waited for; whoever may begin now."""
+        """Leave a group, held or pending; returns the member to begin now."""
         name = group.casefold()
         if self._pending.get(name) is member:
             del self._pending[name]

@@ -64,7 +64,7 @@ class Limits:
         """As `/rate_limit` has it."""
         counter = self._counter(login)
         limit = self._limit(login)
-        # A client that waits until this second must find the window open.
+        # A client waiting until this second must find the window open.
         reset = math.ceil(counter.ends)
         return {"limit": limit, "used": counter.used, "remaining": limit - counter.used, "reset": reset}
 

@@ -1,4 +1,4 @@
-"""The run and its jobs as a runner has them: `seam.Run` and `seam.Job` over what the server keeps."""
+"""The run and its jobs for a runner: `seam.Run` and `seam.Job` over the server's records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seatrial_stand_ins.github.repository import Repository
 from seatrial_stand_ins.github.seam import Conclusion, Level, WorkflowFile
 
 Adding = Callable[[RunRecord, Artifact], list[Artifact]]
-"""What becomes of an artifact that a run adds: itself, unless something is planted."""
+"""The artifact to store for an added one: itself, unless a fault applies."""
 
 DEADLOCK = (
     "Canceling since a deadlock for concurrency group '{group}' was detected between 'top level workflow' and '{job}'"
@@ -26,7 +26,7 @@ _STATES: Mapping[Conclusion, str] = {"success": "success", "cancelled": "inactiv
 
 @dataclass(eq=False, kw_only=True)
 class LiveJob:
-    """A job that a runner works on."""
+    """A job in the hands of a runner."""
 
     record: JobRecord
     run: LiveRun
@@ -98,7 +98,7 @@ class LiveJob:
         self.run.touch()
 
     def log(self, line: str) -> None:
-        """Into the log of the step that runs, else of the last one."""
+        """Write to the log of the running step, else of the last one."""
         self._write(self._running() or self.record.steps[-1], line)
 
     def _write(self, step: Step, text: str) -> None:
@@ -118,14 +118,14 @@ class LiveJob:
         step.summary += self.run.masked(markdown)
 
     def end_step(self, conclusion: Conclusion) -> None:
-        """The step that runs is over."""
+        """End the running step."""
         step = self._running()
         assert step is not None, f"no step of {self.name!r} runs"
         step.status, step.conclusion, step.completed_at = "completed", conclusion, now()
         self.run.touch()
 
     def skip_step(self, name: str) -> None:
-        """A step that never ran."""
+        """Record a skipped step."""
         self.begin_step(name)
         self.end_step("skipped")
 
@@ -160,14 +160,14 @@ class LiveJob:
 
 @dataclass(eq=False, kw_only=True)
 class LiveRun:
-    """An attempt that a runner works on."""
+    """An attempt in the hands of a runner."""
 
     of: Repository
     record: RunRecord
     ongoing: Attempt
     adding: Adding
     leave: Callable[[str, object], None]
-    """Give a group up, for whoever waits."""
+    """Leave a group, for the next waiting member."""
     displace: Callable[[object, str], None]
     """Cancel a run or job for the sake of another one of its group."""
     secrets: Mapping[str, str]
@@ -231,7 +231,7 @@ class LiveRun:
         return job
 
     def skip_job(self, key: str, name: str) -> None:
-        """A job that is not run."""
+        """Record a skipped job."""
         when = now()
         self.ongoing.jobs.append(
             JobRecord(
@@ -246,7 +246,7 @@ class LiveRun:
         )
 
     def cancel(self, by: str = "") -> None:
-        """Tell the runner and every job."""
+        """Notify the runner and every job."""
         self.ongoing.cancelled_by = self.ongoing.cancelled_by or by
         self.cancelled.set()
         for job in self.jobs:
@@ -261,7 +261,7 @@ class LiveRun:
         self._masks.sort(key=len, reverse=True)
 
     def masked(self, text: str) -> str:
-        """The text without anything that is masked."""
+        """The text without masked values."""
         for value in self._masks:
             text = text.replace(value, "***")
         return text

@@ -1,4 +1,4 @@
-"""GitHub's published description of its API, cut down to what is served here: every answer is checked against it."""
+"""GitHub's published description of its API, reduced to the supported part: every answer is checked against it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _of(version: str, node: Any) -> Any:
 
 @functools.cache
 def _validator(version: str, method: str, template: str, status: int) -> OAS30Validator | None:
-    """What validates this answer; None: it has no body. KeyError: there is no such answer."""
+    """The validator of this answer; None if it has no body. KeyError for an undescribed answer."""
     responses = description(version)["paths"][template][method.lower()]["responses"]
     if str(status) in responses:
         content = _of(version, responses[str(status)]).get("content", {})
@@ -87,7 +87,7 @@ def _validator(version: str, method: str, template: str, status: int) -> OAS30Va
             return None
         schema = described["schema"]
     elif status >= 400:
-        schema = BASIC_ERROR  # what may go wrong everywhere is not described everywhere
+        schema = BASIC_ERROR  # common errors are not described for every operation
     else:
         raise KeyError(status)
     whole = {"components": description(version)["components"], **schema}
@@ -95,7 +95,7 @@ def _validator(version: str, method: str, template: str, status: int) -> OAS30Va
 
 
 def wrong(version: str, method: str, template: str, status: int, has_body: bool, body: Any) -> str:
-    """What is wrong with an answer, in one line; empty: nothing."""
+    """The problem of an answer in one line, empty if it is valid."""
     where = f"{method} {template} {status}"
     try:
         validator = _validator(version, method, template, status)

@@ -76,7 +76,7 @@ async def run(asked: Asked) -> Answer:
 
 
 async def delete(asked: Asked) -> Answer:
-    """Take it out of the lists; one that runs is refused."""
+    """Remove it from the lists; rejected while it runs."""
     found = asked.run()
     if not found.last.over:
         raise Refused(403, "Could not delete the workflow run")
@@ -85,7 +85,7 @@ async def delete(asked: Asked) -> Answer:
 
 
 def an_attempt(asked: Asked, found: RunRecord) -> Attempt:
-    """The attempt that the path names."""
+    """The attempt in the path."""
     wanted = asked.number("attempt_number")
     if not 1 <= wanted <= len(found.attempts):
         raise not_found()
@@ -122,7 +122,7 @@ async def rerun(asked: Asked) -> Answer:
 
 
 async def rerun_failed(asked: Asked) -> Answer:
-    """Only the jobs that did not pass."""
+    """Rerun only the failed jobs."""
     jobs = asked.run().last.jobs
     kept: dict[str, Conclusion] = {
         job.key: job.conclusion for job in jobs if job.conclusion is not None and job.conclusion == "success"

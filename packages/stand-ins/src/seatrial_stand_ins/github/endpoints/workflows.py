@@ -44,7 +44,7 @@ async def disable(asked: Asked) -> Answer:
 
 
 async def dispatch_workflow(asked: Asked) -> Answer:
-    """A run of it; whether the answer names it depends on the version of the API and on what the server can."""
+    """Start a run of it; the API version and the server's version decide whether the answer names the run."""
     found = await _wanted(asked)
     body = asked.body()
     details = asked.forge.run_details
