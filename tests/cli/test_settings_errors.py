@@ -152,3 +152,61 @@ def test_a_reporter_that_cannot_be_made_leaves_no_run_behind(seatrial: Command, 
     assert done.returncode == 3
     assert "no loudspeaker" in done.stderr
     assert list((project / ".seatrial" / "runs").iterdir()) == []
+
+
+UNUSED = {
+    "a key": TABLES["system"],
+    "a key below": ("[system]\nkind = 'command'\ninventory = {fiel = 'x'}\n", "3:14", "unknown key 'fiel'", "'file'"),
+    "the kind": ("[system]\nkind = 'comand'\n", "2:8", "unknown system 'comand'", "'command'"),
+    "no kind": ("[system]\ndeploy = ['true']\n", "1:1", "a system needs its `kind`", "allowed: command"),
+    "a value": ("[system]\nkind = 'command'\ndeploy = 3\n", "3:10", "3 is", "allowed: "),
+    "a name": ("[system]\nkind = 'command'\ndeploy = ['${{ nodee.name }}']\n", "3:10", "nodee", ""),
+}
+"""Text, place, message, hint of a wrong `[system]`."""
+
+
+@pytest.mark.parametrize("wrong", UNUSED)
+def test_a_wrong_system_is_refused_even_where_no_suite_uses_it(seatrial: Command, project: Path, wrong: str) -> None:
+    text, place, message, hint = UNUSED[wrong]
+    own = "system: {kind: processes}\n" if wrong != "the kind" else "system: command\n"
+    write(project, text, own + "steps: [{step: set, values: {x: 1}}]\n")
+    refused(seatrial, project, place, message, hint)
+
+
+def test_a_system_that_suites_complete_is_not_refused(seatrial: Command, project: Path) -> None:
+    incomplete = "[system]\nkind = 'command'\nhealth = ['true']\n"
+    steps = "steps: [{step: set, values: {x: 1}}]\n"
+    write(project, incomplete, "system: {deploy: ['true'], destroy: ['true'], inventory: {file: x.json}}\n" + steps)
+    done = seatrial("check", "suite.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+PIPELINE = "pipeline: {stages: {quality: {checks: {nothing: {run: ['true']}}}}}\n"
+
+ALL = {**TABLES, **{f"system: {name}": row for name, row in UNUSED.items()}}
+
+PREFLIGHTS = [
+    *((("preflight",), table) for table in ALL),
+    *(
+        (command, table)
+        for command in (("preflight", "--list"), ("check", "pipeline.yaml"))
+        for table in ("system", "providers")
+    ),
+]
+
+
+@pytest.mark.parametrize("command, table", PREFLIGHTS)
+def test_preflight_refuses_all_tables_alike(
+    seatrial: Command, project: Path, command: tuple[str, ...], table: str
+) -> None:
+    text, place, message, hint = ALL[table]
+    (project / "seatrial.toml").write_text(text)
+    (project / "pipeline.yaml").write_text(PIPELINE)
+    before = sorted(path.name for path in project.iterdir())
+    done = seatrial(*command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"seatrial.toml:{place}: " in done.stderr
+    assert message in done.stderr
+    assert hint in done.stderr
+    assert done.stderr.count(message) == 1
+    assert sorted(path.name for path in project.iterdir()) == before

@@ -16,6 +16,7 @@ from seatrial.app.run import run_plan
 from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.errors import DocumentError, UsageError
 from seatrial.links.paths import SETTINGS, cache_folder
+from seatrial.loading.tables import check_tables
 from seatrial.model.scenario import StepPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
@@ -71,13 +72,13 @@ def main(options: PreflightOptions) -> int:
 
 
 async def preflight(options: PreflightOptions) -> RunReport:
-    """Run the pipeline. DocumentError has all problems of the document, UsageError names the missing secrets; in both
-    cases nothing is started."""
+    """Run the pipeline. DocumentError has all problems of the settings or the document, UsageError names the missing
+    secrets; in both cases nothing is started."""
     project = find(options.run.project)
+    registry = project.registry(options.run.plugins)
+    settings = check_tables(project.settings, registry)
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
-    registry = project.registry(options.run.plugins)
-    settings = project.provider_settings(registry)
     engine = settings("containers").engine if "containers" in project.providers else ""
     affected = await _affected(options, read, cache.tree)
     wishes = replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
@@ -166,7 +167,9 @@ def _why_everything(options: PreflightOptions, read: Read, changed: Changed, sou
 
 def outline(options: PreflightOptions) -> dict[str, Any]:
     """The selected stages and checks as data, without running them."""
-    read = read_pipeline(document_of(options, find(options.run.project)), environ=os.environ)
+    project = find(options.run.project)
+    check_tables(project.settings, project.registry(options.run.plugins))
+    read = read_pipeline(document_of(options, project), environ=os.environ)
     affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
     plan = compile_pipeline(read, _wishes(options, read, affected))
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli.parser import Arguments, Command, Parser, format_argument
@@ -60,6 +59,7 @@ def _row(suite: Suite) -> tuple[str, str, str, str]:
 def check(arguments: Arguments) -> int:
     """Validate and plan; report every problem in every file."""
     from seatrial.app.plans import check_data, documents_of
+    from seatrial.app.preflight import PreflightOptions, outline
     from seatrial.app.project import find
     from seatrial.errors import DocumentError, Problem
 
@@ -69,7 +69,7 @@ def check(arguments: Arguments) -> int:
     problems: list[Problem] = []
     for path in pipelines:
         try:
-            outlines.append(_outline(path))
+            outlines.append(outline(PreflightOptions(document=path, run=options_of(arguments))))
         except DocumentError as error:
             problems += error.problems
     if pipelines and not scenarios:
@@ -99,12 +99,6 @@ def check(arguments: Arguments) -> int:
     content = "{} with {} in {}".format(*counts)
     sys.stdout.write(f"{content}{skips}: no problems found, nothing was started\n")
     return _print_pipelines(outlines, arguments)
-
-
-def _outline(path: Path) -> dict[str, Any]:
-    from seatrial.app.preflight import PreflightOptions, outline
-
-    return outline(PreflightOptions(document=path))
 
 
 def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:

@@ -14,6 +14,7 @@ from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.validation import over_budget
 from seatrial.loading.settings import Settings
 from seatrial.loading.suites import CompilationContext, make
+from seatrial.loading.tables import check_tables
 from seatrial.model.scenario import Budget, Location, Plan, Suite
 from seatrial.registry import Registry
 
@@ -35,18 +36,17 @@ def compile_documents(
     `providers` selects suites by their provider, `on` runs them on another one; `overrides` are `--set`:
     `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system for suites without one, if the project has
     none either. `found` are paths from a folder, not named by the user: if another document refers to one of them as
-    its sut or workflow file, it is not a document of its own. DocumentError with every problem of every file; nothing
-    is started. UsageError for an unknown provider in `on`, or if one of `providers` has no suite; NothingSelected if
-    none of them has any.
+    its sut or workflow file, it is not a document of its own. DocumentError with every problem of every file (those
+    of the settings come first and alone); nothing is started. UsageError for an unknown provider in `on`, or if one of
+    `providers` has no suite; NothingSelected if none of them has any.
     """
     known = registry.names("provider")
     if on and on not in known:
         raise UsageError(f"unknown provider {on!r}: {nearest(on, known)}")
-    problems = Problems()
+    problems, provider_settings = Problems(), check_tables(settings, registry, environ)
     compilation = CompilationContext(
-        registry, settings, problems, frozenset(providers), on, overrides or {}, sample, environ
+        registry, settings, provider_settings, problems, frozenset(providers), on, overrides or {}, sample, environ
     )
-    problems.take(compilation.provider_settings.problems())
     if on:
         compilation.checked[("provider", on)] = registry.get("provider", on)
     loader = DocumentLoader(problems, settings)

@@ -122,11 +122,13 @@ def read_fields(
     also: Iterable[str] = (),
     what: str = "",
     partial: bool = False,
+    lacking: bool = False,
 ) -> tuple[dict[str, Any], bool]:
     """The fields of a class from a mapping, and whether they are ready: no `${{ }}` is left.
 
     A value with `${{ }}` is checked as far as possible and kept as written; with `partial`, its other parts are
-    converted. Keys in `ignore` belong to another reader; `also` are more keys to suggest for an unknown one.
+    converted. Keys in `ignore` belong to another reader; `also` are more keys to suggest for an unknown one. With
+    `lacking`, required keys may be missing.
     """
     known = described(factory)
     fields: dict[str, Any] = {}
@@ -145,7 +147,7 @@ def read_fields(
         else:
             fields[one.name] = value
             ready = False
-    for key, one in known.items():
+    for key, one in () if lacking else known.items():
         if one.required and one.name not in fields and key not in given:
             site.problem(place, f"{what or 'this'} needs the key {key!r}", f"allowed: {one.shape.allowed}")
     return fields, ready

@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, DocumentError, UsageError
 from seatrial.links.paths import SETTINGS
 from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft, split
-from seatrial.loading.merge.levels import Level, Merged, exclusive, merge
+from seatrial.loading.merge.levels import Level, Merged, merge
 from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
@@ -23,6 +23,7 @@ from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Kinds, Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import shown
+from seatrial.loading.tables import outermost
 from seatrial.model.scenario import Suite
 from seatrial.registry import Registry
 
@@ -33,6 +34,7 @@ class CompilationContext:
 
     registry: Registry
     settings: Settings
+    provider_settings: ProviderSettings
     problems: Problems
     providers: frozenset[str]
     on: str
@@ -40,8 +42,7 @@ class CompilationContext:
     sample: Mapping[str, Any] | None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     kinds: Kinds = field(init=False)
-    provider_settings: ProviderSettings = field(init=False)
-    base: list[Level] = field(init=False)
+    base: Level = field(init=False)
     limits: list[tuple[int, Located, Place]] = field(default_factory=list)
     """The node limits of documents, with their places."""
     homes: dict[str, Located] = field(default_factory=dict)
@@ -61,38 +62,12 @@ class CompilationContext:
             sample=self.sample,
             environ=self.environ,
         )
-        self.provider_settings = ProviderSettings(self.settings, self.registry)
-        self.base = [_from_settings(self.settings)]
-
-
-def _from_settings(settings: Settings) -> Level:
-    """The outermost level: the project's defaults for all suites (node limits do not belong to a suite)."""
-    names = ("parameters", "vars", "system")
-    values = {name: settings.value(name) for name in names if settings.value(name)}
-    values["deadlines"] = settings.value("deadlines").given()
-    if settings.value("exclusive"):
-        values["exclusive"] = exclusive(settings.value("exclusive"))
-    return Level(_SettingsFile(settings), (), values)
-
-
-@dataclass(frozen=True, slots=True)
-class _SettingsFile:
-    """The settings as a document."""
-
-    settings: Settings
-
-    @property
-    def file(self) -> str:
-        return self.settings.file
-
-    @property
-    def locate(self) -> Any:
-        return self.settings.locate
+        self.base = outermost(self.settings)
 
 
 def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     """All suites of a draft (a matrix makes several); none if it is not selected or invalid."""
-    merged = merge([*compilation.base, *draft.levels])
+    merged = merge([compilation.base, *draft.levels])
     merged.home = draft.home
     compilation.homes[draft.home[0].file] = draft.home[0]
     own = merged.get("provider") or "local"
@@ -203,11 +178,9 @@ def _provider_settings(compilation: CompilationContext, name: str, merged: Merge
     """The settings of the suite's provider; None if they are invalid."""
     try:
         return compilation.provider_settings(name)
-    except DocumentError as error:
-        # Problems of its table are already recorded; without a table the suite is the place.
-        if name not in compilation.settings.value("providers"):
-            why = "; ".join(problem.message for problem in error.problems)
-            _at(compilation, merged, "provider", message=why, hint=f"write [providers.{name}] in {SETTINGS}")
+    except DocumentError as error:  # tables were checked before: this provider has none, and needs one
+        why = "; ".join(problem.message for problem in error.problems)
+        _at(compilation, merged, "provider", message=why, hint=f"write [providers.{name}] in {SETTINGS}")
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
-from seatrial.loading.fields import described, read_instance
+from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
@@ -49,7 +49,23 @@ def plan_system(systems: Systems, merged: Merged) -> SystemPlan | None:
     return systems.made[key]
 
 
-def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> SystemPlan | None:
+def check_system(systems: Systems, merged: Merged, raw: Mapping[str, Any]) -> None:
+    """Check what one level says of a system, as far as it goes: suites may add the keys it lacks."""
+    factory = _class(systems, merged, raw, written=True)
+    if factory is not None:
+        given = _without_kind(raw)
+        site = _SystemSite(systems, merged, merged.where("system")[0], factory)
+        what = f"system {raw['kind']!r}"
+        read_fields(factory.Settings, given, ("system",), site, what=what, partial=True, lacking=True)
+        site.templates(given, ("system",))
+
+
+def _without_kind(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key != "kind"}
+
+
+def _class(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> type[Any] | None:
+    """The class of a system by its `kind`; None when there is none."""
     document, place = merged.where("system")
     kind = raw.get("kind")
     known = systems.registry.names("system")
@@ -59,14 +75,23 @@ def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], writt
     try:
         if kind not in known:  # includes internal kinds, not allowed in documents
             raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
-        factory = systems.registry.get("system", kind)
+        factory: type[Any] = systems.registry.get("system", kind)
         described(factory.Settings)
     except UsageError as error:
         message, _, hint = str(error).partition(": ")
         systems.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
         return None
+    return factory
+
+
+def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> SystemPlan | None:
+    factory = _class(systems, merged, raw, written)
+    if factory is None:
+        return None
+    document, place = merged.where("system")
+    kind = raw["kind"]
     site = _SystemSite(systems, merged, document, factory)
-    given = {key: value for key, value in raw.items() if key != "kind"}
+    given = _without_kind(raw)
     settings = read_instance(factory.Settings, given, ("system",), site, what=f"system {kind!r}")
     site.templates(given, ("system",))
     if settings is None:
