@@ -134,7 +134,7 @@ CASES = {
     ),
     "twice": Case(
         faults=lambda workflow, artifact: [ArtifactTwice(artifact)],
-        verdict="failed", category="product", said=r"left 2 artifacts 'output-\d+'",
+        verdict="failed", category="product", said=r"left 2 artifacts named 'output-\d+'",
     ),
     "five_gigabytes": Case(
         faults=lambda workflow, artifact: [ArtifactHuge(artifact)],
@@ -142,7 +142,7 @@ CASES = {
     ),
     "five_gigabytes_unsaid": Case(
         faults=lambda workflow, artifact: [ArtifactHuge(artifact, honest=False)], deploy={"limits": {"megabytes": 1}},
-        verdict="unknown", category="infrastructure", said=r"larger than it says, and than is allowed",
+        verdict="unknown", category="infrastructure", said=r"larger than its listed size, and larger than allowed",
     ),
     "bomb": Case(
         faults=lambda workflow, artifact: [ArtifactBomb(artifact, size=3 * 1024**2)],

@@ -1,6 +1,7 @@
 """The libvirt provider on real machines: what the contract does not ask."""
 
 import asyncio
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def trial(folder, settings):
 
 
 async def nothing_is_left(ctx):
-    assert not await Libvirt(settings_from(Libvirt, ctx.suite.provider_settings)).find(ctx.run_id)
+    assert not await Libvirt(ctx.suite.provider_settings).find(ctx.run_id)
 
 
 def test_a_machine_is_what_its_suite_says_and_its_power_has_reasons(libvirtd, tmp_path):
@@ -142,7 +143,7 @@ def test_what_is_missing_is_told_and_nothing_is_left(more, says, libvirtd, tmp_p
 
 
 async def _without_kvm(ctx):
-    settings = settings_from(Libvirt, {**ctx.suite.provider_settings, "accelerate": "auto"})
+    settings = dataclasses.replace(ctx.suite.provider_settings, accelerate="auto")
     hypervisor = Hypervisor(settings.uri)
     media, _ = await brought(hypervisor, settings, looked_at(settings, ROOT))
     how = await acceleration(hypervisor, settings, media)

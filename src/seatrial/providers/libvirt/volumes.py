@@ -141,10 +141,16 @@ def write(connection: Any, pool: Any, name: str, data: bytes, *, mode: str = "")
 
 
 def read(connection: Any, volume: Any, last: int) -> bytes:
-    """The last bytes of a volume."""
+    """The last bytes of a volume; none while libvirt is still allocating it."""
+    lib = library()
     size = volume.info()[1]
     stream = connection.newStream(0)
-    volume.download(stream, max(0, size - last), 0, 0)
+    try:
+        volume.download(stream, max(0, size - last), 0, 0)
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_OPERATION_INVALID:
+            raise
+        return b""
     parts: list[bytes] = []
     stream.recvAll(lambda _stream, data, _opaque: parts.append(data), None)
     stream.finish()
