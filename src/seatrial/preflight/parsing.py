@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.site import SilentSite, shown
+from seatrial.model.graph import closure
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.partial_parse import salvaged
 from seatrial.preflight.rules import broken, names
@@ -185,21 +186,10 @@ class Names:
     def _before(self, stage: str, check: str) -> set[str]:
         """The checks ended before this one starts."""
         found: set[str] = set()
-        for other in _closure(stage, {name: _needs(one) for name, one in self._stages.items()}):
+        for other in closure(stage, {name: _needs(one) for name, one in self._stages.items()}):
             found |= {f"{other}/{name}" for name in _mapping(_mapping(self._stages.get(other)).get("checks"))}
         checks = _mapping(_mapping(self._stages.get(stage)).get("checks"))
-        return found | {f"{stage}/{one}" for one in _closure(check, {name: _needs(c) for name, c in checks.items()})}
-
-
-def _closure(start: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
-    found: set[str] = set()
-    todo = list(needs.get(start, ()))
-    while todo:
-        one = todo.pop()
-        if one not in found:
-            found.add(one)
-            todo += needs.get(one, ())
-    return found
+        return found | {f"{stage}/{one}" for one in closure(check, {name: _needs(c) for name, c in checks.items()})}
 
 
 def _needs(raw: object) -> list[str]:

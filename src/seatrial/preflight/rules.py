@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from seatrial.errors import nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
+from seatrial.model.graph import cycle
 from seatrial.preflight import problem_matchers
 from seatrial.preflight.document import Check, Pipeline, SecretSource, Service, Stage
 from seatrial.preflight.names import row_name
@@ -237,13 +238,7 @@ def _needs(
             if beside is not None and stage in beside:
                 hint = f"to wait for another stage, write `needs: [{stage}]` at the stage"
             yield (*place, name, "needs", at), f"unknown {what} {need!r}", hint
-    circle = _circle({name: one.needs for name, one in named.items()}) if known else []
+    circle = cycle({name: one.needs for name, one in named.items()}) if known else []
     if circle:
         way = " -> ".join(circle)
         yield (*place, circle[0], "needs"), f"cycle in the needs of {what}s: {way}", "remove one of these needs"
-
-
-def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    from seatrial.steps.needs import find_circle
-
-    return find_circle(needs)

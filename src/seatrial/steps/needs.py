@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from seatrial.errors import nearest
+from seatrial.model.graph import cycle
 from seatrial.model.scenario import StepPlan
 
 
@@ -20,29 +21,9 @@ def broken(children: Sequence[StepPlan]) -> Iterable[str]:
                 known = False
                 yield f"{name(child)} needs {need!r}, but no step beside it has this id; {nearest(need, ids)}"
     if known:
-        circle = find_circle({child.id: child.needs for child in children if child.id})
+        circle = cycle({child.id: child.needs for child in children if child.id})
         if circle:
             yield f"the steps need each other in a cycle: {' -> '.join(circle)}"
-
-
-def find_circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """A cycle of steps, or nothing; without recursion, so chains can be long."""
-    done: set[str] = set()
-    for start in needs:
-        way: dict[str, list[str]] = {} if start in done else {start: list(needs[start])}
-        while way:
-            here, open_ = next(reversed(way.items()))
-            if not open_:
-                done.add(here)
-                del way[here]
-                continue
-            there = open_.pop()
-            if there in way:
-                names = list(way)
-                return [*names[names.index(there) :], there]
-            if there not in done and there in needs:
-                way[there] = list(needs[there])
-    return []
 
 
 def name(child: StepPlan) -> str:

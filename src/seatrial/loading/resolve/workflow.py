@@ -16,6 +16,7 @@ from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.common_keys import READERS, CheckKeys, StepKeys
 from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import shown
+from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.registry import RESERVED, Registry
 from seatrial.spi import (
@@ -265,7 +266,7 @@ class Workflow:
         made = []
         for at, raw in enumerate(value):
             self.scope = outer.inside()
-            for other in _closure(at, needs):
+            for other in closure(at, needs):
                 self.scope.steps |= self.survey.inside(value[other])
                 self.scope.variables |= survey([value[other]], ()).variables
             made.append(self.step(raw, (*place, at)))
@@ -288,7 +289,7 @@ class Workflow:
     def _cycles(self, needs: Mapping[int, list[int]], value: Sequence[Any], place: Place) -> None:
         told: set[int] = set()
         for at in needs:
-            circle = {other for other in _closure(at, needs) if at in _closure(other, needs)}
+            circle = {other for other in closure(at, needs) if at in closure(other, needs)}
             if circle and not circle & told:
                 names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
                 self.problem(
@@ -447,17 +448,6 @@ class Workflow:
             for name in (value,) if isinstance(value, str) else value if isinstance(value, tuple | list) else ():
                 if isinstance(name, str) and not expressions.templated(name):
                     self.result.selectors.append((name, (*place, key)))
-
-
-def _closure(at: int, needs: Mapping[int, list[int]]) -> set[int]:
-    found: set[int] = set()
-    todo = list(needs.get(at, ()))
-    while todo:
-        other = todo.pop()
-        if other not in found:
-            found.add(other)
-            todo += needs.get(other, ())
-    return found
 
 
 def _short(kind: Kind, given: Mapping[str, Any]) -> str:
