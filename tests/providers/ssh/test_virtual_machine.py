@@ -101,7 +101,7 @@ def test_a_real_kernel_crashes_by_sysrq_reboots_and_powers_off(tmp_path):
             provider: Any = ctx.provider
 
             async def up():
-                return (await provider.readiness(settings)).ready
+                return (await provider.readiness(ctx.suite.provider_settings)).ready
 
             await until(up, 120, "boot")
             node = await ctx.create_node(NodeSpec(name="n11", ports={"client": 0}))
