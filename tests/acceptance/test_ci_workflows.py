@@ -351,7 +351,7 @@ def test_a_command_can_say_what_stands(server: GitHubServer, port: Port) -> None
     assert "production of grace, since Tuesday" in row.error
     assert port.verdict(document("deploy", standing={"command": ["true"]})).verdict == "passed"
     row = port.verdict(document("deploy", standing={"command": "echo no cloud >&2; exit 7"}))
-    assert (row.verdict, "ended with 7: no cloud" in row.error) == ("unknown", True)
+    assert (row.verdict, "ended with exit code 7: no cloud" in row.error) == ("unknown", True)
 
 
 # Interrupted, killed

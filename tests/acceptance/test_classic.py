@@ -60,7 +60,7 @@ def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: Contr
     totals = harbour.results()["totals"]
     assert totals["failed"] >= 1
     assert totals["unknown"] == 0
-    assert misbehaviour != "lose_writes" or "acknowledged records are gone" in done.stdout
+    assert misbehaviour != "lose_writes" or "acknowledged records are lost" in done.stdout
     assert harbour.left() == []
 
 

@@ -133,12 +133,12 @@ ROWS = [
             {"check": "disk_size", "path": "/", "of": "filesystem", "mark": "before"},
             then=[{"check": "disk_size", "path": "/", "of": "filesystem", "grown_since": "before"}],
         ),
-        "failed", "product", "at the mark 'before'",
+        "failed", "product", "at mark 'before'",
     ),
     Row(
         "nobody took the mark that a disk has grown since",
         lambda: inside({"check": "disk_size", "path": "/", "grown_since": "never"}),
-        "unknown", "test", "has set the mark 'never'",
+        "unknown", "test", "has set mark 'never'",
     ),
     Row(
         "a program does not run",

@@ -21,6 +21,9 @@ CANCEL_SECONDS = 300.0
 BEFORE, AFTER = 60.0, 180.0
 """Seconds around our request in which a run is ours by its age."""
 
+ENDING = 10.0
+"""Seconds for several candidates to end by themselves before one of them counts as left behind."""
+
 DELETED = "deleted"
 """The conclusion used here for a deleted run: it has ended, and its effects are unknown."""
 
@@ -55,14 +58,26 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
     if not found:
         return []
     if len(found) > 1 and not hunt.correlation:
-        if "teardown" not in record and all(run.over for run in found):
-            return []  # whichever was ours: none of them goes on
+        if "teardown" not in record and await _all_over(forge, found):
+            return []  # our run is among them, and none of them is active
         raise LeftBehind(
             f"{len(found)} runs of {hunt.workflow} could be the one that was started for us: {listed(found)}; look at "
             "them, end by hand the one that is ours, and undo what it did"
         )
     # Several of one id are all ours: the dispatch was sent again after a fault of the server.
     return [await cancelled(forge, run.id, CANCEL_SECONDS) for run in found]
+
+
+async def _all_over(forge: Forge, candidates: list[WorkflowRun]) -> bool:
+    """Whether all of them end by themselves, soon: none may be cancelled, since all but one belong to others."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + ENDING
+    while active := [run for run in candidates if not run.over]:
+        if clock() >= end:
+            return False
+        await asyncio.sleep(0.5)
+        candidates = [await forge.run(run.id) for run in active]
+    return True
 
 
 async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:
