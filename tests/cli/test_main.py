@@ -81,7 +81,7 @@ def test_help_of_a_command_can_be_asked_for_in_front_of_it(capsys: Output) -> No
         (["run", "--shard", "0/2"], "use I/N with 1 <= I <= N"),
         (["run", "--parallel", "0"], "'0' is not a positive whole number"),
         (["run", "--max-memory-gb", "nan"], "'nan' is not a positive number"),
-        (["run", "--keep-for", "soon"], "'soon' is no duration"),
+        (["run", "--keep-for", "soon"], "invalid duration 'soon'"),
         (["run", "--set", "cluster_size"], "use NAME=VALUE"),
         (["run", "--set", 'x="half'], "--set: '\"half': invalid YAML"),
         (["run", "--provider", ","], "expected one or more names separated by commas"),

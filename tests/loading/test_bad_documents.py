@@ -167,7 +167,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("an unknown parameter", step("{step: t_nothing, note: '${{ parameters.x }}'}"), "suite.yaml:5:33", "ter 'x'"),
     ("an unknown step in an expression", step("{step: t_nothing, if: steps.x.outputs.y}"), "suite.yaml:5:31", "'x'"),
     ("a later step", step("{step: t_nothing, note: '${{ steps.b.outputs.y }}'}\n      - {step: t_nothing, id: b}"),
-     "suite.yaml:5:33", "not run by then"),
+     "suite.yaml:5:33", "not run at this point"),
     ("one of several steps",
      step("step: t_nothing\n      - step: t_nothing\n"
           "      - {step: t_crash, target_node: '${{ steps.t_nothing.outputs.y }}'}"),

@@ -150,7 +150,7 @@ steps:
 def test_set_makes_variables_for_later_steps(plan_of: Planner) -> None:
     text = "steps:\n  - {step: set, values: {x: 1}}\n  - {step: t_nothing, note: 'a ${{ vars.x }}'}\n"
     assert len(plan_of(ONE + text).suites[0].steps) == 2
-    with pytest.raises(DocumentError, match="not set by then"):
+    with pytest.raises(DocumentError, match="not set at this point"):
         plan_of(ONE + "steps:\n  - {step: t_nothing, note: 'a ${{ vars.x }}'}\n  - {step: set, values: {x: 1}}\n")
 
 

@@ -53,7 +53,7 @@ def test_expressions_of_mappings_within_are_not_filled_in(registry: Registry) ->
     [
         ({"count": "${{ vars.x }}"}, "many", "count: 'many' is not a whole number"),
         ({"choice": "${{ vars.x }}"}, "c", "choice: 'c' is not allowed"),
-        ({"for_": "${{ vars.x }}"}, "soon", "for: 'soon' is no duration"),
+        ({"for_": "${{ vars.x }}"}, "soon", "for: invalid duration 'soon'"),
         ({"inner": {"size": "${{ vars.x }}"}}, -1, "inner.size: must not be below 0"),
         ({"count": "${{ vars.x }}", "share": 0.5}, 1, "share: takes no `count`"),
         ({"names": ["${{ vars.x }}"]}, {"a": 1}, "names.0: a mapping is not text"),

@@ -93,7 +93,7 @@ def test_today_a_verdict_may_rest_on_anything() -> None:
 
 def test_what_may_not_decide_says_what_it_was() -> None:
     kept = trusted(reported("stopped", "it says so", by="the deployer's status"), "", Source.MEASURED)
-    assert kept.why == "stopped is reported by the deployer's status, which decides nothing here: it says so"
+    assert kept.why == "stopped is reported by the deployer's status, not enough for a verdict here: it says so"
     assert trusted(remembered("destroyed", ""), "", Source.MEASURED).why.startswith("destroyed is remembered,")
 
 

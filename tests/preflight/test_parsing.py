@@ -212,7 +212,7 @@ def test_a_check_that_asks_for_more_than_the_whole_budget_is_refused(tmp_path: P
 def test_an_output_can_be_read_only_by_what_comes_after(tmp_path: Path) -> None:
     later = {"run": "x", "env": {"V": "${{ steps['b/z'].outputs.v }}"}}
     data = {"stages": {"b": {"checks": {"a": later, "z": {"run": "x"}}}}}
-    assert "has not run by then" in problems(tmp_path, json.dumps({"pipeline": data}))[0]
+    assert "has not run at this point" in problems(tmp_path, json.dumps({"pipeline": data}))[0]
     data["stages"]["b"]["checks"]["a"]["needs"] = ["z"]  # type: ignore[index]
     assert read(tmp_path, json.dumps({"pipeline": data})).pipeline.stages
 

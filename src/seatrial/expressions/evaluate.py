@@ -1,7 +1,7 @@
-"""Filling in: each expression is worked out once, and its value is data from then on.
+"""Filling in: each expression is evaluated once, and its value is data from then on.
 
-A plain path (`steps.deploy.outputs.web_ip`, `nodes['n11'].ports.client`) and `true` and `false` are worked out here;
-anything else is CEL, whose library is imported only then (it takes longer to import than a small run takes).
+A plain path (`steps.deploy.outputs.web_ip`, `nodes['n11'].ports.client`) and `true` and `false` are evaluated here;
+anything else is CEL. Its library is imported only then, because the import takes longer than a small run.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def bind(value: Any, names: Names) -> Any:
 
 
 def fill_deferred(value: str, names: Names) -> str:
-    """A deferred text with the rest of its expressions filled in; any other text is data, and stays as it is."""
+    """A deferred text with the rest of its expressions filled in; any other text is data and stays unchanged."""
     return as_text(_bind_text(str(value), names)) if isinstance(value, Deferred) else value
 
 
 def fill_but(text: str, names: Names, stays: Callable[[Hole], bool], given: Callable[[str], str] = quoted) -> str:
-    """The text with all but some of its expressions filled in: a text to be filled in later, in which everything else
-    is data. `given` quotes the data."""
+    """The text with all but some of its expressions filled in: a text to fill in later, with everything else as data.
+    `given` quotes the data."""
     made, data = "", ""  # neighbours are quoted as one: `$` and `{{` may come from two of them
     for part in read(text).parts:
         if isinstance(part, Hole) and stays(part):
@@ -74,7 +74,7 @@ def _bind_text(text: str, names: Names) -> Any:
     written = read(text)
     if written.alone is not None:
         return evaluate(written.alone.expression, names)
-    # A value is data: it is never taken for an expression.
+    # A value is data: it is never evaluated as an expression.
     return "".join(as_text(_value(part, names)) if isinstance(part, Hole) else part for part in written.parts)
 
 
@@ -86,7 +86,7 @@ def _value(hole: Hole, names: Names) -> Any:
 
 
 def as_text(value: object) -> str:
-    """A value inside a longer text: JSON's words, nothing for null, JSON for structures."""
+    """A value inside a longer text: JSON's words, an empty text for null, JSON for structures."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -97,7 +97,7 @@ def as_text(value: object) -> str:
 
 
 def plain(value: object) -> Any:
-    """A structure of dicts, lists and scalars, as JSON and CEL know them."""
+    """A structure of dicts, lists and scalars, as in JSON and CEL."""
     if isinstance(value, Enum):
         return plain(value.value)
     if value is None or isinstance(value, bool | int | float | str | bytes):
@@ -110,7 +110,7 @@ def plain(value: object) -> Any:
 
 
 def evaluate(expression: str, names: Names) -> Any:
-    """The value of an expression; CannotTell when it cannot be worked out."""
+    """The value of an expression; CannotTell when it cannot be evaluated."""
     text = strip(expression)
     if text in WORDS:
         return WORDS[text]

@@ -1,5 +1,5 @@
-"""Texts for the ledger: secrets and environment variables stay templates, filled in at cleanup; everything else is
-filled in now and quoted, so that no part of it is taken for a template then."""
+"""Texts for the ledger: secrets and environment variables stay templates until cleanup; everything else is filled in
+now and quoted, so no part of it is evaluated at cleanup."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ROOTS = ("secrets", "env")
 NONE: Mapping[str, str] = {}
 
 SHORTEST = 3
-"""Characters of a secret that is looked for in other values: as many as the journal hides."""
+"""Minimum length of a secret to search for in other values: the journal masks from the same length."""
 
 
 def variable(hole: Hole) -> str:
-    """The environment variable that a hole is, and nothing but it; empty: it is another expression."""
+    """The name of the environment variable if the hole is nothing else; empty: another expression."""
     root, _, name = hole.expression.partition(".")
     return name if root in ROOTS and name.isidentifier() else ""
 
@@ -42,8 +42,8 @@ def keep(value: T, names: Names, hidden: Mapping[str, str] = NONE) -> T:
 
 
 def quote(data: str, hidden: Mapping[str, str] = NONE) -> str:
-    """Data for the ledger. One of these secrets in it, by way of a variable for example, becomes its template."""
-    # The longest first: a secret may be a part of another.
+    """Data for the ledger. A secret within it, for example through a variable, becomes its template."""
+    # The longest first: a secret may be part of another.
     for name, secret in sorted(hidden.items(), key=lambda item: -len(item[1])):
         if len(secret) >= SHORTEST and secret in data:
             return f"${{{{ secrets.{name} }}}}".join(quote(part, hidden) for part in data.split(secret))
@@ -51,15 +51,15 @@ def quote(data: str, hidden: Mapping[str, str] = NONE) -> str:
 
 
 def mixed(text: str) -> bool:
-    """Whether a secret is within a longer expression, so that its value would be written down."""
+    """Whether a secret is part of a longer expression, so its value would be in the ledger."""
     return any(
         path[0] == "secrets" for hole in read(text).holes if not variable(hole) for path in references(hole.expression)
     )
 
 
 def fill(value: T, environment: Mapping[str, str], seen: Callable[[str], None] = lambda value: None) -> T:
-    """A structure from the ledger with its secrets and environment variables; CannotTell when one is not set. `seen`
-    gets every value. Nothing else is filled in."""
+    """A structure from the ledger with its secrets and environment variables filled in, and nothing else; CannotTell
+    when one is not set. `seen` gets every value."""
 
     def find(part: str | Hole) -> str:
         if isinstance(part, str):
@@ -81,8 +81,7 @@ def fill(value: T, environment: Mapping[str, str], seen: Callable[[str], None] =
 
 
 def template_of(value: str, environment: Mapping[str, str]) -> str:
-    """The template of the environment variable that has a value: what may be written down in its place. Empty: no
-    variable has it."""
+    """The template of the environment variable with this value, to write in its place. Empty: no variable has it."""
     name = next((name for name, held in environment.items() if value and held == value and name.isidentifier()), "")
     return f"${{{{ secrets.{name} }}}}" if name else ""
 

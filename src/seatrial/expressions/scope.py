@@ -1,4 +1,4 @@
-"""Names for expressions at one place, and errors found before an expression runs."""
+"""Names for expressions at one place, and errors found before an expression is evaluated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seatrial.expressions.evaluate import program
 from seatrial.expressions.text import WORDS, Path, plain_path, read, references, strip
 
 LONGEST = 2000
-"""Characters of one expression: the CEL parser is not asked to nest deeper than this allows."""
+"""Maximum length of an expression; it also limits the nesting for the CEL parser."""
 
 NAMES: Mapping[str, str] = {
     "steps": "outputs of the steps before this one: `steps.ID.outputs.NAME`; a step without an id goes by its kind",
@@ -23,7 +23,7 @@ NAMES: Mapping[str, str] = {
     "suite": "the suite: `name`, `provider`, `deployment_id`",
     "deploy_dir": "the deployer's working folder; older documents write `$deployment_dir`",
     "env": "the environment variables of this machine, and the run's own",
-    "secrets": "the environment variables that are hidden in everything that is written",
+    "secrets": "the environment variables masked in all output",
     "nodes": "the nodes by name, each with `name`, `address`, `ports` and `trial`",
 }
 """Names at run time for every expression, with their meaning."""
@@ -31,42 +31,42 @@ NAMES: Mapping[str, str] = {
 ROOTS = tuple(NAMES)
 
 EXTRAS: Mapping[str, str] = {
-    "node": "in a system's settings, the node that is meant: `name`, `address`, `ports`, `folder`",
+    "node": "in a system's settings, the current node: `name`, `address`, `ports`, `folder`",
     "cluster": "in the settings of `processes`: `peers`, `size`, `names`",
-    "record": "in `data`, the record that is written or read: `key`, `value`, `key_base64`, `value_base64`",
-    "outputs": "in the settings of `github-actions`, what the workflow's artifacts say; in a step's `outputs`, its own",
+    "record": "in `data`, the record to write or read: `key`, `value`, `key_base64`, `value_base64`",
+    "outputs": "in the settings of `github-actions`, values from the workflow's artifacts; in a step's, its own",
     "json": "in a check or probe, the answer as JSON",
     "body": "in a check or probe, the answer as text",
     "status": "in a check or probe, the HTTP status or the exit code",
-    "headers": "in a check, the headers of the HTTP answer, their names in small letters",
-    "seen": "in a check, what it saw",
-    "stdout": "in a check, what the command printed",
-    "exit_code": "in a check or probe, how the command ended",
+    "headers": "in a check, the headers of the HTTP answer, with lowercase names",
+    "seen": "in a check, the observed value",
+    "stdout": "in a check, the standard output of the command",
+    "exit_code": "in a check or probe, the exit code of the command",
     "members": "in `states`, the nodes by name: `power`, `healthy`, `parts`",
-    "healthy": "in `rule` and `states`, how many nodes are healthy",
-    "total": "in `rule` and `states`, how many nodes there are",
-    "state": "in `states`, the state by the rule",
-    "url": "in an `http` check, where the answer came from",
-    "uploads": "in an `http` check, the files that were uploaded, by their fields",
-    "error": "in the `rollback` of a group, what went wrong",
+    "healthy": "in `rule` and `states`, the number of healthy nodes",
+    "total": "in `rule` and `states`, the number of nodes",
+    "state": "in `states`, the state according to the rule",
+    "url": "in an `http` check, the origin of the answer",
+    "uploads": "in an `http` check, the uploaded files by field",
+    "error": "in the `rollback` of a group, the error",
     "round": "in `repeat`, the number of the round, from 1",
     "matrix": "in a check of a pipeline, its row of the matrix",
     "service": "in a service of a pipeline, the service itself: `name`, `address`, `ports`, `folder`",
     "services": "in a check of a pipeline, its services by name: `name`, `address`, `ports`, `folder`",
 }
-"""Additional names of some expressions, with their place."""
+"""Additional names in some expressions, with their place."""
 
 FIXED = {"run": ("id",), "trial": ("id",), "suite": ("name", "provider", "deployment_id")}
-"""Names under roots of fixed shape."""
+"""Names under roots with a fixed shape."""
 
 CHECK_NAMES = ("json", "status", "headers", "body", "seen")
-"""Additional names for a check's own expressions, unless its class overrides them by `expression_names`."""
+"""Additional names for a check's own expressions, unless its class overrides them with `expression_names`."""
 
 OURS = ("E2E_", "SEATRIAL_")
-"""Environment variables of these names are set by the run itself."""
+"""Prefixes of the environment variables set by the run itself."""
 
 RENAMED_OUTPUTS: Mapping[str, Mapping[str, str]] = {"destroy": {"moored": "parked"}}
-"""By the kind of a step: outputs that had another name, which documents may still use, and the name of today."""
+"""By the kind of a step: former names of outputs, still allowed in documents, and today's names."""
 
 _FUNCTIONS = frozenset({
     "size", "contains", "startsWith", "endsWith", "matches", "has", "dyn", "of", "none",
@@ -74,10 +74,10 @@ _FUNCTIONS = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
     "getHours", "getMinutes", "getSeconds", "getMilliseconds",
 })  # fmt: skip
-"""What the CEL library has, found out by asking it."""
+"""The functions of the CEL library, found by trial."""
 
 _ASKED = re.compile(r"""(["'])([A-Za-z_]\w*)\1\s+in\s+env\b""")
-"""A variable of the environment that may not be there: the expression asks first."""
+"""An optional environment variable: the expression first asks whether it is set."""
 
 
 def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object]:
@@ -87,7 +87,7 @@ def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object
 
 
 def renamed_outputs(text: str, scope: Scope) -> list[str]:
-    """What to say of older names that the expressions of a text use; `text` is one expression, or has `${{ }}`."""
+    """Warnings about former names in the expressions of a text; `text` is one expression, or has `${{ }}`."""
     formulas = [hole.expression for hole in read(text).holes] if "${{" in text else [text]
     warnings = []
     for path in (path for formula in formulas for path in references(formula)):
@@ -103,13 +103,13 @@ class Scope:
     """Allowed names of the expressions at one place of a suite."""
 
     steps: set[str] = field(default_factory=set)
-    """Ids (or kinds, for steps without id) of the steps that have run by then."""
+    """Ids (or kinds, for steps without id) of the earlier steps."""
     kinds: dict[str, str] = field(default_factory=dict)
-    """The kinds of these, by their ids; one for all branches."""
+    """Their kinds, by id; shared by all branches."""
     all_steps: Set[str] = frozenset()
-    """Those of the whole suite, to tell a later step from one that does not exist."""
+    """The steps of the whole suite, to distinguish a later step from an unknown one."""
     ambiguous: Set[str] = frozenset()
-    """Kinds of which several steps have no id."""
+    """Kinds with several steps without id."""
     variables: set[str] = field(default_factory=set)
     all_variables: Set[str] = frozenset()
     parameters: Set[str] = frozenset()
@@ -118,12 +118,12 @@ class Scope:
     extras: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: set[str] = field(default_factory=set)
-    """Is added to: the names of the secrets that were asked for."""
+    """The names of all secrets in the expressions checked so far."""
     secrets_later: bool = False
-    """Secrets are looked for elsewhere than in the environment, once all that are asked for are known."""
+    """Secrets are looked up outside the environment too, once all their names are known."""
 
     def inside(self, *extras: str) -> Scope:
-        """A scope of its own for a branch: what becomes known there is not known outside until it is taken over."""
+        """A separate scope for a branch: its additions are unknown outside until they are taken over."""
         return replace(self, steps=set(self.steps), variables=set(self.variables), extras=(*self.extras, *extras))
 
     def with_names(self, *extras: str) -> Scope:
@@ -132,7 +132,7 @@ class Scope:
 
 
 def check(expression: str, scope: Scope) -> list[tuple[str, str]]:
-    """All errors in an expression found before it runs: messages with hints."""
+    """All errors in an expression found before it is evaluated: messages with hints."""
     text = strip(expression)
     if not text:
         return [("the expression is empty", "write a path such as steps.deploy.outputs.ip, or a CEL expression")]
@@ -169,7 +169,7 @@ def _syntax(text: str) -> list[tuple[str, str]]:
         return [(f"`{text}` is not a CEL expression: {why[:160]}", "see https://cel.dev for the language")]
     unknown = [name for name in functions if name.isidentifier() and name not in _FUNCTIONS]
     known = sorted({*_FUNCTIONS, "all", "exists", "exists_one", "map", "filter"})
-    return [(f"`{text}`: there is no function {name!r}", nearest(name, known)) for name in unknown]
+    return [(f"`{text}`: unknown function {name!r}", nearest(name, known)) for name in unknown]
 
 
 def _check_path(path: Path, scope: Scope) -> list[tuple[str, str]]:
@@ -192,10 +192,10 @@ def _check_step(name: str, scope: Scope) -> list[tuple[str, str]]:
     if name in scope.steps:
         return []
     if name in scope.all_steps:
-        why = f"the step {name!r} has not run by then, or is not visible here"
-        return [(why, "only steps before this one are; within `parallel` those that it `needs`")]
+        why = f"the step {name!r} has not run at this point, or is not visible here"
+        return [(why, "only earlier steps are; within `parallel` only the steps in `needs`")]
     if name in scope.ambiguous:
-        return [(f"several steps are {name!r}", "give the one that is meant an `id`")]
+        return [(f"several steps of the kind {name!r} have no id", "give your step an `id`")]
     return [(f"unknown step {name!r}", nearest(name, scope.steps, what="steps before this one"))]
 
 
@@ -203,7 +203,7 @@ def _check_variable(name: str, scope: Scope) -> list[tuple[str, str]]:
     if name in scope.variables:
         return []
     if name in scope.all_variables:
-        return [(f"the variable {name!r} is not set by then", "a `set` step must come before this one")]
+        return [(f"the variable {name!r} is not set at this point", "a `set` step must come before this one")]
     return [(f"unknown variable vars.{name}", nearest(name, scope.variables, what="set are"))]
 
 
@@ -229,7 +229,7 @@ def _check_secret(name: str, scope: Scope) -> list[tuple[str, str]]:
 def _check_node(name: str, scope: Scope) -> list[tuple[str, str]]:
     if not scope.nodes or name in scope.nodes:
         return []
-    return [(f"there is no node {name!r}", nearest(name, scope.nodes, what="nodes"))]
+    return [(f"unknown node {name!r}", nearest(name, scope.nodes, what="nodes"))]
 
 
 _CHECKERS = {

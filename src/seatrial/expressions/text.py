@@ -11,14 +11,14 @@ from typing import Any
 WORDS = {"true": True, "false": False, "null": None}
 TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "optional"})
 SHORT = {"deployment_dir": "deploy_dir", "provider": "suite.provider"}
-"""What `$deployment_dir` and `$provider` of older documents stand for."""
+"""The expressions for `$deployment_dir` and `$provider` of older documents."""
 
 _HOLE = re.compile(
     r"""\$\{\{((?>'[^']*'|"[^"]*"|(?!\}\}).)*+)\}\}|\$(?:(deployment_dir|provider)\b|\{(deployment_dir|provider)\})""",
     re.DOTALL,
 )
 _ANY = re.compile(r"\$(?=\{\{|\{?(?:deployment_dir|provider)\b)")
-"""The `$` of whatever may be filled in."""
+"""The `$` of anything to fill in."""
 _PATH = re.compile(r"""[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\]|\['[^'\\\]]*'\]|\["[^"\\\]]*"\])*""")
 _PART = re.compile(r"""\.?([A-Za-z_]\w*)|\[(\d+)\]|\['([^']*)'\]|\["([^"]*)"\]""")
 _TOKEN = re.compile(
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,(?:\s*([A-Za-z_]\w*)\s*,)?")
 
 DOLLAR = "'$'"
-"""The expression of a `$` that is data."""
+"""The expression for a literal `$`."""
 
 Path = tuple[str | int, ...]
 """A root and the names and indices under it."""
@@ -36,13 +36,13 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A place in a text that is filled in."""
+    """A place to fill in within a text."""
 
     expression: str
     written: str
-    """As it was written, with `${{ }}`."""
+    """The source text, with `${{ }}`."""
     start: int
-    """Where it begins: characters from the beginning of the text."""
+    """Its first character, counted from the beginning of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Text:
 
     parts: tuple[str | Hole, ...]
     alone: Hole | None
-    """The one `${{ }}` that is all of it: it keeps the type of its value."""
+    """The only `${{ }}`, without text around it: it keeps the type of its value."""
     unclosed: int
-    """Where a `${{` begins that has no end; -1: nowhere."""
+    """Position of a `${{` without `}}`; -1: none."""
 
     @property
     def holes(self) -> tuple[Hole, ...]:
@@ -62,14 +62,13 @@ class Text:
 
 
 class Deferred(str):
-    """A text whose expressions over some names are filled in later: all others are filled in before, their values
-    quoted."""
+    """A text with some names to fill in later; all other expressions are filled in before, their values quoted."""
 
     names: tuple[str, ...] = ()
 
 
 def deferred(text: str, *names: str) -> str:
-    """The text, its expressions over these names deferred; the very text where it has none."""
+    """The text, its expressions over these names deferred; the same object if it has none."""
     if not any(path[0] in names for hole in read(text).holes for path in references(hole.expression)):
         return text
     made = Deferred(text)
@@ -110,12 +109,12 @@ def templated(value: object) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Data as a part of a text that is filled in later: it comes out as it is."""
+    """Data as part of a text to fill in later: the result has it unchanged."""
     return _ANY.sub(f"${{{{ {DOLLAR} }}}}", text) if "$" in text else text
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every string within a structure, keys too; fields of dataclasses are looked into."""
+    """Every string within a structure, including keys and fields of dataclasses."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -136,7 +135,7 @@ def names_in(value: object) -> set[Path]:
 
 
 def strip(expression: str) -> str:
-    """The expression itself: `if` and its kin may be written with `${{ }}` around it, or without."""
+    """The expression itself: `if` and similar keys work with or without `${{ }}`."""
     text = expression.strip()
     whole = read(text).alone if text.startswith("${{") else None
     return whole.expression if whole else text
@@ -161,7 +160,7 @@ def plain_path(text: str) -> Path | None:
 
 @functools.lru_cache(maxsize=4096)
 def references(expression: str) -> tuple[Path, ...]:
-    """Every root that an expression names, each with the names and indices that stand right under it."""
+    """Every root in an expression, each with the names and indices directly under it."""
     text = strip(expression)
     path = plain_path(text)
     if path:

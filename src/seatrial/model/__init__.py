@@ -1,1 +1,1 @@
-"""What Seatrial talks about: frozen dataclasses and the protocols they are typed by; no I/O."""
+"""Seatrial's subject: frozen dataclasses and their protocols; no I/O."""

@@ -1,4 +1,4 @@
-"""The states of a cluster, worked out from the readings of each node."""
+"""The states of a cluster, derived from the readings of each node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ClusterStatus", "NodeHealth", "PowerState", "all_off", "cluster_stat
 
 
 class PowerState(StrEnum):
-    """A node is running, stopped (powered off, however it got there), unreachable (no answer), paused."""
+    """A node is running, stopped (powered off for any reason), unreachable (no answer) or paused."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -22,19 +22,19 @@ class PowerState(StrEnum):
 
 
 OFF = (PowerState.STOPPED, PowerState.PAUSED)
-"""States in which nothing on the node can answer."""
+"""In these states nothing on the node can answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
-    """The readings of one node; `ssh` is its link, `service` its service, others are the system's own parts."""
+    """The readings of one node; `ssh` is its link, `service` its service, other keys are the system's own parts."""
 
     power: Reading[PowerState]
     parts: Mapping[str, Reading[Health]] = field(default_factory=dict)
 
     @property
     def healthy(self) -> Reading[Health]:
-        """Ok when it runs and every part is ok; unknown only when nothing known says not-ok."""
+        """Ok when it runs and every part is ok; unknown only without a not-ok reading."""
         power, parts = self.power, self.parts.values()
         why = "" if power.value is PowerState.RUNNING else power.why
         if power.value in (*OFF, PowerState.UNREACHABLE):
@@ -47,7 +47,7 @@ class NodeHealth:
         return concluded(Health.OK, why, self.readings())
 
     def readings(self) -> Iterator[Reading[object]]:
-        """Every reading of it."""
+        """All its readings."""
         yield self.power
         yield from self.parts.values()
 
@@ -58,18 +58,18 @@ class NodeHealth:
 
 
 def all_off(power: Reading[PowerState], why: str) -> NodeHealth:
-    """The health of a node that is off: link and service are not ok, by the source of its power."""
+    """The health of a powered-off node: link and service are not ok, with the source of its power."""
     off = concluded(Health.NOT_OK, why, [power])
     return NodeHealth(power=replace(power, why=why), parts={"ssh": off, "service": off})
 
 
 NOT_ASKED = absent(Health.UNKNOWN, "")
-"""The service, where only the state of the whole is known."""
+"""The service, if only the state of the whole is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """The readings of the whole; `state` is empty when it could not be told, and its `why` has the reason."""
+    """The readings of the whole; `state` is empty when it could not be measured, and its `why` has the reason."""
 
     state: Reading[str]
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class ClusterStatus:
 
 
 SAME_STATE = {"database_ready": "running"}
-"""Words that mean the same state."""
+"""Synonyms of states."""
 
 STATES = ("initialized", "destroyed", "stopped", "critical", "degraded", "running")
 
@@ -94,7 +94,7 @@ def majority(healthy: int, total: int) -> bool:
 
 
 def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
-    """The service answers when any node's part of it does."""
+    """The service answers when its part on any node does."""
     readings = [health.parts.get("service") for health in nodes.values() if health.power.value is PowerState.RUNNING]
     known = [reading for reading in readings if reading is not None]
     for reading in known:
@@ -115,7 +115,7 @@ def cluster_status(
     rule: Callable[[int, int], bool] = majority,
     service: Reading[Health] | None = None,
 ) -> ClusterStatus:
-    """The state of a deployed cluster: the first that holds of stopped, critical, degraded, running."""
+    """The state of a deployed cluster: the first match of stopped, critical, degraded, running."""
     answers = service if service is not None else service_of(nodes)
     powers = [health.power for health in nodes.values()]
     healths = {name: health.healthy for name, health in nodes.items()}

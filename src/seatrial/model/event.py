@@ -1,4 +1,4 @@
-"""The events of a run: the engine's only output, and all that a report is made of."""
+"""The events of a run: the engine's only output, and the only source of reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Event"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """An event of a run.
 
     Kinds and their data (all JSON values; durations in seconds):
 
@@ -21,27 +21,27 @@ class Event:
     step_started     step, type, id, description, attempt
     step_finished    step, type, id, description, status (completed|failed|skipped), verdict (passed|failed|unknown, or
                      empty when skipped), duration, error, category, evidence, attempts, outputs, allowed (a failure
-                     that does not decide), reason (why it was skipped), document, line (of one that did not pass)
+                     without effect on the verdict), reason (why it was skipped), document, line (unless it passed)
     check_observed   step, check, verdict, passed, seen, expected, why, category, attempts, duration, allowed_failure
     node             node, state (creating|running|stopped|crashed|starting|stopping|restarting|destroyed|parked), why
     fault            node, fault (crash|stop|restart|...), method, step
-    problems         step, problems: [{file, path (on this host, when it is there), line, column, severity, message}],
-                     count (of all), lines (what is useful where none has a place), log (relative to the suite's
-                     folder), again (the command that runs it alone)
+    problems         step, problems: [{file, path (on this host, if it exists), line, column, severity, message}],
+                     count (of all), lines (useful output without a place), log (relative to the suite's
+                     folder), again (the command to run it alone)
     cache            step, taken (from the cache), why: [text]
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     log              level (debug|info|warning|error), text
     cluster          op (kept|reused|parked|dropped), deployed_by (a trial's id), nodes (names), duration, why
     diagnostics      folder (relative to the suite's folder), path, nodes: {node: [part]}, missing: {node: {part: why}},
                      duration
-    resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (how a person gets into
-                     the node) of what is kept
+    resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (the way into
+                     the node for a person) if it is kept
     cleanup_started  why
     cleanup_finished given_back (count), kept: [...], left: [{kind, name, owner, error}], duration
     suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left
     run_finished     verdict, exit_code, duration, interrupted (signal name or empty), left (count)
 
-    Paths of repeated children carry the round: "3#2.1" is step 1 in round 2 of step 3.
+    Paths of repeated children contain the round: "3#2.1" is step 1 in round 2 of step 3.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """Results are a fold over events: rows are made once, when a suite is planned, and updated in place.
 
-The same fold serves a living run and a log that was cut off anywhere. What began and never ended is `unknown`, and
-what was planned and never ran stays `pending`: neither is ever a pass.
+The same fold serves an active run and a truncated log. A row without an end is `unknown`, and a row without a beginning
+stays `pending`: neither is ever a pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from seatrial.model.steptree import Row, StepTree
 __all__ = ["Fold"]
 
 SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
-"""The exit code of a run that a signal ended."""
+"""The exit code of a run ended by a signal."""
 
 _WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
 
@@ -23,8 +23,8 @@ _WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
 class Fold:
     """Takes events one by one and holds the results so far.
 
-    `live`: the events come from a run that is going on in this process. Otherwise the events are all there is, so that
-    a suite or step without an end was interrupted (`interrupted: true`, verdict unknown).
+    `live`: the events come from an active run in this process. Otherwise no more events follow, so a suite or step
+    without an end was interrupted (`interrupted: true`, verdict unknown).
     """
 
     def __init__(self, *, live: bool = False) -> None:
@@ -88,10 +88,10 @@ class Fold:
             handler(event, event.data)
 
     def close(self) -> None:
-        """Nothing to let go of: with this a fold stands among reporters."""
+        """Nothing to release: with this method a fold counts as a reporter."""
 
     def closing(self, interrupted: str = "", *, trouble: bool = False) -> tuple[str, int]:
-        """The verdict and exit code that the run would have if it ended now; `trouble`: something of ours broke."""
+        """The verdict and exit code if the run ended now; `trouble`: a part of Seatrial broke."""
         verdict = self._worst(finished=True)
         if trouble and verdict == "passed":
             verdict = "unknown"
@@ -101,7 +101,7 @@ class Fold:
         return verdict, 3 if trouble and code in (0, 4, 5) else code
 
     def results(self) -> Row:
-        """The whole as in `results.json`; the rows are the fold's own and go on changing."""
+        """The whole as in `results.json`; the rows are the fold's own and keep changing."""
         run = self.run
         for trial, row in self.suites.items():
             if row["status"] == "running":
@@ -126,14 +126,15 @@ class Fold:
         return tree.rows.get(path) if tree is not None else None
 
     def verdict(self) -> str:
-        """The worst of all suites; what did not run or did not end is unknown."""
+        """The worst of all suites; a suite without a beginning or an end is unknown."""
         mine = self._worst(finished=self.run["finished"])
-        # A run that knows of trouble of its own (a journal that could not be written) may only make it worse.
+        # The run's own trouble (for example a failed write to the journal) can only make the verdict worse.
         said = str(self._said.get("verdict", ""))
         return said if _WEIGHT.get(said, 1) > _WEIGHT[mine] else mine
 
     def exit_code(self) -> int:
-        """The exit code of the run: of several the signal, then 1, 3, 4 (docs/reference/exit-codes.md)."""
+        """The exit code of the run; of several reasons the signal comes first, then 1, 3, 4
+        (docs/reference/exit-codes.md)."""
         finished = self.run["finished"]
         if finished and self.run["interrupted"] in SIGNAL_CODES:
             return SIGNAL_CODES[self.run["interrupted"]]
@@ -234,7 +235,7 @@ class Fold:
         self.totals["pending"] += 1
 
     def _row(self, event: Event) -> Row:
-        """The suite's row; one is made when the log does not hold its planning."""
+        """The suite's row; a new one if the log does not contain its planning."""
         row = self.suites.get(event.trial)
         if row is None:
             self._suite_planned(event, {})
@@ -274,7 +275,7 @@ class Fold:
         self._buckets[trial] = bucket
 
     def _refresh(self, trial: str, row: Row) -> None:
-        """Bring the durations of what is running up to the newest event."""
+        """Bring the durations of running steps and suites up to the newest event."""
         row["duration"] = max(0.0, round(self.at - row["started_at"], 6))
         self._trees[trial].refresh(self.at)
 
@@ -289,7 +290,7 @@ class Fold:
         row = self._trees[event.trial].finished(event.at, data)
         if row["verdict"] != "failed" or row["allowed_failure"] or "." in row["step"]:
             return
-        # A step of the suite itself failed: whatever cuts the log from here on, the product did wrong.
+        # A step of the suite itself failed: wherever the log is cut from here on, the product did wrong.
         if suite["status"] == "running" and suite["verdict"] != "failed":
             suite.update(verdict="failed", category=row["category"], error=row["error"], evidence=row["evidence"])
             if not self.live:
@@ -307,7 +308,7 @@ class Fold:
         self._row(event)
         self._trees[event.trial].cached(data)
 
-    # Nodes, files and what is left
+    # Nodes, files and resources left behind
 
     def _node(self, event: Event, data: Mapping[str, Any]) -> None:
         if event.trial:
@@ -333,7 +334,7 @@ class Fold:
         if op == "left":
             self._leave(event.trial, data)
         elif op == "given_back" and self._red:
-            # A later `clean` speaks for the whole run: it need not know whose thing it was.
+            # A later `clean` covers the whole run and does not know the trial of each resource.
             key = (str(data.get("kind")), str(data.get("name")))
             for trial, left in self._left.items():
                 if (not event.trial or event.trial == trial) and left.pop(key, None) is not None:

@@ -1,4 +1,4 @@
-"""A fact about a node or about the whole: the value, its source, its giver, and its time."""
+"""A fact about a node or the cluster, with its source, its author and its time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Source(StrEnum):
-    """Where a value comes from; the best source first."""
+    """The source of a value, the best first."""
 
     MEASURED = "measured"
-    """We looked: over a link, with a probe, by the API of whoever runs the machines."""
+    """Seatrial looked: over a link, with a probe, through the API of the node's host."""
     REPORTED = "reported"
-    """Another program said so: a deployer's status or inventory, the result of a workflow."""
+    """Another program reported it: a deployer's status or inventory, the result of a workflow."""
     REMEMBERED = "remembered"
-    """It follows from our own acts: deployed, stopped, destroyed."""
+    """It follows from Seatrial's own actions: deployed, stopped, destroyed."""
     ABSENT = "absent"
-    """Nobody gave a value: nothing was declared or asked, or the look itself failed. `why` has the reason; a value
+    """There is no value: nothing was declared or measured, or the measurement failed. `why` has the reason; a value
     other than unknown is an assumption."""
 
 
@@ -47,16 +47,16 @@ def _now() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T_co]):
-    """One known fact. The time makes no difference between two readings."""
+    """One known fact. Comparison ignores the time."""
 
     value: T_co
     source: Source
     by: str = ""
-    """Who gave the value: `the deployer's status`, `the provider libvirt`; empty: Seatrial itself."""
+    """The author of the value: `the deployer's status`, `the provider libvirt`; empty: Seatrial itself."""
     why: str = ""
-    """The reason, where the value is not the good one or is absent."""
+    """The reason for a bad or absent value."""
     when: float = field(default_factory=_now, compare=False)
-    """Seconds of the event loop's clock. The journal counts on the same clock, which may be a virtual one."""
+    """Seconds of the event loop's clock. The journal uses the same clock; it may be a virtual one."""
 
     @property
     def ok(self) -> bool:
@@ -65,7 +65,7 @@ class Reading(Generic[T_co]):
 
 
 def measured(value: T, why: str = "", *, by: str = "") -> Reading[T]:
-    """We looked for the value ourselves."""
+    """Seatrial looked for the value itself."""
     return Reading(value, Source.MEASURED, by, why)
 
 
@@ -75,17 +75,17 @@ def reported(value: T, why: str = "", *, by: str) -> Reading[T]:
 
 
 def remembered(value: T, why: str) -> Reading[T]:
-    """The value follows from our own acts."""
+    """The value follows from Seatrial's own actions."""
     return Reading(value, Source.REMEMBERED, "", why)
 
 
 def absent(value: T, why: str, *, by: str = "") -> Reading[T]:
-    """Nobody gave a value: `value` is the unknown one, or an assumption; `by` was asked in vain."""
+    """There is no value: `value` is the unknown one, or an assumption; `by` did not answer."""
     return Reading(value, Source.ABSENT, by, why)
 
 
 def concluded(value: T, why: str, readings: Iterable[Reading[object]]) -> Reading[T]:
-    """A conclusion: as good as the weakest reading under it, and as old as the oldest."""
+    """A conclusion: as good as the weakest of its readings, and as old as the oldest."""
     grounds = list(readings)
     if not grounds:
         return absent(value, why)
@@ -101,14 +101,16 @@ TRUST = Source.ABSENT
 
 
 def decides(reading: Reading[object], trust: Source = TRUST) -> bool:
-    """Whether a verdict may rest on this reading. Every check asks this; the rule stands here alone."""
+    """Whether a verdict may rest on this reading. Every check asks this; the rule is only here."""
     return _RANKS[reading.source] <= _RANKS[trust]
 
 
 def trusted(reading: Reading[T], unknown: T, trust: Source = TRUST) -> Reading[T]:
-    """The reading where a verdict may rest on it, else the unknown value with the reason."""
+    """The reading if a verdict may rest on it, else the unknown value with the reason."""
     if decides(reading, trust):
         return reading
     origin = f"{reading.source} by {reading.by}" if reading.by else str(reading.source)
-    why = f"{reading.value or 'nothing'} is {origin}, which decides nothing here" + (reading.why and f": {reading.why}")
+    why = f"{reading.value or 'nothing'} is {origin}, not enough for a verdict here" + (
+        reading.why and f": {reading.why}"
+    )
     return replace(reading, value=unknown, source=Source.ABSENT, why=why)

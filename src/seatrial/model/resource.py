@@ -1,4 +1,4 @@
-"""What a run makes and has to give back."""
+"""Resources of a run, for their removal at the end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["Node", "NodeSpec", "Resource", "Service"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One thing that is made, or about to be; `detail` (JSON values) is all that its owner needs to give it back."""
+    """A resource, made or intended; `detail` (JSON values) has all its owner needs to remove it."""
 
     kind: str
     name: str
-    """Unique among the resources of its owner, and chosen before the thing is made."""
+    """Unique among the resources of its owner, and chosen before the resource is made."""
     owner: str
-    """Who gives it back: `provider:local`, `system:command`, `engine:lease`, `engine:path`."""
+    """The part of Seatrial that removes it: `provider:local`, `system:command`, `engine:lease`, `engine:path`."""
     run: str
     trial: str = ""
     detail: Mapping[str, object] = field(default_factory=dict)
@@ -29,35 +29,35 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One machine of the system under test, as its provider or its inventory knows it."""
+    """One machine of the system under test, according to its provider or its inventory."""
 
     name: str
     address: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Named ports that the system asked for and that are leased for this node."""
+    """Named ports, requested by the system and leased for this node."""
     ssh: Mapping[str, object] = field(default_factory=dict)
-    """How to reach it: host, port, user, key (file), known_host (a host key line); empty: it has no SSH."""
+    """How to reach it: host, port, user, key (file), known_host (a host key line); empty: no SSH."""
     folder: str = ""
-    """A folder on the node that the service may write to."""
+    """A folder on the node, writable for the service."""
     detail: Mapping[str, object] = field(default_factory=dict)
     adopted: bool = False
-    """A deployer made it, and the provider has recognised it as a machine of its own: its powers work over it."""
+    """A deployer made it and the provider recognised it as one of its machines: the provider's powers apply to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
-    """What is asked of a provider for one node."""
+    """A request for one node to a provider."""
 
     name: str
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Port name to number; 0 asks for a leased one."""
+    """Port name to number; 0 requests a leased one."""
     parameters: Mapping[str, object] = field(default_factory=dict)
-    """The suite's parameters: a provider reads memory, CPU, volumes and image from these."""
+    """The suite's parameters: a provider reads memory, CPU, volumes and image from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A program that a node runs, also after each boot."""
+    """A program for a node to run, also after each boot."""
 
     name: str
     argv: tuple[str, ...]

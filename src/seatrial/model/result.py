@@ -1,4 +1,4 @@
-"""What was seen: verdicts, observations and the results of steps, suites and runs."""
+"""Verdicts, observations and the results of steps, suites and runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Verdict(StrEnum):
-    """Passed; failed: the product did wrong; unknown: we could not tell. Unknown is never green."""
+    """Passed; failed: the product did wrong; unknown: Seatrial could not measure. Unknown is never green."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a step stands."""
+    """The progress of a step."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 class Category(StrEnum):
-    """Who has to look at a failure."""
+    """The place to look first after a failure."""
 
     PRODUCT = "product"
     TEST = "test"
@@ -50,7 +50,7 @@ class Category(StrEnum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Failed outweighs unknown, unknown outweighs passed; of nothing: unknown, since nothing run is not a pass."""
+    """Failed outweighs unknown, unknown outweighs passed; without any verdict: unknown, because nothing ran."""
     seen = set(verdicts)
     for verdict in (Verdict.FAILED, Verdict.UNKNOWN):
         if verdict in seen:
@@ -60,7 +60,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One look of a check: what was seen, what was expected, and why that gives this verdict."""
+    """One look of a check: the observed and the expected value, and the reason for the verdict."""
 
     verdict: Verdict
     seen: object = None
@@ -71,17 +71,17 @@ class Observation:
 
 
 def passed(seen: object = None, expected: object = None, why: str = "") -> Observation:
-    """A look that found what was expected."""
+    """A look with the expected result."""
     return Observation(verdict=Verdict.PASSED, seen=seen, expected=expected, why=why)
 
 
 def failed(seen: object = None, expected: object = None, why: str = "") -> Observation:
-    """A look that measured something else than was expected."""
+    """A look with another result than expected."""
     return Observation(verdict=Verdict.FAILED, seen=seen, expected=expected, why=why)
 
 
 def unknown(why: str, expected: object = None, seen: object = None) -> Observation:
-    """A look that could not measure; the reason is a must."""
+    """A look without a measurement; the reason is mandatory."""
     return Observation(verdict=Verdict.UNKNOWN, seen=seen, expected=expected, why=why)
 
 
@@ -104,7 +104,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a step ended."""
+    """The result of a step."""
 
     verdict: Verdict
     error: str = ""

@@ -1,4 +1,4 @@
-"""What a user wrote, checked and ready to run."""
+"""A user's documents, checked and ready to run."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ __all__ = [
 ]
 
 Outputs = Mapping[str, object]
-"""What a step hands to later steps, by name; JSON values."""
+"""A step's outputs for later steps, by name; JSON values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often and how long something is tried again."""
+    """The number and the timing of attempts."""
 
     max_attempts: int | None = None
-    """At most so many attempts; None: as many as `timeout` allows."""
+    """Maximum number of attempts; None: as many as `timeout` allows."""
     delay: float | None = None
-    """Seconds between attempts; None: adaptive polling, which notices within 100 ms."""
+    """Seconds between attempts; None: adaptive polling, with at most 100 ms of delay."""
     backoff: str = "fixed"
     """`fixed`, or `exponential`: the delay doubles after each attempt."""
     jitter: float = 0.0
-    """A share of the delay (0 to 1) that is taken off by chance."""
+    """The maximum share of the delay (0 to 1) to subtract at random."""
     timeout: float | None = None
-    """Seconds after which no new attempt is begun."""
+    """Seconds until the last moment for a new attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """Where in which document something was written; the line is worked out only when it is asked for."""
+    """A place in a document; the line is looked up only on demand."""
 
     file: str
     path: tuple[str | int, ...] = ()
@@ -56,9 +56,9 @@ class StepPlan:
     factory: type[Any]
     """The step's class."""
     fields: Mapping[str, Any]
-    """Its keys, checked and coerced, but for strings that hold `${{ }}`, which are bound when it runs."""
+    """Its keys, checked and coerced; strings with `${{ }}` are bound when it runs."""
     step: Any = None
-    """The ready step, when nothing is left to bind."""
+    """The finished step, when nothing is left to bind."""
     source: Location
     id: str = ""
     description: str = ""
@@ -69,10 +69,10 @@ class StepPlan:
     allow_failure: bool = False
     expect_failure: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
-    """Names that are added to the step's outputs, each a CEL expression over `outputs`."""
+    """Names to add to the step's outputs, each with a CEL expression over `outputs`."""
     needs: tuple[str, ...] = ()
     more: Mapping[str, object] = field(default_factory=dict)
-    """What its expressions see besides: a row of a matrix."""
+    """Additional names for its expressions: a row of a matrix."""
     children: tuple[StepPlan, ...] = ()
     """All child steps in the order of the document: `steps`, then `rollback`, then `finally`."""
 
@@ -82,12 +82,12 @@ class CheckPlan:
     """One check of a document, checked."""
 
     text: str
-    """As it was written, or a short form of it: the check's name in results."""
+    """The check's name in results: its text in the document, or a short form of it."""
     kind: str
     factory: type[Any]
     fields: Mapping[str, Any]
     check: Any = None
-    """The ready check, when nothing is left to bind."""
+    """The finished check, when nothing is left to bind."""
     source: Location
     retry: Retry | None = None
     allow_failure: bool = False
@@ -95,7 +95,7 @@ class CheckPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemPlan:
-    """The system under test: its kind, and its settings as the system's class checked them."""
+    """The system under test: its kind, and its settings, checked by the system's class."""
 
     kind: str
     factory: type[Any]
@@ -103,14 +103,14 @@ class SystemPlan:
     """An instance of the class's `Settings` dataclass (strings may hold `${{ }}`: the system binds them)."""
     source: Location
     folder: Path
-    """Relative paths in the settings are taken from here."""
+    """Relative paths in the settings start here."""
     secrets: tuple[str, ...] = ()
     """The names of the `${{ secrets.NAME }}` in its settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """Whom to tell about a suite: a command or a webhook, on failure or when it was slow."""
+    """A notification about a suite: a command or a webhook, on failure or when it was slow."""
 
     command: tuple[str, ...] = ()
     webhook: str = ""
@@ -123,7 +123,7 @@ class Suite:
     """A scenario bound to a provider and parameters: one row of the result."""
 
     test_id: str
-    """`<provider>-workflow-<suite>`, the provider it runs on."""
+    """`<provider>-workflow-<suite>`, with its provider."""
     name: str
     provider: str
     provider_settings: Any = None
@@ -132,9 +132,9 @@ class Suite:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
-    """What `${{ vars.x }}` is before the first `set` step."""
+    """The initial `${{ vars.x }}`, before the first `set` step."""
     fallbacks: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Parameter to the values to fall back on, in their order, when its own cannot be had (`db_version` in a sut)."""
+    """Parameter to its fallback values, in order, for when its own value is unavailable (`db_version` in a sut)."""
     steps: tuple[StepPlan, ...] = ()
     system: SystemPlan
     source: Location
@@ -142,28 +142,28 @@ class Suite:
     power: str = "api"
     """`api`, or `guest`: powers only from inside the node."""
     nodes: int = 1
-    """How many nodes the system will have: what counts against `max_concurrent_nodes`."""
+    """The number of nodes of the system; counts against `max_concurrent_nodes`."""
     memory_gb: float = 0.0
-    """What the suite counts for against the memory budget."""
+    """The suite's share of the memory budget."""
     timeout: float | None = None
     deadlines: Mapping[str, float] = field(default_factory=dict)
-    """Seconds for deploy, start, stop, restart, destroy: over the provider's and the system's own."""
+    """Seconds for deploy, start, stop, restart, destroy; these override the provider's and the system's own."""
     reuse: str = "none"
-    """`none`, or `snapshot`: start from a deployed cluster of the same shape where the run has one."""
+    """`none`, or `snapshot`: start from a deployed cluster of the same shape if the run has one."""
     exclusive: str = ""
-    """The name of an environment that only one trial may use at a time."""
+    """The name of an environment for only one trial at a time."""
     exclusive_wait: float = 0.0
     """Seconds to wait for it; 0: fail at once."""
     notifications: tuple[Notification, ...] = ()
     secrets: tuple[str, ...] = ()
-    """The names of the `${{ secrets.NAME }}` that it uses: environment variables."""
+    """The names of its `${{ secrets.NAME }}`: environment variables."""
     skip: str = ""
-    """Why it cannot run here (a requirement that is not met); empty: it can."""
+    """Why it cannot run here (a requirement is not met); empty: it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all trials together may use at a time; None: as much as they like."""
+    """The limits for all active trials together; None: unlimited."""
 
     nodes: int | None = None
     memory_gb: float | None = None
@@ -179,4 +179,4 @@ class Plan:
     documents: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     locate: Callable[[Location], int] = lambda source: 0
-    """The line in its file where something was written; 0: not known. Worked out only when it is asked for."""
+    """The line of a place in its file; 0: unknown. It is looked up only on demand."""

@@ -14,7 +14,7 @@ _TOLD = ("error", "category", "evidence", "reason")
 
 
 class StepTree:
-    """Steps by their paths; a path that was never planned gets a row where it belongs."""
+    """Steps by their paths; an unplanned path gets a row at its place."""
 
     def __init__(self, plans: Iterable[Mapping[str, Any]], *, live: bool) -> None:
         self.live = live
@@ -29,7 +29,7 @@ class StepTree:
         row = self._row(data)
         attempt = data.get("attempt") or 1
         if row["status"] != "pending":
-            # A new attempt, of this step or of one above it: what the last one left is no result of this one.
+            # A new attempt, of this step or of one above it, does not inherit results from the last one.
             row["validation_results"] = []
             row.pop("problems", None)
             row.pop("cache", None)
@@ -43,7 +43,7 @@ class StepTree:
         self._open[row["step"]] = row
 
     def finished(self, at: float, data: Mapping[str, Any]) -> Row:
-        """A step is through; gives its row."""
+        """A step has ended; returns its row."""
         row = self._row(data)
         status = data.get("status") or "failed"
         row["status"] = status
@@ -59,7 +59,7 @@ class StepTree:
         row.pop("interrupted", None)
         self._open.pop(row["step"], None)
         if row["steps"]:
-            # What is below a step that was skipped did not run for the same reason.
+            # The children of a skipped step did not run for the same reason.
             above = row["reason"] if status == "skipped" else ""
             self._end(row["steps"], at, above or "the step above ended before it")
         return row
@@ -83,25 +83,25 @@ class StepTree:
         )
 
     def told(self, data: Mapping[str, Any]) -> None:
-        """What a step's own output says of files, where its log is, and how it is run again."""
+        """Problems in files from a step's own output, the path of its log, and the command to run it again."""
         told = {key: data.get(key) for key in ("problems", "count", "lines", "log", "again")}
         self._row(data)["problems"] = told
 
     def cached(self, data: Mapping[str, Any]) -> None:
-        """Whether the result of a step was there already, and why or why not."""
+        """Whether the result of a step came from the cache, and why or why not."""
         self._row(data)["cache"] = {"taken": bool(data.get("taken")), "why": list(data.get("why") or ())}
 
     def refresh(self, at: float) -> None:
-        """Bring the durations of what is running up to this time."""
+        """Bring the durations of running steps up to this time."""
         for row in self._open.values():
             row["duration"] = max(0.0, round(at - row["started_at"], 6))
 
     def end(self, at: float) -> None:
-        """Nothing of the suite runs any more."""
+        """No step of the suite runs any more."""
         self._end(self.top, at, "the suite ended before it")
 
     def _end(self, rows: list[Row], at: float, reason: str) -> None:
-        """What never began did not run; what has no end was cut off, and nobody can say how it would have ended."""
+        """A step without a beginning did not run; a step without an end was interrupted, and its result is unknown."""
         for row in rows:
             if row["status"] == "pending":
                 row["status"] = "skipped"
@@ -109,7 +109,7 @@ class StepTree:
             elif row["status"] == "running":
                 row["duration"] = max(0.0, round(at - row["started_at"], 6))
                 row.update(status="failed", verdict="unknown", interrupted=True)
-                row["error"] = row["error"] or "it was cut off before it ended"
+                row["error"] = row["error"] or "it was interrupted before it ended"
                 self._open.pop(row["step"], None)
             if row["steps"]:
                 self._end(row["steps"], at, reason)
@@ -126,10 +126,10 @@ class StepTree:
         return row
 
     def _unplanned(self, path: str) -> Row:
-        """A row for a path that no plan names: a child in a round, or one whose planning is not in the log."""
+        """A row for an unplanned path: a child in a round, or a step without its planning in the log."""
         before, _, _ = path.rpartition(".")
         parent, _, label = before.rpartition("#")
-        # "3#2.1" is a child of 3 in round 2; in "3#2.1.4" the text after the hash holds a dot: a child of "3#2.1".
+        # "3#2.1" is a child of 3 in round 2; in "3#2.1.4" the text after the hash contains a dot: a child of "3#2.1".
         in_round = "#" in before and "." not in label
         owner = parent if in_round else before
         siblings = self.top
@@ -148,7 +148,7 @@ class StepTree:
         return row
 
     def _begin_round(self, siblings: list[Row], owner: str, prefix: str, label: str) -> None:
-        """The first sign of a round: the planned children get rows of its own, in place of the plan's."""
+        """The first sign of a round: the planned children get rows of their own, in place of the plan's."""
         template = self._plans.get(owner, ())
         planned = {str(plan["step"]) for plan in template}
         siblings[:] = [row for row in siblings if row["step"] not in planned or row["status"] != "pending"]
@@ -157,7 +157,7 @@ class StepTree:
             siblings.append(row)
 
     def _planned(self, plans: Iterable[Mapping[str, Any]]) -> list[Row]:
-        """Pending rows of planned steps; the plans of steps that have children are kept for their rounds."""
+        """Pending rows of planned steps; the plans of their children are kept for rounds."""
         made = []
         for plan in plans:
             row = self._make(plan)

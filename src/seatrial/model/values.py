@@ -1,4 +1,4 @@
-"""Small values that documents are written in: durations, expressions, argument lists."""
+"""Small values in documents: durations, expressions, argument lists."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Expression = NewType("Expression", str)
 """A CEL expression."""
 
 KEEP = ("never", "failed", "always")
-"""After which runs nodes stay."""
+"""The runs after which nodes are kept."""
 
 FORMATS = ("auto", "plain", "live", "json", "github", "none")
-"""How the console shows a run; a pipeline also has `compact`."""
+"""The console's presentation of a run; a pipeline also has `compact`."""
 
 PIPELINE_FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
 WATCH_FORMATS = ("auto", "plain", "live")
@@ -35,7 +35,7 @@ def argv_of(command: Argv | Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Beside a number's type, the numbers that are allowed: `Annotated[int, Range(1)]`."""
+    """The allowed numbers, beside a number's type: `Annotated[int, Range(1)]`."""
 
     least: float
     most: float | None = None
@@ -46,10 +46,10 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def duration(value: object) -> Duration:
-    """Read a duration in seconds; ValueError says what is allowed."""
+    """Read a duration in seconds; ValueError names the allowed forms."""
     allowed = "a duration is a number of seconds or like 500ms, 10s, 5m, 1h, 1h30m"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is no duration; {allowed}")
+        raise ValueError(f"invalid duration {value!r}; {allowed}")
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -57,10 +57,10 @@ def duration(value: object) -> Duration:
         except ValueError:
             parts = _PART.findall(text)
             if not parts or "".join(number + unit for number, unit in parts) != text:
-                raise ValueError(f"{value!r} is no duration; {allowed}") from None
+                raise ValueError(f"invalid duration {value!r}; {allowed}") from None
             seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     else:
         seconds = float(value)
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{value!r} is no duration; {allowed}, not negative and not endless")
+        raise ValueError(f"invalid duration {value!r}; {allowed}, finite and not negative")
     return Duration(seconds)
