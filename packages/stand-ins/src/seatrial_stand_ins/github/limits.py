@@ -19,7 +19,7 @@ class _Counter:
 
 @dataclass(slots=True)
 class Limits:
-    """By login; nobody's name stands for those without a token."""
+    """By login; requests without a token share the empty login."""
 
     limit: int = 5000
     _counters: dict[str, _Counter] = field(default_factory=dict)

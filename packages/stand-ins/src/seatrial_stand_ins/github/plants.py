@@ -1,7 +1,7 @@
-"""Faults that a test plants: `server.plant(Fails("deploy.yml"))`. Each says what it does to what, and how often.
+"""Faults for a test to plant: `server.plant(Fails("deploy.yml"))`. Each class documents its effect.
 
-`workflow` is the name of a workflow's file, empty for any. `times` is how often it happens, None for always; a plant
-that is used up does nothing more. What `server.plant` gives back has `happened` and `remove()`.
+`workflow` is the name of a workflow's file, empty for any. `times` is the number of times it happens, None for always;
+a used-up plant has no further effect. The result of `server.plant` has `happened` and `remove()`.
 
 ======================  ===============================================================================================
 runs                    `Fails`, `TimesOut`, `CancelledBySomebody`, `QueuedForEver`, `RunsForEver`
@@ -12,7 +12,7 @@ visibility              `LateRuns`, `LateRefs`
 others                  `ForeignRuns`
 ======================  ===============================================================================================
 
-A token without rights is made by `server.add_token(login, permissions={"actions": "read"})`.
+`server.add_token(login, permissions={"actions": "read"})` makes a token without rights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Fails:
-    """A step of the run fails (the last one of its last job, unless it is said), and the run with it."""
+    """A step of the run fails (by default the last step of the last job), and the run with it."""
 
     workflow: str = ""
     job: str = ""
@@ -47,7 +47,7 @@ class TimesOut:
 
 @dataclass(frozen=True, slots=True)
 class CancelledBySomebody:
-    """Somebody else cancels the run, so many seconds after it began."""
+    """Another user cancels the run, `after` seconds after its start."""
 
     workflow: str = ""
     after: float = 0.0
@@ -73,7 +73,7 @@ class RunsForEver:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactMissing:
-    """The artifact is never there, although the run passes."""
+    """The artifact is missing, although the run passes."""
 
     name: str = ""
     times: int | None = None
@@ -81,7 +81,7 @@ class ArtifactMissing:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactEmpty:
-    """The archive holds no file; with `archive=False` it is no archive at all, but zero bytes."""
+    """The archive holds no file; with `archive=False`, zero bytes replace the archive."""
 
     name: str = ""
     archive: bool = True
@@ -108,7 +108,7 @@ class ArtifactNotJson:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactWithPaths:
-    """The archive has these names besides: outside of where it is unpacked."""
+    """The archive also has these names, all outside its folder."""
 
     name: str = ""
     paths: tuple[str, ...] = ("../evil.json", "../../evil.json", "/tmp/evil.json", "..\\evil.json")
@@ -117,7 +117,7 @@ class ArtifactWithPaths:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactHuge:
-    """It has so many bytes, made up while they are sent. Not `honest`: the API says 1000, and no length is sent."""
+    """It has `size` bytes, generated while sent. Not `honest`: the API says 1000, and no length is sent."""
 
     name: str = ""
     size: int = 5 * 1024**3
@@ -127,7 +127,7 @@ class ArtifactHuge:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactBomb:
-    """A small archive with one file that unpacks to so many bytes."""
+    """A small archive with one file; it unpacks to `size` bytes."""
 
     name: str = ""
     size: int = 1024**3
@@ -144,7 +144,7 @@ class ArtifactExpired:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactCutOff:
-    """The download breaks off after so many bytes."""
+    """The connection ends after `after` bytes of the download."""
 
     name: str = ""
     after: int = 20
@@ -155,9 +155,9 @@ class ArtifactCutOff:
 class Answers:
     """Requests are answered with this status instead of their own answer.
 
-    `path` is a regular expression that the path (without `/api/v3`) has to match somewhere, `method` the method; empty
-    for any. `skip` requests are let through first. It ends after `times` requests, or `seconds` after the first one.
-    `after_effect`: the request is carried out, and only then answered so.
+    `path` is a regular expression, searched for in the path (without `/api/v3`); `method` is the method; empty for any.
+    The first `skip` requests pass. It ends after `times` requests, or `seconds` after the first one. `after_effect`:
+    the server carries out the request before it answers so.
     """
 
     status: int
@@ -182,7 +182,7 @@ def ServerErrors(  # noqa: N802 - reads like the others
 def RateLimited(  # noqa: N802
     path: str = "", *, method: str = "", times: int | None = 1, reset_in: float = 1.0, skip: int = 0
 ) -> Answers:
-    """The hour's requests are used up: 403, nothing remains, and when that will be otherwise."""
+    """The hour's requests are used up: 403, none remaining, and the time of the reset."""
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"+{reset_in}"}
     return Answers(403, path, method, "API rate limit exceeded for user ID 1.", headers, times, None, skip)
 
@@ -191,7 +191,7 @@ def SecondaryLimit(  # noqa: N802
     path: str = "", *, method: str = "", status: Literal[403, 429] = 429, retry_after: int | None = 1,
     times: int | None = 1, skip: int = 0,
 ) -> Answers:  # fmt: skip
-    """Too many at a time: 403 or 429, with `Retry-After` (None: without it)."""
+    """Too many requests at a time: 403 or 429, with `Retry-After` (None: without it)."""
     said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Answers(status, path, method, said, headers, times, None, skip)
@@ -199,7 +199,7 @@ def SecondaryLimit(  # noqa: N802
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """Requests are answered so much later."""
+    """Answers come `seconds` later."""
 
     seconds: float
     path: str = ""
@@ -210,7 +210,7 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class HangsUp:
-    """The connection is closed without an answer; `after_effect`: when the request has been carried out."""
+    """The connection is closed without an answer; `after_effect`: after the request has been carried out."""
 
     path: str = ""
     method: str = ""
@@ -221,7 +221,7 @@ class HangsUp:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Every token has so many requests left, until `reset_in` seconds from now."""
+    """Every token has `remaining` requests left, until `reset_in` seconds from now."""
 
     remaining: int
     reset_in: float
@@ -229,7 +229,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class LateRuns:
-    """A run is not in lists before so many looks at them and so many seconds; `by_id`: nor found by its number."""
+    """A run is missing from lists for `looks` looks and `seconds`; `by_id`: its number does not find it either."""
 
     looks: int = 0
     seconds: float = 0.0
@@ -239,7 +239,7 @@ class LateRuns:
 
 @dataclass(frozen=True, slots=True)
 class LateRefs:
-    """A ref that changes from now on is shown as it was, for so many looks at the refs and so many seconds."""
+    """A ref changed from now on keeps its old value for `looks` looks at the refs and `seconds`."""
 
     looks: int = 0
     seconds: float = 0.0
@@ -248,13 +248,13 @@ class LateRefs:
 
 @dataclass(frozen=True, slots=True)
 class ForeignRuns:
-    """Whenever somebody dispatches a workflow, so do others: the same one, at the same ref, just before and after."""
+    """Whenever somebody dispatches a workflow, others dispatch it too, at the same ref, just before and after."""
 
     before: int = 1
     after: int = 1
     workflow: str = ""
     actor: str = "somebody"
-    """`same`: in the name of whoever dispatched."""
+    """`same`: the same user."""
     inputs: Mapping[str, object] = field(default_factory=dict)
     times: int | None = None
 
@@ -276,7 +276,7 @@ Plant: TypeAlias = OnRuns | OnArtifacts | OnAnswers | Quota | LateRuns | LateRef
 
 
 class Planted:
-    """A plant in the ground: how often it happened, and a way to take it out."""
+    """A planted fault: how often it happened, and a way to remove it."""
 
     def __init__(self, plant: Plant, bed: list[Planted]) -> None:
         self.plant = plant
@@ -287,12 +287,12 @@ class Planted:
         self._lock = threading.Lock()
 
     def remove(self) -> None:
-        """It happens no more."""
+        """Remove the fault."""
         if self in self._bed:
             self._bed.remove(self)
 
     def happens(self) -> bool:
-        """Whether it happens now; counts it."""
+        """Whether it happens now; counts the request."""
         with self._lock:
             self._met += 1
             if self._met <= getattr(self.plant, "skip", 0):
@@ -310,5 +310,5 @@ class Planted:
 
 
 def meets(plant: OnAnswers, method: str, path: str) -> bool:
-    """Whether a request is meant."""
+    """Whether the plant applies to a request."""
     return plant.method.upper() in ("", method) and re.search(plant.path, path) is not None

@@ -1,4 +1,4 @@
-"""What the server itself has to know of a workflow file: its name, its permissions, and texts with expressions."""
+"""Parts of a workflow file needed by the server itself: its name, its permissions, and texts with expressions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PERMISSIONS = ("actions", "checks", "contents", "deployments", "secrets", "varia
 
 @functools.lru_cache(maxsize=256)
 def read(text: str, path: str) -> Workflow:
-    """A workflow file; WorkflowError with all that is wrong with it."""
+    """A workflow file; WorkflowError with all its faults."""
     return read_workflow(text, path)
 
 
 def workflow_name(text: str, path: str) -> str:
-    """As lists show it: its `name`, else its path; its path too when it cannot be read."""
+    """Its `name` in lists; its path if it has no name or cannot be read."""
     try:
         return read(text, path).name
     except WorkflowError:
@@ -29,7 +29,7 @@ def workflow_name(text: str, path: str) -> str:
 
 
 def permissions(workflow: Workflow) -> Mapping[str, str] | None:
-    """What a job's token may, as `permissions` says for all jobs; None: nothing is said, and it may all."""
+    """The rights of a job's token, from `permissions`; None: not given, so it has all."""
     said = workflow.permissions
     if said in ("read-all", "write-all"):
         return dict.fromkeys(PERMISSIONS, said.partition("-")[0])
@@ -37,12 +37,12 @@ def permissions(workflow: Workflow) -> Mapping[str, str] | None:
 
 
 def job_name(job: Job, contexts: Mapping[str, Any]) -> str:
-    """As a run shows it, as far as that can be told before it runs."""
+    """The name shown for the job, as far as it is known before the job runs."""
     return _shown(job.name or job.id, contexts)
 
 
 def step_name(step: Step, contexts: Mapping[str, Any]) -> str:
-    """The same of a step: without a name, what it does."""
+    """The name shown for a step; without a name, its action or command."""
     if step.name:
         return _shown(step.name, contexts)
     return "Run " + _shown(step.uses or step.run.strip().split("\n")[0], contexts)

@@ -1,4 +1,4 @@
-"""A repository of the server: a real git repository, and what GitHub keeps beside it."""
+"""A repository of the server: a real git repository, and GitHub's records about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKFLOWS = ".github/workflows"
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What git knows of a commit."""
+    """A commit, as read from git."""
 
     sha: str
     tree: str
@@ -36,14 +36,14 @@ class Entry:
 
     path: str
     kind: str
-    """`blob`, `tree` or `commit`, as git says it."""
+    """`blob`, `tree` or `commit`, as in git."""
     sha: str
     size: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Environment:
-    """A name that jobs deploy to, with what only they are given."""
+    """A target of deployments, with its own secrets and variables."""
 
     name: str
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Environment:
 
 @dataclass(slots=True)
 class _Hidden:
-    """What a ref really is, when that was noticed, and how often it was looked for since."""
+    """A ref's real value, the time when the server noticed it, and the number of looks since."""
 
     sha: str
     looks: int
@@ -64,7 +64,7 @@ class _Hidden:
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
-    """`acme/notes`, as a test made it with `add_repository`."""
+    """`acme/notes`, made by `add_repository`."""
 
     name: str
     bare: Path
@@ -81,7 +81,7 @@ class Repository:
     deployments: list[Deployment] = field(default_factory=list)
     groups: Groups[object] = field(default_factory=Groups)
     lateness: Callable[[], LateRefs | None] = lambda: None
-    """Asked whenever a ref has changed: how long it is shown as it was; None: not at all."""
+    """Called for each changed ref: how long it keeps its old value; None: not at all."""
     _shown: dict[str, str] = field(default_factory=dict)
     _hidden: dict[str, _Hidden] = field(default_factory=dict)
     _files: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
@@ -98,16 +98,16 @@ class Repository:
         return self.name.partition("/")[2]
 
     def environment(self, name: str) -> Environment:
-        """An environment; as on GitHub, it is there once somebody names it."""
+        """An environment; as on GitHub, naming it creates it."""
         return self.environments.setdefault(name, Environment(name=name))
 
     def commit(self, files: Mapping[str, str | None], *, message: str = "A change", branch: str = "") -> str:
-        """Commit files (None: take it away) on top of a branch, as if somebody pushed it; the new sha. Blocks."""
+        """Commit files (None: delete it) on top of a branch, like a push; returns the new sha. Blocks."""
         scratch = self.scratch / f"work-{new_id()}"
         return git.commit(self.bare, branch or self.default_branch, files, message, scratch)
 
     async def refs(self, *, look: bool = True) -> Mapping[str, str]:
-        """Every visible branch and tag to its commit, by its full name; `look`: this counts as one look at them."""
+        """Every visible branch and tag to its commit, by its full name; `look`: count this as a look at the refs."""
         true = {}
         format_ = "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
         for line in (
@@ -159,7 +159,7 @@ class Repository:
         return set(listed.decode().split())
 
     async def read(self, sha: str, path: str) -> bytes | None:
-        """A file at a commit; None: it is not there."""
+        """A file at a commit; None: it does not exist."""
         if (sha, path) not in self._files:
             try:
                 self._files[sha, path] = await git.call(self.bare, "cat-file", "blob", f"{sha}:{path}")
@@ -168,7 +168,7 @@ class Repository:
         return self._files[sha, path]
 
     async def entries(self, sha: str, path: str) -> list[Entry] | None:
-        """What is in a folder, or the one file at the path; None: nothing is there."""
+        """The entries of a folder, or the one file at the path; None: the path does not exist."""
         try:
             inside = await git.call(self.bare, "ls-tree", "-l", "-z", f"{sha}:{path}")
             under = f"{path}/" if path else ""
@@ -183,7 +183,7 @@ class Repository:
         return found or None
 
     async def about(self, sha: str) -> Commit:
-        """What git knows of a commit."""
+        """A commit, as read from git."""
         if sha not in self._commits:
             said = await git.call(self.bare, "show", "-s", "--format=%T%n%P%n%an%n%ae%n%at%n%B", sha)
             tree, parents, name, email, date, message = said.decode().split("\n", 5)
@@ -192,12 +192,12 @@ class Repository:
         return self._commits[sha]
 
     async def history(self, sha: str, path: str = "") -> list[str]:
-        """The commits from this one back, newest first; with a path, those that touched it."""
+        """The commits from this one back, newest first; with a path, only its own."""
         limits = ["--", path] if path else []
         return (await git.call(self.bare, "rev-list", sha, *limits)).decode().split()
 
     async def listed_workflows(self) -> list[WorkflowRecord]:
-        """The workflows of the default branch, and those that were there once and had runs."""
+        """The workflows of the default branch, and removed ones with runs."""
         refs = await self.refs(look=False)
         sha = refs.get(f"refs/heads/{self.default_branch}")
         files = await self.entries(sha, WORKFLOWS) if sha else None

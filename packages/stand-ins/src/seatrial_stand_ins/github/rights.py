@@ -1,4 +1,4 @@
-"""Who may do what: 404 for what a token may not know of, 401 and 403 for what it may not do."""
+"""Rights: 404 hides a repository from a token, 401 and 403 refuse an action."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seatrial_stand_ins.github.repository import Repository
 
 
 def let_in(token: Token | None, repository: Repository | None, endpoint: Endpoint) -> Repository:
-    """The repository, if this token may do this to it."""
+    """The repository, if this token has this right to it."""
     if repository is None:
         raise not_found()
     if token is None:
@@ -25,7 +25,7 @@ def let_in(token: Token | None, repository: Repository | None, endpoint: Endpoin
     what, _, level = endpoint.needs.partition(":")
     if not what or reads_public:
         return repository
-    # A classic token has scopes, a fine-grained one permissions, and each is refused in its own words.
+    # A classic token has scopes, a fine-grained one permissions; GitHub refuses each in its own words.
     if not whole and not (level == "read" or (not repository.private and "public_repo" in (token.scopes or ()))):
         raise Refused(403, "Must have admin rights to Repository.", x_accepted_oauth_scopes="repo")
     if not known or not token.may(what, level):

@@ -1,4 +1,4 @@
-"""When runs begin and how they end: one task per attempt, concurrency groups, cancelling."""
+"""The start and end of runs: one task per attempt, concurrency groups, cancellation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Scheduler:
     tasks: asyncio.TaskGroup
     prepare: Preparing
     choose: Choosing
-    """Whoever runs this run: the test's runner, unless something is planted."""
+    """The runner of this run: the test's own, unless a fault is planted."""
     problem: Callable[[str], None]
     ended: Callable[[LiveRun], None]
-    """An attempt is over: its token holds no more."""
+    """An attempt is over: its token expires."""
     live: dict[int, LiveRun] = field(default_factory=dict)
-    """By the run's id, as long as an attempt of it is not over."""
+    """By the run's id, until its attempt is over."""
 
     def queue(self, repository: Repository, run: RunRecord, *, actor: str, kept: Mapping[str, Conclusion]) -> Attempt:
         """A new attempt; it begins when it may."""
@@ -95,13 +95,13 @@ class Scheduler:
         return (group, value(said.cancel_in_progress, names) is True) if group else None
 
     def leave(self, repository: Repository, group: str, member: object) -> None:
-        """Give a group up; whoever waited for it begins."""
+        """Release a group; the next in its queue begins."""
         following = repository.groups.leave(group, member)
         if isinstance(following, LiveRun | LiveJob):
             following.turn.set()
 
     def displace(self, member: object, group: str) -> None:
-        """Cancel a run or job because another one wants its group, or its place in the queue."""
+        """Cancel a run or job because another one takes its group, or its place in the queue."""
         if isinstance(member, LiveRun):
             self._remark(member, PENDING.format(group=group))
             member.cancel("a newer run of its concurrency group")
@@ -110,7 +110,7 @@ class Scheduler:
             member.cancelled.set()
 
     def cancel(self, run: RunRecord, *, by: str, force: bool = False) -> None:
-        """Ask it to end; by force, its runner is given up at once."""
+        """Ask it to end; by force: abandon its runner at once."""
         live = self.live.get(run.run_id)
         if live is None:
             return
@@ -120,7 +120,7 @@ class Scheduler:
 
     @staticmethod
     def _remark(live: LiveRun, message: str) -> None:
-        # GitHub has such remarks on a job that nobody ran.
+        # GitHub puts such annotations on a job without a runner.
         job = JobRecord(key="", name=live.record.workflow.name, attempt=live.ongoing.number, labels=())
         job.status, job.conclusion, job.started_at, job.completed_at = "completed", "cancelled", now(), now()
         live.ongoing.jobs.append(job)
@@ -140,7 +140,7 @@ class Scheduler:
 
 
 def contexts(live: LiveRun) -> Mapping[str, object]:
-    """What the expressions of `run-name` and `concurrency` see."""
+    """The names in expressions of `run-name` and `concurrency`."""
     record = live.record
     github = {
         "repository": record.repository,
@@ -161,7 +161,7 @@ def contexts(live: LiveRun) -> Mapping[str, object]:
 
 
 def _again(job: JobRecord, attempt: int) -> JobRecord:
-    """A job that is not run again, as the new attempt shows it."""
+    """A job of an earlier attempt, as the new attempt shows it without running it again."""
     return JobRecord(
         key=job.key, name=job.name, attempt=attempt, labels=job.labels, status=job.status, conclusion=job.conclusion,
         created_at=job.created_at, started_at=job.started_at, completed_at=job.completed_at, steps=job.steps,

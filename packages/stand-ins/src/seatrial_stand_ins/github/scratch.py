@@ -1,4 +1,4 @@
-"""The server's folder: it goes with the server, and one that a killed server left goes with the next one."""
+"""The server's folder: removed with the server; the next server removes the folder of a killed one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PREFIX = "seatrial-github-"
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder, held by a lock that the kernel lets go when this process dies."""
+    """An empty folder, held by a lock; the kernel releases it when this process dies."""
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         with (folder / "begins").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # It has this name only when it is held: others never see it free.
+            # It gets this name only while locked: others never see it free.
             (folder / "begins").rename(folder / "lock")
             yield folder
     finally:
@@ -30,6 +30,6 @@ def scratch() -> Iterator[Path]:
 def _sweep() -> None:
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/lock"):
         with contextlib.suppress(OSError), lock.open() as opened:
-            # Whoever lives holds it; and what is not ours cannot be opened.
+            # A live server holds the lock; another user's folder cannot be opened.
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)

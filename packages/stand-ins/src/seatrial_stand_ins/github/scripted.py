@@ -1,4 +1,4 @@
-"""A runner that executes nothing and says what it is told: for tests of whoever follows runs, and for plants."""
+"""A runner without execution: it reports the results of a script, for tests of clients and for plants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seatrial_stand_ins.github.reading import job_name, read, step_name
 from seatrial_stand_ins.github.seam import Conclusion, Job, Run
 
 Files: TypeAlias = Mapping[str, object]
-"""Names to texts, bytes, or what is written as JSON."""
+"""Names to texts, bytes, or values to write as JSON."""
 
 
 def archive(files: Files) -> bytes:
@@ -28,13 +28,13 @@ def archive(files: Files) -> bytes:
 
 
 class Gate:
-    """What a scripted run waits at until the test opens it; from any thread."""
+    """A gate for scripted runs: they wait until the test opens it, from any thread."""
 
     def __init__(self) -> None:
         self._opened = threading.Event()
 
     def open(self) -> None:
-        """Let every run go on, those that come later too."""
+        """Let every run continue, later ones too."""
         self._opened.set()
 
     async def passed(self, cancelled: asyncio.Event) -> None:
@@ -46,27 +46,27 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What becomes of a run. Jobs and steps are those of the workflow file; without more, each passes at once."""
+    """The course of a run. Its jobs and steps are those of the workflow file; by default, each passes at once."""
 
     conclusion: Conclusion = "success"
     artifacts: Mapping[str, Files] | Callable[[Run], Mapping[str, Files]] = field(default_factory=dict)
     """Name to its files: `{"provision-output": {"outputs.json": {"web_ip": "127.0.0.1"}}}`."""
     job: str = ""
-    """Key of the job that does not succeed; empty: the last one."""
+    """Key of the failing job; empty: the last one."""
     step: str = ""
-    """The step of it; empty: the job's last one. Steps after it are skipped."""
+    """The failing step; empty: the job's last one. Steps after it are skipped."""
     message: str = "Process completed with exit code 1."
-    """What that step says last, and in an annotation."""
+    """The last line of the failing step, also an annotation."""
     log: tuple[str, ...] = ("done",)
-    """What every step writes."""
+    """The output of every step."""
     gate: Gate | None = None
     """The run waits here, in its first step."""
     seconds: float = 0.0
-    """And then so long."""
+    """Then it waits for this time, in seconds."""
     begins: bool = True
-    """False: it is queued for ever, for no machine takes it."""
+    """False: it stays queued, because no machine takes it."""
     ends: bool = True
-    """False: it is in progress for ever."""
+    """False: it stays in progress."""
 
 
 @dataclass(kw_only=True)
@@ -77,7 +77,7 @@ class Scripted:
     default: Script = field(default_factory=Script)
 
     async def run(self, run: Run) -> Conclusion:
-        """Say all of the script."""
+        """Play the whole script."""
         script = self.scripts.get(run.workflow.path.rpartition("/")[2], self.default)
         return await Play(script).run(run)
 
@@ -90,11 +90,11 @@ class Play:
 
     @property
     def begins(self) -> bool:
-        """Whether the run is in progress when this has it."""
+        """Whether the run is in progress with this runner."""
         return self.script.begins
 
     async def run(self, run: Run) -> Conclusion:
-        """Say all of it."""
+        """Play the whole script."""
         script = self.script
         if not script.begins:
             await run.cancelled.wait()

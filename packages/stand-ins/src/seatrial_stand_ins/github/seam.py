@@ -1,8 +1,8 @@
-"""Between the server, which queues runs and tells of them, and whoever executes their jobs.
+"""The seam between the server (queues and reports runs) and a runner (executes their jobs).
 
-The server decides *when* a run begins (concurrency groups, queues) and keeps what became of it; a `Runner` decides
-*what* happens in it. All of this runs on the server's event loop, in the server's thread: what blocks belongs into a
-subprocess of asyncio or into `asyncio.to_thread`.
+The server decides *when* a run begins (concurrency groups, queues) and keeps its result; a `Runner` decides *what*
+happens in it. All of this runs on the server's event loop, in the server's thread: put blocking work into a subprocess
+of asyncio or into `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 Conclusion: TypeAlias = Literal[
     "success", "failure", "cancelled", "timed_out", "skipped", "neutral", "action_required", "startup_failure"
 ]
-"""What became of a run, a job or a step, in GitHub's words."""
+"""The result of a run, a job or a step, in GitHub's words."""
 
 Level: TypeAlias = Literal["notice", "warning", "failure"]
 
@@ -31,55 +31,55 @@ class WorkflowFile:
 
 
 class Job(Protocol):
-    """One job of a run, as the API shows it. Steps come one after another; each `begin_step` has its `end_step`.
+    """One job of a run, as the API shows it. Steps follow one another; each `begin_step` has its `end_step`.
 
-    `Set up job` and `Complete job`, which GitHub shows around the steps of every job, are the server's own.
+    The server adds `Set up job` and `Complete job`, as GitHub does for every job.
     """
 
     job_id: int
     key: str
     name: str
     cancelled: asyncio.Event
-    """Set when this job shall end: the run was cancelled, or a newer one took its concurrency group."""
+    """Set to end this job: the run was cancelled, or a newer one took its concurrency group."""
 
     async def hold(self, group: str, *, cancel_in_progress: bool = False) -> bool:
-        """Wait for a concurrency group of the job's own; `end` lets it go. False: it was cancelled meanwhile, and
-        has to `end("cancelled")`. Only on a job that was made with `waiting=True`, before `begin`."""
+        """Wait for a concurrency group of the job's own; `end` releases it. False: it was cancelled meanwhile, and must
+        call `end("cancelled")`. Only for a job made with `waiting=True`, before `begin`."""
 
     def begin(self) -> None:
-        """A job that was made with `waiting=True` is in progress from now on."""
+        """A job made with `waiting=True` is in progress from now on."""
 
     def deploy_to(self, environment: str, url: str = "") -> None:
-        """The job names an environment: the server has a deployment of it, whose last status follows from `end`."""
+        """The job names an environment: the server adds a deployment of it; its last status follows from `end`."""
 
     def begin_step(self, name: str) -> None:
         """The next step is in progress."""
 
     def log(self, line: str) -> None:
-        """A line (or several) of the log of the step that runs; secrets of the repository and masks are hidden."""
+        """A line (or several) of the running step's log; secrets of the repository and masks are hidden."""
 
     def annotate(self, level: Level, message: str, *, path: str = "", line: int = 0, title: str = "") -> None:
         """An annotation of the job's check run, as `::error file=…::` makes one."""
 
     def summarise(self, markdown: str) -> None:
-        """Add to the step summary of the step that runs."""
+        """Add to the running step's summary."""
 
     def end_step(self, conclusion: Conclusion) -> None:
-        """The step that runs has ended."""
+        """The running step has ended."""
 
     def skip_step(self, name: str) -> None:
-        """A step that is not run at all."""
+        """A skipped step."""
 
     def end(self, conclusion: Conclusion) -> None:
-        """The job has ended, and so has a step of it that still runs."""
+        """The job has ended, and its running step with it."""
 
 
 class Run(Protocol):
-    """One attempt of a run, as a runner is given it."""
+    """One attempt of a run, for a runner."""
 
     workflow: WorkflowFile
     inputs: Mapping[str, object]
-    """As `inputs` has them in expressions: booleans and numbers typed by the workflow's inputs, defaults filled in."""
+    """The expressions' `inputs`: booleans and numbers typed by the workflow's inputs, defaults filled in."""
     repository: str
     """`acme/notes`."""
     ref: str
@@ -94,11 +94,11 @@ class Run(Protocol):
     """Of the repository; `GITHUB_TOKEN` is among them, and is a token of this server."""
     variables: Mapping[str, str]
     kept: Mapping[str, Conclusion]
-    """When only failed jobs are run again: key of each job that shall not be, with what became of it. The server shows
-    these in the new attempt by itself."""
+    """If only failed jobs run again: the key of each other job, with its earlier result. The server itself shows these
+    in the new attempt."""
     cancelled: asyncio.Event
-    """Set when somebody cancels the run; steps under `if: always()` still have their turn. What does not end then is
-    cancelled as a task by a forced cancellation, or when the server stops."""
+    """Set when somebody cancels the run; steps under `if: always()` still run. A forced cancellation, or the end of the
+    server, cancels the remaining task."""
 
     server_url: str
     """`GITHUB_SERVER_URL`: `http://127.0.0.1:P`."""
@@ -107,25 +107,25 @@ class Run(Protocol):
     graphql_url: str
     """`GITHUB_GRAPHQL_URL`."""
     ca_file: Path | None
-    """What has to be trusted to speak to the server, when it speaks TLS."""
+    """The authority to trust if the server speaks TLS."""
 
     def environment_secrets(self, environment: str) -> Mapping[str, str]:
-        """`secrets` as a job in this environment has them."""
+        """`secrets` for a job in this environment."""
 
     def environment_variables(self, environment: str) -> Mapping[str, str]:
-        """`variables` as a job in this environment has them."""
+        """`variables` for a job in this environment."""
 
     async def read(self, path: str) -> bytes | None:
-        """A file of the repository at the run's commit; None: it is not there."""
+        """A file of the repository at the run's commit; None: it does not exist."""
 
     async def checkout(self, folder: Path, ref: str = "") -> str:
         """Put the repository at `ref` (else the run's commit) into an empty folder, as a clone; the commit's sha."""
 
     def begin_job(self, key: str, name: str, *, labels: tuple[str, ...] = (), waiting: bool = False) -> Job:
-        """A job appears: in progress, or `queued` when it is `waiting` (then `Job.begin`)."""
+        """A new job: in progress, or `queued` if it is `waiting` (then `Job.begin`)."""
 
     def skip_job(self, key: str, name: str) -> None:
-        """A job that is not run, by its `if` or its `needs`."""
+        """A job skipped by its `if` or its `needs`."""
 
     def mask(self, value: str) -> None:
         """Hide this text in every log of the run from now on."""
@@ -137,13 +137,13 @@ class Run(Protocol):
         """The archive; KeyError when there is none."""
 
     def artifact_names(self) -> tuple[str, ...]:
-        """The artifacts that this run has."""
+        """The artifacts of this run."""
 
 
 @runtime_checkable
 class Runner(Protocol):
-    """Whoever executes runs."""
+    """Executes runs."""
 
     async def run(self, run: Run) -> Conclusion:
-        """Execute one attempt, and say what became of it. An exception is a fault of the runner: the server ends the
-        run as `startup_failure` and tells the test of it."""
+        """Execute one attempt; its conclusion. An exception is a fault of the runner: the server ends the run as
+        `startup_failure` and reports it to the test."""

@@ -1,4 +1,4 @@
-"""The server as a test has it: `with GitHubServer() as server:`, in a thread of its own."""
+"""The server for tests: `with GitHubServer() as server:`, in its own thread."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ PATIENCE = 20.0
 
 
 class GitHubServer:
-    """GitHub on loopback. `url` is its API in the manner of Enterprise Server, `site` is its root, where the API is
-    too, as on github.com; `token` may do all. With `tls`, both are `https://localhost:…`, by the authority in
+    """GitHub on loopback. `url` is its API in the manner of Enterprise Server; `site` is its root, where the API is
+    too, as on github.com; `token` has all rights. With `tls`, both are `https://localhost:…`, by the authority in
     `ca_file`.
 
-    `run_details` is what it makes of a dispatch that asks for the run's number: `offered` answers it (always, in API
-    version 2026-03-10), `refused` answers 400, `ignored` an empty 204; the latter two as Enterprise Server does, which
-    knows version 2022-11-28 alone. Logs and artifacts are redirected to another origin, where a token is an error
-    unless `storage_refuses_tokens` is off. `check_answers` holds every answer against GitHub's own description. What
-    went wrong in the server itself, or in the runner, is in `problems`; leaving the block raises it. `port`: else a
-    free one.
+    `run_details` is its response to a dispatch asking for the run's number: `offered` answers it (always, in API
+    version 2026-03-10), `refused` answers 400, `ignored` an empty 204; the latter two as Enterprise Server does with
+    its only version 2022-11-28. Logs and artifacts are redirected to another origin, where a token is an error unless
+    `storage_refuses_tokens` is off. `check_answers` validates every answer against GitHub's own description. Problems
+    of the server itself, or of the runner, are in `problems`; leaving the block raises them. `port`: default a free
+    one.
     """
 
     def __init__(
@@ -168,12 +168,12 @@ class GitHubServer:
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong in the server itself or in the runner."""
+        """Problems of the server itself or of the runner."""
         return self._forge.problems
 
     @property
     def repositories(self) -> Mapping[str, Repository]:
-        """Those that were added, by name."""
+        """The added repositories, by name."""
         return self._forge.repositories
 
     @property
@@ -195,12 +195,11 @@ class GitHubServer:
     ) -> Repository:
         """A repository: a bare copy of a git repository; or of a plain folder, or of `files`, with one commit.
 
-        `environments` is `{"production": {"secrets": {…}, "variables": {…}}}`. What is given back has
-        `commit({path: text})`.
+        `environments` is `{"production": {"secrets": {…}, "variables": {…}}}`. The result has `commit({path: text})`.
         """
         owner, _, short = name.partition("/")
         if not owner or not short or name in self._forge.repositories:
-            raise ValueError(f"{name!r} is not OWNER/NAME, or is there already")
+            raise ValueError(f"{name!r} is not OWNER/NAME, or exists already")
         if (source is None) == (files is None):
             raise ValueError("a repository is made either of a folder or of files")
         bare = self.folder / "git" / owner / f"{short}.git"
@@ -233,8 +232,8 @@ class GitHubServer:
         repositories: tuple[str, ...] | None = None,
         scopes: tuple[str, ...] | None = None,
     ) -> str:
-        """A token of somebody, which may all unless it is said otherwise: a fine-grained one by `permissions` and the
-        `repositories` that it knows, a classic one by `scopes`."""
+        """A token of somebody, by default with all rights. `permissions` and `repositories` make it a fine-grained one,
+        `scopes` a classic one."""
         known = None if repositories is None else frozenset(repositories)
         return self._forge.add_token(
             Token(login=login, permissions=permissions, repositories=known, scopes=scopes),
@@ -242,17 +241,17 @@ class GitHubServer:
         )
 
     def revoke(self, token: str) -> None:
-        """The token is known no more: 401."""
+        """The token becomes invalid: 401."""
         del self._forge.tokens[token]
 
     def plant(self, plant: Plant) -> Planted:
-        """Have a fault from now on; see `seatrial_stand_ins.github.plants`."""
+        """Plant a fault; see `seatrial_stand_ins.github.plants`."""
         planted = Planted(plant, self._forge.bed)
         if isinstance(plant, Quota):
             self._forge.limits.tighten(plant.remaining, plant.reset_in)
         elif isinstance(plant, LateRefs):
             for repository in self.repositories.values():
-                self._call(repository.refs)  # what has changed until now is seen at once
+                self._call(repository.refs)  # earlier changes are visible at once
         self._forge.bed.append(planted)
         return planted
 
@@ -260,7 +259,7 @@ class GitHubServer:
         self, repository: str, workflow: str, *, ref: str = "", inputs: Mapping[str, object] | None = None,
         actor: str = "somebody",
     ) -> RunRecord:  # fmt: skip
-        """Somebody else dispatches a workflow."""
+        """Another user dispatches a workflow."""
         from seatrial_stand_ins.github.dispatching import dispatch
 
         it = self.repositories[repository]
@@ -274,7 +273,7 @@ class GitHubServer:
         return self._call(doing)
 
     def cancel(self, run: RunRecord, *, by: str = "somebody") -> None:
-        """Somebody else cancels a run."""
+        """Another user cancels a run."""
 
         async def doing() -> None:
             self._forge.scheduler.cancel(run, by=by)
@@ -287,7 +286,7 @@ class GitHubServer:
         return [run for run in found if workflow in ("", run.workflow.path.rpartition("/")[2])]
 
     def wait_for(self, condition: Callable[[], T | None], timeout: float = PATIENCE) -> T:
-        """What the condition gives once that is true; AssertionError when it takes too long."""
+        """The condition's value once it is true; AssertionError when it takes too long."""
         end = time.monotonic() + timeout
         while not (value := condition()):
             assert time.monotonic() < end, f"not true within {timeout:g} s"

@@ -1,4 +1,4 @@
-"""How the API writes what the server knows."""
+"""The server's records in the API's JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stamp(when: datetime | None) -> str | None:
 
 
 def number(text: str) -> int:
-    """An id that follows from a name."""
+    """An id derived from a name."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
 
 
@@ -69,7 +69,7 @@ def _urls(listed: str, below: str) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """All of them, as seen from one request: `site` is `http://127.0.0.1:P`, `api` may have `/api/v3` behind that."""
+    """All addresses, for one request: `site` is `http://127.0.0.1:P`, `api` may have `/api/v3` after it."""
 
     site: str
     api: str
@@ -113,7 +113,7 @@ class Shapes:
         }  # fmt: skip
 
     def whole_repository(self, it: Repository, permissions: Mapping[str, bool]) -> Json:
-        """A repository as its own address has it."""
+        """A repository, by its own address."""
         when = stamp(it.created_at)
         zero = ("forks", "forks_count", "open_issues", "open_issues_count", "stargazers_count", "watchers")
         zeros = dict.fromkeys((*zero, "watchers_count", "network_count", "subscribers_count", "size"), 0)
@@ -210,7 +210,7 @@ class Shapes:
         }  # fmt: skip
 
     def check_run(self, run: RunRecord, it: JobRecord) -> Json:
-        """The check run that every job is."""
+        """The check run of a job."""
         job = self.job(run, it)
         url = str(job["check_run_url"])
         return {
@@ -323,5 +323,5 @@ def limits(limit: int, used: int, reset: int) -> Json:
 
 
 def after(seconds: float) -> int:
-    """The epoch's second, so many from now."""
+    """Now plus `seconds` (at least 1), in seconds since the epoch."""
     return int(now().timestamp() + max(1.0, seconds))

@@ -1,4 +1,4 @@
-"""What plants do to artifacts and runs."""
+"""The effects of plants on artifacts and runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BLOCK = 1024 * 1024
 
 
 def script(plant: OnRuns) -> Script | None:
-    """What becomes of a run on which this is planted; None: its own runner runs it."""
+    """The planted course of a run; None: its own runner runs it."""
     match plant:
         case Fails():
             return Script(conclusion="failure", job=plant.job, step=plant.step, message=plant.message)
@@ -50,7 +50,7 @@ def script(plant: OnRuns) -> Script | None:
 
 
 def spoilt(run: RunRecord, artifact: Artifact, planted: Iterable[Planted]) -> list[Artifact]:
-    """What is kept in the place of an artifact that a run adds."""
+    """The content kept in place of an added artifact."""
     kept = [artifact]
     for one in planted:
         plant = one.plant
@@ -103,7 +103,7 @@ def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def bomb(size: int, name: str = "outputs.json") -> bytes:
-    """A zip archive with one file of so many zeros, made in no time: each block of them is deflated alike."""
+    """A zip archive with one file of `size` zeros, made quickly: every deflated block is the same."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = bytes(BLOCK)
     first = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -122,7 +122,7 @@ def bomb(size: int, name: str = "outputs.json") -> bytes:
 
 
 def made_up(size: int) -> Iterator[bytes]:
-    """So many bytes that begin as a zip archive does, without ever being in memory."""
+    """`size` bytes with the start of a zip archive, never in memory as a whole."""
     name = b"outputs.json"
     head = b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0x21, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), 0) + name
     yield head[:size]

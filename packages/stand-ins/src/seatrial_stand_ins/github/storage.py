@@ -1,7 +1,7 @@
-"""Where logs and archives are downloaded from: another origin, by signed addresses that hold for a minute.
+"""Downloads of logs and archives: another origin, by signed addresses valid for a minute.
 
-As with github.com's storage, whoever sends their token along is refused: a client has to leave it out when it follows.
-An Enterprise server's own storage does not mind.
+Like github.com's storage, it refuses requests with a token: a client must leave it out when it follows a redirect. An
+Enterprise server's own storage accepts it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOLDS_FOR = 60.0
 
 @dataclass(slots=True)
 class Storage:
-    """What can be downloaded now."""
+    """The current downloads."""
 
     origin: str
     """`http://127.0.0.1:Q`"""
@@ -32,25 +32,25 @@ class Storage:
     _kept: dict[str, bytes | Artifact] = field(default_factory=dict)
 
     def put(self, name: str, content: bytes | Artifact) -> str:
-        """Keep it, and say where."""
+        """Keep it; its address."""
         self._kept[name] = content
         until = f"{time.time() + HOLDS_FOR:.3f}"
         return f"{self.origin}{PATH}{name}?se={until}&sig={self._signature(name, until)}"
 
     def put_artifact(self, artifact: Artifact) -> str:
-        """The same with an artifact, whose content may be made while it is sent."""
+        """The same for an artifact; its content may be generated while sent."""
         return self.put(f"artifact-{artifact.artifact_id}.zip", artifact)
 
     def _signature(self, name: str, until: str) -> str:
         return hmac.new(self._key, f"{name} {until}".encode(), hashlib.sha256).hexdigest()
 
     def answer(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """What is sent to whoever follows an address."""
+        """The answer to a request for an address."""
         name = path.removeprefix(PATH)
         until, signature = query.get("se", ""), query.get("sig", "")
         if self.refuses_tokens and "authorization" in headers:
             return _xml(401, "InvalidAuthenticationInfo")
-        # Only what we signed ourselves is looked at any further.
+        # Reject every address without this server's own signature.
         if not hmac.compare_digest(signature, self._signature(name, until)) or float(until) < time.time():
             return _xml(403, "AuthenticationFailed")
         content = self._kept[name]

@@ -194,7 +194,7 @@ after: {needs: call, runs-on: x, steps: [{run: 'test ${{ needs.call.outputs.addr
     "about, message",
     [
         ("uses: ./.github/workflows/called.yml, concurrency: g", "`concurrency` of a job that calls a workflow"),
-        ("uses: ./.github/workflows/none.yml", "none.yml that the job call calls is not there"),
+        ("uses: ./.github/workflows/none.yml", "none.yml called by the job call does not exist"),
         ("uses: other/repo/.github/workflows/x.yml@v1", "of its own repository only"),
         ("uses: ./.github/workflows/called.yml", "the input 'zone' is required"),
         ("uses: ./.github/workflows/called.yml, with: {zone: a, x: b}", "there is no input 'x'"),

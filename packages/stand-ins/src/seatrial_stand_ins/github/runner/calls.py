@@ -1,4 +1,4 @@
-"""What an action that is a function is given, and how it says that it failed."""
+"""The inputs of an action implemented as a function, and its way to fail."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ class ActionFailed(Exception):
 
 
 class ActionCancelled(ActionFailed):
-    """The step was told to end, and did."""
+    """The step was cancelled."""
 
 
 class Host(Protocol):
-    """What an action may do to the job that it is a step of."""
+    """An action's access to its job."""
 
     def log(self, line: str) -> None:
         """A line of the step's log."""
 
     def annotate(self, level: Level, message: str) -> None:
-        """A line of the log that is an annotation too."""
+        """A line of the log, also an annotation."""
 
     def mask(self, value: str) -> None:
         """Hide this text from now on."""
 
     def export(self, name: str, value: str) -> None:
-        """A variable that later steps have."""
+        """A variable for later steps."""
 
     def add_path(self, folder: str) -> None:
         """A folder in front of PATH for later steps."""
 
     async def execute(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> int:
-        """Run a program of the job; what it prints is in the log; its exit code."""
+        """Run a program of the job with its output in the log; its exit code."""
 
     def which(self, program: str) -> str | None:
         """Where a program is on the job's PATH."""
@@ -45,16 +45,16 @@ class Host(Protocol):
 
 @dataclass(kw_only=True)
 class ActionCall:
-    """One step with `uses:` whose action is a function."""
+    """One step with `uses:`, for an action implemented as a function."""
 
     action: str
     """`owner/name`, or `owner/name/path`."""
     version: str
-    """What stands behind `@`."""
+    """The ref after `@`."""
     inputs: Mapping[str, str]
     """`with:`, filled in; names in lower case."""
     env: Mapping[str, str]
-    """The whole environment that a program of this step would have."""
+    """The whole environment for a program of this step."""
     workspace: Path
     temp: Path
     tools: Path
@@ -63,14 +63,14 @@ class ActionCall:
     host: Host
     outputs: dict[str, str] = field(default_factory=dict)
     posts: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    """What is called when the job's steps are done, the last first, however they ended."""
+    """Callbacks for the end of the job, the last first, whatever its result."""
 
     def input(self, name: str, default: str = "") -> str:
         """An input, without white space around it."""
         return self.inputs.get(name.lower(), default).strip() or default
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """An input that is `true` or `false`."""
+        """An input with the value `true` or `false`."""
         text = self.input(name, "true" if default else "false").lower()
         if text not in ("true", "false"):
             raise ActionFailed(f"the input {name!r} of {self.action} is true or false, not {text!r}")

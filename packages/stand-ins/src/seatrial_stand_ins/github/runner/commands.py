@@ -1,4 +1,4 @@
-"""Workflow commands: lines of a step's output that begin with `::`."""
+"""Workflow commands: lines of a step's output with `::` at the start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED = {
     "set-env": "GITHUB_ENV",
     "add-path": "GITHUB_PATH",
 }
-"""Commands that GitHub took back, and the environment file that stands for each."""
+"""Commands disabled by GitHub, and the environment file in place of each."""
 
 LEVELS: Mapping[str, Level] = {"error": "failure", "warning": "warning", "notice": "notice"}
 
@@ -23,7 +23,7 @@ _COMMAND = re.compile(r"\s*::([A-Za-z-]+)(?: ([^\n]*?))?::(.*)", re.DOTALL)
 
 
 class Listener(Protocol):
-    """Whoever hears of commands."""
+    """The receiver of commands."""
 
     def log(self, line: str) -> None: ...
     def mask(self, value: str) -> None: ...
@@ -36,7 +36,7 @@ class Output:
 
     listener: Listener
     refused: list[str] = field(default_factory=list)
-    """What fails the step: commands that GitHub does not take any more."""
+    """Errors of the step: commands disabled by GitHub."""
     _stopped: str = ""
 
     def line(self, text: str) -> None:

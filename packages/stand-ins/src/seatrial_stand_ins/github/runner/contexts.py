@@ -1,4 +1,4 @@
-"""The `github` context, and the same as GITHUB_… in the environment of programs."""
+"""The `github` context, also as GITHUB_… in the environment of programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_IN_ENVIRONMENT = ("event", "token")
 
 
 def event_of(run: Run) -> dict[str, Any]:
-    """What `github.event` and GITHUB_EVENT_PATH hold."""
+    """The content of `github.event` and GITHUB_EVENT_PATH."""
     owner, _, name = run.repository.partition("/")
     return {
         "inputs": {key: as_text(one) for key, one in run.inputs.items()},
@@ -30,7 +30,7 @@ def event_of(run: Run) -> dict[str, Any]:
 
 
 def github(run: Run, workflow: Workflow) -> dict[str, Any]:
-    """The context, without what a job and a step add to it."""
+    """The context, without the additions of a job and a step."""
     return {
         "actor": run.actor,
         "api_url": run.api_url,

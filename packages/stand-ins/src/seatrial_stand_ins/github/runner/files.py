@@ -1,4 +1,4 @@
-"""The files by which a step tells its runner of outputs, variables and folders of PATH."""
+"""The files for a step's outputs, variables and folders of PATH."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from seatrial_stand_ins.github.runner.calls import ActionFailed
 
 SUMMARY = 1024 * 1024
-"""Bytes that GitHub takes of one step's summary."""
+"""GitHub's limit for one step's summary, in bytes."""
 
 
 def pairs(path: Path, what: str) -> dict[str, str]:
-    """`NAME=VALUE`, or `NAME<<END` with lines up to `END`; ActionFailed for what is neither."""
+    """`NAME=VALUE`, or `NAME<<END` with lines up to `END`; ActionFailed for any other line."""
     lines = _lines(path)
     found: dict[str, str] = {}
     at = 0
@@ -43,12 +43,12 @@ def pairs(path: Path, what: str) -> dict[str, str]:
 
 
 def folders(path: Path) -> list[str]:
-    """The folders for PATH, in the order in which they were written."""
+    """The folders for PATH, in the order of the file."""
     return [line for line in _lines(path) if line.strip()]
 
 
 def summary(path: Path) -> str:
-    """The Markdown of a step; ActionFailed when it is more than GitHub takes."""
+    """The Markdown of a step; ActionFailed above GitHub's limit."""
     size = path.stat().st_size if path.exists() else 0
     if size > SUMMARY:
         raise ActionFailed(

@@ -1,4 +1,4 @@
-"""The jobs of a workflow: who waits for whom, who is left out, matrices, and workflows that are called."""
+"""The jobs of a workflow: dependencies, skipped jobs, matrices, and called workflows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from seatrial_stand_ins.github.seam import Conclusion, Run
 from seatrial_stand_ins.github.seam import Job as SeamJob
 
 DEEPEST = 10
-"""Workflows that call workflows; GitHub follows no further."""
+"""The depth of workflows calling workflows; GitHub's limit."""
 
 
 @dataclass(kw_only=True)
 class Graph:
-    """One workflow of a run: its own, or one that a job of it calls."""
+    """One workflow of a run: its own, or one called by a job."""
 
     settings: Settings
     run: Run
@@ -38,15 +38,15 @@ class Graph:
     remembered: dict[tuple[int, str], Mapping[str, str]]
     """Outputs of jobs of earlier attempts, by run and key."""
     prefix: str = ""
-    """The keys and names of the jobs that call this workflow."""
+    """The keys and names of the calling jobs."""
     depth: int = 0
     stopped: tuple[asyncio.Event, ...] = ()
-    """Each is set when a job that calls this workflow is to end: another of its matrix failed."""
+    """Each is set to end a calling job: another of its matrix failed."""
     results: dict[str, Result] = field(default_factory=dict)
     _done: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def execute(self) -> Conclusion:
-        """Run all jobs; what became of the whole."""
+        """Run all jobs; the conclusion of the whole."""
         self._done = {name: asyncio.Event() for name in self.workflow.jobs}
         async with asyncio.TaskGroup() as group:
             for job in self.workflow.jobs.values():
@@ -54,7 +54,7 @@ class Graph:
         return overall(list(self.results.values()), self.run.cancelled.is_set())
 
     def outputs(self) -> dict[str, str]:
-        """What a workflow that is called gives to its caller."""
+        """The outputs of a called workflow for its caller."""
         if self.workflow.call is None:
             return {}
         contexts = {
@@ -66,14 +66,14 @@ class Graph:
         return {name: render(one.value, contexts) for name, one in self.workflow.call.outputs.items()}
 
     async def _turn(self, job: Job) -> None:
-        """Wait for what the job needs, and run it."""
+        """Wait for the job's needs, and run it."""
         for name in job.needs:
             await self._done[name].wait()
         self.results[job.id] = await self._one(job)
         self._done[job.id].set()
 
     def _before(self, job: Job) -> set[str]:
-        """All jobs that must have ended, also those that the needed ones need."""
+        """All jobs needed by the job, directly or through others."""
         found: set[str] = set()
         queue = list(job.needs)
         while queue:
@@ -94,7 +94,7 @@ class Graph:
         }
 
     def _due(self, job: Job, *, cancelled: bool) -> bool:
-        """What the job's `if` says: by default, that all before it succeeded."""
+        """The result of the job's `if`; by default: all jobs before it succeeded."""
         ended = [self.results[name].counts for name in self._before(job)]
         functions = {
             "success": lambda: not cancelled and all(one == "success" for one in ended),
@@ -203,7 +203,7 @@ class Graph:
         return result
 
     def _stays(self, job: Job) -> bool:
-        """Whether a job goes on although the run was cancelled."""
+        """Whether a job continues although the run was cancelled."""
         try:
             return bool(job.condition) and self._due(job, cancelled=True)
         except ExpressionError:
@@ -212,7 +212,7 @@ class Graph:
     async def _called(
         self, job: Job, contexts: Mapping[str, Any], key: str, name: str, failed: asyncio.Event
     ) -> Result:
-        """A job that calls a workflow of this repository."""
+        """A job calling a workflow of this repository."""
         try:
             graph = await self._inner(job, contexts, key, name, failed)
         except (ExpressionError, WorkflowError) as error:
@@ -228,7 +228,7 @@ class Graph:
         path = job.uses.removeprefix("./")
         content = await self.run.read(path)
         if content is None:
-            raise ExpressionError(f"the workflow {path} that the job {job.id} calls is not there")
+            raise ExpressionError(f"the workflow {path} called by the job {job.id} does not exist")
         if self.depth >= DEEPEST:
             raise ExpressionError(f"workflows call each other more than {DEEPEST} levels deep")
         workflow = read_workflow(content.decode("utf-8", "replace"), path)
@@ -267,7 +267,7 @@ class Graph:
 
 
 def overall(results: list[Result], cancelled: bool) -> Conclusion:
-    """What became of several jobs together."""
+    """The common conclusion of several jobs."""
     ended = [one.counts for one in results]
     if cancelled and any(one != "success" for one in ended):
         return "cancelled"
@@ -278,7 +278,7 @@ def overall(results: list[Result], cancelled: bool) -> Conclusion:
 
 
 def _address(job: Job, contexts: Mapping[str, Any]) -> str:
-    """The address of an environment, where no step has to say it."""
+    """The address of an environment, unless it depends on a step."""
     try:
         return render(job.environment_url, contexts)
     except ExpressionError:
@@ -302,7 +302,7 @@ def _labels(job: Job, contexts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _broken(seam: SeamJob, message: str) -> Result:
-    """A job that cannot begin."""
+    """A job with an error before its start."""
     seam.annotate("failure", message, path=".github", line=1)
     seam.end("failure")
     return Result(result="failure")

@@ -1,4 +1,4 @@
-"""A job that runs: all that its steps share."""
+"""A running job: the shared state of its steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seatrial_stand_ins.github.seam import Job as SeamJob
 
 @dataclass(kw_only=True)
 class JobRun:
-    """A job that runs: all that its steps share."""
+    """A running job: the shared state of its steps."""
 
     settings: Settings
     run: Run
@@ -30,12 +30,12 @@ class JobRun:
     """`github`, `needs`, `vars`, `secrets`, `inputs`, `matrix`, `strategy`."""
     defaults: Defaults
     stays: Callable[[], bool]
-    """Whether the job goes on although the run was cancelled: its `if` says so."""
+    """Whether its `if` lets the job continue although the run was cancelled."""
     env: dict[str, str] = field(default_factory=dict)
-    """`env` of workflow and job, and what steps wrote to GITHUB_ENV."""
+    """`env` of workflow and job, and variables from GITHUB_ENV."""
     failed: bool = False
     inside: bool = False
-    """A step is running: there is a log to write to."""
+    """A step is running, so there is a log to write to."""
     masks: list[str] = field(default_factory=list)
     posts: list[tuple[str, Callable[[], Awaitable[None]]]] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class JobRun:
                 self.run.mask(one)
 
     def masked(self, text: str) -> str:
-        """The text without what is to be hidden, for what is no log: the names of steps."""
+        """The text without secrets, for use outside logs: the names of steps."""
         for one in sorted(self.masks, key=len, reverse=True):
             text = text.replace(one, "***")
         return text

@@ -1,4 +1,4 @@
-"""One job: its machine, its steps, its outputs, and how it ends."""
+"""One job: its machine, its steps, its outputs, and its result."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from seatrial_stand_ins.github.seam import Conclusion, Run
 from seatrial_stand_ins.github.seam import Job as SeamJob
 
 MINUTES = 360.0
-"""That a job has unless it says otherwise."""
+"""A job's default `timeout-minutes`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of a job, for those that need it."""
+    """A job's result, for its dependents."""
 
     result: Conclusion
     outputs: Mapping[str, str] = field(default_factory=dict)
     excused: bool = False
-    """It failed, and `continue-on-error` says that this does not count."""
+    """It failed, but `continue-on-error` ignores the failure."""
 
     @property
     def counts(self) -> Conclusion:
@@ -51,7 +51,7 @@ async def execute(
     stopped: Sequence[asyncio.Event],
     stays: Callable[[], bool],
 ) -> Result:
-    """Run a job to its end, whatever happens; of `stopped` one is set when another of its matrix failed."""
+    """Run a job to its end, whatever happens; another failed job of the matrix sets one of `stopped`."""
     machine = Machine(settings, run.repository, event_of(run))
     stop = Stop(settings.grace.always)
     about = {

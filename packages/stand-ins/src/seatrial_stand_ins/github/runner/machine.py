@@ -1,4 +1,4 @@
-"""Where one job runs: folders of its own, an environment of its own, programs that end with it."""
+"""The machine of one job: its own folders and environment, and programs ending with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seatrial_stand_ins.github.runner.programs import Programs
 from seatrial_stand_ins.github.runner.settings import Settings
 
 TAKEN_OVER = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL", "TERM")
-"""Variables of this host that jobs have too; the rest of its environment is nobody's business."""
+"""Variables of this host passed on to jobs; no others are."""
 
 FILES = {
     "GITHUB_ENV": "set_env",
@@ -50,12 +50,12 @@ class Machine:
         self.path: list[str] = [*map(str, settings.tools), *os.environ.get("PATH", os.defpath).split(os.pathsep)]
 
     def environment(self) -> dict[str, str]:
-        """What is there before the workflow says anything; PATH is put together last."""
+        """The environment before the workflow's own; PATH is built last."""
         taken = {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
         return {"LANG": "C.UTF-8", **taken, "HOME": str(self.home), "CI": "true", **self.settings.environment}
 
     def runner(self) -> dict[str, str]:
-        """The `runner` context, which is RUNNER_… in the environment."""
+        """The `runner` context, also RUNNER_… in the environment."""
         machine = platform.machine().lower()
         return {
             "name": "seatrial",
@@ -81,12 +81,12 @@ class Machine:
         return shutil.which(program, path=path or os.pathsep.join(self.path))
 
     def close(self) -> None:
-        """Nothing of the job runs any more, and its folders are gone."""
+        """Kill every program of the job, and remove its folders."""
         self.programs.close()
         if not self.settings.keep:
             try:
                 shutil.rmtree(self.root)
-            except PermissionError:  # a job may take its own rights from a folder
+            except PermissionError:  # a job may remove its own rights to a folder
                 for folder, _, _ in os.walk(self.root):
                     Path(folder).chmod(0o700)
                 shutil.rmtree(self.root)

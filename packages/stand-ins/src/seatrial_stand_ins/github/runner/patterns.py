@@ -1,4 +1,4 @@
-"""Files by patterns, as actions read them: `**`, `!` for what is left out, folders with all that is in them."""
+"""Files by patterns, as actions read them: `**`, `!` for exclusions, folders with all their content."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _WILD = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What patterns stand for."""
+    """The files of patterns."""
 
     files: tuple[Path, ...]
     root: Path
-    """The deepest folder that every pattern begins in."""
+    """The deepest folder common to all patterns."""
 
 
 def find(workspace: Path, patterns: Sequence[str], *, hidden: bool = True) -> Found:
-    """The files that the patterns stand for; without `hidden`, names that begin with a dot are passed over."""
+    """The files of the patterns; without `hidden`, names with a leading dot are skipped."""
     files: dict[Path, None] = {}
     begins: list[Path] = []
     for line in (one.strip() for one in patterns):
@@ -34,7 +34,7 @@ def find(workspace: Path, patterns: Sequence[str], *, hidden: bool = True) -> Fo
         begin = _begin(whole)
         if not out:
             begins.append(begin)
-        # A pattern that ends with a slash stands for folders only.
+        # A pattern with a slash at its end means folders only.
         for file in _files(whole + os.sep if line.endswith("/") else whole):
             if out:
                 files.pop(file, None)
@@ -44,7 +44,7 @@ def find(workspace: Path, patterns: Sequence[str], *, hidden: bool = True) -> Fo
 
 
 def hash_files(workspace: Path, patterns: Sequence[str]) -> str:
-    """`hashFiles()`: one SHA-256 over those of all files; empty when there are none."""
+    """`hashFiles()`: one SHA-256 over the SHA-256 of each file; empty without files."""
     lines = [line for pattern in patterns for line in pattern.splitlines()]
     inside = [one for one in find(workspace, lines).files if one.is_relative_to(workspace)]
     if not inside:

@@ -15,13 +15,13 @@ from seatrial_stand_ins.github.runner.calls import ActionFailed
 from seatrial_stand_ins.github.runner.settings import Grace
 
 TAG = "RUNNER_TRACKING_ID"
-"""The variable by which GitHub's runner, and this one, knows what belongs to a job."""
+"""The variable marking a job's processes, for GitHub's runner and this one."""
 
 LINGER = 0.25
-"""Seconds that output is waited for when the program ended and a child of it holds the pipe open."""
+"""Seconds to wait for output after the program ended, while a child holds the pipe open."""
 
 DYING = 5.0
-"""Seconds in which the kernel takes a killed process away."""
+"""Seconds for the kernel to remove a killed process."""
 
 
 class Programs:
@@ -33,9 +33,9 @@ class Programs:
         self._drains: list[_Lines] = []
 
     async def run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        """Run a program to its end; its exit code. Cancelled: SIGINT to it, SIGTERM, then SIGKILL to all it started."""
+        """Run a program to its end; its exit code. On cancel: SIGINT, SIGTERM, then SIGKILL to all its processes."""
         if not cwd.is_dir():
-            raise ActionFailed(f"the working folder {cwd} is not there")
+            raise ActionFailed(f"the working folder {cwd} does not exist")
         reading, writing = os.pipe()
         lines = _Lines(reading, line)
         self._drains.append(lines)
@@ -70,7 +70,7 @@ class Programs:
         return code if code >= 0 else 128 - code
 
     async def _end(self, program: asyncio.subprocess.Process) -> None:
-        # To the program alone, as GitHub does: a shell hands a signal on only when what it waits for has ended.
+        # To the program alone, as on GitHub: a shell forwards a signal only after its child has ended.
         for number, patience in ((signal.SIGINT, self.grace.interrupt), (signal.SIGTERM, self.grace.terminate)):
             with contextlib.suppress(ProcessLookupError):
                 program.send_signal(number)
@@ -80,16 +80,16 @@ class Programs:
                     return
 
     def _rest(self, program: asyncio.subprocess.Process) -> list[int]:
-        """What is there of a program that was cancelled."""
+        """The remaining processes of a cancelled program."""
         if program.returncode is None:
             return tree(program.pid)
-        # Its number may be another's by now; what is left of its session carries our tag.
+        # Another process may have its number by now; the rest of its session carries the job's tag.
         with contextlib.suppress(OSError):
             return [pid for pid in tagged(self.tag) if int(_stat(pid)[3]) == program.pid]
         return []
 
     def close(self) -> None:
-        """Kill whatever of the job still runs, and let its pipes go. Not async: nothing can come between."""
+        """Kill all remaining processes of the job, and close its pipes. Not async: nothing can come between."""
         until = time.monotonic() + DYING
         while found := list(tagged(self.tag)):
             kill(found)
@@ -101,7 +101,7 @@ class Programs:
 
 
 def tagged(tag: str) -> Iterator[int]:
-    """The processes that carry this tag, without zombies."""
+    """The processes with this tag, without zombies."""
     mark = f"{TAG}={tag}\0".encode()
     for pid in _processes():
         with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ def tagged(tag: str) -> Iterator[int]:
 
 
 def tree(root: int) -> list[int]:
-    """A process, its session and all that came of it, as far as their parents live."""
+    """A process, its session and its descendants, as far as their parents live."""
     parents: dict[int, list[int]] = {}
     found = {root}
     for pid in _processes():
@@ -146,7 +146,7 @@ def _stat(pid: int) -> list[str]:
 
 
 class _Lines:
-    """What comes through a pipe, line by line; when its program has ended, what comes later is read and let go."""
+    """The output of a pipe, line by line; after the end of its program, later output is read and discarded."""
 
     def __init__(self, fd: int, line: Callable[[str], None]) -> None:
         self._fd = fd
@@ -159,7 +159,7 @@ class _Lines:
         self._loop.add_reader(fd, self._read)
 
     def _read(self) -> bool:
-        """Take what is there; whether there may be more."""
+        """Read the available output; whether there may be more."""
         try:
             data = os.read(self._fd, 65536)
         except BlockingIOError:
@@ -174,7 +174,7 @@ class _Lines:
         return True
 
     async def ended(self) -> None:
-        """Wait for the end of the output, not for a daemon that keeps the pipe."""
+        """Wait for the end of the output, not for a daemon holding the pipe."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
                 await self._end.wait()
@@ -190,7 +190,7 @@ class _Lines:
         self._line = None
 
     def close(self) -> None:
-        """Let the pipe go."""
+        """Close the pipe."""
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)

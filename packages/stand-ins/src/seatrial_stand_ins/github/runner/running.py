@@ -15,11 +15,11 @@ from seatrial_stand_ins.github.seam import Conclusion, Run
 
 
 class WorkflowRunner:
-    """Executes the jobs of workflows on this host, each in a folder of its own, and leaves nothing of them.
+    """Executes the jobs of workflows on this host, each in its own folder, and removes everything afterwards.
 
-    `tools` are folders in front of PATH, `environment` more variables of every job, `actions` the actions that the
-    runner does not know (`owner/name` to an async function of an ActionCall, or to a folder with an `action.yml`).
-    `folder` is where jobs have their folders while they run, and with `keep` afterwards too.
+    `tools` are folders in front of PATH, `environment` more variables of every job, `actions` further actions
+    (`owner/name` to an async function of an ActionCall, or to a folder with an `action.yml`). `folder` holds the jobs'
+    folders while they run, and with `keep` afterwards too.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class WorkflowRunner:
         self._remembered: dict[tuple[int, str], Mapping[str, str]] = {}
 
     async def run(self, run: Run) -> Conclusion:
-        """Execute one attempt of a run, and say what became of it."""
+        """Execute one attempt of a run; its conclusion."""
         try:
             workflow = read_workflow(run.workflow.text, run.workflow.path)
         except WorkflowError as error:
-            # GitHub shows no job of such a run, and says why on its page alone; here it is where clients look.
+            # GitHub shows no job of such a run, and the reason only on its page; here clients find it.
             told = run.begin_job("", run.workflow.path, waiting=True)
             for problem in error.problems:
                 told.annotate("failure", problem.message, path=problem.file, line=problem.line)

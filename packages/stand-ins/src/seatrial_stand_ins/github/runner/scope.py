@@ -15,17 +15,17 @@ from seatrial_stand_ins.github.seam import Conclusion
 
 @dataclass(kw_only=True)
 class Scope:
-    """What steps of one list see of each other: those of the job, or those of one use of a composite action."""
+    """The shared scope of steps: those of the job, or those of one use of a composite action."""
 
     env: Mapping[str, str] = field(default_factory=dict)
-    """More than the job's: of the step that uses the action."""
+    """Variables besides the job's: those of the step using the action."""
     inputs: Mapping[str, Any]
     steps: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
     cancelled: bool = False
-    """One of the steps was cut off."""
+    """A step was interrupted."""
     action: Mapping[str, str] = field(default_factory=dict)
-    """What `github` has of the action: `action_path`, …"""
+    """The action's additions to `github`: `action_path`, …"""
     depth: int = 0
 
 
@@ -50,7 +50,7 @@ class StepRunner(Host, Protocol):
 
 
 def title(step: Step, contexts: Mapping[str, Any]) -> str:
-    """How GitHub names a step without a name."""
+    """GitHub's name for a step without a name."""
     if step.uses:
         return f"Run {step.uses}"
     lines = step.run.strip().splitlines() or [""]

@@ -1,4 +1,4 @@
-"""What a test says of the machines that jobs run on."""
+"""A test's settings for the machines of jobs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from seatrial_stand_ins.github.runner.calls import ActionFunction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grace:
-    """Seconds that a cancelled program has, as GitHub gives them, and shorter."""
+    """Seconds granted to a cancelled program; shorter than GitHub's."""
 
     interrupt: float = 1.0
     """From SIGINT to SIGTERM; GitHub waits 7.5 s."""
     terminate: float = 0.5
     """From SIGTERM to SIGKILL; GitHub waits 2.5 s."""
     always: float = 20.0
-    """That steps under `if: always()` have in all when a job is cancelled; GitHub gives five minutes."""
+    """The total for steps under `if: always()` of a cancelled job; GitHub grants five minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every job of a `WorkflowRunner` has."""
+    """The settings common to every job of a `WorkflowRunner`."""
 
     folder: Path | None = None
-    """Where the folders of jobs are made; None: in the system's folder for temporary files."""
+    """The parent of the jobs' folders; None: the system's folder for temporary files."""
     tools: Sequence[Path] = ()
     """Folders in front of PATH."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -34,4 +34,4 @@ class Settings:
     """`owner/name` to a function, or to a folder with an `action.yml`."""
     grace: Grace = field(default_factory=Grace)
     keep: bool = False
-    """Leave the folders of jobs where they are."""
+    """Keep the folders of jobs."""

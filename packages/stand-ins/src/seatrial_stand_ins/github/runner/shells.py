@@ -1,4 +1,4 @@
-"""The shells of `run:` steps, with the flags that GitHub gives them."""
+"""The shells of `run:` steps, with GitHub's flags."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SHELLS = {
     "sh": ("sh -e {0}", ".sh"),
     "python": ("python {0}", ".py"),
 }
-"""Name to the command, and what a script's name ends with."""
+"""Name to the command, and the suffix of a script's name."""
 
 UNSPECIFIED = ("bash -e {0}", ".sh")
-"""Without `shell:` a failure inside a pipe is not seen."""
+"""Without `shell:`, a failure inside a pipe is ignored."""
 
 
 def command(shell: str, script: str, folder: Path, which: Callable[[str], str | None]) -> tuple[list[str], str]:
-    """The argument list that runs a script, and how a log names it; the script is written into the folder."""
+    """The argument list for a script, and its name in a log; the script is written into the folder."""
     if shell in ("pwsh", "powershell", "cmd"):
         raise ActionFailed(f"this runner has no shell {shell!r}; it has bash, sh, python and COMMAND {{0}}")
     template, suffix = SHELLS.get(shell, (shell, ".sh")) if shell else UNSPECIFIED

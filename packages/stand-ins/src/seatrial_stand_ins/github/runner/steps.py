@@ -29,14 +29,14 @@ class Steps:
         self.scope = Scope(inputs=here.contexts["inputs"])
 
     async def all(self) -> None:
-        """The job's steps, then what its actions have to do at the end."""
+        """The job's steps, then its actions' callbacks."""
         for step in self.here.job.steps:
             await self._shown(step)
         for name, post in reversed(self.here.posts):
             await self._at_the_end(name, post)
 
     def outputs(self) -> dict[str, str]:
-        """The job's outputs; what holds a secret is left out, as GitHub leaves it out."""
+        """The job's outputs; as on GitHub, values with a secret are left out."""
         found = {}
         for name, template in self.here.job.outputs.items():
             text = render(template, self.contexts(self.scope))
@@ -47,7 +47,7 @@ class Steps:
         return found
 
     async def _shown(self, step: Step) -> None:
-        """A step of the job, which the API shows."""
+        """A step of the job, shown by the API."""
         contexts = self.contexts(self.scope)
         try:
             name = render(step.name, contexts) if step.name else title(step, contexts)
@@ -70,7 +70,7 @@ class Steps:
             self.here.end(conclusion)
 
     async def one(self, step: Step, scope: Scope) -> Conclusion:
-        """Run a step whose turn it is, and keep what became of it."""
+        """Run the step that is next, and keep its result."""
         outputs: dict[str, str] = {}
         outcome: Conclusion = "failure"
         try:
@@ -79,7 +79,7 @@ class Steps:
             ending = await self.here.stop.guard(
                 self._work(step, scope, outputs),
                 timeout=seconds,
-                # The steps of a composite action are cut off one by one: those that are always due still run.
+                # The steps of a composite action are cancelled one by one: steps under `always()` still run.
                 stays=lambda: composite(self, step) or self.due(step, scope),
             )
             outcome = "success" if ending == "done" else "cancelled" if ending == "cancelled" else "failure"
@@ -109,7 +109,7 @@ class Steps:
         return conclusion
 
     def due(self, step: Step, scope: Scope) -> bool:
-        """What the step's `if` says now; it sees the step's own `env` too."""
+        """The result of the step's `if` now; it sees the step's own `env` too."""
         own = self.own(step, scope) if step.condition else {}
         return condition(step.condition, self.contexts(scope, own), self.functions(scope))
 
@@ -121,12 +121,12 @@ class Steps:
     def leave(
         self, step: Step, scope: Scope, outcome: Conclusion, conclusion: Conclusion, outputs: Mapping[str, str]
     ) -> None:
-        """What later steps see of it."""
+        """The step's state for later steps."""
         if step.id:
             scope.steps[step.id] = {"outputs": dict(outputs), "outcome": outcome, "conclusion": conclusion}
 
     def contexts(self, scope: Scope, more: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """All that an expression of a step sees; `more` is the step's own env."""
+        """All names in a step's expressions; `more` is the step's own env."""
         here = self.here
         return {
             **here.contexts,
@@ -138,7 +138,7 @@ class Steps:
         }
 
     def functions(self, scope: Scope) -> Mapping[str, Function]:
-        """The functions that know how the steps before ended, and the workspace."""
+        """The functions about the results of earlier steps and about the workspace."""
         stop = self.here.stop.asked
         return {
             "success": lambda: not (scope.failed or stop.is_set()),
@@ -149,7 +149,7 @@ class Steps:
         }
 
     async def _work(self, step: Step, scope: Scope, outputs: dict[str, str]) -> None:
-        """Do what the step says; ActionFailed when it fails."""
+        """Do the step's work; ActionFailed when it fails."""
         functions = {"hashFiles": self.functions(scope)["hashFiles"]}
         own = self.own(step, scope)
         if step.uses:
@@ -191,7 +191,7 @@ class Steps:
     async def program(
         self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], outputs: dict[str, str]
     ) -> int:
-        """Run a program with environment files of its own, and take what it wrote into them; its exit code."""
+        """Run a program with its own environment files, and read them afterwards; its exit code."""
         here = self.here
         given = here.machine.step_files()
         output = Output(self)
@@ -203,7 +203,7 @@ class Steps:
                 line=output.line,
             )
         finally:
-            # What a step wrote before it was cut off counts, for those that run after it.
+            # Files of an interrupted step count for the steps after it.
             self._take(given, outputs)
         if output.refused and not code:
             raise ActionFailed(output.refused[0])
@@ -219,7 +219,7 @@ class Steps:
             self.here.seam.summarise(markdown)
 
     def environment(self, scope: Scope, own: Mapping[str, str]) -> dict[str, str]:
-        """What a program of a step has; nobody overrides GITHUB_… and RUNNER_…."""
+        """The environment for a program of a step; GITHUB_… and RUNNER_… cannot be overridden."""
         here = self.here
         found = {**here.machine.environment(), **here.env, **scope.env, **own}
         found["PATH"] = os.pathsep.join(here.machine.path) if "PATH" not in {**here.env, **own} else found["PATH"]
@@ -231,7 +231,7 @@ class Steps:
         return {**found, **as_environment(about, here.contexts["runner"])}
 
     async def _at_the_end(self, name: str, post: Callable[[], Awaitable[None]]) -> None:
-        """What an action does when all steps are done."""
+        """An action's callback after all steps."""
         self.here.begin(f"Post {name}")
         conclusion: Conclusion = "failure"
         try:
@@ -243,7 +243,7 @@ class Steps:
         finally:
             self.here.end(conclusion)
 
-    # What commands and actions do to the job.
+    # The effects of commands and actions on the job.
 
     def log(self, line: str) -> None:
         """A line of the log."""

@@ -1,4 +1,4 @@
-"""How a job is told to end, and what of it may still run then."""
+"""Stopping a job, and the steps still allowed to run then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Ending = Literal["done", "cancelled", "timeout"]
 
 
 class Stop:
-    """One job's: `asked` when it is to end, `forced` when its time for that is over too."""
+    """Of one job: `asked` to end it, `forced` when its time to end is over too."""
 
     def __init__(self, patience: float) -> None:
         self.asked = asyncio.Event()
@@ -22,14 +22,14 @@ class Stop:
         self._timers: list[asyncio.TimerHandle] = []
 
     def ask(self, why: str) -> None:
-        """The job is to end."""
+        """Ask the job to end."""
         if not self.asked.is_set():
             self.why = why
             self.asked.set()
             self.later(self._patience, self.forced.set)
 
     def later(self, seconds: float, what: Callable[..., object], *arguments: Any) -> None:
-        """Call it then, unless the job has ended."""
+        """Call it after `seconds`, unless the job has ended."""
         self._timers.append(asyncio.get_running_loop().call_later(seconds, what, *arguments))
 
     def close(self) -> None:
@@ -40,11 +40,11 @@ class Stop:
     async def guard(
         self, work: Coroutine[Any, Any, None], *, timeout: float | None, stays: Callable[[], bool]
     ) -> Ending:
-        """Do the work unless the job is to end meanwhile; `stays` says whether it goes on all the same."""
+        """Do the work unless the job is to end meanwhile; `stays` says whether it continues anyway."""
         loop = asyncio.get_running_loop()
         until = None if timeout is None else loop.time() + timeout
         task = asyncio.ensure_future(work)
-        # What begins when the job is ending already is meant to.
+        # Work begun while the job is ending is meant to run then.
         signals = [self.forced] if self.asked.is_set() else [self.asked, self.forced]
         try:
             for one in signals:
@@ -66,6 +66,6 @@ class Stop:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
-                # A step that fails while it is stopped is stopped; anything else is a fault of ours.
+                # A stopped step may fail; any other exception is a bug of this runner.
                 if not task.cancelled() and (error := task.exception()) and not isinstance(error, ActionFailed):
                     raise error

@@ -1,4 +1,4 @@
-"""A step with `uses:`: which action it is, what it is given, what it gives."""
+"""A step with `uses:`: its action, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from seatrial_stand_ins.github.runner.calls import ActionCall, ActionCancelled, 
 from seatrial_stand_ins.github.runner.scope import Scope, StepRunner, title
 
 DEEPEST = 10
-"""Composite actions that use composite actions; GitHub follows no further."""
+"""The depth of composite actions using composite actions; GitHub's limit."""
 
 
 async def use(steps: StepRunner, step: Step, scope: Scope, own: Mapping[str, str], outputs: dict[str, str]) -> None:
-    """Run the action of a step; ActionFailed when it fails or is not known."""
+    """Run the action of a step; ActionFailed when it fails or is unknown."""
     found = _find(steps, step.uses)
     contexts = steps.contexts(scope, own)
     functions = {"hashFiles": steps.functions(scope)["hashFiles"]}
@@ -40,7 +40,7 @@ async def use(steps: StepRunner, step: Step, scope: Scope, own: Mapping[str, str
 
 
 def composite(steps: StepRunner, step: Step) -> bool:
-    """Whether the step uses an action that has steps of its own."""
+    """Whether the step uses a composite action."""
     try:
         return bool(step.uses) and isinstance(_find(steps, step.uses), Path)
     except ActionFailed:

@@ -1,4 +1,4 @@
-"""The actions that this runner knows, by name."""
+"""The actions built into this runner, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`actions/upload-artifact` and `actions/download-artifact`, as their fourth versions are."""
+"""`actions/upload-artifact` and `actions/download-artifact`, version 4."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seatrial_stand_ins.github.runner.calls import ActionCall, ActionFailed
 
 
 async def upload(call: ActionCall) -> None:
-    """Zip what `path` stands for, and keep it with the run."""
+    """Zip the files of `path`, and keep the archive with the run."""
     name = call.input("name", "artifact")
     if bad := sorted(set(name) & set('":<>|*?\r\n\\/')):
         raise ActionFailed(f"The artifact name is not valid: {name}. Contains the following character: {bad[0]}")
@@ -59,7 +59,7 @@ def _zip(files: Sequence[Path], root: Path) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
-            # Without modes, as GitHub's: what was executable is not any more.
+            # Without modes, as on GitHub: files lose their execute bit.
             about = zipfile.ZipInfo(str(file.relative_to(root)))
             about.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(about, file.read_bytes())
@@ -67,7 +67,7 @@ def _zip(files: Sequence[Path], root: Path) -> bytes:
 
 
 async def download(call: ActionCall) -> None:
-    """Put artifacts of this run into a folder: one by name, or all, or those that a pattern names."""
+    """Put artifacts of this run into a folder: one by name, all, or those matching a pattern."""
     if call.input("run-id", str(call.run.run_id)) != str(call.run.run_id):
         raise ActionFailed("this runner downloads artifacts of its own run only")
     folder = Path(os.path.normpath(call.workspace / Path(call.input("path", ".")).expanduser()))
@@ -104,4 +104,4 @@ def _unzip(name: str, content: bytes, folder: Path) -> None:
                     raise ActionFailed(f"the artifact {name} holds {one.filename!r}, which is outside of it")
             archive.extractall(folder)
     except zipfile.BadZipFile:
-        raise ActionFailed(f"the artifact {name} is no zip archive") from None
+        raise ActionFailed(f"the artifact {name} is not a zip archive") from None

@@ -1,4 +1,4 @@
-"""`actions/cache`: always a miss, so that nothing that a test sees depends on a run before."""
+"""`actions/cache`: always a miss, so tests never depend on an earlier run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from seatrial_stand_ins.github.runner.calls import ActionCall, ActionFailed
 
 
 async def cache(call: ActionCall) -> None:
-    """Say that nothing was found; nothing is kept."""
+    """Report a miss; keep nothing."""
     key = call.input("key")
     if not key or not call.input("path"):
         raise ActionFailed(f"{call.action} needs `key` and `path`")

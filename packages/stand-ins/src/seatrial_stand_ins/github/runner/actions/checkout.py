@@ -12,7 +12,7 @@ from seatrial_stand_ins.github.runner.calls import ActionCall, ActionFailed
 
 
 async def checkout(call: ActionCall) -> None:
-    """Clone the run's own repository; `ref`, `path`, `clean` as they are known, no other repository."""
+    """Clone the run's own repository, with `ref`, `path` and `clean`; no other repository."""
     repository = call.input("repository", call.run.repository)
     if repository.lower() != call.run.repository.lower():
         raise ActionFailed(f"this runner checks out {call.run.repository} only, not {repository}")
@@ -20,7 +20,7 @@ async def checkout(call: ActionCall) -> None:
     if not folder.is_relative_to(call.workspace):
         raise ActionFailed(f"Repository path '{folder}' is not under '{call.workspace}'")
     call.host.log(f"Syncing repository: {repository}")
-    # A clone needs an empty folder; the workspace may hold what steps before have made.
+    # A clone needs an empty folder; the workspace may hold files of earlier steps.
     with tempfile.TemporaryDirectory(dir=call.temp) as fresh:
         clone = Path(fresh) / "clone"
         clone.mkdir()

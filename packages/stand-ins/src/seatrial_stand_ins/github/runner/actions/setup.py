@@ -1,4 +1,4 @@
-"""`actions/setup-…`: a program that must be there; this runner installs nothing."""
+"""`actions/setup-…`: checks for a program; this runner installs nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PROGRAMS = {
     "python": "python3",
     "ruby": "ruby",
 }
-"""What an action sets up, and the program that has to be on PATH."""
+"""Each action's subject, and the program needed on PATH."""
 
 
 async def setup(call: ActionCall) -> None:
-    """Log what is asked for and what is there; `python` is made where only `python3` is."""
+    """Log the requested and the installed version; `python` is made if only `python3` exists."""
     name = call.action.rpartition("setup-")[2].lower()
     if name not in PROGRAMS:
         raise ActionFailed(
