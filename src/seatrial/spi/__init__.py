@@ -1,9 +1,9 @@
-"""All that a plugin needs beyond the model and the errors: what it is given, and what it has to offer.
+"""Everything a plugin needs beyond the model and the errors: its inputs and its duties.
 
-How the parts meet. A *provider* makes nodes and has powers over them. A *system* is one instance per trial: it asks
-for nodes by `ctx.create_node`, installs its services on them, measures them. A *step* drives provider and system
-through its `Context`; a *check* observes them. Everything that is made is made through `ctx.make`, which writes the
-intent first, so that it is given back whatever happens.
+How the parts meet. A *provider* makes nodes and has powers over them. A *system* is one instance per trial: it requests
+nodes with `ctx.create_node`, installs its services on them and measures them. A *step* drives provider and system
+through its `Context`; a *check* observes them. Create every resource through `ctx.make`: it writes the intent first, so
+the resource is removed whatever happens.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class ReadsText(Protocol):
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Its keys, from the text after its name (`:argument`, or nothing). ValueError names the allowed forms."""
+        """Its keys, from the text after its name (`:argument`, or empty). ValueError names the allowed forms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Work on many things at the same time with one error at the end, and work that outlives a cancellation."""
+"""Concurrent work on many items with one error at the end, and work that outlives a cancellation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 LAST_CHANCE = 5.0
-"""Seconds that work gets to end after it was cut short itself."""
+"""Seconds for cancelled work to end."""
 
 
 async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A], *, most: int = 0) -> list[B]:
-    """The answers in the order of the things. When some raise, the rest is cancelled and the most telling error raised:
-    StepFailed before any other. `most` limits how many run at once; 0: all."""
+    """The results in the order of the items. When one raises, the rest is cancelled; of several errors StepFailed is
+    raised before any other. `most` limits the number of concurrent calls; 0: no limit."""
     gate = asyncio.Semaphore(most) if most else None
 
     async def one(thing: A) -> B:
@@ -53,7 +53,8 @@ def _telling(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def for_each(things: Sequence[A], act: Callable[[A], Awaitable[None]]) -> None:
-    """Do it to all of them at the same time; a failure of one does not stop the others, and every failure is named."""
+    """Call `act` for all items concurrently; a failure of one does not stop the others, and the error names every
+    failure."""
     errors: list[Exception] = []
 
     async def attempt(thing: A) -> None:
@@ -73,7 +74,7 @@ async def for_each(things: Sequence[A], act: Callable[[A], Awaitable[None]]) -> 
 
 
 def _worst(errors: Sequence[Exception]) -> Exception:
-    """One error for several: failed before unknown, with what each of them said."""
+    """One error for several, with all their messages: failed before unknown."""
     first = min(errors, key=lambda error: not isinstance(error, StepFailed))
     if len(errors) == 1:
         return first
@@ -88,9 +89,9 @@ def _worst(errors: Sequence[Exception]) -> Exception:
 
 
 async def finish_despite_cancel(work: Coroutine[Any, Any, A], patience: float) -> A:
-    """The answer of the work. When the caller is cancelled the work goes on for at most `patience` seconds, or until
-    the caller is cancelled once more, and then the cancellation is raised."""
-    # A task of its own: in a task that is being cancelled the timeouts inside the work would not be told apart.
+    """The result of the work. When the caller is cancelled, the work continues for at most `patience` seconds or until
+    the next cancellation; then the cancellation is raised."""
+    # A separate task: in a cancelled task, the work's own timeouts could not be told from the cancellation.
     task = asyncio.create_task(work)
     try:
         await asyncio.wait({task})
@@ -101,7 +102,7 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, A], patience: float) -
 
 
 async def finish(task: asyncio.Task[Any], patience: float) -> bool:
-    """Wait for a task, and cut it short when time is up or the caller is cancelled; whether it ended by itself."""
+    """Wait for a task, and cancel it when time is up or the caller is cancelled; returns whether it ended by itself."""
     try:
         done, _ = await asyncio.wait({task}, timeout=patience)
     finally:
@@ -112,7 +113,7 @@ async def finish(task: asyncio.Task[Any], patience: float) -> bool:
 
 
 async def finish_within(work: Coroutine[Any, Any, A], deadline: float) -> A:
-    """Finish this work within a deadline whatever is cancelled around it; a cancellation comes through afterwards."""
+    """Finish this work within a deadline despite cancellations; a cancellation is raised afterwards."""
     task = asyncio.ensure_future(asyncio.wait_for(work, deadline))
     cancelled = False
     while not task.done():

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 class Context(Protocol):
-    """Everything a step or a check gets. Each step has its own copy; nobody changes it."""
+    """Everything a step or a check gets. Each step has its own copy; do not change it."""
 
-    # Who and where
+    # Identity
 
     @property
     def run_id(self) -> str:
@@ -84,7 +84,7 @@ class Context(Protocol):
     # Values and expressions
 
     def environment(self) -> dict[str, str]:
-        """The environment of every process in the trial: the host's, and the run's names."""
+        """The environment of every process in the trial: this machine's variables, and the run's own."""
 
     def names(self) -> Mapping[str, object]:
         """The names in expressions: steps, vars, parameters, run, env, secrets, suite, nodes (by name: address,
@@ -92,7 +92,7 @@ class Context(Protocol):
 
     def bind(self, value: T, /, **roots: object) -> T:
         """Fill in every `${{ }}` (and `$deployment_dir`, `$provider`) in a string or a structure of strings, once: over
-        `names()` and these roots. Bind what the author of a document wrote; what anybody else says is data."""
+        `names()` and these roots. Bind only the text of the document's author; text from elsewhere is data."""
 
     async def evaluate(self, expression: str, **more: object) -> object:
         """The value of a CEL expression over `names()` and `more`; CannotTell on an error in it."""
@@ -109,13 +109,13 @@ class Context(Protocol):
         """An event; `seatrial.model.event` lists the kinds."""
 
     def output(self, source: str, text: str) -> None:
-        """Keep the output of a command: whole in the suite's folder, a tail in the event."""
+        """Keep the output of a command: all of it in the suite's folder, a tail in the event."""
 
     def secret(self, value: str) -> None:
-        """From now on mask this text in all output."""
+        """Mask this text in all output from now on."""
 
     def masked(self, text: str) -> str:
-        """The text with every secret hidden. Mask before you cut, and before you write past the events."""
+        """The text with every secret masked. Mask before you truncate, and before you write anywhere but to events."""
 
     # Nodes
 
@@ -127,19 +127,19 @@ class Context(Protocol):
         (`leader`)."""
 
     def link(self, node: Node) -> Link:
-        """The way into a node: one connection per node and trial."""
+        """The link to a node: one connection per node and trial."""
 
     async def state_of(self, node: Node) -> Reading[PowerState]:
-        """The provider's reading of the power; `unreachable`, measured by us, for a running node with a silent
+        """The provider's reading of the power; `unreachable`, measured by Seatrial, for a running node with a silent
         link."""
 
     async def create_node(self, spec: NodeSpec) -> Node:
-        """Have the provider make a node, intent first."""
+        """Have the provider make a node; the ledger gets the intent first."""
 
     async def destroy_node(self, node: Node) -> None:
-        """Have the provider give a node back."""
+        """Have the provider remove a node."""
 
-    # Everything else that must be given back
+    # Other resources to remove at the end
 
     async def make(
         self,
@@ -151,21 +151,21 @@ class Context(Protocol):
         detail: Mapping[str, object] | None = None,
         outlives_host: bool = False,
     ) -> T:
-        """Write the intent to the ledger, call `create`, then write that it is made. The owner gives it back by
-        `detail` alone."""
+        """Write the intent to the ledger, call `create`, then write `made`. The owner removes the resource by `detail`
+        alone."""
 
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
-        """Whether this trial has intended or made it, and not given it back."""
+        """Whether this trial has intended or made it, and not removed it."""
 
     async def give_back(self, kind: str, name: str) -> None:
-        """Have its owner give it back now, and write it down."""
+        """Have its owner remove it now, and write that to the ledger."""
 
     def labels(self) -> Mapping[str, str]:
         """Labels for everything you make: `seatrial.run`, `seatrial.trial`, `seatrial.project` (its folder),
         `seatrial.expires` (RFC 3339, UTC), and the project's own `labels`."""
 
     async def lease(self, kind: str, names: Iterable[str]) -> str:
-        """The first free one of these names (subnets, bridges) on this machine, for this trial until its end.
+        """The first free one of these names (subnets, bridges) on this machine, leased to this trial until its end.
         LeaseTaken when none is free."""
 
     async def lease_address(self) -> str:
@@ -184,11 +184,11 @@ class Context(Protocol):
         what: str,
         retry: Retry | None = None,
     ) -> T:
-        """Look, adaptively often, until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
+        """Look adaptively often until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
 
     async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
-        """Run child steps in order; StepStopped at the first one without the verdict passed. `label` becomes part of
-        the path; expressions in the children see `more`."""
+        """Run child steps in order; StepStopped at the first without the verdict passed. `label` becomes part of the
+        path; expressions in the children see `more`."""
 
     async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
         """Run one child step and return its outcome, without raising for failed or unknown."""
@@ -197,20 +197,20 @@ class Context(Protocol):
         """Report child steps as skipped."""
 
     async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
-        """Observe checks at the same time, each with its own retry (else this one; else once)."""
+        """Observe checks concurrently, each with its own retry (else this one; else once)."""
 
-    # Clusters that several suites use, one after another (`reuse: snapshot`)
+    # Clusters for several suites, one after another (`reuse: snapshot`)
 
     async def reuse_cluster(self) -> str:
         """Bring back a free, deployed cluster of this suite's shape: its nodes are as in its snapshot, and the system
-        has them. Returns the id of the trial that deployed it; empty: there is none, so deploy."""
+        has them. Returns the id of the trial that deployed it; empty: none is free, so deploy."""
 
     async def drop_cluster(self, why: str) -> None:
-        """Give back the cluster just brought back; the system is as it was before."""
+        """Remove the cluster just brought back; the system is as it was before."""
 
     async def offer_cluster(self) -> bool:
         """Keep a snapshot of the deployed cluster if later suites can start from it; from then on the run owns it.
-        Returns whether the nodes were paused for it: then you have to measure anew."""
+        Returns whether the nodes were paused for it: then measure again."""
 
     async def release_cluster(self) -> bool:
-        """Leave a cluster to the run, which owns it: its nodes stay. False: it is not the run's."""
+        """Leave a cluster to the run, its owner: its nodes stay. False: it is not the run's."""

@@ -1,4 +1,4 @@
-"""A link: the way into a node."""
+"""A link: the connection to a node."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A command that ended by itself."""
+    """The result of a command that ended by itself."""
 
     exit_code: int
-    """The exit code; 128 and the number of a signal for a program that it ended."""
+    """The exit code; 128 and the number of the signal for a program ended by a signal."""
     stdout: str
     """Standard output."""
     stderr: str
@@ -27,7 +27,8 @@ class Finished:
 
 @runtime_checkable
 class Link(Protocol):
-    """A way into a node. Methods raise LinkDown (no answer), LinkRefused (key, identity), LinkLost (broke off)."""
+    """The connection to a node. Methods raise LinkDown (no answer), LinkRefused (key, identity), LinkLost
+    (interrupted)."""
 
     async def run(
         self,
@@ -43,15 +44,15 @@ class Link(Protocol):
         """Copy a file to the node."""
 
     async def get(self, remote: str, local: Path) -> None:
-        """Copy a file from the node; FileNotFoundError when it is not there."""
+        """Copy a file from the node; FileNotFoundError when it does not exist."""
 
     async def close(self) -> None:
-        """Let go of the connection; it is made again when it is needed."""
+        """Close the connection; the next call opens it again."""
 
 
 @runtime_checkable
 class BreaksOff(Protocol):
-    """A link to break off at once when the node has lost its power."""
+    """A link to interrupt at once when the node has lost its power."""
 
     def abort(self) -> None:
-        """Break it off now: whoever uses it gets LinkLost; it is made again when it is needed."""
+        """Interrupt it now: calls in progress raise LinkLost; the next call opens it again."""

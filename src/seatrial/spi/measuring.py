@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from seatrial.spi.context import Context
 
 LINK_SECONDS = 5.0
-"""How long a node's link may take to run `true`."""
+"""Timeout for `true` on a node's link."""
 
 
 async def status_of(ctx: Context) -> ClusterStatus:
-    """The state of the whole: the system's own, else the rule of the majority over the health of its nodes."""
+    """The state of the whole: the system's own, else the majority rule over the health of its nodes."""
     system = ctx.system
     if isinstance(system, ReportsStatus):
         return await system.status(ctx)

@@ -1,4 +1,4 @@
-"""The powers over a node: a provider or a system declares them, a step needs them."""
+"""The powers over a node: a provider or a system declares them, a step requires them."""
 
 from __future__ import annotations
 

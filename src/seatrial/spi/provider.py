@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether something works on this machine, for `doctor`: the attempt, and the command that mends it."""
+    """Whether something works on this machine, for `doctor`: the attempt, and the command to repair it."""
 
     ready: bool
     """It works."""
@@ -30,18 +30,18 @@ class Readiness:
 
 @dataclass(frozen=True)
 class NoSettings:
-    """The settings of a provider without `Settings`: nothing can be set."""
+    """The settings of a provider without `Settings`: no key is allowed."""
 
 
 @runtime_checkable
 class Provider(Protocol):
-    """Where nodes live. Made once per trial as `Provider(settings)`, and by `clean` from the ledger alone; settings is
-    an instance of its `Settings` (`ProviderTraits`), else `NoSettings()`."""
+    """The place where nodes run. Made once per trial as `Provider(settings)`, and by `clean` from the ledger alone;
+    settings is an instance of its `Settings` (`ProviderTraits`), else `NoSettings()`."""
 
     powers: frozenset[Powers]
-    """Its powers over the nodes that it makes."""
+    """Its powers over its own nodes."""
     deadlines: Mapping[str, float]
-    """Seconds that deploy, start, stop, restart, destroy may take here."""
+    """Seconds allowed for deploy, start, stop, restart, destroy."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -53,28 +53,28 @@ class Provider(Protocol):
         """Everything `destroy` will need, known before anything is made: names, folders."""
 
     async def destroy(self, resource: Resource) -> None:
-        """Give back a node by its ledger record alone; already gone is success. Also when create broke off half way."""
+        """Remove a node by its ledger record alone, also after an interrupted `create`; already gone is success."""
 
     async def find(self, run: str) -> Sequence[Resource]:
         """Everything here with this run's id; never ask the ledger. `*` for run: every run of Seatrial."""
 
     def link(self, node: Node) -> Link:
-        """The way into a node; not yet connected."""
+        """The link to a node; not yet connected."""
 
     async def state(self, node: Node) -> PowerState:
-        """Running, stopped or paused, as the provider knows it (the link is not asked)."""
+        """Running, stopped or paused, according to the provider (without using the link)."""
 
     async def boot_id(self, node: Node) -> str:
-        """A value of this boot: it changes with every boot and never otherwise."""
+        """A value for this boot: it changes with every boot and never otherwise."""
 
     @classmethod
     async def readiness(cls, settings: Any) -> Readiness:
-        """Whether it can work on this machine, found out by doing."""
+        """Whether it works on this machine, measured by trying."""
 
 
 @runtime_checkable
 class PowersNodes(Protocol):
-    """Powers by the provider's API; each returns when the power state is so."""
+    """Powers through the provider's API; each returns when the node has the new power state."""
 
     async def stop(self, node: Node) -> None:
         """Orderly power-off."""
@@ -83,7 +83,7 @@ class PowersNodes(Protocol):
         """Power on."""
 
     async def crash(self, node: Node) -> None:
-        """Hard power-off, with no warning."""
+        """Hard power-off, without warning."""
 
 
 @runtime_checkable
@@ -108,18 +108,18 @@ class PausesNodes(Protocol):
         """Freeze it."""
 
     async def resume(self, node: Node) -> None:
-        """Let it go on."""
+        """Resume it."""
 
 
 @runtime_checkable
 class RunsServices(Protocol):
-    """A provider whose nodes run a service for us, also after each boot; others get it over their link."""
+    """A provider that runs a service on its nodes, also after each boot; other nodes get it over their link."""
 
     async def install_service(self, node: Node, service: Service) -> None:
-        """Register it, so that every boot starts it; does not start it now."""
+        """Register it to start at every boot; do not start it now."""
 
     async def start_service(self, node: Node, name: str) -> None:
-        """Start it now; StepFailed is not raised here: a service that exits shows in its health."""
+        """Start it now. Do not raise StepFailed for a service that exits: its health shows it."""
 
     async def stop_service(self, node: Node, name: str) -> None:
         """Stop it in its orderly way."""
@@ -141,19 +141,20 @@ class ExplainsPower(Protocol):
     """A provider with a reason for a node's power state."""
 
     async def power_reason(self, node: Node) -> str:
-        """In its own words: `crashed`, `shutdown`, `destroyed by the API`, `exited with 137`; empty: not known."""
+        """In the provider's own words: `crashed`, `shutdown`, `destroyed by the API`, `exited with 137`; empty:
+        unknown."""
 
 
 @runtime_checkable
 class RemembersPower(Protocol):
-    """A provider without an API to ask: it may only remember a node's power from its own last action."""
+    """A provider without an API for the power state: it may only remember its own last action."""
 
     async def power_reading(self, node: Node) -> Reading[PowerState]:
         """The same as `state`, with its source."""
 
 
 async def power_reading(provider: Provider, node: Node, name: str) -> Reading[PowerState]:
-    """The power of a node by the provider of this name. It is measured, unless the provider `RemembersPower`."""
+    """The power of a node by the provider with this name. It is measured, unless the provider `RemembersPower`."""
     if isinstance(provider, RemembersPower):
         return await provider.power_reading(node)
     state, by = await provider.state(node), f"the provider {name}"
@@ -164,16 +165,16 @@ async def power_reading(provider: Provider, node: Node, name: str) -> Reading[Po
 
 @runtime_checkable
 class ReportsFailure(Protocol):
-    """A provider with a view of broken nodes: paused by an internal error, its emulator crashed."""
+    """A provider that detects broken nodes: paused by an internal error, or with a crashed emulator."""
 
     async def failure(self, node: Node) -> str:
-        """The node, its state, the reason and where the log is, when the node cannot come up or answer any more;
+        """The node, its state, the reason and the path of the log, when the node cannot come up or answer any more;
         empty: it may. Steps ask while they wait for the node and end the wait at once: the verdict is unknown."""
 
 
 @runtime_checkable
 class EntersNodes(Protocol):
-    """A provider with a way for people into nodes without SSH."""
+    """A provider with interactive access to nodes without SSH."""
 
     def enter(self, node: Node) -> Sequence[str]:
         """The command, as an argument list: `podman exec -it NAME sh`."""
@@ -181,25 +182,25 @@ class EntersNodes(Protocol):
 
 @runtime_checkable
 class PreparesTrial(Protocol):
-    """A provider whose nodes of one trial stand on something in common, such as a network."""
+    """A provider with a shared resource for the nodes of one trial, such as a network."""
 
     async def prepare(self, ctx: Context) -> None:
-        """Make it, by `ctx.make`, unless this trial has it. Called before the intent of each node is written: the
-        newest-first sweep then removes the nodes before the network below them."""
+        """Make it with `ctx.make`, unless this trial has it. Called before the intent of each node is written: the
+        newest-first sweep then removes the nodes before their network."""
 
 
 @runtime_checkable
 class AdoptsNodes(Protocol):
-    """A provider for machines of a deployer, too: it recognises them and then has all its powers over them. It gives
-    none of them back; the deployer does.
+    """A provider that recognises machines of a deployer too, and then has all its powers over them. The deployer
+    removes them, not the provider.
 
-    A system with nodes of its own has them recognised each time it learns them anew, and declares so for plan time by
-    `adopts_nodes = True` on its class. Powers over other nodes are refused at run time.
+    A system with nodes of its own has them recognised each time it reads their list, and declares this for plan time
+    with `adopts_nodes = True` on its class. Powers over other nodes are refused at run time.
     """
 
     async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
-        """The same nodes in their order. A recognised one has `adopted` set, and `detail` has the facts for its
-        powers; the others are unchanged. CannotTell when its list cannot be read. Every call looks again."""
+        """The same nodes in their order. A recognised one has `adopted` set, and `detail` has the facts for its powers;
+        the others are unchanged. CannotTell when the provider's list cannot be read. Every call looks again."""
 
 
 @runtime_checkable
@@ -208,11 +209,12 @@ class TakesSnapshots(Protocol):
     another instance of it: their `detail` has everything it needs."""
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
-        """Keep the state of these nodes under a name, as of one moment: none goes on before all are kept, so their
-        messages to each other stay consistent. It goes when the node goes; all run when this returns."""
+        """Keep the state of these nodes under a name, as of one moment: none resumes before all are kept, so their
+        messages to each other stay consistent. The snapshot is removed with the node; all nodes run when this returns.
+        """
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Bring these nodes back to it, whatever their power is now, as often as it is asked; returns when all run."""
+        """Bring these nodes back to it from any power state, as often as requested; returns when all run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,17 +222,17 @@ class ProviderTraits:
     """Class attributes of a provider, each with its default."""
 
     Settings: type[Any] = NoSettings
-    """The frozen dataclass as which the table `[providers.NAME]` is read; without one, nothing can be set."""
+    """A frozen dataclass: the keys of the table `[providers.NAME]`; by default no key is allowed."""
     on_this_host: bool = False
-    """Its nodes stand on this machine. It puts `ctx.labels()` on everything, for `seatrial clean` to find
-    things without a ledger."""
+    """Its nodes run on this machine. It puts `ctx.labels()` on everything, for `seatrial clean` to find resources
+    without a ledger."""
     outlives_host: bool = False
-    """Its nodes outlive this machine, so the ledger is synced to the disk before each is made."""
+    """Its nodes outlive this machine, so Seatrial syncs the ledger to the disk before it makes each."""
     shares_files: bool = False
-    """Its nodes see this machine's files under their own paths."""
+    """Its nodes see this machine's files under the same paths."""
     shares_host_logs: bool = False
-    """A node's system log is this machine's: it is not collected for each node."""
+    """Its nodes share this machine's system log, so Seatrial does not collect the log for each node."""
     reaches_any_node: bool = False
-    """Its powers work over nodes of others, too, such as those of a deployer's inventory."""
+    """Its powers also work on other nodes, such as those of a deployer's inventory."""
     why_missing: Mapping[Powers, str] = field(default_factory=dict)
     """Why it lacks a power, for the error message."""

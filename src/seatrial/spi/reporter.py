@@ -16,7 +16,7 @@ class Reporter(Protocol):
         far, `options["root"]` is the project's folder."""
 
     def on(self, event: Event) -> None:
-        """Take one event; it is in the journal already."""
+        """Take one event, already written to the journal."""
 
     def close(self) -> None:
-        """The last event is in."""
+        """No more events follow."""

@@ -24,7 +24,7 @@ class Step(Protocol):
 
 @runtime_checkable
 class NeedsPowers(Protocol):
-    """A step with powers over nodes: `seatrial check` refuses it if neither provider nor system has them."""
+    """A step that needs powers over nodes: `seatrial check` refuses it if neither provider nor system has them."""
 
     def needs_powers(self) -> Iterable[Powers]:
         """The powers it needs with these fields."""
@@ -83,5 +83,5 @@ class StepTraits:
     child_names: tuple[str, ...] = ()
     """Names for the expressions in its child steps, besides the usual ones."""
     sets_variables: bool = False
-    """Its outputs become `${{ vars.NAME }}` for the steps after it. The loader takes their names from its key
-    `values`."""
+    """Its outputs become `${{ vars.NAME }}` for the steps after it. The loader takes their names from its key `values`.
+    """

@@ -26,7 +26,7 @@ class System(Protocol):
     Settings: ClassVar[type[Any]]
     """A frozen dataclass: the keys of `system:` in a document."""
     places_nodes: ClassVar[bool]
-    """Whether its nodes are made by the provider (else it brings its own, from an inventory)."""
+    """Whether the provider makes its nodes (else it brings its own, from an inventory)."""
 
     def __init__(self, settings: Any, folder: Path) -> None: ...
 
@@ -34,16 +34,16 @@ class System(Protocol):
         """Prepare for `deploy`; make no nodes."""
 
     async def deploy(self, ctx: Context) -> None:
-        """Make nodes, start the product, wait for nothing."""
+        """Make nodes and start the product; do not wait for it."""
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes that stand now, in their order."""
+        """The current nodes, in order."""
 
     async def destroy(self, ctx: Context) -> None:
-        """Take the product away; the nodes are given back by the engine."""
+        """Remove the product; the engine removes the nodes."""
 
 
-# Before it is made
+# Before deployment
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ class KnowsNodes(Protocol):
 
     @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """Their names; empty: they are not known."""
+        """Their names; empty: unknown."""
 
 
 @runtime_checkable
@@ -84,7 +84,7 @@ class MeasuresNodes(Protocol):
     """A system with more to measure on its nodes than power and link."""
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """Measure these nodes, at the same time."""
+        """Measure these nodes concurrently."""
 
 
 @runtime_checkable
@@ -100,7 +100,7 @@ class SetsDeadlines(Protocol):
     """A system with deadlines of its own, over the provider's."""
 
     deadlines: Mapping[str, float]
-    """Seconds that deploy, start, stop, restart, destroy may take; a suite's own `deadlines` come first."""
+    """Seconds allowed for deploy, start, stop, restart, destroy; a suite's own `deadlines` come first."""
 
 
 # Powers
@@ -115,7 +115,7 @@ class HasPowers(Protocol):
         """Its powers with these settings."""
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Use one, and return True; False: the provider shall."""
+        """Use one and return True; False: Seatrial uses the provider's."""
 
 
 @runtime_checkable
@@ -123,15 +123,15 @@ class PowersCluster(Protocol):
     """A system with a way to stop or start the whole at once."""
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
-        """Do it, and return True; False: it is done node by node."""
+        """Do it and return True; False: Seatrial does it node by node."""
 
 
 @runtime_checkable
 class StartsServices(Protocol):
-    """A system whose service does not start with its node."""
+    """A system with a service that does not start with its node."""
 
     async def ensure_running(self, ctx: Context, node: Node) -> None:
-        """Start it on a node that came up, unless it runs."""
+        """Start it on a node that came up, unless it already runs."""
 
 
 # Outputs, records, logs, resources
@@ -139,7 +139,7 @@ class StartsServices(Protocol):
 
 @runtime_checkable
 class GivesOutputs(Protocol):
-    """A system with values to hand out after deploy, such as the address of a load balancer."""
+    """A system with additional outputs after deploy, such as the address of a load balancer."""
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
         """Outputs of the step `deploy`, beside its own."""
@@ -174,10 +174,10 @@ class ShowsEvidence(Protocol):
 
 @runtime_checkable
 class ServesAdmin(Protocol):
-    """A system with an admin UI: the check `admin_ui_accessible` asks it."""
+    """A system with an admin UI for the check `admin_ui_accessible`."""
 
     async def admin_url(self, ctx: Context) -> Mapping[str, str]:
-        """Node to the URL of its admin UI; empty: there is none."""
+        """Node to the URL of its admin UI; empty: none."""
 
 
 @runtime_checkable
@@ -185,42 +185,42 @@ class GivesBack(Protocol):
     """A system with resources of its own, made by `ctx.make` with the owner `system:<its name>`."""
 
     async def give_back(self, resource: Resource) -> None:
-        """Give it back from the ledger's record alone (called on a bare instance); already gone is success."""
+        """Remove it by the ledger's record alone (called on a bare instance); already gone is success."""
 
 
 @runtime_checkable
 class HandsOver(Protocol):
-    """A system for `reuse: snapshot`: another instance of it can go on with its deployed cluster."""
+    """A system for `reuse: snapshot`: another instance of it can continue with its deployed cluster."""
 
     def hand_over(self) -> object:
-        """Its knowledge of the cluster as it stands, in a value nobody changes later."""
+        """Its current knowledge of the cluster, in a value that never changes later."""
 
     async def take_over(self, ctx: Context, memory: object) -> None:
-        """Replace all knowledge by this; several trials may be given one value."""
+        """Replace all knowledge by this; several trials may get the same value."""
 
 
 @runtime_checkable
 class SettlesSettings(Protocol):
-    """A system that `HandsOver` and uses some settings during deploy only. Without it, all of them count as used later,
-    too, and a setting with the trial's name keeps its cluster from being reused."""
+    """A system that `HandsOver` and uses some settings during deploy only. By default, all of them count as used later
+    too, and a setting with the trial's name prevents the reuse of its cluster."""
 
     @classmethod
     def filled_anew(cls, settings: Any) -> object:
-        """The part whose expressions are filled in after the deployment too."""
+        """The settings with expressions to fill in after the deployment too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsReport:
-    """The fate of the numbered records."""
+    """The result of reading the numbered records."""
 
     acknowledged: int
     """The number of acknowledged records."""
     read_from: tuple[str, ...]
-    """The nodes that were read."""
+    """The nodes read successfully."""
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Node to the keys of its lost acknowledged records: missing, or with another value."""
     unread: Mapping[str, str] = field(default_factory=dict)
-    """Node to why it could not be read."""
+    """Node to the reason for a failed read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,11 +230,11 @@ class SystemTraits:
     adopts_nodes: bool = False
     """It brings its own nodes, and asks a provider with `AdoptsNodes` to recognise them."""
     template_names: tuple[str, ...] = ()
-    """First words of the `${{ }}` in its settings for it to fill in, such as `node`."""
+    """Roots of the `${{ }}` in its settings for it to fill in, such as `node`."""
     expression_names: tuple[str, ...] = ()
     """Names for the expressions in its settings, besides the usual ones."""
     listed_by: tuple[str, ...] = ()
-    """Providers with lists of this system's own resources: `seatrial clean` looks there too."""
+    """Providers with lists of this system's own resources: `seatrial clean` searches them too."""
 
 
 def own_powers(system: type[Any], settings: Any) -> frozenset[Powers]:
@@ -243,5 +243,5 @@ def own_powers(system: type[Any], settings: Any) -> frozenset[Powers]:
 
 
 def known_nodes(system: type[Any], settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a system's nodes before deploy; empty: they are not known."""
+    """The names of a system's nodes before deploy; empty: unknown."""
     return tuple(system.node_names(settings, parameters)) if issubclass(system, KnowsNodes) else ()
