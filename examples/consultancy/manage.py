@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's own commands: `python manage.py migrate`, say."""
+"""Django's own commands, for example `python manage.py migrate`."""
 
 import os
 import sys

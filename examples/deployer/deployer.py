@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A small deployer as teams write them: it starts the nodes of a record store on this machine, each on its own address.
+"""A small deployer, as a team would write it: it starts the nodes of a record store on this machine, each on its own
+address.
 
-Its deployment is the current folder: deployment.json (what was asked for), inventory.ini (what stands), a folder per
-node. It knows nothing of Seatrial; only the service that it starts comes from there.
+Its deployment is the current folder: deployment.json (the request), inventory.ini (the running nodes), a folder per
+node. It does not depend on Seatrial; only the service is Seatrial's sample.
 """
 
 # ruff: noqa: T201 - a command line prints
@@ -50,7 +51,7 @@ def main() -> int:
 
 
 def initialise(size: int, misbehave: str) -> int:
-    """Choose names and ports, and write them down."""
+    """Choose names and ports, and save them."""
     nodes = {f"n{11 + i}": {"client": free_port(), "admin": free_port()} for i in range(size)}
     CONFIG.write_text(json.dumps({"nodes": nodes, "misbehave": misbehave}, indent=2))
     print(f"deployer: {size} nodes planned")
@@ -58,7 +59,7 @@ def initialise(size: int, misbehave: str) -> int:
 
 
 def act(options: argparse.Namespace, config: dict) -> int:
-    """Every verb but init."""
+    """Every verb except init."""
     nodes, fault = config["nodes"], config["misbehave"]
     if options.verb == "deploy":
         return deploy(nodes, fault)
@@ -78,7 +79,7 @@ def act(options: argparse.Namespace, config: dict) -> int:
 
 
 def named(options: argparse.Namespace, nodes: dict) -> list[str]:
-    """The node that was named, or all."""
+    """The named node, or all."""
     return [options.node] if "node" in options else list(nodes)
 
 
@@ -99,7 +100,7 @@ def deploy(nodes: dict, fault: str) -> int:
 
 
 def destroy(nodes: dict) -> None:
-    """End every node and remove all that was made."""
+    """End every node and remove all its files."""
     for name in nodes:
         end(name, signal.SIGKILL)
         shutil.rmtree(name, ignore_errors=True)
@@ -119,7 +120,7 @@ def status(nodes: dict) -> dict:
 
 
 def answers(node: dict) -> bool:
-    """Whether the node's service says that it is well."""
+    """Whether the node's service reports itself healthy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"http://127.0.0.1:{node['client']}/health", timeout=2) as answer:
@@ -158,7 +159,7 @@ def end(name: str, number: signal.Signals) -> None:
 
 
 def pid_of(name: str) -> int | None:
-    """The process of a node, if it is that very one and lives."""
+    """The process of a node, if it is the same process and alive."""
     try:
         pid, when = (Path(name) / "pid").read_text().split()
     except (FileNotFoundError, ValueError):
@@ -167,7 +168,7 @@ def pid_of(name: str) -> int | None:
 
 
 def born(pid: int) -> str:
-    """When a process was started; empty when it is gone."""
+    """The start time of a process; empty when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -176,7 +177,7 @@ def born(pid: int) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody has now."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

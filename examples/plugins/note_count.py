@@ -15,12 +15,12 @@ from seatrial.spi import Context
 @seatrial.check("note_count")
 @dataclass(frozen=True, kw_only=True)
 class NoteCount:
-    """Every node has so many notes. A node that does not answer raises: that is unknown, not failed."""
+    """Every node has this number of notes. A silent node raises: unknown, not failed."""
 
     count: int
 
     async def observe(self, ctx: Context) -> Observation:
-        """One look at all nodes; retrying is the business of `validate`."""
+        """One look at all nodes; `validate` does the retries."""
         seen: dict[str, int] = {}
         for node in await ctx.nodes():
             answer = await request("GET", f"http://{node.address}:{node.ports['client']}/records")

@@ -75,5 +75,5 @@ class StaticSite:
         return NodeHealth(power=await ctx.state_of(node), parts={"ssh": await link_of(ctx, node), "service": service})
 
     async def destroy(self, ctx: Context) -> None:
-        """The engine gives the nodes back; from now on there are none."""
+        """The engine removes the nodes; from now on there are none."""
         self._nodes = []

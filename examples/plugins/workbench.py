@@ -1,7 +1,7 @@
 """A provider of your own: nodes are folders of this machine, with no power and no SSH; enough to try a service quickly.
 
-What has to hold: `foresee` names all that `destroy` needs before anything is made, `destroy` takes what is gone already
-for success, and `find` sees what a run left without asking the ledger.
+Its duties: `foresee` names everything `destroy` needs before anything is made, `destroy` succeeds if the resource is
+already gone, and `find` finds leftovers of a run without the ledger.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Here:
 
 @seatrial.provider("workbench")
 class Workbench:
-    """Nodes that are folders of this machine."""
+    """Nodes as folders of this machine."""
 
     powers = frozenset({Powers.LIST})
     deadlines: Mapping[str, float] = {"deploy": 20.0, "destroy": 20.0}
@@ -68,11 +68,11 @@ class Workbench:
         """It declares no `Settings`, so nothing can be set: `check` refuses a table [providers.workbench]."""
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """The folder: its name is all that `destroy` needs."""
+        """The folder; `destroy` needs only its name."""
         return {"folder": str(BENCH / f"{ctx.trial_id}-{spec.name}")}
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Make the folder, and write into it whose it is."""
+        """Make the folder, and write its owner into it."""
         folder = Path(str(self.foresee(spec, ctx)["folder"]))
         folder.mkdir(parents=True)
         (folder / "node.json").write_text(json.dumps({"run": ctx.run_id, "trial": ctx.trial_id, "node": spec.name}))
@@ -80,7 +80,7 @@ class Workbench:
         return Node(name=spec.name, address="127.0.0.1", ports=ports, folder=str(folder))
 
     async def destroy(self, resource: Resource) -> None:
-        """End what works in the folder, and remove it; gone already is success."""
+        """End all processes in the folder, and remove it; already gone is success."""
         folder = Path(str(resource.detail["folder"]))
         for pid in _at_work_in(folder):
             with suppress(ProcessLookupError):
@@ -89,7 +89,7 @@ class Workbench:
             shutil.rmtree(folder)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """The folders that say that they are this run's."""
+        """The folders with this run's mark."""
         found = []
         for file in BENCH.glob("*/node.json"):
             told = json.loads(file.read_text())
@@ -111,7 +111,7 @@ class Workbench:
         return Here(node)
 
     async def state(self, node: Node) -> PowerState:
-        """On for as long as the folder is there."""
+        """On while the folder exists."""
         return PowerState.RUNNING if Path(node.folder).is_dir() else PowerState.STOPPED
 
     async def boot_id(self, node: Node) -> str:
@@ -129,7 +129,7 @@ class Workbench:
 
 
 def _at_work_in(folder: Path) -> list[int]:
-    """The processes whose working folder is this one, or is inside it."""
+    """The processes with this working folder, or one inside it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -20,7 +20,7 @@ class WriteNotes:
     target_node: str = "any"
 
     async def run(self, ctx: Context) -> Outputs:
-        """StepFailed when a note is not taken. Outputs: `count`, `node`."""
+        """StepFailed when a node refuses a note. Outputs: `count`, `node`."""
         (node, *_) = await ctx.select(self.target_node)
         base = f"http://{node.address}:{node.ports['client']}/records"
         async with Web() as web:

@@ -1,1 +1,1 @@
-"""The site of a small consultancy: its clients, its engagements, the hours and what they cost."""
+"""The site of a small consultancy: its clients, its engagements, the hours and their cost."""

@@ -1,4 +1,4 @@
-"""Settings, all of them from the environment where they differ from place to place."""
+"""Settings; those that depend on the place are from the environment."""
 
 import os
 from pathlib import Path

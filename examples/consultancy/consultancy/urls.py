@@ -1,4 +1,4 @@
-"""What is where."""
+"""The addresses."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Who the work is for, what was agreed, and what was done."""
+"""Clients, agreed work, and hours worked."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from django.db.models import F, Sum
 
 
 class Client(models.Model):
-    """Somebody who pays."""
+    """A paying client."""
 
     name = models.CharField(max_length=200, unique=True)
     email = models.EmailField()
@@ -32,7 +32,7 @@ class Engagement(models.Model):
         return f"{self.title} for {self.client}"
 
     def total(self) -> Decimal:
-        """What all hours so far cost."""
+        """The cost of all hours so far."""
         found = self.entries.aggregate(total=Sum(F("hours") * self.hourly_rate))["total"]
         return Decimal(found or 0).quantize(Decimal("0.01"))
 

@@ -1,4 +1,4 @@
-"""Pages, and the invoice that the worker takes from here."""
+"""Pages, and the invoice for the worker."""
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,13 +8,13 @@ from engagements.models import Engagement
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """All open engagements, with what they cost so far."""
+    """All open engagements, with their cost so far."""
     engagements = Engagement.objects.filter(closed=False).select_related("client")
     return render(request, "engagements/overview.html", {"engagements": engagements})
 
 
 def invoice(request: HttpRequest, pk: int) -> JsonResponse:
-    """What is to be paid, as the worker reads it."""
+    """The amount to pay, in the worker's format."""
     engagement = get_object_or_404(Engagement.objects.select_related("client"), pk=pk)
     lines = [
         {"day": entry.day.isoformat(), "hours": str(entry.hours), "note": entry.note}

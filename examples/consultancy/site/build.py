@@ -1,4 +1,4 @@
-"""Makes `public/` from `pages/`: every page in one frame, and no link that leads nowhere."""
+"""Makes `public/` from `pages/`: every page in one frame, without dead links."""
 
 import html
 import re
@@ -12,7 +12,7 @@ LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 
 
 def main() -> int:
-    """Build all pages; 1 when one is wrong, each with its file and line."""
+    """Build all pages; 1 if one has a mistake, each with its file and line."""
     frame = (HERE / "frame.html").read_text()
     known = {page.stem for page in PAGES.glob("*.txt")}
     wrong: list[str] = []

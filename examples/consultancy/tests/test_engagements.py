@@ -1,4 +1,4 @@
-"""What an engagement costs, and where that is told."""
+"""The cost of an engagement, on its pages."""
 
 from datetime import date
 from decimal import Decimal

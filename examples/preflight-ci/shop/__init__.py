@@ -1,1 +1,1 @@
-"""A shop, as small as it can be."""
+"""A minimal shop."""

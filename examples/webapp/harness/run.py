@@ -1,7 +1,7 @@
-"""`make example-webapp`: the four suites of `e2e.yaml` on this machine, and nothing of them is left.
+"""`make example-webapp`: the four suites of `e2e.yaml` on this machine, with everything removed afterwards.
 
-Everything that it is given goes to `seatrial run`, such as `--run-test cloudstack-workflow-web-only`; `--sweep` alone
-only takes away what a killed one left.
+All arguments go to `seatrial run`, for example `--run-test cloudstack-workflow-web-only`; `--sweep` alone only removes
+the leftovers of a killed one.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ def main(arguments: Sequence[str]) -> int:
             document = str(APP.relative_to(CHECKOUT) / "e2e.yaml")
             earlier = _runs()
             code = _seatrial(["run", document, "--parallel", "1", *arguments], environment)
-            if code < 0:  # it was killed, and we were not
+            if code < 0:  # it was killed, but this process was not
                 _seatrial(["clean"], environment)
-            if new := sorted(_runs() - earlier):  # the first is ours, if somebody else began one meanwhile
+            if new := sorted(_runs() - earlier):  # the first is this run, even if somebody else began one meanwhile
                 print(flush=True)
                 _seatrial(["report", new[0], "--format", "github"], environment)
             return code if code >= 0 else 128 - code
     except Missing as error:
         print(f"make example-webapp: {error}", file=sys.stderr)
         return 3
-    except AssertionError as error:  # what the GitHub server says when it had to answer what GitHub would not
+    except AssertionError as error:  # a problem of the GitHub server: an answer unlike GitHub's
         print(f"make example-webapp: a fault of what stands in here: {error}", file=sys.stderr)
         return 3
 
 
 def _runs() -> set[str]:
-    """The runs that have a report; their names are in the order of time."""
+    """The runs with a report, in the order of time."""
     return {folder.name for folder in (CHECKOUT / ".seatrial" / "runs").glob("r*")}
 
 
 def _seatrial(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """Run the real command in a process group of its own; who is told to end tells it, and waits for its clean-up."""
-    # When this process is killed, it is told to end.
+    """Run the real command in its own process group; forward signals to it, and wait for its cleanup."""
+    # The kernel signals it when this process is killed.
     argv = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "seatrial", *arguments]
     with subprocess.Popen(argv, cwd=CHECKOUT, env=environment, start_new_session=True) as running:
 

@@ -31,20 +31,20 @@ APP = HERE.parent
 REPOSITORY = "acme/webapp"
 NODE, BASE, DATABASE = "localhost/seatrial-dockhand", "localhost/seatrial-webapp-base", "localhost/seatrial-postgres"
 IMAGES = "seatrial-webapp-example"
-"""What the runner builds is called `localhost/seatrial-webapp-example/<id>`, so that it is found again."""
+"""The runner's images are called `localhost/seatrial-webapp-example/<id>`, to find them again."""
 
 PREFIX = "seatrial-webapp-"
 NOT_THE_APP = shutil.ignore_patterns(".seatrial", "__pycache__", "harness", "*.pyc")
 OPTIONS = ("--privileged", "--tmpfs", "/run:rw,notmpcopyup")
-"""A node runs containers itself, and forgets at every boot which of them ran."""
+"""A node runs containers itself, and forgets at every boot its running ones."""
 
 
 class Missing(Exception):
-    """This machine has not got what it needs; the text says what brings it."""
+    """This machine lacks something; the text says how to get it."""
 
 
 def engine() -> Engine:
-    """Podman, as it works here, with all images; Missing otherwise."""
+    """Podman with all images; Missing otherwise."""
     if os.geteuid():
         raise Missing("machines with disks of their own need root: sudo make example-webapp")
     try:
@@ -64,9 +64,9 @@ def call(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 class Stand:
-    """`with Stand() as stand:`; `stand.environment` is what the scenario needs.
+    """`with Stand() as stand:`; `stand.environment` is the environment for the scenario.
 
-    `app` is the folder of the app, `port` the GitHub server's: the old one, to give back what a killed stand left.
+    `app` is the folder of the app, `port` the GitHub server's: the old one, to clean up after a killed stand.
     """
 
     def __init__(self, app: Path = APP, *, port: int = 0) -> None:
@@ -131,14 +131,14 @@ class Stand:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """For the scenario, beside what every process has."""
+        """For the scenario, besides the common environment."""
         return {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_REF_NAME": "main",
             "GH_TOKEN": self.github.token,
-            # The app's repository is the one on that server, not the one that this folder may be a part of.
+            # The app's repository is on that server; this folder may be part of another one.
             "GIT_CEILING_DIRECTORIES": str(self._app.parent),
             **self.cloud.environment,
             "SSH_KEY_FILE": str(self.key),
@@ -155,7 +155,7 @@ class Stand:
         return key
 
     def _programs(self) -> Path:
-        """What the runner has on its PATH: this Python with the client `cs`, and the stand-in for Kamal."""
+        """The runner's programs on PATH: this Python with the client `cs`, and the stand-in for Kamal."""
         folder = self.folder / "bin"
         folder.mkdir()
         for name in ("python", "python3"):
@@ -168,14 +168,14 @@ class Stand:
 
 
 def left() -> Iterator[int]:
-    """The ports of the GitHub servers of stands that were killed."""
+    """The ports of killed stands' GitHub servers."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not _lives(folder) and (folder / "port").is_file():
             yield int((folder / "port").read_text())
 
 
 def sweep(engine: Engine) -> None:
-    """Take away what killed stands left of keys and images; what they left of machines the next CloudStack does."""
+    """Remove keys and images of killed stands; the next CloudStack removes their machines."""
     home = Path(tempfile.gettempdir())
     for folder in home.glob(f"{PREFIX}*"):
         if not _lives(folder):
@@ -186,7 +186,7 @@ def sweep(engine: Engine) -> None:
 
 
 def _images(engine: Engine) -> list[str]:
-    """All that runners of stands have built; the engine lists the other names of an image too."""
+    """All images built by stands' runners; the engine lists the other names of an image too."""
     listed = call(engine, "images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
     return [name for name in listed if name.startswith(f"localhost/{IMAGES}/")]
 
@@ -199,7 +199,7 @@ def _remove_images(engine: Engine, id: str) -> None:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """The kernel lets the lock go when this process dies, however it dies."""
+    """The kernel releases the lock when this process dies, however it dies."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What the app has in CloudStack, found by its names: machines, their data disks, a network, a key pair."""
+"""The app's resources in CloudStack, found by their names: machines, their data disks, a network, a key pair."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Thing = Mapping[str, Any]
 
 
 class Wrong(Exception):
-    """The cloud is not as it has to be."""
+    """The cloud is not in the required state."""
 
 
 def client() -> CloudStack:
@@ -46,13 +46,13 @@ def listed(command: str, **filters: str) -> list[Thing]:
 
 
 def done(command: str, **parameters: Any) -> Thing:
-    """What came of a command whose job has ended."""
+    """The result of a command after its job has ended."""
     told: Thing = getattr(client(), command)(fetch_result=True, **parameters)
     return told
 
 
 def id_of(command: str, name: str, **filters: str) -> str:
-    """The identifier of something that the cloud offers, by its name."""
+    """The identifier of one of the cloud's offers, by its name."""
     found = listed(command, **filters)
     for one in found:
         if one["name"] == name:
@@ -74,7 +74,7 @@ def volumes() -> dict[str, Thing]:
 
 
 def networks() -> list[Thing]:
-    """The networks that are the app's own."""
+    """The app's own networks."""
     return [one for one in listed("listNetworks") if one["name"] == SERVICE]
 
 
@@ -84,7 +84,7 @@ def key_pairs() -> list[Thing]:
 
 
 def tag(kind: str, thing: str, tags: Mapping[str, str]) -> None:
-    """Give something these tags, instead of other values that it had."""
+    """Set these tags, in place of their other values."""
     old = {one["key"]: one["value"] for one in listed("listTags", resourceid=thing, resourcetype=kind)}
     if stale := [{"key": key} for key in tags if key in old and old[key] != tags[key]]:
         done("deleteTags", resourceids=[thing], resourcetype=kind, tags=stale)
@@ -93,7 +93,7 @@ def tag(kind: str, thing: str, tags: Mapping[str, str]) -> None:
 
 
 def destroy(names: list[str]) -> None:
-    """Machines with their disks; one that is not there is no fault."""
+    """Destroy machines with their disks; a missing one is not an error."""
     there, disks = machines(), volumes()
 
     def one(name: str) -> None:

@@ -1,7 +1,7 @@
-"""Make the machines that the app stands on, or change those that stand: `python3 infra/provision.py --workers 2 …`.
+"""Make the app's machines, or change the existing ones: `python3 infra/provision.py --workers 2 …`.
 
-It may be run again at any time: what is there stays, what is missing is made, what is too much is destroyed, disks
-grow. Writes where everything is as JSON: {"web_ip": …, "worker_ips": […], "db_ip": …}.
+You can run it again at any time: existing machines stay, missing ones are made, surplus ones are destroyed, disks grow.
+Writes all addresses as JSON: {"web_ip": …, "worker_ips": […], "db_ip": …}.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def provision(wanted: list[Wanted], run_id: str) -> dict[str, str]:
 
 
 def _ground() -> dict[str, str]:
-    """What all machines stand on: names of the environment, as identifiers; a network and a key pair of the app's."""
+    """The common base of all machines: the environment's names as identifiers, and the app's network and key pair."""
     zone = cloud.id_of("listZones", os.environ["CLOUDSTACK_ZONE"])
     offering = cloud.id_of("listServiceOfferings", os.environ["CLOUDSTACK_OFFERING"])
     template = cloud.id_of("listTemplates", os.environ["CLOUDSTACK_TEMPLATE"], templatefilter="executable", zoneid=zone)
@@ -146,7 +146,7 @@ def _public_key() -> str:
 
 
 def _prepare(name: str, address: str) -> None:
-    """Wait for its SSH server, then have it mount its disk and let in nobody but us."""
+    """Wait for its SSH server, then have it mount its disk and accept only the deploy key."""
     known = os.environ.get("SSH_KNOWN_HOSTS") or os.path.expanduser("~/.ssh/known_hosts")
     argv = [
         *("ssh", "-i", os.environ["SSH_KEY_FILE"], "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),

@@ -1,4 +1,4 @@
-"""Take away everything that `provision.py` makes; what is gone already is no fault, what stays is one."""
+"""Remove everything made by `provision.py`; missing things are not an error, remaining ones are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cs import CloudStackException
 
 
 def main() -> int:
-    """0 when nothing is left; 1 with what is."""
+    """0 when nothing is left; 1 with the remaining things."""
     try:
         cloud.destroy(sorted({*cloud.machines(), *(name.removesuffix("-data") for name in cloud.volumes())}))
         for network in cloud.networks():

@@ -1,4 +1,4 @@
-"""The app without a database, through its HTTP door."""
+"""The app without a database, over HTTP."""
 
 from __future__ import annotations
 

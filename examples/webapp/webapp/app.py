@@ -20,7 +20,7 @@ from webapp.worker import alive
 
 
 class App:
-    """What answers requests. Stores block, so they are asked in threads."""
+    """Answers requests. Stores block, so they are called in threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -72,7 +72,7 @@ class App:
         health = {"status": "ok", "version": self._settings.version}
         try:
             health["database"] = await run_in_threadpool(self._notes.health)
-        except Exception as error:  # whatever keeps it from answering: the kind is told, what it says may hold names
+        except Exception as error:  # any error: show its kind only, because its text may hold names
             health |= {"status": "failing", "database": f"no answer: {type(error).__name__}"}
         return JSONResponse(health, 200 if health["status"] == "ok" else 503)
 

@@ -9,7 +9,7 @@ import psycopg
 from webapp.settings import Settings
 
 LOCK = 7_300_411
-"""Of `pg_advisory_xact_lock`: two processes that start at once must not make the tables at once."""
+"""For `pg_advisory_xact_lock`: two processes starting at once must not make the tables at once."""
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notes"
     " (id bigserial PRIMARY KEY, text text NOT NULL, words integer, at timestamptz NOT NULL DEFAULT now())",

@@ -17,7 +17,7 @@ LONGEST = 10_000
 
 @dataclass(frozen=True)
 class Note:
-    """One note; `words` is counted by a worker, and not known before."""
+    """One note; a worker counts its `words`, unknown before."""
 
     id: int
     text: str
@@ -34,7 +34,7 @@ class Notes(Protocol):
         """The newest first."""
 
     def health(self) -> str:
-        """What stands in the health report behind `database`; an exception: it does not answer."""
+        """The value of `database` in the health report; an exception: it does not answer."""
 
 
 class OnDisk:
@@ -93,5 +93,5 @@ class InDatabase:
 
 
 def notes_of(settings: Settings) -> Notes:
-    """The store that these settings ask for."""
+    """The store for these settings."""
     return InDatabase(settings) if settings.has_database else OnDisk(settings.storage)

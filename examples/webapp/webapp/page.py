@@ -29,7 +29,7 @@ PAGE = """<!doctype html>
 
 
 def page(notes: Sequence[Note], uploads: Sequence[str], *, in_database: bool) -> str:
-    """HTML; whatever people wrote is text in it."""
+    """HTML; people's words are text in it."""
     return PAGE.format(
         kept="Notes are in PostgreSQL." if in_database else "There is no database: notes are on this machine's disk.",
         notes="\n".join(_item(note) for note in notes),

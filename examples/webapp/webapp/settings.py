@@ -1,4 +1,4 @@
-"""What the app is told by its environment."""
+"""The app's settings, from its environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Settings:
     """Read once, when a process starts."""
 
     storage: Path
-    """Where uploads are, and notes when there is no database."""
+    """The folder of uploads, and of notes when there is no database."""
     host: str = ""
     """Of PostgreSQL; empty: there is none."""
     port: int = 5432
@@ -29,7 +29,7 @@ class Settings:
         return bool(self.host)
 
     def connection(self) -> dict[str, Any]:
-        """What psycopg is given. Nobody waits for a database that does not answer for longer than 3 s."""
+        """The arguments for psycopg. It waits at most 3 s for a silent database."""
         return {
             "host": self.host,
             "port": self.port,

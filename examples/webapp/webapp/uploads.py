@@ -13,13 +13,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Uploads:
-    """A file is there as a whole, or it is not there."""
+    """Files appear as a whole, or not at all."""
 
     def __init__(self, storage: Path) -> None:
         self._folder = storage / "uploads"
 
     def add(self, name: str, content: bytes) -> None:
-        """Keep it, instead of one of the same name; ValueError for a name or a size that is not allowed."""
+        """Keep it, replacing one of the same name; ValueError for an invalid name or size."""
         self._allowed(name)
         if len(content) > LARGEST:
             raise ValueError(f"{len(content)} bytes are too many; {LARGEST} are allowed")
@@ -36,7 +36,7 @@ class Uploads:
             raise
 
     def path(self, name: str) -> Path | None:
-        """Where it is; None: there is no such file."""
+        """Its path; None: there is no such file."""
         path = self._folder / name
         return path if NAME.fullmatch(name) and path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""The worker: `python3 -m webapp.worker` counts the words of notes, and says that it lives."""
+"""The worker: `python3 -m webapp.worker` counts the words of notes, and reports its health."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from webapp.settings import Settings, settings
 
 EVERY = 0.5
 LIVES = 5
-"""Seconds for which a worker counts as alive after it was last seen."""
+"""Seconds for a worker to count as alive after its last report."""
 
 
 def work(settings: Settings, name: str) -> int:
-    """Say that this worker lives, and count what has not been counted; how many notes that were."""
+    """Report this worker as alive, and count the words of new notes; the number of notes."""
     from webapp.database import connect
 
     with connect(settings) as database:
         database.execute(
             "INSERT INTO workers (name, seen) VALUES (%s, now()) ON CONFLICT (name) DO UPDATE SET seen = now()", [name]
         )
-        # Other workers pass by what this one counts.
+        # Other workers skip this one's notes.
         rows = database.execute(
             "SELECT id, text FROM notes WHERE words IS NULL ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED"
         ).fetchall()
@@ -31,7 +31,7 @@ def work(settings: Settings, name: str) -> int:
 
 
 def alive(settings: Settings) -> list[str]:
-    """The names of the workers that were seen lately."""
+    """The names of recently seen workers."""
     from webapp.database import connect
 
     with connect(settings) as database:
@@ -53,7 +53,7 @@ def main() -> None:
         if told.has_database:
             try:
                 work(told, name)
-            except Exception as error:  # a database that is away comes back: the worker outlives it
+            except Exception as error:  # an unreachable database comes back: the worker outlives it
                 print(f"the database does not answer: {type(error).__name__}", flush=True)
 
 

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def version(folder: Path) -> str:
-    """The commit that is checked out, as Kamal has it."""
+    """The checked-out commit, as in Kamal."""
     if given := os.environ.get("VERSION"):
         return given
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""`config/deploy.yml` and `.kamal/secrets`, read whole: what is not known is refused with its name."""
+"""Reads `config/deploy.yml` and `.kamal/secrets` whole; refuses unknown keys by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Environment:
     secret: Mapping[str, str] = field(repr=False)
 
     def file(self, more: Mapping[str, str]) -> str:
-        """As an engine's `--env-file` has it."""
+        """In the format of an engine's `--env-file`."""
         values = {**more, **self.clear, **self.secret}
         for name, value in values.items():
             if "\n" in value or "\r" in value:
@@ -35,7 +35,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Role:
-    """Hosts that run the same command."""
+    """Hosts with the same command."""
 
     name: str
     hosts: tuple[str, ...]
@@ -45,7 +45,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Proxy:
-    """Which names are answered, and when a container is healthy."""
+    """The served names, and the health check of a container."""
 
     hosts: tuple[str, ...]
     port: int
@@ -68,7 +68,7 @@ class Accessory:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All of it."""
+    """The whole configuration."""
 
     service: str
     image: str
@@ -84,12 +84,12 @@ class Configuration:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Of the app, each once."""
+        """The app's addresses, each once."""
         return tuple(dict.fromkeys(host for role in self.roles for host in role.hosts))
 
 
 def read(folder: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
-    """Read both files; Wrong says what is not as it should be."""
+    """Read both files; Wrong names each mistake."""
     path = folder / "config" / "deploy.yml"
     where = "config/deploy.yml"
     if not path.is_file():
@@ -134,7 +134,7 @@ class Secrets:
             self._values[name] = environment.get(match[1] or match[2])
 
     def needed(self, names: Iterable[str]) -> dict[str, str]:
-        """Their values; Wrong names those that are missing."""
+        """Their values; Wrong names the missing ones."""
         found = {name: self._values.get(name) for name in names}
         missing = sorted(name for name, value in found.items() if value is None)
         if missing:

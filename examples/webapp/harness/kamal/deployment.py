@@ -1,4 +1,4 @@
-"""Setting up, deploying, removing: what is done on the hosts, in Kamal's order."""
+"""Set up, deploy, remove: the work on the hosts, in Kamal's order."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STEADY = f"""
 bridge=$(podman network inspect {NETWORK} --format '{{{{.NetworkInterface}}}}')
 ip link set dev "$bridge" address "$(cat "/sys/class/net/$bridge/address")"
 """
-"""A bridge whose address nobody has set takes another one when a container goes, and those that stay reach nobody until
-they have forgotten the old one."""
+"""A bridge without a fixed address changes it when a container goes, and the others lose their network until they have
+forgotten the old one."""
 
 PROXY_FOLDER = "/root/.kamal/proxy"
 DEPLOY_TIMEOUT = 60
-"""Seconds in which a new container has to be healthy."""
+"""Seconds for a new container to become healthy."""
 
 
 class Deployment:
@@ -36,7 +36,7 @@ class Deployment:
         self._image = f"localhost/{configuration.image}:{version}"
 
     def host(self, address: str) -> Host:
-        """A host, as the configuration says that it is reached."""
+        """A host, with the configuration's SSH settings."""
         return Host(address, self._told.user, self._told.keys)
 
     def setup(self) -> None:
@@ -80,12 +80,12 @@ class Deployment:
         arguments = [
             word for name, value in self._told.arguments.items() for word in ("--build-arg", f"{name}={value}")
         ]
-        plain = ["--layers=false"] if engine() == "podman" else []  # no half image stays with the runner
+        plain = ["--layers=false"] if engine() == "podman" else []  # the runner keeps no partial image
         label = f"service={self._told.service}"
         argv = [engine(), "build", *plain, *arguments, "--label", label, "--tag", self._image, str(self._folder)]
         before = _id_of(self._image)
         locally(argv, shown=True)
-        if before and before != _id_of(self._image):  # it has lost its name, and nobody would find it any more
+        if before and before != _id_of(self._image):  # it has lost its name, so nobody would find it
             with contextlib.suppress(Failed):
                 locally([engine(), "rmi", before])
 
@@ -188,7 +188,7 @@ class Deployment:
         return host.run("podman", "ps", "--all", *words, "--format", "{{.Names}}").split()
 
     def _prune(self, host: Host) -> None:
-        """Images of older versions go, as soon as no container stands on them: the proxy may still do."""
+        """Remove images of older versions unless a container uses them: the proxy may."""
         listed = host.run(
             "podman",
             "images",
@@ -214,7 +214,7 @@ class Deployment:
 
 
 def _id_of(image: str) -> str:
-    """Of an image in the store of this machine's engine; empty: it is not there."""
+    """The id of an image in this machine's engine; empty: missing."""
     try:
         return locally([engine(), "image", "inspect", "--format", "{{.Id}}", image])
     except Failed:

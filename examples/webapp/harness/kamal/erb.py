@@ -1,4 +1,4 @@
-"""The ERB of a Kamal configuration, as far as one that asks only the environment needs it."""
+"""The ERB of a Kamal configuration, as far as needed to read the environment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ALLOWED = 'ENV["NAME"], ENV.fetch("NAME"), ENV.fetch("NAME", "default"), unless 
 
 
 class Wrong(Exception):
-    """A configuration that cannot be followed; the text says where."""
+    """An invalid configuration; the text names the place."""
 
 
 def render(text: str, environment: Mapping[str, str], path: str) -> str:
-    """The text with its tags filled in; Wrong for Ruby that is not known here."""
+    """The text with its tags filled in; Wrong for unknown Ruby."""
     out: list[str] = []
     kept = [True]
     position = 0

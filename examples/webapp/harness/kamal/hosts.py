@@ -1,4 +1,4 @@
-"""The hosts, each reached by the system's own `ssh`; and the engine of the machine that this runs on."""
+"""The hosts, each reached by the system's own `ssh`; and the engine of this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import TypeVar
 T = TypeVar("T")
 PATIENCE = 120
 BRINGING = 300
-"""Seconds that one command, and the image's way to a host, may take."""
+"""Time limits in seconds for one command, and for sending the image to a host."""
 
 
 class Failed(Exception):
-    """Something that was told to a host or to the engine did not work."""
+    """A command on a host or to the engine failed."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Host:
     keys: tuple[str, ...]
 
     def argv(self, *command: str) -> list[str]:
-        """The call of `ssh` that runs it there."""
+        """The call of `ssh` for a command on the host."""
         options = [
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"),
             *("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known_hosts()}"),
@@ -39,7 +39,7 @@ class Host:
         return ["ssh", *options, f"{self.user}@{self.address}", shlex.join(command)]
 
     def run(self, *command: str, input: str = "", may_fail: bool = False) -> str:
-        """What it printed; Failed with the end of its complaint."""
+        """Its standard output; Failed with the end of its error output."""
         try:
             done = subprocess.run(
                 self.argv(*command), input=input, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -52,12 +52,12 @@ class Host:
         return done.stdout.strip()
 
     def write(self, path: str, content: str) -> None:
-        """A file that only its owner reads."""
+        """Write a file readable only by its owner."""
         script = 'umask 077; mkdir -p "$(dirname "$1")"; cat >"$1.new" && mv "$1.new" "$1"'
         self.run("sh", "-c", script, "sh", path, input=content)
 
     def bring(self, image: str) -> None:
-        """Put an image of this machine into the host's store, unless it has one of that name."""
+        """Put an image of this machine into the host's store, unless the host has one with its name."""
         if self.run("sh", "-c", 'podman image exists "$1" && echo there', "sh", image, may_fail=True):
             return
         with subprocess.Popen([engine(), "save", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as saving:
@@ -82,12 +82,12 @@ class Host:
 
 
 def known_hosts() -> str:
-    """Where the hosts' keys are remembered."""
+    """The file with the hosts' known keys."""
     return os.environ.get("SSH_KNOWN_HOSTS") or os.path.expanduser("~/.ssh/known_hosts")
 
 
 def at_once(work: Callable[[Host], T], hosts: Iterable[Host]) -> Mapping[str, T]:
-    """Do it on all hosts at the same time; the first that fails decides when all have ended."""
+    """Do it on all hosts at the same time; raises the first failure after all have ended."""
     there = list(hosts)
     with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
         return dict(zip((host.address for host in there), pool.map(work, there), strict=True))
@@ -102,7 +102,7 @@ def engine() -> str:
 
 
 def locally(argv: Sequence[str], *, shown: bool = False) -> str:
-    """Run a command on this machine; Failed with the end of its complaint. `shown`: what it prints is printed."""
+    """Run a command on this machine; Failed with the end of its error output. `shown`: print its output."""
     kept = None if shown else subprocess.PIPE
     done = subprocess.run(argv, stdout=kept, stderr=subprocess.STDOUT if shown else kept, text=True, check=False)
     if done.returncode:

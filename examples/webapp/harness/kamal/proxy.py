@@ -1,7 +1,7 @@
-"""What answers on port 80 of a web host: `serve` passes requests for known names on to the container that is live.
+"""The server on port 80 of a web host: `serve` forwards requests for known names to the live container.
 
-It stands alone, in the standard library, for it is copied to the hosts and runs in a container of the app's image.
-`wait URL INTERVAL SECONDS` ends with 0 when the URL answers with 200.
+It uses only the standard library, because it is copied to the hosts and runs in a container of the app's image. `wait
+URL INTERVAL SECONDS` ends with 0 when the URL answers with 200.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOBODY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One request of one connection: the head decides where it goes, the rest is passed on as it comes."""
+    """One request of one connection: the head decides its target, the rest is forwarded as it comes."""
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         lines = head.split(b"\r\n")
@@ -62,7 +62,7 @@ async def pass_on(
 
 
 async def goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The answer is whole. What still comes is read: an early answer to a long request would be lost with a reset."""
+    """The answer is complete. Read the rest of the request: a reset would lose an early answer to a long request."""
     await writer.drain()
     writer.write_eof()
     async with asyncio.timeout(2):
@@ -71,7 +71,7 @@ async def goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def passed_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """All that comes."""
+    """Forward all data."""
     with contextlib.suppress(OSError):
         while part := await source.read(64 * 1024):
             target.write(part)
