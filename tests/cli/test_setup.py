@@ -139,7 +139,7 @@ def test_doctor_tells_of_an_image_that_is_named_and_not_there(tmp_path: Path) ->
     fine = Readiness(True, "booted")
     told = image_told(LibvirtSettings(image=str(tmp_path / "none.qcow2")), fine)
     assert not told.ready
-    assert f"booted; providers.libvirt.image is {tmp_path}/none.qcow2, and there is no such file" in told.tried
+    assert f"booted; providers.libvirt.image is {tmp_path}/none.qcow2, but the file does not exist" in told.tried
     assert told.remedy == "make backends"
     none = image_told(LibvirtSettings(), fine)
     assert none.ready
