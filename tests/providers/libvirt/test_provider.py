@@ -125,7 +125,7 @@ def test_a_disk_without_a_loader_is_told(libvirtd, tmp_path):
     "more, says",
     [
         ({"image": ""}, "has no image: name a disk image"),
-        ({"image": "none.qcow2"}, "there is no such file"),
+        ({"image": "none.qcow2"}, "the file does not exist"),
         ({"pool": "nobody's"}, "libvirt has no such pool; it has:"),
         ({"accelerate": "kvm"}, "no guest boots under KVM here"),
     ],
