@@ -163,7 +163,7 @@ def test_a_deployment_that_cannot_be_told_from_others_is_said_and_not_touched(tm
         assert "none is followed" in row.error
         cleaned = Port(tmp_path, server).seatrial("clean")
         assert cleaned.returncode == 4
-        assert "could be the one that was started for us" in cleaned.stdout
+        assert "could be the run started by this trial" in cleaned.stdout
         assert server.runs(REPOSITORY, "teardown.yml") == []
 
 

@@ -89,7 +89,7 @@ def test_a_job_deploys_by_another_workflow_and_has_what_it_made(tmp_path: Path) 
     assert (run.conclusion, deployed.conclusion) == ("success", "success"), told
     assert deployed.title.startswith("Deploy ")
     assert "passed" in told
-    assert "cannot be told" not in report
+    assert "cannot decide" not in report
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_a_job_in_the_group_of_the_workflow_that_it_would_dispatch_is_refused(tm
 def test_a_group_that_cannot_be_told_beforehand_is_a_warning(tmp_path: Path) -> None:
     run, deployed, told, report = trial(tmp_path, "deploy-${{ vars.ZONE }}")
     assert (run.conclusion, len(deployed)) == ("success", 1), told
-    assert "may be one, and it cannot be told: vars.ZONE" in report
+    assert "may be one, but Seatrial cannot decide it: vars.ZONE" in report

@@ -1,1 +1,1 @@
-"""Forges that run workflows: what Seatrial asks of one (`protocol`), GitHub's, its workflow files, and runs of them."""
+"""Workflow forges: the requests Seatrial makes (`protocol`), GitHub's client, its workflow files, and runs of them."""

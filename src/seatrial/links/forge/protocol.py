@@ -138,7 +138,7 @@ class Forge(Protocol):
 
     @property
     def ahead(self) -> float:
-        """Seconds by which the forge's clock is ahead of ours, by its last answer; 0: unknown."""
+        """Seconds by which the forge's clock is ahead of the local one, by its last answer; 0: unknown."""
 
     async def who(self) -> str:
         """Our user name there; empty: the token does not reveal it."""

@@ -50,7 +50,7 @@ class Answer:
             return self.body.decode(errors="replace")
 
     def json(self) -> Any:
-        """The body as JSON; ValueError when it is none."""
+        """The body as JSON; ValueError when it is not JSON."""
         return jsonlib.loads(self.body)
 
 

@@ -67,7 +67,7 @@ def test_another_version_of_the_api_is_taken_where_the_first_is_not_known(api: A
     ((401, {}, {"message": "Bad credentials"}), Denied, "the token is not valid"),
     ((403, {"x-accepted-github-permissions": "actions=write"}, {"message": "no"}), Denied, "right `actions=write`"),
     ((403, {"x-oauth-scopes": "gist"}, {"message": "no"}), Denied, "`actions: write` .it has the scopes: gist"),
-    ((404, {}, {"message": "Not Found"}), Absent, "it is not there, or the token needs the right `actions: write`"),
+    ((404, {}, {"message": "Not Found"}), Absent, "it does not exist, or the token needs the right `actions: write`"),
     ((422, {}, {"message": "Unexpected inputs provided"}), Rejected, "Unexpected inputs provided"),
     ((502, {}, None), Unsure, "answers 502"),
 ])  # fmt: skip

@@ -56,7 +56,7 @@ def judged(conclusion: str, folder: Path, forge: Any = None) -> None:
     ("action_required", CannotTell, "needs the approval of 'production'"),
     ("stale", CannotTell, "ended as 'stale'"),
     ("neutral", CannotTell, "ended as 'neutral'"),
-    ("", CannotTell, "ended as 'nothing that was told'"),
+    ("", CannotTell, "ended as 'no conclusion'"),
 ])  # fmt: skip
 def test_each_end_has_its_verdict(conclusion: str, kind: type[Exception], said: str, tmp_path: Path) -> None:
     with pytest.raises(kind, match=said) as caught:

@@ -211,7 +211,7 @@ class Api:
         if answer.status == 403:
             return Denied(f"{rights}; {said}")
         if answer.status in (404, 410):
-            return Absent(f"it is not there, or {rights} to see it; {said}")
+            return Absent(f"it does not exist, or {rights} to see it; {said}")
         return Rejected(said)
 
 

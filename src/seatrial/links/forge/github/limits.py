@@ -42,7 +42,7 @@ def pace_of(answer: Answer) -> float:
 
 
 def _until_reset(answer: Answer) -> float:
-    """By the server's own clock, if it sends the time: ours may be wrong."""
+    """By the server's own clock, if it sends the time: the local clock may be wrong."""
     try:
         reset = float(answer.headers.get("x-ratelimit-reset", ""))
     except ValueError:

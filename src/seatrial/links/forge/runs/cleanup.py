@@ -19,7 +19,7 @@ CANCEL_SECONDS = 300.0
 """How long a run may take to end once it was cancelled: steps under `if: always()` have their turn."""
 
 BEFORE, AFTER = 60.0, 180.0
-"""Seconds around our request in which a run is ours by its age."""
+"""Seconds around Seatrial's request: a run of that age may be the requested one."""
 
 ENDING = 10.0
 """Seconds for several candidates to end by themselves before one of them counts as left behind."""
@@ -39,8 +39,9 @@ async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> 
 
 
 async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
-    """Our runs, ended when this returns: several if the dispatch was repeated after a server fault, none if nothing was
-    started. LeftBehind if an active run may be ours or another's; Absent if the token cannot see the repository."""
+    """The trial's runs, ended when this returns: several if the dispatch was repeated after a server fault, none if
+    nothing was started. LeftBehind if an active run may be the trial's or another's; Absent if the token cannot see the
+    repository."""
     if record.get("refused"):
         return []
     if id := int(record.get("run") or 0):
@@ -59,12 +60,12 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
         return []
     if len(found) > 1 and not hunt.correlation:
         if "teardown" not in record and await _all_over(forge, found):
-            return []  # our run is among them, and none of them is active
+            return []  # the trial's run is among them, and none of them is active
         raise LeftBehind(
-            f"{len(found)} runs of {hunt.workflow} could be the one that was started for us: {listed(found)}; look at "
-            "them, end by hand the one that is ours, and undo what it did"
+            f"{len(found)} runs of {hunt.workflow} could be the run started by this trial: {listed(found)}; look at "
+            "them, cancel that run by hand, and undo its effects"
         )
-    # Several of one id are all ours: the dispatch was sent again after a fault of the server.
+    # Several of one id all belong to the trial: the dispatch was sent again after a fault of the server.
     return [await cancelled(forge, run.id, CANCEL_SECONDS) for run in found]
 
 

@@ -38,11 +38,11 @@ class Ready:
     hunt: Hunt
     asked: Asked
     ahead: float = 0.0
-    """Seconds by which the forge's clock is ahead of ours."""
+    """Seconds by which the forge's clock is ahead of the local one."""
 
 
 class Ambiguous(CannotTell):
-    """More than one run could be ours: none is followed."""
+    """More than one run could be the dispatched one: none is followed."""
 
 
 async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checkout | None, say: Say) -> str:
@@ -53,9 +53,9 @@ async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checko
             wanted = checkout.head
         else:
             say(
-                f"the commit {checkout.head[:12]} that is checked out was not pushed to {ref}"
-                + (f", which was at {checkout.pushed[:12]} when it was last heard of" if checkout.pushed else "")
-                + ": the workflow runs what is there"
+                f"the checked-out commit {checkout.head[:12]} was not pushed to {ref}"
+                + (f" (last seen at {checkout.pushed[:12]})" if checkout.pushed else "")
+                + ": the workflow would run another commit"
             )
     head = ""
     async for _ in _looks(seconds, forge):
@@ -63,7 +63,7 @@ async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checko
         if head and (not wanted or head == wanted):
             return head
         if head and await forge.contains(short(ref), wanted):
-            say(f"{ref} is at {head[:12]} by now, which has {wanted[:12]} in it")
+            say(f"{ref} is at {head[:12]} by now; it contains {wanted[:12]}")
             return head
     if not head:
         raise CannotTell(
@@ -178,17 +178,17 @@ async def _turned_up(forge: Forge, hunt: Hunt, seconds: float) -> list[WorkflowR
 async def identified(
     forge: Forge, hunt: Hunt, order: Order, say: Say, note: Note = lambda word, value: None
 ) -> WorkflowRun:
-    """The one run that is ours, by its name or by its age."""
+    """The dispatched run, identified by its name or by its age."""
     found = await _turned_up(forge, hunt, order.deadlines.visible)
     if not found:
         note("looked", True)
-        how = f"whose name has {hunt.correlation} in it" if hunt.correlation else "that is younger than our request"
+        how = f"with {hunt.correlation} in its name" if hunt.correlation else "younger than our request"
         raise CannotTell(
-            f"{hunt.workflow} was dispatched on {hunt.ref}, and no run {how} was there within "
+            f"{hunt.workflow} was dispatched on {hunt.ref}, and no run {how} appeared within "
             f"{order.deadlines.visible:g} s"
         )
     if not hunt.correlation and len(found) == 1:
-        # Runs become visible late, and not in their order: ours may still be to come.
+        # Runs become visible late, and not in their order: the dispatched one may still appear.
         async for _ in _looks(order.deadlines.settle, forge):
             found = await hunt.found(forge)
             if len(found) > 1:
@@ -197,7 +197,7 @@ async def identified(
         note("looked", True)
         raise Ambiguous(ambiguous(hunt, found))
     how = f"its name has {hunt.correlation} in it" if hunt.correlation else "it alone is younger than our request"
-    say(f"run {found[0].id} of {hunt.workflow} is ours: {how}")
+    say(f"run {found[0].id} of {hunt.workflow} was started by this dispatch: {how}")
     return found[0]
 
 
@@ -207,8 +207,8 @@ def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
         return f"{len(found)} runs of {hunt.workflow} have {hunt.correlation} in their name: {listed(found)}"
     return (
         f"{len(found)} runs of {hunt.workflow} on {hunt.ref} are younger than our request, and the server does not say "
-        f"which is ours: {listed(found)}; none is followed. Declare an input `{CORRELATION}` in the workflow and put "
-        f"`${{{{ inputs.{CORRELATION} }}}}` into its `run-name`"
+        f"which one it started: {listed(found)}; none is followed. Declare an input `{CORRELATION}` in the workflow "
+        f"and put `${{{{ inputs.{CORRELATION} }}}}` into its `run-name`"
     )
 
 

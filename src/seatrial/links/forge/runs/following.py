@@ -20,7 +20,7 @@ from seatrial.links.forge.runs.repository import Place
 from seatrial.spi import Context
 
 STOP_SECONDS = 15.0
-"""Seconds for cancelling a run when Seatrial is told to stop; cleanup asks again."""
+"""Seconds for cancelling a run when Seatrial is interrupted; cleanup asks again."""
 
 Say = Callable[[str], None]
 
@@ -92,7 +92,7 @@ async def run_to_end(
 
 
 def fresh_id(ctx: Context) -> str:
-    """An id for a run that no other run has."""
+    """A unique id for a run."""
     return f"{ctx.trial_id}-{ctx.random.getrandbits(32):08x}"
 
 

@@ -81,7 +81,7 @@ class Hunt:
     """Who asked; empty: not known."""
 
     async def found(self, forge: Forge) -> list[WorkflowRun]:
-        """The runs that could be ours, the newest first."""
+        """The candidates for the dispatched run, the newest first."""
         runs = await forge.runs(self.workflow, ref=short(self.ref), above=self.above)
         if self.correlation:
             return [run for run in runs if run.event == EVENT and carries(run.title, self.correlation)]

@@ -46,7 +46,7 @@ async def judge(
         case "skipped":
             raise CannotTell(f"{where} ran nothing: every job of it was skipped by its condition")
         case other:
-            raise CannotTell(f"{where} ended as {other or 'nothing that was told'!r}: that says nothing of what it did")
+            raise CannotTell(f"{where} ended as {other or 'no conclusion'!r}: its effects are unknown")
 
 
 async def _failed(forge: Forge, run: WorkflowRun, where: str, folder: Path, masked: Callable[[str], str]) -> StepFailed:

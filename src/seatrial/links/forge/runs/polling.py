@@ -18,13 +18,13 @@ CANCEL_SECONDS = 60.0
 """Seconds for a cancelled run to end: steps under `if: always()` have their turn."""
 
 ASKED = ("waiting", "action_required")
-"""States in which somebody must approve."""
+"""States of a run in need of an approval."""
 
 Say = Callable[[str], None]
 
 
 class StillQueued(CannotTell):
-    """No machine took the run in time: this is no evidence about the product."""
+    """No machine took the run in time: not evidence about the product."""
 
     category = "timeout"
 
@@ -54,12 +54,12 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
 
 
 def require_same(run: WorkflowRun, now: WorkflowRun) -> WorkflowRun:
-    """The run as it is now; CannotTell if it is another attempt: its result is no evidence about ours."""
+    """The run as it is now; CannotTell if it is another attempt: its result says nothing about this one."""
     if now.attempt != run.attempt:
         by = f" by {now.actor}" if now.actor else ""
         raise CannotTell(
-            f"{now} was run again{by} while it was followed: it is attempt {now.attempt}, and attempt {run.attempt} "
-            "was ours; let runs of trials be, and start the trial again"
+            f"{now} was run again{by} while it was followed: it is attempt {now.attempt}, and the trial started "
+            f"attempt {run.attempt}; never run a trial's workflow again, start the trial again"
         )
     return now
 

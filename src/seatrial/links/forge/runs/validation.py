@@ -115,8 +115,8 @@ def collisions(
     ours: Read | None = None,
     doubts: list[str] | None = None,
 ) -> Iterator[Wrong]:
-    """The concurrency groups for which the run would never start, because we hold them; unknowns that could hide one
-    are added to `doubts`."""
+    """The concurrency groups that would block the run for ever, because this run holds them; unknowns that could hide
+    one are added to `doubts`."""
     try:
         judgement = judge(
             repository=place.repository,
@@ -125,7 +125,7 @@ def collisions(
             inputs={
                 **draft.inputs,
                 **{name: Unknown(f"inputs.{name}", "it is known when the run is dispatched") for name in draft.later},
-                # No other run has it: a group that is made with it is nobody else's.
+                # The id is unique: a group made with it belongs to this run alone.
                 draft.correlation_input or "correlation_id": "(the id of this dispatch)",
             },
             read=read,
@@ -134,7 +134,7 @@ def collisions(
             event=_event(environment),
         )
     except WorkflowError:
-        return  # what is wrong with the file was said already
+        return  # the file's problems were reported already
     if doubts is not None:
         doubts += judgement.doubts
     for one in judgement.collisions:
@@ -143,7 +143,7 @@ def collisions(
 
 
 def _event(environment: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """What started the run that we are in."""
+    """The event that started the current run."""
     try:
         found = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
     except (KeyError, OSError, ValueError):

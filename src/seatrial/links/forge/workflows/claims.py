@@ -26,7 +26,7 @@ DEEPEST = 10
 """Levels of workflows calling workflows; GitHub follows no further."""
 
 Read = Callable[[str], str | None]
-"""The text of a workflow by its path from the repository's root; None when it is not there."""
+"""The text of a workflow by its path from the repository's root; None when it does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,7 @@ class Claims:
             ask = {"success": lambda *_: True, "always": lambda: True}
             return "" if condition(job.condition, inside, ask) else None
         except ExpressionError as error:
-            return f"its `if` cannot be told: {error}"
+            return f"its `if` cannot be evaluated: {error}"
 
 
 def _known_or_not(template: Any, names: Mapping[str, Any], name: str) -> Any:

@@ -21,7 +21,7 @@ __all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
 
 
 class WaitsForItself(DocumentError):
-    """A run would wait for the run that waits for it, or one would cancel the other."""
+    """A run and the run that waits for it would block or cancel each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,9 @@ def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
     why = [one for one in (held.unknown, asked.unknown, held.maybe, asked.maybe) if one]
     if not why:
         return True
-    doubts.append(f"the concurrency groups {asked} and {held} may be one, and it cannot be told: {'; '.join(why)}")
+    doubts.append(
+        f"the concurrency groups {asked} and {held} may be one, but Seatrial cannot decide it: {'; '.join(why)}"
+    )
     return False
 
 

@@ -38,7 +38,7 @@ def dispatched(
     *, repository: str, path: str, ref: str, name: str, inputs: Mapping[str, Any], like: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The `github` context of a run that does not exist yet; `like` is one of the same repository."""
-    later = "the run is not there yet"
+    later = "the run does not exist yet"
     github: dict[str, Any] = {one: Unknown(f"github.{one}", later) for one in _NAMES}
     for one in _OF_THE_REPOSITORY:
         if like is not None and one in like:

@@ -311,7 +311,7 @@ class WorkflowReader:
         return _word(about)
 
     def mapping(self, place: Place, found: Any, key: str) -> dict[str, Any]:
-        """A mapping under a key; empty when it is not there."""
+        """A mapping under a key; empty when it is missing."""
         about = found.get(key) if isinstance(found, Mapping) else None
         if about is None:
             return {}

@@ -167,7 +167,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = _TOKEN.match(text, at)
         kind = found.lastgroup if found else None
         if found is None or kind is None:
-            hint = "; text stands in single quotes" if text[at] in "\"`'" else ""
+            hint = "; put text in single quotes" if text[at] in "\"`'" else ""
             raise ExpressionError(f"unexpected {text[at]!r} at character {at + 1} of the expression {text!r}{hint}")
         # After a value a dot is an access: `a.5` is not a number, and neither is the rest of `a[0].b`.
         if kind == "number" and after_operand and found.group().startswith("."):

@@ -68,7 +68,7 @@ def truth(value: Any) -> bool:
 
 
 def as_number(value: Any) -> float:
-    """A value where a number is needed; NaN when it is none."""
+    """A value where a number is needed; NaN when it is not a number."""
     match kind(value):
         case "null":
             return 0.0
@@ -154,7 +154,7 @@ def _upper(text: str) -> str:
 
 
 def look(value: Any, key: Any) -> Any:
-    """An element by name or number; null when it is not there."""
+    """An element by name or number; null when it does not exist."""
     if isinstance(value, Unknown):
         return Unknown(f"{value.name}.{as_text(key)}", value.why)
     if isinstance(value, Filtered):
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(text: str) -> Any:
-    """The value of a JSON text; ExpressionError when it is none."""
+    """The value of a JSON text; ExpressionError when it is not JSON."""
     if not text.strip():
         raise ExpressionError("fromJSON was given an empty text")
     try:
