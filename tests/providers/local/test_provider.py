@@ -71,7 +71,8 @@ def create(trial, name="n11", settings=None, **ports):
 
 
 def test_it_is_found_by_its_name_and_keeps_every_promise_of_the_interfaces():
-    local = Registry().get("provider", "local")({})
+    provider = Registry().get("provider", "local")
+    local = provider(settings_from(provider, {}))
     for promise in (Provider, PowersNodes, PowersGuests, PausesNodes, RunsServices, KeepsConsole):
         assert isinstance(local, promise)
     assert local.powers == frozenset(Powers) - {Powers.SNAPSHOT}
