@@ -134,14 +134,14 @@ class Forge(Protocol):
 
     @property
     def pace(self) -> float:
-        """Seconds between two looks so that the rate limit lasts; 0: any."""
+        """Seconds between two looks for the rate limit to last; 0: any."""
 
     @property
     def ahead(self) -> float:
         """Seconds by which the forge's clock is ahead of the local one, by its last answer; 0: unknown."""
 
     async def who(self) -> str:
-        """Our user name there; empty: the token does not reveal it."""
+        """The token's user name there; empty: the token does not reveal it."""
 
     async def head(self, ref: str) -> str:
         """The commit of a branch, a tag or a commit; empty: not visible."""
@@ -168,7 +168,7 @@ class Forge(Protocol):
         """The jobs of its last attempt."""
 
     async def waits_for(self, id: int) -> Sequence[str]:
-        """The environments whose approval a run waits for."""
+        """The environments with an approval a run waits for."""
 
     async def log(self, job: int, into: Path, *, limit: int) -> None:
         """The log of a job, as a text file."""

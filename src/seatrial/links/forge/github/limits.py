@@ -29,7 +29,7 @@ def wait_of(answer: Answer) -> float | None:
 
 
 def pace_of(answer: Answer) -> float:
-    """Seconds between requests so that the rest lasts until the limit is reset; 0: there is plenty."""
+    """Seconds between requests to make the rest last until the limit is reset; 0: there is plenty."""
     remaining = answer.headers.get("x-ratelimit-remaining", "")
     if not remaining.isdigit() or "x-ratelimit-reset" not in answer.headers:
         return 0.0

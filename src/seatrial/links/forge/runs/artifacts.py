@@ -23,7 +23,7 @@ SHARE = 0.9
 
 JSON_LIMIT = 16 * MEGABYTE
 MASKED_LIMIT = 16 * MEGABYTE
-"""Largest file in bytes that is searched for secrets."""
+"""Largest file, in bytes, to search for secrets."""
 
 
 @dataclass(frozen=True, slots=True)

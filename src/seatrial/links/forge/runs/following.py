@@ -47,7 +47,7 @@ class Followed:
 
 
 def record_of(place: Place, token: str, prepared: Ready) -> dict[str, Any]:
-    """The record by which the ledger can find the run again; `token` is its template, never its value."""
+    """The record for the ledger to find the run again; `token` is its template, never its value."""
     deadlines = prepared.order.deadlines
     return {
         **place.record,

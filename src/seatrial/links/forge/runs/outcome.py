@@ -13,7 +13,7 @@ LOG_LIMIT = 64 * 1024 * 1024
 """Bytes fetched of one job's log."""
 
 SHOWN = 20
-"""Lines shown of a failed step."""
+"""Lines of a failed step in a message."""
 
 LONG = 300
 """Characters shown of a line in a message."""

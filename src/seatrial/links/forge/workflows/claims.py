@@ -1,4 +1,4 @@
-"""The concurrency groups that a run holds and requests, from its workflow files and the workflows they call."""
+"""Concurrency groups held and requested by a run, from its workflow files and the workflows they call."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ Read = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A concurrency group that a run holds or requests."""
+    """A concurrency group, held or requested by a run."""
 
     group: tuple[str | Unknown, ...]
     """The name in pieces: known text, and gaps for unknown parts."""
     template: str
-    """As it is written in the file."""
+    """Its text in the file."""
     whose: str
     """`the workflow`, `the job deploy`, …"""
     file: str
     line: int
     cancels: bool = False
-    """It cancels who holds the group, instead of waiting."""
+    """It cancels the holder of the group, instead of waiting."""
     maybe: str = ""
     """Why the run may not claim it at all."""
 
@@ -79,20 +79,20 @@ class Claims:
     def all(
         self, workflow: Workflow, names: Mapping[str, Any], whose: str = "the workflow", depth: int = 0
     ) -> Iterator[Claim]:
-        """All groups that a run requests, sooner or later."""
+        """All groups requested by a run, sooner or later."""
         if workflow.concurrency is not None:
             yield self.claim(workflow.concurrency, names, whose, workflow.path)
         for job in workflow.jobs.values():
             yield from self.job(workflow, job, names, depth)
 
     def around(self, workflow: Workflow, names: Mapping[str, Any], current: str) -> Iterator[Claim]:
-        """The groups held while the job `current` runs: other jobs end without us."""
+        """The groups held while the job `current` runs: other jobs end without waiting for it."""
         if workflow.concurrency is not None:
             yield self.claim(workflow.concurrency, names, "the workflow", workflow.path)
         if current in workflow.jobs and not workflow.jobs[current].uses:
             yield from self.job(workflow, workflow.jobs[current], names, 0, ours=True)
             return
-        # The job belongs to a workflow called by this one; GitHub does not say by which call.
+        # The job belongs to a workflow called by this one; GitHub does not name the call.
         calling = [job for job in workflow.jobs.values() if job.uses]
         for job in calling:
             yield from self.job(workflow, job, names, 0, ours=len(calling) == 1, current=current)

@@ -1,6 +1,6 @@
-"""Whether a run about to be dispatched would wait for the run that waits for it.
+"""Detects a dispatch that would wait for its own dispatcher.
 
-GitHub lets one run (or job) of a concurrency group go on; the next one waits, or cancels it. A job that dispatches a
+GitHub lets one run (or job) of a concurrency group continue; the next one waits, or cancels it. A job that dispatches a
 workflow of its own group and then waits for it never ends. Seatrial detects this from the files, before anything runs.
 """
 
@@ -21,12 +21,12 @@ __all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
 
 
 class WaitsForItself(DocumentError):
-    """A run and the run that waits for it would block or cancel each other."""
+    """A run and its dispatcher would block or cancel each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collision:
-    """A group requested by the new run and held by the run that would wait for it."""
+    """A group requested by the new run and held by its dispatcher."""
 
     held: Claim
     asked: Claim
@@ -63,7 +63,7 @@ class Judgement:
     asked: tuple[Claim, ...] = ()
     collisions: tuple[Collision, ...] = ()
     doubts: tuple[str, ...] = ()
-    """A sentence for each unknown that could hide a collision."""
+    """A sentence for each unknown with a possible collision behind it."""
 
     def refuse(self) -> None:
         """WaitsForItself with every collision; nothing when there is none."""
@@ -160,7 +160,7 @@ def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
 
 
 def _within(asked: list[Claim], doubts: list[str]) -> Iterator[Collision]:
-    """A job in the group of its own run; two jobs of one group wait for each other's end, and the end comes."""
+    """Collisions of a job with the group of its own run. Two jobs in one group only wait for each other, and do end."""
     outer = [one for one in asked if one.whose == "the workflow"]
     for held in outer:
         for other in asked:

@@ -15,7 +15,7 @@ _NAMES = (
     "retention_days", "run_attempt", "run_id", "run_number", "server_url", "sha", "triggering_actor", "workflow",
     "workflow_ref", "workflow_sha", "workspace",
 )  # fmt: skip
-"""Fields of `github` that a job's environment also has, as `GITHUB_…`."""
+"""Fields of `github`, also in a job's environment as `GITHUB_…`."""
 
 _OF_THE_REPOSITORY = (
     "api_url", "graphql_url", "repository", "repository_id", "repository_owner", "repository_owner_id", "server_url",
@@ -37,7 +37,7 @@ def running(environment: Mapping[str, str], event: Mapping[str, Any] | None = No
 def dispatched(
     *, repository: str, path: str, ref: str, name: str, inputs: Mapping[str, Any], like: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The `github` context of a run that does not exist yet; `like` is one of the same repository."""
+    """The `github` context of a future run; `like` is one of the same repository."""
     later = "the run does not exist yet"
     github: dict[str, Any] = {one: Unknown(f"github.{one}", later) for one in _NAMES}
     for one in _OF_THE_REPOSITORY:

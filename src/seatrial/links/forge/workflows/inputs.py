@@ -31,7 +31,7 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[
 
 
 def typed_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The `inputs` context: every input with its value, else its default, as its type says."""
+    """The `inputs` context: every input with its value, else its default, in its type."""
     there = {name.lower(): value for name, value in given.items() if value is not None}
     # An unknown value passes through: only the code that needs it gets the error.
     return {name: _typed(one, there.get(name.lower(), one.default)) for name, one in inputs.items()}

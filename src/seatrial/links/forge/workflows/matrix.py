@@ -10,7 +10,7 @@ from seatrial.links.forge.workflows import values
 from seatrial.links.forge.workflows.syntax import ExpressionError
 
 MOST = 256
-"""Jobs that GitHub makes from one matrix."""
+"""GitHub's limit of jobs from one matrix."""
 
 
 def expand(matrix: Any) -> list[dict[str, Any]]:

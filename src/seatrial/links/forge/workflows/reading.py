@@ -1,4 +1,4 @@
-"""From the data of a workflow or action file to its shape; every problem is noted where it stands."""
+"""From the data of a workflow or action file to its shape, with every problem and its place."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _IDS = "letters, digits, `_` and `-`, beginning with a letter or `_`"
 
 
 def read_workflow(text: str, path: str = "") -> Workflow:
-    """Read a workflow file; WorkflowError with every problem for which GitHub would reject it, by file and line."""
+    """Read a workflow file; WorkflowError with every reason for GitHub to reject it, by file and line."""
     return WorkflowReader(read_tree(text, path)).workflow()
 
 

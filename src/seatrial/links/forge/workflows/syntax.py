@@ -14,7 +14,7 @@ LONGEST = 21_000
 """Characters of one expression; GitHub takes no more."""
 
 DEEPEST = 50
-"""Levels of nesting that GitHub accepts."""
+"""GitHub's limit of nesting levels."""
 
 FEW, MANY = 0, 255
 ARGUMENTS = {
@@ -35,7 +35,7 @@ ARGUMENTS = {
 """Functions, in lower case because their names have no case, and how many arguments each takes."""
 
 STATUS = ("success", "failure", "always", "cancelled")
-"""Functions that report how earlier jobs or steps ended."""
+"""Functions for the status of earlier jobs or steps."""
 
 
 class ExpressionError(UsageError):

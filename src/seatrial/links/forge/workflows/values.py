@@ -20,7 +20,7 @@ class Unknown:
 
 
 class UnknownValue(ExpressionError):
-    """An expression needs a value that is unknown here."""
+    """An expression needs an unknown value."""
 
     def __init__(self, unknown: Unknown) -> None:
         super().__init__(f"`{unknown.name}` cannot be known here{f': {unknown.why}' if unknown.why else ''}")
