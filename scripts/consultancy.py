@@ -1,8 +1,8 @@
-"""Run examples/consultancy as its people would, and tell how long it takes: `python3 -m scripts.consultancy`.
+"""Run examples/consultancy like its developers, and print the time of each run: `python3 -m scripts.consultancy`.
 
-It sets up what the example needs: a virtual environment beside it, and for its containers a base image that has in it
-what a machine without a registry cannot fetch while it builds. Then the pipeline runs on this host and, where an engine
-and the images are here, in containers: cold, warm (nothing changed), and with one file changed.
+It prepares the example: a virtual environment beside it, and for its containers a base image with the packages, because
+a machine without a registry cannot download them during the build. Then the pipeline runs on this host and, if an
+engine and the images are available, in containers: cold, warm (nothing changed), and with one file changed.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from seatrial.links.containers.engines import find  # noqa: E402
 EXAMPLE = ROOT / "examples" / "consultancy"
 BASE = "localhost/seatrial-consultancy"
 NPM = "npm@10.9.4"
-"""The last line of releases that runs on Debian's Node."""
+"""The last release line for Debian's Node."""
 CHANGED = "engagements/views.py"
-"""The file that is changed for the third time that is told."""
+"""The file changed before the third measurement."""
 
 # Built without a network: the wheels, npm itself, and where pip finds them.
 CONTAINERFILE = f"""\
@@ -98,13 +98,13 @@ def _ways(only: str | None) -> Iterator[Way]:
 
 @contextmanager
 def _copy() -> Iterator[Path]:
-    """The example in another place, with a cache of its own: cold is cold, and the checkout stays as it is."""
+    """A copy of the example with its own cache: cold is cold, and the checkout stays unchanged."""
     with tempfile.TemporaryDirectory(prefix="seatrial-consultancy-") as folder:
         yield copied(Path(folder) / "consultancy")
 
 
 def copied(target: Path) -> Path:
-    """A copy of the example without what runs left in it."""
+    """A copy of the example without leftovers of runs."""
     left = shutil.ignore_patterns(".venv", ".seatrial", "node_modules", "dist", "public", "__pycache__", ".*_cache")
     shutil.copytree(EXAMPLE, target, ignore=left)
     return target
@@ -124,15 +124,15 @@ def _thrice(seatrial: str, way: Way, folder: Path) -> tuple[int, list[float]]:
         began = time.perf_counter()
         codes.append(subprocess.run([seatrial, "preflight", *way.arguments], cwd=folder, env=environment).returncode)
         seconds.append(time.perf_counter() - began)
-        time.sleep(2.1 if what == "cold" else 0)  # a file's times are trusted when it was left alone for 2 s
+        time.sleep(2.1 if what == "cold" else 0)  # a file's times are trusted 2 s after its last change
     return max(codes), seconds
 
 
-# What the example needs
+# Preparation of the example
 
 
 def virtual_environment(folder: Path) -> Path:
-    """`.venv` with what requirements/dev.txt names, made when that changed; Failed says why it cannot be."""
+    """`.venv` with the packages of requirements/dev.txt, made again after a change; Failed with the reason."""
     venv, key = folder / ".venv", _key([*sorted((folder / "requirements").glob("*.txt"))], [platform.python_version()])
     stamp = venv / ".made-from"
     if stamp.is_file() and stamp.read_text() == key:
@@ -147,7 +147,7 @@ def virtual_environment(folder: Path) -> Path:
 
 
 def npm_cache(folder: Path, kept: Path) -> None:
-    """Put the worker's packages into the cache `npm` of checks in containers, which may have no network."""
+    """Put the worker's packages into the cache `npm` of checks in containers, because those may have no network."""
     with tempfile.TemporaryDirectory() as aside:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(folder / "worker" / name, aside)
@@ -158,9 +158,9 @@ def npm_cache(folder: Path, kept: Path) -> None:
 
 
 def in_containers() -> tuple[str, ...]:
-    """The arguments with which the pipeline finds its images here, made when they are not; Failed: there are none."""
+    """The pipeline's arguments for its images, made when missing; Failed: there are none."""
     try:
-        engine = asyncio.run(find())  # the one that the pipeline will find
+        engine = asyncio.run(find())  # the pipeline's engine
     except ToolMissing as error:
         raise Failed(str(error)) from error
     for image in (engines.TOOLBOX, engines.POSTGRES):

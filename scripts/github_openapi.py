@@ -1,7 +1,8 @@
-"""Cut GitHub's API description down to what the GitHub stand-in serves: python3 -m scripts.github_openapi
+"""Cut GitHub's API description down to the operations of the GitHub stand-in: python3 -m scripts.github_openapi
 
-Takes the npm package @octokit/openapi (by `npm pack`, or `--package FOLDER` where it is unpacked), keeps the served
-operations with all that their answers refer to, and drops texts and examples. The package's licence is kept beside it.
+Takes the npm package @octokit/openapi (by `npm pack`, or `--package FOLDER` of an unpacked one), keeps the served
+operations with everything their answers refer to, and drops texts and examples. The package's licence is kept beside
+it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def unpacked(folder: Path) -> Path:
 
 
 def slim(node: Any, *, names: bool = False) -> Any:
-    """Without texts and examples; `names`: the keys are names of properties, which may be called like those."""
+    """Without texts and examples; `names`: the keys are names of properties, perhaps called the same."""
     if isinstance(node, list):
         return [slim(item) for item in node]
     if not isinstance(node, dict):
@@ -57,7 +58,7 @@ def slim(node: Any, *, names: bool = False) -> Any:
             kept[key] = [{"version": change["version"], "patch": slim(change["patch"])} for change in value]
         else:
             kept[key] = slim(value, names=key in ("properties", "responses", "schemas", "paths") and not names)
-    # Many enumerations and choices leave out the null that their `nullable` means.
+    # Many enumerations and choices lack the null meant by their `nullable`.
     if not names and kept.get("nullable") and None not in kept.get("enum", [None]):
         kept["enum"] = [*kept["enum"], None]
     for choice in ("oneOf", "anyOf"):

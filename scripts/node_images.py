@@ -26,7 +26,7 @@ RECIPES = {**MACHINES, **{one.name: one for one in (toolbox.RECIPE, webapp.DOCKH
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make what was asked for; 0, or 1 with the reasons on standard error."""
+    """Make the requested images; 0, or 1 with the reasons on standard error."""
     parser = argparse.ArgumentParser(prog="node_images", description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(RECIPES)}; all when none is named")
     parser.add_argument("--force", action="store_true", help="make them anew even when their inputs did not change")
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def provide(recipe: Recipe, into: Path, force: bool) -> None:
-    """Make one image unless it is there, and put it where it is used; Failed says why it could not be."""
+    """Make one image unless it exists, and put it in its place; Failed with the reason."""
 
     def make(folder: Path) -> None:
         if os.geteuid() != 0:

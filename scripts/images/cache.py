@@ -1,4 +1,4 @@
-"""What was made is kept by a checksum of what it was made from; a half-made thing is never found."""
+"""Images are kept by a checksum of their inputs; nobody ever finds an incomplete one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 UNUSED_DAYS = 30
-"""Images of other inputs (another checkout, an older script) are deleted when nobody asked for them that long."""
+"""Images of other inputs (another checkout, an older script) are deleted after this time without use."""
 
 
 class Failed(Exception):
-    """An image could not be made; the text says why and what to do."""
+    """An image could not be made; the text has the reason and the next step."""
 
 
 def folder_of() -> Path:
@@ -40,10 +40,11 @@ def key_of(files: Iterable[Path], words: Iterable[str]) -> str:
 def made(
     name: str, key: str, make: Callable[[Path], None], *, force: bool = False, say: Callable[[str], None] = print
 ) -> Path:
-    """The folder that `make` has filled for this key: an earlier one, else a new one.
+    """The folder filled by `make` for this key: an earlier one, else a new one.
 
-    `make` works in a folder of its own, which gets its name when all is in it; so nothing half-made is ever found, and
-    what a killed maker left goes with the next call. One maker at a time; another one waits and takes what came out.
+    `make` works in its own folder; it gets its final name when complete, so nobody ever finds an incomplete one. The
+    next call removes the leftovers of a killed maker. Only one maker runs at a time; another one waits and takes its
+    result.
     """
     cache = folder_of()
     try:
@@ -96,7 +97,7 @@ def _forget(cache: Path, name: str, keep: Path) -> None:
 
 
 def link(target: Path, link: Path) -> None:
-    """Make a symbolic link, or point the one that is there to something else, without a moment without it."""
+    """Make a symbolic link, or atomically replace an existing one."""
     if link.is_symlink() and link.readlink() == target:
         return
     link.parent.mkdir(exist_ok=True)

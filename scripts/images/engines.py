@@ -1,4 +1,4 @@
-"""Container images in the stores of the engines that are here."""
+"""Container images in the stores of the installed engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEBAPP = "localhost/seatrial-webapp-base:latest"
 LABEL = "seatrial-image"
 """Of the image: the checksum of its inputs."""
 
-# What a machine needs on which plain podman does not work: cgroups of version 1, no systemd, no right to raise limits.
+# Settings for machines where plain podman fails: cgroups of version 1, no systemd, no right to raise limits.
 CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -37,9 +37,9 @@ network_backend = "netavark"
 def deliver(
     tar: Path, key: str, *, image: str, changes: Sequence[str], force: bool, say: Callable[[str], None]
 ) -> None:
-    """Import an image into podman's and docker's store, where it is not yet; an engine that is not here is left out.
+    """Import an image into podman's and docker's store, unless it is up to date; a missing engine is left out.
 
-    `changes` are lines of a Dockerfile that say what it runs. Failed when an engine is here and refuses.
+    `changes` are lines of a Dockerfile for its command. Failed when an installed engine refuses.
     """
     engines = [name for name in ("podman", "docker") if shutil.which(name)]
     reached = 0
@@ -56,7 +56,7 @@ def deliver(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is imported, and as what."""
+    """The file to import, and its name and changes."""
 
     image: str
     changes: Sequence[str]
@@ -77,14 +77,14 @@ def _import(name: str, env: dict[str, str], tar: Path, key: str, wanted: _Wanted
     if done.returncode:
         raise Failed(f"{name} did not import {tar}: {done.stderr.strip()[-500:]}")
     if old:
-        # It has no name any more; one that a container stands on stays.
+        # The old image has no name any more; it stays if a container uses it.
         subprocess.run([name, "rmi", old], env=env, capture_output=True, check=False)
     say(f"{image} {'renewed' if old else 'imported'} in {name}'s store")
 
 
 @contextlib.contextmanager
 def _environment(name: str) -> Iterator[dict[str, str] | None]:
-    """An environment in which the engine works, found by asking it; None when it does not."""
+    """A working environment for the engine, found by calling it; None when it does not work."""
     plain = dict(os.environ)
     if _answers(name, plain):
         yield plain
@@ -99,6 +99,6 @@ def _environment(name: str) -> Iterator[dict[str, str] | None]:
 
 
 def _answers(name: str, env: dict[str, str]) -> bool:
-    """Whether a list of images comes back; podman's store needs no more."""
+    """Whether the engine lists its images; podman's store needs no more."""
     asked = subprocess.run([name, "images", "--quiet"], env=env, capture_output=True, timeout=60, check=False)
     return asked.returncode == 0

@@ -1,4 +1,4 @@
-"""Programs that make images: none outlives us, none leaves a mount behind, and an error tells what it printed."""
+"""Programs to make images: none outlives this process, none leaves a mount behind, and an error shows their output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.images.cache import Failed
 
-# mmdebstrap mounts /proc, /sys and /dev in what it makes: all that is gone with the namespaces, however we end.
+# mmdebstrap mounts /proc, /sys and /dev in its system: all mounts end with the namespaces, however this process ends.
 BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 CONFINED = (*BOUND, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 PACKAGES = {
@@ -25,7 +25,7 @@ PACKAGES = {
 
 
 def need(*names: str) -> None:
-    """Failed when a program is missing; tells the packages that bring them."""
+    """Failed when a program is missing; names the packages to install."""
     missing = [name for name in names if not shutil.which(name, path=_path())]
     if missing:
         packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
@@ -33,7 +33,7 @@ def need(*names: str) -> None:
 
 
 def need_room(folder: Path, megabytes: int) -> None:
-    """Failed when so much is not free where the folder is."""
+    """Failed when the folder's disk has less than this free."""
     free = shutil.disk_usage(folder).free // 1_000_000
     if free < megabytes:
         raise Failed(
@@ -43,7 +43,7 @@ def need_room(folder: Path, megabytes: int) -> None:
 
 
 def run(argv: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None, confined: bool = False) -> None:
-    """Run a program to its end; what it prints goes to the log. Failed with the end of that when it fails."""
+    """Run a program to its end with its output in the log. Failed with the end of the output when it fails."""
     command = [*(CONFINED if confined else BOUND), *map(str, argv)]
     with log.open("ab") as out:
         begin = out.tell()
@@ -57,7 +57,7 @@ def run(argv: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None 
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, with the folders of root's programs, in the C locale (the new system has no other)."""
+    """This process's environment, with the folders of root's programs, in the C locale (the only one there)."""
     return {**os.environ, "PATH": _path(), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **(more or {})}
 
 

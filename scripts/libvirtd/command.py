@@ -1,4 +1,4 @@
-"""`scripts/with-libvirtd COMMAND …`: run a command with a libvirt daemon of its own, and take all away at its end."""
+"""`scripts/with-libvirtd COMMAND …`: run a command with its own libvirt daemon, and remove everything at its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
     def hear(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        # Ctrl-C reaches the command by itself: it is in the terminal's foreground as we are.
+        # Ctrl-C reaches the command by itself: both processes are in the terminal's foreground.
         if child is not None and number != signal.SIGINT:
             child.send_signal(number)
 

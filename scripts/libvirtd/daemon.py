@@ -1,4 +1,4 @@
-"""A libvirt daemon of one's own: its files in one folder, its machines on this host's network, gone with its user."""
+"""A private libvirt daemon: its files in one folder, its machines on this host's network, removed with its user."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class NoDaemon(Exception):
-    """It cannot be started; the text says why and what to do."""
+    """It cannot be started; the text has the reason and the next step."""
 
 
 class Daemon:
-    """A daemon that runs; `stop` ends it, and so does the end of this process, however it comes."""
+    """A running daemon; `stop` ends it, and so does the end of this process, for whatever reason."""
 
     def __init__(self, folder: Path, keeper: subprocess.Popen[str]) -> None:
         self.folder = folder
@@ -42,17 +42,17 @@ class Daemon:
 
     @property
     def keeper(self) -> int:
-        """The process id of the one that takes all away."""
+        """The process id of the keeper; it removes everything."""
         return self._keeper.pid
 
     def serves(self, pid: int) -> None:
-        """Tell which process is to be waited for when this one dies before it."""
+        """Name the process to wait for if this one dies first."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.write(f"{pid}\n")
         self._keeper.stdin.flush()
 
     def stop(self) -> str:
-        """End it and all that it made; what was left behind, else an empty text."""
+        """End it and everything it made; the leftovers, else an empty text."""
         with contextlib.suppress(BrokenPipeError):
             _, said = self._keeper.communicate()
             return said.strip()
@@ -60,7 +60,7 @@ class Daemon:
 
 
 def missing() -> str:
-    """Why none can be started here, as far as that can be told without trying; else an empty text."""
+    """The reason if no daemon can start here, as far as known without a try; else an empty text."""
     if os.geteuid() != 0:
         return "a libvirt daemon of one's own needs root: sudo scripts/with-libvirtd …"
     path = os.environ.get("PATH", "") + SBIN
@@ -72,14 +72,14 @@ def missing() -> str:
 
 
 def start() -> Daemon:
-    """Start one, and take away what a killed one has left on this machine; NoDaemon says why it could not."""
+    """Start one, and remove leftovers of a killed one from this machine; NoDaemon with the reason."""
     if why := missing():
         raise NoDaemon(why)
     for old in leftovers.stale():
         for left in leftovers.take_away(old):
             print(f"with-libvirtd: an earlier one left behind: {left}", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=leftovers.parent()))
-    # QEMU may run as another user, and reaches what it is given through this folder.
+    # QEMU may run as another user, and reaches its files through this folder.
     folder.chmod(0o711)
     for name in ("etc", "lib", "run", "log", "cache"):
         (folder / name).mkdir()

@@ -1,7 +1,7 @@
-"""The process that keeps a private libvirt daemon, in its mount namespace, until its user is gone: then all goes.
+"""The process that keeps a private libvirt daemon, in its mount namespace, until its user ends: then it removes all.
 
-Started by `daemon.start`; its standard input is a pipe that nobody but the user holds open. It says one line on its
-standard output: `ready`, or why not.
+Started by `daemon.start`; its standard input is a pipe held open only by the user. It prints one line on its standard
+output: `ready`, or the reason of a failure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACES = {
 START = 30.0
 """Seconds until the daemon answers."""
 GRACE = 30.0
-"""Seconds that the user's command has to give back what it made when its own parent is gone."""
+"""Seconds for the user's command to clean up after its own parent has died."""
 BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 
 LIBVIRTD = """\
@@ -39,8 +39,8 @@ unix_sock_rw_perms = "0700"
 auth_unix_rw = "none"
 log_level = 3
 """
-# Without the last lines QEMU fails where cgroups are of version 1 or there are no security modules, and a second
-# machine on a shared disk image waits 90 s for a lock.
+# Without the last lines QEMU fails with cgroups of version 1 or without security modules, and a second machine on a
+# shared disk image waits 90 s for a lock.
 QEMU = """\
 security_driver = "none"
 user = "root"
@@ -56,7 +56,7 @@ stdio_handler = "logd"
 
 def main(folder: Path) -> int:
     """Keep the daemon of this folder."""
-    # Ctrl-C and the like are the user's; we end when the user has ended.
+    # Ctrl-C and other signals are for the user; this process ends after the user.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     lock = (folder / leftovers.LOCK).open("w")
@@ -76,7 +76,7 @@ def main(folder: Path) -> int:
 
 
 def _start(folder: Path) -> str:
-    """Start both daemons; what went wrong, else an empty text."""
+    """Start both daemons; the error, else an empty text."""
     (folder / "etc/libvirtd.conf").write_text(LIBVIRTD)
     (folder / "etc/qemu.conf").write_text(QEMU)
     (folder / "etc/virtlogd.conf").write_text("log_level = 3\n")
@@ -104,9 +104,9 @@ def _start(folder: Path) -> str:
 
 
 def _known(folder: Path, kept: Path, *, into: bool) -> None:
-    """Hand what libvirt found out about QEMU from one daemon to the next: to find it out takes 8 s.
+    """Pass libvirt's knowledge about QEMU from one daemon to the next: probing takes 8 s.
 
-    libvirt itself looks whether QEMU, the kernel and libvirt are the same as then.
+    libvirt itself checks for changes of QEMU, the kernel and libvirt.
     """
     own = folder / "cache/qemu/capabilities"
     source, target = (kept, own) if into else (own, kept)
@@ -128,7 +128,7 @@ def _tail(folder: Path, name: str) -> str:
 
 
 def _wait_for_user() -> None:
-    """Return when the pipe is closed, and the command whose process id came through it had its time to end."""
+    """Return when the pipe is closed, and the command named through it has had its time to end."""
     told = sys.stdin.readlines()
     for line in told:
         with contextlib.suppress(OSError, ValueError):
@@ -142,7 +142,7 @@ def _ended(pidfd: int, seconds: float) -> None:
 
 
 def _ask_politely() -> None:
-    """Let the daemon itself end machines and networks: it takes its firewall rules back; what it leaves is killed."""
+    """Let the daemon itself end machines and networks: it removes its firewall rules; then kill the rest."""
     domains = _virsh("list", "--name")
     for name in domains.stdout.split() if domains else ():
         _virsh("destroy", name)

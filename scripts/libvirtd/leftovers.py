@@ -1,4 +1,4 @@
-"""Take away all that a private libvirt daemon made, known by its folder alone: also when its processes died."""
+"""Remove everything made by a private libvirt daemon, known by its folder alone: also after its processes died."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CHAINS = {
     "nat": {"POSTROUTING": ["PRT"]},
     "mangle": {"POSTROUTING": ["PRT"]},
 }
-"""What libvirt hooks into iptables and leaves there for good."""
+"""libvirt's permanent hooks in iptables."""
 
 
 def parent() -> Path:
-    """Where the folders are; short, for the path of a Unix socket has at most 107 bytes."""
+    """The parent of the folders; short, because the path of a Unix socket has at most 107 bytes."""
     usual = Path(tempfile.gettempdir())
     return usual if len(str(usual)) < 50 else Path("/tmp")
 
 
 def stale() -> list[Path]:
-    """Folders whose keeper is dead."""
+    """Folders of dead keepers."""
     return [folder for folder in sorted(parent().glob(f"{PREFIX}*")) if folder.is_dir() and not _held(folder)]
 
 
@@ -52,7 +52,7 @@ def _held(folder: Path) -> bool:
 
 
 def take_away(folder: Path) -> list[str]:
-    """End every process, delete every bridge and the folder; what could not be taken away, in words."""
+    """End every process, delete every bridge and the folder; the leftovers, in words."""
     bridges = bridges_of(folder)
     left = _end_all(folder)
     for bridge in bridges:
@@ -69,7 +69,7 @@ def take_away(folder: Path) -> list[str]:
 
 
 def bridges_of(folder: Path) -> set[str]:
-    """The bridges that its networks have made; one that a network only uses is somebody else's."""
+    """The bridges made by its networks; a bridge only used by a network belongs to somebody else."""
     found: set[str] = set()
     for pattern in ("run/network/*.xml", "etc/qemu/networks/*.xml"):
         for file in folder.glob(pattern):
@@ -80,7 +80,7 @@ def bridges_of(folder: Path) -> set[str]:
 
 
 def inhabitants(folder: Path) -> Iterator[int]:
-    """Processes that see this folder as /etc/libvirt: the keeper, the daemons, QEMU, dnsmasq."""
+    """Processes with this folder as /etc/libvirt: the keeper, the daemons, QEMU, dnsmasq."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -106,7 +106,7 @@ def _end_all(folder: Path, patience: float = 10.0) -> list[str]:
 
 
 def _forget_rules(bridges: set[str]) -> None:
-    """Delete the firewall rules of bridges that are gone: a daemon that was killed could not."""
+    """Delete firewall rules of removed bridges: a killed daemon could not."""
     for program in ("iptables", "ip6tables"):
         for table in CHAINS if bridges and shutil.which(program) else ():
             for rule in _quiet(program, "-w", "-t", table, "-S").stdout.splitlines():

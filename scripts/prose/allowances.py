@@ -23,7 +23,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one part may have."""
+    """The allowance of one part."""
 
     relative: float = math.inf
     """Relative words per 100; a part without a row is held by the limit for everything together."""
@@ -32,14 +32,14 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All that the check compares with."""
+    """All limits of the check."""
 
     relative: float
     """Relative words per 100, for documents and sources together."""
     you: float
     """"You" and "your" per 100 words of the guides, at least."""
     guides: Sequence[str]
-    """Glob patterns of the pages that address the reader."""
+    """Glob patterns of the pages addressed to the reader."""
     parts: Mapping[str, Allowance] = field(default_factory=dict)
 
 
@@ -57,7 +57,7 @@ def load(root: Path) -> Limits:
 
 
 def lowered(limits: Limits, reached: Mapping[str, Allowance], relative: float, you: float) -> str:
-    """The text of the file with each row as low as what is reached; a part without a row gets none."""
+    """The text of the file with each row lowered to the figure reached; a part without a row gets none."""
     lines = [_HEAD, f"[{TOGETHER}]\nrelative = {min(limits.relative, _up(relative))}\n"]
     lines.append(f"[{GUIDES}]\nyou = {max(limits.you, math.floor(you * 10) / 10)}\n")
     for part, allowance in sorted(limits.parts.items()):
@@ -72,7 +72,7 @@ def _up(value: float) -> float:
 
 
 def part_of(file: Path) -> str:
-    """The row that a file counts for: src/seatrial/cli, src/seatrial, packages/stand-ins, docs, README.md, …"""
+    """The row for a file: src/seatrial/cli, src/seatrial, packages/stand-ins, docs, README.md, …"""
     folders = file.parts[:-1]
     if not folders:
         return file.name

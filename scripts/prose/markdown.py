@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.prose.passages import Passage, exceptions
 
 OFF, ON = "<!-- prose: off -->", "<!-- prose: on -->"
-"""Around examples of what not to write."""
+"""Around examples of bad style."""
 _FENCE = re.compile(r"\s*(?:>\s*)?(```+|~~~+)")
 _CODE = re.compile(r"(`+)(?:.+?)\1", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")

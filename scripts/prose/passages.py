@@ -24,10 +24,10 @@ class Passage:
     lines: Sequence[str] = ()
     """The file's own lines from `line` on, to find a match in."""
     allowed: frozenset[str] = frozenset()
-    """Names of rules that the file excepts here."""
+    """Names of rules excepted here by the file."""
 
     def line_of(self, offset: int) -> int:
-        """The line of the match that begins at this offset of `text`."""
+        """The line of the match at this offset of `text`."""
         words = self.text[offset : offset + 80].split()
         for count in (4, 3, 2, 1):
             start = r"\s+".join(re.escape(word) for word in words[:count])
@@ -38,12 +38,12 @@ class Passage:
 
 
 def exceptions(lines: Iterable[str]) -> frozenset[str]:
-    """The rules that these lines except."""
+    """The rules excepted by these lines."""
     return frozenset(name for line in lines for name in ALLOW.findall(line))
 
 
 def documents(root: Path) -> Iterator[Path]:
-    """Every Markdown file for readers, sorted; not the pages made from the code, whose words are in the sources."""
+    """Every Markdown file for readers, sorted; without the pages made from the code, whose words are in the sources."""
     patterns = ("*.md", "docs/**/*.md", "changelog.d/*.md", "CHANGELOG.d/*.md", "examples/*/README.md")
     found = {
         file for pattern in (*patterns, "packages/*/*.md", "packages/*/docs/**/*.md") for file in root.glob(pattern)

@@ -1,4 +1,4 @@
-"""Phrases that slow a reader down, each with what to write instead. STYLE.md shows them as pairs."""
+"""Phrases that slow a reader down, each with a replacement. STYLE.md shows them as pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rule:
     pattern: str
     """A regular expression; case is ignored."""
     advice: str
-    """What to write instead."""
+    """The replacement."""
     example: str
     """A sentence with the phrase in it, for the test."""
 
@@ -148,7 +148,7 @@ RULES = (
 
 
 def find(passage: Passage) -> Iterator[Finding]:
-    """The phrases of a passage, without those that the file excepts."""
+    """The phrases of a passage, without the file's exceptions."""
     for rule in RULES:
         if rule.name in passage.allowed:
             continue

@@ -1,4 +1,4 @@
-"""Prose of a Python file: docstrings, and every other text of four words or more that reads as a sentence.
+"""Prose of a Python file: docstrings, and every other sentence of four words or more.
 
 The holes of an f-string become one placeholder word, and so does code in backquotes.
 """

@@ -1,4 +1,4 @@
-"""Read everything, compare it with the limits, and print what was found."""
+"""Read everything, compare it with the limits, and print the result."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Summary:
 
     @property
     def guides(self) -> WordCount:
-        """Words of the pages that address the reader."""
+        """Words of the pages addressed to the reader."""
         return _sum(page for page in self.pages if any(page.file.match(pattern) for pattern in self.limits.guides))
 
     @property
@@ -71,7 +71,7 @@ class Summary:
         return _sum(self.pages)
 
     def parts(self) -> dict[str, Allowance]:
-        """What each part has."""
+        """The counts of each part."""
         pages: dict[str, list[Page]] = defaultdict(list)
         for page in self.pages:
             pages[part_of(page.file)].append(page)
@@ -89,7 +89,7 @@ class Summary:
         yield f"guides    {guides.you_per_100:.2f} you/your per 100, {least} ({guides.words} words)"
 
     def problems(self) -> Iterator[str]:
-        """Everything that is over its limit."""
+        """Everything over its limit."""
         if self.together.relative_per_100 > self.limits.relative:
             yield f"together: more than {self.limits.relative:.1f} relative words (that, which, what, whose) per 100"
         if self.guides.words and self.guides.you_per_100 < self.limits.you:

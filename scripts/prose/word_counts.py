@@ -1,4 +1,4 @@
-"""How often words occur: relative words stand for clauses that a noun could replace, "you" for a reader addressed."""
+"""How often words occur: a noun could replace most clauses with relative words; "you" addresses the reader."""
 
 from __future__ import annotations
 

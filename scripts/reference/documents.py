@@ -1,4 +1,4 @@
-"""The pages of what you write in files: scenario documents, `seatrial.toml`, pipelines."""
+"""The pages of your files: scenario documents, `seatrial.toml`, pipelines."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def documents(registry: Registry) -> Page:
     page.say("An entry of the composed form takes the keys of a suite, and these:")
     _properties(page, {key: value for key, value in shared["entry"]["properties"].items() if key in ENTRY}, "an entry")
     page.heading("`requirements`")
-    page.say("A suite whose requirements do not hold is skipped, with the reason.")
+    page.say("If a requirement does not hold, the suite is skipped, with the reason.")
     _properties(page, suite["requirements"]["properties"], "requirements")
     page.heading("Steps")
     page.say("Every step takes these keys, besides [its own](steps.md).")
     keys_of(page, StepKeys, "step")
     page.heading("Checks")
-    page.say("Every check that you write as a mapping takes these keys, besides [its own](checks.md).")
+    page.say("Every check written as a mapping takes these keys, besides [its own](checks.md).")
     keys_of(page, CheckKeys, "check")
     page.heading("`retry`")
     page.say("A number of attempts, or a mapping:")
@@ -117,7 +117,7 @@ def _properties(page: Page, properties: Mapping[str, Schema], what: str) -> None
 
 
 def _value(made: Schema) -> str:
-    """What a property may hold, in words."""
+    """The allowed values of a property, in words."""
     if "enum" in made:
         return ", ".join(f"`{word}`" for word in made["enum"])
     if "const" in made:

@@ -14,7 +14,7 @@ READ = {
     "SEATRIAL_LOCAL_CONFINEMENT": "`plain` runs the nodes of `local` without namespaces. For tests of Seatrial itself.",
     "E2E_GITEA_API_URL": "Handed on to every process of a trial. Default: `http://localhost:13000/api/v1`.",
 }
-"""What you may set, besides the settings and what other people's tools define."""
+"""Your variables, besides the settings and other tools' variables."""
 
 FOREIGN = {
     "XDG_STATE_HOME": "Leases and locks of all your projects are in `seatrial/` below it. Default: `~/.local/state`.",
@@ -27,10 +27,10 @@ FOREIGN = {
     "LIBVIRT_DEFAULT_URI": "The daemon of the provider `libvirt`, unless the settings name one.",
     "CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY, CLOUDSTACK_SECRET": "The account of the provider `cloudstack`.",
 }
-"""What other tools define and Seatrial reads."""
+"""Variables of other tools, read by Seatrial."""
 
 SET = {
-    "E2E_RUN_ID": "The trial's id: put it into every name that you make.",
+    "E2E_RUN_ID": "The trial's id: put it into every name you make.",
     "E2E_TEST_NAMESPACE": "A namespace for the trial, from the pattern `flow` of `[names]`.",
     "E2E_CONTROLLER_NAMESPACE": "A second one, from the pattern `controller`.",
     "SEATRIAL_RUN_ID": "The run's id.",
@@ -44,34 +44,34 @@ SET = {
     "SEATRIAL_NODE_FOLDER": "On a node of `local`: its folder.",
     "SEATRIAL_BOOT_ID": "On a node of `local`: the id of this boot.",
 }
-"""What the processes of a trial see."""
+"""The variables of a trial's processes."""
 
 INTERNAL = {
     "SEATRIAL_NODE": "marks the processes of a node of `local`",
-    "SEATRIAL_INIT_PID": "tells the programs of a node of `local` who its init is",
-    "SEATRIAL_STEP_TAG": "marks the programs of a step, so that the sweep finds them",
+    "SEATRIAL_INIT_PID": "names the init of a node of `local` to its programs",
+    "SEATRIAL_STEP_TAG": "marks the programs of a step for the sweep",
     "SEATRIAL_STEP": "is a label, not a variable",
-    "SEATRIAL_EXEC": "marks a command in a container, so that it can be ended",
+    "SEATRIAL_EXEC": "marks a command in a container, to end it later",
     "SEATRIAL_GIVEN_": "carries your variables into a container, unseen by its command line",
     "SEATRIAL_PYTHON": "is a placeholder in commands of the sample",
     "SEATRIAL_TRY": "is for the contract suite of providers",
 }
-"""What only Seatrial itself uses, and may change at any time."""
+"""Seatrial's internal variables; they may change at any time."""
 
 
 def environment() -> Page:
     """Every variable."""
     page = Page("Environment variables")
-    page.heading("What you may set")
+    page.heading("Variables you can set")
     page.say(
         "Each of these [settings](settings.md) can be set for one command: "
         + ", ".join(f"`{PREFIX}{name.upper()}`" for name in FROM_SETTINGS)
         + ". A list has commas between its items."
     )
     page.table(("Variable", "Meaning"), _rows(READ))
-    page.heading("What Seatrial reads of other tools")
+    page.heading("Variables of other tools")
     page.table(("Variable", "Meaning"), _rows(FOREIGN))
-    page.heading("What your commands see")
+    page.heading("Variables of your commands")
     page.say(
         "Every process of a trial has these in its environment: commands of steps, deployers, services, SSH sessions."
     )

@@ -1,4 +1,4 @@
-"""The page of exit codes, from the exceptions and from what the console says."""
+"""The page of exit codes, from the exceptions and the console's texts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def exit_codes() -> Page:
     )
     page.table(("Code", "Meaning"), ((f"`{code}`", sentence(text)) for code, text in EXIT_CODES.items()))
     page.heading("Exceptions")
-    page.say(
-        "What the Python API raises, and what a plugin may raise. Each has the exit code that a command ends with."
-    )
+    page.say("The Python API and your plugins can raise these. A command ends with the exit code of its exception.")
     page.table(
         ("Exception", "Below", "Code", "Category", "Meaning"),
         (

@@ -1,4 +1,4 @@
-"""The page of expressions: every name that `${{ }}` and CEL may use, and where."""
+"""The page of expressions: every name for `${{ }}` and CEL, and its places."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _steps(registry: Registry) -> list[str]:
 
 
 def _own(registry: Registry, kind: str, name: str) -> tuple[str, ...]:
-    """The names that a class adds."""
+    """The names added by a class."""
     cls = registry.get(kind, name)
     hooks = ("expression_names", "child_names", "template_names")
     return tuple(dict.fromkeys(word for hook in hooks for word in getattr(cls, hook, ())))

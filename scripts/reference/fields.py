@@ -1,4 +1,4 @@
-"""Tables of what the classes take: one row for each key, one table for each class inside."""
+"""Tables of a class's keys: one row for each key, one table for each class inside."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seatrial.loading.fields import Field, Nested, described
 from seatrial.loading.shapes import Nothing, OneOf, Shape
 
 _SHORTER = re.compile(r"(a mapping) with \w.*|(?<=a duration)() \(.*\)|(?<=a mapping)() of names to: anything")
-"""Details of a value that its own table, or the page of documents, has."""
+"""Details found in the value's own table or in the page of documents."""
 
 HEAD = ("Key", "Value", "Default", "Meaning")
 
 
 def keys_of(page: Page, factory: type[Any], what: str, *, level: int = 3) -> None:
-    """The keys of a class, and below them those of the mappings that they hold."""
+    """The keys of a class, and below them those of its mappings."""
     fields = described(factory)
     table_of(page, fields.values(), what)
     for path, inner in _inner(fields, ()):
@@ -36,7 +36,7 @@ def table_of(page: Page, fields: Iterable[Field], what: str) -> None:
 
 
 def value_of(field: Field) -> str:
-    """What the key may hold, in words."""
+    """The allowed values of the key, in words."""
     shapes = field.shape.shapes if isinstance(field.shape, OneOf) else (field.shape,)
     words = [shape.allowed for shape in shapes if not isinstance(shape, Nothing)]
     return ", or ".join(dict.fromkeys(_SHORTER.sub(lambda found: found[1] or "", word) for word in words))

@@ -1,4 +1,4 @@
-"""The page of files that Seatrial writes: the one table of them. A test compares it with what a run leaves."""
+"""The page of Seatrial's files: the one table of them. A test compares it with the files of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scripts.reference.page import Page
 
 STATE = {
     ".gitignore": "keeps the folder out of version control",
-    "ledger/RUN.jsonl": "the ledger of a run with resources that may still exist",
+    "ledger/RUN.jsonl": "the ledger of a run with possibly remaining resources",
     "runs/RUN/": "one folder for each run; `--report-dir` chooses another",
 }
 """In `.seatrial/` of the project."""
@@ -19,26 +19,26 @@ RUN = {
     "ctrf.json": "CTRF: a test per step",
     "ledger.jsonl": "the ledger, once everything is cleaned up",
     "preflight.json": "of a pipeline: stages and checks",
-    "logs/": "of a pipeline: all that each check printed, with secrets hidden",
+    "logs/": "of a pipeline: the output of each check, with secrets hidden",
     "DEPLOYMENT/": "one folder for each suite, named by its deployment id",
 }
 """In the folder of a run."""
 
 SUITE = {
     "result.json": "the suite's object of `results.json`, by itself",
-    "test.log": "what steps did and saw, and the output of commands",
+    "test.log": "actions and observations of steps, and the output of commands",
     "deployment/": "the working folder of the deployment, `$deployment_dir`",
-    "artifacts/": "what `collect` and workflows brought",
+    "artifacts/": "files from `collect` and workflows",
     "artifacts/nodes/NODE/": "console and service log of each node, saved before its removal",
     "artifacts/diagnostics/NODE/": "of a suite that did not pass: service, console, disk, network, processes, power, "
-    "uptime; `missing.txt` says what could not be had, and why",
+    "uptime; `missing.txt` lists the rest, with reasons",
 }
 """In the folder of a suite."""
 
 ELSEWHERE = {
     "$XDG_STATE_HOME/seatrial/leases/": "who holds each port, address and exclusive environment, across projects",
-    "$SEATRIAL_CACHE_DIR/preflight/": "results that preflight keeps",
-    "$SEATRIAL_CACHE_DIR/libvirt/": "what was found out about KVM",
+    "$SEATRIAL_CACHE_DIR/preflight/": "results kept by preflight",
+    "$SEATRIAL_CACHE_DIR/libvirt/": "findings about KVM",
     "$SEATRIAL_CACHE_DIR/images/": "node images of `make backends`",
     "seatrial.schema.json": "the JSON Schema for your editor, by `seatrial init`",
 }
@@ -47,7 +47,9 @@ ELSEWHERE = {
 
 def files() -> Page:
     """Every file."""
-    page = Page("Files", "What Seatrial writes, and where. Paths with a capital word stand for many.")
+    page = Page(
+        "Files", "The files written by Seatrial, and their places. A word in capitals in a path stands for many names."
+    )
     for title, table in (
         ("In `.seatrial/` of your project", STATE),
         ("In the folder of a run", RUN),
@@ -56,7 +58,7 @@ def files() -> Page:
     ):
         page.heading(title)
         page.table(
-            ("File", "What is in it"), ((f"`{name}`", f"{text[0].upper()}{text[1:]}.") for name, text in table.items())
+            ("File", "Content"), ((f"`{name}`", f"{text[0].upper()}{text[1:]}.") for name, text in table.items())
         )
     page.say("A killed run leaves true, readable files: each is written as the run goes, or replaced in one move.")
     return page

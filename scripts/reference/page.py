@@ -1,4 +1,4 @@
-"""One page: its lines of Markdown, and what it misses."""
+"""One page: its lines of Markdown, and its missing texts."""
 
 from __future__ import annotations
 
