@@ -91,10 +91,11 @@ class Stand:
     def _enter(self, stack: contextlib.ExitStack) -> None:
         self._engine = engine()
         sweep(self._engine)
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        id = secrets.token_hex(4)  # part of an image's name, where tempfile's underscores are not always allowed
+        self.folder = Path(tempfile.gettempdir()) / f"{PREFIX}{id}"
+        self.folder.mkdir(mode=0o700)
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         stack.enter_context(_held(self.folder))
-        id = self.folder.name.removeprefix(PREFIX)
         stack.callback(_remove_images, self._engine, id)
         self.key, self.retired = self._key("deploy"), self._key("retired")
         machines = PodmanMachines(NODE, options=OPTIONS)
