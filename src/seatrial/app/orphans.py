@@ -21,7 +21,6 @@ from seatrial.engine.leases import Leases
 from seatrial.errors import SeatrialError
 from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
-from seatrial.preflight.system import Pipeline
 from seatrial.registry import Registry
 from seatrial.spi import Provider, ProviderTraits, traits
 
@@ -149,6 +148,8 @@ def _planned(journal: Path) -> set[str]:
                     found = re.search(rb'"provider":"([^"\\]+)"', line)
                     names |= {found[1].decode(errors="replace")} if found else set()
                     if b'"pipeline_check"' in line:  # its checks create resources without their provider
+                        from seatrial.preflight.system import Pipeline
+
                         names |= set(Pipeline.listed_by)
                 elif b'"suite_started"' in kind or b'"suite_finished"' in kind:
                     break

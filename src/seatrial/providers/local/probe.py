@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from seatrial.errors import SeatrialError
 from seatrial.links.process import process_start
-from seatrial.links.ssh.keys import trial_key
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.local import tree
 from seatrial.providers.local.creation import Place, prepare
@@ -35,6 +34,8 @@ def goes_on(tag: str) -> bool:
 
 async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and give it back."""
+    from seatrial.links.ssh.keys import trial_key
+
     tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{uuid.uuid4().hex}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
         folder = Path(temporary)  # all of it, so that the finder of a killed probe's node removes all
