@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seatrial.errors import StepFailed, UsageError
-from seatrial.expressions import bind
+from seatrial.expressions import bind, deferred, fill_deferred
 from seatrial.loading.binding import bind_fields
 from seatrial.loading.fields import described
 from seatrial.registry import Registry
@@ -97,6 +97,14 @@ def test_a_value_that_reads_like_a_template_is_held_against_the_type_as_any_othe
 ) -> None:
     for name, value in {"count": told, "for_": told, "yes": told, "choice": told, "inner": {"size": told}}.items():
         written: Any = {"size": "${{ vars.v }}"} if name == "inner" else "${{ vars.v }}"
-        with pytest.raises(UsageError, match="is no"):
+        with pytest.raises(UsageError, match="is not|invalid duration"):
             bound(registry, {name: written}, v=value["size"] if isinstance(value, dict) else value)
     assert bound(registry, {"word": "${{ vars.v }}"}, v=told).word == told
+
+
+def test_a_text_with_names_that_come_later_stays_deferred_when_the_rest_is_bound(registry: Registry) -> None:
+    later = deferred("${{ services.database.ports.sql }}", "services")
+    made = bound(registry, {"argv": ("echo", later), "word": later})
+    assert made.word == later
+    names = {"services": {"database": {"ports": {"sql": 5432}}}}
+    assert [fill_deferred(text, names) for text in (made.word, made.argv[1])] == ["5432", "5432"]

@@ -16,12 +16,13 @@ from seatrial.expressions.scope import (
     renamed_outputs,
     with_old_names,
 )
-from seatrial.expressions.text import deferred, expressions, names_in, references, strip, templated
+from seatrial.expressions.text import Deferred, deferred, expressions, names_in, references, strip, templated
 
 __all__ = [
     "CHECK_NAMES",
     "EXTRAS",
     "NAMES",
+    "Deferred",
     "Scope",
     "as_text",
     "bind",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seatrial.errors import nearest
-from seatrial.expressions import strip, templated
+from seatrial.expressions import Deferred, strip, templated
 from seatrial.loading.read.positions import Place
 from seatrial.loading.site import Site, shown
 from seatrial.model.scenario import CheckPlan, StepPlan
@@ -32,7 +32,7 @@ class Shape(Protocol):
 
 def to_be_filled(value: object, site: Site) -> bool:
     """Whether a text has `${{ }}` to fill in later; afterwards it is data."""
-    return isinstance(value, str) and not site.bound and templated(value)
+    return isinstance(value, Deferred) or (isinstance(value, str) and not site.bound and templated(value))
 
 
 @dataclass(frozen=True)
