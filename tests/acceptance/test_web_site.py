@@ -76,7 +76,7 @@ def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(
     assert sorted(wrong) == ["a note is kept", "a photo comes back as it was sent", "the certificate is ours"]
     assert "within 0.2 s: the body does not contain 'Ahoy from" in wrong["a note is kept"]
     assert "only the first 4096 of 1048576 bytes came back" in printed
-    assert "not good for other.example" in printed
+    assert "does not cover other.example" in printed
 
 
 def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(harbour: ContractFixture, site: Site) -> None:

@@ -97,7 +97,7 @@ def test_a_value_that_reads_like_a_template_is_held_against_the_type_as_any_othe
 ) -> None:
     for name, value in {"count": told, "for_": told, "yes": told, "choice": told, "inner": {"size": told}}.items():
         written: Any = {"size": "${{ vars.v }}"} if name == "inner" else "${{ vars.v }}"
-        with pytest.raises(UsageError, match="is not|invalid duration"):
+        with pytest.raises(UsageError, match=r"is not|invalid duration"):
             bound(registry, {name: written}, v=value["size"] if isinstance(value, dict) else value)
     assert bound(registry, {"word": "${{ vars.v }}"}, v=told).word == told
 
