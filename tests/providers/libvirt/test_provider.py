@@ -251,7 +251,7 @@ def test_readiness_says_what_is_missing(tmp_path):
 def test_a_node_name_that_is_no_host_name_is_refused(libvirtd, tmp_path):
     async def scene():
         async with trial(tmp_path, machines(libvirtd)) as ctx:
-            with pytest.raises(UsageError, match="invalid node name"):
+            with pytest.raises(UsageError, match="is not a host name"):
                 await ctx.create_node(NodeSpec(name="n_11.x"))
 
     asyncio.run(scene())
