@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from seatrial.errors import CannotTell, LeftBehind, NotSupported, UsageError
+from seatrial.errors import CannotTell, LeaseTaken, LeftBehind, NotSupported, UsageError
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
 from seatrial.testing import FakeSystem, World, context, flow, virtual_time
@@ -197,6 +197,17 @@ def test_leased_ports_and_addresses_differ_and_are_given_back(tmp_path):
         addresses = [await ctx.lease_address() for _ in range(5)]
         assert len({*ports}) == len({*addresses}) == 5
         assert len(list(tmp_path.glob("leases/leases/*/*"))) == 10
+
+    run(tmp_path, test)
+    assert not list(tmp_path.glob("leases/leases/*/*"))
+
+
+def test_a_trial_that_asks_twice_for_a_name_keeps_its_lease_until_the_end(tmp_path):
+    async def test(ctx):
+        assert await ctx.lease("subnet", ["10.1.0.0/24", "10.2.0.0/24"]) == "10.1.0.0/24"
+        assert await ctx.lease("subnet", ["10.1.0.0/24", "10.2.0.0/24"]) == "10.2.0.0/24"
+        with pytest.raises(LeaseTaken, match=r"subnet 10\.1\.0\.0/24 is held by this trial"):
+            await ctx.lease("subnet", ["10.1.0.0/24"])
 
     run(tmp_path, test)
     assert not list(tmp_path.glob("leases/leases/*/*"))

@@ -311,40 +311,38 @@ class TrialContext:
         return self._trial.labels
 
     async def lease(self, kind: str, names: Iterable[str]) -> str:
-        run, held = self._trial.run, ""
+        held = "there are none to choose from"
         for name in names:
-            resource = self._intend(kind, name, "engine:lease", {})
             try:
-                run.leases.take(kind, name, run.holder(self.trial_id))
+                self._take(kind, name)
             except LeaseTaken as error:
-                run.ledger.given_back(resource)
                 held = str(error)
                 continue
-            run.ledger.made(resource)
             return name
-        raise LeaseTaken(f"no {kind} is free: {held or 'there are none to choose from'}")
+        raise LeaseTaken(f"no {kind} is free: {held}")
 
     async def lease_address(self) -> str:
         leases = self._trial.run.leases
-        return await self._lease("address", lambda: leases.pick_address(self.random))
+        return await self.lease("address", iter(lambda: leases.pick_address(self.random), None))
 
     async def lease_port(self, address: str = "127.0.0.1") -> int:
         leases = self._trial.run.leases
-        name = await self._lease("port", lambda: f"{address}:{leases.pick_port(address, self.random)}")
+        name = await self.lease("port", iter(lambda: f"{address}:{leases.pick_port(address, self.random)}", None))
         return int(name.rpartition(":")[2])
 
-    async def _lease(self, kind: str, pick: Callable[[], str]) -> str:
+    def _take(self, kind: str, name: str) -> None:
+        """Record the lease and take it; LeaseTaken when anybody holds it, this trial included."""
         run = self._trial.run
-        while True:
-            name = pick()
-            resource = self._intend(kind, name, "engine:lease", {})
-            try:
-                run.leases.take(kind, name, run.holder(self.trial_id))
-            except SeatrialError:
-                run.ledger.given_back(resource)
-                continue
-            run.ledger.made(resource)
-            return name
+        if run.ledger.holds("engine:lease", kind, name, self.trial_id):
+            # The record of a second attempt would take the place of the first one's, and its lease would stay behind.
+            raise LeaseTaken(f"{kind} {name} is held by this trial")
+        resource = self._intend(kind, name, "engine:lease", {})
+        try:
+            run.leases.take(kind, name, run.holder(self.trial_id))
+        except LeaseTaken:
+            run.ledger.given_back(resource)
+            raise
+        run.ledger.made(resource)
 
     # Nodes
 
