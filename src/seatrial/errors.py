@@ -24,7 +24,6 @@ SeatrialError                  3  Seatrial or the infrastructure broke: unknown
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -192,6 +191,8 @@ class LeftBehind(SeatrialError):
 
 def nearest(word: str, known: Iterable[str], *, what: str = "") -> str:
     """A hint: the nearest known word, and all allowed ones."""
+    import difflib  # not needed until something is wrong
+
     names: Sequence[str] = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     suggestion = f"did you mean {close[0]!r}? " if close else ""

@@ -7,12 +7,12 @@ labels of Seatrial are never listed and never touched.
 
 from __future__ import annotations
 
-import calendar
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from seatrial.app.project import Project
@@ -238,6 +238,6 @@ async def _give_back(providers: Mapping[str, Provider], leases: Leases, orphan: 
 def _moment(text: str) -> float:
     """Seconds since 1970 of `2026-01-02T03:04:05Z`; 0 for any other text."""
     try:
-        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp()
     except ValueError:
         return 0.0

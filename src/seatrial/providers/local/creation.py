@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import UsageError
-from seatrial.links.ssh.keys import write_key_pair
 from seatrial.providers.local import shims
 
 # Variables the box inherits from the host's environment, beside the run's names: enough to run this very Python.
@@ -52,6 +51,8 @@ def prepare(place: Place, name: str, address: str, port: int, key: Path, environ
     }
     # First of all: by this file destroy recognises the folder as a node's own.
     (folder / "machine.json").write_text(json.dumps(machine))
+    from seatrial.links.ssh.keys import write_key_pair  # with a real SSH server alone
+
     public = write_key_pair(folder / "host_key")
     (folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
     return f"[{address}]:{port} {public}"

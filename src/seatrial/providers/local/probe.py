@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import tempfile
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and give it back."""
     from seatrial.links.ssh.keys import trial_key
 
-    tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{uuid.uuid4().hex}/n11"
+    tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{secrets.token_hex(8)}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
         folder = Path(temporary)  # all of it, so that the finder of a killed probe's node removes all
         detail = {"folder": temporary, "tag": tag, "logs": str(folder / "logs")}
