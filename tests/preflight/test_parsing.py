@@ -232,8 +232,8 @@ def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path
     (user,) = two.children
     assert isinstance(user.step, PipelineCheck)
     assert user.step.uses == {"one/maker[v=1]": "w", "one/maker[v=2]": "w"}
-    assert user.step.caching is not None
-    assert user.step.caching.needs == ("one/maker[v=1]", "one/maker[v=2]")
+    assert user.step.cache is wishes.cache
+    assert user.step.needs == ("one/maker[v=1]", "one/maker[v=2]")
 
 
 @pytest.mark.parametrize(

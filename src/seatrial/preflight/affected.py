@@ -35,7 +35,7 @@ class Changed:
 
 def affected(pipeline: Pipeline, changed: Changed, tree: Tree, source: Path) -> Mapping[str, str]:
     """The affected checks, each with the reason, in the order of the document."""
-    checks = {f"{stage}/{name}": check for stage, one in pipeline.stages.items() for name, check in one.checks.items()}
+    checks = pipeline.checks
     if changed.everything:
         return dict.fromkeys(checks, changed.everything)
     look = _Look(checks, changed, tree, source)
@@ -75,8 +75,8 @@ def _read_by(pipeline: Pipeline, checks: Mapping[str, Check], name: str, found: 
 def _artifacts_read(pipeline: Pipeline, checks: Mapping[str, Check], name: str) -> Iterator[str]:
     stage = name.partition("/")[0]
     for other in _needed(pipeline, name):
-        made = list(_made(checks[other]))
-        inputs = _positive(checks[name])
+        made = checks[other].made
+        inputs = checks[name].wanted
         if made and (
             other.partition("/")[0] == stage or not inputs or any(_overlap(a, b) for a in made for b in inputs)
         ):
@@ -102,10 +102,10 @@ class _Look:
 
     def why(self, check: Check) -> str:
         """The reason why the check counts; empty: the change touches none of its declarations."""
-        inputs = _positive(check)
+        inputs = check.wanted
         if not inputs:
             return "it declares no `inputs`"
-        without = [one[1:] for one in check.inputs if one.startswith("!")]
+        without = [pattern[1:] for pattern in check.unwanted]
         # The image or the program contains these files even if `!pattern` excludes them from the inputs.
         besides = list(_besides(check))
         wanted, unwanted, always = matcher(inputs), matcher(without), matcher(besides)
@@ -120,20 +120,19 @@ class _Look:
 
     def makers(self, check: Check) -> list[str]:
         """The checks that make artifacts among its inputs."""
-        inputs = _positive(check)
+        inputs = check.wanted
         return [
             name
             for name, other in self._checks.items()
-            if other is not check and any(_overlap(made, one) for made in _made(other) for one in inputs)
+            if other is not check and any(_overlap(made, one) for made in other.made for one in inputs)
         ]
 
     def _unknown(self, check: Check, inputs: Sequence[str]) -> str:
         """The reason why changes of the inputs cannot be detected: git ignores them, or they do not exist."""
-        made = [one for name in self.makers(check) for one in _made(self._checks[name])]
-        without = [one for one in check.inputs if one.startswith("!")]
+        made = [one for name in self.makers(check) for one in self._checks[name].made]
         for pattern in inputs:
             try:
-                files = self._tree.files([pattern, *without])
+                files = self._tree.files([pattern, *check.unwanted])
             except CannotTell as error:
                 if any(_overlap(one, pattern) for one in made):
                     continue  # not made yet
@@ -187,10 +186,6 @@ def _seen_through_links(changed: Changed, source: str) -> Mapping[str, str]:
     return found
 
 
-def _positive(check: Check) -> list[str]:
-    return [one for one in check.inputs if not one.startswith("!")]
-
-
 def _besides(check: Check) -> Iterator[str]:
     """The implicit inputs: a program inside the sources, and the files its image is built from."""
     program = check.run.split()[0] if isinstance(check.run, str) and check.run.split() else check.run[:1]
@@ -199,11 +194,6 @@ def _besides(check: Check) -> Iterator[str]:
         yield os.path.normpath(f"{check.cwd}/{program}" if check.cwd else program)
     if check.build is not None:
         yield os.path.normpath(check.build.context) if check.build.context not in ("", ".") else "**"
-
-
-def _made(check: Check) -> Iterator[str]:
-    for pattern in check.artifacts:
-        yield str(PurePosixPath(check.cwd) / pattern)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -61,13 +61,13 @@ class Sources:
 
     def declare(self, pipeline: Pipeline) -> None:
         """Set the current pipeline, and remember the content of its inputs for the next round."""
-        self._checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
+        self._checks = list(pipeline.checks.values())
         self._tree = Tree(self._source, self._hashes)
         for check in self._checks:
-            for pattern in _wanted(check):
+            for pattern in check.wanted:
                 with suppress(CannotTell):  # not made yet
-                    self._known |= self._tree.contents([pattern, *_unwanted(check)])
-        if not all(map(_wanted, self._checks)):
+                    self._known |= self._tree.contents([pattern, *check.unwanted])
+        if not all(check.wanted for check in self._checks):
             with suppress(CannotTell):  # the pattern matches no file
                 self._known = dict.fromkeys(self._tree.files(["**"]), THERE) | self._known
 
@@ -134,15 +134,16 @@ class Sources:
         return now != (before or "nothing")
 
     def _counts(self, name: str) -> Counts | None:
-        if any(matcher(_made(check)).match_file(name) for check in self._checks):
+        if any(matcher(check.made).match_file(name) for check in self._checks):
             return None
         found: Counts | None = None
         for check in self._checks:
-            wanted = _wanted(check)
-            if not wanted:
+            if not check.wanted:
                 if not (self._tree.leaves_out(name) or TOOLS & set(PurePosixPath(name).parts)):
                     found = Counts.PERHAPS
-            elif self._declares(wanted, name) and not matcher(_unwanted_plain(check)).match_file(name):
+            elif self._declares(check.wanted, name) and not matcher(
+                pattern[1:] for pattern in check.unwanted
+            ).match_file(name):
                 return Counts.DECLARED
         return found
 
@@ -155,19 +156,3 @@ class Sources:
             if not hidden and (not self._tree.leaves_out(name) or (start and self._tree.leaves_out(start))):
                 return True
         return False
-
-
-def _wanted(check: Check) -> list[str]:
-    return [one for one in check.inputs if not one.startswith("!")]
-
-
-def _unwanted(check: Check) -> list[str]:
-    return [one for one in check.inputs if one.startswith("!")]
-
-
-def _unwanted_plain(check: Check) -> list[str]:
-    return [one[1:] for one in _unwanted(check)]
-
-
-def _made(check: Check) -> list[str]:
-    return [str(PurePosixPath(check.cwd) / pattern) for pattern in check.artifacts]

@@ -15,7 +15,7 @@ from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.loading.requirements import cores
 from seatrial.model.scenario import Budget, Location, Plan, StepPlan, Suite, SystemPlan
-from seatrial.preflight.cache import Cache, Caching
+from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import Limits
@@ -122,14 +122,15 @@ def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Sui
 
 def _images(pipeline: Pipeline) -> tuple[str, ...]:
     """The images named literally, without those known only at runtime (for example from a matrix)."""
-    checks = [check for stage in pipeline.stages.values() for check in stage.checks.values()]
+    checks = pipeline.checks.values()
     used = {name for check in checks for name in check.services}
     images = [*(one.image for one in checks), *(s.image for name, s in pipeline.services.items() if name in used)]
-    found: list[str] = []
+    names = {"parameters": pipeline.parameters, "env": os.environ}
+    found: dict[str, None] = {}
     for image in filter(None, images):
         with suppress(CannotTell):
-            found.append(str(expressions.bind(image, {"parameters": pipeline.parameters, "env": os.environ})))
-    return tuple(dict.fromkeys(found))
+            found[str(expressions.bind(image, names))] = None
+    return tuple(found)
 
 
 def _late(text: str) -> str:
@@ -139,14 +140,8 @@ def _late(text: str) -> str:
 
 def _selected(wishes: Wishes) -> dict[str, object]:
     selection = wishes.selection
-    told: dict[str, object] = {"whole": selection.whole and not wishes.left_out}
-    if selection.only:
-        told["only"] = list(selection.only)
-    if selection.from_:
-        told["from"] = selection.from_
-    if wishes.since:
-        told["changed_since"] = wishes.since
-    return told
+    told = {"only": list(selection.only), "from": selection.from_, "changed_since": wishes.since}
+    return {"whole": selection.whole and not wishes.left_out, **{key: value for key, value in told.items() if value}}
 
 
 class _Compiler:
@@ -157,16 +152,15 @@ class _Compiler:
 
     def stages(self) -> Iterator[StepPlan]:
         """One step for each stage."""
+        why = self._wishes.left_out
         for at, (name, stage) in enumerate(self._pipeline.stages.items()):
-            checks = self._checks(name, stage)
-            room = {plan.id: self._share(stage, plan) for plan in checks}
+            checks = tuple(self._checks(name, stage))
+            left_out = {plan.id: why[plain] for plan in checks if (plain := plan.id.partition("[")[0]) in why}
             yield StepPlan(
                 kind="stage",
                 factory=StageStep,
                 fields={},
-                step=StageStep(
-                    steps=checks, room=room, fail_fast=self._wishes.fail_fast, left_out=self._left_out(checks)
-                ),
+                step=StageStep(steps=checks, fail_fast=self._wishes.fail_fast, left_out=left_out),
                 source=_source(self._read, (KEY, "stages", name), at),
                 id=name,
                 description=stage.title or f"{name.replace('-', ' ').replace('_', ' ').capitalize()} Stage",
@@ -175,44 +169,35 @@ class _Compiler:
                 children=checks,
             )
 
-    def _left_out(self, checks: Sequence[StepPlan]) -> dict[str, str]:
-        why = self._wishes.left_out
-        return {plan.id: why[plain] for plan in checks if (plain := plan.id.partition("[")[0]) in why}
-
-    def _share(self, stage: Stage, plan: StepPlan) -> tuple[float, float]:
-        check = stage.checks[plan.id.partition("/")[2].partition("[")[0]]
-        return (1.0 if check.cpus is None else check.cpus), check.memory_gb
-
-    def _checks(self, stage_name: str, stage: Stage) -> tuple[StepPlan, ...]:
-        rows = {name: list(self._rows(stage_name, name, check)) for name, check in stage.checks.items()}
-        uses = {name: self._used(check) for name, check in stage.checks.items()}
-        made: list[StepPlan] = []
+    def _checks(self, stage_name: str, stage: Stage) -> Iterator[StepPlan]:
+        rows = {name: list(self._rows(f"{stage_name}/{name}", check)) for name, check in stage.checks.items()}
+        at = 0
         for name, check in stage.checks.items():
             needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
                           for suffix, _ in rows[other])  # fmt: skip
+            uses = self._used(check)
             for suffix, row in rows[name]:
-                place: Place = (KEY, "stages", stage_name, "checks", name)
                 id = f"{stage_name}/{name}{suffix}"
-                caching = self._caching(check, tuple(dict.fromkeys((*needs, *uses[name]))))
-                fields = {**self._fields(id, stage, check, row), "uses": uses[name], "caching": caching}
-                step = None if expressions.templated(fields) else PipelineCheck(**fields)
-                made.append(
-                    StepPlan(
-                        kind="pipeline_check",
-                        factory=PipelineCheck,
-                        fields=fields,
-                        step=step,
-                        source=_source(self._read, place, len(made)),
-                        id=id,
-                        description=_title(check, name, suffix, row),
-                        condition=check.if_,
-                        retry=check.retry,
-                        allow_failure=check.allow_failure,
-                        needs=needs,
-                        more={"matrix": row} if row else {},
-                    )
+                fields = {
+                    **self._fields(id, stage, check),
+                    "uses": uses,
+                    "needs": tuple(dict.fromkeys((*needs, *uses))),
+                }
+                yield StepPlan(
+                    kind="pipeline_check",
+                    factory=PipelineCheck,
+                    fields=fields,
+                    step=None if expressions.templated(fields) else PipelineCheck(**fields),
+                    source=_source(self._read, (KEY, "stages", stage_name, "checks", name), at),
+                    id=id,
+                    description=_title(check, name, suffix, row),
+                    condition=check.if_,
+                    retry=check.retry,
+                    allow_failure=check.allow_failure,
+                    needs=needs,
+                    more={"matrix": row} if row else {},
                 )
-        return tuple(made)
+                at += 1
 
     def _needs(self, stage: str, name: str, check: Check) -> Sequence[str]:
         left_out = self._wishes.left_out
@@ -221,64 +206,40 @@ class _Compiler:
         checks = self._pipeline.stages[stage].checks
         return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
 
-    def _rows(self, stage: str, name: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _rows(self, id: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The selected rows of the check's matrix, each with the suffix of its name."""
-        found = [(row_name(row), row) for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")]
-        wanted = row_of(self._wishes.selection.only, f"{stage}/{name}")
-        known = [f"{stage}/{name}{suffix}" for suffix, _ in found]
-        for one in wanted:
-            if one not in known:
-                raise UsageError(f"--only: unknown row {one!r}: {nearest(one, known, what='rows of its matrix')}")
-        yield from (one for one in found if not wanted or f"{stage}/{name}{one[0]}" in wanted)
+        rows = {row_name(row): row for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")}
+        wanted = row_of(self._wishes.selection.only, id)
+        known = [f"{id}{suffix}" for suffix in rows]
+        for row in wanted:
+            if row not in known:
+                raise UsageError(f"--only: unknown row {row!r}: {nearest(row, known, what='rows of its matrix')}")
+        return ((suffix, row) for suffix, row in rows.items() if not wanted or f"{id}{suffix}" in wanted)
 
     def _used(self, check: Check) -> Mapping[str, str]:
         """The checks with artifacts it uses, each with the folder in which it ran."""
-        found: dict[str, str] = {}
-        for used in check.uses:
-            stage, _, name = used.partition("/")
-            other = self._pipeline.stages[stage].checks[name]
-            found |= {f"{used}{suffix}": other.cwd for suffix, _ in self._rows(stage, name, other)}
-        return found
-
-    def _fields(self, id: str, stage: Stage, check: Check, row: Mapping[str, Any]) -> dict[str, Any]:
-        expected = check.expect_exit_code
+        checks = self._pipeline.checks
         return {
-            "name": id,
-            "run_": _late(check.run) if isinstance(check.run, str) else tuple(map(_late, check.run)),
-            "source": str(self._read.source),
-            "cwd": check.cwd,
-            "env": {k: _late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
-            "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
-            "timeout": check.timeout,
-            "expect_exit_code": expected if isinstance(expected, tuple) else (expected,),
-            "pass_exit_codes": dict(check.pass_exit_codes),
-            "results": dict(check.outputs),
-            "artifacts": check.artifacts,
-            "image": check.image,
-            "build": check.build,
-            "copied": check.source == "copy",
-            "services": check.services,
-            "served": {name: self._pipeline.services[name] for name in check.services},
-            "caches": dict(self._pipeline.caches),
-            "cpus": check.cpus,
-            "memory_gb": check.memory_gb,
-            "problems": check.problems,
-            "host": self._wishes.host,
-            "again": shlex.join([*self._wishes.command, "--only", id]),
+            f"{used}{suffix}": checks[used].cwd for used in check.uses for suffix, _ in self._rows(used, checks[used])
         }
 
-    def _caching(self, check: Check, needs: tuple[str, ...]) -> Caching | None:
-        if self._wishes.cache is None:
-            return None
-        return Caching(
-            cache=self._wishes.cache,
-            inputs=check.inputs,
-            env_inputs=check.env_inputs,
-            tools=check.tools,
-            allowed=check.cache,
-            needs=needs,
-            artifacts=check.artifacts,
-        )
+    def _fields(self, id: str, stage: Stage, check: Check) -> dict[str, Any]:
+        return {
+            "name": id,
+            "check": check,
+            "run_": _late(check.run) if isinstance(check.run, str) else tuple(map(_late, check.run)),
+            "cwd": check.cwd,
+            "env": {k: _late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
+            "image": check.image,
+            "artifacts": check.artifacts,
+            "source": str(self._read.source),
+            "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
+            "services": {name: self._pipeline.services[name] for name in check.services},
+            "caches": self._pipeline.caches,
+            "host": self._wishes.host,
+            "again": shlex.join([*self._wishes.command, "--only", id]),
+            "cache": self._wishes.cache,
+        }
 
 
 def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Literal
 
 from seatrial.model.scenario import Retry
@@ -161,6 +162,36 @@ class Check:
     cache: bool | None = None
     """Whether its result may come from the cache."""
 
+    @property
+    def wanted(self) -> list[str]:
+        """The patterns of its inputs."""
+        return [pattern for pattern in self.inputs if not pattern.startswith("!")]
+
+    @property
+    def unwanted(self) -> list[str]:
+        """The patterns of files excluded from its inputs, each with its `!`."""
+        return [pattern for pattern in self.inputs if pattern.startswith("!")]
+
+    @property
+    def made(self) -> list[str]:
+        """The patterns of its artifacts, from the source folder."""
+        return [str(PurePosixPath(self.cwd) / pattern) for pattern in self.artifacts]
+
+    @property
+    def passing(self) -> tuple[int, ...]:
+        """The passing exit codes without a meaning."""
+        return self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
+
+    @property
+    def copied(self) -> bool:
+        """Whether its container gets a writable copy of the sources."""
+        return self.source == "copy"
+
+    @property
+    def contained(self) -> bool:
+        """Whether it runs in a container, unless all checks run on this host."""
+        return bool(self.image) or self.build is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -200,3 +231,8 @@ class Pipeline:
     """Cache names, each with a folder in checks' containers, such as `/root/.cache/pip`; kept between runs."""
     services: Mapping[str, Service] = field(default_factory=dict)
     """Containers beside the checks."""
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """All checks, as `stage/check`."""
+        return {f"{at}/{name}": check for at, stage in self.stages.items() for name, check in stage.checks.items()}

@@ -9,14 +9,14 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import nearest
-from seatrial.loading.fields import read_instance
+from seatrial.loading.fields import Nested, described, read_instance
 from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
+from seatrial.loading.shapes import Many, Named, OneOf, Shape
 from seatrial.loading.site import SilentSite, shown
 from seatrial.model.graph import closure
 from seatrial.preflight.document import Pipeline
-from seatrial.preflight.partial_parse import salvaged
 from seatrial.preflight.rules import broken, names
 
 KEY = "pipeline"
@@ -30,6 +30,11 @@ OF_OUTPUTS = ("json", "stdout", "exit_code")
 
 BOUND_WITH_SERVICES = (("run",), ("env",))
 """Keys of a check with access to addresses of services, known at runtime."""
+
+ON_COMMAND_LINE = frozenset(("run", "command", "prepare", "args"))
+"""Keys with text for a command line, visible to all users of the machine."""
+
+_NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
     told = tuple(site.places)
     for place, message, hint in names(raw):
         problems.add(document, (KEY, *place), message, hint, key=True)
-    pipeline: Pipeline = salvaged(Pipeline, raw) if made is None else made
+    pipeline: Pipeline = _salvaged(Pipeline, raw) if made is None else made
     source = Path(document.folder / pipeline.source).resolve()
     for place, message, hint in broken(pipeline, source):
         # After an unreadable value, problems that follow from it are noise.
@@ -122,7 +127,7 @@ class _Site(SilentSite):
             asked: set[str] = set()
             for message, hint in expressions.check_template(text, seen.scope(place, environ, asked)):
                 self.problem(place, message, hint)
-            if asked and _on_command_line(place):
+            if asked and ON_COMMAND_LINE.intersection(place):
                 hint = f"put it into `env:` and let the command read it there: {', '.join(sorted(asked))}"
                 self.problem(place, "everybody on this machine can see a secret in a command", hint)
             secrets |= asked
@@ -131,10 +136,6 @@ class _Site(SilentSite):
 
 def _is_formula(place: Place) -> bool:
     return place[-1] == "if" or (len(place) > 6 and place[5] == "outputs")
-
-
-def _on_command_line(place: Place) -> bool:
-    return any(key in ("run", "command", "prepare", "args") for key in place)
 
 
 def _texts(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
@@ -152,26 +153,27 @@ class Names:
     """The scope of expressions at each place: the checks ended by then, the matrix, the services."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
-        self._stages = _mapping(raw.get("stages"))
         self._parameters = _mapping(raw.get("parameters"))
-        self._all = {
-            f"{stage}/{check}" for stage, one in self._stages.items() for check in _mapping(_mapping(one).get("checks"))
+        self._needs = {name: _needs(stage) for name, stage in _mapping(raw.get("stages")).items()}
+        self._checks = {
+            name: _mapping(_mapping(one).get("checks")) for name, one in _mapping(raw.get("stages")).items()
         }
+        self._all = {f"{stage}/{check}" for stage, checks in self._checks.items() for check in checks}
 
     def scope(self, place: Place, environ: Mapping[str, str], secrets: set[str]) -> expressions.Scope:
         """The scope of a place; secrets in use are added to the set."""
         stage = str(place[2]) if len(place) > 2 and place[1] == "stages" else ""
-        check = str(place[4]) if len(place) > 4 and stage and place[3] == "checks" else ""
+        name = str(place[4]) if len(place) > 4 and stage and place[3] == "checks" else ""
+        check = _mapping(self._checks.get(stage, {}).get(name))
         extras: tuple[str, ...] = ()
         if check:
-            extras += ("matrix",) if self._check(stage, check).get("matrix") else ()
+            extras += ("matrix",) if check.get("matrix") else ()
             extras += OF_OUTPUTS if place[5:6] == ("outputs",) else ()
+            extras += ("services",) if place[5:6] in BOUND_WITH_SERVICES and check.get("services") else ()
         if place[1:2] == ("services",):
             extras += ("service",)
-        if check and place[5:6] in BOUND_WITH_SERVICES and self._check(stage, check).get("services"):
-            extras += ("services",)
         return expressions.Scope(
-            steps=self._before(stage, check),
+            steps=self._before(stage, name),
             all_steps=self._all,
             environment=environ,
             parameters=set(self._parameters),
@@ -180,16 +182,13 @@ class Names:
             secrets_later=True,
         )
 
-    def _check(self, stage: str, check: str) -> Mapping[str, Any]:
-        return _mapping(_mapping(_mapping(self._stages.get(stage)).get("checks")).get(check))
-
     def _before(self, stage: str, check: str) -> set[str]:
         """The checks ended before this one starts."""
-        found: set[str] = set()
-        for other in closure(stage, {name: _needs(one) for name, one in self._stages.items()}):
-            found |= {f"{other}/{name}" for name in _mapping(_mapping(self._stages.get(other)).get("checks"))}
-        checks = _mapping(_mapping(self._stages.get(stage)).get("checks"))
-        return found | {f"{stage}/{one}" for one in closure(check, {name: _needs(c) for name, c in checks.items()})}
+        before = closure(check, {name: _needs(one) for name, one in self._checks.get(stage, {}).items()})
+        earlier = closure(stage, self._needs)
+        return {f"{stage}/{name}" for name in before} | {
+            f"{other}/{name}" for other in earlier for name in self._checks.get(other, ())
+        }
 
 
 def _needs(raw: object) -> list[str]:
@@ -199,3 +198,37 @@ def _needs(raw: object) -> list[str]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+# The valid parts of an invalid document, so one mistake does not hide the others
+
+
+def _salvaged(factory: type[Any], given: object) -> Any:
+    """An instance with all valid values; invalid ones get their default or an empty value."""
+    held = given if isinstance(given, Mapping) else {}
+    fields: dict[str, Any] = {}
+    for key, one in described(factory).items():
+        value = _value(one.shape, held[key]) if key in held else _NOTHING
+        if value is not _NOTHING:
+            fields[one.name] = value
+        elif one.required:
+            fields[one.name] = {} if isinstance(one.shape, Named) else ("true",)
+    return factory(**fields)
+
+
+def _value(shape: Shape, given: object) -> Any:
+    site = SilentSite()
+    made = shape.read(given, (), site)
+    if not site.count:
+        return made
+    if isinstance(shape, Nested) and isinstance(given, Mapping):
+        return _salvaged(shape.factory, given)
+    if isinstance(shape, Named) and isinstance(given, Mapping):
+        tried = {str(name): _value(shape.item, one) for name, one in given.items()}
+        return {name: one for name, one in tried.items() if one is not _NOTHING}
+    if isinstance(shape, Many) and isinstance(given, list) and shape.length is None:
+        items = (_value(shape.item, one) for one in given)
+        return shape.make(one for one in items if one is not _NOTHING)
+    if isinstance(shape, OneOf):
+        return next((one for each in shape.shapes if (one := _value(each, given)) is not _NOTHING), _NOTHING)
+    return _NOTHING

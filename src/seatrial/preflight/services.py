@@ -13,6 +13,7 @@ from typing import TypeVar
 from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.preflight.document import Service
+from seatrial.preflight.job import Job
 from seatrial.preflight.running_service import LOOPBACK, RunningService, View
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
@@ -180,16 +181,13 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
 # Values for checks and services
 
 
-def filled(ctx: Context, text: str, services: Mapping[str, View]) -> str:
-    """The text of a check with the addresses of its services filled in; CannotTell when they lack a value."""
-    names = {name: view.names(name) for name, view in services.items()}
-    return expressions.fill_deferred(text, {**ctx.names(), "services": names})
-
-
-def bound(ctx: Context, wanted: Mapping[str, Service], views: Mapping[str, View]) -> dict[str, str]:
-    """The environment variables with the addresses of services."""
-    found: dict[str, str] = {}
-    for name, service in wanted.items():
-        bound_to = ctx.bind(dict(service.binds), service=views[name].names(name))
-        found |= {key: str(value) for key, value in bound_to.items()}
-    return found
+def filled(ctx: Context, job: Job, views: Mapping[str, View]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command and the environment of a check with the addresses of its services; CannotTell when they lack a
+    value."""
+    names = {name: view.names(name) for name, view in views.items()}
+    known = {**ctx.names(), "services": names}
+    env: dict[str, str] = {}
+    for name, service in job.services.items():
+        env |= {key: str(value) for key, value in ctx.bind(dict(service.binds), service=names[name]).items()}
+    env |= {name: expressions.fill_deferred(value, known) for name, value in job.env.items()}
+    return tuple(expressions.fill_deferred(word, known) for word in job.argv), env

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from seatrial.errors import StepStopped
 from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
+from seatrial.preflight.document import Check
 from seatrial.preflight.executors.image_store import Limits, collect, let_go
 from seatrial.preflight.services import end_services
 from seatrial.preflight.system import pipeline_of
@@ -23,8 +24,6 @@ class StageStep:
     """Run the checks of a stage; each starts after its needs passed and when the budget has room."""
 
     steps: tuple[StepPlan, ...]
-    room: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The checks by id, each with its CPUs and memory in the budget."""
     fail_fast: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Skipped checks by id, each with the reason."""
@@ -46,7 +45,6 @@ class Stages:
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the stages. Outputs: `passed` (how many)."""
-        used = False
         try:
             outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         finally:
@@ -62,15 +60,14 @@ class _InRoom(Together):
 
     def __init__(self, ctx: Context, stage: StageStep) -> None:
         super().__init__(ctx, stage.steps, stage.fail_fast)
-        self._shares = stage.room
         self._left_out = stage.left_out
 
     def _why_not(self, child: StepPlan) -> str:
         return self._left_out.get(child.id) or super()._why_not(child)
 
     def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
-        share = self._shares.get(child.id)
-        return nullcontext() if share is None else pipeline_of(self._ctx).room.take(*share)
+        check: Check = child.fields["check"]
+        return pipeline_of(self._ctx).room.take(1.0 if check.cpus is None else check.cpus, check.memory_gb)
 
 
 def _judged(steps: tuple[StepPlan, ...], outcomes: Mapping[int, Outcome]) -> Outputs:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from seatrial.preflight.cache.store import FolderStore
+from seatrial.preflight.cache.store import Store
 
 KEY = "ab" + "0" * 38
 OTHER = "cd" + "1" * 38
@@ -31,7 +31,7 @@ def entries(folder: Path) -> list[Path]:
     return sorted(one for one in (folder / "entries").rglob("*") if one.is_file())
 
 
-def read(store: FolderStore, key: str) -> tuple[object, bytes, dict[str, tuple[int, bytes]]] | None:
+def read(store: Store, key: str) -> tuple[object, bytes, dict[str, tuple[int, bytes]]] | None:
     entry = store.entry(key)
     if entry is None:
         return None
@@ -43,7 +43,7 @@ def read(store: FolderStore, key: str) -> tuple[object, bytes, dict[str, tuple[i
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_what_was_kept_comes_back_byte_for_byte_with_its_mode(tmp_path: Path, size: int) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     files = made(tmp_path, size, 0o640)
     store.keep(KEY, {"exit_code": 0, "names": ["ä", None, 1.5]}, b"said\x00", files)
     content = files[0][1].read_bytes()
@@ -56,7 +56,7 @@ def test_what_was_kept_comes_back_byte_for_byte_with_its_mode(tmp_path: Path, si
 
 
 def test_a_damaged_entry_is_none_and_goes_wherever_it_is_damaged(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     files = made(tmp_path)
     store.keep(KEY, {"exit_code": 0}, b"said", files)
     [file] = entries(tmp_path / "store")
@@ -70,7 +70,7 @@ def test_a_damaged_entry_is_none_and_goes_wherever_it_is_damaged(tmp_path: Path)
 
 
 def test_the_entry_of_another_key_is_none(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     store.keep(KEY, {}, b"", [])
     [file] = entries(tmp_path / "store")
     (tmp_path / "store/entries/cd").mkdir()
@@ -94,7 +94,7 @@ def hook(event, arguments):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 folder = Path(sys.argv[1])
-store = module.FolderStore(folder)
+store = module.Store(folder)
 sys.addaudithook(hook)
 store.salt()
 store.keep(sys.argv[2], {"exit_code": 0}, b"said" * 5000, [("made.bin", folder.parent / "made.bin")])
@@ -109,7 +109,7 @@ def test_a_kill_at_any_time_leaves_no_half_entry_and_nothing_that_is_not_collect
         folder = tmp_path / f"store{point}"
         argv = [sys.executable, "-c", KILLED, str(folder), KEY, str(point)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
-        store = FolderStore(folder)
+        store = Store(folder)
         held = read(store, KEY)
         assert held is None or held[1] == b"said" * 5000, point
         if done.returncode == 0:
@@ -127,7 +127,7 @@ def test_a_kill_at_any_time_leaves_no_half_entry_and_nothing_that_is_not_collect
 
 
 def _write(folder: str, name: str, rounds: int) -> None:
-    store = FolderStore(Path(folder) / "store")
+    store = Store(Path(folder) / "store")
     file = Path(folder) / f"{name}.bin"
     file.write_bytes(name.encode() * 20_000)
     for _ in range(rounds):
@@ -136,7 +136,7 @@ def _write(folder: str, name: str, rounds: int) -> None:
 
 
 def _read(folder: str, rounds: int) -> None:
-    store = FolderStore(Path(folder) / "store")
+    store = Store(Path(folder) / "store")
     for _ in range(rounds):
         store.collect(50_000)
         held = read(store, KEY)
@@ -158,12 +158,12 @@ def test_two_writers_and_one_that_reads_and_collects_never_see_half_of_anything(
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    FolderStore(tmp_path / "store").collect(10**9)
+    Store(tmp_path / "store").collect(10**9)
     assert list((tmp_path / "store/aside").iterdir()) == []
 
 
 def test_an_entry_that_is_open_stays_whole_while_it_is_collected(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     store.keep(KEY, {}, b"", made(tmp_path, 3_000_000))
     entry = store.entry(KEY)
     assert entry is not None
@@ -174,7 +174,7 @@ def test_an_entry_that_is_open_stays_whole_while_it_is_collected(tmp_path: Path)
 
 
 def test_what_was_used_longest_ago_goes_first_until_the_rest_is_under_the_limit(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     keys = [f"{at:02x}" + "0" * 38 for at in range(10)]
     files = made(tmp_path, 10_000)
     for at, key in enumerate(keys):
@@ -189,23 +189,23 @@ def test_what_was_used_longest_ago_goes_first_until_the_rest_is_under_the_limit(
 
 def test_only_its_owner_can_look_into_it_and_the_salt_is_the_same_for_all(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir(mode=0o755)
-    first = FolderStore(tmp_path / "store").salt()
+    first = Store(tmp_path / "store").salt()
     assert len(first) == 32
-    assert FolderStore(tmp_path / "store").salt() == first
+    assert Store(tmp_path / "store").salt() == first
     assert (tmp_path / "store").stat().st_mode & 0o77 == 0
 
 
 def test_a_file_that_is_swept_before_its_writer_locks_it_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = FolderStore(tmp_path / "store")
+    store = Store(tmp_path / "store")
     lock = fcntl.flock
     swept: list[str] = []
 
     def late(file: BinaryIO, how: int) -> None:
         if how == fcntl.LOCK_EX and not swept:
             swept.append(file.name)
-            FolderStore(tmp_path / "store").collect(10**9)
+            Store(tmp_path / "store").collect(10**9)
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", late)

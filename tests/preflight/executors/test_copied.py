@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from seatrial.errors import CannotTell
+from seatrial.preflight.document import Check
 from seatrial.preflight.executors.copied import gather
 from seatrial.preflight.job import Job
 
@@ -21,8 +23,10 @@ def files_in(folder: Path) -> set[str]:
     return {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_symlink() or one.is_file()}
 
 
-def copy_of(source: Path, **more: object) -> set[str]:
-    gather(Job(name="s/c", argv=("true",), source=source, **more), source.parent / "copy")  # type: ignore[arg-type]
+def copy_of(source: Path, *, inputs: tuple[str, ...] = (), given: Mapping[str, Path] | None = None) -> set[str]:
+    check = Check(run="true", source="copy", inputs=inputs)
+    job = Job(name="s/c", check=check, argv=("true",), source=source, given=given or {})
+    gather(job, source.parent / "copy")
     return files_in(source.parent / "copy")
 
 

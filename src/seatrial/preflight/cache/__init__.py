@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from seatrial.errors import CannotTell
+from seatrial.links.process import TimedOut
+from seatrial.links.process.spawned import spawn
 from seatrial.preflight.cache.hashes import Hashes, digest
-from seatrial.preflight.cache.store import FolderStore, Store
+from seatrial.preflight.cache.store import Store
 from seatrial.preflight.cache.tree import Tree
-
-if TYPE_CHECKING:
-    from seatrial.spi import Context
+from seatrial.spi import Context
 
 PATIENCE = 60.0
 """Seconds for a tool to print its version."""
@@ -48,25 +48,18 @@ class Cache:
     """Whether this run stored a result."""
 
     def __post_init__(self) -> None:
-        self.store: Store = FolderStore(self.folder)
+        self.store = Store(self.folder)
         self.hashes = Hashes(self.folder / "stat" / f"{digest(str(self.source).encode())}.json")
         self.tree = Tree(self.source, self.hashes)
         self.passed: dict[str, Sequence[tuple[str, Path]]] = {}
         """The passed checks of this run, each with its artifacts: the path from its folder, and the file."""
         self._tools: dict[str, str] = {}
-        self._asked: dict[str, asyncio.Lock] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def name_of(self, check: str) -> str:
-        """The unique name of a check of this source."""
-        return f"{self.source}\n{check}"
-
-    async def told_by(self, ctx: Context, tool: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
+    async def version_of(self, ctx: Context, tool: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
         """A digest of the tool's version output; each tool runs once per run."""
-        from seatrial.links.process import TimedOut
-        from seatrial.links.process.spawned import spawn
-
         name = digest(repr((tuple(tool), str(folder), sorted(env.items()))).encode())
-        async with self._asked.setdefault(name, asyncio.Lock()):
+        async with self._turns[name]:
             if name not in self._tools:
                 try:
                     done = await spawn(ctx, tool, cwd=folder, env=env, timeout=PATIENCE)
@@ -79,23 +72,8 @@ class Cache:
 
     def close(self) -> None:
         """At the end of the run: keep the hashes of files, and make room."""
-        if self.off:
-            return
-        self.hashes.save()
-        if self.kept:
-            with suppress(OSError):
-                self.store.collect(self.limit)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caching:
-    """A check's settings of the cache."""
-
-    cache: Cache
-    inputs: tuple[str, ...] = ()
-    env_inputs: tuple[str, ...] = ()
-    tools: tuple[tuple[str, ...], ...] = ()
-    allowed: bool | None = None
-    needs: tuple[str, ...] = field(default=())
-    """The ids of the checks it needs in its stage, and of those with artifacts it uses."""
-    artifacts: tuple[str, ...] = ()
+        if not self.off:
+            self.hashes.save()
+            if self.kept:
+                with suppress(OSError):
+                    self.store.collect(self.limit)

@@ -24,7 +24,7 @@ from seatrial.preflight.cache.tree import Stamp, matcher
 from seatrial.preflight.names import folder_of
 
 if TYPE_CHECKING:
-    from seatrial.preflight.cache import Caching
+    from seatrial.preflight.cache import Cache
     from seatrial.preflight.job import Executor, Job
     from seatrial.preflight.log import Log
     from seatrial.spi import Context
@@ -42,19 +42,17 @@ class CachedRun:
     def __init__(
         self,
         ctx: Context,
-        caching: Caching,
         job: Job,
         *,
-        command: Mapping[str, str],
+        cache: Cache,
+        needs: Sequence[str],
+        uses: Mapping[str, str],
         variables: Mapping[str, str],
         secret: Mapping[str, str],
-        on_host: bool,
     ) -> None:
-        self._ctx, self._caching, self._cache = ctx, caching, caching.cache
-        self._job = job
-        self._command, self._variables, self._secret = command, variables, secret
-        self._on_host = on_host
-        self._folder = (job.source / job.cwd).resolve()
+        self._ctx, self._job, self._check, self._cache = ctx, job, job.check, cache
+        self._needs, self._uses, self._variables, self._secret = needs, uses, variables, secret
+        self._folder = (job.source / job.check.cwd).resolve()
         self._manifest: Manifest | None = None
         self._stamps: Mapping[str, Stamp] = {}
         self._why: list[str] = []
@@ -64,22 +62,24 @@ class CachedRun:
 
     async def look(self, place: Executor, log: Log) -> Mapping[str, Any] | None:
         """The outputs of the stored result, after its files are restored; None: the check must run."""
+        stored = None
         try:
             if off := self._off():
                 raise CannotTell(off)
             self._manifest = await self._now(place)
-            found = self._taken(key_of(self._manifest), log)
-        except (CannotTell, OSError) as error:
-            found = None
-            self._because(str(error) if isinstance(error, CannotTell) else f"the cache cannot be used: {error}")
-        self._tell(found is not None)
-        return found
+            stored = self._taken(self._manifest, log)
+        except CannotTell as error:
+            self._why.append(str(error))
+        except OSError as error:
+            self._why.append(f"the cache cannot be used: {error}")
+        self._tell(stored is not None)
+        return stored
 
     @contextmanager
     def running(self) -> Iterator[Job]:
         """During the check: the source may change. The job is traced if requested."""
         job = self._job
-        if self._cache.tracing and self._on_host:
+        if self._cache.tracing and not self._job.contained:
             self._trace = self._ctx.state / f"{secrets.token_hex(8)}.trace"
             job = replace(job, argv=trace.wrapped(job.argv, self._trace, self._path()))
         try:
@@ -91,23 +91,28 @@ class CachedRun:
 
     def keep(self, outputs: Mapping[str, Any], log: Log) -> None:
         """After a pass: store the result if allowed. Never raises: the cache does not affect the verdict."""
-        files = self._artifacts(outputs)
-        self._cache.passed[self._job.name] = files
+        top = self._ctx.artifacts / folder_of(self._job.name)
+        made = [self._ctx.folder / path for path in outputs.get("artifacts", ())]
+        files = self._cache.passed[self._job.name] = [(str(file.relative_to(top)), file) for file in made]
         if self._manifest is None:
             return
-        why = self._kept_from or self._unfit(outputs, files) or self._changed()
+        told = {name: value for name, value in outputs.items() if name != "artifacts"}
+        why = self._kept_from or self._unfit(told, files) or self._changed(self._manifest["files"])
         if not why:
-            key = key_of(self._manifest)
-            told = {name: value for name, value in outputs.items() if name != "artifacts"}
             try:
-                self._cache.store.keep(key, told, log.whole(), files)
-                self._cache.store.remember(self._cache.name_of(self._job.name), self._manifest)
+                self._cache.store.keep(key_of(self._manifest), told, log.whole(), files)
+                self._cache.store.remember(self._name, self._manifest)
                 self._cache.kept = True
                 return
             except OSError as error:
                 why = f"it could not be written: {error}"
-        self._because(f"its result is not stored: {why}")
+        self._why.append(f"its result is not stored: {why}")
         self._tell(taken=False)
+
+    @property
+    def _name(self) -> str:
+        """The unique name of this check of this source."""
+        return f"{self._cache.source}\n{self._job.name}"
 
     # Dependencies
 
@@ -115,9 +120,9 @@ class CachedRun:
         """The reason why the cache is off for this check."""
         if self._cache.off:
             return self._cache.off
-        if self._caching.allowed is False:
+        if self._check.cache is False:
             return "it declares `cache: false`"
-        if not [one for one in self._caching.inputs if not one.startswith("!")]:
+        if not self._check.wanted:
             return "it declares no `inputs`, so the dependencies of its result are unknown"
         return ""
 
@@ -127,20 +132,38 @@ class CachedRun:
             raise CannotTell("the environment in which it runs cannot be identified")
         around = self._ctx.environment()
         parts: dict[str, Mapping[str, str]] = {
-            "command": dict(self._command),
+            "command": self._command(),
             "place": {"the place where it runs": where},
             "variables": self._hidden(self._variables),
             "secrets": self._hidden(self._secret),
-            "surroundings": self._hidden({n: around[n] for n in self._caching.env_inputs if n in around}),
-            "needs": {name: made for name in self._caching.needs if (made := self._made_by(name))},
+            "surroundings": self._hidden({n: around[n] for n in self._check.env_inputs if n in around}),
+            "needs": {name: made for name in self._needs if (made := self._made_by(name))},
         }
-        if self._on_host:
-            parts["tools"] = {shlex.join(tool): await self._told_by(tool) for tool in self._caching.tools}
+        if not self._job.contained:
+            # Addresses of services are unknown here, and do not affect a version.
+            known = {name: value for name, value in self._variables.items() if "\0" not in value}
+            parts["tools"] = {
+                shlex.join(tool): await self._cache.version_of(self._ctx, tool, self._folder, known)
+                for tool in self._check.tools
+            }
             parts["programs"] = self._program()
         # Last: the command reads the same files right after this.
-        parts["files"] = self._cache.tree.contents(self._caching.inputs)
+        parts["files"] = self._cache.tree.contents(self._check.inputs)
         self._stamps = self._cache.tree.stamps(parts["files"])
         return parts
+
+    def _command(self) -> Mapping[str, str]:
+        check = self._check
+        parts = {
+            "the command": self._job.argv,
+            "its folder": check.cwd,
+            "how the check gets the sources": check.copied,
+            "what passes": [check.passing, dict(check.pass_exit_codes)],
+            "outputs of the check": dict(check.outputs),
+            "artifacts of the check": check.artifacts,
+            **({"checks with artifacts it uses": dict(self._uses)} if self._uses else {}),
+        }
+        return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
 
     def _hidden(self, values: Mapping[str, str]) -> Mapping[str, str]:
         salt = self._cache.store.salt()
@@ -160,11 +183,6 @@ class CachedRun:
     def _path(self) -> str:
         return self._variables.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
 
-    async def _told_by(self, tool: Sequence[str]) -> str:
-        # Addresses of services are unknown here, and do not affect a version.
-        known = {name: value for name, value in self._variables.items() if "\0" not in value}
-        return await self._cache.told_by(self._ctx, tool, self._folder, known)
-
     def _program(self) -> Mapping[str, str]:
         """The program, identified by its content: another version is another program."""
         name = self._job.argv[0]
@@ -177,56 +195,46 @@ class CachedRun:
         except OSError:
             raise CannotTell(f"the program {name!r} does not exist") from None
 
-    def _changed(self) -> str:
+    def _changed(self, before: Mapping[str, str]) -> str:
         """The changed inputs, in words; empty: none changed during the check."""
-        assert self._manifest is not None
         try:
-            now = self._cache.tree.contents(self._caching.inputs)
+            now = self._cache.tree.contents(self._check.inputs)
         except CannotTell as error:
             return str(error)
-        if now == self._manifest["files"]:
-            return self._written()
-        told = changes({"files": self._manifest["files"]}, {"files": now})
-        hint = ", ".join(told)
-        return f"while it ran, {hint}; exclude files the check itself makes from its inputs with `!pattern`"
-
-    def _written(self) -> str:
-        """An input written during the check but equal now: the check may have seen other content in between."""
-        now = self._cache.tree.stamps(self._stamps)
-        own = matcher([f"{self._job.cwd}/{one}" if self._job.cwd else one for one in self._caching.artifacts])
-        written = [one for one, stamp in self._stamps.items() if now.get(one) != stamp and not own.match_file(one)]
-        if not written:
-            return ""
-        return f"while it ran, {written[0]} was written, and may have had other content in between"
+        if now != before:
+            told = ", ".join(changes({"files": before}, {"files": now}))
+            return f"while it ran, {told}; exclude files the check itself makes from its inputs with `!pattern`"
+        # Equal now, but the check may have seen other content of a written input in between.
+        stamps, own = self._cache.tree.stamps(self._stamps), matcher(self._check.made)
+        for path, stamp in self._stamps.items():
+            if stamps.get(path) != stamp and not own.match_file(path):
+                return f"while it ran, {path} was written, and may have had other content in between"
+        return ""
 
     # Stored results
 
-    def _taken(self, key: str, log: Log) -> Mapping[str, Any] | None:
-        store = self._cache.store
+    def _taken(self, manifest: Manifest, log: Log) -> Mapping[str, Any] | None:
         if self._cache.tracing:
-            self._because("its inputs are traced, so it has to run")
+            self._why.append("its inputs are traced, so it has to run")
             return None
-        entry = store.entry(key)
+        entry = self._cache.store.entry(key_of(manifest))
         if entry is None:
-            self._explain_miss()
+            self._explain_miss(manifest)
             return None
         try:
             return self._put_back(entry, log)
         except OSError as error:
-            self._because(f"the stored result cannot be restored: {error}")
+            self._why.append(f"the stored result cannot be restored: {error}")
             return None
         finally:
             entry.close()
 
-    def _explain_miss(self) -> None:
-        if not self._cache.explain or self._manifest is None:
-            return
-        before = self._cache.store.last(self._cache.name_of(self._job.name))
+    def _explain_miss(self, now: Manifest) -> None:
+        before = self._cache.store.last(self._name) if self._cache.explain else None
         if before is None:
-            self._because("it has no stored result; only passed checks are stored")
-            return
-        for line in changes(before, self._manifest) or ["its result is no longer in the cache"]:
-            self._because(line)
+            self._why.append("it has no stored result; only passed checks are stored")
+        else:
+            self._why += changes(before, now) or ["its result is no longer in the cache"]
 
     def _put_back(self, entry: Entry, log: Log) -> Mapping[str, Any]:
         """Restore its files and its log."""
@@ -235,7 +243,7 @@ class CachedRun:
             target = self._ctx.artifacts / folder_of(self._job.name) / one.path
             _write(target, entry.content(one), one.mode, aside=target.with_name(f".{target.name}.new"))
             files.append((one.path, target))
-        if self._on_host:
+        if not self._job.contained:
             for one, (_, made) in zip(entry.files, files, strict=True):
                 self._into_source(one.path, made, one.mode, one.digest)
         outputs: dict[str, Any] = dict(entry.outputs)
@@ -244,7 +252,7 @@ class CachedRun:
         if entry.log:
             log.restore(entry.log)
         self._cache.passed[self._job.name] = files
-        self._because("none of its dependencies changed")
+        self._why.append("none of its dependencies changed")
         return {**outputs, "cached": True}
 
     def _into_source(self, path: str, made: Path, mode: int, content: str) -> None:
@@ -263,16 +271,8 @@ class CachedRun:
 
     # Limits of storing
 
-    def _artifacts(self, outputs: Mapping[str, Any]) -> list[tuple[str, Path]]:
-        top = self._ctx.artifacts / folder_of(self._job.name)
-        return [
-            (str((self._ctx.folder / one).relative_to(top)), self._ctx.folder / one)
-            for one in outputs.get("artifacts", ())
-        ]
-
-    def _unfit(self, outputs: Mapping[str, Any], files: Sequence[tuple[str, Path]]) -> str:
+    def _unfit(self, told: Mapping[str, Any], files: Sequence[tuple[str, Path]]) -> str:
         """The reason why a result may not be stored; empty: it may."""
-        told = {name: value for name, value in outputs.items() if name != "artifacts"}
         try:
             text = json.dumps(told, ensure_ascii=False)
             if json.loads(text) != told:
@@ -282,7 +282,7 @@ class CachedRun:
         if self._ctx.masked(text) != text:
             return "a secret is in its outputs"
         for path, file in files:
-            if self._on_host and os.path.realpath(self._folder / path) != str(self._folder / path):
+            if not self._job.contained and os.path.realpath(self._folder / path) != str(self._folder / path):
                 return f"its artifact {path} is a link"
             if self._ctx.masked(path) != path or any(self._ctx.masked(piece) != piece for piece in _pieces(file)):
                 return f"a secret is in its artifact {self._ctx.masked(path)}"
@@ -298,10 +298,10 @@ class CachedRun:
         finally:
             file.unlink(missing_ok=True)
         try:
-            declared = self._cache.tree.files(self._caching.inputs)
+            declared = self._cache.tree.files(self._check.inputs)
         except CannotTell:
             declared = set()
-        missing = trace.undeclared(read, declared, self._caching.artifacts, self._folder, self._job.source)
+        missing = trace.undeclared(read, declared, self._check.artifacts, self._folder, self._job.source)
         if not missing:
             return
         globs = ", ".join(trace.globs(missing))
@@ -310,11 +310,6 @@ class CachedRun:
         if self._manifest is not None:
             with suppress(OSError):
                 self._cache.store.drop(key_of(self._manifest))
-
-    # Explanations
-
-    def _because(self, why: str) -> None:
-        self._why.append(why)
 
     def _tell(self, taken: bool) -> None:
         if self._cache.explain:

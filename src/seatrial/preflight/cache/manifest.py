@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from seatrial.preflight.cache.hashes import digest
 
@@ -52,10 +51,3 @@ def changes(before: Manifest, now: Manifest) -> list[str]:
         if len(lines) > LISTED:
             told.append(f"{len(lines) - LISTED} more of its {part}")
     return told
-
-
-def as_manifest(held: Any) -> Manifest | None:
-    """A stored manifest; None when it is invalid."""
-    if not isinstance(held, dict) or not all(isinstance(part, dict) for part in held.values()):
-        return None
-    return {str(name): {str(key): str(value) for key, value in part.items()} for name, part in held.items()}

@@ -1,4 +1,4 @@
-"""The store of results: a folder, behind a small interface.
+"""The store of results: a folder.
 
 An entry is one file. It is written to a temporary file, renamed, and never changed afterwards. So an open entry stays
 readable during cleanup, two writers cannot mix, and a killed writer leaves only an unused file. Every part is hashed:
@@ -14,13 +14,13 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from seatrial.links.paths import write_whole
 from seatrial.preflight.cache.hashes import digest, digest_of
-from seatrial.preflight.cache.manifest import Manifest, as_manifest
+from seatrial.preflight.cache.manifest import Manifest
 
 PIECE = 1024 * 1024
 """Bytes to copy at a time."""
@@ -42,50 +42,8 @@ class Kept:
     digest: str
 
 
-class Entry(Protocol):
-    """A complete stored result."""
-
-    @property
-    def outputs(self) -> Mapping[str, Any]: ...
-    @property
-    def log(self) -> bytes: ...
-    @property
-    def files(self) -> Sequence[Kept]: ...
-
-    def content(self, file: Kept) -> Iterator[bytes]:
-        """The content of a file, in pieces."""
-
-    def close(self) -> None:
-        """Close it."""
-
-
-class Store(Protocol):
-    """A store of results; any number of processes may use it at the same time. OSError when it is unusable."""
-
-    def salt(self) -> bytes:
-        """The salt for hashes of possibly secret values, so nobody can guess a value from its hash."""
-
-    def entry(self, key: str) -> Entry | None:
-        """The result of this key; None when it is missing or damaged."""
-
-    def keep(self, key: str, outputs: Mapping[str, Any], log: bytes, files: Iterable[tuple[str, Path]]) -> None:
-        """Store a result with its files (path from the check's folder, file). OSError when it fails."""
-
-    def drop(self, key: str) -> None:
-        """Forget a result."""
-
-    def last(self, name: str) -> Manifest | None:
-        """The manifest saved under a name."""
-
-    def remember(self, name: str, manifest: Manifest) -> None:
-        """Save a manifest under a name, to explain later changes."""
-
-    def collect(self, limit: int) -> int:
-        """Remove the least recently used entries until at most `limit` bytes remain; returns their number."""
-
-
-class _OpenEntry:
-    """An entry of a folder, held open."""
+class Entry:
+    """A complete stored result, held open."""
 
     def __init__(self, file: BinaryIO, head: Mapping[str, Any], start: int) -> None:
         self._file = file
@@ -93,16 +51,16 @@ class _OpenEntry:
         self.files = tuple(Kept(**one) for one in head["files"])
         self._places: dict[str, int] = {}
         at = start + int(head["log"][0])
-        for one in self.files:
-            self._places[one.path] = at
-            at += one.size
+        for kept in self.files:
+            self._places[kept.path] = at
+            at += kept.size
         file.seek(start)
         self.log = file.read(int(head["log"][0]))
         if digest(self.log) != head["log"][1] or any(_hash(self.content(one)) != one.digest for one in self.files):
             raise ValueError("its content does not match its hash")
 
     def content(self, file: Kept) -> Iterator[bytes]:
-        """See Entry."""
+        """The content of a file, in pieces."""
         at, left = self._places[file.path], file.size
         while left:
             self._file.seek(at)
@@ -113,12 +71,13 @@ class _OpenEntry:
             yield piece
 
     def close(self) -> None:
-        """See Entry."""
+        """Close it."""
         self._file.close()
 
 
-class FolderStore:
-    """A folder with one file per result; only its owner can read it."""
+class Store:
+    """A folder with one file per result; only its owner can read it, and any number of processes may use it at the same
+    time. OSError when it is unusable."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,7 +85,8 @@ class FolderStore:
         self._salt = b""
 
     def salt(self) -> bytes:
-        """See Store; created on first use, and the same for all."""
+        """The salt for hashes of possibly secret values, so nobody can guess a value from its hash; created on first
+        use, and the same for all."""
         file = self._folder / "salt"
         while not self._salt:
             with suppress(FileNotFoundError):
@@ -150,7 +110,7 @@ class FolderStore:
             aside.unlink(missing_ok=True)
 
     def entry(self, key: str) -> Entry | None:
-        """See Store; a damaged entry is removed."""
+        """The result of this key; None when it is missing or damaged. A damaged one is removed."""
         path = self._path(key)
         try:
             file = path.open("rb")
@@ -164,7 +124,7 @@ class FolderStore:
             read = json.loads(head)
             if read["key"] != key:
                 raise ValueError("the entry has another key")
-            entry = _OpenEntry(file, read, file.tell())
+            entry = Entry(file, read, file.tell())
         except (OSError, ValueError, TypeError, KeyError, IndexError):
             file.close()
             path.unlink(missing_ok=True)
@@ -173,46 +133,41 @@ class FolderStore:
             os.utime(path)
         return entry
 
-    def keep(self, key: str, outputs: Mapping[str, Any], log: bytes, files: Iterable[tuple[str, Path]]) -> None:
-        """See Store."""
-        held = list(files)
-        kept = [_kept(path, file) for path, file in held]
+    def keep(self, key: str, outputs: Mapping[str, Any], log: bytes, files: Sequence[tuple[str, Path]]) -> None:
+        """Store a result with its files (path from the check's folder, file). OSError when it fails."""
+        kept = [_kept(path, file) for path, file in files]
         head = json.dumps(
-            {
-                "key": key,
-                "outputs": outputs,
-                "log": [len(log), digest(log)],
-                "files": [{"path": one.path, "mode": one.mode, "size": one.size, "digest": one.digest} for one in kept],
-            }
+            {"key": key, "outputs": outputs, "log": [len(log), digest(log)], "files": [asdict(one) for one in kept]}
         ).encode()
-        target = self._path(key)
-        with self._written(target) as out:
+        with self._written(self._path(key)) as out:
             out.write(b"%s|%d|%s\n" % (MAGIC, len(head), digest(head).encode()))
             out.write(head)
             out.write(log)
-            for one, (_, file) in zip(kept, held, strict=True):
+            for one, (_, file) in zip(kept, files, strict=True):
                 if _hash(_copied(file, out)) != one.digest:
                     raise OSError(f"{file} changed while it was stored")
 
     def drop(self, key: str) -> None:
-        """See Store."""
+        """Forget a result."""
         self._path(key).unlink(missing_ok=True)
 
     def last(self, name: str) -> Manifest | None:
-        """See Store."""
+        """The manifest saved under a name; None when it is missing or invalid."""
         try:
-            return as_manifest(json.loads(self._manifest(name).read_text()))
-        except (OSError, ValueError):
+            held = json.loads(self._manifest(name).read_text())
+            return {str(part): {str(key): str(value) for key, value in of.items()} for part, of in held.items()}
+        except (OSError, ValueError, AttributeError):
             return None
 
     def remember(self, name: str, manifest: Manifest) -> None:
-        """See Store."""
+        """Save a manifest under a name, to explain later changes."""
         path = self._manifest(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, json.dumps(manifest, separators=(",", ":")))
 
     def collect(self, limit: int) -> int:
-        """See Store. It also removes files of killed writers."""
+        """Remove the least recently used entries until at most `limit` bytes remain, and files of killed writers;
+        returns the number of removed entries."""
         self._sweep()
         found = sorted(_used(self._folder))
         held = sum(size for _, size, _ in found)
@@ -220,8 +175,7 @@ class FolderStore:
         for _, size, path in found:
             if held <= limit:
                 break
-            with suppress(FileNotFoundError):  # another process cleans up too
-                Path(path).unlink()
+            Path(path).unlink(missing_ok=True)  # another process cleans up too
             held -= size
             gone += 1
         return gone

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
@@ -17,13 +17,13 @@ from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import environment_words, labelled, status_of
 from seatrial.links.paths import cache_folder
 from seatrial.links.process import TimedOut
+from seatrial.preflight.cache.tree import outright
 from seatrial.preflight.executors.copied import gather
-from seatrial.preflight.executors.images import image_id, image_of
-from seatrial.preflight.executors.service_identity import identity
+from seatrial.preflight.executors.images import image_id, image_of, services_id
 from seatrial.preflight.job import Job
 from seatrial.preflight.log import INSIDE
 from seatrial.preflight.running_service import RunningService
-from seatrial.preflight.services import Services, bound, filled
+from seatrial.preflight.services import Services, filled
 from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context, Finished
 
@@ -42,19 +42,21 @@ class Container:
 
     async def identity(self, ctx: Context, job: Job) -> str:
         """The digests of the image and the services; empty when the image is not in the store yet."""
-        engine = await pipeline_of(ctx).engine()
-        image = await image_id(ctx, engine, job)
-        services = await identity(ctx, job.services, host=False)
+        image = await image_id(ctx, await pipeline_of(ctx).engine(), job)
+        services = await services_id(ctx, job.services, host=False)
         return f"container {image} {services}" if image else ""
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """See Executor."""
-        engine = await _engine(ctx, job)
+        try:
+            engine = await pipeline_of(ctx).engine()
+        except ToolMissing as error:
+            raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
         image = await image_of(ctx, engine, job)
-        standing = await Services.of(ctx).up(ctx, job.services, host=False)
+        running = await Services.of(ctx).up(ctx, job.services, host=False)
         name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
         file = ctx.state / f"{name}.env"
-        argv, environment = await _described(ctx, engine, job, image, standing, file)
+        argv, environment = await _described(ctx, engine, job, image, running, file)
         labels = labelled(ctx.labels())
 
         async def make() -> None:
@@ -63,7 +65,7 @@ class Container:
 
         try:
             await ctx.make("container", name, make, owner=OWNER, detail={**detail_of(engine), "container": name})
-            if job.copied:
+            if job.check.copied:
                 await _copy_in(ctx, engine, job, name)
             done = await _through(ctx, engine, job, name)
             if job.taken is not None:
@@ -74,44 +76,32 @@ class Container:
             await _taken_away(ctx, name)
 
 
-async def _engine(ctx: Context, job: Job) -> Engine:
-    try:
-        return await pipeline_of(ctx).engine()
-    except ToolMissing as error:
-        raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
-
-
 async def _described(
-    ctx: Context, engine: Engine, job: Job, image: str, standing: dict[str, RunningService], file: Path
+    ctx: Context, engine: Engine, job: Job, image: str, running: Mapping[str, RunningService], file: Path
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments for the engine's `create`, and the environment variables for them."""
-    system = pipeline_of(ctx)
     # A service on this host is not on the trial's network: then the container joins the host's network.
-    together = all(one.inside is not None for one in standing.values())
-    views = {name: (one.inside if together else None) or one.outside for name, one in standing.items()}
-    network = (await system.network(ctx) if together else "host") if standing else ""
+    together = all(service.inside is not None for service in running.values())
+    views = {name: (service.inside if together else None) or service.outside for name, service in running.items()}
+    network = (await pipeline_of(ctx).network(ctx) if together else "host") if running else ""
+    argv, given = filled(ctx, job, views)
     around = ctx.environment()
-    env = {
-        **{name: around[name] for name in IDENTITY if name in around},
-        **bound(ctx, job.services, views),
-        **{name: filled(ctx, value, views) for name, value in job.env.items()},
-    }
-    argv = [filled(ctx, word, views) for word in job.argv]
+    env = {**{name: around[name] for name in IDENTITY if name in around}, **given}
     words, environment = environment_words(env, file)
     return [
         "--pull=never", "--log-driver=none", "--security-opt", "label=disable",
         "--tmpfs", "/tmp:rw,exec,mode=1777",
         *_mounts(job), *_user(engine), *words,
         *(["--network", network] if network else []),
-        *(["--cpus", f"{job.cpus:g}"] if job.cpus else []),
-        *(["--memory", f"{round(job.memory_gb * 1024)}m"] if job.memory_gb else []),
-        "--workdir", str(PurePosixPath(INSIDE) / job.cwd),
+        *(["--cpus", f"{job.check.cpus:g}"] if job.check.cpus else []),
+        *(["--memory", f"{round(job.check.memory_gb * 1024)}m"] if job.check.memory_gb else []),
+        "--workdir", str(PurePosixPath(INSIDE) / job.check.cwd),
         "--entrypoint", argv[0], image, *argv[1:],
     ], environment  # fmt: skip
 
 
 def _mounts(job: Job) -> Iterable[str]:
-    if not job.copied:
+    if not job.check.copied:
         yield from ("--volume", f"{job.source}:{INSIDE}:ro")
     for name, inside in job.caches.items():
         folder = cache_folder("dependencies") / name
@@ -135,7 +125,7 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
     environment = {**ctx.environment(), **engine.extra}
     call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log))
     try:
-        await asyncio.wait([call], timeout=job.timeout)
+        await asyncio.wait([call], timeout=job.check.timeout)
         late = not call.done()
     finally:
         if not call.done():
@@ -145,7 +135,7 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
             await asyncio.gather(call, return_exceptions=True)
     if late:
         printed = ("", "") if call.cancelled() else (call.result().stdout, call.result().stderr)
-        raise TimedOut(f"{job.argv[0]} did not end within {job.timeout:g} s", *printed)
+        raise TimedOut(f"{job.argv[0]} did not end within {job.check.timeout:g} s", *printed)
     done = call.result()
     if done.exit_code in (0, 1) and engine.podman:
         return done
@@ -153,8 +143,8 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
     if status in NOT_STARTED or (code != str(done.exit_code) and not done.ok):
         said = said_by(done)
         if re.search(r"executable file .*not found|no such file or directory", said, re.IGNORECASE):
-            missing = f"the program {job.argv[0]!r} is not in the image {job.image or 'of this build'}"
-            where = f", or the folder {job.cwd!r} is not in the sources" if job.cwd else ""
+            missing = f"the program {job.argv[0]!r} is not in the image {job.check.image or 'of this build'}"
+            where = f", or the folder {job.check.cwd!r} is not in the sources" if job.check.cwd else ""
             raise ToolMissing(f"{missing}{where}", evidence=said)
         raise refusal(engine, f"starting the container of {job.name}", done)
     return done
@@ -177,8 +167,8 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
 
 async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
     """Copy its possible artifacts out of it; missing ones are not an error here."""
-    folder = PurePosixPath(INSIDE) / job.cwd
-    for part in sorted({_literal(pattern) for pattern in job.artifacts}):
+    folder = PurePosixPath(INSIDE) / job.check.cwd
+    for part in sorted({outright(pattern)[0] for pattern in job.check.artifacts}):
         out = target / part
         out.parent.mkdir(parents=True, exist_ok=True)
         source, end = (f"{folder / part}", str(out)) if part else (f"{folder}/.", str(target))
@@ -188,16 +178,6 @@ async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
             refused = refusal(engine, what, done)
             if not isinstance(refused, NoSuchThing):
                 raise refused
-
-
-def _literal(pattern: str) -> str:
-    """The literal start of a pattern: the folders and the name before the first wildcard."""
-    parts: list[str] = []
-    for part in PurePosixPath(pattern).parts:
-        if any(letter in part for letter in "*?["):
-            break
-        parts.append(part)
-    return str(PurePosixPath(*parts)) if parts else ""
 
 
 async def _taken_away(ctx: Context, name: str) -> None:

@@ -21,7 +21,7 @@ def gather(job: Job, target: Path) -> None:
     target.mkdir(parents=True)
     tree = Tree(job.source, Hashes(Path()))
     wanted: set[str] = set()
-    for pattern in ("**", *(one for one in job.inputs if not one.startswith("!"))):
+    for pattern in ("**", *job.check.wanted):
         with suppress(CannotTell):  # the pattern matches no file
             wanted |= tree.files([pattern])
     links: set[str] = set()

@@ -8,17 +8,17 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
 from seatrial.links.containers.resources import bring_image
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
-from seatrial.preflight.document import Build
+from seatrial.preflight.cache.hashes import digest
+from seatrial.preflight.document import Build, Service
 from seatrial.preflight.executors.dockerignore import Ignoring
 from seatrial.preflight.executors.image_store import LABEL, NAME, hold, mark
 from seatrial.preflight.job import Job
@@ -48,33 +48,41 @@ class _Images:
 
 async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
     """An image in the store, pulled or built if missing. CannotTell; StepFailed when its build fails."""
-    if job.build is None:
-        if await _once(ctx, job.image, lambda: bring_image(engine, job.image)):
-            ctx.log(f"{engine.name} pulled {job.image}")
-        return job.image
-    build = job.build
-    tag = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
-
-    await hold(ctx, engine, tag)
-
-    async def make() -> bool:
-        if await _id(engine, tag):
-            return False
-        await _build(ctx, engine, job, build, tag)
-        return True
-
-    await _once(ctx, tag, make)
-    return tag
+    image, build = job.check.image, job.check.build
+    if build is not None:
+        image = f"{NAME}:{await asyncio.to_thread(digest_of, job.source, build)}"
+        await hold(ctx, engine, image)
+    async with pipeline_of(ctx).part(_Images).turns[image]:
+        if build is None:
+            if await bring_image(engine, image):
+                ctx.log(f"{engine.name} pulled {image}")
+        elif not await _id(engine, image):
+            await _build(ctx, engine, job, build, image)
+    return image
 
 
 async def image_id(ctx: Context, engine: Engine, job: Job) -> str:
     """The image's digest in the store (for a built one: of its build context); empty: not in the store."""
-    if job.build is not None:
-        return f"build {await asyncio.to_thread(digest_of, job.source, job.build)}"
-    return await id_in_store(ctx, engine, job.image)
+    if job.check.build is not None:
+        return f"build {await asyncio.to_thread(digest_of, job.source, job.check.build)}"
+    return await _id_in_store(ctx, engine, job.check.image)
 
 
-async def id_in_store(ctx: Context, engine: Engine, image: str) -> str:
+async def services_id(ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> str:
+    """The settings of these services and the digests of their images, as one digest. CannotTell when an image is not in
+    the store yet."""
+    told: list[object] = []
+    for name, service in sorted(wanted.items()):
+        image = ""
+        if service.image and not (host and service.host is not None):
+            image = await _id_in_store(ctx, await pipeline_of(ctx).engine(), service.image)
+            if not image:
+                raise CannotTell(f"the image {service.image} of the service {name} is not in the store yet")
+        told.append([name, asdict(service), image])
+    return digest(json.dumps(told, sort_keys=True, default=str).encode()) if wanted else ""
+
+
+async def _id_in_store(ctx: Context, engine: Engine, image: str) -> str:
     """The digest of an image, looked up once in a run; empty: not in the store."""
     pipeline = pipeline_of(ctx)
     images = pipeline.part(_Images)
@@ -103,13 +111,7 @@ async def _id(engine: Engine, image: str) -> str:
     return said.strip()
 
 
-async def _once(ctx: Context, image: str, make: Any) -> bool:
-    """Two checks with one image fetch it once: the second waits for the first."""
-    async with pipeline_of(ctx).part(_Images).turns[image]:
-        return bool(await make())
-
-
-def context_of(source: Path, build: Build) -> Path:
+def _context(source: Path, build: Build) -> Path:
     """The folder of a build; CannotTell when it is missing or outside the sources."""
     folder = (source / build.context).resolve()
     if not folder.is_relative_to(source.resolve()) or not folder.is_dir():
@@ -127,10 +129,10 @@ def _dockerfile(folder: Path, build: Build) -> Path:
 
 def digest_of(source: Path, build: Build) -> str:
     """A digest of a build, in 20 digits: the files of its context, its Dockerfile, its arguments."""
-    folder = context_of(source, build)
-    digest = hashlib.blake2b(digest_size=10)
+    folder = _context(source, build)
+    made = hashlib.blake2b(digest_size=10)
     told = [_dockerfile(folder, build).read_text(errors="replace"), build.target, sorted(build.args.items())]
-    digest.update(json.dumps(told).encode())
+    made.update(json.dumps(told).encode())
     ignoring = Ignoring(folder)
     for top, folders, files in os.walk(folder):
         inside = os.path.relpath(top, folder)
@@ -139,12 +141,12 @@ def digest_of(source: Path, build: Build) -> str:
             if ignoring.leaves_out(_at(inside, name)):
                 continue
             path = Path(top, name)
-            digest.update(f"\0{path.relative_to(folder)}\0{path.lstat().st_mode:o}\0".encode(errors="surrogateescape"))
+            made.update(f"\0{path.relative_to(folder)}\0{path.lstat().st_mode:o}\0".encode(errors="surrogateescape"))
             try:
-                digest.update(str(path.readlink()).encode() if path.is_symlink() else _content(path))
+                made.update(str(path.readlink()).encode() if path.is_symlink() else _content(path))
             except OSError as error:
                 raise CannotTell(f"{path} is part of an image and cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
+    return made.hexdigest()
 
 
 def _at(folder: str, name: str) -> str:
@@ -157,7 +159,7 @@ def _content(path: Path) -> bytes:
 
 
 async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:
-    folder = context_of(job.source, build)
+    folder = _context(job.source, build)
     argv = [
         engine.program, "build", "--tag", tag, "--file", str(_dockerfile(folder, build)),
         "--label", f"{LABEL}={mark()}",
@@ -165,20 +167,18 @@ async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str)
         *(word for name, value in build.args.items() for word in ("--build-arg", f"{name}={value}")),
         str(folder),
     ]  # fmt: skip
-    limit = min(job.timeout or BUILDING, BUILDING)
+    limit = min(job.check.timeout or BUILDING, BUILDING)
     try:
         done = await spawn(ctx, argv, cwd=folder, env=engine.extra, timeout=limit, whole=job.log)
     except TimedOut as error:
-        raise TimedOut(
-            f"the image of {job.name} was not built within {limit:g} s", error.stdout, error.stderr
-        ) from None
+        why = f"the image of {job.name} was not built within {limit:g} s"
+        raise TimedOut(why, error.stdout, error.stderr) from None
     if done.ok:
         return
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
     last = ctx.masked(lines[-1] if lines else "no message")[:300]
     # A failure of the engine is not the product's fault; a failed command of the Dockerfile is.
-    if "while running runtime" not in last and any(
-        re.search(pattern, last, re.IGNORECASE) for pattern in (NOT_BROUGHT, *(one for one, _, _ in REFUSALS))
-    ):
+    refused = "|".join((NOT_BROUGHT, *(pattern for pattern, _, _ in REFUSALS)))
+    if "while running runtime" not in last and re.search(refused, last, re.IGNORECASE):
         raise CannotTell(f"the image of {job.name} could not be built: {last}", evidence="\n".join(lines[-20:]))
     raise StepFailed(f"its image cannot be built: {last}", evidence=ctx.masked("\n".join(lines[-20:])))
