@@ -184,7 +184,7 @@ def test_of_an_output_without_places_the_last_lines_that_say_something_are_usefu
     assert problem_matchers.useful(text, 1) == ["third"]
 
 
-@pytest.mark.parametrize("name", problem_matchers.names())
+@pytest.mark.parametrize("name", problem_matchers.MATCHERS)
 def test_no_output_breaks_a_matcher_or_takes_it_long(name: str) -> None:
     import time
 

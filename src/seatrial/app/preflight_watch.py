@@ -28,7 +28,7 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.change_watch import Counts, Sources, ignored
 from seatrial.preflight.parsing import Read, read_pipeline
-from seatrial.preflight.reports.preflight_watch import PreflightWatch
+from seatrial.preflight.reports.preflight_live import PreflightWatch
 from seatrial.preflight.selection import narrowed
 
 KEPT = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -232,7 +233,7 @@ class Pipeline:
     services: Mapping[str, Service] = field(default_factory=dict)
     """Containers beside the checks."""
 
-    @property
+    @cached_property
     def checks(self) -> dict[str, Check]:
         """All checks, as `stage/check`."""
         return {f"{at}/{name}": check for at, stage in self.stages.items() for name, check in stage.checks.items()}

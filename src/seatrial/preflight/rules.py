@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from seatrial.errors import nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
-from seatrial.model.graph import cycle
-from seatrial.preflight import problem_matchers
-from seatrial.preflight.document import Check, Pipeline, SecretSource, Service, Stage
+from seatrial.model.graph import closure, cycle
+from seatrial.preflight.document import Check, Limits, Pipeline, SecretSource, Service, Stage
 from seatrial.preflight.names import row_name
+from seatrial.preflight.problem_matchers import MATCHERS
 
 Broken = Iterator[tuple[Place, str, str]]
 """The place in the pipeline, the problem, and the hint."""
@@ -21,7 +21,6 @@ Broken = Iterator[tuple[Place, str, str]]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
 
 OF_THE_RUN = ("whole", "only", "from", "changed_since")
 """Names the run itself records beside the pipeline's parameters."""
@@ -35,7 +34,13 @@ def broken(pipeline: Pipeline, source: Path) -> Broken:
         yield ("stages",), "the pipeline has no stages", "add a stage with at least one check"
     yield from _needs(pipeline.stages, ("stages",), "stage")
     for name, stage in pipeline.stages.items():
-        yield from _stage(pipeline, name, stage)
+        place: Place = ("stages", name)
+        if not stage.checks:
+            yield (*place, "checks"), "the stage has no checks", "write `checks:` with a name for each"
+        yield from _needs(stage.checks, (*place, "checks"), "check", beside=pipeline.stages)
+        yield from _variables(stage.env, (*place, "env"))
+        for check_name, check in stage.checks.items():
+            yield from _check(pipeline, check, (*place, "checks", check_name))
     for name, service in pipeline.services.items():
         yield from _service(service, ("services", name))
         if not _HOST.fullmatch(name):
@@ -45,19 +50,21 @@ def broken(pipeline: Pipeline, source: Path) -> Broken:
         if not _NAME.fullmatch(name):
             yield ("caches", name), f"invalid cache name {name!r}", "allowed: letters, digits, _, - and ."
         if not PurePosixPath(folder).is_absolute() or ":" in folder:
-            yield (
-                ("caches", name),
-                f"{folder!r} is not a folder of a container",
-                "write the absolute path, for example /root/.cache/pip",
-            )
-    for name in pipeline.parameters:
-        if not _VARIABLE.fullmatch(name):
-            yield ("parameters", name), f"expressions cannot use the name {name!r}", "allowed: letters, digits and _"
-        elif name in OF_THE_RUN:
+            hint = "write the absolute path, for example /root/.cache/pip"
+            yield ("caches", name), f"{folder!r} is not a folder of a container", hint
+    yield from _variables(pipeline.parameters, ("parameters",), "expressions cannot use the name")
+    for name in OF_THE_RUN:
+        if name in pipeline.parameters:
             yield ("parameters", name), f"the run itself uses the name {name!r}", "use another name"
-    yield from _limits(pipeline)
-    yield from _secrets(pipeline)
-    yield from _environment(pipeline.env, ("env",))
+    yield from _limits(pipeline.budget)
+    for at, name in enumerate(pipeline.secrets.required):
+        if not _VARIABLE.fullmatch(name):
+            yield ("secrets", "required", at), f"invalid secret name {name!r}", "allowed: letters, digits and _"
+    for at, origin in enumerate(pipeline.secrets.from_):
+        if isinstance(origin, SecretSource) and bool(origin.file) == bool(origin.command):
+            hint = "write exactly one of them"
+            yield ("secrets", "from", at), "a source needs either a `file` or a `command`", hint
+    yield from _variables(pipeline.env, ("env",))
 
 
 def names(raw: Mapping[str, object]) -> Broken:
@@ -70,19 +77,15 @@ def names(raw: Mapping[str, object]) -> Broken:
             yield from _named(check, ("stages", stage, "checks", check), "check")
 
 
-def _stage(pipeline: Pipeline, name: str, stage: Stage) -> Broken:
-    place: Place = ("stages", name)
-    if not stage.checks:
-        yield (*place, "checks"), "the stage has no checks", "write `checks:` with a name for each"
-    yield from _needs(stage.checks, (*place, "checks"), "check", beside=pipeline.stages)
-    yield from _environment(stage.env, (*place, "env"))
-    for check_name, check in stage.checks.items():
-        yield from _check(pipeline, check, (*place, "checks", check_name))
-
-
 def _named(name: str, place: Place, what: str) -> Broken:
     if not _NAME.fullmatch(name):
         yield place, f"invalid {what} name {name!r}", "allowed: letters, digits, _, - and .; no spaces"
+
+
+def _variables(named: Iterable[str], place: Place, what: str = "invalid environment variable name") -> Broken:
+    for name in named:
+        if not _VARIABLE.fullmatch(name):
+            yield (*place, name), f"{what} {name!r}", "allowed: letters, digits and _"
 
 
 def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
@@ -93,29 +96,25 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         if name not in pipeline.services:
             hint = nearest(name, pipeline.services, what="services of this pipeline")
             yield (*place, "services", at), f"unknown service {name!r}", hint
-    if check.artifacts and (check.image or check.build is not None) and check.source != "copy":
+    if check.artifacts and check.contained and not check.copied:
         hint = "write `source: copy` to give it a writable copy of the sources"
         yield (*place, "artifacts"), "a container cannot write into sources that are mounted read-only", hint
-    if check.problems and check.problems not in problem_matchers.names():
-        hint = nearest(check.problems, problem_matchers.names())
-        yield (*place, "problems"), f"unknown tool {check.problems!r}", hint
+    if check.problems and check.problems not in MATCHERS:
+        yield (*place, "problems"), f"unknown tool {check.problems!r}", nearest(check.problems, MATCHERS)
     for code in check.pass_exit_codes:
         if not code.isdecimal() or int(code) > 255:
-            yield (
-                (*place, "pass_exit_codes", code),
-                f"invalid exit code {code!r}",
-                "allowed: a number from 0 to 255, in quotes",
-            )
-    if check.expect_exit_code == ():
+            hint = "allowed: a number from 0 to 255, in quotes"
+            yield (*place, "pass_exit_codes", code), f"invalid exit code {code!r}", hint
+    if not check.passing:
         yield (*place, "expect_exit_code"), "the list is empty: no exit code could pass", ""
     for at, pattern in enumerate(check.artifacts):
-        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts or not pattern:
+        if not pattern or _leads_out(pattern):
             yield (*place, "artifacts", at), f"{pattern!r} leads out of the check's folder", "name files inside it"
-    if "${{" not in check.cwd and (Path(check.cwd).is_absolute() or ".." in Path(check.cwd).parts):
+    if "${{" not in check.cwd and _leads_out(check.cwd):
         yield (*place, "cwd"), f"{check.cwd!r} leads out of the source", "name a folder inside it"
     if check.timeout is not None and not check.timeout:
         yield (*place, "timeout"), "a timeout of 0 leaves no time", "leave it out for none"
-    yield from _environment(check.env, (*place, "env"))
+    yield from _variables(check.env, (*place, "env"))
     yield from _matrix(check, place)
     for key, limit in (("cpus", pipeline.budget.cpus), ("memory_gb", pipeline.budget.memory_gb)):
         wanted: float = getattr(check, key) or 0.0
@@ -126,49 +125,36 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
             yield (*place, key), f"the check needs {wanted:g}, more than the budget of all checks", hint
 
 
+def _leads_out(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts
+
+
 def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
+    if not check.uses:
+        return
     stage, name = str(place[1]), str(place[3])
-    earlier = {f"{other}/{one}" for other in _before(pipeline.stages, stage) for one in pipeline.stages[other].checks}
-    earlier |= {f"{stage}/{one}" for one in _before(pipeline.stages[stage].checks, name)}
+    stages = closure(stage, {other: one.needs for other, one in pipeline.stages.items()})
+    within = closure(name, {other: one.needs for other, one in pipeline.stages[stage].checks.items()})
+    earlier = [id for id in pipeline.checks if id.partition("/")[0] in stages or id.removeprefix(f"{stage}/") in within]
     for at, used in enumerate(check.uses):
         here: Place = (*place, "uses", at)
         if used not in earlier:
-            yield (
-                here,
-                f"the check {used!r} does not end before this one",
-                nearest(used, earlier, what="checks before it"),
-            )
+            hint = nearest(used, earlier, what="checks before it")
+            yield here, f"the check {used!r} does not end before this one", hint
             continue
-        other = pipeline.stages[used.partition("/")[0]].checks[used.partition("/")[2]]
+        other = pipeline.checks[used]
         if not other.artifacts:
             yield here, f"{used} has no artifacts", "declare them there: `artifacts: [...]`"
         if "${{" in other.cwd:
             yield here, f"the folder of {used} is known only at runtime", "write its `cwd` without `${{ }}`"
-    if check.uses and (check.image or check.build is not None) and check.source != "copy":
+    if check.contained and not check.copied:
         hint = "write `source: copy`: the artifacts are put into its copy"
         yield (*place, "uses"), "artifacts cannot be added to sources mounted read-only", hint
 
 
-def _before(named: Mapping[str, Stage] | Mapping[str, Check], start: str) -> set[str]:
-    """All direct and indirect needs of this name."""
-    found: set[str] = set()
-    todo = list(named[start].needs)
-    while todo:
-        one = todo.pop()
-        if one in named and one not in found:
-            found.add(one)
-            todo += named[one].needs
-    return found
-
-
 def _matrix(check: Check, place: Place) -> Broken:
+    yield from _variables(check.matrix, (*place, "matrix"), "expressions cannot use the name")
     for name, values in check.matrix.items():
-        if not _VARIABLE.fullmatch(name):
-            yield (
-                (*place, "matrix", name),
-                f"expressions cannot use the name {name!r}",
-                "allowed: letters, digits and _",
-            )
         for at, value in enumerate(values):
             if isinstance(value, Mapping | list | tuple):
                 yield (*place, "matrix", name, at), "a matrix value must be text, a number or a boolean", ""
@@ -177,7 +163,7 @@ def _matrix(check: Check, place: Place) -> Broken:
     except ValueError as error:
         yield (*place, "matrix"), str(error).replace("the parameter", "the name"), ""
         return
-    for row in sorted(one for one, times in Counter(rows).items() if times > 1):
+    for row in sorted(row for row, times in Counter(rows).items() if times > 1):
         hint = 'each row is a check named by its values: `1` and `"1"` look alike'
         yield (*place, "matrix"), f"two rows have the name {row}", hint
 
@@ -196,49 +182,27 @@ def _service(service: Service, place: Place) -> Broken:
             yield (*place, "ports", name), f"invalid port {port}", "allowed: 1 to 65535"
 
 
-def _limits(pipeline: Pipeline) -> Broken:
-    limits = pipeline.budget
+def _limits(limits: Limits) -> Broken:
     if limits.parallel is not None and limits.parallel < 1:
         yield ("budget", "parallel"), f"invalid limit {limits.parallel}", "allowed: a whole number from 1"
-    for key in ("cpus", "memory_gb"):
-        value: float | None = getattr(limits, key)
+    for key, value in (("cpus", limits.cpus), ("memory_gb", limits.memory_gb)):
         if value is not None and value <= 0:
             yield ("budget", key), f"invalid limit {value:g}", "allowed: a number above 0"
 
 
-def _secrets(pipeline: Pipeline) -> Broken:
-    for at, name in enumerate(pipeline.secrets.required):
-        if not _VARIABLE.fullmatch(name):
-            yield ("secrets", "required", at), f"invalid secret name {name!r}", "allowed: letters, digits and _"
-    for at, source in enumerate(pipeline.secrets.from_):
-        if isinstance(source, SecretSource) and bool(source.file) == bool(source.command):
-            yield ("secrets", "from", at), "a source needs either a `file` or a `command`", "write exactly one of them"
-
-
-def _environment(env: Mapping[str, str], place: Place) -> Broken:
-    for name in env:
-        if not _VARIABLE.fullmatch(name):
-            yield (*place, name), f"invalid environment variable name {name!r}", "allowed: letters, digits and _"
-
-
 def _needs(
-    named: Mapping[str, Stage] | Mapping[str, Check],
-    place: Place,
-    what: str,
-    beside: Mapping[str, Stage] | None = None,
+    named: Mapping[str, Stage] | Mapping[str, Check], place: Place, what: str, beside: Mapping[str, Stage] | None = None
 ) -> Broken:
-    known = True
-    for name, one in named.items():
-        for at, need in enumerate(one.needs):
-            if need in named:
-                continue
-            known = False
-            hint = nearest(need, named, what=f"other {what}s")
-            stage = need.partition("/")[0]
-            if beside is not None and stage in beside:
-                hint = f"to wait for another stage, write `needs: [{stage}]` at the stage"
-            yield (*place, name, "needs", at), f"unknown {what} {need!r}", hint
-    circle = cycle({name: one.needs for name, one in named.items()}) if known else []
+    unknown = [
+        (name, at, need) for name, one in named.items() for at, need in enumerate(one.needs) if need not in named
+    ]
+    for name, at, need in unknown:
+        hint = nearest(need, named, what=f"other {what}s")
+        stage = need.partition("/")[0]
+        if beside is not None and stage in beside:
+            hint = f"to wait for another stage, write `needs: [{stage}]` at the stage"
+        yield (*place, name, "needs", at), f"unknown {what} {need!r}", hint
+    circle = [] if unknown else cycle({name: one.needs for name, one in named.items()})
     if circle:
         way = " -> ".join(circle)
         yield (*place, circle[0], "needs"), f"cycle in the needs of {what}s: {way}", "remove one of these needs"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
-from seatrial.spi import Context
+from seatrial.spi import Finished
 
 LOOPBACK = "127.0.0.1"
 
@@ -16,36 +15,41 @@ LOOPBACK = "127.0.0.1"
 class View:
     """The address of a service, from one point of view."""
 
+    name: str
     address: str
     ports: Mapping[str, int] = field(default_factory=dict)
     folder: str = ""
 
-    def names(self, name: str) -> dict[str, object]:
+    def names(self) -> dict[str, object]:
         """The value of `service` in an expression."""
-        return {"name": name, "address": self.address, "ports": dict(self.ports), "folder": self.folder}
+        return {"name": self.name, "address": self.address, "ports": dict(self.ports), "folder": self.folder}
 
 
-class RunningService(Protocol):
+class RunningService(ABC):
     """A started service."""
 
-    @property
-    def outside(self) -> View:
-        """The address for this host."""
+    outside: View
+    """The address for this host."""
+    inside: View | None
+    """The address for containers on the trial's network; None: the service runs on this host."""
 
-    @property
-    def inside(self) -> View | None:
-        """The address for containers on the trial's network; None: the service runs on this host."""
+    async def unhealthy(self, argv: Sequence[str], timeout: float) -> str:
+        """The reason why its health command fails; empty: it passes."""
+        try:
+            done = await self.run(argv, timeout)
+        except TimeoutError:
+            return f"{argv[0]} did not end within {timeout:g} s"
+        said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+        return "" if done.ok else f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
 
-    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
-        """Run a health command; returns the reason for a failure, or an empty text."""
+    @abstractmethod
+    async def run(self, argv: Sequence[str], timeout: float) -> Finished:
+        """Run one of its programs beside it."""
 
+    @abstractmethod
     async def ended(self) -> str:
         """The exit status in words; empty: it still runs."""
 
+    @abstractmethod
     async def end(self) -> str:
         """End and remove it; returns its output, with secrets unmasked."""
-
-
-def log_file(ctx: Context, name: str) -> Path:
-    """A file for the output of a service, in the folder for secrets: they are masked in the kept copy."""
-    return ctx.state / f"service-{name}.raw"

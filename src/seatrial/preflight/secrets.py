@@ -14,7 +14,13 @@ from seatrial.preflight.document import SecretSource
 PATIENCE = 60.0
 """Seconds for a command that prints secrets."""
 
-_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
+_BLANK = r"[^\S\n]"
+_LINE = re.compile(
+    rf"^{_BLANK}*(?:export{_BLANK}+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*){_BLANK}*={_BLANK}*"
+    rf"(?:'(?P<single>[^']*)|\"(?P<double>(?:\\.|[^\"])*+)|(?P<plain>[^\n]*?){_BLANK}*(?:{_BLANK}#[^\n]*)?$)",
+    re.MULTILINE | re.DOTALL,
+)
+"""A value in quotes may have several lines; the end of the text closes it as well."""
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -83,45 +89,12 @@ def _text(value: object) -> str:
 
 def dotenv(text: str) -> dict[str, str]:
     """The values in a file of NAME=value lines: quotes, `export`, comments, values over several lines in quotes."""
-    found: dict[str, str] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        match = _LINE.match(line)
-        if match is None or line.lstrip().startswith("#"):
-            continue
-        value = match["value"].strip()
-        quote = value[:1]
-        if quote in ("'", '"'):
-            while not _closed(value, quote):
-                more = next(lines, None)
-                if more is None:
-                    break
-                value += f"\n{more}"
-            found[match["name"]] = _unquoted(value, quote)
-        else:
-            found[match["name"]] = re.split(r"\s+#", value, maxsplit=1)[0].strip()
-    return found
+    return {found["name"]: _value(found) for found in _LINE.finditer("\n".join(text.splitlines()))}
 
 
-def _closed(value: str, quote: str) -> bool:
-    return _end(value, quote) > 0
-
-
-def _end(value: str, quote: str) -> int:
-    """The position of the closing quote; -1: none."""
-    at = 1
-    while at < len(value):
-        if value[at] == "\\" and quote == '"':
-            at += 1
-        elif value[at] == quote:
-            return at
-        at += 1
-    return -1
-
-
-def _unquoted(value: str, quote: str) -> str:
-    end = _end(value, quote)
-    inner = value[1:end] if end > 0 else value[1:]
-    if quote == "'":
-        return inner
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), inner, flags=re.DOTALL)
+def _value(found: re.Match[str]) -> str:
+    if found["plain"] is not None:
+        return found["plain"]
+    if found["single"] is not None:
+        return found["single"]
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), found["double"], flags=re.DOTALL)

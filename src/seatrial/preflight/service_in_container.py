@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seatrial.errors import CannotTell
-from seatrial.links.containers import Engine, NotRunning, refusal
+from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.preflight.document import Service
-from seatrial.preflight.running_service import LOOPBACK, View
+from seatrial.preflight.running_service import LOOPBACK, RunningService, View
 from seatrial.preflight.system import OWNER, pipeline_of
-from seatrial.spi import Context
+from seatrial.spi import Context, Finished
 
 
 @dataclass(frozen=True)
-class Contained:
-    """See running_service.RunningService."""
+class Contained(RunningService):
+    """A service in a container."""
 
     ctx: Context
     engine: Engine
     container: str
     outside: View
-    inside: View | None
+    inside: View
 
-    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
-        what = f"asking whether {self.container} is healthy"
-        try:
-            done = await self.engine.run("exec", self.container, *argv, timeout=timeout)
-        except TimeoutError:
-            return f"{argv[0]} did not end within {timeout:g} s"
-        if done.ok:
-            return ""
-        if isinstance(refused := refusal(self.engine, what, done), NotRunning):
-            return str(refused)
-        said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-        return f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
+    async def run(self, argv: Sequence[str], timeout: float) -> Finished:
+        return await self.engine.run("exec", self.container, *argv, timeout=timeout)
 
     async def ended(self) -> str:
         status, code = await status_of(self.engine, self.container)
@@ -70,12 +61,11 @@ async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Co
         raise CannotTell(f"the service {name} has no image: {error}", evidence=error.evidence) from error
     network = await pipeline_of(ctx).network(ctx)
     published = {port: await ctx.lease_port() for port in service.ports}
-    inside = View(address=name, ports=service.ports)
-    outside = View(address=LOOPBACK, ports=published)
-    env = ctx.bind(dict(service.env), service=inside.names(name))
+    inside = View(name=name, address=name, ports=service.ports)
+    outside = View(name=name, address=LOOPBACK, ports=published)
     container = f"{ctx.trial_id}-service-{name}"
-    texts = {key: str(value) for key, value in env.items()}
-    words, environment = environment_words(texts, ctx.state / f"service-{name}.env")
+    env = {key: str(value) for key, value in ctx.bind(dict(service.env), service=inside.names()).items()}
+    words, environment = environment_words(env, ctx.state / f"service-{name}.env")
     argv = [
         "run", "--detach", "--pull=never", "--name", container, "--hostname", name,
         *(["--log-driver=k8s-file"] if engine.podman else []),

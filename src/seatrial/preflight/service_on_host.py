@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, ToolMissing
@@ -17,7 +17,7 @@ from seatrial.links import process
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import TAG, announce, spawn
 from seatrial.preflight.document import HostService, Service
-from seatrial.preflight.running_service import LOOPBACK, View, log_file
+from seatrial.preflight.running_service import LOOPBACK, RunningService, View
 from seatrial.preflight.system import OWNER
 from seatrial.spi import Context, Finished
 
@@ -39,30 +39,25 @@ PACKAGES = {
 
 
 @dataclass
-class OnHost:
-    """See running_service.RunningService."""
+class OnHost(RunningService):
+    """A service as a program of this host."""
 
     ctx: Context
     name: str
-    command_of: Programs
+    programs: Programs
     outside: View
     file: Path
     """Its output."""
-    inside: View | None = None
-    running: asyncio.Task[Finished] | None = field(default=None)
+    inside: None = None
+    running: asyncio.Task[Finished] | None = None
 
-    async def command(self, argv: tuple[str, ...], timeout: float) -> str:
-        try:
-            done = await self.command_of.run(self.ctx, argv, timeout)
-        except TimeoutError:
-            return f"{argv[0]} did not end within {timeout:g} s"
-        said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-        return "" if done.ok else f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
+    async def run(self, argv: Sequence[str], timeout: float) -> Finished:
+        return await self.programs.run(self.ctx, argv, timeout)
 
     async def ended(self) -> str:
         if self.running is None or not self.running.done():
             return ""
-        return f"did not stay up: {self.command_of.host.command[0]} ended with {self.running.result().exit_code}"
+        return f"did not stay up: {self.programs.host.command[0]} ended with {self.running.result().exit_code}"
 
     async def end(self) -> str:
         if self.running is not None:
@@ -96,13 +91,11 @@ class Programs:
                 f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
                 f"looked in {self.env['PATH']}"
             )
-        return [*self._as_user(), found, *words[1:]]
-
-    def _as_user(self) -> list[str]:
         if not self.host.user or os.geteuid():
-            return []
+            return [found, *words[1:]]
         user = user_of(self.host.user)
-        return ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups", "--"]
+        ids = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
+        return ["setpriv", *ids, "--", found, *words[1:]]
 
     async def run(self, ctx: Context, words: Sequence[str], timeout: float) -> Finished:
         """Run one of them to its end."""
@@ -115,11 +108,10 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     ports = {port: await ctx.lease_port() for port in service.ports}
     # Not in the trial's folder: other users cannot enter it, and sockets need short paths.
     folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"
-    view = View(address=LOOPBACK, ports=ports, folder=str(folder))
-    given = ctx.bind({**service.env, **host.env}, service=view.names(name))
-    command, *prepare = (
-        [str(word) for word in ctx.bind(argv, service=view.names(name))] for argv in (host.command, *host.prepare)
-    )
+    view = View(name=name, address=LOOPBACK, ports=ports, folder=str(folder))
+    names = view.names()
+    given = ctx.bind({**service.env, **host.env}, service=names)
+    command, *prepare = (list(map(str, ctx.bind(argv, service=names))) for argv in (host.command, *host.prepare))
     env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
     programs = Programs(host, folder, env, command)
     programs.argv(command)  # missing programs are reported before anything is created
@@ -129,7 +121,8 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
         if host.user and not os.geteuid():
             os.chown(folder, user_of(host.user).pw_uid, user_of(host.user).pw_gid)
 
-    standing = OnHost(ctx, name, programs, view, log_file(ctx, name))
+    # Its output is in the folder for secrets: they are masked in the kept copy.
+    standing = OnHost(ctx, name, programs, view, ctx.state / f"service-{name}.raw")
     try:
         await ctx.make("folder", f"{ctx.trial_id}-{name}", make, owner=OWNER, detail={"path": str(folder)})
         for argv in prepare:
@@ -155,7 +148,7 @@ async def _prepare(ctx: Context, name: str, programs: Programs, argv: Sequence[s
 
 async def _start(standing: OnHost) -> None:
     """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
-    ctx, programs = standing.ctx, standing.command_of
+    ctx, programs = standing.ctx, standing.programs
     name = f"{ctx.trial_id}-{standing.name}"
     began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     standing.running = asyncio.create_task(

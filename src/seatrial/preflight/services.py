@@ -7,18 +7,16 @@ the client: checks in containers use its name, checks on this host a port on loo
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import TypeVar
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
-from seatrial.preflight.document import Service
+from seatrial.preflight.document import Health, Service
 from seatrial.preflight.job import Job
 from seatrial.preflight.running_service import LOOPBACK, RunningService, View
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
-
-T = TypeVar("T")
 
 LOOK_EVERY = 0.1
 LINES = 20
@@ -30,7 +28,7 @@ class Services:
 
     def __init__(self) -> None:
         self._standing: dict[str, RunningService | CannotTell] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
     def of(cls, ctx: Context) -> Services:
@@ -52,7 +50,7 @@ class Services:
         return {name: one for name, one in zip(wanted, found, strict=True) if not isinstance(one, BaseException)}
 
     async def _one(self, ctx: Context, name: str, service: Service, host: bool) -> RunningService:
-        async with self._turns.setdefault(name, asyncio.Lock()):
+        async with self._turns[name]:
             if name not in self._standing:
                 try:
                     self._standing[name] = await _started(ctx, name, service, host)
@@ -68,11 +66,6 @@ class Services:
         standing = {name: one for name, one in self._standing.items() if not isinstance(one, CannotTell)}
         self._standing.clear()
         await asyncio.gather(*(_ended(ctx, name, one) for name, one in standing.items()))
-
-
-async def end_services(ctx: Context) -> None:
-    """End the trial's services after the last check."""
-    await Services.of(ctx).end(ctx)
 
 
 async def _started(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
@@ -110,35 +103,32 @@ async def _begun(ctx: Context, name: str, service: Service, host: bool) -> Runni
 async def _healthy(ctx: Context, name: str, service: Service, standing: RunningService) -> None:
     """Wait until it is healthy; CannotTell when it ends or its timeout is over."""
     clock = asyncio.get_running_loop().time
-    health = service.health
-    until = clock() + (health.timeout if health is not None else 0.0)
+    limit = service.health.timeout if service.health is not None else 0.0
+    until = clock() + limit
     while True:
         # Checked first: after its end, another process may answer at its port.
         if ended := await standing.ended():
             raise CannotTell(f"the service {name} {ended}")
-        why = await _look(ctx, name, service, standing, max(1.0, min(10.0, until - clock())))
+        why = await _look(ctx, service.health, standing, max(1.0, min(10.0, until - clock())))
         if not why:
             return
         if clock() >= until:
-            seconds = health.timeout if health is not None else 0.0
-            raise CannotTell(f"the service {name} was not healthy within {seconds:g} s: {why}")
+            raise CannotTell(f"the service {name} was not healthy within {limit:g} s: {why}")
         await asyncio.sleep(LOOK_EVERY)
 
 
-async def _look(ctx: Context, name: str, service: Service, standing: RunningService, timeout: float) -> str:
+async def _look(ctx: Context, health: Health | None, standing: RunningService, timeout: float) -> str:
     """Why it is not healthy; empty when it is, or has no `health`."""
-    health = service.health
     if health is None:
         return ""
     if health.command:
         view = standing.inside or standing.outside
-        argv = ctx.bind(health.command, service=view.names(name))
-        return await standing.command(tuple(map(str, argv)), timeout)
+        return await standing.unhealthy([str(word) for word in ctx.bind(health.command, service=view.names())], timeout)
     if health.tcp:
         return await _listens(standing.outside.ports[health.tcp], timeout)
     from seatrial.links.http import request
 
-    url = str(ctx.bind(health.http, service=standing.outside.names(name)))
+    url = str(ctx.bind(health.http, service=standing.outside.names()))
     try:
         answer = await request("GET", url, timeout=timeout)
     except (CannotTell, TimeoutError) as error:
@@ -184,7 +174,7 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
 def filled(ctx: Context, job: Job, views: Mapping[str, View]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command and the environment of a check with the addresses of its services; CannotTell when they lack a
     value."""
-    names = {name: view.names(name) for name, view in views.items()}
+    names = {name: view.names() for name, view in views.items()}
     known = {**ctx.names(), "services": names}
     env: dict[str, str] = {}
     for name, service in job.services.items():

@@ -11,7 +11,7 @@ from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.preflight.document import Check
 from seatrial.preflight.executors.image_store import Limits, collect, let_go
-from seatrial.preflight.services import end_services
+from seatrial.preflight.services import Services
 from seatrial.preflight.system import pipeline_of
 from seatrial.registry import step
 from seatrial.spi import Context
@@ -48,7 +48,7 @@ class Stages:
         try:
             outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         finally:
-            await end_services(ctx)
+            await Services.of(ctx).end(ctx)
             used = let_go(ctx)
         if used:
             await collect(ctx, self.images)

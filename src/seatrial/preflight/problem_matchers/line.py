@@ -1,4 +1,4 @@
-"""One problem, and the common format of tools: `file:line:column: message` on its own line."""
+"""One problem, and the tools with one line for each: `file:line:column: message`, and the TypeScript compiler's."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ _PLACE = re.compile(
     r":(?P<line>\d++)(?::(?P<column>\d++))?:?\s++(?P<message>\S.*)"
 )
 _SEVERITY = re.compile(r"(?:fatal )?(error|warning|note|info|notice)\b", re.IGNORECASE)
+_TSC = re.compile(r"(?P<file>\S.*?)\((?P<line>\d+),(?P<column>\d+)\): (?P<message>(?:error|warning) TS\d+: .+)")
+_TSC_PRETTY = re.compile(r"(?P<file>\S+?):(?P<line>\d+):(?P<column>\d+) - (?P<message>(?:error|warning) TS\d+: .+)")
+_TSC_GLOBAL = re.compile(r"(?P<message>error TS\d+: .+)")
 _WORDS = {"warning": "warning", "note": "notice", "info": "notice", "notice": "notice"}
 
 
@@ -40,7 +43,18 @@ def by_line(lines: Sequence[str]) -> Iterator[Problem]:
     for line in lines:
         found = _PLACE.match(line.strip())
         if found and _is_path(found["file"]):
-            yield problem(found)
+            yield _problem(found)
+
+
+def tsc(lines: Sequence[str]) -> Iterator[Problem]:
+    """The TypeScript compiler, plain and pretty; an error without a file belongs to the configuration."""
+    for line in lines:
+        text = line.strip()
+        found = _TSC.fullmatch(text) or _TSC_PRETTY.fullmatch(text)
+        if found:
+            yield _problem(found)
+        elif whole := _TSC_GLOBAL.fullmatch(text):
+            yield Problem("tsconfig.json", 0, whole["message"])
 
 
 def _is_path(text: str) -> bool:
@@ -48,20 +62,15 @@ def _is_path(text: str) -> bool:
     return text[-1:].isalnum() and any(mark in text[:-1] for mark in "./\\")
 
 
-def problem(found: re.Match[str]) -> Problem:
+def _problem(found: re.Match[str]) -> Problem:
     """A problem from a match with the groups file, line, column and message."""
     groups = found.groupdict()
     message = groups["message"].strip()
+    word = _SEVERITY.match(message)
     return Problem(
         file=groups["file"].removeprefix("./"),
         line=int(groups.get("line") or 0),
         message=message,
         column=int(groups.get("column") or 0),
-        severity=severity(message),
+        severity=_WORDS.get(word[1].lower(), "error") if word else "error",
     )
-
-
-def severity(message: str) -> str:
-    """The severity from the first word of a message; default: error."""
-    word = _SEVERITY.match(message)
-    return _WORDS.get(word[1].lower(), "error") if word else "error"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from seatrial.preflight.reports.preflight import closing, shown
-from seatrial.preflight.reports.stages import CheckView, PipelineView, pipeline_of
+from seatrial.preflight.reports.preflight import closing, log_path
+from seatrial.preflight.reports.stages import CheckView, pipeline_of
 from seatrial.registry import reporter
 from seatrial.reports import words
 from seatrial.reports.document import Document
@@ -23,37 +24,28 @@ class Compact(Document):
     def text(self) -> str:
         """Plain lines without marks or columns."""
         view = pipeline_of(self.fold)
-        lines = [f"{view.result.upper()} exit={view.exit_code} {_counts(view)} {words.seconds(view.duration)}"]
+        counts = " ".join(f"{status}={number}" for status, number in view.counts().items())
+        lines = [f"{view.result.upper()} exit={view.exit_code} {counts} {words.seconds(view.duration)}"]
         for check in view.checks():
+            if check.red or check.explained:
+                lines.append(f"{check.status} {check.id} ({words.seconds(check.duration)})")
+                lines += [f"  {line}" for line in check.explanation]
             if check.red:
                 lines += self._red(check)
-            elif check.explained:
-                lines.append(f"{check.status} {check.id} ({words.seconds(check.duration)})")
-                lines += _explained(check)
-        skipped = [check for check in view.checks() if check.status == "skipped"]
+        skipped = [check.id for check in view.checks() if check.status == "skipped"]
         if skipped and view.exit_code:
-            lines.append("skipped: " + ", ".join(check.id for check in skipped))
+            lines.append(f"skipped: {', '.join(skipped)}")
         lines += closing(view) if not any(check.red for check in view.checks()) else []
         return "".join(f"{line}\n" for line in lines)
 
-    def _red(self, check: CheckView) -> list[str]:
-        lines = [f"{check.status} {check.id} ({words.seconds(check.duration)})"]
-        lines += _explained(check)
-        lines += [f"  {line}" for line in _useful(check)[:USEFUL]]
-        more = (check.count or len(check.lines)) - USEFUL
-        if more > 0:
-            lines.append(f"  ... {more} more")
+    def _red(self, check: CheckView) -> Iterator[str]:
+        yield from (f"  {line}" for line in _useful(check)[:USEFUL])
+        if more := check.more(USEFUL):
+            yield f"  ... {more} more"
         if check.log:
-            reports = self.options.get("reports") or ()
-            lines.append(f"  log: {shown(Path(reports[0]).parent / check.log) if reports else check.log}")
+            yield f"  log: {log_path(check, self.options)}"
         if check.again:
-            lines.append(f"  again: {check.again}")
-        return lines
-
-
-def _explained(check: CheckView) -> list[str]:
-    taken = "from the cache" if check.cached else "not from the cache"
-    return [f"  {taken}: {line}" for line in check.explained]
+            yield f"  again: {check.again}"
 
 
 def _useful(check: CheckView) -> list[str]:
@@ -67,8 +59,3 @@ def _useful(check: CheckView) -> list[str]:
         near = path.removeprefix(here) if path.startswith(here) else one["file"]
         lines.append(near + line.removeprefix(words.one_line(one["file"], 300)) if near != one["file"] else line)
     return lines
-
-
-def _counts(view: PipelineView) -> str:
-    kinds = ("passed", "failed", "unknown", "allowed", "skipped", "pending")
-    return " ".join(f"{kind}={count}" for kind in kinds if (count := view.count(kind)))

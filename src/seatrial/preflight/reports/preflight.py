@@ -87,20 +87,16 @@ class Preflight(Console):
         more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
         self.say(f"{_until(text, CHECK_TIME)}({words.seconds(check.duration)})", check.status)
-        for line in check.explained:
-            self.say(f"    {'from the cache' if check.cached else 'not from the cache'}: {line}")
+        for line in check.explanation:
+            self.say(f"    {line}")
+        arrow = "→" if self._marks is words.MARKS else "->"
         for line in check.lines[:USEFUL]:
-            self.say(f"    {self._arrow} {line}")
-        more_lines = (check.count or len(check.lines)) - USEFUL
-        if more_lines > 0:
-            self.say(f"    {self._arrow} {self._marks['more']} {words.count(more_lines, 'more line')}")
+            self.say(f"    {arrow} {line}")
+        if hidden := check.more(USEFUL):
+            self.say(f"    {arrow} {self._marks['more']} {words.count(hidden, 'more line')}")
 
     def _mark(self, status: str) -> str:
         return self._marks.get(status, self._marks["unknown"])
-
-    @property
-    def _arrow(self) -> str:
-        return "→" if self._marks is words.MARKS else "->"
 
     def _log(self, event: Event, data: Mapping[str, Any]) -> None:
         if data.get("level") in ("warning", "error"):
@@ -113,20 +109,18 @@ class Preflight(Console):
         self.say(f"{result}Total: {words.seconds(view.duration)}", state)
         for line in closing(view):
             self.say(line)
-        root = self.options.get("reports") or ()
-        red = [check for check in view.checks() if check.red]
-        for check in red:
+        for check in (check for check in view.checks() if check.red):
             self.say()
-            self.say(f"{check.id}")
+            self.say(check.id)
             if check.again:
                 self.say(f"  again: {check.again}")
             if check.log:
-                self.say(f"  log:   {shown(Path(root[0]).parent / check.log) if root else check.log}")
+                self.say(f"  log:   {log_path(check, self.options)}")
 
 
 def closing(view: PipelineView) -> list[str]:
     """The meaning of the result, in words."""
-    failed, unknown = view.count("failed"), view.count("unknown")
+    failed, unknown = (view.counts().get(status, 0) for status in ("failed", "unknown"))
     lines = [f"left behind: {one}" for one in view.left]
     if view.exit_code == 0:
         done = "Ready to deploy!" if view.whole else "The selected checks passed; all of them decide about a deploy."
@@ -160,7 +154,9 @@ def _why_not(check: CheckView) -> str:
     return f"skipped: {check.reason}" if check.reason else "skipped"
 
 
-def shown(path: Path) -> str:
-    """A path relative to the current folder."""
-    here = Path.cwd()
+def log_path(check: CheckView, options: Mapping[str, Any]) -> str:
+    """The log of a check, relative to the current folder."""
+    if not (reports := options.get("reports")):
+        return check.log
+    path, here = Path(reports[0]).parent / check.log, Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from seatrial.model.fold import Fold
 from seatrial.preflight.reports.stages import CheckView, PipelineView, StageView, pipeline_of
 from seatrial.registry import reporter
 from seatrial.reports import words
@@ -21,39 +18,33 @@ class PreflightGitHub(Document):
 
     def text(self) -> str:
         """The Markdown."""
-        return fitted(blocks(self.fold, ICONS))
+        view = pipeline_of(self.fold)
+        found = [Block(_head(view)), Block(_table(view))]
+        found += [_red(check) for check in view.checks() if check.red or check.status == "allowed"]
+        if view.left:
+            found.append(Block("\n### 🧹 Left behind\n\n" + "".join(f"- {code(one)}\n" for one in view.left)))
+        return fitted(found)
 
 
-def blocks(fold: Fold, icons: Mapping[str, str]) -> list[Block]:
-    """The parts of the summary."""
-    view = pipeline_of(fold)
-    found = [Block(_head(view, icons)), Block(_table(view, icons))]
-    found += [_red(check, icons) for check in view.checks() if check.red or check.status == "allowed"]
-    if view.left:
-        found.append(Block("\n### 🧹 Left behind\n\n" + "".join(f"- {code(one)}\n" for one in view.left)))
-    return found
-
-
-def _head(view: PipelineView, icons: Mapping[str, str]) -> str:
-    counted = {one: view.count(one) for one in ("passed", "failed", "unknown", "allowed", "skipped", "pending")}
-    counts = ", ".join(f"{number} {one}" for one, number in counted.items() if number) or "no checks"
+def _head(view: PipelineView) -> str:
+    counts = ", ".join(f"{number} {status}" for status, number in view.counts().items()) or "no checks"
     told = f"\n\n{code(view.error)}" if view.error and view.exit_code else ""
     return (
-        f"## {icons.get(view.result, '❓')} Preflight {cell(view.name)}: {view.result}\n\n"
+        f"## {ICONS.get(view.result, '❓')} Preflight {cell(view.name)}: {view.result}\n\n"
         f"{counts} in {words.seconds(view.duration)} · exit code {view.exit_code}{told}\n"
     )
 
 
-def _table(view: PipelineView, icons: Mapping[str, str]) -> str:
+def _table(view: PipelineView) -> str:
     lines = ["| Check | Status | Duration | |", "| --- | --- | ---: | --- |"]
     for stage in view.stages:
-        lines.append(_row(f"**{cell(stage.title)}**", stage, "", icons))
-        lines += [_row(cell(check.title), check, _more(check), icons) for check in stage.checks]
+        lines.append(_row(f"**{cell(stage.title)}**", stage, ""))
+        lines += [_row(cell(check.title), check, _more(check)) for check in stage.checks]
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, one: StageView | CheckView, more: str, icons: Mapping[str, str]) -> str:
-    status = f"{icons.get(one.status, '❓')} {words.word(one.status)}"
+def _row(name: str, one: StageView | CheckView, more: str) -> str:
+    status = f"{ICONS.get(one.status, '❓')} {words.word(one.status)}"
     ran = "" if one.status in ("skipped", "pending") else words.seconds(one.duration)
     return f"| {name} | {status} | {ran} | {more} |"
 
@@ -66,8 +57,8 @@ def _more(check: CheckView) -> str:
     return cell("cached" if check.cached else check.note)
 
 
-def _red(check: CheckView, icons: Mapping[str, str]) -> Block:
-    text = f"\n### {icons[check.status]} {cell(check.id)}: {words.word(check.status)}\n"
+def _red(check: CheckView) -> Block:
+    text = f"\n### {ICONS[check.status]} {cell(check.id)}: {words.word(check.status)}\n"
     if check.again:
         text += f"\nAgain: {code(check.again)}\n"
     if check.log:

@@ -19,20 +19,15 @@ class PreflightJson(Document):
 
     def text(self) -> str:
         """The document, indented."""
-        return json.dumps(self.data(), ensure_ascii=False, indent=2, default=str) + "\n"
-
-    def data(self) -> dict[str, Any]:
-        """The document as values."""
         view = pipeline_of(self.fold)
-        run = self.fold.run
         reports = self.options.get("reports") or ()
-        return {
+        data = {
             "result": view.result,
             "duration_seconds": round(view.duration, 3),
             "exit_code": view.exit_code,
             "pipeline": view.name,
             "complete": view.whole,
-            "run_id": run["run_id"],
+            "run_id": self.fold.run["run_id"],
             **({"folder": str(Path(reports[0]).parent)} if reports else {}),
             **({"error": view.error} if view.error and view.exit_code else {}),
             **({"left_behind": list(view.left)} if view.left else {}),
@@ -45,14 +40,11 @@ class PreflightJson(Document):
                 for stage in view.stages
             },
         }
+        return json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n"
 
 
 def _check(check: CheckView) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "name": check.name,
-        "status": check.status,
-        "duration_seconds": round(check.duration, 3),
-    }
+    keys = ("file", "line", "column", "severity", "message")
     more = {
         "title": check.title if check.title != check.name else "",
         "error": check.error,
@@ -61,11 +53,10 @@ def _check(check: CheckView) -> dict[str, Any]:
         "cached": check.cached,
         "cache": list(check.explained),
         "attempts": check.attempts if check.attempts > 1 else 0,
-        "problems": [
-            {key: one[key] for key in ("file", "line", "column", "severity", "message")} for one in check.problems
-        ],
+        "problems": [{key: problem[key] for key in keys} for problem in check.problems],
         "lines": [] if check.problems else list(check.lines),
         "log": check.log,
         "command": check.again,
     }
+    told = {"name": check.name, "status": check.status, "duration_seconds": round(check.duration, 3)}
     return {**told, **{key: value for key, value in more.items() if value}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from seatrial.model.event import Event
 from seatrial.preflight.reports.preflight import Preflight
 from seatrial.preflight.reports.stages import stage_rows
 from seatrial.registry import reporter
@@ -23,22 +25,42 @@ class PreflightLive(Preflight, Live):
         from rich.text import Text
 
         assert self._terminal is not None
-        now = self._now()
-        unicode = self._marks is words.MARKS
-        spin = SPIN[self._picture % len(SPIN)] if unicode else "-\\|/"[self._picture % 4]
-        checks = [
-            (stage, check)
-            for suite in self.fold.suites.values()
-            for stage in stage_rows(suite)
-            for check in stage["steps"]
-        ]
+        spin = SPIN[self._picture % len(SPIN)] if self._marks is words.MARKS else "-\\|/"[self._picture % 4]
+        stages = [stage for suite in self.fold.suites.values() for stage in stage_rows(suite)]
+        checks = [(stage, check) for stage in stages for check in stage["steps"]]
         running = [one for one in checks if one[1]["status"] == "running"]
         room = max(2, self._terminal.height - 4)
         text = Text(no_wrap=True, overflow="ellipsis")
         for stage, check in running[: room - 1]:
             title = f"{words.one_line(stage['description'], 40)}: {words.one_line(check['description'], 60)}"
-            text.append(f"{spin} {title}  {since(now, check)}\n", style="cyan")
+            text.append(f"{spin} {title}  {since(self._now(), check)}\n", style="cyan")
         waiting = sum(check["status"] == "pending" for _, check in checks)
         done = len(checks) - waiting - len(running)
         text.append(f"{done} done, {len(running)} running, {waiting} waiting", style="dim")
         return text
+
+
+@reporter("preflight_watch")
+class PreflightWatch(PreflightLive):
+    """One round of a watched pipeline: live on a terminal, plain lines in a pipe, and no summary if it is stopped."""
+
+    hushed = False
+
+    def hush(self) -> None:
+        """The round is stopped: ignore its later events."""
+        self.hushed = True
+        self._stop()
+
+    def on(self, event: Event) -> None:
+        """Take one event."""
+        if event.kind == "run_started":
+            runs = self.options.get("runs")
+            shared: dict[str, Any] = dict(self.options)
+            self.options = {**shared, "reports": [Path(str(runs)) / event.run / "report.html"]} if runs else shared
+        if not self.hushed:
+            super().on(event)
+
+    def close(self) -> None:
+        """After the last event."""
+        if not self.hushed:
+            super().close()

@@ -7,6 +7,7 @@ it is `allowed`. A stage has the worst status of its checks.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -26,9 +27,7 @@ _RESULTS = {
     1: "failed",
     4: "left behind",
     5: "nothing ran",
-    129: "interrupted",
-    130: "interrupted",
-    143: "interrupted",
+    **dict.fromkeys((129, 130, 143), "interrupted"),
 }
 
 
@@ -66,6 +65,15 @@ class CheckView:
         """Whether it keeps the pipeline from passing."""
         return self.status in ("failed", "unknown")
 
+    @property
+    def explanation(self) -> list[str]:
+        """Lines about its cache hit or miss."""
+        return [f"{'from the cache' if self.cached else 'not from the cache'}: {line}" for line in self.explained]
+
+    def more(self, shown: int) -> int:
+        """Number of problems or lines beyond those shown."""
+        return max(0, (self.count or len(self.lines)) - shown)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
@@ -97,9 +105,11 @@ class PipelineView:
         """All checks, in the order of the document."""
         return (check for stage in self.stages for check in stage.checks)
 
-    def count(self, *statuses: str) -> int:
-        """How many checks have one of these statuses."""
-        return sum(check.status in statuses for check in self.checks())
+    def counts(self) -> dict[str, int]:
+        """The number of checks for each status of any check, the best status first."""
+        counts = Counter(check.status for check in self.checks())
+        statuses = ("passed", "failed", "unknown", "allowed", "skipped", "pending")
+        return {status: counts[status] for status in statuses if counts[status]}
 
 
 def pipeline_of(fold: Fold) -> PipelineView:
