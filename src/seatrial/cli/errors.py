@@ -12,6 +12,8 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """The exit code of a shell for a process ended by SIGPIPE."""
 
+BUG = "This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where."
+
 
 def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> int:
     """Run a command; an exception becomes text on standard error and an exit code.
@@ -21,7 +23,10 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
     _opened()
     _readable()
     try:
-        code = _ended(work)
+        try:
+            code = work()
+        except SystemExit as end:  # from argparse after `--help`, before its output is flushed
+            code = end.code if isinstance(end.code, int) else 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -35,18 +40,17 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
             _print_refusal(error)
         _print_error(error)
         if debug and not refused:
-            _traceback()
+            sys.excepthook(type(error), error, error.__traceback__)
         return error.exit_code
     except Exception as error:  # noqa: BLE001  the outermost handler: you get a message, not a traceback
-        return _unexpected(error, debug=debug)
-
-
-def _ended(work: Callable[[], int]) -> int:
-    """The exit code of a command; argparse ends the process after `--help`, before its output is flushed."""
-    try:
-        return work()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        sys.stderr.write(f"error: {type(error).__name__}: {str(error).strip() or 'no message'}\n")
+        if debug:
+            sys.excepthook(type(error), error, error.__traceback__)
+        else:
+            sys.stderr.write(
+                "    This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where.\n"
+            )
+        return SeatrialError.exit_code
 
 
 def _print_error(error: SeatrialError) -> None:
@@ -55,12 +59,13 @@ def _print_error(error: SeatrialError) -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.stderr.write("".join(f"    {line}\n" for line in error.evidence.splitlines()))
         return
+    from seatrial.reports.words import count
+
     for problem in error.problems:
         sys.stderr.write(_wrapped(f"error: {problem}") + "\n")
-    count, files = len(error.problems), len({problem.file for problem in error.problems})
-    problems = "1 problem" if count == 1 else f"{count} problems"
-    where = "1 file" if files == 1 else f"{files} files"
-    sys.stderr.write(f"{problems} in {where}; nothing was started\n")
+    problems = count(len(error.problems), "problem")
+    files = count(len({problem.file for problem in error.problems}), "file")
+    sys.stderr.write(f"{problems} in {files}; nothing was started\n")
 
 
 def _wrapped(text: str) -> str:
@@ -69,19 +74,14 @@ def _wrapped(text: str) -> str:
         return text
     import shutil
     import textwrap
+    from functools import partial
 
     width = max(40, shutil.get_terminal_size().columns)
+    wrap = partial(textwrap.wrap, width=width, break_long_words=False, break_on_hyphens=False)
     first, *hints = text.splitlines()
-    lines = textwrap.wrap(first, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines = wrap(first, subsequent_indent="    ")
     for hint in hints:
-        lines += textwrap.wrap(
-            hint.strip(),
-            width,
-            initial_indent="    ",
-            subsequent_indent="      ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        lines += wrap(hint.strip(), initial_indent="    ", subsequent_indent="      ")
     return "\n".join(lines)
 
 
@@ -93,22 +93,6 @@ def _print_refusal(error: SeatrialError) -> None:
     refusal = {"success": False, "exit_code": error.exit_code, "error": str(error), "problems": problems}
     sys.stdout.write(json.dumps(refusal, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
-
-
-def _unexpected(error: Exception, *, debug: bool) -> int:
-    message = str(error).strip() or "no message"
-    sys.stderr.write(f"error: {type(error).__name__}: {message}\n")
-    if debug:
-        _traceback()
-    else:
-        sys.stderr.write("    This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where.\n")
-    return SeatrialError.exit_code
-
-
-def _traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
 
 
 def _pipe_closed() -> int:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,13 +17,48 @@ from seatrial.model.values import duration
 Arguments = argparse.Namespace
 
 
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A word or an option of a command, declared once for all commands with it."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+    """Keyword arguments of `add_argument`."""
+    group: str = ""
+    """Its heading in the help."""
+
+
+def argument(*names: str, **settings: Any) -> Argument:
+    """A word or an option with a value."""
+    return Argument(names, settings)
+
+
+def flag(*names: str, help: str) -> Argument:
+    """An option without a value."""
+    return Argument(names, {"action": "store_true", "help": help})
+
+
+def repeatable(name: str, **settings: Any) -> Argument:
+    """An option with one value each time; the values become a list."""
+    return Argument((name,), {"action": "append", "default": [], **settings})
+
+
+def choice(name: str, allowed: Iterable[str], **settings: Any) -> Argument:
+    """A word or an option with a value from a list."""
+    return Argument((name,), {"choices": allowed, "type": one_of(allowed), **settings})
+
+
+def group(title: str, *arguments: Argument) -> tuple[Argument, ...]:
+    """Arguments below one heading of the help."""
+    return tuple(replace(argument, group=title) for argument in arguments)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command: its arguments, its action and its examples."""
+    """A command: its action, its arguments and its examples."""
 
-    arguments: Callable[[Parser], None]
-    """Adds its arguments to its parser."""
     act: Callable[[Arguments], int]
+    arguments: tuple[Argument, ...]
     examples: tuple[tuple[str, str], ...]
     """Command lines without the leading `seatrial`, each with a description."""
     more: str = ""
@@ -77,9 +112,11 @@ def parser_of(name: str, build: Callable[..., Parser] = Parser) -> tuple[Command
         formatter_class=Formatter,
         allow_abbrev=False,
     )
-    command.arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="log every decision and show tracebacks")
-    parser.add_argument("--no-color", action="store_true", help="print plain text")
+    groups: dict[str, argparse._ActionsContainer] = {"": parser}
+    for argument in (*command.arguments, *COMMON):
+        if argument.group not in groups:
+            groups[argument.group] = parser.add_argument_group(argument.group)
+        groups[argument.group].add_argument(*argument.names, **argument.settings)
     return command, parser
 
 
@@ -163,12 +200,21 @@ def existing_file(text: str) -> Path:
     return path
 
 
-TEXT_OR_JSON = ("text", "json")
+COMMON = (
+    flag("--debug", help="log every decision and show tracebacks"),
+    flag("--no-color", help="print plain text"),
+)
+"""Options of every command."""
+
+FOLDER = argument(
+    "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="project folder (default: the current one)"
+)
+FORMAT = choice(
+    "--format", ("text", "json"), default="text", metavar="FORMAT",
+    help="text, or json for one JSON document on standard output",
+)  # fmt: skip
 
 
-def format_argument(parser: Parser) -> None:
-    """Text for people, or one JSON document."""
-    parser.add_argument(
-        "--format", choices=TEXT_OR_JSON, type=one_of(TEXT_OR_JSON), default="text", metavar="FORMAT",
-        help="text, or json for one JSON document on standard output",
-    )  # fmt: skip
+def plugin(help: str = "load a plugin file") -> Argument:
+    """Files with steps, checks and so on."""
+    return repeatable("--plugin", dest="plugins", type=existing_file, metavar="FILE", help=help)

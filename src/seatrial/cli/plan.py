@@ -7,29 +7,15 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from seatrial.cli.parser import Arguments, Command, Parser, format_argument
-from seatrial.cli.run import options_of, selecting_arguments
+from seatrial.cli.parser import FORMAT, Arguments, Command, flag
+from seatrial.cli.run import SELECTION, options_of
 from seatrial.errors import NothingSelected
+from seatrial.reports.words import count
 
 if TYPE_CHECKING:
     from seatrial.app.project import Project
     from seatrial.model.scenario import Plan, StepPlan, Suite
     from seatrial.registry import Registry
-
-
-def list_arguments(parser: Parser) -> None:
-    """All of `list`."""
-    selecting_arguments(parser)
-    format_argument(parser)
-
-
-def check_arguments(parser: Parser) -> None:
-    """All of `check`."""
-    selecting_arguments(parser)
-    format_argument(parser)
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show settings with their sources, steps, nodes and powers"
-    )
 
 
 def list_suites(arguments: Arguments) -> int:
@@ -53,7 +39,7 @@ def list_suites(arguments: Arguments) -> int:
 
 def _row(suite: Suite) -> tuple[str, str, str, str]:
     about = f"skipped: {suite.skip}" if suite.skip else suite.description
-    return suite.test_id, _counted(suite.nodes, "node"), _counted(len(suite.steps), "step"), about
+    return suite.test_id, count(suite.nodes, "node"), count(len(suite.steps), "step"), about
 
 
 def check(arguments: Arguments) -> int:
@@ -83,7 +69,7 @@ def check(arguments: Arguments) -> int:
     if problems:
         raise DocumentError(problems)
     if arguments.format == "json" and plan.suites:
-        _print_json({**check_data(plan, project, registry), **({"pipelines": outlines} if outlines else {})})
+        _print_json(check_data(plan, project, registry) | ({"pipelines": outlines} if outlines else {}))
         return 0
     _warn(plan)
     if not plan.suites:
@@ -92,12 +78,12 @@ def check(arguments: Arguments) -> int:
         _print_settings(project)
         for suite in plan.suites:
             _print_suite(suite, registry)
-    steps = sum(sum(1 for _ in _all_steps(suite.steps)) for suite in plan.suites)
+    steps = sum(_steps_in(suite.steps) for suite in plan.suites)
     skipped = sum(1 for suite in plan.suites if suite.skip)
     skips = f", {skipped} would be skipped here" if skipped else ""
-    counts = _counted(len(plan.suites), "suite"), _counted(steps, "step"), _counted(len(plan.documents), "document")
-    content = "{} with {} in {}".format(*counts)
-    sys.stdout.write(f"{content}{skips}: no problems found, nothing was started\n")
+    suites, documents = count(len(plan.suites), "suite"), count(len(plan.documents), "document")
+    content = f"{suites} with {count(steps, 'step')} in {documents}{skips}"
+    sys.stdout.write(f"{content}: no problems found, nothing was started\n")
     return _print_pipelines(outlines, arguments)
 
 
@@ -107,7 +93,7 @@ def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> in
         return 0
     for pipeline in outlines:
         checks = sum(len(stage["checks"]) for stage in pipeline["stages"].values())
-        content = f"{_counted(checks, 'check')} in {_counted(len(pipeline['stages']), 'stage')}"
+        content = f"{count(checks, 'check')} in {count(len(pipeline['stages']), 'stage')}"
         sys.stdout.write(f"pipeline {pipeline['name']}: {content}: no problems found, nothing was started\n")
     return 0
 
@@ -132,14 +118,8 @@ def _print_json(data: object) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def _counted(count: int, word: str) -> str:
-    return f"1 {word}" if count == 1 else f"{count} {word}s"
-
-
-def _all_steps(steps: Iterable[StepPlan]) -> Iterable[StepPlan]:
-    for step in steps:
-        yield step
-        yield from _all_steps(step.children)
+def _steps_in(steps: Iterable[StepPlan]) -> int:
+    return sum(1 + _steps_in(step.children) for step in steps)
 
 
 def _print_settings(project: Project) -> None:
@@ -177,11 +157,8 @@ def _shown(value: object) -> str:
 def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
     for number, step in enumerate(steps, 1):
         path = f"{above}{number}"
-        about = "  ".join(
-            part
-            for part in (step.kind, f"[{step.id}]" if step.id not in ("", step.kind) else "", step.description)
-            if part
-        )
+        name = f"[{step.id}]" if step.id not in ("", step.kind) else ""
+        about = "  ".join(part for part in (step.kind, name, step.description) if part)
         indent = "  " * (path.count(".") + 1)
         condition = f"  if {step.condition}" if step.condition else ""
         sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")
@@ -192,8 +169,8 @@ def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
 
 COMMANDS = {
     "list": Command(
-        arguments=list_arguments,
         act=list_suites,
+        arguments=(*SELECTION, FORMAT),
         examples=(
             ("list", "the suites of the project's scenarios"),
             ("list suites/ --provider local,libvirt", "the suites of two providers"),
@@ -201,8 +178,12 @@ COMMANDS = {
         ),
     ),
     "check": Command(
-        arguments=check_arguments,
         act=check,
+        arguments=(
+            *SELECTION,
+            FORMAT,
+            flag("-v", "--verbose", help="show settings with their sources, steps, nodes and powers"),
+        ),
         more="Reports all problems in all files at once, with file:line:column. Exit code 2 if there are any.",
         examples=(
             ("check", "the project's scenarios"),

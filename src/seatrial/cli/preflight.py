@@ -4,59 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seatrial.cli.parser import Arguments, Command, Parser, one_of, positive
-from seatrial.cli.run import assignment
+from seatrial.cli.parser import Arguments, Command, argument, choice, flag, group, positive, repeatable
+from seatrial.cli.run import REPORT_DIR, set_argument
 from seatrial.model.values import PIPELINE_FORMATS
-
-
-def preflight_arguments(parser: Parser) -> None:
-    """All of `preflight`."""
-    parser.add_argument(
-        "document", nargs="?", type=Path, metavar="PIPELINE",
-        help="pipeline file (default: the project's, else the nearest pipeline.yaml upward)",
-    )  # fmt: skip
-    choose = parser.add_argument_group("selection")
-    choose.add_argument(
-        "--only", action="append", default=[], metavar="STAGE[/CHECK]", help="run only this stage or check (repeatable)"
-    )
-    choose.add_argument("--from", dest="from_", default="", metavar="STAGE", help="run this stage and all later ones")
-    choose.add_argument(
-        "--changed-since", default=None, metavar="REF",
-        help="run only checks affected by changes since the branch left REF, or not committed yet",
-    )  # fmt: skip
-    choose.add_argument("--list", action="store_true", help="print the selected checks without running them")
-    how = parser.add_argument_group("execution")
-    how.add_argument(
-        "--watch", action="store_true", help="re-run whenever inputs or the pipeline file change; stop with Ctrl-C"
-    )
-    how.add_argument("--fail-fast", action="store_true", help="stop at the first check that does not pass")
-    how.add_argument(
-        "--host", action="store_true", help="run every check on this machine, including checks that specify an image"
-    )
-    how.add_argument(
-        "--parallel",
-        type=positive,
-        metavar="N",
-        help="maximum number of checks to run in parallel (default: the number of cores)",
-    )
-    how.add_argument(
-        "--set", type=assignment, action="append", default=[], metavar="K=V",
-        help="set a pipeline parameter (repeatable); the value is YAML",
-    )  # fmt: skip
-    keep = parser.add_argument_group("result cache")
-    keep.add_argument("--no-cache", action="store_true", help="run every check and save no result")
-    keep.add_argument(
-        "--explain", action="store_true", help="explain for each check why its cached result was used or not"
-    )
-    keep.add_argument(
-        "--trace-inputs", action="store_true", help="run every check and list the undeclared files it reads"
-    )
-    show = parser.add_argument_group("output")
-    show.add_argument(
-        "--format", choices=PIPELINE_FORMATS, type=one_of(PIPELINE_FORMATS), metavar="FORMAT",
-        help="plain, live, json, compact (only failures, for agents), github, none or auto",
-    )  # fmt: skip
-    show.add_argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
 
 
 def preflight(arguments: Arguments) -> int:
@@ -81,7 +31,7 @@ def preflight(arguments: Arguments) -> int:
         fail_fast=arguments.fail_fast,
         host=arguments.host,
         parallel=arguments.parallel,
-        parameters=dict(arguments.set),
+        parameters=dict(arguments.overrides),
         cache=not arguments.no_cache,
         explain=arguments.explain,
         trace_inputs=arguments.trace_inputs,
@@ -100,8 +50,48 @@ def preflight(arguments: Arguments) -> int:
 
 COMMANDS = {
     "preflight": Command(
-        arguments=preflight_arguments,
         act=preflight,
+        arguments=(
+            argument(
+                "document", nargs="?", type=Path, metavar="PIPELINE",
+                help="pipeline file (default: the project's, else the nearest pipeline.yaml upward)",
+            ),
+            *group(
+                "selection",
+                repeatable("--only", metavar="STAGE[/CHECK]", help="run only this stage or check (repeatable)"),
+                argument("--from", dest="from_", default="", metavar="STAGE", help="run this stage and all later ones"),
+                argument(
+                    "--changed-since", metavar="REF",
+                    help="run only checks affected by changes since the branch left REF, or not committed yet",
+                ),
+                flag("--list", help="print the selected checks without running them"),
+            ),
+            *group(
+                "execution",
+                flag("--watch", help="re-run whenever inputs or the pipeline file change; stop with Ctrl-C"),
+                flag("--fail-fast", help="stop at the first check that does not pass"),
+                flag("--host", help="run every check on this machine, including checks that specify an image"),
+                argument(
+                    "--parallel", type=positive, metavar="N",
+                    help="maximum number of checks to run in parallel (default: the number of cores)",
+                ),
+                set_argument("pipeline parameter"),
+            ),
+            *group(
+                "result cache",
+                flag("--no-cache", help="run every check and save no result"),
+                flag("--explain", help="explain for each check why its cached result was used or not"),
+                flag("--trace-inputs", help="run every check and list the undeclared files it reads"),
+            ),
+            *group(
+                "output",
+                choice(
+                    "--format", PIPELINE_FORMATS, metavar="FORMAT",
+                    help="plain, live, json, compact (only failures, for agents), github, none or auto",
+                ),
+                REPORT_DIR,
+            ),
+        ),
         more="Exit codes: 0 every check passed, 1 a check failed, 2 the pipeline file is invalid or a secret is "
         "missing, 3 a check could not be judged (for example because a tool is missing).",
         examples=(
@@ -115,4 +105,4 @@ COMMANDS = {
             ("preflight --format json >preflight.json", "one JSON document on standard output"),
         ),
     )
-}
+}  # fmt: skip

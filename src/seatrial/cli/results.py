@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from seatrial.cli.parser import Arguments, Command, Parser, format_argument, several_of
+from seatrial.cli.parser import FORMAT, Arguments, Command, argument, flag, several_of
 from seatrial.errors import UsageError
 
 REPORTS = (
@@ -14,15 +14,10 @@ REPORTS = (
 )  # fmt: skip
 """The formats of a later report; a copy of the list in `app.report`, because help must not import it."""
 
-
-def clean_arguments(parser: Parser) -> None:
-    """All of `clean`."""
-    parser.add_argument(
-        "run", nargs="?", default="", metavar="RUN", help="clean up only this run: its id, or the start of its id"
-    )
-    parser.add_argument("--all", action="store_true", help="also remove kept resources before their time is over")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be removed, without removing it")
-    format_argument(parser)
+RUN = argument(
+    "run", nargs="?", default="last", metavar="RUN",
+    help="run id, the start of one, `last` (default), or a report folder",
+)  # fmt: skip
 
 
 def clean(arguments: Arguments) -> int:
@@ -31,22 +26,6 @@ def clean(arguments: Arguments) -> int:
 
     shown = "json" if arguments.format == "json" else "plain"
     return main(CleanOptions(run=arguments.run, all=arguments.all, dry_run=arguments.dry_run, format=shown))
-
-
-def report_arguments(parser: Parser) -> None:
-    """All of `report`."""
-    parser.add_argument(
-        "run",
-        nargs="?",
-        default="last",
-        metavar="RUN",
-        help="run id, the start of one, `last` (default), or a report folder",
-    )
-    parser.add_argument(
-        "--format", type=several_of(REPORTS), default=("html",), metavar="F[,F]",
-        help=f"any of {', '.join(REPORTS)} (default: html)",
-    )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="PATH", help="output folder or file (default: standard output)")
 
 
 def report(arguments: Arguments) -> int:
@@ -58,19 +37,6 @@ def report(arguments: Arguments) -> int:
     from seatrial.app.report import main
 
     return main(arguments.run, arguments.format, arguments.out)
-
-
-def inspect_arguments(parser: Parser) -> None:
-    """All of `inspect`."""
-    parser.add_argument(
-        "run",
-        nargs="?",
-        default="last",
-        metavar="RUN",
-        help="run id, the start of one, `last` (default), or a report folder",
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="also show the steps of suites that passed")
-    format_argument(parser)
 
 
 def inspect(arguments: Arguments) -> int:
@@ -87,8 +53,16 @@ def inspect(arguments: Arguments) -> int:
 
 COMMANDS = {
     "clean": Command(
-        arguments=clean_arguments,
         act=clean,
+        arguments=(
+            argument(
+                "run", nargs="?", default="", metavar="RUN",
+                help="clean up only this run: its id, or the start of its id",
+            ),
+            flag("--all", help="also remove kept resources before their time is over"),
+            flag("--dry-run", help="show what would be removed, without removing it"),
+            FORMAT,
+        ),
         more="Skips and lists resources that belong to an active run or another user, or that Seatrial did not create. "
         "Exit code 0 if nothing remains.",
         examples=(
@@ -99,8 +73,15 @@ COMMANDS = {
         ),
     ),
     "report": Command(
-        arguments=report_arguments,
         act=report,
+        arguments=(
+            RUN,
+            argument(
+                "--format", type=several_of(REPORTS), default=("html",), metavar="F[,F]",
+                help=f"any of {', '.join(REPORTS)} (default: html)",
+            ),
+            argument("--out", type=Path, metavar="PATH", help="output folder or file (default: standard output)"),
+        ),
         examples=(
             ("report --out report.html", "the last run as one file with a timeline"),
             ("report last --format junit,ctrf --out reports/", "for CI"),
@@ -108,12 +89,16 @@ COMMANDS = {
         ),
     ),
     "inspect": Command(
-        arguments=inspect_arguments,
         act=inspect,
+        arguments=(
+            RUN,
+            flag("-v", "--verbose", help="also show the steps of suites that passed"),
+            FORMAT,
+        ),
         examples=(
             ("inspect", "the last run: verdicts, failures, kept resources, logs"),
             ("inspect r01k3 -v", "one run with all its steps"),
             ("inspect report-dir/ --format json", "a report folder, as JSON"),
         ),
     ),
-}
+}  # fmt: skip

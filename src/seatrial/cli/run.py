@@ -6,103 +6,32 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli.parser import (
+    Argument,
     Arguments,
     Command,
-    Parser,
     amount,
-    existing_file,
-    one_of,
+    argument,
+    choice,
+    flag,
+    group,
+    plugin,
     positive,
+    repeatable,
     seconds,
     shard,
     words,
-)
+)  # fmt: skip
 from seatrial.model.values import FORMATS, KEEP
 
 if TYPE_CHECKING:
     from seatrial.app.run_options import RunOptions
 
 _STRUCTURE = re.compile(r":\s|\s#|\n|:$")
-
-
-def selecting_arguments(parser: Parser) -> None:
-    """Paths, selection and overrides: the same for `run`, `list` and `check`."""
-    parser.add_argument(
-        "paths",
-        nargs="*",
-        type=Path,
-        metavar="PATH",
-        help="scenario files or folders (default: the project's scenarios)",
-    )
-    choose = parser.add_argument_group("selection")
-    choose.add_argument(
-        "--provider", type=words, default=(), metavar="P[,P]", help="select only suites of these providers"
-    )
-    choose.add_argument(
-        "--run-test",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="select only this suite (repeatable); --list-tests shows ids",
-    )
-    choose.add_argument(
-        "--rerun", default="", metavar="RUN", help="select only suites that did not pass in that run (id or `last`)"
-    )
-    choose.add_argument(
-        "--shard", type=shard, metavar="I/N", help="select the I-th of N shards, to divide suites among N machines"
-    )
-    change = parser.add_argument_group("overrides")
-    change.add_argument("--on", default="", metavar="P", help="run all suites on this provider instead of their own")
-    change.add_argument(
-        "--set", type=assignment, action="append", default=[], metavar="K=V",
-        help="set a parameter (repeatable); the value is YAML",
-    )  # fmt: skip
-    change.add_argument(
-        "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
-    )
-    change.add_argument("--parallel", type=positive, metavar="N", help="maximum number of suites to run in parallel")
-    change.add_argument(
-        "--max-nodes", type=positive, metavar="N", help="maximum number of nodes at a time, for all suites together"
-    )
-    change.add_argument(
-        "--max-memory-gb", type=amount, metavar="GB", help="maximum memory at a time, for all suites together"
-    )
-
-
-def reporting_arguments(parser: Parser) -> None:
-    """Output and cleanup: the same for `run` and `demo`."""
-    show = parser.add_argument_group("output and cleanup")
-    show.add_argument(
-        "--format", choices=FORMATS, type=one_of(FORMATS), metavar="FORMAT",
-        help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)",
-    )  # fmt: skip
-    show.add_argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
-    show.add_argument(
-        "--keep",
-        choices=KEEP,
-        type=one_of(KEEP),
-        metavar="WHEN",
-        help="keep nodes after the run: never (default), failed or always",
-    )
-    show.add_argument(
-        "--keep-for", type=seconds, default=None, metavar="TIME", help="how long to keep them (default 4h)"
-    )
-
-
-def run_arguments(parser: Parser) -> None:
-    """All of `run`."""
-    selecting_arguments(parser)
-    parser.add_argument(
-        "--list-tests", action="store_true", help="print the ids of the selected suites without running them"
-    )
-    parser.add_argument(
-        "--fail-fast", action="store_true", help="start no more suites after the first one that does not pass"
-    )
-    reporting_arguments(parser)
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -128,35 +57,79 @@ def scalar(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"{text!r}: {error.flaws[0][1]}") from None
 
 
+def set_argument(noun: str) -> Argument:
+    """Parameters of a document."""
+    help = f"set a {noun} (repeatable); the value is YAML"
+    return repeatable("--set", dest="overrides", type=assignment, metavar="K=V", help=help)
+
+
+REPORT_DIR = argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
+
+SELECTION = (
+    argument(
+        "paths", nargs="*", type=Path, metavar="PATH",
+        help="scenario files or folders (default: the project's scenarios)",
+    ),
+    *group(
+        "selection",
+        argument(
+            "--provider", dest="providers", type=words, default=(), metavar="P[,P]",
+            help="select only suites of these providers",
+        ),
+        repeatable(
+            "--run-test", dest="tests", metavar="ID",
+            help="select only this suite (repeatable); --list-tests shows ids",
+        ),
+        argument(
+            "--rerun", default="", metavar="RUN", help="select only suites that did not pass in that run (id or `last`)"
+        ),
+        argument(
+            "--shard", type=shard, metavar="I/N", help="select the I-th of N shards, to divide suites among N machines"
+        ),
+    ),
+    *group(
+        "overrides",
+        argument("--on", default="", metavar="P", help="run all suites on this provider instead of their own"),
+        set_argument("parameter"),
+        plugin(),
+        argument("--parallel", type=positive, metavar="N", help="maximum number of suites to run in parallel"),
+        argument(
+            "--max-nodes", type=positive, metavar="N", help="maximum number of nodes at a time, for all suites together"
+        ),
+        argument(
+            "--max-memory-gb", type=amount, metavar="GB", help="maximum memory at a time, for all suites together"
+        ),
+    ),
+)  # fmt: skip
+"""Paths, selection and overrides: the same for `run`, `list` and `check`."""
+
+OUTPUT = group(
+    "output and cleanup",
+    choice(
+        "--format", FORMATS, metavar="FORMAT",
+        help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)",
+    ),
+    REPORT_DIR,
+    choice("--keep", KEEP, metavar="WHEN", help="keep nodes after the run: never (default), failed or always"),
+    argument(
+        "--keep-for", dest="keep_seconds", type=seconds, default=argparse.SUPPRESS, metavar="TIME",
+        help="how long to keep them (default 4h)",
+    ),
+)  # fmt: skip
+"""The same for `run` and `demo`."""
+
+
 def options_of(arguments: Arguments) -> RunOptions:
     """The options given on the command line; the application has the defaults."""
     from seatrial.app.run_options import RunOptions
 
-    given = vars(arguments)
-    options: dict[str, Any] = {
-        name: given[name]
-        for name in (
-            "on",
-            "rerun",
-            "shard",
-            "parallel",
-            "max_nodes",
-            "max_memory_gb",
-            "fail_fast",
-            "keep",
-            "report_dir",
-        )
-        if name in given
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in vars(arguments).items()
     }
-    options["format"] = given.get("format") or ""
-    if "provider" in given:
-        options["providers"] = given["provider"]
-        options["tests"] = tuple(given["run_test"])
-        options["overrides"] = dict(given["set"])
-        options["plugins"] = tuple(given["plugin"])
-    if given.get("keep_for") is not None:
-        options["keep_seconds"] = given["keep_for"]
-    return RunOptions(**options, debug=arguments.debug, color=False if arguments.no_color else None)
+    given["overrides"] = dict(given.get("overrides", ()))
+    given["format"] = given.get("format") or ""
+    given["color"] = False if arguments.no_color else None
+    return RunOptions(**{field.name: given[field.name] for field in fields(RunOptions) if field.name in given})
 
 
 def run(arguments: Arguments) -> int:
@@ -189,8 +162,13 @@ def demo(arguments: Arguments) -> int:
 
 COMMANDS = {
     "run": Command(
-        arguments=run_arguments,
         act=run,
+        arguments=(
+            *SELECTION,
+            flag("--list-tests", help="print the ids of the selected suites without running them"),
+            flag("--fail-fast", help="start no more suites after the first one that does not pass"),
+            *OUTPUT,
+        ),
         more="Exit code 0 only if every suite passed and all resources were removed.",
         examples=(
             ("run", "the project's scenarios"),
@@ -203,8 +181,8 @@ COMMANDS = {
         ),
     ),
     "demo": Command(
-        arguments=reporting_arguments,
         act=demo,
+        arguments=OUTPUT,
         more="Needs no root, no network and no account. All resources are removed at the end.",
         examples=(
             ("demo", "watch it run"),

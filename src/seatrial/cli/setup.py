@@ -1,4 +1,4 @@
-"""`init`, `doctor`, `schema` and `completion`: set up a project and a machine."""
+"""`init`, `doctor`, `schema`, `completion` and `mcp`: set up a project, a machine and agents."""
 
 from __future__ import annotations
 
@@ -7,22 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from seatrial.cli.parser import Arguments, Command, Parser, existing_file, format_argument, one_of, seconds
-
-DOCUMENTS = ("scenario", "pipeline", "settings")
-SHELLS = ("bash", "zsh", "fish", "tcsh")
-
-
-def init_arguments(parser: Parser) -> None:
-    """All of `init`."""
-    parser.add_argument(
-        "folder",
-        nargs="?",
-        type=Path,
-        default=Path(),
-        metavar="FOLDER",
-        help="project folder (default: the current one)",
-    )
+from seatrial.cli.parser import FOLDER, FORMAT, Arguments, Command, argument, choice, flag, plugin, seconds
 
 
 def init(arguments: Arguments) -> int:
@@ -33,47 +18,16 @@ def init(arguments: Arguments) -> int:
     return 0
 
 
-def doctor_arguments(parser: Parser) -> None:
-    """All of `doctor`."""
-    parser.add_argument(
-        "provider", nargs="*", metavar="PROVIDER", help="examine only these (default: all, and the machine itself)"
-    )
-    parser.add_argument(
-        "--deadline", type=seconds, default=30.0, metavar="TIME", help="time limit per provider (default 30s)"
-    )
-    parser.add_argument(
-        "--plugin", type=existing_file, action="append", default=[], metavar="FILE", help="load a plugin file"
-    )
-    format_argument(parser)
-
-
 def doctor(arguments: Arguments) -> int:
     """Examine the machine and its providers."""
     from seatrial.app.doctor import described, examine
 
-    findings = examine(arguments.provider, plugins=tuple(arguments.plugin), deadline=arguments.deadline)
+    findings = examine(arguments.provider, plugins=tuple(arguments.plugins), deadline=arguments.deadline)
     if arguments.format == "json":
         sys.stdout.write(json.dumps(findings.data(), indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(described(findings, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0))
     return 0 if findings.works else 3
-
-
-def schema_arguments(parser: Parser) -> None:
-    """All of `schema`."""
-    parser.add_argument(
-        "what", nargs="?", choices=DOCUMENTS, type=one_of(DOCUMENTS), default="scenario", metavar="DOCUMENT",
-        help="kind of document: scenario (default), pipeline, or settings (seatrial.toml)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--plugin",
-        type=existing_file,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="include the steps, checks, … of this plugin file",
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="output file (default: standard output)")
 
 
 def schema(arguments: Arguments) -> int:
@@ -85,7 +39,7 @@ def schema(arguments: Arguments) -> int:
     else:
         from seatrial.app.init import schema_text
 
-        text = schema_text(tuple(arguments.plugin), of=arguments.what)
+        text = schema_text(tuple(arguments.plugins), of=arguments.what)
     if arguments.out is None:
         sys.stdout.write(text)
     else:
@@ -93,11 +47,6 @@ def schema(arguments: Arguments) -> int:
         arguments.out.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{arguments.out}\n")
     return 0
-
-
-def completion_arguments(parser: Parser) -> None:
-    """All of `completion`."""
-    parser.add_argument("shell", choices=SHELLS, type=one_of(SHELLS), metavar="SHELL", help="bash, zsh, fish or tcsh")
 
 
 def completion(arguments: Arguments) -> int:
@@ -108,10 +57,17 @@ def completion(arguments: Arguments) -> int:
     return 0
 
 
+def mcp(arguments: Arguments) -> int:
+    """Serve agents until the client disconnects."""
+    from seatrial.mcp import serve
+
+    return serve(arguments.folder, allow_run=arguments.allow_run)
+
+
 COMMANDS = {
     "init": Command(
-        arguments=init_arguments,
         act=init,
+        arguments=(FOLDER,),
         more="Existing files are not changed.",
         examples=(
             ("init", "in the current folder"),
@@ -119,8 +75,18 @@ COMMANDS = {
         ),
     ),
     "doctor": Command(
-        arguments=doctor_arguments,
         act=doctor,
+        arguments=(
+            argument(
+                "provider", nargs="*", metavar="PROVIDER",
+                help="examine only these (default: all, and the machine itself)",
+            ),
+            argument(
+                "--deadline", type=seconds, default=30.0, metavar="TIME", help="time limit per provider (default 30s)"
+            ),
+            plugin(),
+            FORMAT,
+        ),
         more="Exit code 0 if the default provider (local), or every provider you name, works here; otherwise 3.",
         examples=(
             ("doctor", "the whole machine: results, and commands to install the rest"),
@@ -129,8 +95,15 @@ COMMANDS = {
         ),
     ),
     "schema": Command(
-        arguments=schema_arguments,
         act=schema,
+        arguments=(
+            choice(
+                "what", ("scenario", "pipeline", "settings"), nargs="?", default="scenario", metavar="DOCUMENT",
+                help="kind of document: scenario (default), pipeline, or settings (seatrial.toml)",
+            ),
+            plugin("include the steps, checks, … of this plugin file"),
+            argument("--out", type=Path, metavar="FILE", help="output file (default: standard output)"),
+        ),
         examples=(
             ("schema --out seatrial.schema.json", "for editors: `# yaml-language-server: $schema=…`"),
             ("schema --plugin my_steps.py", "with your own steps"),
@@ -139,12 +112,22 @@ COMMANDS = {
         ),
     ),
     "completion": Command(
-        arguments=completion_arguments,
         act=completion,
+        arguments=(choice("shell", ("bash", "zsh", "fish", "tcsh"), metavar="SHELL", help="bash, zsh, fish or tcsh"),),
         examples=(
             ("completion bash >~/.local/share/bash-completion/completions/seatrial", "for new shells"),
             ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
             ("completion fish >~/.config/fish/completions/seatrial.fish", "for all shells, immediately"),
         ),
     ),
-}
+    "mcp": Command(
+        act=mcp,
+        arguments=(FOLDER, flag("--allow-run", help="also offer tools to start and stop runs")),
+        more="An MCP client starts it and talks to it on standard input and output. Without --allow-run the client can "
+        "list and check scenarios and read results, but start nothing. Needs an extra: pip install 'seatrial[mcp]'.",
+        examples=(
+            ("mcp", "in a project folder, read-only"),
+            ("mcp /srv/shop --allow-run", "another project, with permission to run scenarios and pipelines"),
+        ),
+    ),
+}  # fmt: skip
