@@ -12,18 +12,6 @@ from seatrial.reports import words
 from seatrial.reports.document import Document
 from seatrial.reports.words import Row
 
-COLOURS = {
-    "passed": "32",
-    "failed": "1;31",
-    "unknown": "1;33",
-    "interrupted": "1;33",
-    "left behind": "1;31",
-    "skipped": "2",
-    "pending": "2",
-    "running": "36",
-    "allowed": "33",
-    "fault": "35",
-}
 EVIDENCE = 12
 """Maximum lines of evidence for a step; the reports have all lines."""
 WIDTH = 50
@@ -81,8 +69,11 @@ class Console(Document):
         """Write one line in the colour of the state."""
         if self._marks is words.ASCII_MARKS:
             line = line.encode("ascii", "backslashreplace").decode()
-        if self._colour and state in COLOURS:
-            line = f"\x1b[{COLOURS[state]}m{line}\x1b[0m"
+        if self._colour and state in words.COLOURS:
+            line = f"\x1b[{words.COLOURS[state]}m{line}\x1b[0m"
+        self._print(line)
+
+    def _print(self, line: str) -> None:
         if isinstance(self.out, Path):
             self._lines.append(f"{line}\n")
         else:
@@ -135,27 +126,25 @@ class Console(Document):
 
     def _checked(self, trial: str, depth: int, row: Row) -> None:
         """List the passed checks of a step; other checks follow with reasons."""
-        passed = [check for check in row["validation_results"] if words.check_state(check) == "passed"]
-        checks = [words.one_line(check["check"], 60) for check in passed]
-        if not checks:
-            return
         line, room = "", WIDTH - len(self._prefix(trial))
-        for check in checks:
-            if line and len(line) + len(check) > room:
+        for check in row["validation_results"]:
+            if words.check_state(check) != "passed":
+                continue
+            name = words.one_line(check["check"], 60)
+            if line and len(line) + len(name) > room:
                 self._line(trial, depth, line)
                 line = ""
-            line += ("  " if line else "") + check
-        self._line(trial, depth, line)
+            line += ("  " if line else "") + name
+        if line:
+            self._line(trial, depth, line)
 
     def _trouble(self, trial: str, depth: int, row: Row) -> None:
         """List the checks of a step that did not pass, and its evidence."""
         for check in row["validation_results"]:
             state = words.check_state(check)
             if state != "passed":
-                name = words.one_line(check["check"], 120)
-                self._line(
-                    trial, depth, f"{self._marks[state]} {name}  {words.word(state, check['verdict']).upper()}", state
-                )
+                text = f"{self._marks[state]} {words.one_line(check['check'], 120)}"
+                self._line(trial, depth, f"{text}  {words.word(state, check['verdict']).upper()}", state)
                 for line in words.details(check):
                     self._line(trial, depth + 2, line)
         if row["error"] and not any(words.state(child) in ("failed", "unknown") for child in row["steps"]):
@@ -199,8 +188,7 @@ class Console(Document):
     def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
         self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}", "")
         for node, parts in (data.get("missing") or {}).items():
-            reasons = dict.fromkeys(parts.values())
-            for reason in reasons:
+            for reason in dict.fromkeys(parts.values()):
                 listed = ", ".join(part for part, other in parts.items() if other == reason)
                 self._line(event.trial, 2, words.one_line(f"{node}: no {listed} ({reason})", 200), "")
 
@@ -264,14 +252,11 @@ class Console(Document):
         self._result(run)
 
     def _result(self, run: Row) -> None:
-        counts = ", ".join(f"{count} {name}" for name, count in run["totals"].items() if count)
-        code = run["exit_code"]
-        result = "PASSED" if run["success"] else "LEFT BEHIND" if code == 4 else run["verdict"].upper()
-        if code == 5:
-            result = "NOTHING RAN"
+        code, state = run["exit_code"], words.result(run)
+        result = "NOTHING RAN" if code == 5 else state.upper()
         self.say()
-        state = "passed" if run["success"] else "failed" if run["verdict"] == "failed" or code == 4 else "unknown"
-        self.say(f"RESULT: {result}   {counts or 'no suites'}   Total: {words.seconds(run['duration'])}", state)
+        text = f"RESULT: {result}   {words.totals(run)}   Total: {words.seconds(run['duration'])}"
+        self.say(text, state if state in ("passed", "failed", "left behind") else "unknown")
         if not run["finished"]:
             self.say("The run did not finish: `seatrial clean` removes its resources.")
         meaning = words.EXIT_CODES.get(code, "")

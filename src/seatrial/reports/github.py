@@ -48,15 +48,12 @@ class GitHub(Document):
 
 
 def _head(run: Row) -> str:
-    number = run["exit_code"]
-    result = "passed" if run["success"] else "left behind" if number == 4 else str(run["verdict"])
-    counts = ", ".join(f"{count} {name}" for name, count in run["totals"].items() if count) or "no suites"
-    meaning = words.EXIT_CODES.get(number, "")
-    return (
-        f"## {ICONS[result]} Seatrial: {result}\n\n"
-        f"{counts} in {words.seconds(run['duration'])} · exit code {number}{f' ({meaning})' if meaning else ''}"
-        f" · run {code(run['run_id'])}\n" + ("" if run["finished"] else "\n**The run did not finish.**\n")
-    )
+    number, result = run["exit_code"], words.result(run)
+    meaning = words.EXIT_CODES.get(number)
+    exit_code = f"exit code {number} ({meaning})" if meaning else f"exit code {number}"
+    facts = f"{words.totals(run)} in {words.seconds(run['duration'])} · {exit_code} · run {code(run['run_id'])}"
+    unfinished = "" if run["finished"] else "\n**The run did not finish.**\n"
+    return f"## {ICONS[result]} Seatrial: {result}\n\n{facts}\n{unfinished}"
 
 
 def _table(run: Row) -> str:

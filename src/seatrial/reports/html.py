@@ -32,6 +32,10 @@ in the table."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
+Outputs = Mapping[str, deque[tuple[str, str, str]]]
+"""By step: source, text and file of the last outputs."""
+
+
 class _SuiteLog:
     """Data of a suite for the page, in addition to its results."""
 
@@ -78,10 +82,10 @@ class Html(Document):
         rows = run["results"]
         share = min(64_000, max(2_000, TEXTS // max(1, len(rows))))
         suites = self._suites(rows, share)
-        own = self._suite_logs.get("")
-        log = _logs(own, share, run["started_at"]) if own else ""
-        title = escape(words.plain(f"{_result(run)}: Seatrial {run['run_id']}"))
-        by = escape(words.plain(f"Seatrial {run['version']} on {run['host']}"))
+        log = _logs(self._suite_logs.get(""), share, run["started_at"])
+        result = "Nothing ran" if run["exit_code"] == 5 else words.result(run).capitalize()
+        title = _plain(f"{result}: Seatrial {run['run_id']}")
+        by = _plain(f"Seatrial {run['version']} on {run['host']}")
         return (
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -97,8 +101,8 @@ class Html(Document):
         size = bare = 0
         for index, row in enumerate(rows, 1):
             if size > 2 * SIZE:
-                name = escape(words.one_line(row["name"], 200))
-                part = f'<p id="s{index}" class=soft>{name}: see <code>{escape(words.plain(row["folder"]))}</code></p>'
+                name = _line(row["name"], 200)
+                part = f'<p id="s{index}" class=soft>{name}: see <code>{_plain(row["folder"])}</code></p>'
                 bare += 1
             else:
                 full = size < SIZE and (len(rows) <= DETAILED or words.state(row) != "passed")
@@ -110,36 +114,30 @@ class Html(Document):
         return "".join(parts)
 
     def _suite(self, index: int, row: Row, share: int, count: int, *, full: bool) -> str:
-        state, anchor = words.state(row), f"s{index}"
-        suite_log = self._suite_logs.get(row["trial_id"])
+        state, anchor, folder = words.state(row), f"s{index}", row["folder"]
         opened = " open" if count <= 3 or (state not in ("passed", "skipped") and count <= 50) else ""
-        name = escape(words.one_line(row["name"], 200))
-        provider = escape(words.plain(row["provenance"]["provider"]))
+        name, provider = _line(row["name"], 200), _plain(row["provenance"]["provider"])
         head = (
             f"<summary><b>{name}</b>{_tag(state)}<span class=soft>{provider}</span>"
             f'<span class="soft push num">{words.seconds(row["duration"])}</span></summary>'
         )
         budget = _Budget(share)
+        log = self._suite_logs.get(row["trial_id"]) if full else None
+        lanes = log.timeline.html(row, anchor) if log else ""
+        outputs = log.outputs if log else {}
         parts = [
-            f"<p>{escape(words.plain(row['description']))}</p>" if row["description"] else "",
+            f"<p>{_plain(row['description'])}</p>" if row["description"] else "",
             _trouble(row, state, budget),
+            f"<h3>Timeline</h3>{lanes}" if lanes else "",
+            "<h3>Steps</h3>" if row["workflow_steps"] else "",
+            *(_step(step, anchor, folder, outputs, budget) for step in row["workflow_steps"]),
+            _collected(outputs, folder, budget),
+            _files(self._folder / folder, folder, budget) if self._folder and folder and full else "",
+            _logs(log, budget.left, row["started_at"]),
+            _provenance(row),
         ]
-        if suite_log is not None and full:
-            lanes = suite_log.timeline.html(row, anchor)
-            parts.append(f"<h3>Timeline</h3>{lanes}" if lanes else "")
-        parts.append("<h3>Steps</h3>" if row["workflow_steps"] else "")
-        outputs = suite_log.outputs if suite_log is not None and full else {}
-        parts += [_step(step, anchor, row["folder"], outputs, budget) for step in row["workflow_steps"]]
-        if suite_log is not None and full:
-            parts.append(_loose(suite_log, row["folder"], budget))
-        if self._folder is not None and row["folder"] and full:
-            parts.append(_files(self._folder / row["folder"], row["folder"], budget))
-        if suite_log is not None and full:
-            parts.append(_logs(suite_log, budget.left, row["started_at"]))
-        parts.append(_provenance(row))
-        kind = "ok" if state in ("passed", "skipped") else "red"
         return (
-            f'<details class="suite card" id="{anchor}" data-s="{kind}" data-n="{name}"{opened}>{head}'
+            f'<details class="suite card" id="{anchor}" data-s="{_kind(state)}" data-n="{name}"{opened}>{head}'
             f'<div class="inside">{"".join(parts)}</div></details>'
         )
 
@@ -159,10 +157,36 @@ class _Budget:
         return text if len(text) <= room else f"… {len(text) - room} characters before\n{text[-room:]}"
 
 
-def _result(run: Row) -> str:
-    if run["success"]:
-        return "Passed"
-    return {4: "Left behind", 5: "Nothing ran"}.get(run["exit_code"], str(run["verdict"]).capitalize())
+def _plain(text: object) -> str:
+    return escape(words.plain(text))
+
+
+def _line(text: object, limit: int = 300) -> str:
+    return escape(words.one_line(text, limit))
+
+
+def _kind(state: str) -> str:
+    """The kind of a suite for the filter of the page."""
+    return "ok" if state in ("passed", "skipped") else "red"
+
+
+def _why(state: str, row: Row, text: str, evidence: str) -> str:
+    category = f"<b>{escape(row['category'])}</b>: " if row["category"] else ""
+    evidence = f"<pre>{escape(evidence)}</pre>" if evidence else ""
+    return f'<div class="why {state.split(maxsplit=1)[0]}">{category}{text}{evidence}</div>'
+
+
+def _left(resources: list[Row]) -> str:
+    lines = "".join(f"<li>{escape(words.left_line(left))}</li>" for left in resources)
+    return f'<div class="why left"><b>Left behind</b><ul>{lines}</ul></div>' if lines else ""
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary><pre>{escape(text)}</pre></details>"
+
+
+def _pair(name: str, value: str) -> str:
+    return f"<dt>{name}</dt><dd><code>{value}</code></dd>"
 
 
 def _tag(state: str) -> str:
@@ -171,24 +195,19 @@ def _tag(state: str) -> str:
 
 
 def _head(run: Row) -> str:
-    state = "passed" if run["success"] else "left behind" if run["exit_code"] == 4 else str(run["verdict"])
     began = datetime.fromtimestamp(run["started_at"], UTC).strftime("%Y-%m-%d %H:%M:%S") if run["started_at"] else ""
     chips = "".join(
         f'<span class="tag {name}"><b>{count}</b> {name}</span>' for name, count in run["totals"].items() if count
     )
     code = run["exit_code"]
     meaning = words.EXIT_CODES.get(code, "")
-    more = (
-        "" if run["finished"] else '<p class="why">The run did not finish. This page shows its results until then.</p>'
-    )
-    if run["left_behind"]:
-        lines = "".join(f"<li>{escape(words.left_line(left))}</li>" for left in run["left_behind"])
-        more += f'<div class="why left"><b>Left behind</b><ul>{lines}</ul></div>'
-    run_id = escape(words.plain(run["run_id"]))
+    unfinished = '<p class="why">The run did not finish. This page shows its results until then.</p>'
+    more = "" if run["finished"] else unfinished
     return (
-        f'<header class="top"><h1>Sea trial {_tag(state)}</h1><div class="soft"><code>{run_id}</code>'
-        f" · {began} · {words.seconds(run['duration'])} · exit code {code}"
-        f"{f': {meaning}' if meaning else ''}</div><div class=chips>{chips}</div>{more}</header>"
+        f'<header class="top"><h1>Sea trial {_tag(words.result(run))}</h1><div class="soft">'
+        f"<code>{_plain(run['run_id'])}</code> · {began} · {words.seconds(run['duration'])} · exit code {code}"
+        f"{f': {meaning}' if meaning else ''}</div>"
+        f"<div class=chips>{chips}</div>{more}{_left(run['left_behind'])}</header>"
     )
 
 
@@ -197,14 +216,12 @@ def _overview(rows: list[Row]) -> str:
         return "<p>No suites were planned.</p>"
     lines = []
     for index, row in enumerate(rows, 1):
-        state = words.state(row)
-        kind = "ok" if state in ("passed", "skipped") else "red"
-        name = escape(words.one_line(row["name"], 200))
-        note = escape(words.one_line(row["reason"] or row["error"], 160))
+        state, name = words.state(row), _line(row["name"], 200)
+        note = _line(row["reason"] or row["error"], 160)
         category = f"<b>{escape(row['category'])}</b> " if row["category"] else ""
         took = words.seconds(row["duration"]) if row["duration"] else ""
         lines.append(
-            f'<tr data-s={kind} data-n="{name}"><td><a href="#s{index}">{name}</a></td><td>{_tag(state)}</td>'
+            f'<tr data-s={_kind(state)} data-n="{name}"><td><a href="#s{index}">{name}</a></td><td>{_tag(state)}</td>'
             f"<td>{category}{note}</td><td class=num>{took}</td></tr>"
         )
     tools = (
@@ -212,54 +229,36 @@ def _overview(rows: list[Row]) -> str:
         '<button id="red" type="button" aria-pressed="false">Only suites that did not pass</button>'
         '<button id="all" type="button">Expand or collapse all</button></div>'
     )
-    count = words.count(len(rows), "suite")
     return (
-        f'<h2>{count}</h2>{tools}<div class="card scroll"><table class="list">'
+        f'<h2>{words.count(len(rows), "suite")}</h2>{tools}<div class="card scroll"><table class="list">'
         "<thead><tr><th>Suite<th>Verdict<th>Why<th class=num>Time</tr></thead><tbody>"
         f"{''.join(lines)}</tbody></table></div><h2>Details</h2>"
     )
 
 
 def _trouble(row: Row, state: str, budget: _Budget) -> str:
-    parts = []
-    if row["error"] or row["reason"]:
-        category = f"<b>{escape(row['category'])}</b>: " if row["category"] else ""
-        text = escape(words.plain(row["error"] or row["reason"]))
-        # Do not repeat the evidence of a step.
-        shown = {step["evidence"] for _, step in words.walk(row["workflow_steps"])}
-        own = row["evidence"] and row["evidence"] not in shown
-        evidence = f"<pre>{escape(budget.take(row['evidence']))}</pre>" if own else ""
-        kind = state.split(maxsplit=1)[0]
-        parts.append(f'<div class="why {kind}">{category}{text}{evidence}</div>')
-    if row["left_behind"]:
-        lines = "".join(f"<li>{escape(words.left_line(left))}</li>" for left in row["left_behind"])
-        parts.append(f'<div class="why left"><b>Left behind</b><ul>{lines}</ul></div>')
-    return "".join(parts)
+    left = _left(row["left_behind"])
+    if not (row["error"] or row["reason"]):
+        return left
+    repeated = row["evidence"] in {step["evidence"] for _, step in words.walk(row["workflow_steps"])}
+    evidence = "" if repeated or not row["evidence"] else budget.take(row["evidence"])
+    return _why(state, row, _plain(row["error"] or row["reason"]), evidence) + left
 
 
-def _step(
-    step: Row, anchor: str, folder: str, outputs: Mapping[str, deque[tuple[str, str, str]]], budget: _Budget
-) -> str:
+def _step(step: Row, anchor: str, folder: str, outputs: Outputs, budget: _Budget) -> str:
     state = words.state(step)
     more = [_checks(step["validation_results"]), _error(step, budget)]
     if step["outputs"]:
-        pairs = "".join(
-            f"<dt>{escape(words.one_line(name))}</dt><dd><code>{escape(words.value(output, 500))}</code></dd>"
-            for name, output in step["outputs"].items()
-        )
-        more.append(f"<dl>{pairs}</dl>")
+        pairs = [_pair(_line(name), escape(words.value(output, 500))) for name, output in step["outputs"].items()]
+        more.append(f"<dl>{''.join(pairs)}</dl>")
     more += [_output(output, folder, budget) for output in outputs.get(step["step"], ())]
     inside = "".join(more)
     kids = "".join(_step(child, anchor, folder, outputs, budget) for child in step["steps"])
-    described = step["description"] or step["id"]
-    checks = (
-        "" if described else ", ".join(words.one_line(check["check"], 50) for check in step["validation_results"][:4])
-    )
-    what = (
-        f"<b>{escape(words.plain(step['step_type'] or 'step'))}</b> {escape(words.one_line(described or checks, 200))}"
-    )
+    checks = ", ".join(words.one_line(check["check"], 50) for check in step["validation_results"][:4])
+    about = step["description"] or step["id"] or checks
+    what = f"<b>{_plain(step['step_type'] or 'step')}</b> {_line(about, 200)}"
     if step["reason"]:
-        what += f' <span class="soft">({escape(words.one_line(step["reason"], 200))})</span>'
+        what += f' <span class="soft">({_line(step["reason"], 200)})</span>'
     took = words.seconds(step["duration"]) if step["duration"] else ""
     tries = f'<span class="soft">{step["attempts"]} attempts</span>' if step["attempts"] > 1 else ""
     foldable = bool(inside or kids)
@@ -286,9 +285,9 @@ def _checks(checks: list[Row]) -> str:
             "" if check[key] is None else f"<code>{escape(words.value(check[key], 1000))}</code>"
             for key in ("seen", "expected")
         )
-        why = f"<div class=soft>{escape(words.one_line(check['why'], 1000))}</div>" if check["why"] else ""
+        why = f"<div class=soft>{_line(check['why'], 1000)}</div>" if check["why"] else ""
         lines.append(
-            f"<tr><td><code>{escape(words.one_line(check['check']))}</code>{why}<td>{_tag(words.check_state(check))}"
+            f"<tr><td><code>{_line(check['check'])}</code>{why}<td>{_tag(words.check_state(check))}"
             f"<td>{seen}<td>{expected}<td class=num>{check['attempts']}<td class=num>{words.seconds(check['duration'])}"
         )
     return (
@@ -300,31 +299,26 @@ def _checks(checks: list[Row]) -> str:
 def _error(step: Row, budget: _Budget) -> str:
     if not step["error"]:
         return ""
-    category = f"<b>{escape(step['category'])}</b>: " if step["category"] else ""
-    evidence = f"<pre>{escape(budget.take(step['evidence']))}</pre>" if step["evidence"] else ""
-    kind = words.state(step)
-    return f'<div class="why {kind}">{category}{escape(words.one_line(step["error"], 2000))}{evidence}</div>'
+    evidence = budget.take(step["evidence"]) if step["evidence"] else ""
+    return _why(words.state(step), step, _line(step["error"], 2000), evidence)
 
 
 def _output(output: tuple[str, str, str], folder: str, budget: _Budget) -> str:
     source, text, file = output
     link = f" · {_link(folder, file)}" if file else ""
-    return (
-        f"<details><summary>Output of <code>{escape(words.one_line(source, 200))}</code>{link}</summary>"
-        f"<pre>{escape(budget.take(text, 8000))}</pre></details>"
-    )
+    return _folded(f"Output of <code>{_line(source, 200)}</code>{link}", budget.take(text, 8000))
 
 
 def _link(folder: str, file: str) -> str:
     """A link to a file of the run, relative to the report; `./` prevents any other kind of address."""
     path = "/".join(part for part in (folder, file) if part)
-    return f'<a href="./{escape(quote(words.plain(path)))}">{escape(words.one_line(file, 200))}</a>'
+    return f'<a href="./{escape(quote(words.plain(path)))}">{_line(file, 200)}</a>'
 
 
-def _loose(suite_log: _SuiteLog, folder: str, budget: _Budget) -> str:
+def _collected(outputs: Outputs, folder: str, budget: _Budget) -> str:
     """Outputs without a step: files collected from nodes."""
-    outputs = "".join(_output(output, folder, budget) for output in suite_log.outputs.get("", ()))
-    return f"<h3>Collected</h3>{outputs}" if outputs else ""
+    collected = "".join(_output(output, folder, budget) for output in outputs.get("", ()))
+    return f"<h3>Collected</h3>{collected}" if collected else ""
 
 
 def _files(place: Path, folder: str, budget: _Budget) -> str:
@@ -334,17 +328,16 @@ def _files(place: Path, folder: str, budget: _Budget) -> str:
         size = f"{file.size / 1024:.0f} KiB" if file.size >= 10_240 else words.count(file.size, "byte")
         name = f"{_link(folder, file.name)} <span class=soft>{size}</span>"
         if file.tail and budget.left > 0:
-            tail = escape(budget.take(file.tail, 8000))
-            lines.append(f"<details><summary>{name}</summary><pre>{tail}</pre></details>")
+            lines.append(_folded(name, budget.take(file.tail, 8000)))
         else:
             lines.append(f'<div class="file">{name}</div>')
     return f"<h3>Files</h3>{''.join(lines)}" if lines else ""
 
 
-def _logs(suite_log: _SuiteLog, room: int, start: float) -> str:
+def _logs(suite_log: _SuiteLog | None, room: int, start: float) -> str:
     lines: list[str] = []
     used = 0
-    for at, level, text, step in reversed(suite_log.logs):
+    for at, level, text, step in reversed(suite_log.logs if suite_log else ()):
         line = f"{at - start:8.3f}s {level:<7} {f'[{step}] ' if step else ''}{words.plain(text)}"
         used += len(line)
         if used > max(500, room) and lines:
@@ -353,8 +346,7 @@ def _logs(suite_log: _SuiteLog, room: int, start: float) -> str:
         lines.append(line)
     if not lines:
         return ""
-    shown = escape("\n".join(reversed(lines)))
-    return f"<details><summary>Log ({words.count(len(lines), 'line')})</summary><pre>{shown}</pre></details>"
+    return _folded(f"Log ({words.count(len(lines), 'line')})", "\n".join(reversed(lines)))
 
 
 def _provenance(row: Row) -> str:
@@ -367,9 +359,6 @@ def _provenance(row: Row) -> str:
         "provider": provenance["provider"],
         "parameters": words.value(provenance["parameters"], 1000) if provenance["parameters"] else "",
     }
-    pairs = "".join(
-        f"<dt>{name}</dt><dd><code>{escape(words.plain(value))}</code></dd>" for name, value in facts.items() if value
-    )
-    folder = row["folder"]
-    files = f"<dt>folder</dt><dd>{_link('', folder)}</dd>" if folder else ""
+    pairs = "".join(_pair(name, _plain(value)) for name, value in facts.items() if value)
+    files = f"<dt>folder</dt><dd>{_link('', row['folder'])}</dd>" if row["folder"] else ""
     return f"<details><summary>Source</summary><dl>{pairs}{files}</dl></details>"

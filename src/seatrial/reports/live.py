@@ -44,9 +44,8 @@ class Live(Console):
         from rich.console import Console as Terminal
         from rich.live import Live as Region
 
-        colour = bool(self.options.get("colour", not os.environ.get("NO_COLOR")))
-        self._colour = False  # Rich adds colours
-        self._terminal = Terminal(file=out, no_color=not colour, highlight=False, markup=False, emoji=False)
+        self._colour = bool(self.options.get("colour", not os.environ.get("NO_COLOR")))
+        self._terminal = Terminal(file=out, no_color=not self._colour, highlight=False, markup=False, emoji=False)
         # No thread: the timer of the event loop redraws, or every event if there is no loop.
         self._region = Region(
             console=self._terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
@@ -68,16 +67,14 @@ class Live(Console):
             self._shown_at = event.at
             self._draw()
 
-    def say(self, line: str = "", state: str = "") -> None:
+    def _print(self, line: str) -> None:
         """Write one line above the running steps."""
         if self._terminal is None:
-            super().say(line, state)
+            super()._print(line)
             return
         from rich.text import Text
 
-        if self._marks is words.ASCII_MARKS:
-            line = line.encode("ascii", "backslashreplace").decode()
-        self._terminal.print(Text(line, style=_style(state)), soft_wrap=True)
+        self._terminal.print(Text.from_ansi(line), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the running steps, and write the summary of an unfinished run."""
@@ -126,21 +123,16 @@ class Live(Console):
         for trial in running[:SHOWN]:
             row = fold.suites[trial]
             lines.append((f"{spin} {words.one_line(row['name'], 60)}  {since(now, row)}", "bold cyan"))
-            open_steps = [
-                (depth, step) for depth, step in words.walk(row["workflow_steps"]) if step["status"] == "running"
-            ]
-            lines += [
-                (f"{'  ' * (depth + 1)}{words.title(step)}  {since(now, step)}", "") for depth, step in open_steps
-            ]
+            for depth, step in words.walk(row["workflow_steps"]):
+                if step["status"] == "running":
+                    lines.append((f"{'  ' * (depth + 1)}{words.title(step)}  {since(now, step)}", ""))
             if self._logged.get(trial):
                 lines.append((f"    {self._logged[trial]}", "dim"))
-        lines = lines[: room - 1]
         waiting = sum(1 for row in fold.suites.values() if row["status"] == "pending")
         done = len(fold.suites) - waiting - len(running)
-        more = f"{done} done, {len(running)} running, {waiting} waiting"
-        for line, style in [*lines, (more, "dim")]:
-            text.append(f"{line}\n" if line is not more else line, style=style)
-        return text
+        for line, style in lines[: room - 1]:
+            text.append(f"{line}\n", style=style)
+        return text.append(f"{done} done, {len(running)} running, {waiting} waiting", style="dim")
 
     def _now(self) -> float:
         """The current time: the last event's, plus the time since then."""
@@ -156,18 +148,3 @@ class Live(Console):
 def since(now: float, row: Mapping[str, Any]) -> str:
     """The duration of a running suite or step until now."""
     return words.seconds(max(0.0, now - float(row["started_at"])))
-
-
-def _style(state: str) -> str:
-    return {
-        "passed": "green",
-        "failed": "bold red",
-        "unknown": "bold yellow",
-        "interrupted": "bold yellow",
-        "left behind": "bold red",
-        "skipped": "dim",
-        "pending": "dim",
-        "running": "cyan",
-        "allowed": "yellow",
-        "fault": "magenta",
-    }.get(state, "")

@@ -9,34 +9,24 @@ from typing import Any
 
 Row = dict[str, Any]
 
-MARKS = {
-    "passed": "✓",
-    "failed": "✗",
-    "unknown": "?",
-    "interrupted": "?",
-    "left behind": "!",
-    "skipped": "○",
-    "pending": "·",
-    "running": "▸",
-    "allowed": "~",
-    "fault": "⚡",
-    "more": "…",
-    "line": "─",
+_SIGNS = {
+    "passed": ("✓", "+", "32"),
+    "failed": ("✗", "x", "1;31"),
+    "unknown": ("?", "?", "1;33"),
+    "interrupted": ("?", "?", "1;33"),
+    "left behind": ("!", "!", "1;31"),
+    "skipped": ("○", "o", "2"),
+    "pending": ("·", ".", "2"),
+    "running": ("▸", ">", "36"),
+    "allowed": ("~", "~", "33"),
+    "fault": ("⚡", "!", "35"),
+    "more": ("…", "...", ""),
+    "line": ("─", "-", ""),
 }
-ASCII_MARKS = {
-    "passed": "+",
-    "failed": "x",
-    "unknown": "?",
-    "interrupted": "?",
-    "left behind": "!",
-    "skipped": "o",
-    "pending": ".",
-    "running": ">",
-    "allowed": "~",
-    "fault": "!",
-    "more": "...",
-    "line": "-",
-}
+MARKS = {state: mark for state, (mark, _, _) in _SIGNS.items()}
+ASCII_MARKS = {state: mark for state, (_, mark, _) in _SIGNS.items()}
+COLOURS = {state: colour for state, (_, _, colour) in _SIGNS.items() if colour}
+"""The terminal's code for the colour of a state."""
 
 EXIT_CODES = {
     0: "all suites passed",
@@ -93,6 +83,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def result(run: Mapping[str, Any]) -> str:
+    """The result of a run, a key of MARKS."""
+    return "passed" if run["success"] else "left behind" if run["exit_code"] == 4 else str(run["verdict"])
+
+
+def totals(run: Mapping[str, Any]) -> str:
+    """The number of suites in each state: `3 passed, 1 failed`."""
+    return ", ".join(f"{number} {state}" for state, number in run["totals"].items() if number) or "no suites"
+
+
 def state(row: Mapping[str, Any]) -> str:
     """The state of a suite or step, a key of MARKS."""
     status = row["status"]
@@ -146,11 +146,7 @@ def walk(steps: Iterable[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
 
 def details(check: Mapping[str, Any], limit: int = 300) -> list[str]:
     """Lines about a check that did not pass: observed and expected values, reason, attempts."""
-    lines = []
-    if check["seen"] is not None:
-        lines.append(f"seen: {value(check['seen'], limit)}")
-    if check["expected"] is not None:
-        lines.append(f"expected: {value(check['expected'], limit)}")
+    lines = [f"{key}: {value(check[key], limit)}" for key in ("seen", "expected") if check[key] is not None]
     if check["why"]:
         lines.append(f"why: {one_line(check['why'], limit)}")
     if check["attempts"] != 1:
