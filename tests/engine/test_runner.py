@@ -93,7 +93,7 @@ def ended(rehearsal):
 
 def test_events_come_in_the_order_of_the_document_with_nested_paths(tmp_path):
     nested = step_plan(Series((doing(fine), step_plan(Series((doing(fine),))), doing(fine))))
-    assert run_suite(tmp_path, doing(fine), nested, doing(fine)).told() == [
+    assert run_suite(tmp_path, doing(fine), nested, doing(fine)).order() == [
         "suite_started",
         *("step_started 1", "step_finished 1"),
         *("step_started 2", "step_started 2.1", "step_finished 2.1", "step_started 2.2", "step_started 2.2.1"),

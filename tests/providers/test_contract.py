@@ -39,12 +39,12 @@ def test_the_local_provider_keeps(promise, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.backend("libvirt")
-@pytest.mark.parametrize("promises", ProviderContract.voyages().values(), ids=ProviderContract.voyages())
+@pytest.mark.parametrize("promises", ProviderContract.groups().values(), ids=ProviderContract.groups())
 def test_the_libvirt_provider_keeps(promises, libvirtd, tmp_path):
     ProviderContract("libvirt", machines(libvirtd), deadline=150).keep_together(promises, tmp_path)
 
 
 def test_promises_that_share_a_node_are_kept_one_after_another(tmp_path):
     with virtual_time() as clock:
-        for promises in ProviderContract.voyages().values():
+        for promises in ProviderContract.groups().values():
             ProviderContract("fake").keep_together(promises, tmp_path / promises[0], clock.run)

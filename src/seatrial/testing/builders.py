@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +60,12 @@ def step_plan(step: Any, **plan: Any) -> StepPlan:
     children: list[StepPlan] = []
     if is_dataclass(step) and not isinstance(step, type):
         for field, block in BLOCKS.items():
-            if any(one.name == field for one in fields(step)):
+            if hasattr(step, field):
                 numbered = _numbered(getattr(step, field), block)
                 step = replace(step, **{field: numbered})
                 children += numbered
-    return StepPlan(
-        kind=kind,
-        factory=type(step),
-        fields={},
-        step=step,
-        source=_source(),
-        **{"children": tuple(children), **plan},
-    )
+    plan = {"children": tuple(children), **plan}
+    return StepPlan(kind=kind, factory=type(step), fields={}, step=step, source=_source(), **plan)
 
 
 def check_plan(check: Any, **plan: Any) -> CheckPlan:

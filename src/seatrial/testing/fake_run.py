@@ -38,7 +38,7 @@ def fake_registry() -> Registry:
 
 
 class FakeRun:
-    """One run of some suites; `sail` it, then read `events`, `world` and `ledger`.
+    """One run of some suites; `run` it, then read `events`, `world` and `ledger`.
 
     All files are in `folder`. `providers` are settings by the provider's name, as in a project; the world is added to
     those of the fake provider. Keyword arguments of `Run` (`keep`, `secrets`, `variables`, …) go into `run`.
@@ -63,10 +63,8 @@ class FakeRun:
         self.run_id = run_id or new_run_id()
         self.events: list[Event] = []
         self.ledger = Ledger(folder / "none", self.run_id)
-        self.flotilla: SuiteScheduler | None = None
         given = dict(providers or {})
-        given["fake"] = {**given.get("fake", {}), "world": self.world}
-        self._providers = given
+        self._providers = {**given, "fake": {**given.get("fake", {}), "world": self.world}}
         self._budget = budget or Budget(parallel=max(len(suites), 1))
         self._fail_fast = fail_fast
         self._reporters = [*reporters, _Keeping(self.events)]
@@ -79,8 +77,7 @@ class FakeRun:
         """Run all suites to their end; returns the events, also kept if it is cancelled or raises."""
         async with self.open() as run:
             plan = Plan(suites=tuple(self._suites), budget=self._budget)
-            self.flotilla = SuiteScheduler(run, plan, fail_fast=self._fail_fast)
-            await self.flotilla.run()
+            await SuiteScheduler(run, plan, fail_fast=self._fail_fast).run()
         return self.events
 
     @asynccontextmanager
@@ -90,17 +87,10 @@ class FakeRun:
         self.ledger = Ledger.open(self.folder / "ledger", self.run_id)
         journal = Journal(self.run_folder / "events.jsonl", self.run_id, self._reporters)
         run = Run(
-            id=self.run_id,
-            folder=self.run_folder,
-            project=self.folder,
-            journal=journal,
-            ledger=self.ledger,
-            leases=self._leases,
-            owners=Owners(self._registry, self._settings, self._leases),
-            registry=self._registry,
-            construct=bind_fields,
-            **self._more,
-        )
+            id=self.run_id, folder=self.run_folder, project=self.folder, journal=journal, ledger=self.ledger,
+            leases=self._leases, owners=Owners(self._registry, self._settings, self._leases),
+            registry=self._registry, construct=bind_fields, **self._more,
+        )  # fmt: skip
         try:
             yield run
         finally:
@@ -116,7 +106,7 @@ class FakeRun:
             try:
                 yield TrialContext(trial, Runner(trial), "1")
             finally:
-                await asyncio.shield(_given_back(trial))
+                await asyncio.shield(_clean_up(trial))
 
     def owner(self, provider: str) -> Provider:
         """A provider created from its settings alone, as by the sweep and `clean`."""
@@ -136,25 +126,22 @@ class FakeRun:
 
     def of(self, kind: str, **data: object) -> list[Event]:
         """The events of a kind with these data."""
-        return [
-            event
-            for event in self.events
-            if event.kind == kind and all(event.data.get(key) == value for key, value in data.items())
-        ]
+        events = [event for event in self.events if event.kind == kind]
+        return [event for event in events if data.items() <= event.data.items()]
 
     def verdict(self, name: str = "flow") -> str:
         """The verdict of the suite of this name; empty when it was skipped or never ended."""
         trial = next(event.trial for event in self.of("suite_planned", name=name))
         return next((str(event.data["verdict"]) for event in self.of("suite_finished") if event.trial == trial), "")
 
-    def told(self) -> list[str]:
-        """Short names of the events of steps and suites, to check their order: `step_started 1`, `suite_finished`."""
-        parts = ("suite_", "step_", "cleanup_")
-        told = [event for event in self.events if event.kind.startswith(parts) and event.kind != "suite_planned"]
-        return [f"{event.kind} {event.data.get('step', '')}".strip() for event in told]
+    def order(self) -> list[str]:
+        """Short names of the events of steps and suites, in their order: `step_started 1`, `suite_finished`."""
+        kinds = ("suite_", "step_", "cleanup_")
+        events = [event for event in self.events if event.kind.startswith(kinds) and event.kind != "suite_planned"]
+        return [f"{event.kind} {event.data.get('step', '')}".strip() for event in events]
 
 
-async def _given_back(trial: Trial) -> None:
+async def _clean_up(trial: Trial) -> None:
     run = trial.run
     await trial.close_links()
     swept = await sweep(run.ledger, run.ledger.out(trial.id), run.owners, say=trial.emit)
@@ -175,11 +162,11 @@ class _Keeping:
 
 
 @asynccontextmanager
-async def context(folder: Path, suite: Suite | None = None, **rehearsal: Any) -> AsyncIterator[TrialContext]:
+async def context(folder: Path, suite: Suite | None = None, **options: Any) -> AsyncIterator[TrialContext]:
     """The context of a step or check, for testing it alone; resources are removed at the end.
 
     `suite` is by default one of the fake system on the fake provider; other arguments are those of `FakeRun`. Raises
     LeftBehind if a resource could not be removed.
     """
-    async with FakeRun(folder, suite or flow(), **rehearsal).trial() as ctx:
+    async with FakeRun(folder, suite or flow(), **options).trial() as ctx:
         yield ctx

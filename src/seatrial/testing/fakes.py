@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,6 @@ from seatrial.errors import LinkDown, LinkLost, NotSupported
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluster_status
 from seatrial.model.reading import Health, concluded, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
-from seatrial.model.result import Observation
 from seatrial.registry import provider, system
 from seatrial.spi import Context, Finished, Powers, Readiness, RecordsReport
 
@@ -43,21 +43,39 @@ class FakeNode:
 
     def keep(self, name: str) -> None:
         """Save its state."""
-        values = {one: getattr(self, one) for one in ("power", "boots", "sick")}
-        self.kept[name] = {**values, **{one: copy(getattr(self, one)) for one in ("files", "services", "running")}}
+        names = ("power", "boots", "sick", "files", "services", "running")
+        self.kept[name] = {attribute: copy(getattr(self, attribute)) for attribute in names}
 
     def revert(self, name: str) -> None:
         """Restore its state."""
         self.down.set()
         self.down = asyncio.Event()
-        for one, value in self.kept[name].items():
-            setattr(self, one, copy(value))
+        for attribute, value in self.kept[name].items():
+            setattr(self, attribute, copy(value))
 
     def off(self) -> None:
         """Lose the power."""
         self.power = PowerState.STOPPED
         self.running.clear()
         self.down.set()
+
+    def on(self) -> None:
+        """Boot if it has no power."""
+        if self.power is PowerState.STOPPED:
+            self.boot()
+
+    def pause(self) -> None:
+        """Freeze."""
+        self.power = PowerState.PAUSED
+
+    def resume(self) -> None:
+        """Go on."""
+        self.power = PowerState.RUNNING
+
+    def reboot(self) -> None:
+        """Lose the power, and boot again."""
+        self.off()
+        self.boot()
 
     def boot(self) -> None:
         """Boot again, with every installed service."""
@@ -87,7 +105,7 @@ class World:
 
     def count(self, moment: str) -> int:
         """The number of times a moment came."""
-        return sum(1 for one, _ in self.calls if one == moment)
+        return sum(call == moment for call, _ in self.calls)
 
 
 class FakeLink:
@@ -175,6 +193,13 @@ class FakeSettings:
     """Time limit in seconds for each kind of operation."""
 
 
+def _power(power: Powers, change: Callable[[FakeNode], None]) -> Callable[[FakeProvider, Node], Awaitable[None]]:
+    async def act(self: FakeProvider, node: Node) -> None:
+        await self.change(node, power, change)
+
+    return act
+
+
 @provider("fake")
 class FakeProvider:
     """Nodes in memory."""
@@ -196,13 +221,9 @@ class FakeProvider:
         name = f"{ctx.trial_id}-{spec.name}"
         await self.world.moment("before", "create", name)
         resource = Resource(
-            kind="node",
-            name=name,
-            owner="provider:fake",
-            run=ctx.run_id,
-            trial=ctx.trial_id,
-            detail={"node": spec.name},
-        )
+            kind="node", name=name, owner="provider:fake",
+            run=ctx.run_id, trial=ctx.trial_id, detail={"node": spec.name},
+        )  # fmt: skip
         ports = {port: number or 20000 + len(self.world.nodes) for port, number in spec.ports.items()}
         address = f"127.64.0.{2 + len(self.world.nodes)}"
         self.world.nodes[name] = FakeNode(resource=resource, address=address, ports=ports)
@@ -228,45 +249,25 @@ class FakeProvider:
 
     async def state(self, node: Node) -> PowerState:
         """Its power; a removed node counts as stopped."""
-        known = self.world.nodes.get(str(node.detail["resource"]))
-        return PowerState.STOPPED if known is None else known.power
+        fake = self.world.nodes.get(str(node.detail["resource"]))
+        return PowerState.STOPPED if fake is None else fake.power
 
     async def boot_id(self, node: Node) -> str:
         """The number of its boots."""
         return f"boot-{self._node(node).boots}"
 
-    async def stop(self, node: Node) -> None:
-        """Graceful power-off."""
-        await self._power(node, Powers.STOP, FakeNode.off)
-
-    async def start(self, node: Node) -> None:
-        """Power on; no effect on a running node."""
-        await self._power(node, Powers.START, lambda n: n.boot() if n.power is PowerState.STOPPED else None)
-
-    async def crash(self, node: Node) -> None:
-        """Hard power-off."""
-        await self._power(node, Powers.CRASH, FakeNode.off)
-
-    async def guest_stop(self, node: Node) -> None:
-        """Graceful shutdown from inside."""
-        await self._power(node, Powers.GUEST_STOP, FakeNode.off)
-
-    async def guest_reboot(self, node: Node) -> None:
-        """Reboot from inside."""
-        await self._power(node, Powers.GUEST_REBOOT, _reboot)
+    stop = _power(Powers.STOP, FakeNode.off)
+    start = _power(Powers.START, FakeNode.on)
+    crash = _power(Powers.CRASH, FakeNode.off)
+    guest_stop = _power(Powers.GUEST_STOP, FakeNode.off)
+    guest_reboot = _power(Powers.GUEST_REBOOT, FakeNode.reboot)
+    pause = _power(Powers.PAUSE, FakeNode.pause)
+    resume = _power(Powers.PAUSE, FakeNode.resume)
 
     async def guest_crash(self, node: Node) -> str:
-        """Crash the guest; it comes back."""
-        await self._power(node, Powers.GUEST_CRASH, _reboot)
+        """Crash the guest; it boots again."""
+        await self.change(node, Powers.GUEST_CRASH, FakeNode.reboot)
         return "rebooting"
-
-    async def pause(self, node: Node) -> None:
-        """Freeze it."""
-        await self._power(node, Powers.PAUSE, lambda n: setattr(n, "power", PowerState.PAUSED))
-
-    async def resume(self, node: Node) -> None:
-        """Let it go on."""
-        await self._power(node, Powers.PAUSE, lambda n: setattr(n, "power", PowerState.RUNNING))
 
     async def install_service(self, node: Node, service: Service) -> None:
         """Have every boot start it."""
@@ -287,19 +288,20 @@ class FakeProvider:
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
         """Save their state."""
         for node in nodes:
-            await self._power(node, Powers.SNAPSHOT, lambda n: n.keep(name))
+            await self.change(node, Powers.SNAPSHOT, partial(FakeNode.keep, name=name))
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
         """Restore their state."""
         for node in nodes:
-            await self._power(node, Powers.SNAPSHOT, lambda n: n.revert(name), "revert")
+            await self.change(node, Powers.SNAPSHOT, partial(FakeNode.revert, name=name), "revert")
 
     @classmethod
     async def readiness(cls, settings: FakeSettings) -> Readiness:
         """Always available."""
         return Readiness(True, "a node in memory")
 
-    async def _power(self, node: Node, power: Powers, change: Callable[[FakeNode], object], what: str = "") -> None:
+    async def change(self, node: Node, power: Powers, change: Callable[[FakeNode], None], what: str = "") -> None:
+        """Change a node by a power; NotSupported if it is not configured."""
         if power not in self.powers:
             raise NotSupported(f"the provider 'fake' is configured without {power}")
         name = str(node.detail["resource"])
@@ -314,11 +316,6 @@ class FakeProvider:
         if name not in self.world.nodes:
             raise LinkDown(f"{name} does not exist")
         return self.world.nodes[name]
-
-
-def _reboot(node: FakeNode) -> None:
-    node.off()
-    node.boot()
 
 
 @system("fake")
@@ -354,8 +351,8 @@ class FakeSystem:
         """Create all nodes at the same time."""
         names = self.node_names(self.settings, {})
         async with asyncio.TaskGroup() as group:
-            made = [group.create_task(ctx.create_node(NodeSpec(name=name, ports={"client": 0}))) for name in names]
-        self._nodes = {task.result().name: task.result() for task in made}
+            tasks = [group.create_task(ctx.create_node(NodeSpec(name=name, ports={"client": 0}))) for name in names]
+        self._nodes = {name: task.result() for name, task in zip(names, tasks, strict=True)}
         self._stage = "deployed"
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
@@ -364,16 +361,16 @@ class FakeSystem:
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """The health set in the world."""
-        told = {}
+        health = {}
         for node in nodes:
             power = await ctx.state_of(node)
-            known = _world(ctx).nodes.get(str(node.detail["resource"]))
-            sick = known.sick if known is not None else "gone"
+            fake = _world(ctx).nodes.get(str(node.detail["resource"]))
+            sick = fake.sick if fake is not None else "gone"
             runs = power.value is PowerState.RUNNING
             service = measured(Health.NOT_OK, sick) if sick or not runs else measured(Health.OK)
             link = measured(Health.OK) if runs else concluded(Health.NOT_OK, str(power.value), [power])
-            told[node.name] = NodeHealth(power=power, parts={"ssh": link, "service": service})
-        return told
+            health[node.name] = NodeHealth(power=power, parts={"ssh": link, "service": service})
+        return health
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The rule of the majority over the nodes' health."""
@@ -410,11 +407,3 @@ def _world(ctx: Context) -> World:
     if not isinstance(ctx.provider, FakeProvider):
         raise NotSupported("the fake system runs on the fake provider alone")
     return ctx.provider.world
-
-
-async def well(ctx: Any) -> Observation:
-    """A check of whether the cluster runs."""
-    from seatrial.model.result import failed, passed
-
-    status = await ctx.system.status(ctx)
-    return (passed if status.state.value == "running" else failed)(status.state.value, "running", status.state.why)

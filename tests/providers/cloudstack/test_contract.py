@@ -6,12 +6,12 @@ from seatrial.testing import ProviderContract
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
-VOYAGES = ProviderContract.voyages()
+GROUPS = ProviderContract.groups()
 SETTINGS = {"template": "debian-12", "offering": "small"}
 
 
-@pytest.mark.parametrize("voyage", VOYAGES)
-def test_the_cloudstack_provider_keeps(voyage, real_cloud, tmp_path):
-    ProviderContract("cloudstack", SETTINGS, deadline=60).keep_together(VOYAGES[voyage], tmp_path)
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_cloudstack_provider_keeps(group, real_cloud, tmp_path):
+    ProviderContract("cloudstack", SETTINGS, deadline=60).keep_together(GROUPS[group], tmp_path)
     assert real_cloud.cloud.machines == {}
     assert [one for one in real_cloud.cloud.volumes.values() if one.kind != "ROOT"] == []

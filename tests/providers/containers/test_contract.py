@@ -9,7 +9,7 @@ from seatrial.testing import ProviderContract
 
 pytestmark = pytest.mark.slow
 
-VOYAGES = ProviderContract.voyages()
+GROUPS = ProviderContract.groups()
 
 
 def contract(**settings: object) -> ProviderContract:
@@ -18,19 +18,19 @@ def contract(**settings: object) -> ProviderContract:
 
 @pytest.mark.backend("podman")
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-@pytest.mark.parametrize("voyage", VOYAGES)
-def test_on_podman_it_keeps(voyage, ssh, tmp_path):
-    contract(engine="podman", ssh=ssh).keep_together(VOYAGES[voyage], tmp_path)
+@pytest.mark.parametrize("group", GROUPS)
+def test_on_podman_it_keeps(group, ssh, tmp_path):
+    contract(engine="podman", ssh=ssh).keep_together(GROUPS[group], tmp_path)
 
 
 @pytest.mark.backend("docker")
-@pytest.mark.parametrize("voyage", VOYAGES)
-def test_on_docker_it_keeps(voyage, tmp_path, dockerd, monkeypatch):
+@pytest.mark.parametrize("group", GROUPS)
+def test_on_docker_it_keeps(group, tmp_path, dockerd, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", dockerd.host)
-    contract(engine="docker", ssh="yes").keep_together(VOYAGES[voyage], tmp_path)
+    contract(engine="docker", ssh="yes").keep_together(GROUPS[group], tmp_path)
 
 
 @pytest.mark.backend("docker")
 def test_on_docker_over_exec_it_keeps_what_one_node_can_show(tmp_path, dockerd, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", dockerd.host)
-    contract(engine="docker", ssh="no").keep_together(VOYAGES["with_one_node"], tmp_path)
+    contract(engine="docker", ssh="no").keep_together(GROUPS["with_one_node"], tmp_path)
