@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.errors import CannotTell, ExtraMissing
+from seatrial.spi.concurrency import finish_despite_cancel
 
 if TYPE_CHECKING:
     from cs import CloudStack
@@ -65,17 +66,23 @@ class HoldsAccount(Protocol):
 
 
 class Cloud:
-    """One account at one endpoint. `project`: the identifier of the project for all requests."""
+    """One account at one endpoint."""
 
     def __init__(self, client: CloudStack, secret: str) -> None:
         self.endpoint = client.endpoint
         self.secret = secret
         self.project = ""
+        """The identifier of the project for all lists; empty: none."""
         self._client = client
         self._patient = copy.copy(client)
         self._patient.timeout = max(client.timeout, PATIENCE)
         # Kept-alive connections end with this object.
         weakref.finalize(self, client.session.close)
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The parameter of commands in the project."""
+        return {"projectid": self.project} if self.project else {}
 
     async def ask(self, command: str, **parameters: Any) -> Mapping[str, Any]:
         """Send a query; retried when CloudStack gives no valid answer."""
@@ -94,25 +101,19 @@ class Cloud:
 
     async def list(self, command: str, key: str, **parameters: Any) -> list[dict[str, Any]]:
         """A whole list, page by page."""
-        if self.project:
-            parameters.setdefault("projectid", self.project)
-        found: list[dict[str, Any]] = []
+        objects: list[dict[str, Any]] = []
         for page in range(1, 1000):
-            told = await self.ask(command, page=page, pagesize=PAGE, **parameters)
-            part = list(told.get(key) or [])
-            found += part
-            if len(part) < PAGE and len(found) >= int(told.get("count") or 0):
+            answer = await self.ask(command, page=page, pagesize=PAGE, **{**self.scope, **parameters})
+            part = list(answer.get(key) or [])
+            objects += part
+            if not part or (len(part) < PAGE and len(objects) >= int(answer.get("count") or 0)):
                 break
-            if not part:
-                break
-        return found
+        return objects
 
     async def do(self, command: str, *, deadline: float, **parameters: Any) -> Mapping[str, Any]:
         """Run a command, synchronous or by a job, and return its result. JobNeverEnded after `deadline` seconds."""
-        told = await self.begin(command, **parameters)
-        if "jobid" not in told:
-            return told
-        return await self.job(str(told["jobid"]), command, deadline=deadline)
+        answer = await self.begin(command, **parameters)
+        return answer if "jobid" not in answer else await self.job(str(answer["jobid"]), command, deadline=deadline)
 
     async def begin(self, command: str, **parameters: Any) -> Mapping[str, Any]:
         """Start a command: the answer with `jobid`, and the `id` of the future object."""
@@ -123,10 +124,7 @@ class Cloud:
         pause = 0.05
         try:
             async with asyncio.timeout(deadline):
-                while True:
-                    told = await self.ask("queryAsyncJobResult", jobid=id)
-                    if told.get("jobstatus") != 0:
-                        break
+                while (job := await self.ask("queryAsyncJobResult", jobid=id)).get("jobstatus") == 0:
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.3, 2.0)
         except TimeoutError:
@@ -134,36 +132,30 @@ class Cloud:
                 f"{command}: CloudStack's job {id} did not end within {deadline:g} s; "
                 f"`queryAsyncJobResult jobid={id}` shows its result"
             ) from None
-        result = told.get("jobresult") or {}
-        if told.get("jobstatus") != 1 or told.get("jobresultcode"):
+        result = job.get("jobresult") or {}
+        if job.get("jobstatus") != 1 or job.get("jobresultcode"):
             raise _refused(command, result if isinstance(result, Mapping) else {"errortext": result})
         return result if isinstance(result, Mapping) else {}
 
     async def _call(self, client: CloudStack, command: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """One request. If cancelled, it still waits for the answer: no object may appear after the sweep."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._sent, client, command, dict(parameters)))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=client.timeout * 2)
-            if task.done() and not task.cancelled():
-                task.exception()
-            raise
+        request = asyncio.to_thread(self._sent, client, command, dict(parameters))
+        return await finish_despite_cancel(request, client.timeout * 2)
 
     def _sent(self, client: CloudStack, command: str, parameters: dict[str, Any]) -> Mapping[str, Any]:
         import requests
         from cs import CloudStackApiException, CloudStackException
 
         try:
-            told = getattr(client, command)(**parameters)
+            answer = getattr(client, command)(**parameters)
         except CloudStackApiException as error:
             raise _refused(command, error.error if isinstance(error.error, Mapping) else {}) from None
         except CloudStackException as error:  # its arguments describe the answer, never the request
-            said = ": ".join(str(one) for one in error.args[:1])
+            said = str(error.args[0]) if error.args else ""
             raise CannotTell(f"{command}: the answer of {self.endpoint} is not from CloudStack: {said}") from None
         except requests.RequestException as error:
             raise CannotTell(f"{command}: {self.endpoint} is unreachable: {_reason(error)}") from None
-        return told if isinstance(told, Mapping) else {}
+        return answer if isinstance(answer, Mapping) else {}
 
 
 def connect(profile: str = "") -> Cloud:
@@ -177,21 +169,20 @@ def connect(profile: str = "") -> Cloud:
     import configparser
 
     try:
-        told = {**DEFAULT_CONFIG, **read_config_from_ini(profile)} if profile else read_config()
+        settings = {**DEFAULT_CONFIG, **read_config_from_ini(profile)} if profile else read_config()
     except SystemExit as error:
         raise CannotTell(f"CloudStack is not configured: {error}; {REMEDY}") from None
     except configparser.NoSectionError:
         raise CannotTell(f"cloudstack.ini has no section {profile!r}; {REMEDY}") from None
     except (ValueError, configparser.Error) as error:
         raise CannotTell(f"the configuration of CloudStack cannot be read: {type(error).__name__}; {REMEDY}") from None
-    missing = [name for name in ("endpoint", "key", "secret") if not told.get(name)]
-    if missing:
+    if missing := [name for name in ("endpoint", "key", "secret") if not settings.get(name)]:
         raise CannotTell(f"the configuration of CloudStack has no {' and no '.join(missing)}; {REMEDY}")
-    given = {name: told[name] for name in NAMES if told.get(name) not in (None, "")}
-    careless = str(given.pop("dangerous_no_tls_verify", "no"))
-    client = CloudStack(**given, method="post", dangerous_no_tls_verify=strtobool(careless), trace=False,
-                        headers=told.get("headers"))  # fmt: skip
-    return Cloud(client, str(told["secret"]))
+    given = {name: settings[name] for name in NAMES if settings.get(name) not in (None, "")}
+    careless = strtobool(str(given.pop("dangerous_no_tls_verify", "no")))
+    headers = settings.get("headers")
+    client = CloudStack(**given, method="post", dangerous_no_tls_verify=careless, trace=False, headers=headers)
+    return Cloud(client, str(settings["secret"]))
 
 
 REMEDY = (
@@ -200,8 +191,8 @@ REMEDY = (
 )
 
 
-def _refused(command: str, told: Mapping[str, Any]) -> CloudRefused:
-    code, text = int(told.get("errorcode") or 0), str(told.get("errortext") or "nothing")
+def _refused(command: str, answer: Mapping[str, Any]) -> CloudRefused:
+    code, text = int(answer.get("errorcode") or 0), str(answer.get("errortext") or "nothing")
     kind: type[CloudRefused] = CloudRefused
     if "entity does not exist" in text or re.search(r"unable to find .* (by|with) id", text, re.IGNORECASE):
         kind = NoSuchThing

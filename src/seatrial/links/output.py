@@ -1,6 +1,11 @@
-"""Output of any length, reduced to its beginning and its end."""
+"""Text of any length, reduced for people: a command to its beginning, output to its beginning and its end."""
 
 from __future__ import annotations
+
+
+def short(line: str) -> str:
+    """A command to be shown: 80 characters at most."""
+    return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 def left_out(count: int) -> bytes:
@@ -36,4 +41,4 @@ class BoundedOutput:
         """The kept bytes as text, with a line in place of dropped ones."""
         self._trim()
         gap = left_out(self._dropped) if self._dropped else b""
-        return b"".join((self._head, gap, self._tail)).decode(errors="replace")
+        return (self._head + gap + self._tail).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Names and addresses of nodes on a network that a provider makes for a trial."""
+"""Names and addresses of nodes on a trial's own network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from seatrial.errors import CannotTell, UsageError
 FIRST_ADDRESS = 11
 
 
-def require_host_name(name: str) -> None:
-    """UsageError for a node name that cannot be a host name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", name):
-        raise UsageError(f"the node name {name!r} is not a host name: letters, digits, dashes, 63 at most")
+def require_host_name(name: str, prefix: str = "") -> None:
+    """UsageError for a node name that cannot be a host name, after this prefix."""
+    room = 63 - len(prefix)
+    if len(name) > room or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
+        raise UsageError(f"the node name {name!r} is not a host name: letters, digits, dashes, {room} at most")
 
 
 class Addresses:

@@ -96,6 +96,7 @@ async def finish_despite_cancel(work: Coroutine[Any, Any, A], patience: float) -
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # no caller is left for its error
         await finish(task, patience)
         raise
     return task.result()

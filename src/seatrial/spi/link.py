@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+Command = str | Sequence[str]
+"""A program with its arguments, or a line for a shell."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
@@ -31,12 +34,7 @@ class Link(Protocol):
     (interrupted)."""
 
     async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long."""
 

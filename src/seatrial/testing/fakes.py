@@ -17,6 +17,7 @@ from seatrial.model.reading import Health, concluded, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.registry import provider, system
 from seatrial.spi import Context, Finished, Powers, Readiness, RecordsReport
+from seatrial.spi.link import Command
 
 Meddling = Callable[[str, str], Awaitable[None]]
 """Called with a moment (`before create`, `after destroy`, …) and a node's resource name; it may raise, wait, count."""
@@ -117,12 +118,7 @@ class FakeLink:
         self.closed = False
 
     async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run true, false, echo, cat, printenv, sleep or a service's name (`127` for others)."""
         node = self._node()

@@ -232,8 +232,8 @@ def test_an_account_that_may_not_expunge_destroys_and_that_counts(cloud):
 @pytest.mark.parametrize(
     ("detail", "said"),
     [
-        ({"machine": "notes-web"}, "not a name of one of our machines"),
-        ({"machine": "seatrial-"}, "not a name of one of our machines"),
+        ({"machine": "notes-web"}, "not the name of a machine created by Seatrial"),
+        ({"machine": "seatrial-"}, "not the name of a machine created by Seatrial"),
         (
             {"machine": "seatrial-t0123456789-n11", "endpoint": "https://elsewhere/client/api"},
             "was made at https://else",

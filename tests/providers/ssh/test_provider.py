@@ -21,6 +21,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Source
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.ssh import SSH, claims, identity
+from seatrial.providers.ssh.machines import machines as named
 from seatrial.spi import power_reading
 from seatrial.testing import context, flow
 
@@ -273,7 +274,7 @@ def test_paths_are_relative_to_the_project(tmp_path, monkeypatch):
     (tmp_path / "hosts").write_text("n11 ansible_host=h ansible_user=u folder=/srv/own\nn12")
     monkeypatch.chdir(tmp_path / "deep")
     settings = {"inventory": "hosts", "key": "id", "user": "root", "become": True, "folder": "/srv/seatrial"}
-    first, second = SSH(settings_from(SSH, settings))._machines()
+    first, second = named(settings_from(SSH, settings))
     assert (first.folder, second.folder) == ("/srv/own", "/srv/seatrial")
     assert (first.ssh["user"], first.ssh["key"], first.ssh["become"]) == ("u", str(tmp_path / "id"), True)
     assert (second.ssh["user"], second.ssh["known_hosts"]) == ("root", os.path.expanduser("~/.ssh/known_hosts"))

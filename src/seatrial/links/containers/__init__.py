@@ -15,6 +15,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links import process
 from seatrial.spi import Finished
+from seatrial.spi.concurrency import finish_despite_cancel
 
 CALL = 60.0
 """Timeout of one call in seconds."""
@@ -96,14 +97,7 @@ class Engine:
     async def make(self, *argv: str, what: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> str:
         """A call that creates something. If cancelled, it still waits for the engine's answer, at most 20 s: no object
         may appear after the sweep has looked."""
-        task = asyncio.ensure_future(self.call(*argv, what=what, timeout=timeout, env=env))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=20)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
+        return await finish_despite_cancel(self.call(*argv, what=what, timeout=timeout, env=env), 20)
 
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
@@ -156,32 +150,26 @@ async def clients_gone(
 ) -> None:
     """Wait for calls with one of these verbs for one of these names, even if their caller is gone: no object may appear
     after a look. CannotTell when one continues."""
-    wanted = [name.encode() for name in names if name]
+    wanted = {name.encode() for name in names if name}
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while busy := _clients(os.fsencode(engine.program), wanted, verbs):
+    while busy := _client(os.fsencode(engine.program), wanted, set(verbs)):
         if clock() > until:
-            raise CannotTell(f"a call of the container engine is still running (process {busy[0]}) for {names[0]}")
+            raise CannotTell(f"a call of the container engine is still running (process {busy}) for {names[0]}")
         await asyncio.sleep(0.02)
 
 
-def _is_engine(word: bytes) -> bool:
-    return word.rpartition(b"/")[2] in (b"podman", b"docker")
-
-
-def _clients(program: bytes, wanted: Sequence[bytes], verbs: Sequence[bytes]) -> list[int]:
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+def _client(program: bytes, names: set[bytes], verbs: set[bytes]) -> str:
+    """The process of such a call; empty without one."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        # A wrapper script has its interpreter first, and then becomes the engine.
-        at = next((number for number, word in enumerate(words[:3]) if word == program or _is_engine(word)), None)
-        if at is None or not set(verbs) & set(words[at + 1 : at + 3]):
-            continue
-        if any(name in words for name in wanted):
-            found.append(int(entry))
-    return found
+        for place, word in enumerate(words[:3]):
+            # A wrapper script has its interpreter first, and then becomes the engine.
+            if word == program or word.rpartition(b"/")[2] in (b"podman", b"docker"):
+                if verbs & set(words[place + 1 : place + 3]) and names & set(words):
+                    return entry
+                break
+    return ""

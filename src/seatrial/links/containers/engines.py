@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from seatrial.errors import CannotTell, ToolMissing
@@ -52,14 +53,13 @@ async def find(named: str = "", *, image: str = "") -> Engine:
     """
     tried = []
     for word in (named,) if named else KNOWN:
-        found = shutil.which(word)
-        if found is None:
+        path = shutil.which(word)
+        if path is None:
             tried.append(f"{word} is not installed")
             continue
-        program = str(Path(found).resolve())
+        program = str(Path(path).resolve())
         name = kind_of(program)
-        given = {key: os.environ[key] for key in VARIABLES[name] if key in os.environ}
-        plain = Engine(program, name, given)
+        plain = Engine(program, name, {key: os.environ[key] for key in VARIABLES[name] if key in os.environ})
         answer = await (_podman(plain, image) if plain.podman else _docker(plain))
         if isinstance(answer, Engine):
             return answer
@@ -82,11 +82,10 @@ def again(detail: Mapping[str, object]) -> Engine:
     """The engine of a record; a deleted configuration of Seatrial is written again."""
     program, given = str(detail["engine"]), detail.get("engine_environment")
     extra = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
-    if "CONTAINERS_CONF" in extra and not Path(extra["CONTAINERS_CONF"]).is_file():
-        # A new configuration does not move podman's stores, but a missing file is an error.
-        extra["CONTAINERS_CONF"] = str(_own_configuration())
-        _configure(Engine(program, kind_of(program), extra))
-    return Engine(program, kind_of(program), extra)
+    engine = Engine(program, kind_of(program), extra)
+    # A new configuration does not move podman's stores, but a missing file is an error.
+    missing = "CONTAINERS_CONF" in extra and not Path(extra["CONTAINERS_CONF"]).is_file()
+    return _configure(engine) if missing else engine
 
 
 def configured(engine: Engine) -> bool:
@@ -98,8 +97,10 @@ def _own_configuration() -> Path:
     return cache_folder("containers") / CONFIGURATION
 
 
-def _configure(engine: Engine) -> None:
-    write_whole(Path(engine.extra["CONTAINERS_CONF"]), OWN_CONFIGURATION)
+def _configure(engine: Engine) -> Engine:
+    """The engine with Seatrial's own configuration, written now."""
+    write_whole(_own_configuration(), OWN_CONFIGURATION)
+    return replace(engine, extra={**engine.extra, "CONTAINERS_CONF": str(_own_configuration())})
 
 
 async def _docker(plain: Engine) -> Engine | str:
@@ -109,20 +110,17 @@ async def _docker(plain: Engine) -> Engine | str:
         return "docker's daemon did not answer within 10 s"
     if done.ok and done.stdout.strip():
         return plain
-    said = said_by(done)
-    remedy = DENIED if "permission denied" in said.lower() else "start it: `systemctl start docker`"
-    return f"docker is installed, but its daemon does not answer ({said}); {remedy}"
+    reason = said_by(done)
+    remedy = DENIED if "permission denied" in reason.lower() else "start it: `systemctl start docker`"
+    return f"docker is installed, but its daemon does not answer ({reason}); {remedy}"
 
 
 async def _podman(plain: Engine, image: str) -> Engine | str:
     if {"CONTAINERS_CONF", "CONTAINER_HOST"} & set(plain.extra):
         return plain  # the user has decided
-    own = Engine(plain.program, plain.name, {**plain.extra, "CONTAINERS_CONF": str(_own_configuration())})
-    known = cache_folder("containers") / f"podman-{_state_of_things(plain)}.json"
+    known = cache_folder("containers") / f"podman-{_conditions(plain)}.json"
     if known.is_file():
-        if not json.loads(known.read_text())["own"]:
-            return plain
-        return again(detail_of(own))
+        return _configure(plain) if json.loads(known.read_text())["own"] else plain
     try:
         why = await starts(plain, image)
     except NoSuchImage:
@@ -130,12 +128,11 @@ async def _podman(plain: Engine, image: str) -> Engine | str:
     if why is None:
         write_whole(known, json.dumps({"own": False}))
         return plain
-    _configure(own)
-    still = await starts(own, image)
-    if still is None:
-        write_whole(known, json.dumps({"own": True, "why": why}))
-        return own
-    return f"podman is installed, but starts no container: {why}; with Seatrial's own configuration: {still}"
+    own = _configure(plain)
+    if still := await starts(own, image):
+        return f"podman is installed, but starts no container: {why}; with Seatrial's own configuration: {still}"
+    write_whole(known, json.dumps({"own": True, "why": why}))
+    return own
 
 
 async def starts(engine: Engine, image: str) -> str | None:
@@ -145,16 +142,14 @@ async def starts(engine: Engine, image: str) -> str | None:
     if os.geteuid():
         disk = ["--pull=never", image]
     name = f"seatrial-try-{secrets.token_hex(6)}"
-    ended = False
     try:
         done = await engine.run("run", "--rm", "--name", name, "--label", "seatrial.try=1", *disk, "true", timeout=TRY)
-        ended = True
-    except TimeoutError:
-        return f"it did not start within {TRY:g} s"
-    finally:
-        if not ended:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.shield(engine.run("rm", "--force", name, timeout=TRY))
+    except BaseException as error:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.shield(engine.run("rm", "--force", name, timeout=TRY))
+        if isinstance(error, TimeoutError):
+            return f"it did not start within {TRY:g} s"
+        raise
     if done.ok:
         return None
     why = refusal(engine, f"the image {image}", done)
@@ -163,7 +158,7 @@ async def starts(engine: Engine, image: str) -> str | None:
     return said_by(done)
 
 
-def _state_of_things(engine: Engine) -> str:
+def _conditions(engine: Engine) -> str:
     """The conditions of a cached answer: this boot, this program, this user."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     about = f"{boot}/{engine.program}/{Path(engine.program).stat().st_mtime_ns}/{os.geteuid()}/{dict(engine.extra)}"
@@ -175,12 +170,11 @@ async def reachable(engine: Engine) -> bool:
     what = f"asking whether {engine.name} runs as root"
     if not engine.podman:
         form = "{{.OperatingSystem}} {{json .SecurityOptions}}"
-        said = await engine.call("info", "--format", form, what=what)
-        return "rootless" not in said and "Docker Desktop" not in said
+        info = await engine.call("info", "--format", form, what=what)
+        return "rootless" not in info and "Docker Desktop" not in info
     if _true_root() and "CONTAINER_HOST" not in os.environ:
         return True
-    said = await engine.call("info", "--format", "{{.Host.Security.Rootless}}", what=what)
-    return said.strip() != "true"
+    return (await engine.call("info", "--format", "{{.Host.Security.Rootless}}", what=what)).strip() != "true"
 
 
 def _true_root() -> bool:
@@ -193,9 +187,9 @@ def _true_root() -> bool:
 
 def mark_used(engine: Engine) -> None:
     """Remember the engine: from now on it is an error if its list cannot be read."""
-    told = json.dumps(detail_of(engine), sort_keys=True)
-    digest = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
-    write_whole(cache_folder("containers") / f"used-{engine.name}-{digest}.json", told)
+    record = json.dumps(detail_of(engine), sort_keys=True)
+    digest = hashlib.blake2b(record.encode(), digest_size=4).hexdigest()
+    write_whole(cache_folder("containers") / f"used-{engine.name}-{digest}.json", record)
 
 
 def used() -> list[tuple[Engine, Path]]:

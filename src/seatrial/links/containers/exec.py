@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine, NoSuchThing
+from seatrial.links.output import short
 from seatrial.spi import Finished
+from seatrial.spi.link import Command
 
 T = TypeVar("T")
 
@@ -34,10 +37,7 @@ class ExecLink:
     """A link into a container without SSH: see spi.Link for the contract of its methods."""
 
     def __init__(self, engine: Engine, container: str, name: str, *, user: str = "") -> None:
-        self._engine = engine
-        self._container = container
-        self._name = name
-        self._user = user
+        self._engine, self._container, self._name, self._user = engine, container, name, user
         self._running: set[asyncio.Task[Any]] = set()
         self._broken: set[asyncio.Task[Any]] = set()
 
@@ -45,23 +45,13 @@ class ExecLink:
         return f"{self._name} ({self._engine.name} exec {self._container})"
 
     async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command; LinkLost when the container went down during the command."""
         return await self._breakable(self._run(command, timeout, input, env or {}, self._user))
 
     async def sudo(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command as the container's root."""
         return await self._breakable(self._run(command, timeout, input, env or {}, "0"))
@@ -89,7 +79,8 @@ class ExecLink:
         try:
             return await task
         except asyncio.CancelledError:
-            if task in self._broken and not _cancelled_from_outside():
+            here = asyncio.current_task()
+            if task in self._broken and (here is None or not here.cancelling()):
                 raise LinkLost(f"{self}: the container went down during the command") from None
             task.cancel()
             raise
@@ -97,10 +88,9 @@ class ExecLink:
             self._running.discard(task)
             self._broken.discard(task)
 
-    async def _run(
-        self, command: str | Sequence[str], timeout: float, input: str, env: Mapping[str, str], user: str
-    ) -> Finished:
+    async def _run(self, command: Command, timeout: float, input: str, env: Mapping[str, str], user: str) -> Finished:
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        shown = f"`{short(' '.join(argv))}`"
         mark = f"{MARK}={secrets.token_hex(8)}"
         # Values of variables may be secret: they travel in the environment, and only their names in the argument list.
         flags = [word for name in env for word in ("--env", f"{GIVEN}{name}")]
@@ -109,18 +99,17 @@ class ExecLink:
         given = {f"{GIVEN}{name}": value for name, value in env.items()}
         before = await self._boot()
         try:
-            done = await self._engine.run(
-                "exec", *options, self._container, *whole, timeout=timeout, input=input, env=given
-            )
+            words = ("exec", *options, self._container, *whole)
+            done = await self._engine.run(*words, timeout=timeout, input=input, env=given)
         except TimeoutError:
             await self._end(mark)
-            raise TimeoutError(f"{self}: `{_short(argv)}` did not end within {timeout:g} s") from None
+            raise TimeoutError(f"{self}: {shown} did not end within {timeout:g} s") from None
         except asyncio.CancelledError:
             if asyncio.current_task() not in self._broken:
                 await asyncio.shield(self._end(mark))
             raise
         if done.exit_code:
-            await self._still(before, f"`{_short(argv)}`")
+            await self._still(before, shown)
             if not done.stdout and _by_the_engine(done):
                 raise CannotTell(f"{self}: {done.stderr.strip()[-300:]}")
         return done
@@ -136,14 +125,12 @@ class ExecLink:
 
     async def _boot(self) -> str:
         """An identity for this boot of the container; LinkDown when it is not running."""
+        words = ("container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}")
         try:
-            said = await self._engine.call(
-                "container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}",
-                self._container, what=f"looking at {self._name}", timeout=20,
-            )  # fmt: skip
+            answer = await self._engine.call(*words, self._container, what=f"looking at {self._name}", timeout=20)
         except NoSuchThing as error:
             raise LinkDown(f"{self}: the container does not exist") from error
-        status, _, boot = said.strip().partition(" ")
+        status, _, boot = answer.strip().partition(" ")
         if status != "running":
             raise LinkDown(f"{self}: the container is {status}")
         return boot
@@ -164,13 +151,13 @@ class ExecLink:
         if done.ok:
             return
         await self._still(before, f"`{what}`")
-        said = done.stderr.strip()
-        missing = "could not be found" in said or "no such file" in said.lower() or "Could not find the file" in said
+        reason = done.stderr.strip()
+        missing = re.search("could not be found|no such file|could not find the file", reason, re.IGNORECASE)
         if missing and source.startswith(self._container + ":"):
-            raise FileNotFoundError(f"{self}: `{what}`: {said[-300:]}")
+            raise FileNotFoundError(f"{self}: `{what}`: {reason[-300:]}")
         if missing and not Path(source).exists():
             raise FileNotFoundError(f"{source} does not exist")
-        raise CannotTell(f"{self}: `{what}`: {said[-300:]}")
+        raise CannotTell(f"{self}: `{what}`: {reason[-300:]}")
 
 
 def _by_the_engine(done: Finished) -> bool:
@@ -178,13 +165,3 @@ def _by_the_engine(done: Finished) -> bool:
     said = done.stderr.lstrip()
     podman = done.exit_code in (125, 255) and said.startswith("Error: ")
     return podman or (done.exit_code in (1, 125) and said.startswith("Error response from daemon"))
-
-
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _short(argv: Sequence[str]) -> str:
-    line = " ".join(argv)
-    return line if len(line) <= 80 else f"{line[:77]}..."

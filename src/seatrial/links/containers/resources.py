@@ -52,8 +52,8 @@ async def bring_image(engine: Engine, image: str) -> bool:
     try:
         await engine.call("pull", "--quiet", image, what=f"pulling {image}", timeout=PULL)
     except CannotTell as error:
-        told = f"{error}; is the name right, and can this machine reach the registry?"
-        raise CannotTell(told, evidence=error.evidence) from error
+        hint = "is the name right, and can this machine reach the registry?"
+        raise CannotTell(f"{error}; {hint}", evidence=error.evidence) from error
     return True
 
 

@@ -9,8 +9,8 @@ import asyncio
 import functools
 import json as jsonlib
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +26,8 @@ __all__ = ["Answer", "Web", "request"]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes read of a body; a longer one is CannotTell."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +70,8 @@ class Web:
 
     async def close(self) -> None:
         """Let go of all connections; they are made again when needed."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
     async def request(
@@ -110,15 +111,11 @@ class Web:
         try:
             at, name, more = _place(url, connect_to or {})
             name = tls_name or name
-            own_host = any(one.lower() == "host" for one in headers or ())
+            own_host = any(header.lower() == "host" for header in headers or ())
             client = self._client(url, verify, ca, name)
-            request = client.build_request(
-                method,
-                at,
-                headers={**({} if own_host else more), **(headers or {})},
-                extensions={"sni_hostname": name} if name else None,
-                **content,
-            )
+            sent = {**({} if own_host else more), **(headers or {})}
+            extensions = {"sni_hostname": name} if name else None
+            request = client.build_request(method, at, headers=sent, extensions=extensions, **content)
             async with asyncio.timeout(timeout):
                 return await _answered(client, request, limit, into, shown)
         except TimeoutError:
@@ -156,12 +153,12 @@ def _place(url: str, instead: Mapping[str, str]) -> tuple[httpx.URL, str, dict[s
     """The URL to connect to; if it is another one, the TLS name to ask for and the headers to send with it."""
     import httpx
 
-    told = httpx.URL(url)
-    port = told.port or (443 if told.scheme == "https" else 80)
-    host, at = destination(told.host, port, instead)
-    if (host, at) == (told.host, port):
-        return told, "", {}
-    return told.copy_with(host=host, port=at), told.raw_host.decode("ascii"), {"Host": told.netloc.decode("ascii")}
+    given = httpx.URL(url)
+    port = given.port or (443 if given.scheme == "https" else 80)
+    host, at = destination(given.host, port, instead)
+    if (host, at) == (given.host, port):
+        return given, "", {}
+    return given.copy_with(host=host, port=at), given.raw_host.decode("ascii"), {"Host": given.netloc.decode("ascii")}
 
 
 async def _answered(
@@ -173,55 +170,40 @@ async def _answered(
         response = await client.send(request, stream=True)
     except httpx.InvalidURL as error:  # httpx looks where a redirect leads, also when it is not followed
         raise LinkLost(f"{shown} answers with a redirect to an invalid URL: {error}") from error
+    answer = Answer(status=response.status_code, headers=dict(response.headers))
     try:
-        if into is not None and response.status_code < 300:
-            return await _kept(response, into, limit, shown)
-        return await _read(response, limit, shown)
+        if into is not None and answer.status < 300:
+            part = into.with_name(f"{into.name}.part")
+            try:
+                with part.open("wb") as file:
+                    async for piece in _pieces(response, limit, shown):
+                        file.write(piece)
+                part.replace(into)
+            finally:
+                part.unlink(missing_ok=True)
+            return answer
+        return replace(
+            answer,
+            certificate=_certificate(response),
+            body=b"".join([piece async for piece in _pieces(response, limit, shown)]),
+            encoding=response.charset_encoding or "utf-8",
+            cookies=tuple(response.headers.get_list("set-cookie")),
+        )
     finally:
         await response.aclose()
 
 
-async def _kept(response: httpx.Response, into: Path, limit: int, shown: str) -> Answer:
-    """The body in a file."""
-    part = into.with_name(f"{into.name}.part")
+async def _pieces(response: httpx.Response, limit: int, shown: str) -> AsyncIterator[bytes]:
     size = 0
-    try:
-        with part.open("wb") as file:
-            async for piece in response.aiter_bytes():
-                size += len(piece)
-                if size > limit:
-                    raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
-                file.write(piece)
-        part.replace(into)
-    finally:
-        part.unlink(missing_ok=True)
-    return Answer(status=response.status_code, headers=dict(response.headers))
-
-
-async def _read(response: httpx.Response, limit: int, shown: str) -> Answer:
-    body = bytearray()
-    certificate = _certificate(response)
-    async for part in response.aiter_bytes():
-        body += part
-        if len(body) > limit:
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > limit:
             raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
-    headers: dict[str, str] = {}
-    cookies = tuple(response.headers.get_list("set-cookie"))
-    for name, value in response.headers.multi_items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    encoding = response.charset_encoding or "utf-8"
-    return Answer(
-        status=response.status_code,
-        headers=headers,
-        body=bytes(body),
-        encoding=encoding,
-        cookies=cookies,
-        certificate=certificate,
-    )
+        yield piece
 
 
 def _certificate(response: httpx.Response) -> bytes:
-    """Has to be asked for while the connection stands."""
+    """Readable only while the connection is open."""
     stream = response.extensions.get("network_stream")
     tls = stream.get_extra_info("ssl_object") if stream is not None else None
     return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""

@@ -8,12 +8,10 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell
-from seatrial.links.http import Answer, Web
+from seatrial.links.http import REDIRECTS, Answer, Web
 
 HOPS = 5
 """Redirects followed at most."""
-
-REDIRECTS = (301, 302, 303, 307, 308)
 
 
 async def download(

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-from seatrial.links.http import Answer, Web
-
-REDIRECTS = (301, 302, 303, 307, 308)
+from seatrial.links.http import REDIRECTS, Answer, Web
 
 CONTENT = ("content", "data", "files", "json")
 
@@ -62,25 +60,22 @@ class HttpSession:
             answer = await self.web.request(method, url, headers={**sent, **given}, **self.options, **more)
             self._keep(url, answer)
             to = leads_to(url, answer)
-            here = SessionAnswer(answer=answer, url=url, hops=tuple(hops))
             if not to or not follow:
-                return here
+                return SessionAnswer(answer=answer, url=url, hops=tuple(hops))
             seen.add(step)
             hops.append(Hop(url, answer.status, to))
-            if wrong := _astray(hops, follow):
-                return SessionAnswer(answer=answer, url=url, hops=tuple(hops), astray=wrong)
-            if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
-                method = "GET"
-                more = {name: value for name, value in more.items() if name not in CONTENT}
-                sent = {name: value for name, value in sent.items() if not name.lower().startswith("content-")}
-            if _strange(url, to):
-                sent = {n: v for n, v in sent.items() if n.lower().startswith(("accept", "content-", "user-agent"))}
-            if (method, to, self._cookie(to)) in seen:
-                circle = [one.url for one in hops] + [to]
-                way = " → ".join(circle[circle.index(to) :])
-                return SessionAnswer(
-                    answer=answer, url=url, hops=tuple(hops), astray=f"redirects go in a circle: {way}"
-                )
+            if not (astray := _astray(hops, follow)):
+                if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
+                    method = "GET"
+                    more = {name: value for name, value in more.items() if name not in CONTENT}
+                    sent = {name: value for name, value in sent.items() if not name.lower().startswith("content-")}
+                if _strange(url, to):
+                    sent = {n: v for n, v in sent.items() if n.lower().startswith(("accept", "content-", "user-agent"))}
+                if (method, to, self._cookie(to)) in seen:
+                    circle = [hop.url for hop in hops] + [to]
+                    astray = f"redirects go in a circle: {' → '.join(circle[circle.index(to) :])}"
+            if astray:
+                return SessionAnswer(answer=answer, url=url, hops=tuple(hops), astray=astray)
             url = to
 
     def _cookie(self, url: str) -> str:
@@ -100,9 +95,8 @@ class HttpSession:
             if self._cookies is None:
                 self._cookies = httpx.Cookies()
             lines = [("set-cookie", line) for line in answer.cookies]
-            self._cookies.extract_cookies(
-                httpx.Response(answer.status, headers=lines, request=httpx.Request("GET", url))
-            )
+            request = httpx.Request("GET", url)
+            self._cookies.extract_cookies(httpx.Response(answer.status, headers=lines, request=request))
 
 
 def leads_to(url: str, answer: Answer) -> str:

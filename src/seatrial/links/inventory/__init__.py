@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell
-from seatrial.links.inventory import ini, ssh_config, tree
-from seatrial.links.inventory.names import Hosts, Wrong
+from seatrial.links.inventory import ansible, ssh_config
+from seatrial.links.inventory.names import Hosts, Lined, Wrong
 from seatrial.model.resource import Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
@@ -45,9 +45,7 @@ def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node
     """
     style = _style(text, source) if style == "auto" else style
     try:
-        hosts = _hosts(text, folder, style)
-        nodes = [_node(name, variables, folder) for name, variables in hosts.items()]
-        nodes = _through_jumps(nodes)
+        nodes = _nodes(_hosts(text, folder, style), folder)
     except Wrong as error:
         where = f"{source}:{error.line}" if error.line else source
         raise CannotTell(f"{where}: the inventory cannot be read as {style}: {error}", evidence=text[:2000]) from None
@@ -56,13 +54,11 @@ def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node
     return nodes
 
 
-def listed(hosts: object, source: str, folder: Path) -> list[Node]:
+def listed(hosts: Sequence[str | Mapping[str, Any]], source: str, folder: Path) -> list[Node]:
     """The machines of a list in settings: names, or mappings with a `name`."""
-    if isinstance(hosts, list | tuple):
-        hosts = [one if isinstance(one, Mapping) else {"name": one} for one in hosts]
     try:
-        found = tree.hosts_of(hosts)
-        return _through_jumps([_node(name, variables, folder) for name, variables in found.items()])
+        named = [host if isinstance(host, Mapping) else {"name": host} for host in hosts]
+        return _nodes(ansible.from_tree(named), folder)
     except Wrong as error:
         raise CannotTell(f"{source}: {error}") from None
 
@@ -80,25 +76,30 @@ def _style(text: str, source: str) -> str:
 
 def _hosts(text: str, folder: Path, style: str) -> Hosts:
     if style == "ini":
-        return ini.hosts(text)
+        return ansible.from_ini(text)
     if style == "ssh_config":
         return ssh_config.hosts(text, folder)
     if style == "yaml":
-        return tree.hosts_of(tree.with_lines(text))
+        return ansible.from_tree(ansible.with_lines(text))
     try:
-        return tree.hosts_of(json.loads(text))
+        return ansible.from_tree(json.loads(text))
     except json.JSONDecodeError as error:
         raise Wrong(error.msg, error.lineno) from None
 
 
-def _node(name: str, variables: Mapping[str, Any], folder: Path) -> Node:
-    line = int(getattr(variables, "line", 0))
+def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
+    nodes = {name: _node(name, variables, folder) for name, variables in hosts.items()}
+    return [replace(node, ssh=_with_jump(node, nodes)) for node in nodes.values()]
+
+
+def _node(name: str, variables: Lined, folder: Path) -> Node:
+    line = variables.line
     ssh: dict[str, object] = {}
     for key, words in _WORDS.items():
         value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)
         if value is not None:
             ssh[key] = value
-    for key, value in _from_arguments(variables, line):
+    for key, value in _from_arguments(variables):
         ssh.setdefault(key, value)
     address = str(ssh.get("host", name))
     own = {key: value for key, value in variables.items() if not key.startswith("ansible_")}
@@ -112,9 +113,8 @@ def _node(name: str, variables: Mapping[str, Any], folder: Path) -> Node:
             ssh[file] = _beside(ssh[file], folder)
     if "become" in ssh:
         ssh["become"] = str(ssh["become"]).lower() in _TRUE
-    ways = (
-        {"host": address, "port": 22, **ssh} if variables.get("ansible_connection", "ssh") in ("ssh", "smart") else {}
-    )
+    by_ssh = variables.get("ansible_connection", "ssh") in ("ssh", "smart")
+    ways = {"host": address, "port": 22, **ssh} if by_ssh else {}
     return Node(name=name, address=address, ports=ports, ssh=ways, folder=str(own.get("folder", "")), detail=own)
 
 
@@ -127,17 +127,17 @@ def _port(name: str, key: str, value: object, line: int) -> int:
 
 def _beside(value: object, folder: Path) -> object:
     if isinstance(value, list | tuple):
-        return [str(folder / Path(str(one)).expanduser()) for one in value]
+        return [_beside(path, folder) for path in value]
     return str(folder / Path(str(value)).expanduser())
 
 
-def _from_arguments(variables: Mapping[str, Any], line: int) -> Iterator[tuple[str, object]]:
+def _from_arguments(variables: Lined) -> Iterator[tuple[str, object]]:
     """The supported options in Ansible's extra arguments to ssh."""
     for word in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         try:
             arguments = shlex.split(str(variables.get(word) or ""))
         except ValueError as error:
-            raise Wrong(f"{word}: {error}", line) from None
+            raise Wrong(f"{word}: {error}", variables.line) from None
         for flag, value in pairwise(arguments):
             key, _, said = value.partition("=")
             if flag == "-J":
@@ -148,16 +148,12 @@ def _from_arguments(variables: Mapping[str, Any], line: int) -> Iterator[tuple[s
                 yield "known_hosts", said
 
 
-def _through_jumps(nodes: list[Node]) -> list[Node]:
-    """`user@host:port,…` of a jump as mappings; a machine of the inventory is reached by its own record."""
-    known = {node.name: node for node in nodes}
-    return [_with_jump(node, known) for node in nodes]
-
-
-def _with_jump(node: Node, known: Mapping[str, Node]) -> Node:
+def _with_jump(node: Node, known: Mapping[str, Node]) -> Mapping[str, object]:
+    """The way to a node; `user@host:port,…` of its jump as mappings. A machine of the inventory is reached by its own
+    record."""
     jump = node.ssh.get("jump")
     if jump in (None, "none"):
-        return _without(node, "jump") if jump else node
+        return {key: value for key, value in node.ssh.items() if key != "jump"}
     if isinstance(jump, str):
         inherited = {key: node.ssh[key] for key in ("key", "known_hosts", "user") if key in node.ssh}
         ways: Mapping[str, object] = {}
@@ -165,23 +161,15 @@ def _with_jump(node: Node, known: Mapping[str, Node]) -> Node:
             ways = _hop(hop.strip(), node, known, inherited) | ({"jump": ways} if ways else {})
         jump = ways
     if not isinstance(jump, Mapping):
-        raise Wrong(f"invalid jump {jump!r} of {node.name}; allowed: user@host:port, or a mapping with a host", 0)
-    return _replaced(node, {**node.ssh, "jump": dict(jump)})
+        raise Wrong(f"invalid jump {jump!r} of {node.name}; allowed: user@host:port, or a mapping with a host")
+    return {**node.ssh, "jump": dict(jump)}
 
 
 def _hop(hop: str, node: Node, known: Mapping[str, Node], inherited: Mapping[str, object]) -> dict[str, object]:
     if hop in known and hop != node.name:
         return {key: value for key, value in known[hop].ssh.items() if key != "jump"}
-    said = _JUMP.fullmatch(hop)
-    if said is None:
-        raise Wrong(f"invalid jump {hop!r} of {node.name}; allowed: user@host:port", 0)
-    more = {key: value for key, value in said.groupdict().items() if value}
-    return {**inherited, **more, "host": said["host"].strip("[]"), "port": int(said["port"] or 22)}
-
-
-def _without(node: Node, key: str) -> Node:
-    return _replaced(node, {word: value for word, value in node.ssh.items() if word != key})
-
-
-def _replaced(node: Node, ssh: Mapping[str, object]) -> Node:
-    return replace(node, ssh=ssh)
+    match = _JUMP.fullmatch(hop)
+    if match is None:
+        raise Wrong(f"invalid jump {hop!r} of {node.name}; allowed: user@host:port")
+    own = {key: value for key, value in match.groupdict().items() if value}
+    return {**inherited, **own, "host": match["host"].strip("[]"), "port": int(match["port"] or 22)}

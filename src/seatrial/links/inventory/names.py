@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST = 10_000
 """Most machines of one range: more is a typing error."""
 
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
-
-Hosts = dict[str, dict[str, Any]]
 
 
 class Wrong(ValueError):
@@ -25,7 +23,12 @@ class Wrong(ValueError):
 class Lined(dict[str, Any]):
     """A mapping with its line."""
 
-    line = 0
+    def __init__(self, values: Mapping[str, Any] | None = None, line: int = 0) -> None:
+        super().__init__(values or {})
+        self.line = line
+
+
+Hosts = dict[str, Lined]
 
 
 def expanded(name: str, line: int = 0) -> Iterator[str]:
@@ -37,15 +40,12 @@ def expanded(name: str, line: int = 0) -> Iterator[str]:
         yield name
         return
     begin, end, step = match[1], match[2], int(match[3] or 1)
+    words: list[str] = []
     if begin.isdigit() and end.isdigit():
-        words = [
-            str(one).zfill(len(begin))
-            for one in range(int(begin), min(int(end), int(begin) + MOST * step) + 1, step or 1)
-        ]
+        numbers = range(int(begin), min(int(end), int(begin) + MOST * step) + 1, step or 1)
+        words = [str(number).zfill(len(begin)) for number in numbers]
     elif len(begin) == len(end) == 1 and begin.isalpha() and end.isalpha():
-        words = [chr(one) for one in range(ord(begin), ord(end) + 1, step or 1)]
-    else:
-        words = []
+        words = [chr(code) for code in range(ord(begin), ord(end) + 1, step or 1)]
     if not words or not step or len(words) > MOST:
         raise Wrong(f"the range {match[0]} in {name!r} has no hosts, or more than {MOST}", line)
     for word in words:

@@ -12,8 +12,8 @@ import getpass
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from seatrial.links.inventory.names import Hosts, Lined, Wrong
 
@@ -22,9 +22,8 @@ _WANTED = {"hostname": "host", "port": "port", "user": "user", "identityfile": "
            "userknownhostsfile": "known_hosts"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    line: int
+class _Line(NamedTuple):
+    number: int
     word: str
     values: tuple[str, ...]
 
@@ -38,19 +37,18 @@ def looks_so(text: str) -> bool:
 
 def hosts(text: str, folder: Path) -> Hosts:
     """The machines and their connection settings; Wrong, with the line, when it is unreadable."""
-    said = list(_said(text, folder, 0))
+    lines = list(_lines(text, folder, 0))
     names: dict[str, int] = {}
-    for one in said:
-        if one.word == "host":
-            for name in one.values:
+    for line in lines:
+        if line.word == "host":
+            for name in line.values:
                 if not re.search(r"[*?!]", name):
-                    names.setdefault(name, one.line)
-    return {name: _of(name, said, line) for name, line in names.items()}
+                    names.setdefault(name, line.number)
+    return {name: _of(name, lines, number) for name, number in names.items()}
 
 
-def _said(text: str, folder: Path, depth: int) -> Iterator[_Said]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
+def _lines(text: str, folder: Path, depth: int) -> Iterator[_Line]:
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
@@ -60,16 +58,15 @@ def _said(text: str, folder: Path, depth: int) -> Iterator[_Said]:
             values = tuple(shlex.split(match["rest"], comments=True))
         except ValueError as error:
             raise Wrong(str(error), number) from None
-        word = match["word"].lower()
         if not values:
             raise Wrong(f"{match['word']} has no value", number)
-        if word == "include":
+        if (word := match["word"].lower()) == "include":
             yield from _included(values, folder, number, depth)
         else:
-            yield _Said(number, word, values)
+            yield _Line(number, word, values)
 
 
-def _included(patterns: tuple[str, ...], folder: Path, number: int, depth: int) -> Iterator[_Said]:
+def _included(patterns: tuple[str, ...], folder: Path, number: int, depth: int) -> Iterator[_Line]:
     if depth > 15:
         raise Wrong("files include each other", number)
     for pattern in patterns:
@@ -77,51 +74,47 @@ def _included(patterns: tuple[str, ...], folder: Path, number: int, depth: int) 
         anchored = path if path.is_absolute() else folder / path
         for file in sorted(Path(anchored.anchor).glob(str(anchored.relative_to(anchored.anchor)))):
             try:
-                yield from _said(file.read_text(encoding="utf-8"), folder, depth + 1)
+                yield from _lines(file.read_text(encoding="utf-8"), folder, depth + 1)
             except Wrong as error:
                 raise Wrong(f"in {file}:{error.line}: {error}", number) from None
             except (OSError, UnicodeDecodeError) as error:
                 raise Wrong(f"{file} cannot be read: {error}", number) from None
 
 
-def _of(name: str, said: list[_Said], line: int) -> Lined:
+def _of(name: str, lines: list[_Line], number: int) -> Lined:
     """The settings for one machine: the first value of each keyword, but all key files."""
-    found = Lined()
-    found.line = line
+    settings = Lined(line=number)
     keys: list[str] = []
     matching = True
-    for one in said:
-        if one.word == "host":
-            matching = _matches(name, one.values)
-        elif one.word == "match":
-            matching = _match(name, str(found.get("host", name)), one.values)
-        elif matching and one.word == "identityfile":
-            keys += [] if one.values[0].lower() == "none" else [one.values[0]]
-        elif matching and one.word in _WANTED:
-            found.setdefault(_WANTED[one.word], one.values[0])
-    found["host"] = str(found.get("host", name)).replace("%h", name)
-    found.setdefault("user", getpass.getuser())
-    user, home = str(found["user"]), str(Path.home())
-    tokens = {"%d": home, "%h": str(found["host"]), "%r": user, "%n": name, "%u": getpass.getuser(), "%%": "%"}
+    for _, word, values in lines:
+        if word == "host":
+            matching = _matches(name, values)
+        elif word == "match":
+            matching = _match(name, str(settings.get("host", name)), values)
+        elif matching and word == "identityfile":
+            keys += [] if values[0].lower() == "none" else [values[0]]
+        elif matching and word in _WANTED:
+            settings.setdefault(_WANTED[word], values[0])
+    me = getpass.getuser()
+    host, user = str(settings.get("host", name)).replace("%h", name), str(settings.get("user", me))
+    settings |= {"host": host, "user": user}
     if keys:
-        found["key"] = [re.sub(r"%.", lambda token: tokens.get(token[0], token[0]), key) for key in keys]
-    if str(found.get("known_hosts", "")).lower() in ("none", "/dev/null"):
-        del found["known_hosts"]
-    return found
+        tokens = {"%d": str(Path.home()), "%h": host, "%r": user, "%n": name, "%u": me, "%%": "%"}
+        settings["key"] = [re.sub(r"%.", lambda token: tokens.get(token[0], token[0]), key) for key in keys]
+    if str(settings.get("known_hosts", "")).lower() in ("none", "/dev/null"):
+        del settings["known_hosts"]
+    return settings
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    if any(one.startswith("!") and fnmatch.fnmatchcase(name, one[1:]) for one in patterns):
+    if any(pattern.startswith("!") and fnmatch.fnmatchcase(name, pattern[1:]) for pattern in patterns):
         return False
-    return any(fnmatch.fnmatchcase(name, one) for one in patterns if not one.startswith("!"))
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns if not pattern.startswith("!"))
 
 
 def _match(name: str, host: str, words: tuple[str, ...]) -> bool:
-    match [word.lower() for word in words[:1]]:
-        case ["all"]:
-            return len(words) == 1
-        case ["host"] if len(words) == 2:
-            return _matches(host, tuple(words[1].split(",")))
-        case ["originalhost"] if len(words) == 2:
-            return _matches(name, tuple(words[1].split(",")))
-    return False
+    criterion, patterns = words[0].lower(), words[1:]
+    if not patterns:
+        return criterion == "all"
+    compared = {"host": host, "originalhost": name}.get(criterion)
+    return compared is not None and len(patterns) == 1 and _matches(compared, tuple(patterns[0].split(",")))

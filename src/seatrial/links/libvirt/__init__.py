@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
+from seatrial.errors import CannotTell, ExtraMissing, ToolMissing
 
 T = TypeVar("T")
 
@@ -132,8 +133,7 @@ class Hypervisor:
             async with limit:
                 while True:
                     seen = self.seen(domain)
-                    answer = await self.call(what, look)
-                    if answer is not None:
+                    if (answer := await self.call(what, look)) is not None:
                         return answer
                     await self.changed(domain, seen, 1.0)
         except TimeoutError:
@@ -150,12 +150,10 @@ class Hypervisor:
     async def _open(self) -> Any:
         async with self._opening:
             if self._connection is None:
-                lib = library()
+                lib, loop = library(), asyncio.get_running_loop()
                 what = f"connecting to libvirt at {self.uri}"
-                loop = asyncio.get_running_loop()
-                self._connection = await threaded(
-                    lambda: self._judged(what, lambda: self._connect(lib, loop)), what, 30.0
-                )
+                connect = functools.partial(self._judged, what, lambda: self._connect(lib, loop))
+                self._connection = await threaded(connect, what, 30.0)
             return self._connection
 
     def _connect(self, lib: Any, loop: asyncio.AbstractEventLoop) -> Any:
@@ -177,12 +175,8 @@ class Hypervisor:
         def io_error(_connection: Any, domain: Any, *more: Any) -> None:
             tell(domain, "no space" if "enospc" in more else "io error")
 
-        for kind, callback in (
-            (lib.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
-            (lib.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted),
-            (lib.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, io_error),
-        ):
-            connection.domainEventRegisterAny(None, kind, callback, None)
+        for kind, callback in (("LIFECYCLE", lifecycle), ("REBOOT", rebooted), ("IO_ERROR_REASON", io_error)):
+            connection.domainEventRegisterAny(None, getattr(lib, f"VIR_DOMAIN_EVENT_ID_{kind}"), callback, None)
         return connection
 
     def _tell(self, domain: str, event: str) -> None:
@@ -196,8 +190,6 @@ class Hypervisor:
         lib = library()
         try:
             return work()
-        except SeatrialError:
-            raise
         except lib.libvirtError as error:
             raise judged(lib, error, what, self.uri) from error
 
@@ -231,27 +223,15 @@ async def threaded(work: Callable[[], T], what: str, timeout: float) -> T:
     """Run it in a daemon thread; CannotTell when it does not end within `timeout` seconds."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    future.add_done_callback(
-        lambda done: done.cancelled() or done.exception()
-    )  # mark it retrieved, even if nobody waits any more
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved, even if nobody waits
 
     def run() -> None:
-        result: T | None = None
-        failure: BaseException | None = None
         try:
-            result = work()
+            settle = functools.partial(future.set_result, work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            failure = error
+            settle = functools.partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, result, failure)
+            loop.call_soon_threadsafe(settle)
 
     threading.Thread(target=run, name=f"libvirt: {what}"[:60], daemon=True).start()
     limit = asyncio.timeout(timeout)

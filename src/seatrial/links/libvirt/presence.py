@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from seatrial.errors import SeatrialError
+from seatrial.links import libvirt
 
 PATIENCE = 5.0
 """Seconds for the daemon to accept a connection."""
@@ -24,25 +25,17 @@ def why_absent(uri: str = "", *, ours: bool = True) -> str:
 
     `ours`: Seatrial itself uses it, so the library is needed; otherwise a deployer does, and `virsh` is enough.
     """
-    from seatrial.links.libvirt import library
-
     where = uri or SYSTEM
     try:
-        library()
+        libvirt.library()
     except SeatrialError as error:
         return str(error) if ours else _by_its_socket(where)
-    return _by_its_library(where)
-
-
-def _by_its_library(uri: str) -> str:
-    from seatrial.links.libvirt import try_to_open
-
-    said: list[str] = []
+    reasons: list[str] = []
     # A hanging daemon costs an abandoned thread.
-    thread = threading.Thread(target=lambda: said.append(try_to_open(uri)), name="connecting to libvirt", daemon=True)
+    thread = threading.Thread(target=lambda: reasons.append(libvirt.try_to_open(where)), daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    return said[0] if said else f"libvirt at {uri} did not answer within {PATIENCE:g} s"
+    return reasons[0] if reasons else f"libvirt at {where} did not answer within {PATIENCE:g} s"
 
 
 def _by_its_socket(uri: str) -> str:
@@ -52,7 +45,7 @@ def _by_its_socket(uri: str) -> str:
     sockets = parse_qs(parts.query).get("socket") or (SOCKETS if parts.path == "/system" and not parts.netloc else ())
     if not sockets:
         return ""  # clients start a session's daemon on demand; another host's is not checked from here
-    tried = [_refusal(one) for one in sockets]
+    tried = [_refusal(path) for path in sockets]
     return "" if "" in tried else f"no libvirt daemon answers at {uri} ({'; '.join(tried)})"
 
 

@@ -41,8 +41,7 @@ class TimedOut(TimeoutError):
 
     def __init__(self, message: str, stdout: str, stderr: str) -> None:
         super().__init__(message)
-        self.stdout = stdout
-        self.stderr = stderr
+        self.stdout, self.stderr = stdout, stderr
 
 
 def process_start(pid: int, *, zombie: bool = False) -> str:
@@ -77,11 +76,8 @@ async def run(
     try:
         if started is not None:
             started(child.pid)
-        if timeout is None:
+        async with asyncio.timeout(timeout):
             await child.ended
-        else:
-            async with asyncio.timeout(timeout):
-                await child.ended
         code = child.reap()
     except TimeoutError:
         await child.end_group(grace)
@@ -100,9 +96,7 @@ class _Stream(BoundedOutput):
 
     def __init__(self, fd: int) -> None:
         super().__init__(KEEP)
-        self.fd = fd
-        self.open = True
-        self.watched = False
+        self.fd, self.open, self.watched = fd, True, False
         self.begun = b""
         """An unfinished line, if both streams share one file."""
 
@@ -120,12 +114,11 @@ class _Child:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._exited = False
-        self._reaped = False
+        self._exited = self._reaped = False
         self._timer: asyncio.TimerHandle | None = None
         self._input = memoryview(input)
-        self._stdin = -1
-        self._pidfd = -1
+        self._stdin = self._pidfd = -1
+        self._streams: tuple[_Stream, ...] = ()
         self._whole: BinaryIO | None = whole.open("ab") if whole is not None else None
         try:
             self._spawn(argv, cwd, env)
@@ -135,11 +128,10 @@ class _Child:
             raise
 
     def _spawn(self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None) -> None:
-        theirs: list[int] = []
-        out, out_w = os.pipe()
-        err, err_w = os.pipe()
-        theirs += (out_w, err_w)
+        (out, out_w), (err, err_w) = os.pipe(), os.pipe()
+        theirs = [out_w, err_w]
         self.out, self.err = _Stream(out), _Stream(err)
+        self._streams = self.out, self.err
         stdin = subprocess.DEVNULL
         if self._input:
             stdin, self._stdin = os.pipe()
@@ -153,7 +145,7 @@ class _Child:
                 os.close(fd)
 
     def _listen(self) -> None:
-        for stream in (self.out, self.err):
+        for stream in self._streams:
             os.set_blocking(stream.fd, False)
         self._timer = self._loop.call_later(PATIENCE, self._read_as_it_comes)
         if self._stdin >= 0:
@@ -166,7 +158,7 @@ class _Child:
             self._loop.run_in_executor(None, _wait, self.pid).add_done_callback(lambda _: self._on_exit())
 
     def _read_as_it_comes(self) -> None:
-        for stream in (self.out, self.err):
+        for stream in self._streams:
             if stream.open:
                 self._loop.add_reader(stream.fd, self._on_output, stream)
                 stream.watched = True
@@ -213,6 +205,10 @@ class _Child:
         except BrokenPipeError:  # The program may close its input early.
             self._input = self._input[:0]
         if not self._input:
+            self._close_input()
+
+    def _close_input(self) -> None:
+        if self._stdin >= 0:
             self._loop.remove_writer(self._stdin)
             os.close(self._stdin)
             self._stdin = -1
@@ -233,7 +229,7 @@ class _Child:
 
     def _drain(self) -> None:
         """Read the pipes' current content."""
-        for stream in (self.out, self.err):
+        for stream in self._streams:
             # Bounded by the pipe's content: a child that prints forever must not block this.
             for _ in range(64):
                 if not stream.open or not self._take(stream):
@@ -255,9 +251,8 @@ class _Child:
         try:
             _, status = os.waitpid(self.pid, 0)
         except ChildProcessError as error:
-            raise CannotTell(
-                f"the exit code of process {self.pid} was taken by another part of this program"
-            ) from error
+            taken = f"the exit code of process {self.pid} was taken by another part of this program"
+            raise CannotTell(taken) from error
         finally:
             self._reaped = True
         code = os.waitstatus_to_exitcode(status)
@@ -268,10 +263,9 @@ class _Child:
         if self._reaped:
             return
         self._signal(signal.SIGTERM)
-        deadline = self._loop.time() + grace
-        pause = 0.002
+        deadline, pause = self._loop.time() + grace, 0.002
         try:
-            while self._loop.time() < deadline and not (self._exited and not _others(self.pid)):
+            while self._loop.time() < deadline and not (self._exited and not members(self.pid)):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.05)
         finally:
@@ -288,10 +282,9 @@ class _Child:
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             try:
-                found, _ = os.waitpid(self.pid, os.WNOHANG)
+                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                    break
             except ChildProcessError:
-                break
-            if found:
                 break
             time.sleep(0.001)
         self._reaped = True
@@ -300,21 +293,16 @@ class _Child:
         """Close every file; later writes to the pipes get SIGPIPE."""
         if self._timer is not None:
             self._timer.cancel()
-        for stream in (getattr(self, "out", None), getattr(self, "err", None)):
-            if stream is not None:
-                self._shut(stream)
-        if self._stdin >= 0:
-            self._loop.remove_writer(self._stdin)
-            os.close(self._stdin)
-            self._stdin = -1
+        for stream in self._streams:
+            self._shut(stream)
+        self._close_input()
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
         if self._whole is not None:
-            for stream in (getattr(self, "out", None), getattr(self, "err", None)):
-                if stream is not None:
-                    self._put(stream, b"")
+            for stream in self._streams:
+                self._put(stream, b"")
             self._whole.close()
 
 
@@ -360,15 +348,19 @@ def _wait(pid: int) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-def _others(group: int) -> bool:
-    """Whether a process other than the leader is alive in the group."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(group):
-            continue
+def members(group: int) -> list[tuple[int, str]]:
+    """The active processes of a group, each with its start time."""
+    try:
+        os.killpg(group, 0)  # far cheaper than the look at all processes
+    except ProcessLookupError:
+        return []
+    except PermissionError:  # it lives, and belongs to another user
+        pass
+    active = []
+    for entry in os.listdir("/proc"):
         try:
-            state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):  # It ended during the look.
+            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
+                active.append((int(entry), began))
+        except ProcessLookupError:  # it ended during the look
             continue
-        if pgrp == str(group) and state != "Z":
-            return True
-    return False
+    return active

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seatrial.links import process
-from seatrial.links.process import process_start
+from seatrial.links.process import members, process_start
 from seatrial.spi import Context, Finished
 
 SHORT = 0.2
@@ -36,10 +35,10 @@ async def spawn(
     await announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     record = _Record(ctx, name)
-    environment = {**ctx.environment(), TAG: name, **env}
+    env = {**ctx.environment(), TAG: name, **env}
     try:
         return await process.run(
-            argv, cwd=cwd, env=environment, input=input, timeout=timeout, started=record.started, whole=whole
+            argv, cwd=cwd, env=env, input=input, timeout=timeout, started=record.started, whole=whole
         )
     finally:
         await record.ended()
@@ -60,9 +59,7 @@ class _Record:
     """The ledger's record of one program."""
 
     def __init__(self, ctx: Context, name: str) -> None:
-        self._ctx = ctx
-        self._name = name
-        self._pid = 0
+        self._ctx, self._name, self._pid = ctx, name, 0
         self._began = "over"
         """Its start time; a program that ended earlier is known by its tag alone."""
         self._timer: asyncio.TimerHandle | None = None
@@ -89,32 +86,9 @@ class _Record:
         self._timer.cancel()
         if self._writing is not None:
             await self._writing
-        members = _members(self._pid) if _group_lives(self._pid) else []
-        if members:
+        if left := members(self._pid):
             # Each by its own pid: a process with an emptied environment has no tag.
-            await self._write(members)
+            await self._write(left)
             self._ctx.log("the command left processes behind; they end with the trial", "warning")
         elif self._writing is not None:
             await self._ctx.give_back("process", self._name)
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and belongs to another user
-        return True
-    return True
-
-
-def _members(group: int) -> list[tuple[int, str]]:
-    """The active processes of a group, each with its start time."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
-                found.append((int(entry), began))
-        except ProcessLookupError:  # it ended during the look
-            continue
-    return found

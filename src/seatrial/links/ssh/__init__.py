@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, ToolMissing
+from seatrial.links.output import short
 from seatrial.links.ssh.endpoint import KNOCK_EVERY, Busy, door, log_in, unacknowledged
 from seatrial.model.resource import Node
 from seatrial.spi import Finished
+from seatrial.spi.link import Command
 
 if TYPE_CHECKING:
     import asyncssh
@@ -58,8 +60,7 @@ class SSHLink:
         self._attempt: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._jump: SSHLink | None = None
         if self._door.jump is not None:
-            behind = Node(name=self._door.jump.name, ssh=dict(node.ssh["jump"]))  # type: ignore[call-overload]
-            self._jump = SSHLink(behind, connect_timeout=connect_timeout, login_timeout=login_timeout)
+            self._jump = SSHLink(self._door.jump, connect_timeout=connect_timeout, login_timeout=login_timeout)
         self._places = asyncio.Semaphore(SESSIONS)
 
     def __str__(self) -> str:
@@ -75,24 +76,14 @@ class SSHLink:
         self._door.known_host = lines
 
     async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command; after death by a signal its exit code is 128 + its number. Keeps the first and the last 2 MiB
         of each stream."""
         return await self._ran(command, timeout, input, env, root=self._door.become)
 
     async def sudo(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
-        env: Mapping[str, str] | None = None,
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command as root, through `sudo -n` for other users; LinkRefused when sudo asks for a password."""
         return await self._ran(command, timeout, input, env, root=True)
@@ -101,19 +92,20 @@ class SSHLink:
         """Copy a file to the node."""
         async with self._in_time(f"put {remote}", timeout):
             if self._by_sudo(self._door.become):
-                await self._put_by_command(local, remote)
-                return
-            async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
-                await sftp.put(str(local), remote)
+                line = shlex.join(["/bin/sh", "-c", 'exec cat >"$0"', remote])
+                await self._require_copied(await self._session(_as_root(line), input=local), f"put {remote}")
+            else:
+                async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
+                    await sftp.put(str(local), remote)
 
     async def get(self, remote: str, local: Path, *, timeout: float = FILE_SECONDS) -> None:
         """Copy a file from the node; FileNotFoundError when it does not exist."""
         async with self._in_time(f"get {remote}", timeout):
             if self._by_sudo(self._door.become):
                 await self._get_by_command(remote, local)
-                return
-            async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
-                await sftp.get(remote, str(local))
+            else:
+                async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
+                    await sftp.get(remote, str(local))
 
     @contextlib.asynccontextmanager
     async def forward(self, host: str, port: int) -> AsyncIterator[int]:
@@ -175,14 +167,14 @@ class SSHLink:
         return root and self._door.user != "root"
 
     async def _ran(
-        self, command: str | Sequence[str], timeout: float, input: str, env: Mapping[str, str] | None, *, root: bool
+        self, command: Command, timeout: float, input: str, env: Mapping[str, str] | None, *, root: bool
     ) -> Finished:
         line = command if isinstance(command, str) else shlex.join(command)
         if env:  # sshd drops unlisted variables, so the node's shell sets them
             line = " ".join(f"export {name}={shlex.quote(value)};" for name, value in env.items()) + " " + line
         by_sudo = self._by_sudo(root)
         async with self._in_time(line, timeout):
-            session = await self._session(_as_root(line) if by_sudo else line, shown=line, input=input.encode())
+            session = await self._session(_as_root(line) if by_sudo else line, input=input.encode())
             code = self._code(session, line)
             done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text())
             if by_sudo and not done.ok and "sudo" in done.stderr:
@@ -190,7 +182,7 @@ class SSHLink:
         return done
 
     async def _session(
-        self, line: str, *, shown: str, input: bytes | Path = b"", each: Callable[[bytes], object] | None = None
+        self, line: str, *, input: bytes | Path = b"", each: Callable[[bytes], object] | None = None
     ) -> Session:
         """Run a line until it or the connection ends; `each` gets the output instead of keeping it."""
         from seatrial.links.ssh.session import Session
@@ -213,12 +205,12 @@ class SSHLink:
 
     def _code(self, session: Session, line: str) -> int:
         if session.code is None:
-            raise LinkLost(f"{self}: the connection was interrupted while `{_short(line)}` ran, so it has no exit code")
+            raise LinkLost(f"{self}: the connection was interrupted while `{short(line)}` ran, so it has no exit code")
         return session.code
 
     async def _require_sudo(self) -> None:
         """Distinguish a failed command from a failed sudo."""
-        tried = await self._session("sudo -n true", shown="sudo -n true")
+        tried = await self._session("sudo -n true")
         if self._code(tried, "sudo -n true") == 127:
             raise ToolMissing(
                 f"{self}: sudo is not installed, and {self._door.user} is not root: log in as root, or install sudo"
@@ -229,15 +221,10 @@ class SSHLink:
                 f"({tried.err.text().strip()}); put `{self._door.user} ALL=(ALL) NOPASSWD: ALL` into sudoers"
             )
 
-    async def _put_by_command(self, local: Path, remote: str) -> None:
-        line = shlex.join(["/bin/sh", "-c", 'exec cat >"$0"', remote])
-        session = await self._session(_as_root(line), shown=line, input=local)
-        await self._require_copied(session, f"put {remote}")
-
     async def _get_by_command(self, remote: str, local: Path) -> None:
         line = shlex.join(["/bin/sh", "-c", '[ -e "$0" ] || exit 44; exec cat -- "$0"', remote])
         with local.open("wb") as file:
-            session = await self._session(_as_root(line), shown=line, each=file.write)
+            session = await self._session(_as_root(line), each=file.write)
         if session.code != 0:
             local.unlink()
         if session.code == 44:
@@ -247,7 +234,7 @@ class SSHLink:
     async def _require_copied(self, session: Session, what: str) -> None:
         if self._code(session, what) != 0:
             await self._require_sudo()
-            raise CannotTell(f"{self}: `{_short(what)}` was refused: {session.err.text().strip()}")
+            raise CannotTell(f"{self}: `{short(what)}` was refused: {session.err.text().strip()}")
 
     # The connection
 
@@ -304,9 +291,7 @@ class SSHLink:
     async def _open(self) -> asyncssh.SSHClientConnection:
         """The open connection, else a new one."""
         connection = self._connection
-        if connection is None or connection.is_closed():
-            connection = await self._new()
-        return connection
+        return await self._new() if connection is None or connection.is_closed() else connection
 
     async def _new(self) -> asyncssh.SSHClientConnection:
         """A new connection; all callers wait for the same attempt, and it continues when they give up."""
@@ -317,17 +302,15 @@ class SSHLink:
         try:
             return await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if attempt.cancelled() and task is not None and not task.cancelling():
+            here = asyncio.current_task()
+            if attempt.cancelled() and here is not None and not here.cancelling():
                 raise LinkLost(f"{self}: the connection was closed while it was being opened") from None
             raise
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         tunnel = await self._jump._open() if self._jump is not None else None
         try:
-            connection = await log_in(
-                self._door, connect_timeout=self._patience, login_timeout=self._login_timeout, tunnel=tunnel
-            )
+            connection = await log_in(self._door, self._patience, self._login_timeout, tunnel)
         except Busy:
             # On a slow machine, short attempts would never succeed.
             self._patience = min(2 * self._patience, max(self._connect_timeout, self._login_timeout))
@@ -350,7 +333,7 @@ class SSHLink:
         no connection was opened."""
         import asyncssh
 
-        limit = asyncio.timeout(timeout)
+        limit, shown = asyncio.timeout(timeout), f"`{short(what)}`"
         try:
             async with limit:
                 yield
@@ -358,20 +341,18 @@ class SSHLink:
             if not limit.expired():
                 raise
             if self._connection is None or self._connection.is_closed():
-                raise LinkDown(
-                    f"{self}: the login did not succeed within {timeout:g} s, for `{_short(what)}`"
-                ) from None
-            raise TimeoutError(f"{self}: `{_short(what)}` did not end within {timeout:g} s") from None
+                raise LinkDown(f"{self}: the login did not succeed within {timeout:g} s, for {shown}") from None
+            raise TimeoutError(f"{self}: {shown} did not end within {timeout:g} s") from None
         except asyncssh.SFTPNoSuchFile as error:
-            raise FileNotFoundError(f"{self}: `{_short(what)}`: {error.reason}") from error
+            raise FileNotFoundError(f"{self}: {shown}: {error.reason}") from error
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
-            raise LinkLost(f"{self}: the connection was interrupted in `{_short(what)}`: {error.reason}") from error
+            raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error.reason}") from error
         except asyncssh.ChannelOpenError as error:
-            raise LinkLost(f"{self}: no session was opened for `{_short(what)}`: {error.reason}") from error
+            raise LinkLost(f"{self}: no session was opened for {shown}: {error.reason}") from error
         except asyncssh.SFTPError as error:
-            raise CannotTell(f"{self}: `{_short(what)}` was refused: {error.reason}") from error
+            raise CannotTell(f"{self}: {shown} was refused: {error.reason}") from error
         except ConnectionError as error:
-            raise LinkLost(f"{self}: the connection was interrupted in `{_short(what)}`: {error}") from error
+            raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error}") from error
 
 
 async def _feed(session: Session, input: bytes | Path) -> None:
@@ -386,7 +367,3 @@ async def _feed(session: Session, input: bytes | Path) -> None:
 
 def _as_root(line: str) -> str:
     return shlex.join(["sudo", "-n", "--", "/bin/sh", "-c", line])
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= 80 else f"{line[:77]}..."

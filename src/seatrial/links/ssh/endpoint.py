@@ -50,7 +50,7 @@ class SshEndpoint:
     accept: bool
     agent: bool
     become: bool
-    jump: SshEndpoint | None
+    jump: Node | None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.user}@{self.host}:{self.port})"
@@ -58,13 +58,10 @@ class SshEndpoint:
 
 def door(node: Node) -> SshEndpoint:
     """The connection settings of a node."""
-    return _door(node.name, node.ssh)
-
-
-def _door(name: str, ssh: Mapping[str, Any]) -> SshEndpoint:
+    ssh: Mapping[str, Any] = node.ssh
     key, jump = ssh.get("key") or (), ssh.get("jump")
     return SshEndpoint(
-        name=name,
+        name=node.name,
         host=str(ssh.get("host") or ""),
         port=int(str(ssh.get("port") or 22)),
         user=str(ssh.get("user") or "root"),
@@ -74,16 +71,12 @@ def _door(name: str, ssh: Mapping[str, Any]) -> SshEndpoint:
         accept=ssh.get("accept") is True,
         agent=ssh.get("agent") is True,
         become=ssh.get("become") is True,
-        jump=_door(f"{name}'s jump host", jump) if isinstance(jump, Mapping) else None,
+        jump=Node(name=f"{node.name}'s jump host", ssh=jump) if isinstance(jump, Mapping) else None,
     )
 
 
 async def log_in(
-    door: SshEndpoint,
-    *,
-    connect_timeout: float,
-    login_timeout: float,
-    tunnel: asyncssh.SSHClientConnection | None = None,
+    door: SshEndpoint, connect_timeout: float, login_timeout: float, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     """A logged-in connection. LinkDown when nobody answers, LinkRefused for a wrong identity on either side."""
     import asyncssh
@@ -116,14 +109,14 @@ async def log_in(
     except BaseException as error:
         if sock is not None:
             sock.close()
-        raise _told(error, door, login_timeout) from error
+        raise _failure(error, door, login_timeout) from error
     if trusted is None:
-        seen = connection.get_server_host_key()
-        door.known_host = seen.export_public_key("openssh").decode().strip() if seen is not None else ""
+        key = connection.get_server_host_key()
+        door.known_host = key.export_public_key("openssh").decode().strip() if key is not None else ""
     return connection
 
 
-def _told(error: BaseException, door: SshEndpoint, login_timeout: float) -> BaseException:
+def _failure(error: BaseException, door: SshEndpoint, login_timeout: float) -> BaseException:
     """The error for a failed login."""
     import asyncssh
 
@@ -155,8 +148,8 @@ async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
     try:
         async with asyncio.timeout(timeout):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+            infos = await loop.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in infos))
             return await _knocking(addresses, taken)
     except _Mute:
         raise LinkDown(f"{door} closed the connection before it sent anything") from None
@@ -189,11 +182,11 @@ async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> s
                     knocks.pop(0).cancel()
             done, _ = await asyncio.wait(knocks, timeout=KNOCK_EVERY, return_when=asyncio.FIRST_COMPLETED)
             if done:
-                kept = next((one for one in done if not one.exception()), next(iter(done))).result()
+                kept = next((attempt for attempt in done if not attempt.exception()), next(iter(done))).result()
                 return kept
     finally:
-        for one in knocks:
-            one.cancel()
+        for attempt in knocks:
+            attempt.cancel()
         for answer in await asyncio.gather(*knocks, return_exceptions=True):
             # A node coming up answers several attempts at the same time.
             if isinstance(answer, socket.socket) and answer is not kept:
@@ -202,7 +195,7 @@ async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> s
 
 async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
     """Try these addresses in turn."""
-    failed: OSError | _Mute | None = None
+    failed: BaseException | None = None
     for family, address in addresses:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -211,22 +204,20 @@ async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket
             taken.set()
             _be_watchful(sock)
             await _spoken(sock)
-        except (OSError, _Mute) as error:
-            sock.close()
-            failed = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
             return sock
+        except BaseException as error:
+            sock.close()
+            if not isinstance(error, OSError | _Mute):
+                raise
+            failed = error
     assert failed is not None
     raise failed
 
 
 def _be_watchful(sock: socket.socket) -> None:
     """Make the kernel give up on a silent peer soon, even while only listening."""
-    options = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
-    options["TCP_USER_TIMEOUT"] = round(UNACKNOWLEDGED * 1000)
+    options = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3,
+               "TCP_USER_TIMEOUT": round(UNACKNOWLEDGED * 1000)}  # fmt: skip
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in options.items():
         if hasattr(socket, name):
@@ -252,10 +243,10 @@ def unacknowledged(connection: asyncssh.SSHClientConnection) -> bool:
     if sock is None or not hasattr(socket, "TCP_INFO"):
         return False
     try:
-        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     except OSError:
         return True
-    return bool(struct.unpack_from("=8B5I", told)[12])  # tcpi_unacked
+    return bool(struct.unpack_from("=8B5I", info)[12])  # tcpi_unacked
 
 
 # Identities
@@ -272,13 +263,13 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
     if door.known_hosts:
         port = door.port if door.port != 22 else None
         try:
-            found = asyncssh.match_known_hosts(os.path.expanduser(door.known_hosts), door.host, "", port)
+            keys = asyncssh.match_known_hosts(os.path.expanduser(door.known_hosts), door.host, "", port)
         except FileNotFoundError:
-            found = ((), (), (), (), (), (), ())
+            keys = ((), ())
         except (OSError, ValueError) as error:
             raise LinkRefused(f"{door}: the host keys in {door.known_hosts} cannot be read: {error}") from error
-        if found[0] or found[1]:
-            return found
+        if keys[0] or keys[1]:
+            return keys
         scan = f"ssh-keyscan -p {door.port} {door.host} >> {door.known_hosts}"
         missing = (
             f"{door.known_hosts} has no host key of it, so its identity cannot be verified; compare the key's "
@@ -306,10 +297,10 @@ def _client_keys(door: SshEndpoint) -> list[Any] | tuple[()] | None:
     """The client keys: those of the record, plus the user's own (default files and agent) if enabled; else none."""
     import asyncssh
 
-    found = []
+    keys = []
     for key in filter(None, door.keys):
         try:
-            found.append(asyncssh.read_private_key(Path(key).expanduser()))
+            keys.append(asyncssh.read_private_key(Path(key).expanduser()))
         except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
             raise LinkRefused(f"{door}: the key {key} cannot be used: {error}") from error
-    return found or (() if door.agent else None)
+    return keys or (() if door.agent else None)

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, UsageError
+from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost
+from seatrial.links.cloudstack import REMEDY, Cloud, CloudRefused, connect
+from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.cloudstack import naming
+from seatrial.providers.cloudstack import creation, naming
+from seatrial.providers.cloudstack.adoption import recognised
+from seatrial.providers.cloudstack.catalog import choose, choose_project
+from seatrial.providers.cloudstack.queries import Looks
+from seatrial.providers.cloudstack.removal import machine_gone
 from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
+from seatrial.providers.nodes import require_host_name
+from seatrial.providers.ssh.guest import GuestPowers
 from seatrial.registry import provider
-from seatrial.spi import BreaksOff, Context, Finished, Link, Powers, Readiness
-
-if TYPE_CHECKING:
-    from seatrial.links.cloudstack import Cloud
-    from seatrial.links.ssh import SSHLink
-    from seatrial.providers.cloudstack.queries import Looks
-    from seatrial.providers.ssh.identity import Seen
+from seatrial.spi import Context, Powers, Readiness
 
 STATES = {
     **dict.fromkeys(("Running", "Stopping", "Migrating"), PowerState.RUNNING),
     **dict.fromkeys(("Stopped", "Shutdown", "Starting", "Destroyed", "Expunging"), PowerState.STOPPED),
 }
-OWNER = "provider:cloudstack"
-LOOK = 10.0
-"""Seconds for a machine to report its identity."""
-
 AGAIN = 0.1
 
 
 @provider("cloudstack")
-class CloudStack:
+class CloudStack(GuestPowers):
     """Each node is a virtual machine, reached by SSH; those of a deployer are recognised by their addresses."""
 
     outlives_host = True
@@ -48,6 +46,7 @@ class CloudStack:
         "restart": 600.0,
         "destroy": 600.0,
     }
+    cut_off = (LinkDown, LinkLost, TimeoutError)
 
     Settings: ClassVar[type[Any]] = CloudStackSettings
 
@@ -61,90 +60,67 @@ class CloudStack:
     async def cloud(self) -> Cloud:
         """The account, in the named project; also for checks on provisioned resources."""
         if self._cloud is None:
-            from seatrial.links.cloudstack import connect
-            from seatrial.providers.cloudstack.catalog import choose_project
-
             cloud = connect(self._settings.profile)
             await choose_project(cloud, self._settings)
             self._cloud = cloud
         return self._cloud
 
-    # Making and giving back
-
     async def prepare(self, ctx: Context) -> None:
         """Find the account; with `login = "keypair"` register the trial's key there."""
         cloud = await self.cloud()
         ctx.secret(cloud.secret)
-        name = f"{naming.PREFIX}{ctx.trial_id}"
         if self._settings.login != "keypair":
             return
+        name = naming.key_pair(ctx.trial_id)
         async with self._key_pair:
-            if ctx.holds("keypair", name, owner=OWNER):
+            if ctx.holds("keypair", name, owner=naming.OWNER):
                 return
-            from seatrial.providers.cloudstack.creation import keys_of
-
-            _, public = keys_of(ctx)
-            project = {"projectid": cloud.project} if cloud.project else {}
-            detail = {**naming.place_of(cloud), "keypair": name}
+            _, public = creation.keys_of(ctx)
             await ctx.make(
-                "keypair",
-                name,
-                lambda: cloud.do("registerSSHKeyPair", name=name, publickey=public, deadline=60.0, **project),
-                owner=OWNER,
-                detail=detail,
-                outlives_host=True,
-            )
+                "keypair", name,
+                lambda: cloud.do("registerSSHKeyPair", name=name, publickey=public, deadline=60.0, **cloud.scope),
+                owner=naming.OWNER, detail={**naming.place_of(cloud), "keypair": name}, outlives_host=True,
+            )  # fmt: skip
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The cloud, and the name of the machine, the prefix of its disks' names."""
-        name = naming.machine_name(ctx.trial_id, spec.name)
-        if len(name) > 63 or not spec.name.replace("-", "a").isalnum():
-            raise UsageError(
-                f"invalid node name {spec.name!r}: it is part of a host name (letters, digits, dashes, 63 in all)"
-            )
+        require_host_name(spec.name, prefix=naming.machine_name(ctx.trial_id, ""))
         size_of(spec.parameters, self._settings)
-        return {**(naming.place_of(self._cloud) if self._cloud is not None else {}), "machine": name}
+        place = naming.place_of(self._cloud) if self._cloud is not None else {}
+        return {**place, "machine": naming.machine_name(ctx.trial_id, spec.name)}
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a machine and return when it lets us in."""
-        from seatrial.providers.cloudstack import creation
-
         await self.prepare(ctx)
-        private, public = creation.keys_of(ctx)
-        pair = f"{naming.PREFIX}{ctx.trial_id}" if self._settings.login == "keypair" else ""
-        keys = creation.Keys(private=private, public=public, pair=pair)
-        detail = self.foresee(spec, ctx)
-        node = await creation.make(await self.cloud(), spec, ctx, self._settings, keys, {"node": spec.name, **detail})
+        detail = {"node": spec.name, **self.foresee(spec, ctx)}
+        node = await creation.make(await self.cloud(), spec, ctx, self._settings, detail)
         await creation.until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"))
         return node
 
     async def destroy(self, resource: Resource) -> None:
-        """Give back a machine with its disks, or a key pair, by its record; already gone is success."""
-        from seatrial.links.cloudstack import CloudRefused
-        from seatrial.providers.cloudstack import creation
-        from seatrial.providers.cloudstack.removal import machine_gone
-
+        """Remove a machine with its disks, or a key pair, by its record; already gone is success."""
         cloud, detail = await self.cloud(), resource.detail
         made_at = str(detail.get("endpoint") or cloud.endpoint)
         if made_at != cloud.endpoint:
-            raise CannotTell(f"{resource} was made at {made_at}, and the configuration names {cloud.endpoint}: name "
-                             "that cloud again, then `seatrial clean`")  # fmt: skip
+            raise CannotTell(
+                f"{resource} was made at {made_at}, and the configuration names {cloud.endpoint}: name that cloud "
+                "again, then `seatrial clean`"
+            )
         made_in = str(detail.get("cloud_project", cloud.project))
         if made_in != cloud.project:  # whose lists show nothing of it, as if it were gone
-            raise CannotTell(f"{resource} was made in {_room(made_in)}, and the configuration names "
-                             f"{_room(cloud.project)}: set `project` of [providers.cloudstack] as it was, then "
-                             "`seatrial clean`")  # fmt: skip
+            raise CannotTell(
+                f"{resource} was made in {_room(made_in)}, and the configuration names {_room(cloud.project)}: set "
+                "`project` of [providers.cloudstack] as it was, then `seatrial clean`"
+            )
         if resource.kind == "keypair":
             try:
-                project = {"projectid": cloud.project} if cloud.project else {}
-                await cloud.do("deleteSSHKeyPair", name=str(detail["keypair"]), deadline=60.0, **project)
+                await cloud.do("deleteSSHKeyPair", name=str(detail["keypair"]), deadline=60.0, **cloud.scope)
             except CloudRefused as error:
                 if "does not exist" not in error.text:
                     raise
             return
         name = str(detail["machine"])
-        begun = creation.BEGUN.get((cloud.endpoint, name), "")
-        await machine_gone(cloud, name, begun, self.deadlines["destroy"])
+        await machine_gone(cloud, name, creation.BEGUN.get((cloud.endpoint, name), ""), self.deadlines["destroy"])
         creation.BEGUN.pop((cloud.endpoint, name), None)
         for key, link in self._links.items():
             if key[0] == name:
@@ -152,19 +128,13 @@ class CloudStack:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """Machines with the run's id in their tags or names, and disks without a machine."""
-        from seatrial.providers.cloudstack.listing import listed
-
-        return await listed(await self.cloud(), run)
+        return await naming.listed(await self.cloud(), run)
 
     @classmethod
     async def readiness(cls, settings: CloudStackSettings) -> Readiness:
         """Whether the account lets us in and has everything the settings name."""
-        from seatrial.links.cloudstack import REMEDY
-        from seatrial.providers.cloudstack.catalog import choose
-
-        made = cls(settings)
         try:
-            cloud = await made.cloud()
+            cloud = await cls(settings).cloud()
             zones = await cloud.list("listZones", "zone")
         except ExtraMissing as error:
             return Readiness(False, str(error), "pip install 'seatrial[cloudstack]'")
@@ -172,30 +142,22 @@ class CloudStack:
             return Readiness(False, str(error), REMEDY)
         tried = f"{cloud.endpoint} was asked for its zones, and has {len(zones)}"
         try:
-            await choose(cloud, made._settings, size_of({}, made._settings))
+            await choose(cloud, settings, size_of({}, settings))
         except CannotTell as error:
             return Readiness(False, f"{tried}; {error}", "name it under [providers.cloudstack] in seatrial.toml")
-        return Readiness(True, f"{tried}; zone, template and service offering are there")
+        return Readiness(True, f"{tried}; zone, template and service offering exist")
 
     async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
         """Recognise the account's machines by their addresses, within `adopt` and `adopt_tag`."""
-        from seatrial.providers.cloudstack.adoption import recognised
-
         if not nodes:
             return nodes
         cloud = await self.cloud()
         return recognised(nodes, await cloud.list("listVirtualMachines", "virtualmachine"), self._settings)
 
-    # Looking
-
     def link(self, node: Node) -> SSHLink:
         """SSH to the machine."""
-        from seatrial.links.ssh import SSHLink
-
         key = str(node.detail.get("machine", node.name)), str(sorted(node.ssh.items(), key=str))
-        if key not in self._links:
-            self._links[key] = SSHLink(node)
-        return self._links[key]
+        return self._links.setdefault(key, SSHLink(node))
 
     async def state(self, node: Node) -> PowerState:
         """As CloudStack says it; CannotTell when it has no such machine any more."""
@@ -205,21 +167,8 @@ class CloudStack:
         """CloudStack's own word for the machine's state."""
         cloud = await self.cloud()
         if self._looks is None:
-            from seatrial.providers.cloudstack.queries import Looks
-
             self._looks = Looks(cloud)
-        return await self._looks.at(self._id(node))
-
-    async def boot_id(self, node: Node) -> str:
-        """The guest kernel's own; LinkDown when it cannot be asked."""
-        return (await self._seen(node)).boot_id
-
-    async def _seen(self, node: Node) -> Seen:
-        from seatrial.providers.ssh import identity
-
-        return await identity.seen(self.link(node), timeout=LOOK)
-
-    # Power
+        return await self._looks.at(str(node.detail["id"]))
 
     async def start(self, node: Node) -> None:
         """Start it; a running one is left alone."""
@@ -228,90 +177,32 @@ class CloudStack:
 
     async def stop(self, node: Node) -> None:
         """The ACPI power button, and CloudStack's own action if the guest does not obey."""
-        await self._off(node, forced=False)
+        await self._power_off(node)
 
     async def crash(self, node: Node) -> None:
         """Cut the power: a forced stop."""
-        await self._off(node, forced=True)
+        await self._power_off(node, forced=True)
 
-    async def _off(self, node: Node, *, forced: bool) -> None:
+    async def _power_off(self, node: Node, **more: Any) -> None:
         if await self.state(node) is not PowerState.STOPPED:
-            await self._job("stopVirtualMachine", node, self.deadlines["stop"], **({"forced": True} if forced else {}))
-        self._break_off(node)
+            await self._job("stopVirtualMachine", node, self.deadlines["stop"], **more)
+        self.link(node).abort()
 
     async def _job(self, command: str, node: Node, deadline: float, **more: Any) -> None:
-        await (await self.cloud()).do(command, id=self._id(node), deadline=deadline, **more)
+        await (await self.cloud()).do(command, id=str(node.detail["id"]), deadline=deadline, **more)
 
-    def _id(self, node: Node) -> str:
-        return str(node.detail["id"])
-
-    def _break_off(self, node: Node) -> None:
-        link: Link = self.link(node)
-        if isinstance(link, BreaksOff):
-            link.abort()
-
-    # Power from inside
-
-    async def guest_stop(self, node: Node) -> None:
-        """`poweroff` on the machine; returns when CloudStack has noticed."""
-        from seatrial.providers.ssh import scripts
-
-        await self._other(node)
-        await self._tell(node, scripts.POWEROFF, "shut down")
-        await self._until_off(node)
-
-    async def guest_reboot(self, node: Node) -> None:
-        """`reboot` on the machine."""
-        from seatrial.providers.ssh import scripts
-
-        await self._other(node)
-        await self._tell(node, scripts.REBOOT, "rebooted")
-
-    async def guest_crash(self, node: Node) -> str:
-        """SysRq `b`; on our own kernel, and without SysRq, `poweroff -f`."""
-        from seatrial.providers.ssh import identity, scripts
-
-        if not identity.kernel_is_shared(await self._other(node), identity.ours()):
-            done = await self._sent(node, scripts.SYSRQ, timeout=3.0)
-            if done is None or done.ok:
-                self._break_off(node)
-                return "rebooting"
-        await self._tell(node, scripts.POWEROFF_NOW, "powered off by force", timeout=5.0)
-        self._break_off(node)
-        await self._until_off(node)
-        return "off"
-
-    async def _other(self, node: Node) -> Seen:
-        """The machine's identity; it must not be the machine Seatrial runs on."""
-        from seatrial.providers.ssh import identity
-
-        seen = await self._seen(node)
-        identity.require_other(self.link(node), seen, identity.ours())
-        return seen
-
-    async def _tell(self, node: Node, script: str, what: str, *, timeout: float = 30.0) -> None:
-        done = await self._sent(node, script, timeout=timeout)
-        if done is not None and not done.ok:
-            raise CannotTell(f"{node.name} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
-
-    async def _sent(self, node: Node, script: str, *, timeout: float) -> Finished | None:
-        """Run a command as root that may end the machine; None if it took the connection with it."""
+    async def until_off(self, node: Node, boot: str) -> None:
+        """Return when CloudStack has noticed; CannotTell when the machine still runs after the deadline."""
+        seconds = self.deadlines["stop"]
         try:
-            return await self.link(node).sudo(script, timeout=timeout)
-        except (LinkDown, LinkLost, TimeoutError):
-            return None
-
-    async def _until_off(self, node: Node) -> None:
-        try:
-            async with asyncio.timeout(self.deadlines["stop"]):
+            async with asyncio.timeout(seconds):
                 while await self.state(node) is not PowerState.STOPPED:
                     await asyncio.sleep(AGAIN)
         except TimeoutError:
-            seconds = self.deadlines["stop"]
             raise CannotTell(
-                f"{node.name} was told to power off, and runs for CloudStack after {seconds:g} s"
+                f"{node.name} still runs for CloudStack {seconds:g} s after the command to power off"
             ) from None
-        self._break_off(node)
+        self.link(node).abort()
 
 
 def _room(project: str) -> str:

@@ -1,4 +1,4 @@
-"""Which of a deployer's machines are virtual machines of the account, by their addresses."""
+"""A deployer's machines recognised as virtual machines of the account, by their addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 from seatrial.links.cloudstack import tags_of
 from seatrial.model.resource import Node
-from seatrial.providers.cloudstack.removal import GONE
+from seatrial.providers.cloudstack.naming import GONE
 from seatrial.providers.cloudstack.settings import CloudStackSettings
 
 
@@ -28,27 +28,24 @@ def recognised(
 
 
 def _known(node: Node, by_address: Mapping[str, Sequence[Mapping[str, Any]]]) -> Node:
-    found = next((by_address[one] for one in _of_node(node) if one in by_address), ())
-    if len(found) > 1:
-        names = ", ".join(sorted(str(one.get("name")) for one in found))
-        raise CannotTell(f"the address of {node.name} belongs to several virtual machines ({names}): private addresses "
-                         "may be there once in each network; narrow them down by `adopt` or `adopt_tag` of "
-                         "[providers.cloudstack]")  # fmt: skip
-    if not found:
+    machines = by_address.get(str(node.address)) or by_address.get(str(node.ssh.get("host"))) or ()
+    if len(machines) > 1:
+        names = ", ".join(sorted(str(machine.get("name")) for machine in machines))
+        raise CannotTell(
+            f"the address of {node.name} belongs to several virtual machines ({names}): private addresses may exist "
+            "once in each network; narrow them down by `adopt` or `adopt_tag` of [providers.cloudstack]"
+        )
+    if not machines:
         return node
-    machine = found[0]
+    machine = machines[0]
     detail = {**node.detail, "id": str(machine["id"]), "machine": str(machine.get("name"))}
     return replace(node, adopted=True, detail=detail)
-
-
-def _of_node(node: Node) -> Iterable[str]:
-    return dict.fromkeys(str(one) for one in (node.address, node.ssh.get("host")) if one)
 
 
 def _addresses(machine: Mapping[str, Any]) -> Iterable[str]:
     for card in machine.get("nic") or ():
         yield from (str(card[key]) for key in ("ipaddress", "ip6address") if card.get(key))
-        yield from (str(one["ipaddress"]) for one in card.get("secondaryip") or () if one.get("ipaddress"))
+        yield from (str(more["ipaddress"]) for more in card.get("secondaryip") or () if more.get("ipaddress"))
     if machine.get("publicip"):
         yield str(machine["publicip"])
 

@@ -33,27 +33,23 @@ async def choose(cloud: Cloud, settings: CloudStackSettings, size: Size) -> Chos
     zone = _id(await cloud.list("listZones", "zone"), settings.zone, "zone", "zone")
     templates = await cloud.list("listTemplates", "template", templatefilter="executable", zoneid=zone)
     offerings = await cloud.list("listServiceOfferings", "serviceoffering")
-    networks: list[dict[str, Any]] = []
-    if settings.networks:
-        networks = await cloud.list("listNetworks", "network", zoneid=zone)
-    disks: list[dict[str, Any]] = []
+    networks = await cloud.list("listNetworks", "network", zoneid=zone) if settings.networks else []
+    disk = ""
     if size.data_gib:
-        found = await cloud.list("listDiskOfferings", "diskoffering")
-        disks = [one for one in found if one.get("iscustomized")]
+        disks = [disk for disk in await cloud.list("listDiskOfferings", "diskoffering") if disk.get("iscustomized")]
+        disk = _id(disks, settings.disk_offering, "disk offering with a size of one's choice", "disk_offering")
     return Chosen(
         zone=zone,
         template=_id(templates, size.template, "template", "template"),
         offering=_id(offerings, size.offering, "service offering", "offering"),
         networks=tuple(_id(networks, name, "network", "network") for name in settings.networks),
-        disk_offering=_id(disks, settings.disk_offering, "disk offering with a size of one's choice", "disk_offering")
-        if size.data_gib
-        else "",
+        disk_offering=disk,
     )
 
 
-def _id(found: list[dict[str, Any]], named: str, what: str, setting: str) -> str:
+def _id(things: list[dict[str, Any]], named: str, what: str, setting: str) -> str:
     """The identifier of a name, or of the only one if none is named."""
-    ids = {str(one["id"]): str(one.get("name", "")) for one in found}
+    ids = {str(thing["id"]): str(thing.get("name", "")) for thing in things}
     chosen = [id for id, name in ids.items() if named in (id, name)] if named else list(ids)
     if len(chosen) == 1:
         return chosen[0]
@@ -61,8 +57,7 @@ def _id(found: list[dict[str, Any]], named: str, what: str, setting: str) -> str
     if named and not chosen:
         raise CannotTell(f"{where} is {named!r}, and CloudStack has no such {what}: {nearest(named, ids.values())}")
     if named:
-        raise CannotTell(
-            f"{where} is {named!r}, and {len(chosen)} have this name; name one by its id: {', '.join(chosen)}"
-        )
+        several = f"{len(chosen)} have this name; name one by its id: {', '.join(chosen)}"
+        raise CannotTell(f"{where} is {named!r}, and {several}")
     listed = ", ".join(sorted(ids.values())) or "none"
     raise CannotTell(f"{where} names no {what}, and there is not exactly one; there are: {listed}")

@@ -1,4 +1,4 @@
-"""Making one virtual machine, and waiting until it lets us in."""
+"""Creates one virtual machine, and waits until it accepts the key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,6 @@ BEGUN: dict[tuple[str, str], str] = {}
 another instance of the provider may have to remove it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Our credentials, and the machine's identity."""
-
-    private: Path
-    public: str
-    pair: str
-    """The name of the cloud's key pair; empty: user data has the key."""
-
-
 def keys_of(ctx: Context) -> tuple[Path, str]:
     """The trial's own key, made when it is missing: its file, and the public half."""
     path = trial_key(ctx.state / "cloudstack")
@@ -48,18 +37,14 @@ def keys_of(ctx: Context) -> tuple[Path, str]:
 
 
 async def make(
-    cloud: Cloud,
-    spec: NodeSpec,
-    ctx: Context,
-    settings: CloudStackSettings,
-    keys: Keys,
-    detail: Mapping[str, object],
+    cloud: Cloud, spec: NodeSpec, ctx: Context, settings: CloudStackSettings, detail: Mapping[str, object]
 ) -> Node:
     """Deploy it with its disks and tags; its node."""
+    private, public = keys_of(ctx)
     size = size_of(spec.parameters, settings)
     chosen = await choose(cloud, settings, size)
     name, deadline = str(detail["machine"]), ctx.deadline("start")
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "zoneid": chosen.zone,
         "templateid": chosen.template,
         "serviceofferingid": chosen.offering,
@@ -67,62 +52,50 @@ async def make(
         "displayname": naming.display_name(ctx.run_id, ctx.trial_id, spec.name),
         **({"networkids": ",".join(chosen.networks)} if chosen.networks else {}),
         **({"rootdisksize": size.root_gib} if size.root_gib else {}),
-        **({"projectid": cloud.project} if cloud.project else {}),
+        **cloud.scope,
     }
     known_host = ""
-    if keys.pair:
-        asked["keypair"] = keys.pair
+    if settings.login == "keypair":
+        request["keypair"] = naming.key_pair(ctx.trial_id)
     else:
-        data, known_host = _user_data(settings.user, keys.public, name)
-        asked["userdata"] = base64.b64encode(data.encode()).decode()
-    begun = await cloud.begin("deployVirtualMachine", **asked)
+        data, known_host = _user_data(settings.user, public, name)
+        request["userdata"] = base64.b64encode(data.encode()).decode()
+    begun = await cloud.begin("deployVirtualMachine", **request)
     BEGUN[cloud.endpoint, name] = id = str(begun["id"])
     tags = naming.tags_from(ctx.labels(), spec.name)
     await cloud.do("createTags", resourceids=id, resourcetype="UserVm", tags=tags, deadline=deadline)
-    told = await cloud.job(str(begun["jobid"]), "deployVirtualMachine", deadline=deadline)
-    machine: Mapping[str, Any] = told.get("virtualmachine") or {}
+    result = await cloud.job(str(begun["jobid"]), "deployVirtualMachine", deadline=deadline)
+    machine: Mapping[str, Any] = result.get("virtualmachine") or {}
     if machine.get("state") != "Running":
         raise CannotTell(f"the machine {name} is in the state {machine.get('state')} though CloudStack's job succeeded")
     for number, gib in enumerate(size.data_gib, 1):
-        await _disk(cloud, naming.disk_name(name, number), gib, id, chosen.zone, chosen.disk_offering, tags, deadline)
+        made = await cloud.do(
+            "createVolume", name=f"{name}-data{number}", zoneid=chosen.zone, diskofferingid=chosen.disk_offering,
+            size=gib, deadline=deadline, **cloud.scope,
+        )  # fmt: skip
+        disk = str(made["volume"]["id"])
+        await cloud.do("createTags", resourceids=disk, resourcetype="Volume", tags=tags, deadline=deadline)
+        await cloud.do("attachVolume", id=disk, virtualmachineid=id, deadline=deadline)
     address = _address(machine, settings)
     trust: dict[str, object] = {"known_host": known_host} if known_host else {"accept": True}
     return Node(
         name=spec.name,
         address=address,
         ports={name: port or FIRST_PORT + place for place, (name, port) in enumerate(sorted(spec.ports.items()))},
-        ssh={"host": address, "port": settings.port, "user": settings.user, "key": str(keys.private), **trust},
+        ssh={"host": address, "port": settings.port, "user": settings.user, "key": str(private), **trust},
         folder=FOLDER,
         detail={**detail, "id": id},
     )
 
 
-async def _disk(
-    cloud: Cloud,
-    name: str,
-    gib: int,
-    machine: str,
-    zone: str,
-    offering: str,
-    tags: list[dict[str, str]],
-    deadline: float,
-) -> None:
-    project = {"projectid": cloud.project} if cloud.project else {}
-    made = await cloud.do(
-        "createVolume", name=name, zoneid=zone, diskofferingid=offering, size=gib, deadline=deadline, **project
-    )
-    id = str(made["volume"]["id"])
-    await cloud.do("createTags", resourceids=id, resourcetype="Volume", tags=tags, deadline=deadline)
-    await cloud.do("attachVolume", id=id, virtualmachineid=machine, deadline=deadline)
-
-
 def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
     if settings.address == "public":
-        address = machine.get("publicip")
-        if not address:
-            raise CannotTell(f"the machine {machine.get('name')} has no public address; set `address` of "
-                             '[providers.cloudstack] to "private", or use a network with public addresses')  # fmt: skip
-        return str(address)
+        if address := machine.get("publicip"):
+            return str(address)
+        raise CannotTell(
+            f"the machine {machine.get('name')} has no public address; set `address` of [providers.cloudstack] to "
+            '"private", or use a network with public addresses'
+        )
     cards = sorted(machine.get("nic") or (), key=lambda card: not card.get("isdefault"))
     if not cards or not cards[0].get("ipaddress"):
         raise CannotTell(f"the machine {machine.get('name')} has no address on any network")
@@ -130,7 +103,7 @@ def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
 
 
 def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
-    """For cloud-init: our key, and the host key, so that the machine is known from the first connection on."""
+    """For cloud-init: the trial's key, and the host key, so the machine is known from the first connection on."""
     import asyncssh
 
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -138,7 +111,7 @@ def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
     who: dict[str, Any] = {"name": user, "ssh_authorized_keys": [public]}
     if user != "root":
         who |= {"sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/sh", "lock_passwd": True}
-    told = {
+    config = {
         "hostname": hostname,
         "disable_root": user != "root",
         "ssh_pwauth": False,
@@ -147,7 +120,7 @@ def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
         "users": [who],
         "package_update": False,
     }
-    return "#cloud-config\n" + json.dumps(told, indent=1) + "\n", host_public
+    return "#cloud-config\n" + json.dumps(config, indent=1) + "\n", host_public
 
 
 async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) -> None:
@@ -161,8 +134,10 @@ async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) ->
         except LinkRefused as error:
             refused = refused or clock()
             if clock() - refused > STUBBORN:
-                raise CannotTell(f"the machine {node.name} does not let us in: {error}; its template needs cloud-init "
-                                 "for user data, or set `login` of [providers.cloudstack]") from error  # fmt: skip
+                raise CannotTell(
+                    f"the machine {node.name} does not let us in: {error}; its template needs cloud-init for user "
+                    "data, or set `login` of [providers.cloudstack]"
+                ) from error
             why: Exception = error
         except (LinkDown, LinkLost, TimeoutError) as error:
             why = error

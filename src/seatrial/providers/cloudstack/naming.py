@@ -1,24 +1,31 @@
-"""Names and tags of resources: each contains the run, the trial and the node, from its first moment on."""
+"""Names, tags and lists of resources: each contains the run, the trial and the node, from its first moment on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seatrial.links.cloudstack import tags_of
+from seatrial.links.cloudstack import Cloud, tags_of
+from seatrial.model.resource import Resource
+from seatrial.providers.nodes import to_detail
 
-if TYPE_CHECKING:
-    from seatrial.links.cloudstack import Cloud
+OWNER = "provider:cloudstack"
 
 PREFIX = "seatrial-"
 """Of the name of every machine and disk."""
 
-_TOLD = re.compile(r"seatrial (r[0-9a-z]{10,}) (t[0-9a-z]{10,}) (\S+)")
+GONE = ("Destroyed", "Expunging")
+"""States of removed machines; the cloud forgets them by itself."""
+
+DISK_GONE = ("Destroy", "Expunging", "Expunged")
+"""States of removed disks."""
+
+_DISPLAYED = re.compile(r"seatrial (r[0-9a-z]{10,}) (t[0-9a-z]{10,}) (\S+)")
 
 
 def place_of(cloud: Cloud) -> dict[str, object]:
-    """For the ledger: where things are made, and nowhere else looked for."""
+    """For the ledger: the place of all resources, and of the search for them."""
     return {"endpoint": cloud.endpoint, "cloud_project": cloud.project}
 
 
@@ -27,14 +34,14 @@ def machine_name(trial: str, node: str) -> str:
     return f"{PREFIX}{trial}-{node}"
 
 
+def key_pair(trial: str) -> str:
+    """The name of the trial's key pair in the account."""
+    return f"{PREFIX}{trial}"
+
+
 def display_name(run: str, trial: str, node: str) -> str:
     """The name on the cloud's own pages; present before any tag can be."""
     return f"seatrial {run} {trial} {node}"
-
-
-def disk_name(machine: str, number: int) -> str:
-    """A data disk of a machine."""
-    return f"{machine}-data{number}"
 
 
 def tags_from(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
@@ -43,10 +50,31 @@ def tags_from(labels: Mapping[str, str], node: str) -> list[dict[str, str]]:
 
 
 def ids_of(thing: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """Run, trial and node of one of our machines; by its tags, else by its display name."""
+    """Run, trial and node of a machine of Seatrial; by its tags, else by its display name."""
     tags = tags_of(thing)
-    told = tuple(tags.get(f"seatrial.{word}", "") for word in ("run", "trial", "node"))
-    if all(told):
-        return told[0], told[1], told[2]
-    match = _TOLD.fullmatch(str(thing.get("displayname") or ""))
+    run, trial, node = (tags.get(f"seatrial.{word}", "") for word in ("run", "trial", "node"))
+    if run and trial and node:
+        return run, trial, node
+    match = _DISPLAYED.fullmatch(str(thing.get("displayname") or ""))
     return (match[1], match[2], match[3]) if match else None
+
+
+async def listed(cloud: Cloud, run: str) -> list[Resource]:
+    """Machines of this run (`*`: of any), and disks of removed machines; project and expiry in the detail."""
+    machines = await cloud.list("listVirtualMachines", "virtualmachine", keyword=PREFIX)
+    things = [machine for machine in machines if machine.get("state") not in GONE]
+    disks = await cloud.list("listVolumes", "volume", keyword=PREFIX)
+    things += [disk for disk in disks if disk.get("type") == "DATADISK" and disk.get("state") not in DISK_GONE]
+    resources: dict[str, Resource] = {}
+    for thing in things:
+        ids = ids_of(thing)
+        if ids is None or run not in ("*", ids[0]):
+            continue
+        its_run, trial, node = ids
+        name = f"{trial}-{node}"
+        own = {"node": node, **place_of(cloud), "machine": machine_name(trial, node), **to_detail(tags_of(thing))}
+        resource = Resource(
+            kind="node", name=name, owner=OWNER, run=its_run, trial=trial, detail=own, outlives_host=True
+        )
+        resources.setdefault(name, resource)
+    return list(resources.values())

@@ -1,4 +1,4 @@
-"""The states of machines, asked for several at a time: who asks while an answer is on its way shares the next one."""
+"""The states of machines, asked for several at a time: callers during a query share the next one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatrial.links.cloudstack import Cloud, NoSuchThing
 
 
 class Looks:
-    """One question at a time to the cloud, begun after it was asked for: no answer is older than who asked."""
+    """One query at a time to the cloud, begun after it was asked for: no answer is older than its question."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -23,7 +23,8 @@ class Looks:
         self._wanted.add(id)
         if self._next is None:
             self._next = asyncio.ensure_future(self._round())
-            self._next.add_done_callback(_heard)
+            # Its error belongs to all waiting callers; without one, it is dropped.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         states = await asyncio.shield(self._next)
         if id not in states:
             raise CannotTell(f"CloudStack has no virtual machine {id} any more")
@@ -44,11 +45,5 @@ class Looks:
                 return each
 
     async def _asked(self, **which: str) -> dict[str, str]:
-        found = await self._cloud.list("listVirtualMachines", "virtualmachine", **which)
-        return {str(one["id"]): str(one.get("state")) for one in found}
-
-
-def _heard(task: asyncio.Task[Mapping[str, str]]) -> None:
-    """Its error is everybody's who still waits; when nobody does, it is nobody's."""
-    if not task.cancelled():
-        task.exception()
+        machines = await self._cloud.list("listVirtualMachines", "virtualmachine", **which)
+        return {str(machine["id"]): str(machine.get("state")) for machine in machines}

@@ -1,4 +1,4 @@
-"""The settings of `[providers.cloudstack]`, and what a suite's parameters say of a machine's size."""
+"""The settings of `[providers.cloudstack]`, and a machine's size from a suite's parameters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CloudStackSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large one node is, and what it is made from."""
+    """The size and the parts of one node."""
 
     offering: str
     template: str
@@ -64,7 +64,7 @@ class Size:
 
 def size_of(parameters: Mapping[str, object], settings: CloudStackSettings) -> Size:
     """From the suite's parameters: `cloudstack_offering`, `cloudstack_template`, `root_volume_size`,
-    `data_volumes_per_node`, `data_volume_size` (GiB, 1 unless it is said)."""
+    `data_volumes_per_node`, `data_volume_size` (GiB, default 1)."""
     count = _whole(parameters, COUNT, 0)
     return Size(
         offering=str(parameters.get("cloudstack_offering") or settings.offering),

@@ -12,22 +12,22 @@ from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.ssh import claims, identity, scripts
+from seatrial.providers.ssh import claims, identity
+from seatrial.providers.ssh.guest import LOOK_SECONDS, GuestPowers
 from seatrial.providers.ssh.machines import SSHSettings, machines, place
 from seatrial.registry import provider
-from seatrial.spi import Context, Finished, Powers, Readiness, known_nodes
+from seatrial.spi import Context, Powers, Readiness, known_nodes
 
-_LOOK_SECONDS = 10.0
 _OFF_SECONDS = 3.0
-"""The same for a machine powering off: silence is expected there."""
+"""Seconds for a machine powering off to report its identity: silence is expected there."""
 
 _PAUSE = 0.05
 _SILENCE = 0.5
-"""Seconds of silence after which a machine told to power off counts as off."""
+"""Seconds of silence after which a machine powering off counts as off."""
 
 
 @provider("ssh")
-class SSH:
+class SSH(GuestPowers):
     """Existing machines, reached over SSH and claimed for a trial."""
 
     outlives_host = True
@@ -47,9 +47,7 @@ class SSH:
         self._settings = settings
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._off: dict[str, str] = {}
-        """Nodes told from inside to power off, with the boot in which they were told."""
-
-    # Making and giving back
+        """Nodes powering off from inside, with the boot of the command."""
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The candidate machines."""
@@ -63,8 +61,7 @@ class SSH:
                 "providers.ssh names no machines: put `inventory` (a file of Ansible or OpenSSH) or `hosts` (a list) "
                 "under [providers.ssh] in seatrial.toml"
             )
-        named = [machine for machine in all_of_them if machine.name == spec.name]
-        if named:
+        if named := [machine for machine in all_of_them if machine.name == spec.name]:
             return named
         taken = set(known_nodes(type(ctx.system), ctx.suite.system.settings, ctx.suite.parameters))
         return [machine for machine in all_of_them if machine.name not in taken]
@@ -90,14 +87,11 @@ class SSH:
         try:
             identity.require_other(link, await identity.seen(link), identity.ours())
             name = f"{ctx.trial_id}-{spec.name}@{place(machine)}"
+            detail = {"node": spec.name, "machines": [claims.ways(machine)], "claimed": True}
             answer = await ctx.make(
-                "claim",
-                name,
-                lambda: claims.claim(link, machine, spec.name, ctx),
-                owner=f"provider:{ctx.suite.provider}",
-                detail={"node": spec.name, "machines": [claims.ways(machine)], "claimed": True},
-                outlives_host=True,
-            )
+                "claim", name, lambda: claims.claim(link, machine, spec.name, ctx),
+                owner=f"provider:{ctx.suite.provider}", detail=detail, outlives_host=True,
+            )  # fmt: skip
             if isinstance(answer, claims.Held):
                 await ctx.give_back("claim", name)
                 raise LeaseTaken(f"{link} is held by {answer.by}")
@@ -109,13 +103,9 @@ class SSH:
             raise
         known = {"known_host": link.known_host} if link.known_host else {}
         node = Node(
-            name=spec.name,
-            address=machine.address,
-            ports=ports,
-            ssh={**machine.ssh, **known},
-            folder=f"{answer.base}/{ctx.trial_id}",
-            detail={"machine": machine.name},
-        )
+            name=spec.name, address=machine.address, ports=ports, ssh={**machine.ssh, **known},
+            folder=f"{answer.base}/{ctx.trial_id}", detail={"machine": machine.name},
+        )  # fmt: skip
         self._links[_way(node)] = link
         ctx.link(node)  # from now on it is closed with the trial
         return node
@@ -125,98 +115,50 @@ class SSH:
         claim is silent; such a machine has a record of its own, so the node's record need not mention silent machines.
         """
         detail: Mapping[str, Any] = resource.detail
-        found = [claims.machine_of(ways) for ways in detail["machines"]]
-        await claims.released(found, resource.trial, str(detail["node"]), claimed=detail.get("claimed") is True)
+        recorded = [claims.machine_of(ways) for ways in detail["machines"]]
+        await claims.released(recorded, resource.trial, str(detail["node"]), claimed=detail.get("claimed") is True)
 
     async def find(self, run: str) -> Sequence[Resource]:
         """The claims reported by the machines themselves; a silent machine cannot run our processes."""
-        found = await asyncio.gather(*(claims.standing(machine, run) for machine in machines(self._settings)))
-        return [one for one in found if one is not None]
+        standing = await asyncio.gather(*(claims.standing(machine, run) for machine in machines(self._settings)))
+        return [claim for claim in standing if claim is not None]
 
     @classmethod
     async def readiness(cls, settings: SSHSettings) -> Readiness:
         """The machines that answer."""
-        found = cls(settings)._machines()
-        if not found:
-            return Readiness(
-                False, "no machines are named", 'put inventory = "FILE" under [providers.ssh] in seatrial.toml'
-            )
-        told = await asyncio.gather(*(_answer(machine) for machine in found))
-        wrong = [text for text in told if text]
-        there = [machine.name for machine, text in zip(found, told, strict=True) if not text]
-        tried = f"{len(there)} of {len(found)} machines answer: {', '.join(there) or 'none'}"
+        named = machines(settings)
+        if not named:
+            remedy = 'put inventory = "FILE" under [providers.ssh] in seatrial.toml'
+            return Readiness(False, "no machines are named", remedy)
+        answers = await asyncio.gather(*(_answer(machine) for machine in named))
+        wrong = [answer for answer in answers if answer]
+        there = [machine.name for machine, answer in zip(named, answers, strict=True) if not answer]
+        tried = f"{len(there)} of {len(named)} machines answer: {', '.join(there) or 'none'}"
         return Readiness(bool(there), "; ".join([tried, *wrong]), "ssh to each, as the error says" if wrong else "")
-
-    def _machines(self) -> list[Node]:
-        return machines(self._settings)
-
-    # Looking
 
     def link(self, node: Node) -> SSHLink:
         """SSH to the node: one connection for all who ask."""
         return self._links.setdefault(_way(node), SSHLink(node))
 
     async def state(self, node: Node) -> PowerState:
-        """Running while it answers; stopped if it was told from inside to power off, and has been silent since."""
+        """Running while it answers; stopped if Seatrial powered it off from inside, and it has been silent since."""
         return (await self.power_reading(node)).value
 
     async def power_reading(self, node: Node) -> Reading[PowerState]:
         """For a silent machine, only memory says that it is powered off."""
         by = f"the link of {node.name}"
-        patience = _OFF_SECONDS if node.name in self._off else _LOOK_SECONDS
+        patience = _OFF_SECONDS if node.name in self._off else LOOK_SECONDS
         try:
             now = (await identity.seen(self.link(node), timeout=patience)).boot_id
         except (LinkDown, LinkLost, TimeoutError):
             if node.name in self._off:
-                return remembered(PowerState.STOPPED, "it was told to power off, and is silent since")
+                return remembered(PowerState.STOPPED, "Seatrial powered it off from inside, and it is silent since")
             return measured(PowerState.UNREACHABLE, by=by)
         if self._off.get(node.name, now) != now:  # a person has powered it on
             del self._off[node.name]
         return measured(PowerState.RUNNING, by=by)
 
-    async def boot_id(self, node: Node) -> str:
-        """The kernel's own; in a container with the start of its first process."""
-        return (await identity.seen(self.link(node), timeout=_LOOK_SECONDS)).boot_id
-
-    # Powers from inside
-
-    async def guest_stop(self, node: Node) -> None:
-        """`poweroff` on the machine; returns when it is silent."""
-        machine = await self._other(node)
-        await self._tell(node, scripts.POWEROFF, "shut down")
-        await self._until_silent(node, machine.boot_id)
-
-    async def guest_reboot(self, node: Node) -> None:
-        """`reboot` on the machine."""
-        await self._other(node)
-        await self._tell(node, scripts.REBOOT, "rebooted")
-
-    async def guest_crash(self, node: Node) -> str:
-        """SysRq `b`; in a container on our own kernel, and without SysRq, `poweroff -f`."""
-        machine, link = await self._other(node), self.link(node)
-        if not identity.kernel_is_shared(machine, identity.ours()):
-            done = await _sent(link, scripts.SYSRQ, timeout=3.0)
-            if done is None or done.ok:
-                link.abort()  # such a kernel says goodbye to nobody
-                return "rebooting"
-        await self._tell(node, scripts.POWEROFF_NOW, "powered off by force", timeout=5.0)
-        link.abort()
-        await self._until_silent(node, machine.boot_id)
-        return "off"
-
-    async def _other(self, node: Node) -> identity.Seen:
-        """The machine's current identity, never the machine Seatrial runs on: asked before each power."""
-        machine = await identity.seen(self.link(node), timeout=_LOOK_SECONDS)
-        identity.require_other(self.link(node), machine, identity.ours())
-        return machine
-
-    async def _tell(self, node: Node, script: str, what: str, *, timeout: float = 30.0) -> None:
-        """Run a power command, even if it takes the connection with it."""
-        done = await _sent(self.link(node), script, timeout=timeout)
-        if done is not None and not done.ok:
-            raise CannotTell(f"{self.link(node)} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
-
-    async def _until_silent(self, node: Node, boot: str) -> None:
+    async def until_off(self, node: Node, boot: str) -> None:
         """Return when it answers no more; CannotTell when it goes on in the same boot, or comes back in another."""
         seconds, clock = self.deadlines["stop"], asyncio.get_running_loop().time
         self._off[node.name] = boot
@@ -230,18 +172,10 @@ class SSH:
             else:
                 since = 0.0
             if node.name not in self._off:
-                raise CannotTell(f"{node.name} was told to power off, and booted again instead")
+                raise CannotTell(f"{node.name} booted again instead of powering off")
             await asyncio.sleep(_PAUSE)
         del self._off[node.name]
-        raise CannotTell(f"{node.name} was told to power off, and still answers after {seconds:g} s")
-
-
-async def _sent(link: SSHLink, script: str, *, timeout: float) -> Finished | None:
-    """Run a command as root that may end the machine; None if it took the connection with it."""
-    try:
-        return await link.sudo(script, timeout=timeout)
-    except (LinkLost, TimeoutError):
-        return None
+        raise CannotTell(f"{node.name} still answers {seconds:g} s after the command to power off")
 
 
 async def _answer(machine: Node) -> str:

@@ -18,7 +18,7 @@ from seatrial.spi import Context
 from seatrial.spi.concurrency import finish_despite_cancel
 
 SECONDS = 30.0
-"""For one script on a machine."""
+"""Seconds for one script on a machine."""
 
 BACK = 30.0
 """Seconds for a claimed machine to return from a reboot before it is left as it is."""
@@ -28,7 +28,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A machine that is ours: its folder of Seatrial, and the ports that are listened on."""
+    """A machine claimed by this trial: its folder of Seatrial, and its ports with a listener."""
 
     base: str
     listening: frozenset[int]
@@ -36,17 +36,16 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A machine that is another's."""
+    """A machine claimed by another trial."""
 
     by: str
 
 
 async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claimed | Held:
-    """Claim a machine. When it is cancelled it first waits for the script there, so that nothing is claimed later."""
-    labels = ctx.labels()
-    told = {key.removeprefix("seatrial."): value for key, value in labels.items()}
-    told |= {"node": node, "from": os.uname().nodename}
-    script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(told))
+    """Claim a machine. If cancelled, it first waits for the script there, so no claim appears later."""
+    record = {key.removeprefix("seatrial."): value for key, value in ctx.labels().items()}
+    record |= {"node": node, "from": os.uname().nodename}
+    script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(record))
     done = await finish_despite_cancel(link.run(script, timeout=SECONDS), SECONDS)
     first, _, rest = done.stdout.partition("\n")
     if done.ok and first.startswith("claimed "):
@@ -54,33 +53,35 @@ async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claime
         return Claimed(first.removeprefix("claimed "), frozenset(int(port, 16) for port in ports))
     if done.ok and first == "held":
         return Held(_holder(rest))
-    raise CannotTell(f"{link} could not be claimed: {done.stderr.strip() or done.stdout.strip()}; the user needs a "
-                     "folder that it may write to (`folder`), or `become`")  # fmt: skip
+    raise CannotTell(
+        f"{link} could not be claimed: {done.stderr.strip() or done.stdout.strip()}; the user needs a writable folder "
+        "(`folder`), or `become`"
+    )
 
 
 def _holder(text: str) -> str:
-    told = _told(text)
-    if told is None:
+    record = _record(text)
+    if record is None:
         return f"somebody whose claim cannot be read: {text.strip()[:200]!r}"
     return (
-        f"run {told.get('run')} of {told.get('project')} on {told.get('from')} until {told.get('expires')}; when that "
-        "run is gone, `seatrial clean` there gives it back"
+        f"run {record.get('run')} of {record.get('project')} on {record.get('from')} until {record.get('expires')}; "
+        "when that run is gone, `seatrial clean` there releases it"
     )
 
 
 async def released(machines: list[Node], trial: str, node: str, *, claimed: bool) -> None:
-    """Give back what this trial has on these machines.
+    """Remove the trial's claims, folders and processes on these machines.
 
-    `claimed`: it was about to claim them, so LeftBehind while one is silent or does not let us in. Else they are those
-    that it might have claimed, and where nobody answers there is nothing to say: such a claim has a record of its own.
+    `claimed`: it was about to claim them, so LeftBehind while one is silent or does not let us in. Otherwise they are
+    candidates, and a silent one is not an error: a claim there has a record of its own.
     """
-    told = await asyncio.gather(*(_release(machine, trial, node, claimed) for machine in machines))
-    if any(told):
-        raise LeftBehind("; ".join(filter(None, told)))
+    reasons = await asyncio.gather(*(_release(machine, trial, node, claimed) for machine in machines))
+    if any(reasons):
+        raise LeftBehind("; ".join(filter(None, reasons)))
 
 
 async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
-    """Why it is not given back; empty when it is, or never was ours."""
+    """Why it is not released; empty when it is, or another trial holds it."""
     link, clock = SSHLink(machine), asyncio.get_running_loop().time
     end = clock() + (BACK if claimed else 0.0)
     try:
@@ -109,36 +110,31 @@ async def standing(machine: Node, run: str) -> Resource | None:
         await link.close()
     if not done.ok:
         raise CannotTell(f"{link}: its claim cannot be read: {done.stderr.strip()}")
-    told = _told(done.stdout)
-    if told is None or run not in ("*", told["run"]):
+    record = _record(done.stdout)
+    if record is None or run not in ("*", record["run"]):
         return None
-    trial, node = told["trial"], told["node"]
+    trial, node = record["trial"], record["node"]
     detail = {"node": node, "machines": [ways(machine)], "claimed": True}
-    detail |= {"project": told.get("project"), "expires": told.get("expires")}
+    detail |= {"project": record.get("project"), "expires": record.get("expires")}
     return Resource(
-        kind="node",
-        name=f"{trial}-{node}",
-        owner="provider:ssh",
-        run=told["run"],
-        trial=trial,
-        detail=detail,
+        kind="node", name=f"{trial}-{node}", owner="provider:ssh", run=record["run"], trial=trial, detail=detail,
         outlives_host=True,
-    )
+    )  # fmt: skip
 
 
-def _told(text: str) -> Mapping[str, Any] | None:
-    """The JSON of a claim; None when there is none of ours."""
+def _record(text: str) -> Mapping[str, Any] | None:
+    """The JSON of a claim; None when it is not one of Seatrial's."""
     lines = text.splitlines()
     try:
-        told = json.loads(lines[1])
-        good = all(_ID.fullmatch(told[key]) for key in ("run", "trial"))
-        return told if good and lines[0] == f"{told['trial']} {told['node']}" else None
+        record = json.loads(lines[1])
+        valid = all(_ID.fullmatch(record[key]) for key in ("run", "trial"))
+        return record if valid and lines[0] == f"{record['trial']} {record['node']}" else None
     except (ValueError, IndexError, KeyError, TypeError):
         return None
 
 
 def ways(machine: Node) -> dict[str, object]:
-    """A machine for the ledger: all that is needed to go there again."""
+    """A machine for the ledger: enough to reach it again."""
     return {"name": machine.name, "ssh": dict(machine.ssh), "folder": machine.folder}
 
 

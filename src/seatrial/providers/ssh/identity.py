@@ -1,4 +1,4 @@
-"""Which machine answers over a link, and whether it is the one that Seatrial itself runs on."""
+"""The identity of the machine behind a link, and whether Seatrial itself runs on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from seatrial.links.ssh import SSHLink
 from seatrial.providers.ssh import scripts
 
 INITIAL = "pid:[4026531836]"
-"""The first PID namespace of every Linux kernel: whoever is in it is in no container."""
+"""The first PID namespace of every Linux kernel: its processes are in no container."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a machine tells of its kernel."""
+    """A machine's kernel, PID namespace and start of the first process there."""
 
     kernel: str
     namespace: str
@@ -23,25 +23,25 @@ class Seen:
 
     @property
     def boot_id(self) -> str:
-        """What changes with every boot. A container's kernel stays the same: there its first process is new."""
+        """New with every boot. A container's kernel stays the same: there its first process is new."""
         return self.kernel if self.namespace == INITIAL else f"{self.kernel}/{self.began}"
 
 
 async def seen(link: SSHLink, *, timeout: float = 10.0) -> Seen:
-    """What the machine at the end of this link is; CannotTell when it does not tell."""
+    """The machine at the end of this link; CannotTell when its identity is unreadable."""
     done = await link.run(scripts.LOOK, timeout=timeout)
     words = done.stdout.split()
     if not done.ok or len(words) < 2:
-        raise CannotTell(f"{link}: its boot id cannot be read, so it is no Linux machine that we know how to treat: "
-                         f"{done.stderr.strip()}")  # fmt: skip
+        raise CannotTell(
+            f"{link}: its boot id cannot be read, so Seatrial cannot treat it as a Linux machine: {done.stderr.strip()}"
+        )
     return Seen(words[0], words[1], words[2] if len(words) > 2 else "")
 
 
 def ours() -> Seen:
     """The machine that Seatrial itself runs on."""
-    return Seen(
-        Path("/proc/sys/kernel/random/boot_id").read_text().strip(), str(Path("/proc/self/ns/pid").readlink()), ""
-    )
+    kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Seen(kernel, str(Path("/proc/self/ns/pid").readlink()), "")
 
 
 def require_other(link: SSHLink, machine: Seen, own: Seen) -> None:
@@ -51,8 +51,3 @@ def require_other(link: SSHLink, machine: Seen, own: Seen) -> None:
             f"{link} is the machine that Seatrial itself runs on (its kernel has the boot id {own.kernel}): it is not "
             "claimed, and nothing is done to it; name another machine in providers.ssh"
         )
-
-
-def kernel_is_shared(machine: Seen, own: Seen) -> bool:
-    """Whether it is a container on our own kernel, which its powers must never reach."""
-    return machine.kernel == own.kernel

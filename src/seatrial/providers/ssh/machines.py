@@ -1,4 +1,4 @@
-"""The machines that the settings name, and how each is reached."""
+"""The machines in the settings, and the way to each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seatrial.links.paths import project_folder
 from seatrial.model.resource import Node
 
 OURS = "~/.ssh/known_hosts"
-"""Where the user's own host keys are; read, for it is the user's own machines that are meant, and never written."""
+"""The user's own host keys: read, because these are the user's own machines, and never written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class SSHSettings:
 
 
 def machines(settings: SSHSettings) -> list[Node]:
-    """All machines in their order, reached as inventory and settings say; none when the settings name none."""
+    """All machines in their order, with their ways from inventory and settings; none when the settings name none."""
     here = project_folder()
     if settings.inventory:
         path = here / Path(settings.inventory).expanduser()
@@ -55,8 +55,7 @@ def machines(settings: SSHSettings) -> list[Node]:
         found: Sequence[Node] = inventory.read(text, str(path), path.parent)
     else:
         found = inventory.listed(settings.hosts, "providers.ssh.hosts", here)
-    without = [node.name for node in found if not node.ssh]
-    if without:
+    if without := [node.name for node in found if not node.ssh]:
         raise CannotTell(f"the inventory reaches {', '.join(without)} by another way than SSH")
     return [
         replace(node, ssh=_reached(dict(node.ssh), settings, here), folder=node.folder or settings.folder)
@@ -65,7 +64,7 @@ def machines(settings: SSHSettings) -> list[Node]:
 
 
 def _reached(ssh: dict[str, object], settings: SSHSettings, here: Path) -> dict[str, object]:
-    """What the inventory does not say of a machine, by the settings."""
+    """The way to a machine; the settings fill the inventory's gaps."""
     if settings.user is not None:
         ssh.setdefault("user", settings.user)
     if settings.key is not None:
@@ -85,5 +84,5 @@ def _reached(ssh: dict[str, object], settings: SSHSettings, here: Path) -> dict[
 
 
 def place(machine: Node) -> str:
-    """What a machine is known by among trials of this host: `host:port`."""
+    """The name of a machine in leases of this host: `host:port`."""
     return f"{machine.ssh['host']}:{machine.ssh['port']}"

@@ -1,8 +1,7 @@
-"""What is run on a machine that exists, as shell text: looking, claiming, giving back, powering off.
+"""Shell scripts for an existing machine: identity, claim, release, power.
 
-A claim is one file in the folder of Seatrial on that machine; a hard link makes it, so that of two control machines
-one is first, and it holds its whole text from its first moment on. Its first line names trial and node, its second is
-JSON for everybody else.
+A claim is one file in Seatrial's folder on the machine. A hard link creates it: of two control machines one is first,
+and the file is complete from its first moment on. Its first line names trial and node, its second is JSON for others.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ LOOK = """cat /proc/sys/kernel/random/boot_id || exit 1
 readlink /proc/self/ns/pid || echo -
 sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d' ' -f20
 """
-"""Three lines: the kernel's boot id, the PID namespace, when the first process of that was started."""
+"""Three lines: the kernel's boot id, the PID namespace, the start time of its first process."""
 
 _BASE = """[ -n "$base" ] || { if [ "$(id -u)" = 0 ]; then base=/var/lib/seatrial; else base=$HOME/.seatrial; fi; }
 """
 
 
 def claim(base: str, trial: str, node: str, told: str) -> str:
-    """Prints `claimed FOLDER` and the kernel's lines of listening sockets, or `held` and the claim that stands."""
+    """Prints `claimed FOLDER` and the kernel's lines of listening sockets, or `held` and the existing claim."""
     return f"""{_head(base, trial, node)}told={shlex.quote(told)}
 umask 022
 mine="$base/.claim.$trial.$node"
@@ -47,7 +46,7 @@ cat "$base/claim"
 
 
 def release(base: str, trial: str, node: str) -> str:
-    """End the trial's processes, remove its folder and claim; prints `released`, or `absent` when it is not ours."""
+    """End the trial's processes, remove its folder and claim; prints `released`, or `absent` when another holds it."""
     return f"""{_head(base, trial, node)}
 rm -f "$base/.claim.$trial.$node"
 held=
@@ -65,7 +64,7 @@ rm -rf "${{base:?}}/${{trial:?}}" && rm -f "$base/claim" && echo released
 
 
 def listing(base: str) -> str:
-    """Prints the claim that stands, if there is one."""
+    """Prints the existing claim, if any."""
     return f'base={shlex.quote(base)}\n{_BASE}[ ! -e "$base/claim" ] || cat "$base/claim"\n'
 
 

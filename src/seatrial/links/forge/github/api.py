@@ -14,8 +14,8 @@ from typing import Any
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.forge.github.limits import now_of, pace_of, wait_of
 from seatrial.links.forge.protocol import Absent, Denied, Rejected, Unsure
-from seatrial.links.http import Answer, Web
-from seatrial.links.http.download import REDIRECTS, bare, download
+from seatrial.links.http import REDIRECTS, Answer, Web
+from seatrial.links.http.download import bare, download
 
 VERSIONS = ("2022-11-28", "2026-03-10", "")
 """API versions, in the order Seatrial tries them; without one a server answers as its oldest."""

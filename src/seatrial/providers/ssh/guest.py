@@ -1,0 +1,76 @@
+"""Powers from inside a machine, by commands over SSH."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from seatrial.errors import CannotTell, LinkLost
+from seatrial.links.ssh import SSHLink
+from seatrial.model.resource import Node
+from seatrial.providers.ssh import identity, scripts
+from seatrial.spi import Finished
+
+LOOK_SECONDS = 10.0
+"""Seconds for a machine to report its identity."""
+
+
+class GuestPowers:
+    """Shutdown, reboot and crash of a node over its link; a provider adds the link and its own way to see the end."""
+
+    cut_off: ClassVar[tuple[type[Exception], ...]] = (LinkLost, TimeoutError)
+    """Errors of a power command that took the connection with it."""
+
+    def link(self, node: Node) -> SSHLink:
+        """The SSH link of the node."""
+        raise NotImplementedError
+
+    async def until_off(self, node: Node, boot: str) -> None:
+        """Return when the node, commanded to power off in this boot, is off; CannotTell when it is not."""
+        raise NotImplementedError
+
+    async def boot_id(self, node: Node) -> str:
+        """The kernel's boot id; in a container with the start of its first process. LinkDown when it is silent."""
+        return (await identity.seen(self.link(node), timeout=LOOK_SECONDS)).boot_id
+
+    async def guest_stop(self, node: Node) -> None:
+        """`poweroff` on the machine; returns when it is off."""
+        machine = await self._other(node)
+        await self._command(node, scripts.POWEROFF, "shut down")
+        await self.until_off(node, machine.boot_id)
+
+    async def guest_reboot(self, node: Node) -> None:
+        """`reboot` on the machine."""
+        await self._other(node)
+        await self._command(node, scripts.REBOOT, "rebooted")
+
+    async def guest_crash(self, node: Node) -> str:
+        """SysRq `b`; in a container on this host's kernel, and without SysRq, `poweroff -f`."""
+        machine, link = await self._other(node), self.link(node)
+        if machine.kernel != identity.ours().kernel:  # SysRq reaches the kernel itself
+            done = await self._sent(link, scripts.SYSRQ, 3.0)
+            if done is None or done.ok:
+                link.abort()  # such a kernel says goodbye to nobody
+                return "rebooting"
+        await self._command(node, scripts.POWEROFF_NOW, "powered off by force", timeout=5.0)
+        link.abort()
+        await self.until_off(node, machine.boot_id)
+        return "off"
+
+    async def _other(self, node: Node) -> identity.Seen:
+        """The machine's current identity, never the machine Seatrial runs on: asked before each power."""
+        machine = await identity.seen(self.link(node), timeout=LOOK_SECONDS)
+        identity.require_other(self.link(node), machine, identity.ours())
+        return machine
+
+    async def _command(self, node: Node, script: str, what: str, *, timeout: float = 30.0) -> None:
+        """Run a power command, even if it takes the connection with it."""
+        done = await self._sent(self.link(node), script, timeout)
+        if done is not None and not done.ok:
+            raise CannotTell(f"{self.link(node)} could not be {what}: {done.stderr.strip() or done.stdout.strip()}")
+
+    async def _sent(self, link: SSHLink, script: str, timeout: float) -> Finished | None:
+        """Run a command as root; None if it took the connection with it."""
+        try:
+            return await link.sudo(script, timeout=timeout)
+        except self.cut_off:
+            return None
