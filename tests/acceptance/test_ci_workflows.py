@@ -406,7 +406,7 @@ def test_wrong_inputs_are_found_when_the_document_is_read(port: Port, checkout: 
     lines = path.read_text().splitlines()
     at = {name: number for number, line in enumerate(lines, 1) for name in ("worker", "size") if f'"{name}":' in line}
     text = done.stdout + done.stderr
-    assert re.search(rf":{at['worker']}:\d+: .*has no input 'worker'\n\s+did you mean 'workers'", text), text
+    assert re.search(rf":{at['worker']}:\d+: .*there is no input 'worker'\n\s+did you mean 'workers'", text), text
     assert re.search(rf":{at['size']}:\d+: .*'size' is not one of its options", text), text
     assert "the input 'workers' is a number, not 'many'" in text
     assert "there is no .github/workflows/deplay.yml at main" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from seatrial.expressions import late
 from seatrial.links.forge.runs.cleanup import end_run
 from seatrial.links.forge.runs.dispatch import until_visible
 from seatrial.links.forge.runs.following import run_to_end
-from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, Order, RunDeadlines
+from seatrial.links.forge.runs.order import DispatchWithArtifacts, order_of
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge
-from seatrial.links.forge.runs.validation import Draft, wrong_here, wrong_there
+from seatrial.links.forge.runs.validation import later, wrong_here, wrong_there
 from seatrial.model.resource import Resource
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
@@ -27,15 +27,9 @@ OWNER = "step:dispatch_workflow"
 
 @step("dispatch_workflow")
 @dataclass(frozen=True, kw_only=True)
-class DispatchWorkflow:
+class DispatchWorkflow(DispatchWithArtifacts):
     """Start a workflow of GitHub Actions, wait for exactly this run, and fetch its artifacts."""
 
-    workflow: str
-    """The file's name in `.github/workflows`: `deploy.yml`."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    """Values for the workflow's own inputs."""
-    artifacts: tuple[str, ...] = ()
-    """Artifacts to fetch; the keys of JSON files in them become outputs."""
     repository: str = ""
     """`OWNER/NAME`; default: $GITHUB_REPOSITORY, then the git remote of the document's folder."""
     api_url: str = ""
@@ -44,12 +38,6 @@ class DispatchWorkflow:
     """A branch or tag; by default the checked-out branch."""
     token: str = ""
     """`${{ secrets.NAME }}`; default: $GH_TOKEN or $GITHUB_TOKEN, then the output of `gh auth token`."""
-    correlation_input: str = ""
-    """The input for an id; the workflow must put it into its `run-name`."""
-    deadlines: RunDeadlines = DEADLINES
-    """Time limit for each phase."""
-    limits: Limits = LIMITS
-    """Maximum size of the artifacts."""
 
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
         """Errors found in the local checkout, and a token written in the document."""
@@ -60,36 +48,24 @@ class DispatchWorkflow:
         except UsageError as error:
             yield "", str(error)
             return
-        for path, message, hint in wrong_here(place, self._draft(), os.environ):
+        for path, message, hint in wrong_here(place, order_of(self, place.ref, self.inputs), os.environ):
             yield path[0], f"{message}{hint and f' ({hint})'}"
 
     @classmethod
     def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
         """The same for a step with templates: everything independent of them."""
-        texts = {key: str(fields.get(key) or "") for key in ("workflow", "repository", "api_url", "ref")}
+        texts: dict[str, Any] = {
+            key: str(fields.get(key) or "") for key in ("workflow", "repository", "api_url", "ref")
+        }
         inputs, token = fields.get("inputs") or {}, str(fields.get("token") or "")
         if token and not _later(token):
             yield "token", LITERAL
         if not texts["workflow"] or not isinstance(inputs, Mapping) or any(map(_later, texts.values())):
             return
-        later = frozenset(name for name, value in inputs.items() if _later(value))
-        known = {name: value for name, value in inputs.items() if name not in later}
+        inputs = {name: later(name) if _later(value) else value for name, value in inputs.items()}
         correlation = str(fields.get("correlation_input") or "")
-        step = cls(
-            workflow=texts["workflow"],
-            inputs=known,
-            repository=texts["repository"],
-            api_url=texts["api_url"],
-            ref=texts["ref"],
-            correlation_input="" if _later(correlation) else correlation,
-        )
-        try:
-            place = step._place(folder, os.environ)
-        except UsageError as error:
-            yield "", str(error)
-            return
-        for path, message, hint in wrong_here(place, replace(step._draft(), later=later), os.environ):
-            yield path[0], f"{message}{hint and f' ({hint})'}"
+        step = cls(**texts, inputs=inputs, correlation_input="" if _later(correlation) else correlation)
+        yield from step.check_files(folder)
 
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the run failed or left no such artifact, Overrun when it did not end in time; CannotTell when
@@ -102,12 +78,12 @@ class DispatchWorkflow:
         forge, token = await open_forge(place.record, self.token, environment, ctx.log, patience=self.deadlines.whole)
         ctx.secret(token)
         try:
-            order = self._order(place)
+            order = order_of(self, place.ref, self.inputs)
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
-            if wrong := await wrong_there(forge, place, self._draft(), environment, ctx.log):
+            if wrong := await wrong_there(forge, place, order, environment, ctx.log):
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
-            later = late.template_of(self.token, environment)
-            return (await run_to_end(ctx, forge, place, later, order, kind=KIND, owner=OWNER)).told
+            token = late.template_of(self.token, environment)
+            return await run_to_end(ctx, forge, place, token, order, kind=KIND, owner=OWNER)
         finally:
             await forge.close()
 
@@ -117,20 +93,6 @@ class DispatchWorkflow:
 
     def _place(self, folder: Path, environment: Mapping[str, str]) -> Place:
         return find_place(folder, environment, repository=self.repository, api_url=self.api_url, ref=self.ref)
-
-    def _draft(self) -> Draft:
-        return Draft(workflow=self.workflow, inputs=self.inputs, correlation_input=self.correlation_input)
-
-    def _order(self, place: Place) -> Order:
-        return Order(
-            workflow=self.workflow,
-            ref=place.ref,
-            inputs=self.inputs,
-            artifacts=self.artifacts,
-            correlation_input=self.correlation_input,
-            deadlines=self.deadlines,
-            limits=self.limits,
-        )
 
 
 def _later(value: object) -> bool:

@@ -7,7 +7,7 @@ following a run, fetching its artifacts and judging it are in `links.forge.runs`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,8 @@ from seatrial.errors import CannotTell
 
 EVENT = "workflow_dispatch"
 """The event of a run dispatched by name."""
+
+FOLDER = ".github/workflows"
 
 
 class Denied(CannotTell):
@@ -107,23 +109,6 @@ class RunArtifact:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowFile:
-    """A workflow file as it is at a ref."""
-
-    path: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A run to be started."""
-
-    workflow: str
-    ref: str
-    inputs: Mapping[str, object] = field(default_factory=dict)
-
-
 @runtime_checkable
 class Forge(Protocol):
     """One repository and its workflows. Methods raise Denied, Absent, Rejected, and CannotTell when the forge cannot be
@@ -149,10 +134,10 @@ class Forge(Protocol):
     async def contains(self, ref: str, sha: str) -> bool:
         """Whether this commit is part of the ref now."""
 
-    async def read(self, workflow: str, ref: str) -> WorkflowFile:
-        """A workflow file at a ref; Absent when there is none."""
+    async def read(self, path: str, ref: str) -> str:
+        """The text of a file at a ref; Absent when there is none."""
 
-    async def dispatch(self, asked: Asked) -> int:
+    async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, object]) -> int:
         """Start a run; its id, or 0 if the forge returns none. Unsure if it may have been started anyway."""
 
     async def runs(

@@ -293,7 +293,7 @@ class Workflow:
             if circle and not circle & told:
                 names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
                 self.problem(
-                    (*place, at, "needs"), f"steps need each other in a circle: {names}", "remove one of the needs"
+                    (*place, at, "needs"), f"steps need each other in a cycle: {names}", "remove one of the needs"
                 )
             told |= circle
 

@@ -9,17 +9,19 @@ from typing import Any
 from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError
 from seatrial.expressions import late
+from seatrial.links.forge.runs.order import Dispatch, Order, order_of
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place
-from seatrial.links.forge.runs.validation import Draft, Wrong, wrong_here
-from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
+from seatrial.links.forge.runs.validation import Wrong, later, wrong_here
+from seatrial.links.forge.workflows.values import Unknown
+from seatrial.systems.github_actions.settings import GithubActionsSettings
+
+WORDS = ("repository", "api_url", "ref")
+"""Settings that name the place of the workflows."""
 
 WRITTEN = (
     "a secret within an expression would appear in the ledger, needed to tear a deployment down after a crash: "
     "write ${{ secrets.NAME }} by itself, with text around it if necessary"
 )
-
-LATER: Any = object()
-"""A value known only at run time."""
 
 
 def wrong(
@@ -38,39 +40,28 @@ def wrong(
         return
     if place is None:
         return
-    parts: Mapping[str, DeploySettings | TeardownSettings] = {"deploy": settings.deploy, "teardown": settings.teardown}
-    for key, part in parts.items():
-        for path, message, hint in wrong_here(place, draft_of(part, parameters, environment), environment):
+    for key, part in (("deploy", settings.deploy), ("teardown", settings.teardown)):
+        for path, message, hint in wrong_here(place, draft(part, place, parameters, environment), environment):
             yield (key, *path), message, hint
 
 
 def _place(
     settings: GithubActionsSettings, folder: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
 ) -> Place | None:
-    said = {
-        name: settled(getattr(settings, name), parameters, environment) for name in ("repository", "api_url", "ref")
-    }
-    if LATER in said.values():
-        return None
-    return find_place(folder, environment, **said)
+    """None: it is known only at run time."""
+    words = {word: _settled(word, getattr(settings, word), parameters, environment) for word in WORDS}
+    return None if any(isinstance(one, Unknown) for one in words.values()) else find_place(folder, environment, **words)
 
 
-def draft_of(
-    part: DeploySettings | TeardownSettings, parameters: Mapping[str, Any], environment: Mapping[str, str]
-) -> Draft:
-    """A dispatch with the values known by now."""
-    known = {name: settled(value, parameters, environment) for name, value in part.inputs.items()}
-    return Draft(
-        workflow=part.workflow,
-        inputs={name: value for name, value in known.items() if value is not LATER},
-        later=frozenset(name for name, value in known.items() if value is LATER),
-        correlation_input=part.correlation_input,
-    )
+def draft(part: Dispatch, place: Place, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Order:
+    """An order with the inputs known by now; others are Unknown."""
+    inputs = {name: _settled(name, value, parameters, environment) for name, value in part.inputs.items()}
+    return order_of(part, place.ref, inputs)
 
 
-def settled(value: Any, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """A value with its parameters and environment variables filled in; LATER when it names anything else."""
+def _settled(name: str, value: Any, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """A value with its parameters and environment variables filled in; Unknown when it names anything else."""
     try:
         return expressions.bind(value, {"parameters": parameters, "env": environment})
     except CannotTell:
-        return LATER
+        return later(name)

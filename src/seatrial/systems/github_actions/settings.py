@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.links.forge.runs.order import DEADLINES, LIMITS, Limits, RunDeadlines
+from seatrial.links.forge.runs.order import Dispatch, DispatchWithArtifacts
 from seatrial.model.values import Argv, Duration, Expression
 from seatrial.systems.settings import DataSettings, Probe
 
@@ -14,37 +14,16 @@ MINUTE = Duration(60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeploySettings:
-    """The deploy workflow."""
-
-    workflow: str
-    """The file's name in `.github/workflows`."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    """Values for the workflow's own inputs."""
-    artifacts: tuple[str, ...] = ()
-    """Artifacts to fetch; the keys of JSON files in them become `${{ outputs.… }}` and outputs of the step `deploy`."""
-    correlation_input: str = ""
-    """The input for an id used in the workflow's `run-name`; default: `correlation_id`, if it exists."""
-    deadlines: RunDeadlines = DEADLINES
-    """How long each part of the run may take."""
-    limits: Limits = LIMITS
-    """How large artifacts may be."""
+class DeploySettings(DispatchWithArtifacts):
+    """The deploy workflow; the JSON in its artifacts is `${{ outputs.… }}`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeardownSettings:
+class TeardownSettings(Dispatch):
     """The teardown workflow; it must also succeed when there is nothing left."""
 
-    workflow: str
-    """The file's name in `.github/workflows`."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    """Values for the workflow's own inputs."""
     before: bool = False
     """Run it before each deployment too, for a clean start."""
-    correlation_input: str = ""
-    """The input for an id used in the workflow's `run-name`; default: `correlation_id`, if it exists."""
-    deadlines: RunDeadlines = DEADLINES
-    """How long each part of the run may take."""
 
 
 @dataclass(frozen=True, kw_only=True)

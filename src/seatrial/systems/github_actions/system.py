@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +14,8 @@ from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge
 from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
 from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
-from seatrial.links.forge.runs.following import Followed, followed, fresh_id, made, record_of, run_to_end
-from seatrial.links.forge.runs.order import Order
+from seatrial.links.forge.runs.following import followed, fresh_id, made, record_of, run_to_end
+from seatrial.links.forge.runs.order import Dispatch, Order, order_of
 from seatrial.links.forge.runs.repository import Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import wrong_there
 from seatrial.links.process.spawned import spawn
@@ -30,7 +30,7 @@ from seatrial.systems.github_actions.deployment_history import DeploymentHistory
 from seatrial.systems.github_actions.existing_deployment import ExistingDeployment, by_command, by_history
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
-from seatrial.systems.github_actions.settings import DeploySettings, GithubActionsSettings, TeardownSettings
+from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.github_actions.teardown import take_away
 from seatrial.systems.records import Declared
 from seatrial.systems.states import not_deployed
@@ -104,7 +104,7 @@ class GithubActions(Declared):
             name = ctx.deployment_id
             run = await made(ctx, forge, prepared, record, kind=DEPLOYMENT, name=name, owner=OWNER)
             history.write(record, ctx.trial_id)
-            await self._learn(ctx, await followed(ctx, forge, run, order, ctx.log))
+            await self._learn(ctx, await followed(ctx, forge, run, order))
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
         """The workflow's artifacts and the run itself, as outputs of the step `deploy`."""
@@ -147,7 +147,7 @@ class GithubActions(Declared):
     @asynccontextmanager
     async def _forge(self, ctx: Context) -> AsyncIterator[tuple[Forge, Place, str]]:
         """The forge, the place on it, and the template of its token, for the ledger."""
-        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in ("repository", "api_url", "ref")}
+        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in planned.WORDS}
         environment = ctx.environment()
         place = find_place(self._folder, environment, **said)
         given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
@@ -165,23 +165,14 @@ class GithubActions(Declared):
         environment = ctx.environment()
         problems: list[str] = []
         for key in ("deploy", "teardown"):
-            draft = planned.draft_of(getattr(self._settings, key), ctx.suite.parameters, environment)
-            for path, message, hint in await wrong_there(forge, place, draft, environment, ctx.log):
+            order = planned.draft(getattr(self._settings, key), place, ctx.suite.parameters, environment)
+            for path, message, hint in await wrong_there(forge, place, order, environment, ctx.log):
                 problems.append(f"{'.'.join((key, *path))}: {message}{hint and f' ({hint})'}")
         if problems:
             raise UsageError("; ".join(problems))
 
-    def _order(self, ctx: Context, part: DeploySettings | TeardownSettings, place: Place) -> Order:
-        order = Order(
-            workflow=part.workflow,
-            ref=place.ref,
-            inputs=ctx.bind(dict(part.inputs)),
-            correlation_input=part.correlation_input,
-            deadlines=part.deadlines,
-        )
-        return (
-            replace(order, artifacts=part.artifacts, limits=part.limits) if isinstance(part, DeploySettings) else order
-        )
+    def _order(self, ctx: Context, part: Dispatch, place: Place) -> Order:
+        return order_of(part, place.ref, ctx.bind(dict(part.inputs)))
 
     def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
         """Everything the teardown needs, known before anything is created; secrets stay templates."""
@@ -253,8 +244,8 @@ class GithubActions(Declared):
 
     # The finished deployment
 
-    async def _learn(self, ctx: Context, done: Followed) -> None:
-        self._outputs = done.told
+    async def _learn(self, ctx: Context, outputs: Mapping[str, Any]) -> None:
+        self._outputs = outputs
         nodes = machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
         self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
 

@@ -7,7 +7,7 @@ done.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ async def _torn_down(
     if not record.get("replace_existing"):
         await _refuse_others(forge, record, ours, gone, DeploymentHistory(Path(str(record["project"]))), log)
     going = next((run for run in since if not run.over and carries(run.title, trial)), None)
-    order = order_of(record, late.fill(told["inputs"], environment, log.hidden.append))
+    order = _order(record, late.fill(told["inputs"], environment, log.hidden.append))
     if going is None:
         prepared = await ready(forge, order, f"{trial}-{secrets.token_hex(4)}")
         going = await start(forge, prepared, log.say)
@@ -108,17 +108,11 @@ async def _refuse_others(
     log.say(f"tearing down the deployment of {ours}")
 
 
-def order_of(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Order:
+def _order(record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Order:
     """The teardown as planned when the deployment was requested."""
     told: Mapping[str, Any] = record["teardown"]
     deadlines = {name: Duration(float(seconds)) for name, seconds in told["deadlines"].items()}
-    return Order(
-        workflow=told["workflow"],
-        ref=str(record["ref"]),
-        inputs=inputs,
-        correlation_input=told["correlation_input"],
-        deadlines=RunDeadlines(**deadlines),
-    )
+    return Order(**{**told, "ref": str(record["ref"]), "inputs": inputs, "deadlines": RunDeadlines(**deadlines)})
 
 
 class _Log:
@@ -141,6 +135,3 @@ class _Log:
         if self._file.parent.is_dir():
             with self._file.open("a", encoding="utf-8", errors="backslashreplace") as log:
                 log.write(self.masked(text) + "\n")
-
-
-Say = Callable[[str], None]

@@ -10,10 +10,10 @@ from tests.links.forge.github.scripted_api import Api, scripted_api
 
 from seatrial.errors import CannotTell
 from seatrial.links.forge.github.actions import GitHub
-from seatrial.links.forge.protocol import Absent, Asked, Denied, Rejected, Unsure
+from seatrial.links.forge.protocol import Absent, Denied, Rejected, Unsure
 from seatrial_stand_ins.github import GitHubServer
 
-ASKED = Asked(workflow="deploy.yml", ref="main", inputs={"workers": 3, "dry": True, "name": "x", "none": None})
+ASKED = ("deploy.yml", "main", {"workers": 3, "dry": True, "name": "x", "none": None})
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def asked(api: Api, question: Any, patience: float = 5.0) -> Any:
 
 def test_inputs_are_texts_on_the_wire_and_the_id_is_asked_for(api: Api) -> None:
     api.answers = [(200, {}, {"workflow_run_id": 7})]
-    assert asked(api, lambda github: github.dispatch(ASKED)) == 7
+    assert asked(api, lambda github: github.dispatch(*ASKED)) == 7
     (request,) = api.seen
     assert request.path == "/repos/acme/notes/actions/workflows/deploy.yml/dispatches"
     assert request.headers["x-github-api-version"] == "2022-11-28"
@@ -49,7 +49,7 @@ def test_a_server_that_does_not_know_the_field_is_asked_again_without_it(api: Ap
     api.answers = [(status, {}, refusal), (204, {}, None), (204, {}, None)]
 
     async def twice(github: GitHub) -> list[int]:
-        return [await github.dispatch(ASKED), await github.dispatch(ASKED)]
+        return [await github.dispatch(*ASKED), await github.dispatch(*ASKED)]
 
     assert asked(api, twice) == [0, 0]
     assert ["return_run_details" in request.body for request in api.seen] == [True, False, False]
@@ -58,7 +58,7 @@ def test_a_server_that_does_not_know_the_field_is_asked_again_without_it(api: Ap
 def test_another_version_of_the_api_is_taken_where_the_first_is_not_known(api: Api) -> None:
     old = {"message": "The API version '2022-11-28' is not supported"}
     api.answers = [(400, {}, old), (200, {}, {"workflow_run_id": 8})]
-    assert asked(api, lambda github: github.dispatch(ASKED)) == 8
+    assert asked(api, lambda github: github.dispatch(*ASKED)) == 8
     assert [one.headers.get("x-github-api-version") for one in api.seen] == ["2022-11-28", "2026-03-10"]
     assert "return_run_details" not in api.seen[1].body
 
@@ -74,7 +74,7 @@ def test_another_version_of_the_api_is_taken_where_the_first_is_not_known(api: A
 def test_what_a_refused_dispatch_means(api: Api, answer: Any, kind: type[Exception], said: str) -> None:
     api.answers = [answer]
     with pytest.raises(kind, match=said) as caught:
-        asked(api, lambda github: github.dispatch(ASKED))
+        asked(api, lambda github: github.dispatch(*ASKED))
     assert type(caught.value) is kind
     assert "t0k3n" not in str(caught.value)
     assert len(api.seen) == 1

@@ -11,18 +11,7 @@ from urllib.parse import quote
 
 from seatrial.errors import CannotTell
 from seatrial.links.forge.github.api import PATIENCE, VERSIONS, Api
-from seatrial.links.forge.protocol import (
-    EVENT,
-    Absent,
-    Asked,
-    Denied,
-    Rejected,
-    RunArtifact,
-    RunJob,
-    RunStep,
-    WorkflowFile,
-    WorkflowRun,
-)
+from seatrial.links.forge.protocol import EVENT, Absent, Denied, Rejected, RunArtifact, RunJob, RunStep, WorkflowRun
 
 READ, WRITE = "actions: read", "actions: write"
 CONTENTS = "contents: read"
@@ -33,8 +22,6 @@ PAGES = 20
 
 SEARCHED = 1000
 """The most runs GitHub lists for a branch or event; it drops the rest without a word."""
-
-FOLDER = ".github/workflows"
 
 DETAILS = "return_run_details"
 """Asked for, a dispatch of API 2022-11-28 answers with the run's id; newer versions always do."""
@@ -102,24 +89,22 @@ class GitHub:
             return False
         return found.get("status") in ("ahead", "identical")
 
-    async def read(self, workflow: str, ref: str) -> WorkflowFile:
-        path = workflow if "/" in workflow else f"{FOLDER}/{workflow}"
+    async def read(self, path: str, ref: str) -> str:
         found = await self._get(f"/contents/{quote(path)}", CONTENTS, ref=ref)
         if not isinstance(found, dict) or found.get("encoding") != "base64":
             raise CannotTell(f"{path} of {self.repository} at {ref} is not a readable file")
         try:
-            text = base64.b64decode(str(found.get("content", ""))).decode()
+            return base64.b64decode(str(found.get("content", ""))).decode()
         except ValueError as error:
             raise CannotTell(f"{path} of {self.repository} at {ref} is not text: {error}") from None
-        return WorkflowFile(path=path, text=text)
 
-    async def dispatch(self, asked: Asked) -> int:
-        path = f"{self._workflow(asked.workflow)}/dispatches"
-        inputs = {name: _text(value) for name, value in asked.inputs.items()}
+    async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, object]) -> int:
+        path = f"{self._workflow(workflow)}/dispatches"
+        texts = {name: _text(value) for name, value in inputs.items()}
 
         def body() -> dict[str, Any]:
             details = self._details and self._api.version == VERSIONS[0]
-            return {"ref": asked.ref, "inputs": inputs, **({DETAILS: True} if details else {})}
+            return {"ref": ref, "inputs": texts, **({DETAILS: True} if details else {})}
 
         while True:
             try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.links.forge.protocol import Forge, RunArtifact, WorkflowRun
 from seatrial.links.forge.runs.archive import MEGABYTE, unpack
-from seatrial.links.forge.runs.order import Order
+from seatrial.links.forge.runs.order import Order, looks
 
 LATE = 3.0
 """Seconds until an artifact of a finished run must be listed."""
@@ -26,22 +25,12 @@ MASKED_LIMIT = 16 * MEGABYTE
 """Largest file, in bytes, to search for secrets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The contents of the artifacts."""
-
-    outputs: Mapping[str, Any]
-    folders: Mapping[str, str]
-    """Artifact to the folder with its files."""
-
-
 async def fetch(
-    forge: Forge, run: WorkflowRun, order: Order, folder: Path, masked: Callable[[str], str] = lambda text: text
-) -> Fetched:
-    """Fetch every artifact named by the order. StepFailed if one is missing, empty, duplicated, or has invalid JSON;
-    CannotTell if it is larger than allowed, cannot be fetched in time, or may not be unpacked."""
-    if not order.artifacts:
-        return Fetched({}, {})
+    forge: Forge, run: WorkflowRun, order: Order, folder: Path, masked: Callable[[str], str]
+) -> dict[str, Any]:
+    """Fetch every artifact named by the order: the JSON in them as outputs, and `artifacts`, name to folder. StepFailed
+    if one is missing, empty, duplicated, or has invalid JSON; CannotTell if it is larger than allowed, cannot be
+    fetched in time, or may not be unpacked."""
     outputs: dict[str, Any] = {}
     folders: dict[str, str] = {}
     limit = asyncio.timeout(order.deadlines.download)
@@ -52,10 +41,7 @@ async def fetch(
                 place = folder / _folder_name(name)
                 left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
                 files = await _unpacked(forge, run, artifact, order, place, left * SHARE)
-                for key, value in _outputs(files, place, name).items():
-                    if key in outputs and outputs[key] != value:
-                        raise StepFailed(f"the artifacts of {run} say two things of {key!r}")
-                    outputs[key] = value
+                _add(outputs, _outputs(files, place, name), f"the artifacts of {run}")
                 await asyncio.to_thread(_hide, files, masked)
                 folders[name] = str(place)
     except TimeoutError:
@@ -64,25 +50,30 @@ async def fetch(
         error = CannotTell(f"the artifacts of {run} were not fetched within {order.deadlines.download:g} s")
         error.category = "timeout"
         raise error from None
-    return Fetched(outputs, folders)
+    return {"artifacts": folders, **outputs}
+
+
+def _add(outputs: dict[str, Any], more: dict[str, Any], where: str) -> None:
+    for key, value in more.items():
+        if outputs.setdefault(key, value) != value:
+            raise StepFailed(f"{where} say two things of {key!r}")
 
 
 async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
-    clock = asyncio.get_running_loop().time
-    end = clock() + LATE
-    while True:
+    there: Sequence[RunArtifact] = ()
+    named: list[RunArtifact] = []
+    async for _ in looks(forge, LATE):
         there = await forge.artifacts(run.id)
-        found = [one for one in there if one.name == name]
-        if len(found) > 1:
-            raise StepFailed(f"{run} left {len(found)} artifacts named {name!r}; Seatrial cannot choose one")
-        if found:
-            if found[0].expired:
-                raise CannotTell(f"the artifact {name!r} of {run} has expired: it cannot be fetched any more")
-            return found[0]
-        if clock() >= end:
-            names = ", ".join(sorted(one.name for one in there)) or "none"
-            raise StepFailed(f"{run} succeeded, and left no artifact {name!r}; it left: {names}")
-        await asyncio.sleep(0.5)
+        if named := [artifact for artifact in there if artifact.name == name]:
+            break
+    if len(named) > 1:
+        raise StepFailed(f"{run} left {len(named)} artifacts named {name!r}; Seatrial cannot choose one")
+    if not named:
+        names = ", ".join(sorted(artifact.name for artifact in there)) or "none"
+        raise StepFailed(f"{run} succeeded, and left no artifact {name!r}; it left: {names}")
+    if named[0].expired:
+        raise CannotTell(f"the artifact {name!r} of {run} has expired: it cannot be fetched any more")
+    return named[0]
 
 
 async def _unpacked(
@@ -127,12 +118,8 @@ def _outputs(files: list[Path], place: Path, name: str) -> dict[str, Any]:
             shown = text[:80].decode(errors="replace")
             raise StepFailed(f"{what} is not JSON: {error}; it begins with {shown!r}") from None
         if not isinstance(value, dict):
-            kind = type(value).__name__
-            raise StepFailed(f"{what} holds a {kind}, not an object: its keys would be outputs")
-        for key, one in value.items():
-            if key in outputs and outputs[key] != one:
-                raise StepFailed(f"the files of the artifact {name!r} say two things of {key!r}")
-            outputs[key] = one
+            raise StepFailed(f"{what} holds a {type(value).__name__}, not an object: its keys would be outputs")
+        _add(outputs, value, f"the files of the artifact {name!r}")
     return outputs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import calendar
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 from seatrial.errors import LeftBehind
 from seatrial.expressions import late
 from seatrial.links.forge.protocol import Absent, Forge, WorkflowRun
-from seatrial.links.forge.runs.order import Hunt, hunt_of, listed
+from seatrial.links.forge.runs.order import Hunt, hunt_of, listed, looks
 from seatrial.links.forge.runs.polling import cancelled
 from seatrial.links.forge.runs.repository import open_forge
 
@@ -71,28 +70,23 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
 
 async def _all_over(forge: Forge, candidates: list[WorkflowRun]) -> bool:
     """Whether all of them end by themselves, soon: none may be cancelled, since all but one belong to others."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + ENDING
-    while active := [run for run in candidates if not run.over]:
-        if clock() >= end:
-            return False
-        await asyncio.sleep(0.5)
-        candidates = [await forge.run(run.id) for run in active]
-    return True
+    async for _ in looks(forge, ENDING):
+        candidates = [run for run in candidates if not (run.over or (await forge.run(run.id)).over)]
+        if not candidates:
+            return True
+    return False
 
 
 async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[WorkflowRun]:
     """Runs become visible late: a recent one may still appear."""
     age = time.time() - float(0 if record.get("looked") else record.get("asked") or 0)
     left = float(record.get("visible") or 0) + float(record.get("settle") or 0) - age
-    clock = asyncio.get_running_loop().time
-    end, pause = clock() + max(left, 0.0), 0.2
-    while True:
-        found = await hunt.found(forge)
-        if (found and hunt.correlation) or clock() >= end:
-            return found
-        await asyncio.sleep(min(pause, max(end - clock(), 0.01)))
-        pause = min(pause * 1.5, 2.0)
+    runs: list[WorkflowRun] = []
+    async for _ in looks(forge, max(left, 0.0)):
+        runs = await hunt.found(forge)
+        if runs and hunt.correlation:
+            break
+    return runs
 
 
 def _of_that_time(run: WorkflowRun, asked: float) -> bool:

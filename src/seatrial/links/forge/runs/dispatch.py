@@ -6,26 +6,20 @@ request, of the same workflow, ref and event, and by us. If more than one candid
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from seatrial.errors import CannotTell, UsageError
-from seatrial.links.forge.protocol import Absent, Asked, Denied, Forge, Rejected, Unsure, WorkflowRun
-from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, listed, short
+from seatrial.links.forge.protocol import Absent, Denied, Forge, Rejected, Unsure, WorkflowRun
+from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, Say, listed, looks, short
 from seatrial.links.forge.workflows.inputs import wrong_inputs
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.workflow import Workflow
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial.links.git.checkout import Checkout
 
-FIRST, LONGEST = 0.1, 2.0
-"""Seconds between looks for something about to be visible."""
-
 TRIES = 4
 """Dispatches sent when server faults leave open whether one was accepted."""
-
-Say = Callable[[str], None]
 
 Note = Callable[[str, object], None]
 
@@ -36,7 +30,6 @@ class Ready:
 
     order: Order
     hunt: Hunt
-    asked: Asked
     ahead: float = 0.0
     """Seconds by which the forge's clock is ahead of the local one."""
 
@@ -58,7 +51,7 @@ async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checko
                 + ": the workflow would run another commit"
             )
     head = ""
-    async for _ in _looks(seconds, forge):
+    async for _ in looks(forge, seconds):
         head = await forge.head(short(ref))
         if head and (not wanted or head == wanted):
             return head
@@ -77,15 +70,19 @@ async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checko
 
 async def ready(forge: Forge, order: Order, id: str) -> Ready:
     """Read the workflow at the ref and check the inputs against its own; `id` goes into its name where it lets us."""
-    file = await forge.read(order.workflow, short(order.ref))
+    text = await forge.read(order.path, short(order.ref))
     try:
-        workflow = read_workflow(file.text, file.path)
+        workflow = read_workflow(text, order.path)
     except WorkflowError as error:
         raise UsageError(f"the workflow cannot be read: {error}") from error
-    named, carried = correlating(workflow, order)
-    inputs = {**order.inputs, **({named: id} if named else {})}
-    if problems := wrong_for(workflow, inputs):
-        raise UsageError(f"{file.path} at {order.ref}: {'; '.join(problems)}")
+    named, carried = _correlating(workflow, order)
+    order = replace(order, inputs={**order.inputs, **({named: id} if named else {})})
+    if workflow.dispatch is None:
+        problems = ["it has no `workflow_dispatch` trigger, so nobody can start it"]
+    else:
+        problems = wrong_inputs(workflow.dispatch, order.inputs)
+    if problems:
+        raise UsageError(f"{order.path} at {order.ref}: {'; '.join(problems)}")
     runs = await forge.runs(order.workflow, ref=short(order.ref), most=1)
     hunt = Hunt(
         workflow=order.workflow,
@@ -94,10 +91,10 @@ async def ready(forge: Forge, order: Order, id: str) -> Ready:
         above=max((run.id for run in runs), default=0),
         actor=await forge.who(),
     )
-    return Ready(order, hunt, Asked(workflow=order.workflow, ref=order.ref, inputs=inputs), forge.ahead)
+    return Ready(order, hunt, forge.ahead)
 
 
-def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
+def _correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
     """The input for our id (empty: none), and whether the run's name will carry it."""
     named = order.correlation_input or CORRELATION
     known = workflow.dispatch or {}
@@ -107,13 +104,6 @@ def correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
     return named, f"inputs.{named}" in mentions or f"inputs['{named}']" in mentions
 
 
-def wrong_for(workflow: Workflow, inputs: dict[str, object]) -> list[str]:
-    """Every problem with dispatching this workflow with these inputs."""
-    if workflow.dispatch is None:
-        return ["it has no `workflow_dispatch` trigger, so nobody can start it"]
-    return wrong_inputs(workflow.dispatch, inputs)
-
-
 async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, value: None) -> WorkflowRun:
     """Dispatch, and return our run once the API shows it; CannotTell if it does not, Ambiguous if other runs cannot be
     excluded. `note` records at once what cleanup needs: the `run`, or `refused` (nothing was started), or `looked` (a
@@ -121,7 +111,7 @@ async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, 
     order, hunt = ready.order, ready.hunt
     for attempt in range(1, TRIES + 1):
         try:
-            id = await _dispatched(forge, ready, say)
+            id = await _dispatched(forge, order)
         except (Denied, Rejected):
             if attempt == 1:  # else one before may have been taken
                 note("refused", True)
@@ -140,17 +130,16 @@ async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, 
             note("run", id)
             say(f"run {id} of {order.workflow} was started (the answer to the dispatch says so)")
             return await _shown(forge, id, order)
-        return await identified(forge, hunt, order, say, note)
+        return await _identified(forge, hunt, order, say, note)
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _dispatched(forge: Forge, ready: Ready, say: Say) -> int:
+async def _dispatched(forge: Forge, order: Order) -> int:
     """Send it; wait for a ref unknown to the dispatch endpoint as long as the rest of the API shows it."""
-    seconds = ready.order.deadlines.visible
     last: Rejected | None = None
-    async for _ in _looks(seconds, forge):
+    async for _ in looks(forge, order.deadlines.visible):
         try:
-            return await forge.dispatch(ready.asked)
+            return await forge.dispatch(order.workflow, order.ref, order.inputs)
         except Rejected as error:
             if "no ref found" not in str(error).lower():
                 raise
@@ -160,7 +149,7 @@ async def _dispatched(forge: Forge, ready: Ready, say: Say) -> int:
 
 async def _shown(forge: Forge, id: int, order: Order) -> WorkflowRun:
     last: Absent | None = None
-    async for _ in _looks(order.deadlines.visible, forge):
+    async for _ in looks(forge, order.deadlines.visible):
         try:
             return await forge.run(id)
         except Absent as error:
@@ -169,15 +158,13 @@ async def _shown(forge: Forge, id: int, order: Order) -> WorkflowRun:
 
 
 async def _turned_up(forge: Forge, hunt: Hunt, seconds: float) -> list[WorkflowRun]:
-    async for _ in _looks(seconds, forge):
+    async for _ in looks(forge, seconds):
         if found := await hunt.found(forge):
             return found
     return []
 
 
-async def identified(
-    forge: Forge, hunt: Hunt, order: Order, say: Say, note: Note = lambda word, value: None
-) -> WorkflowRun:
+async def _identified(forge: Forge, hunt: Hunt, order: Order, say: Say, note: Note) -> WorkflowRun:
     """The dispatched run, identified by its name or by its age."""
     found = await _turned_up(forge, hunt, order.deadlines.visible)
     if not found:
@@ -189,19 +176,19 @@ async def identified(
         )
     if not hunt.correlation and len(found) == 1:
         # Runs become visible late, and not in their order: the dispatched one may still appear.
-        async for _ in _looks(order.deadlines.settle, forge):
+        async for _ in looks(forge, order.deadlines.settle):
             found = await hunt.found(forge)
             if len(found) > 1:
                 break
     if len(found) != 1:
         note("looked", True)
-        raise Ambiguous(ambiguous(hunt, found))
+        raise Ambiguous(_ambiguous(hunt, found))
     how = f"its name has {hunt.correlation} in it" if hunt.correlation else "it alone is younger than our request"
     say(f"run {found[0].id} of {hunt.workflow} was started by this dispatch: {how}")
     return found[0]
 
 
-def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
+def _ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
     """Why our run cannot be identified, and the remedy."""
     if hunt.correlation:
         return f"{len(found)} runs of {hunt.workflow} have {hunt.correlation} in their name: {listed(found)}"
@@ -210,22 +197,3 @@ def ambiguous(hunt: Hunt, found: list[WorkflowRun]) -> str:
         f"which one it started: {listed(found)}; none is followed. Declare an input `{CORRELATION}` in the workflow "
         f"and put `${{{{ inputs.{CORRELATION} }}}}` into its `run-name`"
     )
-
-
-async def _looks(seconds: float, forge: Forge):  # type: ignore[no-untyped-def]
-    """Turns of a search loop, with growing pauses, until the time is up; at least two."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    for pause in _pauses():
-        yield
-        left = end - clock()
-        if left <= 0:
-            return
-        await asyncio.sleep(min(max(pause, forge.pace), left))
-
-
-def _pauses() -> Iterator[float]:
-    pause = FIRST
-    while True:
-        yield pause
-        pause = min(pause * 1.5, LONGEST)

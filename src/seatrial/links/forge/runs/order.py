@@ -1,20 +1,25 @@
-"""An order: a workflow, its inputs, and the time limit of each part."""
+"""An order: a workflow, its inputs, the time limit of each part, and how to find its run."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from seatrial.links.forge.protocol import EVENT, Forge, WorkflowRun
+from seatrial.links.forge.protocol import EVENT, FOLDER, Forge, WorkflowRun
 from seatrial.model.values import Duration
 
 CORRELATION = "correlation_id"
 """The input for our id, unless the document names another."""
 
+FIRST, LONGEST = 0.1, 2.0
+"""Seconds between looks for something about to be visible."""
 
 QUEUE, RUN, DOWNLOAD, VISIBLE, SETTLE = map(Duration, (600.0, 2700.0, 300.0, 60.0, 10.0))
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +58,46 @@ class Limits:
 DEADLINES, LIMITS = RunDeadlines(), Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A run to be started."""
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """A workflow to start, as a document names it."""
 
     workflow: str
-    ref: str
-    inputs: Mapping[str, object] = field(default_factory=dict)
-    artifacts: tuple[str, ...] = ()
+    """The file's name in `.github/workflows`."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Values for the workflow's own inputs."""
     correlation_input: str = ""
-    """The input for our id, as the document names it; empty: `correlation_id` if the workflow has it."""
+    """The input for an id used in the workflow's `run-name`; default: `correlation_id`, if it exists."""
     deadlines: RunDeadlines = DEADLINES
+    """How long each part of the run may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchWithArtifacts(Dispatch):
+    """A workflow to start, and the artifacts to fetch from its run."""
+
+    artifacts: tuple[str, ...] = ()
+    """Artifacts to fetch; the keys of JSON files in them become outputs of the step."""
     limits: Limits = LIMITS
+    """Maximum size of the artifacts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(DispatchWithArtifacts):
+    """A run to be started. An input can be Unknown until then."""
+
+    ref: str
+
+    @property
+    def path(self) -> str:
+        """The workflow's path from the repository's root."""
+        return self.workflow if "/" in self.workflow else f"{FOLDER}/{self.workflow}"
+
+
+def order_of(dispatch: Dispatch, ref: str, inputs: Mapping[str, Any]) -> Order:
+    """A dispatch at a ref, with inputs as far as they are known."""
+    same = {one.name: getattr(dispatch, one.name) for one in fields(Order) if hasattr(dispatch, one.name)}
+    return Order(**{**same, "ref": ref, "inputs": inputs})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,23 +141,19 @@ def listed(runs: Sequence[WorkflowRun], most: int = 5) -> str:
     return ", ".join(map(str, runs[:most])) + more
 
 
-def detail_of(hunt: Hunt) -> dict[str, Any]:
-    """For the ledger."""
-    return {
-        "workflow": hunt.workflow,
-        "ref": hunt.ref,
-        "correlation": hunt.correlation,
-        "above": hunt.above,
-        "actor": hunt.actor,
-    }
-
-
-def hunt_of(detail: Mapping[str, Any]) -> Hunt:
+def hunt_of(record: Mapping[str, Any]) -> Hunt:
     """From the ledger."""
-    return Hunt(
-        workflow=str(detail["workflow"]),
-        ref=str(detail["ref"]),
-        correlation=str(detail.get("correlation", "")),
-        above=int(detail.get("above", 0)),
-        actor=str(detail.get("actor", "")),
-    )
+    return Hunt(**{one.name: record[one.name] for one in fields(Hunt) if one.name in record})
+
+
+async def looks(forge: Forge, seconds: float) -> AsyncIterator[None]:
+    """Turns of a search loop, with growing pauses, until the time is up; at least two."""
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + seconds, FIRST
+    while True:
+        yield
+        left = end - clock()
+        if left <= 0:
+            return
+        await asyncio.sleep(min(max(pause, forge.pace), left))
+        pause = min(pause * 1.5, LONGEST)

@@ -25,9 +25,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _DRESS = ("##[group]", "##[endgroup]", "##[command]", "##[debug]", "##[section]", "[command]")
 
 
-async def judge(
-    forge: Forge, run: WorkflowRun, workflow: str, folder: Path, masked: Callable[[str], str] = lambda text: text
-) -> None:
+async def judge(forge: Forge, run: WorkflowRun, workflow: str, folder: Path, masked: Callable[[str], str]) -> None:
     """Return if it succeeded. StepFailed or Overrun with the failing job and step and its last words; CannotTell if it
     was stopped, or never ran. Logs of failed jobs go to `folder`, with secrets hidden."""
     where = f"{workflow} ({run.url or f'run {run.id}'})"

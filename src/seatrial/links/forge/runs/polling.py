@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from seatrial.errors import CannotTell, Overrun
 from seatrial.links.forge.protocol import Forge, WorkflowRun
-from seatrial.links.forge.runs.order import RunDeadlines
+from seatrial.links.forge.runs.order import RunDeadlines, Say, looks
 
 FIRST, LONGEST = 0.2, 5.0
 """Seconds between looks: they grow from the first to the longest; an unchanged answer costs nothing."""
 
 GROWTH = 1.3
 
-CANCEL_SECONDS = 60.0
-"""Seconds for a cancelled run to end: steps under `if: always()` have their turn."""
-
 ASKED = ("waiting", "action_required")
 """States of a run in need of an approval."""
-
-Say = Callable[[str], None]
 
 
 class StillQueued(CannotTell):
@@ -64,18 +58,14 @@ def require_same(run: WorkflowRun, now: WorkflowRun) -> WorkflowRun:
     return now
 
 
-async def cancelled(forge: Forge, id: int, seconds: float = CANCEL_SECONDS) -> WorkflowRun:
+async def cancelled(forge: Forge, id: int, seconds: float) -> WorkflowRun:
     """Cancel a run if it goes on, and return when it has ended; CannotTell when it does not."""
-    if (run := await forge.run(id)).over:
-        return run
-    await forge.cancel(id)
-    clock = asyncio.get_running_loop().time
-    end, pause = clock() + seconds, FIRST
-    while not (run := await forge.run(id)).over:
-        if clock() >= end:
-            raise CannotTell(f"{run} was cancelled, and is {run.status} {seconds:g} s later; look at it: {run.url}")
-        await asyncio.sleep(max(pause, forge.pace))
-        pause = min(pause * GROWTH, LONGEST)
+    if not (run := await forge.run(id)).over:
+        await forge.cancel(id)
+        async for _ in looks(forge, seconds):
+            if (run := await forge.run(id)).over:
+                return run
+        raise CannotTell(f"{run} was cancelled, and is {run.status} {seconds:g} s later; look at it: {run.url}")
     return run
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seatrial.errors import nearest
@@ -14,20 +14,24 @@ EMPTY: Mapping[str, Any] = {"boolean": False, "number": 0}
 """The value of an input without value and default; others are the empty text."""
 
 
-def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[str]:
-    """Every problem with the given values, a sentence each; an `Unknown` may be right."""
+def input_problems(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Every problem with the given values: the input given (empty: one is missing), the problem, and a hint. An
+    `Unknown` may be right."""
     known = {name.lower(): one for name, one in inputs.items()}
-    found = []
     for name, value in given.items():
         if name.lower() not in known:
-            found.append(f"there is no input {name!r}; {nearest(name, inputs, what='there are')}")
+            yield name, f"there is no input {name!r}", nearest(name, inputs, what="there are")
         elif not isinstance(value, values.Unknown) and (why := _refused(known[name.lower()], value)):
-            found.append(why)
-    there = {name.lower() for name, value in given.items() if value not in (None, "")}
+            yield name, why, ""
+    present = {name.lower() for name, value in given.items() if value not in (None, "")}
     for name, one in inputs.items():
-        if one.required and name.lower() not in there and one.default in (None, ""):
-            found.append(f"the input {name!r} is required and has no value")
-    return found
+        if one.required and name.lower() not in present and one.default in (None, ""):
+            yield "", f"the input {name!r} is required and has no value", f"give it under `inputs:` ({one.type})"
+
+
+def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> list[str]:
+    """Every problem with the given values, a sentence each."""
+    return [f"{problem}; {hint}" if hint else problem for _, problem, hint in input_problems(inputs, given)]
 
 
 def typed_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
