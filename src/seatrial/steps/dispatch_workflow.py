@@ -54,9 +54,8 @@ class DispatchWorkflow(DispatchWithArtifacts):
     @classmethod
     def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
         """The same for a step with templates: everything independent of them."""
-        texts: dict[str, Any] = {
-            key: str(fields.get(key) or "") for key in ("workflow", "repository", "api_url", "ref")
-        }
+        words = ("workflow", "repository", "api_url", "ref")
+        texts: dict[str, Any] = {word: str(fields.get(word) or "") for word in words}
         inputs, token = fields.get("inputs") or {}, str(fields.get("token") or "")
         if token and not _later(token):
             yield "token", LITERAL

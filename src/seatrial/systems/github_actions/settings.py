@@ -15,7 +15,10 @@ MINUTE = Duration(60.0)
 
 @dataclass(frozen=True, kw_only=True)
 class DeploySettings(DispatchWithArtifacts):
-    """The deploy workflow; the JSON in its artifacts is `${{ outputs.… }}`."""
+    """The deploy workflow."""
+
+    artifacts: tuple[str, ...] = ()
+    """Artifacts to fetch; the keys of JSON files in them become `${{ outputs.… }}` and outputs of the step `deploy`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ class DispatchWithArtifacts(Dispatch):
     """A workflow to start, and the artifacts to fetch from its run."""
 
     artifacts: tuple[str, ...] = ()
-    """Artifacts to fetch; the keys of JSON files in them become outputs of the step."""
+    """Artifacts to fetch; the keys of JSON files in them become outputs."""
     limits: Limits = LIMITS
     """Maximum size of the artifacts."""
 
