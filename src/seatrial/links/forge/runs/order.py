@@ -63,7 +63,7 @@ class Dispatch:
     """A workflow to start, as a document names it."""
 
     workflow: str
-    """The file's name in `.github/workflows`."""
+    """The file's name in `.github/workflows`, for example `deploy.yml`."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """Values for the workflow's own inputs."""
     correlation_input: str = ""

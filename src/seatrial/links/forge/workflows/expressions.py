@@ -8,37 +8,13 @@ from typing import Any
 
 from seatrial.errors import nearest
 from seatrial.links.forge.workflows import values
-from seatrial.links.forge.workflows.syntax import (
-    STATUS,
-    Call,
-    ExpressionError,
-    Index,
-    Literal,
-    Name,
-    Node,
-    Not,
-    Operation,
-    Star,
-    calls,
-    parse,
-)
+from seatrial.links.forge.workflows.syntax import STATUS, Call, ExpressionError, Literal, Name, Node, calls, parse
 from seatrial.links.forge.workflows.values import CaseSensitive, Unknown, UnknownValue
 
 __all__ = [
-    "CaseSensitive",
-    "ExpressionError",
-    "Function",
-    "Unknown",
-    "UnknownValue",
-    "condition",
-    "condition_calls",
-    "evaluate",
-    "pieces",
-    "render",
-    "templated",
-    "templates",
-    "value",
-]
+    "CaseSensitive", "ExpressionError", "Function", "Unknown", "UnknownValue", "condition", "condition_calls",
+    "evaluate", "pieces", "render", "templated", "templates", "value",
+]  # fmt: skip
 
 Function = Callable[..., Any]
 """A function supplied by the caller: `success`, `failure`, `always`, `cancelled`, `hashFiles`."""
@@ -152,18 +128,21 @@ class _Evaluation:
                 return constant
             case Name(name):
                 return self.context(name)
-            case Index(of, Star()):
+            case Call("*", (of,)):
                 return values.elements(self.value(of))
-            case Index(of, key):
+            case Call("[]", (of, key)):
                 return values.look(self.value(of), values.known(self.value(key)))
-            case Not(operand):
-                return not values.truth(self.value(operand))
-            case Operation(operator, left, right):
-                return self.operation(operator, left, right)
+            case Call("&&" | "||" as operator, (left, right)):
+                first = values.known(self.value(left))
+                return self.value(right) if values.truth(first) == (operator == "&&") else first
+            case Call("case", arguments):
+                return self.case(arguments)
             case Call(name, arguments):
-                return self.call(name, arguments)
-            case _:
-                raise ExpressionError("`*` stands only in an index")
+                function = self.functions.get(name) or _BUILT_IN.get(name)
+                given = [values.known(self.value(argument)) for argument in arguments]
+                if function is None:
+                    raise ExpressionError(f"{name}() has no meaning in this place of a workflow")
+                return function(*given)
 
     def context(self, name: str) -> Any:
         for known, one in self.contexts.items():
@@ -171,37 +150,6 @@ class _Evaluation:
                 return one
         hint = nearest(name, self.contexts, what="there are")
         raise ExpressionError(f"there is no {name!r} in this place; {hint}")
-
-    def operation(self, operator: str, left: Node, right: Node) -> Any:
-        first = values.known(self.value(left))
-        if operator == "&&":
-            return self.value(right) if values.truth(first) else first
-        if operator == "||":
-            return first if values.truth(first) else self.value(right)
-        second = values.known(self.value(right))
-        match operator:
-            case "==":
-                return values.equal(first, second)
-            case "!=":
-                return not values.equal(first, second)
-            case "<":
-                return values.less(first, second)
-            case ">":
-                return values.less(second, first)
-            case "<=":
-                return values.less(first, second) or values.equal(first, second)
-            case _:
-                return values.less(second, first) or values.equal(first, second)
-
-    def call(self, name: str, arguments: tuple[Node, ...]) -> Any:
-        if name == "case":
-            return self.case(arguments)
-        given = [values.known(self.value(one)) for one in arguments]
-        if name in self.functions:
-            return self.functions[name](*given)
-        if name not in _BUILT_IN:
-            raise ExpressionError(f"{name}() has no meaning in this place of a workflow")
-        return _BUILT_IN[name](*given)
 
     def case(self, arguments: tuple[Node, ...]) -> Any:
         if len(arguments) % 2 == 0:
@@ -247,6 +195,13 @@ def _join(what: Any, separator: Any = ",") -> str:
 
 
 _BUILT_IN: Mapping[str, Function] = {
+    "!": lambda value: not values.truth(value),
+    "==": values.equal,
+    "!=": lambda left, right: not values.equal(left, right),
+    "<": values.less,
+    ">": lambda left, right: values.less(right, left),
+    "<=": lambda left, right: values.less(left, right) or values.equal(left, right),
+    ">=": lambda left, right: values.less(right, left) or values.equal(left, right),
     "contains": _contains,
     "startswith": lambda text, part: _texts(text, part, str.startswith),
     "endswith": lambda text, part: _texts(text, part, str.endswith),

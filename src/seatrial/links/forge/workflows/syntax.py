@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from seatrial.errors import UsageError
@@ -16,22 +17,12 @@ LONGEST = 21_000
 DEEPEST = 50
 """GitHub's limit of nesting levels."""
 
-FEW, MANY = 0, 255
+MANY = 255
 ARGUMENTS = {
-    "contains": (2, 2),
-    "startswith": (2, 2),
-    "endswith": (2, 2),
-    "format": (1, MANY),
-    "join": (1, 2),
-    "tojson": (1, 1),
-    "fromjson": (1, 1),
-    "hashfiles": (1, MANY),
-    "case": (3, MANY),
-    "success": (FEW, MANY),
-    "failure": (FEW, MANY),
-    "always": (0, 0),
-    "cancelled": (0, 0),
-}
+    "contains": (2, 2), "startswith": (2, 2), "endswith": (2, 2), "format": (1, MANY), "join": (1, 2), "tojson": (1, 1),
+    "fromjson": (1, 1), "hashfiles": (1, MANY), "case": (3, MANY), "success": (0, MANY), "failure": (0, MANY),
+    "always": (0, 0), "cancelled": (0, 0),
+}  # fmt: skip
 """Functions, in lower case because their names have no case, and how many arguments each takes."""
 
 STATUS = ("success", "failure", "always", "cancelled")
@@ -57,51 +48,21 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Star:
-    """`*` as an index: every element."""
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """`of.key`, `of[key]`, `of.*`."""
-
-    of: Node
-    key: Node
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
-    """A function; its name is in lower case."""
+    """A function, in lower case, or an operator; `[]` is an element of its operand, and `*` all of them."""
 
     name: str
     arguments: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
-    """`!operand`."""
-
-    operand: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`left operator right`."""
-
-    operator: str
-    left: Node
-    right: Node
-
-
-Node = Literal | Name | Star | Index | Call | Not | Operation
+Node = Literal | Name | Call
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<text>'(?:[^']|'')*+')
     |(?P<operator>&&|\|\||==|!=|<=|>=|[<>!()\[\],*])
     |(?P<name>[A-Za-z_][A-Za-z0-9_-]*)
-    |(?P<number>[-+]?(?:[0-9]|\.[0-9])[0-9A-Za-z.+-]*)
-    |(?P<signed>[-+]Infinity)
+    |(?P<number>[-+]?(?:[0-9]|\.[0-9])[0-9A-Za-z.+-]*|[-+]Infinity)
     |(?P<dot>\.)""",
     re.VERBOSE,
 )
@@ -109,13 +70,7 @@ _DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)
 _BASES = {"0x": 16, "0o": 8}
 _BASED = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}")
 _LEVELS = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="))
-_WORDS: dict[str, bool | float | None] = {
-    "true": True,
-    "false": False,
-    "null": None,
-    "NaN": math.nan,
-    "Infinity": math.inf,
-}
+_WORDS = {"true": True, "false": False, "null": None, "NaN": math.nan, "Infinity": math.inf}
 
 
 def number(text: str) -> float:
@@ -130,13 +85,6 @@ def number(text: str) -> float:
     return {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}.get(word, math.nan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    column: int
-
-
 @functools.lru_cache(maxsize=512)
 def parse(expression: str) -> Node:
     """The tree of an expression, without `${{ }}`; ExpressionError says where it cannot be read."""
@@ -149,35 +97,21 @@ def calls(node: Node) -> Iterator[str]:
     """The names of all functions in a tree."""
     stack = [node]
     while stack:
-        match stack.pop():
-            case Call(name, arguments):
-                yield name
-                stack += arguments
-            case Index(one, other) | Operation(_, one, other):
-                stack += (one, other)
-            case Not(one):
-                stack.append(one)
-            case _:
-                pass
+        if isinstance(node := stack.pop(), Call):
+            yield node.name
+            stack += node.arguments
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    at, after_operand = 0, False
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        kind = found.lastgroup if found else None
-        if found is None or kind is None:
+        token = _TOKEN.match(text, at)
+        if token is None:
             hint = "; put text in single quotes" if text[at] in "\"`'" else ""
             raise ExpressionError(f"unexpected {text[at]!r} at character {at + 1} of the expression {text!r}{hint}")
-        # After a value a dot is an access: `a.5` is not a number, and neither is the rest of `a[0].b`.
-        if kind == "number" and after_operand and found.group().startswith("."):
-            kind, end = "dot", at + 1
-        else:
-            end = found.end()
-        if kind != "space":
-            yield _Token(str(kind), text[at:end], at + 1)
-            after_operand = kind in ("text", "name", "number") or text[at:end] in (")", "]", "*")
-        at = end
+        if token.lastgroup != "space":
+            yield token
+        at = token.end()
 
 
 class _Parser:
@@ -197,128 +131,102 @@ class _Parser:
 
     def peek(self) -> str:
         token = self.tokens[self.at] if self.at < len(self.tokens) else None
-        return token.text if token and token.kind in ("operator", "dot") else ""
+        return token.group() if token and token.lastgroup in ("operator", "dot") else ""
 
-    def take(self) -> _Token:
-        if self.at >= len(self.tokens):
-            raise ExpressionError(f"the expression {self.text!r} ends too early")
+    def accept(self, *texts: str) -> str:
+        """The next operator, if it is one of these, and step over it."""
+        if (text := self.peek()) not in texts:
+            return ""
         self.at += 1
-        return self.tokens[self.at - 1]
+        return text
 
     def expect(self, text: str) -> None:
-        if self.peek() != text:
+        if not self.accept(text):
             raise self.unexpected(f", {text!r} is expected")
-        self.at += 1
 
     def unexpected(self, more: str = "") -> ExpressionError:
         if self.at >= len(self.tokens):
             return ExpressionError(f"the expression {self.text!r} ends too early{more}")
         token = self.tokens[self.at]
-        return ExpressionError(
-            f"unexpected {token.text!r} at character {token.column} of the expression {self.text!r}{more}"
-        )
+        place = f"at character {token.start() + 1} of the expression {self.text!r}"
+        return ExpressionError(f"unexpected {token.group()!r} {place}{more}")
 
-    def deeper(self) -> None:
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
         self.depth += 1
         if self.depth > DEEPEST:
             raise ExpressionError(f"the expression is nested more than {DEEPEST} levels deep; GitHub takes no more")
+        yield
+        self.depth -= 1
 
     def binary(self, level: int) -> Node:
         if level == len(_LEVELS):
             return self.unary()
         node = self.binary(level + 1)
-        while self.peek() in _LEVELS[level]:
-            operator = self.take().text
-            node = Operation(operator, node, self.binary(level + 1))
+        while operator := self.accept(*_LEVELS[level]):
+            node = Call(operator, (node, self.binary(level + 1)))
         return node
 
     def unary(self) -> Node:
-        if self.peek() != "!":
+        if not self.accept("!"):
             return self.postfix()
-        self.deeper()
-        self.at += 1
-        node = Not(self.unary())
-        self.depth -= 1
-        return node
+        with self.deeper():
+            return Call("!", (self.unary(),))
 
     def postfix(self) -> Node:
         node = self.primary()
-        while True:
-            if self.peek() == ".":
-                self.at += 1
-                node = Index(node, self.member())
-            elif self.peek() == "[":
-                self.at += 1
-                node = Index(node, self.bracket())
-            else:
-                return node
+        while opening := self.accept(".", "["):
+            key: Node | None = None
+            if not self.accept("*"):
+                key = self.member() if opening == "." else self.inside()
+            if opening == "[":
+                self.expect("]")
+            node = Call("*", (node,)) if key is None else Call("[]", (node, key))
+        return node
 
     def member(self) -> Node:
-        if self.peek() == "*":
-            self.at += 1
-            return Star()
-        if self.at >= len(self.tokens) or self.tokens[self.at].kind != "name":
+        if self.at >= len(self.tokens) or self.tokens[self.at].lastgroup != "name":
             raise self.unexpected(", a name is expected after the dot; another key is written ['key']")
-        return Literal(self.take().text)
+        self.at += 1
+        return Literal(self.tokens[self.at - 1].group())
 
-    def bracket(self) -> Node:
-        self.deeper()
-        if self.peek() == "*":
-            self.at += 1
-            key: Node = Star()
-        else:
-            key = self.binary(0)
-        self.expect("]")
-        self.depth -= 1
-        return key
+    def inside(self) -> Node:
+        with self.deeper():
+            return self.binary(0)
 
     def primary(self) -> Node:
-        if self.peek() == "(":
-            self.deeper()
-            self.at += 1
-            node = self.binary(0)
+        if self.accept("("):
+            node = self.inside()
             self.expect(")")
-            self.depth -= 1
             return node
-        if self.peek():
+        if self.peek() or self.at >= len(self.tokens):
             raise self.unexpected()
-        token = self.take()
-        if token.kind == "text":
-            return Literal(token.text[1:-1].replace("''", "'"))
-        if token.kind in ("number", "signed"):
-            return self.number(token)
-        if self.peek() == "(":
-            return self.call(token)
-        if token.text in _WORDS:
-            return Literal(_WORDS[token.text])
-        return Name(token.text)
-
-    def number(self, token: _Token) -> Node:
-        value = number(token.text)
-        if math.isnan(value):
-            raise ExpressionError(
-                f"{token.text!r} at character {token.column} of the expression {self.text!r} is not a number"
-            )
-        return Literal(value)
-
-    def call(self, token: _Token) -> Node:
-        self.deeper()
+        token = self.tokens[self.at]
         self.at += 1
+        text = token.group()
+        if token.lastgroup == "text":
+            return Literal(text[1:-1].replace("''", "'"))
+        if token.lastgroup == "number":
+            if math.isnan(value := number(text)):
+                place = f"at character {token.start() + 1} of the expression {self.text!r}"
+                raise ExpressionError(f"{text!r} {place} is not a number")
+            return Literal(value)
+        if self.accept("("):
+            return self.call(text)
+        return Literal(_WORDS[text]) if text in _WORDS else Name(text)
+
+    def call(self, text: str) -> Node:
         arguments: list[Node] = []
-        while self.peek() != ")":
+        while not self.accept(")"):
             if arguments:
                 self.expect(",")
-            arguments.append(self.binary(0))
-        self.at += 1
-        self.depth -= 1
-        name = token.text.lower()
+            arguments.append(self.inside())
+        name = text.lower()
         if name not in ARGUMENTS:
-            allowed = "contains, startsWith, endsWith, format, join, toJSON, fromJSON, hashFiles, case, " + ", ".join(
-                STATUS
-            )
-            raise ExpressionError(f"GitHub has no function {token.text!r}; it has {allowed}")
+            allowed = "contains, startsWith, endsWith, format, join, toJSON, fromJSON, hashFiles, case"
+            raise ExpressionError(f"GitHub has no function {text!r}; it has {', '.join((allowed, *STATUS))}")
         least, most = ARGUMENTS[name]
         if not least <= len(arguments) <= most:
             wanted = str(least) if least == most else f"{least} to {most}" if most < MANY else f"at least {least}"
-            raise ExpressionError(f"{token.text} takes {wanted} argument(s), and {len(arguments)} are given")
+            raise ExpressionError(f"{text} takes {wanted} argument(s), and {len(arguments)} are given")
         return Call(name, tuple(arguments))

@@ -42,21 +42,17 @@ def known(value: Any) -> Any:
     return value
 
 
+_KINDS: Sequence[tuple[Any, str]] = (
+    (type(None), "null"), (bool, "boolean"), (int | float, "number"), (str, "string"), (Mapping, "object"),
+    (Sequence, "array"),
+)  # fmt: skip
+
+
 def kind(value: Any) -> str:
     """`null`, `boolean`, `number`, `string`, `object` or `array`."""
-    value = known(value)
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, Mapping):
-        return "object"
-    if isinstance(value, Sequence):
-        return "array"
+    for types, name in _KINDS:
+        if isinstance(known(value), types):
+            return name
     raise ExpressionError(f"a value of Python's type {type(value).__name__} means nothing to GitHub's expressions")
 
 
@@ -110,42 +106,25 @@ def primitive(value: Any) -> bool:
     return kind(value) not in ("object", "array")
 
 
-def _alike(left: Any, right: Any) -> tuple[str, Any, Any]:
-    """Both as one kind, as GitHub makes them; no kind: they cannot be compared."""
-    one, other = kind(left), kind(right)
-    if one == other:
-        return one, left, right
+def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
+    """Both as one kind, as GitHub makes them; None: they have no order."""
     if not (primitive(left) and primitive(right)):
-        return "", left, right
-    return "number", as_number(left), as_number(right)
+        return None
+    if kind(left) != kind(right) or left is None:
+        return as_number(left), as_number(right)
+    return (_upper(left), _upper(right)) if isinstance(left, str) else (left, right)
 
 
 def equal(left: Any, right: Any) -> bool:
     """Loose equality: texts without their case, different kinds as numbers, lists and mappings only if they are one."""
-    both, left, right = _alike(left, right)
-    match both:
-        case "null":
-            return True
-        case "string":
-            return _upper(left) == _upper(right)
-        case "number" | "boolean":
-            return bool(left == right)
-        case "":
-            return False
-        case _:
-            return left is right
+    pair = _comparable(left, right)
+    return left is right if pair is None else bool(pair[0] == pair[1])
 
 
 def less(left: Any, right: Any) -> bool:
     """Whether the left is before the right; values without an order are not."""
-    both, left, right = _alike(left, right)
-    match both:
-        case "string":
-            return _upper(left) < _upper(right)
-        case "number" | "boolean":
-            return bool(left < right)
-        case _:
-            return False
+    pair = _comparable(left, right)
+    return pair is not None and bool(pair[0] < pair[1])
 
 
 def _upper(text: str) -> str:
