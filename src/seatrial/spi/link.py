@@ -34,7 +34,12 @@ class Link(Protocol):
     (interrupted)."""
 
     async def run(
-        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> Finished:
         """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long."""
 

@@ -265,7 +265,7 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
         try:
             keys = asyncssh.match_known_hosts(os.path.expanduser(door.known_hosts), door.host, "", port)
         except FileNotFoundError:
-            keys = ((), ())
+            keys = ((), (), (), (), (), (), ())
         except (OSError, ValueError) as error:
             raise LinkRefused(f"{door}: the host keys in {door.known_hosts} cannot be read: {error}") from error
         if keys[0] or keys[1]:
