@@ -73,7 +73,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.parametrize(
     ("details", "when", "record"), [*(("offered", *point) for point in POINTS), ("ignored", *POINTS[1])]
 )

@@ -48,6 +48,7 @@ def test_the_classic_workflows_pass_on_a_real_etcd(harbour: ContractFixture) -> 
     assert harbour.left() == []
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("misbehaviour", ["lie_about_health", "lose_writes", "missing_node", "never_up"])
 def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: ContractFixture, misbehaviour: str) -> None:
     document = json.loads((EXAMPLES / "classic" / "classic.json").read_text())

@@ -271,6 +271,7 @@ def test_on_this_host_nothing_changed_runs_nothing(host: Place) -> None:
 
 
 @on_host
+@pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("name", PLANTS)
 def test_on_this_host_a_planted_fault_is_red_where_it_is(host: Place, name: str) -> None:
     red_at(host, PLANTS[name])
@@ -329,6 +330,7 @@ def test_in_containers_nothing_changed_runs_nothing(contained: Place) -> None:
 
 
 @in_containers
+@pytest.mark.table
 @pytest.mark.parametrize("name", ["type error", "TypeScript error", "broken migration"])
 def test_in_containers_a_planted_fault_is_red_where_it_is(contained: Place, name: str) -> None:
     red_at(contained, PLANTS[name])

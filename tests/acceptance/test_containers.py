@@ -157,6 +157,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_is_said_clearly_is_unknown_and_nothing_is_left(harbour: ContractFixture, fault: str) -> None:
     settings, script, told = FAULTS[fault]

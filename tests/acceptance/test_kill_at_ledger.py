@@ -48,14 +48,14 @@ def _parameters(row: Row) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.parametrize("when, record", _parameters(ON_THE_HOST))
 def test_killed_at_any_record_on_this_host_and_cleaned_nothing_is_left(when: str, record: int, tmp_path: Path) -> None:
     _killed(ON_THE_HOST, when, record, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.backend("podman")
 @pytest.mark.parametrize("when, record", _parameters(IN_PODMAN))
 def test_killed_at_any_record_in_a_container_and_cleaned_nothing_is_left(

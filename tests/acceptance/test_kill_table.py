@@ -66,7 +66,7 @@ def assert_results_are_true(harbour: ContractFixture) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.parametrize("event", range(1, EVENTS + 2))
 def test_killed_at_any_event_and_cleaned_nothing_is_left(event: int, tmp_path: Path) -> None:
     assert _killed_and_cleaned(event, tmp_path), "the run was not killed"

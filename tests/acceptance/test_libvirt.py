@@ -64,7 +64,7 @@ def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(
 
 # Before the boot: any record. After it: what is done stands before each record, so that "before" is the state that only
 # a kill can leave.
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.parametrize(
     ("record", "when"),
     [(record, when) for record in range(1, NODE_IS_MADE) for when in ("before", "after")]

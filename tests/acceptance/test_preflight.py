@@ -163,6 +163,7 @@ ROWS = [
 ]  # fmt: skip
 
 
+@pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("row", ROWS, ids=[row.what.replace(" ", "-") for row in ROWS])
 def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: ContractFixture) -> None:
     document = pipeline({"build": row.checks}, **row.more)

@@ -384,7 +384,7 @@ def programs(harbour: ContractFixture) -> Sequence[object]:
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.backend("postgresql in podman")
 @pytest.mark.parametrize("record", range(1, BOXES + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -394,7 +394,7 @@ def test_killed_at_any_record_containers_are_given_back(when: str, record: int, 
 
 
 @pytest.mark.slow
-@pytest.mark.kill_table
+@pytest.mark.table
 @pytest.mark.parametrize("record", range(1, PROGRAMS + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_record_programs_are_given_back(when: str, record: int, tmp_path: Path) -> None:

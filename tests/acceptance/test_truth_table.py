@@ -283,6 +283,7 @@ def judge(row: Row, harbour: ContractFixture) -> tuple[int, str, str, str]:
         return done.returncode, suite_row["verdict"], suite_row["category"], suite_row["error"] + done.stderr
 
 
+@pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("row", ROWS, ids=[row.planted.replace(" ", "-") for row in ROWS])
 def test_the_verdict_and_the_category_are_right(row: Row, harbour: ContractFixture) -> None:
     code, verdict, category, error = judge(row, harbour)

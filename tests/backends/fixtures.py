@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 from hypothesis import settings
-from tests.backends import kill_table, session
 from tests.backends import podman as podman_here
+from tests.backends import session, tables
 from tests.backends.docker import Dockerd
 from tests.effort import examples
 
@@ -24,26 +24,26 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine makes an example slow, not wrong.
     settings.register_profile("seatrial", deadline=None, max_examples=examples(100))
     settings.load_profile("seatrial")
-    kill_table.configure()
+    tables.configure()
     if unknown := required() - set(session.KNOWN):
         raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(session.KNOWN)}")
 
 
 def pytest_report_header() -> str:
-    return kill_table.header()
+    return tables.header()
 
 
 # xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kill_table.sample(config, items)
+    tables.sample(config, items)
     session.apart(items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    kill_table.explain(item, report)
+    tables.explain(item, report)
     return report
 
 

@@ -1,7 +1,7 @@
-"""Kill tables: tests that kill a run at each of its records or events in turn, of which a sample is run.
+"""Tables: slow tests with many rows alike (a kill at each record, a planted fault), of which a sample is run.
 
-Each row is a test of its own with the mark `kill_table`. The sample is drawn from a seed, which the header of the run
-and every failure name; a row that is named on the command line is always run.
+Each row is a test of its own with the mark `table`. The sample is drawn from a seed, which the header of the run and
+every failure name; a row that is named on the command line is always run.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable
 
 import pytest
 
-EVERY, SEED = "SEATRIAL_EVERY_KILL", "SEATRIAL_KILL_SEED"
-MARK = "kill_table"
+EVERY, SEED = "SEATRIAL_EVERY_ROW", "SEATRIAL_ROW_SEED"
+MARK = "table"
 ONE_IN = 8
-"""How many rows of a table there are for each row that is run."""
+"""How many rows of a table there are for each row that is run, where its mark does not say: `table(one_in=4)`."""
 LEAST = 2
 """Rows of a table that are run at least, where it has so many."""
 
@@ -34,18 +34,18 @@ def every() -> bool:
 def header() -> str:
     """What is run, and how to run the same again."""
     if every():
-        return "kill tables: every row"
-    return f"kill tables: one row in {ONE_IN}, drawn by {SEED}={os.environ[SEED]} ({EVERY}=yes runs every row)"
+        return "tables: every row"
+    return f"tables: a sample of their rows, drawn by {SEED}={os.environ[SEED]} ({EVERY}=yes runs every row)"
 
 
-def drawn(tests: Iterable[tuple[str, str]], seed: str) -> set[str]:
-    """The ids of the tests that are run, of (table, id) of each."""
-    tables: dict[str, list[str]] = defaultdict(list)
-    for table, id in tests:
-        tables[table].append(id)
+def drawn(tests: Iterable[tuple[str, str, int]], seed: str) -> set[str]:
+    """The ids of the tests that are run, of (table, id, one in how many) of each."""
+    tables: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for table, id, one_in in tests:
+        tables[table, one_in].append(id)
     kept: set[str] = set()
-    for table, ids in tables.items():
-        size = min(len(ids), max(LEAST, round(len(ids) / ONE_IN)))
+    for (table, one_in), ids in tables.items():
+        size = min(len(ids), max(LEAST, round(len(ids) / one_in)))
         kept.update(random.Random(f"{seed} {table}").sample(ids, size))
     return kept
 
@@ -54,10 +54,13 @@ def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the rows that were not drawn."""
     if every():
         return
-    rows = {item.nodeid: item for item in items if item.get_closest_marker(MARK)}
-    kept = drawn(((id.partition("[")[0], id) for id in rows), os.environ[SEED])
+    rows = {item.nodeid: (item, mark) for item in items if (mark := item.get_closest_marker(MARK))}
+    kept = drawn(
+        ((id.partition("[")[0], id, mark.kwargs.get("one_in", ONE_IN)) for id, (_, mark) in rows.items()),
+        os.environ[SEED],
+    )
     kept |= {id for id in rows if any(id == argument or id.endswith(f"/{argument}") for argument in config.args)}
-    left_out = [item for id, item in rows.items() if id not in kept]
+    left_out = [item for id, (item, _) in rows.items() if id not in kept]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
@@ -68,4 +71,4 @@ def explain(item: pytest.Item, report: pytest.TestReport) -> None:
     """Have the failure of a row say how to run that row again, and the others of its sample."""
     if report.failed and item.get_closest_marker(MARK):
         also = "" if every() else f"\nall of its sample: {SEED}={os.environ[SEED]} make test"
-        report.sections.append(("kill table", f"this row alone: pytest '{item.nodeid}'{also}"))
+        report.sections.append(("table", f"this row alone: pytest '{item.nodeid}'{also}"))

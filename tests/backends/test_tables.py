@@ -1,4 +1,4 @@
-"""The samples of kill tables."""
+"""The samples of tables."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.backends import kill_table
+from tests.backends import tables
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = [(table, f"{table}[{row}]") for table, rows in (("long", 64), ("short", 3), ("one", 1)) for row in range(rows)]
+TABLES = [
+    (table, f"{table}[{row}]", one_in)
+    for table, rows, one_in in (("long", 64, tables.ONE_IN), ("dense", 64, 2), ("short", 3, 8), ("one", 1, 8))
+    for row in range(rows)
+]
 
 
 def test_a_seed_draws_the_same_rows_again_and_another_seed_others() -> None:
-    first, again, other = (kill_table.drawn(TABLES, seed) for seed in ("1", "1", "2"))
+    first, again, other = (tables.drawn(TABLES, seed) for seed in ("1", "1", "2"))
     assert first == again
     assert first != other
 
@@ -24,20 +28,20 @@ def test_a_seed_draws_the_same_rows_again_and_another_seed_others() -> None:
 def test_of_each_table_some_rows_are_drawn_and_over_many_seeds_all_of_them() -> None:
     seen: set[str] = set()
     for seed in range(200):
-        kept = kill_table.drawn(TABLES, str(seed))
-        counts = [sum(id.startswith(table) for id in kept) for table in ("long", "short", "one")]
-        assert counts == [64 // kill_table.ONE_IN, kill_table.LEAST, 1]
+        kept = tables.drawn(TABLES, str(seed))
+        counts = [sum(id.startswith(table) for id in kept) for table in ("long", "dense", "short", "one")]
+        assert counts == [64 // tables.ONE_IN, 32, tables.LEAST, 1]
         seen |= kept
-    assert seen == {id for _, id in TABLES}
+    assert seen == {id for _, id, _ in TABLES}
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A table of 40 rows, of which each fails."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    kill_table: a row\n    backend: a back end\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    table(one_in): a row\n    backend: a back end\n")
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
-        "@pytest.mark.kill_table\n"
+        "@pytest.mark.table\n"
         "@pytest.mark.parametrize('row', range(40))\n"
         "def test_it(row): assert False\n"
     )
@@ -45,7 +49,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, **more: str) -> str:
-    left_out = {"SEATRIAL_KILL_SEED", "SEATRIAL_EVERY_KILL", "SEATRIAL_REQUIRE_BACKENDS"}
+    left_out = {"SEATRIAL_ROW_SEED", "SEATRIAL_EVERY_ROW", "SEATRIAL_REQUIRE_BACKENDS"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     argv = [sys.executable, "-m", "pytest", "-p", "tests.backends.fixtures", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(
@@ -61,16 +65,16 @@ def rows(out: str) -> set[str]:
 
 def test_the_seed_in_the_header_and_in_each_failure_draws_the_same_rows_again_on_all_workers(table: Path) -> None:
     out = run(table, "-n2")
-    (seed,) = set(re.findall(r"SEATRIAL_KILL_SEED=(\d+)", out))
-    assert "kill tables: one row in 8, drawn by" in out
+    (seed,) = set(re.findall(r"SEATRIAL_ROW_SEED=(\d+)", out))
+    assert "tables: a sample of their rows, drawn by" in out
     assert "5 failed" in out
-    assert f"all of its sample: SEATRIAL_KILL_SEED={seed} make test" in out
-    assert rows(run(table, "-n0", SEATRIAL_KILL_SEED=seed)) == rows(out)
+    assert f"all of its sample: SEATRIAL_ROW_SEED={seed} make test" in out
+    assert rows(run(table, "-n0", SEATRIAL_ROW_SEED=seed)) == rows(out)
 
 
 def test_every_row_is_run_when_asked_for_and_one_that_is_named_always(table: Path) -> None:
-    out = run(table, "-n0", SEATRIAL_EVERY_KILL="yes")
-    assert "kill tables: every row" in out
+    out = run(table, "-n0", SEATRIAL_EVERY_ROW="yes")
+    assert "tables: every row" in out
     assert "40 failed" in out
     named = [f"test_it.py::test_it[{number}]" for number in range(4)]
     assert set(named) <= rows(run(table, "-n0", *named))
