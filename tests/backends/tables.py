@@ -38,6 +38,11 @@ def header() -> str:
     return f"tables: a sample of their rows, drawn by {SEED}={os.environ[SEED]} ({EVERY}=yes runs every row)"
 
 
+def part(table: str, rows: Iterable[str], one_in: int = ONE_IN) -> set[str]:
+    """The sample of a table that is inside of one test: some of its rows, or all where every row is run."""
+    return set(rows) if every() else drawn(((table, row, one_in) for row in rows), os.environ[SEED])
+
+
 def drawn(tests: Iterable[tuple[str, str, int]], seed: str) -> set[str]:
     """The ids of the tests that are run, of (table, id, one in how many) of each."""
     tables: dict[tuple[str, int], list[str]] = defaultdict(list)
