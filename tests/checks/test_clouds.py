@@ -9,9 +9,7 @@ import pytest
 from tests.checks.fakes import FakeContext, look
 
 from cloudstack_server.calls import catalog, client, disk_offering, named
-from seatrial.checks.cloudstack_left import CloudstackLeft
-from seatrial.checks.cloudstack_vm import CloudstackVM
-from seatrial.checks.cloudstack_volume import CloudstackVolume
+from seatrial.checks.cloudstack import CloudstackLeft, CloudstackVM, CloudstackVolume
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.result import Verdict
 from seatrial.providers.cloudstack import CloudStack

@@ -1,6 +1,9 @@
 """Built-in checks, one module per subject; `ALIASES` (name to module) and `PARTS` (modules without registrations)."""
 
 ALIASES: dict[str, str] = {
+    "cloudstack_left": "cloudstack",
+    "cloudstack_vm": "cloudstack",
+    "cloudstack_volume": "cloudstack",
     "cluster_status": "cluster",
     "cluster_status_stopped": "cluster",
     "cluster_degraded": "cluster",
@@ -14,15 +17,5 @@ ALIASES: dict[str, str] = {
     "database_degraded": "database",
     "database_down": "database",
 }
-# The first three are families: ALIASES has the names of their checks.
-PARTS: tuple[str, ...] = (
-    "cluster",
-    "nodes",
-    "database",
-    "per_node",
-    "readings",
-    "content",
-    "in_node",
-    "sizes",
-    "cloudstack_account",
-)
+# The first four are families: ALIASES has the names of their checks.
+PARTS: tuple[str, ...] = ("cloudstack", "cluster", "nodes", "database", "per_node", "readings", "content", "sizes")

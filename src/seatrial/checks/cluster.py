@@ -59,7 +59,6 @@ class Status:
             raise ValueError(f"unknown state {self.state!r}: did you mean {close[0]!r}? allowed: {', '.join(known)}")
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at the cluster once."""
         return await observe_state(ctx, self.state, differs=self.differs)
 
 
@@ -67,7 +66,6 @@ class _InState:
     state: ClassVar[str]
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at the cluster once."""
         return await observe_state(ctx, self.state)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.checks.content import held, holds, shown
-from seatrial.checks.per_node import OnNodes, choose, look_at, text_of
+from seatrial.checks.per_node import OnNodes, on_each, text_of
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
@@ -46,16 +46,13 @@ class Command(OnNodes):
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<command>`, to be run by a shell."""
-        return {"command": text_of(rest, "missing command; allowed: command:COMMAND, like command:test -f /etc/motd")}
+        return {"command": text_of(rest, "command", "command:test -f /etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """The command must not be empty."""
         if not self.command or (not isinstance(self.command, str) and not self.command[0]):
             yield "command", "the command is empty"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Run it once, on all nodes at the same time."""
         if not self.on:
             return await self._on_host(ctx)
 
@@ -66,23 +63,14 @@ class Command(OnNodes):
             except TimeoutError as error:
                 return self._late(error)
 
-        def gone(why: str) -> Observation:
-            return failed(why, self.exit_code, f"the node was {why}")
-
-        return await look_at(await choose(ctx, self.on), look, gone)
+        return await on_each(ctx, self.on, look, self.exit_code)
 
     async def _on_host(self, ctx: Context) -> Observation:
         from seatrial.links.process.spawned import spawn
 
+        more = {"env": self.env, "timeout": self.timeout, "input": self.input}
         try:
-            done = await spawn(
-                ctx,
-                argv_of(self.command),
-                cwd=ctx.document_folder,
-                env=self.env,
-                timeout=self.timeout,
-                input=self.input,
-            )
+            done = await spawn(ctx, argv_of(self.command), cwd=ctx.document_folder, **more)
         except TimeoutError as error:
             return self._late(error)
         return await self._judge(ctx, done, "")
@@ -105,11 +93,5 @@ class Command(OnNodes):
         parsed: object = None
         with contextlib.suppress(ValueError):
             parsed = json.loads(done.stdout)
-        names = {
-            "exit_code": done.exit_code,
-            "stdout": done.stdout,
-            "stderr": done.stderr,
-            "json": parsed,
-            "node": node,
-        }
-        return await holds(ctx, self.that, shown(ctx, done.stdout), **names)
+        names = {"exit_code": done.exit_code, "stdout": done.stdout, "stderr": done.stderr, "json": parsed}
+        return await holds(ctx, self.that, shown(ctx, done.stdout), node=node, **names)

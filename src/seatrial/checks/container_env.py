@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks.in_node import on_each, shell, targeted
-from seatrial.checks.per_node import OnNodes
+from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, worst
@@ -74,7 +73,6 @@ class ContainerEnv(OnNodes):
         return {**{key: value for key, value in match.groupdict().items() if value is not None}, **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At most one expectation, and valid names."""
         if sum((self.value is not None, self.secret is not None, self.absent)) > 1:
             yield "value", "give at most one of `value`, `secret` and `absent`"
         if self.secret == "":
@@ -85,7 +83,6 @@ class ContainerEnv(OnNodes):
             yield "variable", f"invalid variable name {self.variable!r}"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; on several nodes at the same time."""
         if self.secret:
             ctx.secret(self.secret)
         expected = self._expected()

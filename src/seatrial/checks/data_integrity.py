@@ -19,7 +19,6 @@ class DataIntegrity:
     """Every healthy node has all acknowledged records with their values."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Read all records back once."""
         if not isinstance(ctx.system, KeepsRecords):
             return unknown(f"system {ctx.suite.system.kind!r} keeps no records")
         try:

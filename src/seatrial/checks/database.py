@@ -58,7 +58,6 @@ class _Service:
     state: ClassVar[str]
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at the service of every node once."""
         status = await status_of(ctx)
         if status.state.value == "initialized" and not status.nodes:
             # Without nodes nothing is measured: a service never deployed did not go down.

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from seatrial.checks.in_node import on_each, shell, targeted
-from seatrial.checks.per_node import OnNodes
+from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -62,7 +61,6 @@ class DiskSize(OnNodes):
         return {"path": match["path"], key: match["size"], **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At least one expectation, and valid sizes."""
         asked = [key for key in ("size", "at_least", "at_most", "mark", "grown_since") if getattr(self, key)]
         if not asked:
             yield "", "missing expectation: give `size`, `at_least`, `at_most`, `mark` or `grown_since`"
@@ -73,7 +71,6 @@ class DiskSize(OnNodes):
         )
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; on several nodes at the same time."""
         expected = self._expected()
 
         async def look(node: Node) -> Observation:

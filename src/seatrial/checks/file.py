@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seatrial.checks.content import held, words
-from seatrial.checks.per_node import OnNodes, choose, look_at, text_of
+from seatrial.checks.per_node import OnNodes, on_each, text_of
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -63,8 +63,7 @@ class File(OnNodes):
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<path>`."""
-        return {"path": text_of(rest, "missing path; allowed: file:PATH, like file:/etc/motd")}
+        return {"path": text_of(rest, "path", "file:/etc/motd")}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Valid mode, owner and digest, and no expectation of a file required to be absent."""
@@ -80,27 +79,22 @@ class File(OnNodes):
                     yield key, f"`{key}` cannot be used with `exists: false`"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; on several nodes at the same time."""
         if not self.on:
             return await self._judge(ctx, _OnHost(ctx.document_folder / self.path))
-
-        def gone(why: str) -> Observation:
-            return failed(why, "there" if self.exists else "not there", f"the node was {why}")
 
         async def look(node: Node) -> Observation:
             return await self._judge(ctx, _OnNode(ctx.link(node), self.path, ctx.state))
 
-        return await look_at(await choose(ctx, self.on), look, gone)
+        return await on_each(ctx, self.on, look, "there" if self.exists else "not there")
 
     async def _judge(self, ctx: Context, place: _OnHost | _OnNode) -> Observation:
         facts = await place.facts()
         expected = "there" if self.exists else "not there"
-        if (facts is not None) is not self.exists:
-            return failed(
-                "not there" if facts is None else "there", expected, f"{self.path} is {'not ' * self.exists}there"
-            )
         if facts is None:
-            return passed("not there", expected)
+            judge = failed if self.exists else passed
+            return judge("not there", expected, f"{self.path} is not there" if self.exists else "")
+        if not self.exists:
+            return failed("there", expected, f"{self.path} is there")
         if self.mode and facts.mode != self.mode.zfill(4):
             return failed({"mode": facts.mode}, {"mode": self.mode.zfill(4)}, f"the mode is {facts.mode}")
         if self.owner and not owned(facts.owner, self.owner):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.checks.content import words
-from seatrial.checks.in_node import on_each, shell, targeted
-from seatrial.checks.per_node import OnNodes
+from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -77,15 +76,12 @@ class Mount(OnNodes):
     """Its type: `ext4`, `xfs`, `nfs4`, `tmpfs`."""
     options: str | tuple[str, ...] = ()
     """Required options: `rw`, `noexec`."""
-
     at_least: Size | None = None
     """Minimum size of its file system: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<path>`, with the nodes in brackets before it."""
-        read = targeted(rest, "mount:/data")
-        return {"path": read.pop("rest"), **read}
+        return targeted(rest, "mount:/data", "path")
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """An absolute path, and no expectation of a mount required to be absent."""
@@ -98,7 +94,6 @@ class Mount(OnNodes):
         yield from wrong_sizes([("at_least", self.at_least)])
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; on several nodes at the same time."""
         expected = "mounted" if self.mounted else "not mounted"
 
         async def look(node: Node) -> Observation:

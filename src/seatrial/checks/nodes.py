@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, look_at
+from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, on_each
 from seatrial.checks.readings import health_of, power_of
 from seatrial.model.cluster import NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, absent, concluded, trusted
@@ -18,7 +17,7 @@ from seatrial.registry import check
 from seatrial.spi import Context
 
 State = Literal["running", "stopped", "unreachable", "paused"]
-_STATES = ("running", "stopped", "unreachable", "paused")
+_STATES = get_args(State)
 
 
 async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation:
@@ -30,15 +29,7 @@ async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation
             return unknown("its power state could not be read", expected=wanted, seen=str(power.value))
         return (passed if power.value == wanted else failed)(str(power.value), wanted)
 
-    def gone(why: str) -> Observation:
-        judge = passed if why == DESTROYED and wanted == "stopped" else failed
-        return judge(why, wanted, f"the node was {why}")
-
-    return _expecting(await look_at(await choose(ctx, selector), look, gone), wanted)
-
-
-def _expecting(observation: Observation, wanted: str) -> Observation:
-    return dataclasses.replace(observation, expected=wanted)
+    return await on_each(ctx, selector, look, wanted, absent_as=DESTROYED if wanted == "stopped" else "")
 
 
 @check("all_nodes_running")
@@ -47,7 +38,6 @@ class AllRunning:
     """Every node is powered on and its link answers."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at every node once."""
         return await observe_power(ctx, "*", "running")
 
 
@@ -57,7 +47,6 @@ class PoweredOff:
     """Every node is powered off."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at every node once."""
         return await observe_power(ctx, "*", "stopped")
 
 
@@ -86,11 +75,9 @@ class NodeStatus:
         return {"node": selector, "state": state}
 
     def node_names(self) -> Iterable[str]:
-        """The selector to check."""
         return (self.node,)
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look at these nodes once."""
         return await observe_power(ctx, self.node, self.state)
 
 
@@ -104,21 +91,14 @@ class Connectivity(OnNodes):
     (`leader`)."""
 
     async def observe(self, ctx: Context) -> Observation:
-        """Run `true` on each of the nodes once."""
-
         async def look(node: Node) -> Observation:
             done = await ctx.link(node).run(["true"], timeout=10)
             if done.ok:
                 return passed("ok")
-            return failed(
-                f"exit code {done.exit_code}",
-                why=f"`true` ended with exit code {done.exit_code}: {done.stderr.strip()}",
-            )
+            ended = f"exit code {done.exit_code}"
+            return failed(ended, why=f"`true` ended with {ended}: {done.stderr.strip()}")
 
-        def gone(why: str) -> Observation:
-            return failed(why, why=f"the node was {why}")
-
-        return _expecting(await look_at(await choose(ctx, self.on), look, gone), "ok")
+        return await on_each(ctx, self.on, look, "ok")
 
 
 _HEALTH = re.compile(r"(?:\[([^\[\]]+)\])?\.([A-Za-z][\w-]*)\s*(==|!=)\s*(\w+)")
@@ -152,23 +132,20 @@ class HealthStatus:
         return {"nodes": found[1] or "*", "part": found[2], "differs": found[3] == "!=", "value": found[4]}
 
     def node_names(self) -> Iterable[str]:
-        """The selector to check."""
         return (self.nodes,)
 
     async def observe(self, ctx: Context) -> Observation:
-        """Measure these nodes once."""
         chosen = await choose(ctx, self.nodes)
         health = await health_of(ctx, chosen.nodes)
         readings = {
             name: trusted(concluded(Health.NOT_OK, f"the node was {gone.value}", [gone]), Health.UNKNOWN)
             for name, gone in chosen.absent.items()
         }
-        for node in chosen.nodes:
-            one = health.get(node.name)
-            missing = absent(Health.UNKNOWN, "the system did not measure this node")
-            readings[node.name] = reading_of(one, self.part) if one is not None else missing
+        missing = absent(Health.UNKNOWN, "the system did not measure this node")
+        for name in (node.name for node in chosen.nodes):
+            readings[name] = reading_of(health[name], self.part) if name in health else missing
         wanted = Health.OK if (_VALUES[self.value] is Health.OK) is not self.differs else Health.NOT_OK
-        return _expecting(combined({name: _judged(reading, wanted) for name, reading in readings.items()}), str(wanted))
+        return combined({name: _judged(reading, wanted) for name, reading in readings.items()}, str(wanted))
 
 
 def _judged(reading: Reading[Health], wanted: Health) -> Observation:

@@ -1,7 +1,8 @@
-"""Looking at several nodes at the same time, with one verdict for all."""
+"""Looking at several nodes at the same time, with one verdict for all; most looks are scripts in a node's own shell."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from seatrial.checks.readings import status_of
 from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepFailed
 from seatrial.model.reading import Reading, concluded, decides, remembered, reported
 from seatrial.model.resource import Node
-from seatrial.model.result import Observation, Verdict, failed, unknown, worst
+from seatrial.model.result import Observation, Verdict, failed, passed, unknown, worst
 from seatrial.spi import Context, KnowsNodes
 from seatrial.spi.concurrency import map_concurrently
 
@@ -24,16 +25,29 @@ class OnNodes:
     on: str
 
     def node_names(self) -> Sequence[str]:
-        """The selector to check; empty if it selects no nodes by default."""
         return (self.on,) if self.on or type(self).on else ()
 
 
-def text_of(rest: str, refusal: str) -> str:
-    """Read `:<text>`, the short form of a check with one main key; the text of the ValueError ends with `refusal`."""
+_ON_SOME = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<rest>.+)", re.DOTALL)
+
+
+def text_of(rest: str, what: str, example: str) -> str:
+    """Read `:<text>`, the short form of a check with one main key; ValueError has the example."""
     text = rest[1:].strip()
     if not rest.startswith(":") or not text:
-        raise ValueError(f"{rest!r} {refusal}")
+        form = f"{example.partition(':')[0]}:{what.split()[-1].upper()}"
+        raise ValueError(f"{rest!r} missing {what}; allowed: {form}, like {example}")
     return text
+
+
+def targeted(rest: str, example: str, key: str = "rest") -> dict[str, str]:
+    """Read `:<rest>` or `[<nodes>]:<rest>` as `on` and a key; ValueError has the example."""
+    match = _ON_SOME.fullmatch(rest)
+    if match is None or not match["rest"].strip():
+        some = example.replace(":", "[n11]:", 1)
+        raise ValueError(f"incomplete text {rest!r}; allowed: {example}, on some nodes {some}")
+    on = {"on": match["on"].strip()} if match["on"] else {}
+    return {**on, key: match["rest"].strip()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +84,11 @@ async def choose(ctx: Context, selector: str) -> Chosen:
     return Chosen(found, absent)
 
 
-async def look_at(
-    chosen: Chosen,
-    look: Callable[[Node], Awaitable[Observation]],
-    gone: Callable[[str], Observation],
+async def on_each(
+    ctx: Context, selector: str, look: Callable[[Node], Awaitable[Observation]], expected: object, absent_as: str = ""
 ) -> Observation:
-    """Look at each node; no answer is measured as not ok, a refused login is unknown."""
+    """Look at each node; no answer is measured as not ok, a refused login is unknown, and a missing node fails unless
+    it is missing in the way of `absent_as`."""
 
     async def one(node: Node) -> Observation:
         try:
@@ -87,29 +100,50 @@ async def look_at(
         except (SeatrialError, OSError) as error:
             return unknown(str(error))
 
-    seen = {
-        name: gone(reading.value) if decides(reading) else unknown(f"{reading.value} (only {reading.source})")
-        for name, reading in chosen.absent.items()
-    }
+    def missing(reading: Reading[str]) -> Observation:
+        if not decides(reading):
+            return unknown(f"{reading.value} (only {reading.source})")
+        judge = passed if reading.value == absent_as else failed
+        return judge(reading.value, expected, f"the node was {reading.value}")
+
+    chosen = await choose(ctx, selector)
     found = await map_concurrently(one, chosen.nodes)
-    return combined(seen | {node.name: observation for node, observation in zip(chosen.nodes, found, strict=True)})
+    absent = {name: missing(reading) for name, reading in chosen.absent.items()}
+    seen = absent | {node.name: observation for node, observation in zip(chosen.nodes, found, strict=True)}
+    return combined(seen, expected)
 
 
-def combined(each: Mapping[str, Observation]) -> Observation:
+def combined(each: Mapping[str, Observation], expected: object = None) -> Observation:
     """One observation of many: the seen values of all, the worst verdict, and the reasons for it."""
     if not each:
-        return unknown("no nodes to check")
+        return unknown("no nodes to check", expected)
+    each = dict(sorted(each.items()))
     verdict = worst(one.verdict for one in each.values())
-    deciding = {name: one for name, one in sorted(each.items()) if one.verdict is verdict}
-    why = (
-        ""
-        if verdict is Verdict.PASSED
-        else "; ".join(f"{name}: {one.why or one.seen}" for name, one in deciding.items())
-    )
+    deciding = {name: one for name, one in each.items() if one.verdict is verdict}
+    whys = (f"{name}: {one.why or one.seen}" for name, one in deciding.items())
     return Observation(
         verdict=verdict,
-        seen={name: one.seen for name, one in sorted(each.items())},
-        expected=next((one.expected for one in each.values() if one.expected is not None), None),
-        why=why,
+        seen={name: one.seen for name, one in each.items()},
+        expected=next((one.expected for one in each.values() if one.expected is not None), expected),
+        why="" if verdict is Verdict.PASSED else "; ".join(whys),
         category=next(iter(deciding.values())).category,
     )
+
+
+class NotThere(StepFailed):
+    """The subject of the check is measured as missing on the node."""
+
+
+ABSENT = 44
+"""The exit code of a script for a missing subject."""
+
+
+async def shell(ctx: Context, node: Node, script: str, *arguments: str, what: str) -> str:
+    """The script's output on the node; NotThere if the subject is missing, CannotTell if the script failed."""
+    done = await ctx.link(node).run(["sh", "-c", script, "sh", *arguments], env={"LC_ALL": "C"}, timeout=30)
+    if done.exit_code == ABSENT:
+        raise NotThere(done.stderr.strip() or f"{what} does not exist")
+    if not done.ok:
+        said = done.stderr.strip()[-300:] or f"exit code {done.exit_code}"
+        raise CannotTell(f"{what} could not be inspected: {said}")
+    return done.stdout

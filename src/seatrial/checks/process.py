@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.checks.in_node import on_each, shell, targeted
-from seatrial.checks.per_node import OnNodes
+from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -78,12 +77,9 @@ class Process(OnNodes):
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<name>`, with the nodes in brackets before it."""
-        read = targeted(rest, "process:nginx")
-        return {"name": read.pop("rest"), **read}
+        return targeted(rest, "process:nginx", "name")
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A name or a valid regular expression, and valid numbers."""
         if not self.name and not self.matching:
             yield "name", "missing program: give `name`, or `matching` (a regular expression for the command line)"
         try:
@@ -97,7 +93,6 @@ class Process(OnNodes):
             yield "at_least", "`count` already is the exact number: keep one of the two"
 
     async def observe(self, ctx: Context) -> Observation:
-        """Look once; on several nodes at the same time."""
         least = 1 if self.at_least is None else self.at_least
         expected = {"count": f"at least {least}" if self.count is None else self.count}
 

@@ -56,7 +56,6 @@ class Sql:
     """Time limit for connection and query."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A plausible URL and a query."""
         if "://" not in self.url:
             yield (
                 "url",

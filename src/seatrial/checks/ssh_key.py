@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seatrial.checks.in_node import on_each
-from seatrial.checks.per_node import OnNodes
+from seatrial.checks.per_node import OnNodes, on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -46,17 +45,14 @@ class SshKey(OnNodes):
         return {key: value for key, value in match.groupdict().items() if value is not None}
 
     async def observe(self, ctx: Context) -> Observation:
-        """Log in once with this key only, on all nodes at the same time."""
-
         async def look(node: Node) -> Observation:
             try:
                 seen = "accepted" if await self._let_in(ctx, node) else "refused"
             except (LinkDown, LinkLost) as error:
                 if self.login == "accepted":
                     raise
-                return unknown(
-                    f"no answer, so the login was neither refused nor accepted: {error}", self.login, "no answer"
-                )
+                why = f"no answer, so the login was neither refused nor accepted: {error}"
+                return unknown(why, self.login, "no answer")
             if seen == self.login:
                 return passed(seen, self.login)
             return failed(seen, self.login, f"a login with the key {self.key} is {seen}, expected {self.login}")
@@ -72,9 +68,7 @@ class SshKey(OnNodes):
         if self.user:
             door["user"] = self.user
         own = ctx.link(node)
-        if (
-            isinstance(own, SSHLink) and own.known_host
-        ):  # the host key seen first: another machine must not answer instead
+        if isinstance(own, SSHLink) and own.known_host:  # another machine must not answer instead
             door["known_host"] = own.known_host
         link = SSHLink(Node(name=node.name, ssh=door), login_timeout=self.timeout)
         try:

@@ -33,13 +33,11 @@ class Tcp:
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<host>:<port>`."""
         if not rest.startswith(":"):
             raise ValueError(f"missing address in {rest!r}; allowed: tcp:HOST:PORT, like tcp:127.0.0.1:5432")
         return {"address": rest[1:]}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Either an address or a port, found invalid before anything runs."""
         if self.address and self.port:
             yield "port", "`address` already has a port: use `address` or `port`"
         try:
@@ -59,7 +57,6 @@ class Tcp:
         return host.strip("[]"), int(number)
 
     async def observe(self, ctx: Context) -> Observation:
-        """Connect once."""
         host, port = self.where()
         return await observe_port(host, port, closed=self.closed, timeout=self.timeout)
 

@@ -25,11 +25,9 @@ class StopCluster:
     """Power all nodes off gracefully; under `power: guest` each is shut down from inside."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.STOP})
 
     def needs_powers_in_guest(self) -> frozenset[Powers]:
-        """The same for a suite with `power: guest`."""
         return frozenset({Powers.GUEST_STOP})
 
     async def run(self, ctx: Context) -> Outputs:
@@ -63,7 +61,6 @@ class StartCluster:
     """Power all nodes on; returns when the state is `running`."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.START})
 
     def needs_powers_in_guest(self) -> frozenset[Powers]:

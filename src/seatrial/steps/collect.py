@@ -45,7 +45,6 @@ class Collect:
     """Time limit for each command."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At least one source, and no two commands with the same file."""
         if not (self.paths or self.commands or self.logs):
             yield "", "nothing to collect: give one or more of `paths`, `commands` and `logs`"
         if isinstance(self.commands, Mapping):

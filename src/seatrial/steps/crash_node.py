@@ -29,7 +29,6 @@ class CrashNode(Targets):
     power-off by the provider, it stays off until `start_node`."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.CRASH if self.method == "destroy" else Powers.GUEST_CRASH})
 
     async def run(self, ctx: Context) -> Outputs:

@@ -58,7 +58,6 @@ class CustomCommand:
     """Time limit for each attempt."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """One command, with settings valid for it."""
         if bool(self.custom_command) == bool(self.script):
             yield "script" if self.script else "", "give exactly one of `custom_command` and `script`"
         if self.on and self.script:
@@ -87,7 +86,6 @@ class CustomCommand:
             yield "cwd", str(error)
 
     def node_names(self) -> Iterable[str]:
-        """The selectors to check."""
         return (self.on,) if self.on else ()
 
     async def run(self, ctx: Context) -> Outputs:

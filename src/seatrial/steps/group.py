@@ -36,7 +36,6 @@ class Group:
     """Run these at the end, even if the group is cancelled: each regardless of the others' results."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At least one step."""
         if not self.steps:
             yield "steps", "at least one step is needed"
 

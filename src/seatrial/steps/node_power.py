@@ -22,7 +22,6 @@ class StopNode(Targets):
     """Power nodes off gracefully; returns when the power is off."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.STOP})
 
     async def run(self, ctx: Context) -> Outputs:
@@ -39,7 +38,6 @@ class StartNode(Targets):
     """Power nodes on; returns when link and service of each answer, whatever the state of the cluster."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.START})
 
     async def run(self, ctx: Context) -> Outputs:

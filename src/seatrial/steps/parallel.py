@@ -26,7 +26,6 @@ class Parallel:
     """Cancel the others when the first does not pass."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At least one step, and needs without errors."""
         if not self.steps:
             yield "steps", "at least one step is needed"
         for problem in needs.broken(self.steps):

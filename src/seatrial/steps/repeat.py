@@ -35,7 +35,6 @@ class Repeat:
     """The pause between two rounds."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A limit, and at least one step."""
         if not self.steps:
             yield "steps", "at least one step is needed"
         if self.times is None and not self.until and self.for_ is None:

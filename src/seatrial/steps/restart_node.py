@@ -28,7 +28,6 @@ class RestartNode(Targets):
     """`ssh`: reboot inside the guest; `graceful`: power cycle by the provider."""
 
     def needs_powers(self) -> frozenset[Powers]:
-        """Refused at plan time where this is missing."""
         return frozenset({Powers.GRACEFUL_RESTART if self.method == "graceful" else Powers.GUEST_REBOOT})
 
     async def run(self, ctx: Context) -> Outputs:

@@ -26,7 +26,6 @@ class Targets:
         return self.target_node or self.node or listed
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Exactly one key selects the nodes."""
         given = [key for key in ("target_node", "node", "nodes") if getattr(self, key)]
         if not given:
             yield "", '`target_node` is missing: name a node or a selector, like n12, "n12,n13", "*", any, random:2'

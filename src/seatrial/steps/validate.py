@@ -26,7 +26,6 @@ class Validate:
     """How often each check looks until it passes; without it: once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At least one check."""
         if not self.checks:
             yield "checks", "at least one check is needed: nothing observed is not a pass"
 

@@ -31,7 +31,6 @@ class Wait:
     """Time limit; by default 5 minutes with `until`."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Exactly one of the two."""
         if (self.for_ is None) == (not self.until):
             yield "until" if self.until else "", "give exactly one of `for` (a duration) and `until` (an expression)"
         elif self.for_ is not None and self.timeout is not None and self.timeout < self.for_:

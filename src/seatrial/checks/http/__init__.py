@@ -50,13 +50,11 @@ class Http(Expected, Asked):
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
-        """Read `:<url>`."""
         if not rest.startswith((":http://", ":https://")):
             raise ValueError(f"missing URL in {rest!r}; allowed: http:URL, like http:http://127.0.0.1:8080/health")
         return {"url": rest[1:]}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """A valid URL, at most one body, and no expectation of a closed port."""
         try:
             _port(self.url)
         except ValueError as error:

@@ -32,7 +32,6 @@ class Then(Expected, Asked):
     """Repeat the request until it passes, for this time; by default send it once."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        """At most one URL and one body."""
         if self.url and self.url_from:
             yield "url_from", "`url` already is the URL: use `url` or `url_from`"
         yield from self.wrong_asking()

@@ -14,12 +14,7 @@ from seatrial.systems.templates import Roots, fill
 
 
 async def holders(
-    ctx: Context,
-    role: RoleSettings,
-    nodes: Sequence[Node],
-    roots_of: Callable[[Node], Roots],
-    *,
-    single: bool,
+    ctx: Context, role: RoleSettings, nodes: Sequence[Node], roots_of: Callable[[Node], Roots], *, single: bool
 ) -> list[Node]:
     """The nodes with the role; none if no node has it yet, or if only one may and the nodes disagree."""
 
