@@ -3,7 +3,7 @@
 from tests.steps.fakes import Say, plan
 
 from seatrial.model.scenario import StepPlan
-from seatrial.steps import needs as graph
+from seatrial.steps import parallel as graph
 
 
 def step(id: str, *needs: str) -> StepPlan:

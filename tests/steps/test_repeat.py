@@ -31,7 +31,7 @@ def test_until_is_asked_after_each_round(tmp_path: Path) -> None:
 
 
 def test_until_that_another_bound_comes_before_is_an_overrun(tmp_path: Path) -> None:
-    with pytest.raises(Overrun, match="`x` did not come true in 3 rounds"):
+    with pytest.raises(Overrun, match="`x` is still false after 3 rounds"):
         within(lambda: Repeat(steps=saying([]), until=Expression("x"), times=3).run(FakeContext(tmp_path)))
 
 

@@ -40,9 +40,8 @@ class AdminUi:
         if any(health.get(name) is Health.OK for name in up):
             return passed(seen, expected)
         if up:
-            return unknown(
-                f"the admin UI answers on {', '.join(up)}, but their health could not be measured", expected, seen
-            )
+            why = f"the admin UI answers on {', '.join(up)}, but their health could not be measured"
+            return unknown(why, expected, seen)
         if all(one.verdict is Verdict.FAILED for one in found.values()):
             return failed(seen, expected, whys)
         return unknown(whys, expected, seen)

@@ -45,9 +45,8 @@ class Status:
             return {}
         found = _COMPARED.fullmatch(rest)
         if not found:
-            raise ValueError(
-                f"invalid text {rest!r}; allowed: cluster_status, cluster_status==STATE, cluster_status!=STATE"
-            )
+            allowed = "cluster_status, cluster_status==STATE, cluster_status!=STATE"
+            raise ValueError(f"invalid text {rest!r}; allowed: {allowed}")
         return {"state": found[2], "differs": found[1] == "!="}
 
     def __post_init__(self) -> None:

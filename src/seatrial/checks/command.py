@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.checks.content import held, holds, shown
@@ -76,8 +76,7 @@ class Command(OnNodes):
         return await self._judge(ctx, done, "")
 
     def _late(self, error: TimeoutError) -> Observation:
-        late = failed("no end", f"an end within {self.timeout:g} s", str(error))
-        return replace(late, category=str(Category.TIMEOUT))
+        return failed("no end", f"an end within {self.timeout:g} s", str(error), Category.TIMEOUT)
 
     async def _judge(self, ctx: Context, done: Finished, node: str) -> Observation:
         said = shown(ctx, done.stderr or done.stdout)

@@ -13,7 +13,7 @@ from typing import Any
 from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
-from seatrial.model.result import Observation, Verdict, failed, passed, worst
+from seatrial.model.result import Observation, failed, passed, worst
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -67,9 +67,8 @@ class ContainerEnv(OnNodes):
         read = targeted(rest, "container_env:web:COLOUR==blue")
         match = _TEXT.fullmatch(read.pop("rest"))
         if match is None:
-            raise ValueError(
-                f"missing variable in {rest!r}; allowed: container_env:web:COLOUR, container_env:web:COLOUR==blue"
-            )
+            allowed = "container_env:web:COLOUR, container_env:web:COLOUR==blue"
+            raise ValueError(f"missing variable in {rest!r}; allowed: {allowed}")
         return {**{key: value for key, value in match.groupdict().items() if value is not None}, **read}
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
@@ -95,42 +94,35 @@ class ContainerEnv(OnNodes):
             if not found and (silent := [line[2:] for line in listed if line.startswith("-")]):
                 raise CannotTell(f"the containers of {node.name} could not be listed: {'; '.join(silent)}")
             if not found:
-                return failed(
-                    "no container", expected, f"no running container matches {self.container!r} on {node.name}"
-                )
+                why = f"no running container matches {self.container!r} on {node.name}"
+                return failed("no container", expected, why)
             seen = [await self._look(ctx, node, engine, name) for engine, name in found]
             verdict = worst(one.verdict for one in seen)
-            return next(one for one in seen if one.verdict is verdict) if verdict is not Verdict.PASSED else seen[0]
+            return next(one for one in seen if one.verdict is verdict)
 
         return await on_each(ctx, self.on, look, expected)
 
     async def _look(self, ctx: Context, node: Node, engine: str, container: str) -> Observation:
         text = await shell(ctx, node, ENVIRONMENT, engine, container, what=f"the container {container}")
         try:
-            told = json.loads(text) or ()
+            pairs = dict(pair.split("=", 1) for pair in json.loads(text) or () if "=" in pair)
         except ValueError:  # the text may hold secrets, so it is not shown
-            raise CannotTell(
-                f"{engine} returned the environment of {container} in an invalid format; expected JSON"
-            ) from None
-        pairs = dict(pair.split("=", 1) for pair in told if "=" in pair)
+            why = f"{engine} returned the environment of {container} in an invalid format; expected JSON"
+            raise CannotTell(why) from None
         found, expected = pairs.get(self.variable), self._expected()
         what = f"{self.variable} of container {container}"
-        if self.secret is not None:
-            if found and len(found) >= LONG:
-                ctx.secret(found)  # an unexpected value may be a secret too; a short one is likely a common word
-            if found is None:
-                return failed("not set", expected, f"{what} is not set")
-            if hmac.compare_digest(found.encode(), self.secret.encode()):
-                return passed("the secret", expected)
-            return failed("another value", expected, f"{what} is not the secret (neither is shown)")
         if self.absent:
             return passed("not set", expected) if found is None else failed("set", expected, f"{what} is set")
         if found is None:
             return failed("not set", expected, f"{what} is not set")
-        if self.value is None:
-            return passed("set", expected)
-        if found == self.value:
-            return passed(found, expected)
+        if self.secret is not None:
+            if len(found) >= LONG:
+                ctx.secret(found)  # an unexpected value may be a secret too; a short one is likely a common word
+            if hmac.compare_digest(found.encode(), self.secret.encode()):
+                return passed("the secret", expected)
+            return failed("another value", expected, f"{what} is not the secret (neither is shown)")
+        if self.value in (None, found):
+            return passed("set" if self.value is None else found, expected)
         return failed(found, expected, f"{what} is {found!r}, expected {self.value!r}")
 
     def _expected(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,9 +66,8 @@ class DiskSize(OnNodes):
             yield "", "missing expectation: give `size`, `at_least`, `at_most`, `mark` or `grown_since`"
         if self.grown_by is not None and not self.grown_since:
             yield "grown_by", "`grown_by` needs `grown_since`, the mark to count from"
-        yield from wrong_sizes(
-            (key, getattr(self, key)) for key in ("size", "at_least", "at_most", "tolerance", "grown_by")
-        )
+        keys = ("size", "at_least", "at_most", "tolerance", "grown_by")
+        yield from wrong_sizes((key, getattr(self, key)) for key in keys)
 
     async def observe(self, ctx: Context) -> Observation:
         expected = self._expected()
@@ -82,11 +81,11 @@ class DiskSize(OnNodes):
         return await on_each(ctx, self.on, look, expected)
 
     async def _measure(self, ctx: Context, node: Node) -> int:
-        told = measured(await shell(ctx, node, LOOK, self.path, what=self.path))
+        sizes = measured(await shell(ctx, node, LOOK, self.path, what=self.path))
         for what in ("disk", "filesystem") if self.of == "auto" else (self.of,):
-            if what in told:
-                return told[what]
-        have = " and ".join(told) or "none"
+            if what in sizes:
+                return sizes[what]
+        have = " and ".join(sizes) or "none"
         raise CannotTell(f"the size of the {self.of} at {self.path} of {node.name} cannot be read; readable: {have}")
 
     def _expected(self) -> Mapping[str, object]:
@@ -94,25 +93,26 @@ class DiskSize(OnNodes):
         return {key: getattr(self, key) for key in keys if getattr(self, key) not in (None, "")}
 
     def _judge(self, ctx: Context, node: Node, seen: int, expected: Mapping[str, object]) -> Observation:
+        wanted = ""
         if self.size is not None and abs(seen - bytes_of(self.size)) > bytes_of(self.tolerance):
-            wanted = bytes_of(self.size)
-            return failed(seen, expected, f"{self.path} has {seen} bytes, expected {self.size} ({wanted} bytes)")
-        if self.at_least is not None and seen < bytes_of(self.at_least):
-            return failed(seen, expected, f"{self.path} has {seen} bytes, expected at least {self.at_least}")
-        if self.at_most is not None and seen > bytes_of(self.at_most):
-            return failed(seen, expected, f"{self.path} has {seen} bytes, expected at most {self.at_most}")
+            wanted = f"{self.size} ({bytes_of(self.size)} bytes)"
+        elif self.at_least is not None and seen < bytes_of(self.at_least):
+            wanted = f"at least {self.at_least}"
+        elif self.at_most is not None and seen > bytes_of(self.at_most):
+            wanted = f"at most {self.at_most}"
+        if wanted:
+            return failed(seen, expected, f"{self.path} has {seen} bytes, expected {wanted}")
         if self.grown_since:
             marks = _marks(ctx.state / MARKS)
             before = marks.get(self.grown_since, {}).get(node.name)
             if before is None:
                 have = ", ".join(sorted(marks)) or "none"
                 why = f"no disk_size check has set mark {self.grown_since!r} on {node.name}; marks: {have}"
-                return replace(unknown(why, expected, seen), category=str(Category.TEST))
-            by = seen - before
-            told = f"{self.path} had {before} bytes at mark {self.grown_since!r}, now {seen}"
-            off = abs(by - bytes_of(self.grown_by)) if self.grown_by is not None else 0
-            if by <= 0 or off > bytes_of(self.tolerance):
-                return failed(seen, expected, told)
+                return unknown(why, expected, seen, Category.TEST)
+            off = abs(seen - before - bytes_of(self.grown_by)) if self.grown_by is not None else 0
+            if seen <= before or off > bytes_of(self.tolerance):
+                why = f"{self.path} had {before} bytes at mark {self.grown_since!r}, now {seen}"
+                return failed(seen, expected, why)
         return passed(seen, expected)
 
 

@@ -105,11 +105,8 @@ class Process(OnNodes):
 
     def _judge(self, user: str, running: Iterable[Running], expected: Mapping[str, object]) -> Observation:
         what = self.name or self.matching
-        found = [
-            one
-            for one in running
-            if (not self.name or one.program == self.name) and re.search(self.matching, one.line) is not None
-        ]
+        named = [one for one in running if not self.name or one.program == self.name]
+        found = [one for one in named if re.search(self.matching, one.line)]
         seen = {"count": len(found), "processes": [f"{one.pid} {one.line.strip()[:80]}" for one in found[:5]]}
         least = 1 if self.at_least is None else self.at_least
         if len(found) != self.count if self.count is not None else len(found) < least:

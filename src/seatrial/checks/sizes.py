@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -48,11 +49,8 @@ def bytes_of(value: Size) -> int:
 
 def measured(text: str) -> dict[str, int]:
     """Parse the output of LOOK into bytes of `disk` and `filesystem`; ValueError for other text."""
-    found = {}
-    for line in text.splitlines():
-        what, *numbers = line.split() or ("",)
-        found[what] = _product(map(int, numbers))
-    return found
+    lines = (line.split() for line in text.splitlines())
+    return {what: math.prod(map(int, numbers)) for what, *numbers in lines}
 
 
 def wrong_sizes(values: Iterable[tuple[str, Size | None]]) -> Iterable[tuple[str, str]]:
@@ -64,10 +62,3 @@ def wrong_sizes(values: Iterable[tuple[str, Size | None]]) -> Iterable[tuple[str
             bytes_of(value)
         except ValueError as error:
             yield key, str(error)
-
-
-def _product(numbers: Iterable[int]) -> int:
-    made = 1
-    for number in numbers:
-        made *= number
-    return made

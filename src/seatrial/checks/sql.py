@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
+import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +59,8 @@ class Sql:
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         if "://" not in self.url:
-            yield (
-                "url",
-                f"invalid database URL {_masked(self.url)!r}; allowed: postgresql://USER@HOST/NAME, sqlite:///FILE",
-            )
+            allowed = "postgresql://USER@HOST/NAME, sqlite:///FILE"
+            yield "url", f"invalid database URL {_masked(self.url)!r}; allowed: {allowed}"
         if not self.query.strip():
             yield "query", "the query is empty"
 
@@ -111,9 +111,8 @@ def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str],
     except exc.NoSuchModuleError as error:
         raise CannotTell(f"no driver for {_masked(url)!r}: {error}; PostgreSQL and SQLite are built in") from error
     except ImportError as error:
-        raise ExtraMissing(
-            f"the driver for {_masked(url)!r} is not installed ({error}); for PostgreSQL: pip install 'seatrial[sql]'"
-        ) from error
+        how = "for PostgreSQL: pip install 'seatrial[sql]'"
+        raise ExtraMissing(f"the driver for {_masked(url)!r} is not installed ({error}); {how}") from error
     except FileNotFoundError as error:
         return failed("no file", "a database", str(error))
     try:
@@ -175,14 +174,12 @@ def _broken(error: Any, timeout: float) -> Observation:
 
 
 def _late(timeout: float) -> Observation:
-    late = failed("no answer", f"an answer within {timeout:g} s", f"the database did not answer within {timeout:g} s")
-    return replace(late, category=str(Category.TIMEOUT))
+    why = f"the database did not answer within {timeout:g} s"
+    return failed("no answer", f"an answer within {timeout:g} s", why, Category.TIMEOUT)
 
 
 def _plain(value: object) -> object:
     """A value of the database as JSON."""
-    import decimal
-
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, decimal.Decimal):
@@ -199,6 +196,4 @@ def _plain(value: object) -> object:
 
 def _masked(url: str) -> str:
     """A URL without its password."""
-    import re
-
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)

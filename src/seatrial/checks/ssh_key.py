@@ -39,9 +39,8 @@ class SshKey(OnNodes):
         """Read `:<key>==refused` or `==accepted`, with the nodes in brackets before it."""
         match = _TEXT.fullmatch(rest)
         if match is None:
-            raise ValueError(
-                f"incomplete text {rest!r}; allowed: ssh_key:keys/old==refused, ssh_key:keys/new==accepted"
-            )
+            allowed = "ssh_key:keys/old==refused, ssh_key:keys/new==accepted"
+            raise ValueError(f"incomplete text {rest!r}; allowed: {allowed}")
         return {key: value for key, value in match.groupdict().items() if value is not None}
 
     async def observe(self, ctx: Context) -> Observation:

@@ -75,14 +75,14 @@ def passed(seen: object = None, expected: object = None, why: str = "") -> Obser
     return Observation(verdict=Verdict.PASSED, seen=seen, expected=expected, why=why)
 
 
-def failed(seen: object = None, expected: object = None, why: str = "") -> Observation:
+def failed(seen: object = None, expected: object = None, why: str = "", category: str = "") -> Observation:
     """A look with another result than expected."""
-    return Observation(verdict=Verdict.FAILED, seen=seen, expected=expected, why=why)
+    return Observation(verdict=Verdict.FAILED, seen=seen, expected=expected, why=why, category=str(category))
 
 
-def unknown(why: str, expected: object = None, seen: object = None) -> Observation:
+def unknown(why: str, expected: object = None, seen: object = None, category: str = "") -> Observation:
     """A look without a measurement; the reason is mandatory."""
-    return Observation(verdict=Verdict.UNKNOWN, seen=seen, expected=expected, why=why)
+    return Observation(verdict=Verdict.UNKNOWN, seen=seen, expected=expected, why=why, category=str(category))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

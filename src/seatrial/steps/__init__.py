@@ -6,13 +6,4 @@ ALIASES: dict[str, str] = {
     "stop_cluster": "cluster_power",
     "stop_node": "node_power",
 }
-PARTS: tuple[str, ...] = (
-    "cluster_power",
-    "needs",
-    "node_power",
-    "power",
-    "scripts",
-    "targets",
-    "wait_running",
-    "wait_until",
-)
+PARTS: tuple[str, ...] = ("cluster_power", "node_power", "power", "scripts", "targets", "wait_running", "wait_until")

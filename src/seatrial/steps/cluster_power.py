@@ -16,7 +16,7 @@ from seatrial.steps.node_power import is_now, say_stopping, start, stop
 from seatrial.steps.power import before_outage, by_guest, until_off, until_served
 from seatrial.steps.targets import to_outputs
 from seatrial.steps.wait_running import until_running
-from seatrial.steps.wait_until import GRACE, Deadline, limited
+from seatrial.steps.wait_until import Deadline
 
 
 @step("stop_cluster")
@@ -40,9 +40,8 @@ class StopCluster:
 
     async def _at_once(self, ctx: Context, nodes: Sequence[Node]) -> bool:
         """Have the system stop the cluster itself; False if it cannot."""
-        seconds = ctx.deadline("stop")
-        deadline = Deadline(seconds)
-        async with limited(seconds + GRACE, "the power-off of the cluster"):
+        deadline = Deadline(ctx, "stop")
+        async with deadline.limit("the power-off of the cluster"):
             if not await power_all(ctx, Powers.STOP):
                 return False
 
@@ -70,11 +69,12 @@ class StartCluster:
     async def run(self, ctx: Context) -> Outputs:
         """Overrun when the state is not `running` within the deadline. Outputs: `nodes`, `node`, `state`."""
         nodes = await _all(ctx)
-        if by_guest(ctx):
-            await _refuse_unless_on(ctx, nodes)
-        seconds = ctx.deadline("start")
-        deadline = Deadline(seconds)
-        async with limited(seconds + GRACE, "the start of the cluster"):
+        off = [node.name for node in nodes if by_guest(ctx) and not await is_now(ctx, node, PowerState.RUNNING)]
+        if off:
+            raise CannotTell(f"a person must power on {', '.join(off)}: the suite has `power: guest`, and a "
+                             "powered-off machine cannot start itself")  # fmt: skip
+        deadline = Deadline(ctx, "start")
+        async with deadline.limit("the start of the cluster"):
             if by_guest(ctx) or not await power_all(ctx, Powers.START):
                 await for_each(nodes, lambda node: start(ctx, node))
             await for_each(nodes, lambda node: until_served(ctx, node, deadline.left()))
@@ -94,12 +94,3 @@ async def _all(ctx: Context) -> list[Node]:
     if not nodes:
         raise CannotTell("the system has no nodes: deploy it first")
     return nodes
-
-
-async def _refuse_unless_on(ctx: Context, nodes: list[Node]) -> None:
-    off = [node.name for node in nodes if not await is_now(ctx, node, PowerState.RUNNING)]
-    if off:
-        raise CannotTell(
-            f"a person must power on {', '.join(off)}: the suite has `power: guest`, and a powered-off machine "
-            "cannot start itself"
-        )

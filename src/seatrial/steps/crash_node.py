@@ -12,11 +12,10 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
-from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import answers, before_outage, boot_of, crash_in_guest, cut, power_of, until_off
-from seatrial.steps.targets import Targets, to_outputs
-from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited, wait_until
+from seatrial.steps.targets import Targets, by_node, to_outputs
+from seatrial.steps.wait_until import Deadline, NotYet, wait_until
 
 
 @step("crash_node")
@@ -36,32 +35,25 @@ class CrashNode(Targets):
         the first), `boot_id` (the first node's boot before the crash), `crashed` (the same by node)."""
         nodes = await ctx.select(self.target())
         await before_outage(ctx)
-        crashed: dict[str, dict[str, str]] = {}
-
-        async def one(node: Node) -> None:
-            crashed[node.name] = await self._crash(ctx, node)
-
-        await for_each(nodes, one)
+        crashed = await by_node(nodes, lambda node: self._crash(ctx, node))
         return to_outputs(nodes, **crashed[nodes[0].name], crashed=crashed)
 
     async def _crash(self, ctx: Context, node: Node) -> dict[str, str]:
         if await is_now(ctx, node, PowerState.STOPPED):
             raise StepFailed(f"{node.name} is already powered off: it cannot be crashed", category=Category.TEST)
-        seconds = ctx.deadline("stop")
-        deadline = Deadline(seconds)
+        deadline = Deadline(ctx, "stop")
         before = await _boot_if_known(ctx, node)
         ctx.emit("fault", node=node.name, fault="crash", method=self.method, step=ctx.step)
-        told_to = "off"
-        async with limited(seconds + GRACE, f"the crash of {node.name}"):
+        after = "off"
+        async with deadline.limit(f"the crash of {node.name}"):
             if self.method == "destroy":
                 await cut(ctx, node)
             else:
-                told_to = await crash_in_guest(ctx, node)
-        if told_to == "off":
+                after = await crash_in_guest(ctx, node)
+        if after == "off":
             await until_off(ctx, node, deadline.left())
-            after = "off"
         else:
-            after = await _gone(ctx, node, before, deadline.left(), reboots=told_to == "rebooting")
+            after = await _gone(ctx, node, before, deadline.left(), reboots=after == "rebooting")
         ctx.emit("node", node=node.name, state="crashed", why=f"{self.method}: {after}")
         return {"after": after, "boot_id": before}
 
@@ -87,9 +79,8 @@ async def _gone(ctx: Context, node: Node, before: str, deadline: float, *, reboo
                 return "rebooting"
             there = await answers(ctx, node)
         except LinkLost as error:
-            raise NotYet(
-                f"the connection to {node.name} was interrupted, but a crash is not proven: {error}"
-            ) from error
+            why = f"the connection to {node.name} was interrupted, but a crash is not proven: {error}"
+            raise NotYet(why) from error
         except LinkDown:
             there = False
         if there or not reboots:

@@ -17,8 +17,8 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-from seatrial.spi.concurrency import for_each
 from seatrial.steps.scripts import find, inside
+from seatrial.steps.targets import by_node
 
 SHOWN = 20
 """Maximum number of lines of output in a failure."""
@@ -96,10 +96,9 @@ class CustomCommand:
         """
         if self.on:
             return await self._on_nodes(ctx)
+        more = {"env": self.env, "input": self.stdin, "timeout": self.timeout}
         try:
-            done = await spawn(
-                ctx, self._argv(ctx), cwd=self._folder(ctx), env=self.env, input=self.stdin, timeout=self.timeout
-            )
+            done = await spawn(ctx, self._argv(ctx), cwd=self._folder(ctx), **more)
         except TimedOut as error:
             _keep(ctx, "", error.stdout, error.stderr)
             raise Overrun(str(error), evidence=_last(error.stdout, error.stderr)) from error
@@ -122,18 +121,16 @@ class CustomCommand:
     async def _on_nodes(self, ctx: Context) -> Outputs:
         nodes = await ctx.select(self.on)
         ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
-        found: dict[str, Outputs] = {}
+        more = {"input": self.stdin, "env": {**ours, **self.env}}
 
-        async def one(node: Node) -> None:
+        async def one(node: Node) -> Outputs:
             try:
-                done = await ctx.link(node).run(
-                    self.custom_command, timeout=self.timeout or ENDLESS, input=self.stdin, env={**ours, **self.env}
-                )
+                done = await ctx.link(node).run(self.custom_command, timeout=self.timeout or ENDLESS, **more)
             except TimeoutError as error:
                 raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
-            found[node.name] = self._judged(ctx, done, node.name)
+            return self._judged(ctx, done, node.name)
 
-        await for_each(nodes, one)
+        found = await by_node(nodes, one)
         return {**found[nodes[0].name], "nodes": found}
 
     def _judged(self, ctx: Context, done: Finished, where: str = "") -> Outputs:
@@ -149,13 +146,9 @@ class CustomCommand:
             wanted = " or ".join(map(str, expected))
             message = f"the command ended with exit code {done.exit_code}{place}, expected {wanted}{said}"
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
-        outputs: dict[str, object] = {
-            "exit_code": done.exit_code,
-            "stdout": _short(done.stdout),
-            "stderr": _short(done.stderr),
-        }
+        streams = {"stdout": done.stdout.rstrip("\n")[-KEPT:], "stderr": done.stderr.rstrip("\n")[-KEPT:]}
         parsed = _json(done.stdout)
-        return outputs if parsed is None else {**outputs, "json": parsed}
+        return {"exit_code": done.exit_code, **streams, **({} if parsed is None else {"json": parsed})}
 
 
 def _keep(ctx: Context, where: str, stdout: str, stderr: str) -> None:
@@ -167,10 +160,6 @@ def _keep(ctx: Context, where: str, stdout: str, stderr: str) -> None:
 
 def _last(stdout: str, stderr: str) -> str:
     return "\n".join([*stdout.splitlines()[-SHOWN:], *stderr.splitlines()[-SHOWN:]])
-
-
-def _short(text: str) -> str:
-    return text.rstrip("\n")[-KEPT:]
 
 
 def _json(text: str) -> object | None:

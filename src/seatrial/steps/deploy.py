@@ -11,7 +11,7 @@ from seatrial.registry import step
 from seatrial.spi import Context, GivesOutputs
 from seatrial.steps.power import before_outage
 from seatrial.steps.wait_running import logs, until_running
-from seatrial.steps.wait_until import GRACE, Deadline, limited
+from seatrial.steps.wait_until import Deadline
 
 
 @step("deploy")
@@ -55,10 +55,9 @@ async def _brought_back(ctx: Context) -> ClusterStatus | None:
 
 async def _deployed(ctx: Context) -> ClusterStatus:
     """Deploy, wait, and snapshot the still unchanged cluster for later suites."""
-    seconds = ctx.deadline("deploy")
-    deadline = Deadline(seconds)
+    deadline = Deadline(ctx, "deploy")
     try:
-        async with limited(seconds + GRACE, "the end of the deployment"):
+        async with deadline.limit("the end of the deployment"):
             await ctx.system.deploy(ctx)
     except StepFailed as error:
         error.evidence = error.evidence or "\n".join(await logs(ctx))

@@ -9,7 +9,7 @@ from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.targets import to_outputs
-from seatrial.steps.wait_until import GRACE, limited
+from seatrial.steps.wait_until import Deadline
 
 
 @step("destroy")
@@ -23,7 +23,7 @@ class Destroy:
         Outputs: `nodes`, the removed ones; `parked`, true if the run keeps the cluster for later suites and removes it
         when none can use it.
         """
-        async with limited(ctx.deadline("destroy") + GRACE, "the end of the system"):
+        async with Deadline(ctx, "destroy").limit("the end of the system"):
             nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []
             parked = await ctx.release_cluster()
             await ctx.system.destroy(ctx)

@@ -54,10 +54,7 @@ class Group:
             if bad and isinstance(error, StepStopped):
                 raise _added(error, bad) from error
             raise
-        bad = await finish_despite_cancel(self._after(ctx, ""), patience) if self.finally_ else []
-        if not self.finally_:
-            ctx.skip(self.rollback, "the group passed")
-        if bad:
+        if bad := await finish_despite_cancel(self._after(ctx, ""), patience):
             raise _only(bad)
         return None
 

@@ -13,7 +13,7 @@ from seatrial.spi import Context, Powers
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import before_outage, power_of, switch_off, switch_on, until_off, until_up
 from seatrial.steps.targets import Targets, to_outputs
-from seatrial.steps.wait_until import GRACE, Deadline, limited
+from seatrial.steps.wait_until import Deadline
 
 
 @step("stop_node")
@@ -45,7 +45,7 @@ class StartNode(Targets):
         nodes = await ctx.select(self.target())
 
         async def up(node: Node) -> None:
-            deadline = Deadline(ctx.deadline("start"))
+            deadline = Deadline(ctx, "start")
             await start(ctx, node)
             await until_up(ctx, node, deadline.left(), what=f"the start of {node.name}")
             ctx.emit("node", node=node.name, state="running", why="started")
@@ -58,10 +58,9 @@ async def stop(ctx: Context, node: Node) -> None:
     """Power one node off, and wait; no action if it is already off."""
     if await is_now(ctx, node, PowerState.STOPPED):
         return
-    seconds = ctx.deadline("stop")
-    deadline = Deadline(seconds)
+    deadline = Deadline(ctx, "stop")
     say_stopping(ctx, node)
-    async with limited(seconds + GRACE, f"the power-off of {node.name}"):
+    async with deadline.limit(f"the power-off of {node.name}"):
         await switch_off(ctx, node)
     await until_off(ctx, node, deadline.left())
     ctx.emit("node", node=node.name, state="stopped", why="powered off")
@@ -78,7 +77,7 @@ async def start(ctx: Context, node: Node) -> None:
     if await is_now(ctx, node, PowerState.RUNNING):
         return
     ctx.emit("node", node=node.name, state="starting")
-    async with limited(ctx.deadline("start") + GRACE, f"the start of {node.name}"):
+    async with Deadline(ctx, "start").limit(f"the start of {node.name}"):
         await switch_on(ctx, node)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from seatrial.errors import StepStopped
+from seatrial.errors import StepStopped, nearest
+from seatrial.model.graph import cycle
 from seatrial.model.result import Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps import needs
 
 
 @step("parallel")
@@ -28,7 +28,7 @@ class Parallel:
     def check_fields(self) -> Iterable[tuple[str, str]]:
         if not self.steps:
             yield "steps", "at least one step is needed"
-        for problem in needs.broken(self.steps):
+        for problem in broken(self.steps):
             yield "steps", problem
 
     async def run(self, ctx: Context) -> Outputs:
@@ -39,7 +39,7 @@ class Parallel:
             return {"passed": len(outcomes)}
         verdict = worst(one.verdict for _, one in bad)
         first = next(one for _, one in bad if one.verdict is verdict)
-        told = "; ".join(f"{needs.name(child)}: {one.error}" for child, one in bad)
+        told = "; ".join(f"{name(child)}: {one.error}" for child, one in bad)
         count = f"{len(bad)} of {len(self.steps)} did not pass: "
         raise StepStopped(
             count + told,
@@ -107,6 +107,28 @@ class Together:
 
     def _stop(self, by: int) -> None:
         """Cancel running children; the waiting ones wake up when their needs end, and are skipped."""
-        self._stopped_by = f"fail_fast: {needs.name(self._steps[by])} did not pass"
+        self._stopped_by = f"fail_fast: {name(self._steps[by])} did not pass"
         for at in self._begun - self._outcomes.keys():
             self._tasks[at].cancel()
+
+
+def broken(children: Sequence[StepPlan]) -> Iterable[str]:
+    """Errors in the needs: unknown ids, duplicate ids, cycles."""
+    ids = [child.id for child in children if child.id]
+    for twice in sorted({one for one in ids if ids.count(one) > 1}):
+        yield f"duplicate step id {twice!r}"
+    known = True
+    for child in children:
+        for need in child.needs:
+            if need not in ids:
+                known = False
+                yield f"{name(child)} needs {need!r}, but no step beside it has this id; {nearest(need, ids)}"
+    if known:
+        circle = cycle({child.id: child.needs for child in children if child.id})
+        if circle:
+            yield f"the steps need each other in a cycle: {' -> '.join(circle)}"
+
+
+def name(child: StepPlan) -> str:
+    """The name of a step in messages."""
+    return f"{child.kind} {child.id!r}" if child.id else child.kind

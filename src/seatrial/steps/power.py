@@ -67,11 +67,8 @@ def _all_powers(ctx: Context, node: Node) -> frozenset[Powers]:
 def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
     """The provider's powers over a node of the system. It has none over a node it neither created nor recognised: its
     commands could reach an unrelated machine of the same name in a deployer's inventory."""
-    return (
-        ctx.provider.powers
-        if _knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
-        else frozenset()
-    )
+    reached = _knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
+    return ctx.provider.powers if reached else frozenset()
 
 
 def _knows(ctx: Context, node: Node) -> bool:
@@ -147,9 +144,6 @@ def break_off(ctx: Context, node: Node) -> None:
         link.abort()
 
 
-# The error of closing does not matter
-
-
 async def power_of(ctx: Context, node: Node) -> PowerState:
     """The power state: from the provider for nodes it knows, else from the system."""
     if _knows(ctx, node):
@@ -181,6 +175,11 @@ async def answers(ctx: Context, node: Node) -> bool:
     except TimeoutError:
         await ctx.link(node).close()
         return False
+
+
+async def _answering(ctx: Context, node: Node) -> None:
+    if not await answers(ctx, node):
+        raise NotYet(f"the link of {node.name} does not answer")
 
 
 async def none_failed(ctx: Context, nodes: Iterable[Node]) -> None:
@@ -221,8 +220,7 @@ async def until_up(
             raise _unlike(node, state)
         if also is not None:
             await also()
-        if not await answers(ctx, node):
-            raise NotYet(f"the link of {node.name} does not answer")
+        await _answering(ctx, node)
         if not ensured:
             await ensure_service(ctx, node)
             ensured = True
@@ -244,8 +242,7 @@ async def until_served(ctx: Context, node: Node, deadline: float) -> None:
 
     async def look() -> bool:
         await none_failed(ctx, [node])
-        if not await answers(ctx, node):
-            raise NotYet(f"the link of {node.name} does not answer")
+        await _answering(ctx, node)
         return True
 
     await wait_until(ctx, look, deadline=deadline, what=f"the start of {node.name}")

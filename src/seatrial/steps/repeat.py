@@ -54,7 +54,7 @@ class Repeat:
                 break
             if self._over(round_, spent):
                 if self.until:
-                    raise Overrun(f"`{self.until}` did not come true in {round_} rounds, {spent:.3g} s")
+                    raise Overrun(f"`{self.until}` is still false after {round_} rounds, {spent:.3g} s")
                 break
             # Even with no delay: rounds without a pause must not block timeouts and Ctrl-C.
             await asyncio.sleep(self.delay if self.for_ is None else min(self.delay, self.for_ - spent))

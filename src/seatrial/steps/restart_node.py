@@ -12,11 +12,10 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
-from seatrial.spi.concurrency import for_each
 from seatrial.steps.node_power import is_now
 from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, until_up
-from seatrial.steps.targets import Targets, to_outputs
-from seatrial.steps.wait_until import GRACE, Deadline, NotYet, limited
+from seatrial.steps.targets import Targets, by_node, to_outputs
+from seatrial.steps.wait_until import Deadline, NotYet
 
 
 @step("restart_node")
@@ -35,23 +34,17 @@ class RestartNode(Targets):
         `boot_id` (of the first), `boot_ids` (by node)."""
         nodes = await ctx.select(self.target())
         await before_outage(ctx)
-        boots: dict[str, str] = {}
-
-        async def one(node: Node) -> None:
-            boots[node.name] = await self._restart(ctx, node)
-
-        await for_each(nodes, one)
+        boots = await by_node(nodes, lambda node: self._restart(ctx, node))
         return to_outputs(nodes, boot_id=boots[nodes[0].name], boot_ids=boots)
 
     async def _restart(self, ctx: Context, node: Node) -> str:
         if await is_now(ctx, node, PowerState.STOPPED):
             raise StepFailed(f"{node.name} is powered off: use start_node", category=Category.TEST)
-        seconds = ctx.deadline("restart")
-        deadline = Deadline(seconds)
+        deadline = Deadline(ctx, "restart")
         before = now = await boot_of(ctx, node)
         ctx.emit("fault", node=node.name, fault="restart", method=self.method, step=ctx.step)
         ctx.emit("node", node=node.name, state="restarting")
-        async with limited(seconds + GRACE, f"the restart of {node.name}"):
+        async with deadline.limit(f"the restart of {node.name}"):
             try:
                 await (power_cycle(ctx, node, deadline.left) if self.method == "graceful" else reboot(ctx, node))
             except LinkLost as error:
@@ -69,7 +62,8 @@ class RestartNode(Targets):
         except Overrun as error:
             if now != before or not await self._same_boot(ctx, node, before):
                 raise
-            text = f"{node.name} did not go down: its boot id is unchanged {seconds:g} s after the restart request"
+            after = f"{deadline.seconds:g} s after the restart request"
+            text = f"{node.name} did not go down: its boot id is unchanged {after}"
             raise StepFailed(text, evidence=f"boot id: {before}") from error
         ctx.emit("node", node=node.name, state="running", why="restarted")
         return now

@@ -19,10 +19,8 @@ def find(name: str, document_folder: Path) -> Path:
     for folder in [here, *(up / FOLDER for up in (here, *here.parents) if up.is_relative_to(root))]:
         path = _plain(folder / name)
         if not path.is_relative_to(root):
-            raise CannotTell(
-                f"the script {name!r} is outside the project {root}: keep it beside the document, "
-                f"or in a folder {FOLDER}/ of the project"
-            )
+            raise CannotTell(f"the script {name!r} is outside the project {root}: keep it beside the document, "
+                             f"or in a folder {FOLDER}/ of the project")  # fmt: skip
         if path.is_file():
             if not os.access(path, os.X_OK):
                 raise CannotTell(f"the script {path} is not executable: run chmod +x on it")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from seatrial.model.resource import Node
+from seatrial.spi.concurrency import for_each
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,17 @@ class Targets:
             yield "", '`target_node` is missing: name a node or a selector, like n12, "n12,n13", "*", any, random:2'
         for extra in given[1:]:
             yield extra, f"`{given[0]}` already selects the nodes: keep one of the two"
+
+
+async def by_node(nodes: Sequence[Node], act: Callable[[Node], Awaitable[T]]) -> dict[str, T]:
+    """The result of `act` for each node, by its name; as with `for_each`, a failure of one does not stop the others."""
+    results: dict[str, T] = {}
+
+    async def one(node: Node) -> None:
+        results[node.name] = await act(node)
+
+    await for_each(nodes, one)
+    return results
 
 
 def to_outputs(nodes: Sequence[Node], **more: object) -> dict[str, object]:

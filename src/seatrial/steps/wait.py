@@ -34,10 +34,8 @@ class Wait:
         if (self.for_ is None) == (not self.until):
             yield "until" if self.until else "", "give exactly one of `for` (a duration) and `until` (an expression)"
         elif self.for_ is not None and self.timeout is not None and self.timeout < self.for_:
-            yield (
-                "timeout",
-                f"the timeout of {self.timeout:g} s is shorter than `for` ({self.for_:g} s): it could never pass",
-            )
+            why = f"the timeout of {self.timeout:g} s is shorter than `for` ({self.for_:g} s): it could never pass"
+            yield "timeout", why
 
     async def run(self, ctx: Context) -> Outputs | None:
         """Overrun if `until` was never true, CannotTell if its last evaluation failed."""

@@ -65,24 +65,24 @@ async def wait_until(
         raise Overrun(f"timed out after {deadline:.4g} s waiting for {what}: {last}", evidence=seen) from error
 
 
-@asynccontextmanager
-async def limited(seconds: float, what: str) -> AsyncIterator[None]:
-    """Overrun with the given name if the body takes longer than so many seconds."""
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise Overrun(f"timed out after {seconds:.4g} s waiting for {what}") from error
-
-
 class Deadline:
-    """A number of seconds shared by several actions."""
+    """The suite's seconds for a kind of work (`stop`, `start`, …), shared by several actions."""
 
-    def __init__(self, seconds: float) -> None:
-        self._end = asyncio.get_running_loop().time() + seconds
+    def __init__(self, ctx: Context, work: str) -> None:
+        self.seconds = ctx.deadline(work)
+        self._end = asyncio.get_running_loop().time() + self.seconds
+
+    @asynccontextmanager
+    async def limit(self, what: str) -> AsyncIterator[None]:
+        """Overrun with the given name if the body takes longer than all its seconds."""
+        limit = asyncio.timeout(self.seconds + GRACE)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Overrun(f"timed out after {self.seconds + GRACE:.4g} s waiting for {what}") from error
 
     def left(self) -> float:
         """Seconds until it passes, and never less than one look needs."""

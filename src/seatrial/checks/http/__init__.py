@@ -88,12 +88,8 @@ class Http(Expected, Asked):
             host, port = destination(parts.hostname or "", _port(self.url), self._instead())
             return await observe_port(host, port, closed=True, timeout=self.timeout)
         async with Web() as web:
-            options = {
-                "verify": self.verify,
-                "ca": str(ctx.document_folder / self.ca) if self.ca else "",
-                "tls_name": self.tls_name,
-                "connect_to": self._instead(),
-            }
+            ca = str(ctx.document_folder / self.ca) if self.ca else ""
+            options = {"verify": self.verify, "ca": ca, "tls_name": self.tls_name, "connect_to": self._instead()}
             return await self._visited(ctx, HttpSession(web, options))
 
     async def _visited(self, ctx: Context, session: HttpSession) -> Observation:

@@ -48,10 +48,11 @@ class Expected:
 
     async def judge(self, ctx: Context, visited: SessionAnswer, files: Mapping[str, Sent]) -> Observation:
         """Whether the answer is as expected."""
-        wrong = self._led_wrong(visited) or self._answered_wrong(ctx, visited)
-        if wrong is not None:
-            return wrong
-        wrong = held(ctx, visited.answer.text, self.contains, self.lacks, "the body")
+        wrong = (
+            self._led_wrong(visited)
+            or self._answered_wrong(ctx, visited)
+            or held(ctx, visited.answer.text, self.contains, self.lacks, "the body")
+        )
         if wrong is not None:
             return wrong
         if not self.that:

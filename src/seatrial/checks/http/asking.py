@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -72,21 +72,14 @@ class Asked:
                 return await self._submitted(session, url, files, more)
             return await session.ask(self.method, url, headers=self.headers, **self._content(files), **more)
         except TimeoutError as error:
-            return replace(failed("no answer", expected, str(error)), category=str(Category.TIMEOUT))
+            return failed("no answer", expected, str(error), Category.TIMEOUT)
         except (LinkDown, LinkLost, LinkRefused) as error:
             return failed("no answer", expected, str(error))
 
     def _content(self, files: Mapping[str, Sent]) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        if self.body:
-            content["content"] = self.body.encode()
-        if self.json is not None:
-            content["json"] = self.json
-        if self.form:
-            content["data"] = dict(self.form)
-        if files:
-            content["files"] = {name: (one.name, one.content, one.type) for name, one in files.items()}
-        return content
+        parts = {name: (one.name, one.content, one.type) for name, one in files.items()}
+        content = {"content": self.body.encode(), "json": self.json, "data": dict(self.form), "files": parts}
+        return {key: value for key, value in content.items() if value or (key == "json" and value is not None)}
 
     async def _submitted(
         self, session: HttpSession, url: str, files: Mapping[str, Sent], more: Mapping[str, Any]

@@ -64,9 +64,8 @@ def read(der: bytes) -> Certificate:
         kinds = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)
         parts = {str(part.value) for kind in kinds for part in one.issuer.get_attributes_for_oid(kind)}
         issuer = one.issuer.rfc4514_string()
-        return Certificate(
-            names, issuer, frozenset({issuer, *parts}), one.not_valid_before_utc, one.not_valid_after_utc
-        )
+        begins, ends = one.not_valid_before_utc, one.not_valid_after_utc
+        return Certificate(names, issuer, frozenset({issuer, *parts}), begins, ends)
     except ValueError as error:
         raise CannotTell(f"the server's certificate cannot be read: {error}") from error
 

@@ -63,11 +63,8 @@ def digest(content: bytes) -> str:
 
 async def uploads(ctx: Context, files: Mapping[str, str | Upload]) -> dict[str, Sent]:
     """The files by field; CannotTell if one cannot be read."""
-    found = {}
-    for name, given in files.items():
-        one = Upload(path=given) if isinstance(given, str) else given
-        found[name] = await asyncio.to_thread(_upload, ctx, name, one)
-    return found
+    given = {name: Upload(path=file) if isinstance(file, str) else file for name, file in files.items()}
+    return {name: await asyncio.to_thread(_upload, ctx, name, upload) for name, upload in given.items()}
 
 
 def _upload(ctx: Context, field_name: str, one: Upload) -> Sent:
