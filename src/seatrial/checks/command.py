@@ -68,9 +68,9 @@ class Command(OnNodes):
     async def _on_host(self, ctx: Context) -> Observation:
         from seatrial.links.process.spawned import spawn
 
-        more = {"env": self.env, "timeout": self.timeout, "input": self.input}
+        argv, cwd = argv_of(self.command), ctx.document_folder
         try:
-            done = await spawn(ctx, argv_of(self.command), cwd=ctx.document_folder, **more)
+            done = await spawn(ctx, argv, cwd=cwd, env=self.env, timeout=self.timeout, input=self.input)
         except TimeoutError as error:
             return self._late(error)
         return await self._judge(ctx, done, "")

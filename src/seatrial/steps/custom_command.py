@@ -96,9 +96,9 @@ class CustomCommand:
         """
         if self.on:
             return await self._on_nodes(ctx)
-        more = {"env": self.env, "input": self.stdin, "timeout": self.timeout}
+        argv, cwd = self._argv(ctx), self._folder(ctx)
         try:
-            done = await spawn(ctx, self._argv(ctx), cwd=self._folder(ctx), **more)
+            done = await spawn(ctx, argv, cwd=cwd, env=self.env, input=self.stdin, timeout=self.timeout)
         except TimedOut as error:
             _keep(ctx, "", error.stdout, error.stderr)
             raise Overrun(str(error), evidence=_last(error.stdout, error.stderr)) from error
@@ -121,11 +121,11 @@ class CustomCommand:
     async def _on_nodes(self, ctx: Context) -> Outputs:
         nodes = await ctx.select(self.on)
         ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
-        more = {"input": self.stdin, "env": {**ours, **self.env}}
+        env, limit = {**ours, **self.env}, self.timeout or ENDLESS
 
         async def one(node: Node) -> Outputs:
             try:
-                done = await ctx.link(node).run(self.custom_command, timeout=self.timeout or ENDLESS, **more)
+                done = await ctx.link(node).run(self.custom_command, timeout=limit, input=self.stdin, env=env)
             except TimeoutError as error:
                 raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
             return self._judged(ctx, done, node.name)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
+from seatrial.links.tcp import reach
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
@@ -89,17 +88,10 @@ async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading[Health
 
 
 async def _look_tcp(probe: Probe, node: Node, roots: Roots, ctx: Context) -> Reading[Health]:
-    port = port_of(node, fill(ctx, probe.tcp, roots))
     try:
-        async with asyncio.timeout(probe.timeout):
-            _, writer = await asyncio.open_connection(node.address, port)
-    except TimeoutError:
-        return measured(Health.NOT_OK, f"{node.address}:{port} did not accept a connection within {probe.timeout:g} s")
-    except OSError as error:
-        return measured(Health.NOT_OK, f"{node.address}:{port}: {error.strerror or error}")
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+        await reach(node.address, port_of(node, fill(ctx, probe.tcp, roots)), timeout=probe.timeout)
+    except LinkDown as error:
+        return measured(Health.NOT_OK, str(error))
     return measured(Health.OK)
 
 
@@ -122,9 +114,8 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
     if done.exit_code in (126, 127):
         return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
     if not probe.that:
-        return (
-            measured(Health.OK) if done.ok else measured(Health.NOT_OK, f"{argv!r} ended with {done.exit_code}: {said}")
-        )
+        why = "" if done.ok else f"{argv!r} ended with {done.exit_code}: {said}"
+        return measured(Health.OK if done.ok else Health.NOT_OK, why)
     try:
         found: object = json.loads(done.stdout)
     except ValueError:

@@ -14,7 +14,7 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
-from seatrial.systems.settings import DataSettings, Request
+from seatrial.systems.settings import DataSettings, WriteSettings
 from seatrial.systems.templates import Roots, fill
 
 AT_ONCE = 16
@@ -23,12 +23,8 @@ AT_ONCE = 16
 RootsOf = Callable[[Node], Roots]
 
 
-class Missing(Exception):
-    """The node answered, but the record is missing or has another value."""
-
-
-class Unread(Exception):
-    """The record could not be requested from the node."""
+class NoReply(Exception):
+    """The node neither wrote nor read the record: no answer, too slow, or another status or exit code."""
 
 
 def value_of(key: str) -> str:
@@ -38,8 +34,8 @@ def value_of(key: str) -> str:
 
 def record_root(key: str, value: str) -> dict[str, object]:
     """The names under `${{ record.… }}`."""
-    encoded = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
-    return {"key": key, "value": value, "key_base64": encoded["key"], "value_base64": encoded["value"]}
+    plain = {"key": key, "value": value}
+    return {**plain, **{f"{name}_base64": base64.b64encode(text.encode()).decode() for name, text in plain.items()}}
 
 
 class Declared:
@@ -100,8 +96,11 @@ class Records:
         places = [(f"{ctx.trial_id}-{number:06d}", nodes[number % len(nodes)]) for number in numbers]
 
         async def one(place: tuple[str, Node]) -> str:
-            key, node = place
-            return await self._write(ctx, key, node)
+            try:
+                await self._reply(ctx, self._settings.write, self._roots(*place), place[1])
+            except NoReply as error:
+                return str(error)
+            return ""
 
         reasons = await map_concurrently(one, places, most=AT_ONCE)
         for (key, node), why in zip(places, reasons, strict=True):
@@ -119,10 +118,9 @@ class Records:
         async def one(pair: tuple[Node, str]) -> None:
             node, key = pair
             try:
-                await self._read(ctx, key, node)
-            except Missing:
-                lost.setdefault(node.name, []).append(key)
-            except Unread as error:
+                if not await self._holds(ctx, key, node):
+                    lost.setdefault(node.name, []).append(key)
+            except (NoReply, CannotTell) as error:
                 unread[node.name] = f"{key}: {error}"
 
         await map_concurrently(one, pairs, most=AT_ONCE)
@@ -136,49 +134,34 @@ class Records:
     def _roots(self, key: str, node: Node) -> Roots:
         return {**self._roots_of(node), "record": record_root(key, value_of(key))}
 
-    async def _write(self, ctx: Context, key: str, node: Node) -> str:
-        """Why it was not acknowledged; empty: acknowledged."""
-        write, roots = self._settings.write, self._roots(key, node)
-        try:
-            if write.http is not None:
-                status, body = await self._send(ctx, write.http, roots)
-                return "" if accepted(status, write.http.status) else f"{status}: {body[:SHOWN].strip()}"
-            done = await ctx.link(node).run(fill(ctx, write.command, roots), timeout=self._settings.timeout)
-        except NoAnswer as error:
-            return str(error)
-        except TimeoutError:
-            return f"timed out after {self._settings.timeout:g} s"
-        except (LinkDown, LinkLost, LinkRefused) as error:
-            return str(error)
-        return "" if done.ok else f"ended with {done.exit_code}: {done.stderr[-SHOWN:].strip()}"
-
-    async def _read(self, ctx: Context, key: str, node: Node) -> None:
+    async def _holds(self, ctx: Context, key: str, node: Node) -> bool:
+        """Whether the node still has the record with its value."""
         read, roots = self._settings.read, self._roots(key, node)
         wanted = fill(ctx, read.contains, roots)
-        try:
-            if read.http is not None:
-                status, text = await self._send(ctx, read.http, roots)
-                if status in read.missing:
-                    raise Missing(f"{status}: {text[:SHOWN].strip()}")
-                if not accepted(status, read.http.status):
-                    raise Unread(f"{status}: {text[:SHOWN].strip()}")
-            else:
-                done = await ctx.link(node).run(fill(ctx, read.command, roots), timeout=self._settings.timeout)
-                text = done.stdout
-                if not done.ok:
-                    raise Unread(f"ended with {done.exit_code}: {done.stderr[-SHOWN:].strip()}")
-        except NoAnswer as error:
-            raise Unread(str(error)) from None
-        except TimeoutError:
-            raise Unread(f"timed out after {self._settings.timeout:g} s") from None
-        except (LinkDown, LinkLost, LinkRefused, CannotTell) as error:
-            raise Unread(str(error)) from None
-        if wanted not in text:
-            raise Missing(f"{wanted!r} is not in {text[:SHOWN].strip()!r}")
+        text = await self._reply(ctx, read, roots, node, missing=read.missing)
+        return text is not None and wanted in text
 
-    async def _send(self, ctx: Context, request: Request, roots: Roots) -> tuple[int, str]:
-        headers: Mapping[str, str]
-        url, headers, body = fill(ctx, (request.url, dict(request.headers), request.body), roots)
+    async def _reply(
+        self, ctx: Context, how: WriteSettings, roots: Roots, node: Node, missing: Sequence[int] = ()
+    ) -> str | None:
+        """The answer's body or the command's output, None for a status of `missing`; else NoReply."""
         timeout = self._settings.timeout
-        answer = await send(request.method, url, headers=headers, body=body, timeout=timeout)
-        return answer.status, answer.body
+        try:
+            if how.http is not None:
+                asked = how.http
+                headers: Mapping[str, str]
+                url, headers, body = fill(ctx, (asked.url, dict(asked.headers), asked.body), roots)
+                answer = await send(asked.method, url, headers=headers, body=body, timeout=timeout)
+                if answer.status in missing:
+                    return None
+                if not accepted(answer.status, asked.status):
+                    raise NoReply(f"{answer.status}: {answer.body[:SHOWN].strip()}")
+                return answer.body
+            done = await ctx.link(node).run(fill(ctx, how.command, roots), timeout=timeout)
+        except TimeoutError:
+            raise NoReply(f"timed out after {timeout:g} s") from None
+        except (NoAnswer, LinkDown, LinkLost, LinkRefused) as error:
+            raise NoReply(str(error)) from None
+        if not done.ok:
+            raise NoReply(f"ended with {done.exit_code}: {done.stderr[-SHOWN:].strip()}")
+        return done.stdout

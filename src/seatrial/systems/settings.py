@@ -70,7 +70,7 @@ class WriteSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadSettings:
+class ReadSettings(WriteSettings):
     """How to read one record back from a node."""
 
     http: Request | None = None
@@ -81,10 +81,6 @@ class ReadSettings:
     """The record exists if the answer (or the output) contains this."""
     missing: tuple[int, ...] = (404, 410)
     """HTTP statuses for a missing record; any other unexpected one means: cannot be read."""
-
-    def __post_init__(self) -> None:
-        if (self.http is None) == (not self.command):
-            raise ValueError("name exactly one of http and command")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,8 @@ RULES: Mapping[str, Callable[[int, int], bool]] = {
 
 def not_deployed(stage: str) -> ClusterStatus:
     """The status before `deploy` and after `destroy`, from memory alone: nothing is measured."""
-    why = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}.get(
-        stage, "it was neither initialised nor deployed"
-    )
+    whys = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}
+    why = whys.get(stage, "it was neither initialised nor deployed")
     return ClusterStatus(state=remembered(stage, why), service=remembered(Health.NOT_OK, why))
 
 

@@ -9,9 +9,8 @@ from seatrial.links.inventory import STYLES
 from seatrial.model.values import Argv, Duration
 from seatrial.systems.settings import DataSettings
 
-NODE_VERBS = ("stop_node", "start_node", "crash_node", "restart_node")
-CLUSTER_VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy")
-VERBS = (*CLUSTER_VERBS, *NODE_VERBS)
+VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy",
+         "stop_node", "start_node", "crash_node", "restart_node")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,6 @@ class CommandSettings:
     """How `data_integrity` writes and reads its records; an inventory's `client_port` is `${{ node.ports.client }}`."""
 
     def __post_init__(self) -> None:
-        for key, named in (("timeouts", self.timeouts), ("exit_codes", self.exit_codes)):
-            if wrong := [verb for verb in named if verb not in VERBS]:
+        for key in ("timeouts", "exit_codes", "parameters_as_flags"):
+            if wrong := [verb for verb in getattr(self, key) or () if verb not in VERBS]:
                 raise ValueError(f"unknown verbs in {key}: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")
-        if wrong := [verb for verb in self.parameters_as_flags or () if verb not in VERBS]:
-            raise ValueError(f"unknown verbs in parameters_as_flags: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")

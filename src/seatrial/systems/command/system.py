@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, NotSupported, SeatrialError
 from seatrial.expressions import late
 from seatrial.links import inventory
+from seatrial.links.process import process_start
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import AdoptsNodes, Context, Powers, link_of, power_reading
+from seatrial.spi import AdoptsNodes, Context, Finished, Powers, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
@@ -76,15 +77,11 @@ class Command(Declared):
     async def deploy(self, ctx: Context) -> None:
         """Run `deploy`; the deployment is in the ledger from before it until `destroy`."""
         destroy, hidden = self._call(ctx, "destroy", later=True), _secrets(ctx)
-        ours = {
-            name: late.quote(value, hidden)
-            for name, value in ctx.environment().items()
-            if name.startswith(("E2E_", "SEATRIAL_"))
-        }
+        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
         detail: dict[str, object] = {
             "argv": list(destroy.argv),
             "cwd": destroy.cwd,
-            "env": {**ours, **destroy.env},
+            "env": {**{name: late.quote(value, hidden) for name, value in ours.items()}, **destroy.env},
             "timeout": destroy.timeout,
             "accept": list(destroy.accept),
             "log": str(ctx.folder / "destroy.log"),
@@ -122,27 +119,24 @@ class Command(Declared):
         health = {**await self._measured(ctx, nodes, told_status), **self._absent(ctx, nodes)}
         if not settings.status:
             return cluster_status(health)
-        state = status_parsing.word(
-            status_parsing.at(told_status, settings.status_json.state, "status"), settings.states
-        )
+        said_state = status_parsing.at(told_status, settings.status_json.state, "status")
+        state = status_parsing.word(said_state, settings.states)
         service = service_of(health) if settings.health else status_parsing.service_by_state(state)
         said = reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
         return ClusterStatus(state=said, nodes=health, service=service)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Run the deployer's own verb for one node; False if it has none."""
-        verb = _NODE_VERB.get(what, "")
-        if not verb or not getattr(self._settings, verb):
-            return False
-        await self._run(ctx, verb, node)
-        return True
+        return await self._run_if_any(ctx, _NODE_VERB.get(what), node)
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
         """Stop or start the whole by the deployer's own verb; False if it has none."""
-        verb = {Powers.STOP: "stop", Powers.START: "start"}.get(what, "")
+        return await self._run_if_any(ctx, {Powers.STOP: "stop", Powers.START: "start"}.get(what))
+
+    async def _run_if_any(self, ctx: Context, verb: str | None, node: Node | None = None) -> bool:
         if not verb or not getattr(self._settings, verb):
             return False
-        await self._run(ctx, verb)
+        await self._run(ctx, verb, node)
         return True
 
     async def destroy(self, ctx: Context) -> None:
@@ -226,12 +220,12 @@ class Command(Declared):
             return self._settings.timeouts[verb]
         return ctx.deadline(_DEADLINE[verb]) if verb in _DEADLINE else LOOK_SECONDS
 
-    async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> verbs.Said:
+    async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> Finished:
         """Run a verb; its process is in the ledger while it runs. Processes it leaves running are the product."""
         self._nodes = ()
         return await self._called(ctx, self._call(ctx, verb, node))
 
-    async def _called(self, ctx: Context, call: verbs.Call) -> verbs.Said:
+    async def _called(self, ctx: Context, call: verbs.Call) -> Finished:
         self._calls += 1
         name = f"{ctx.trial_id}-{call.verb}-{self._calls}"
         call = replace(call, env={**call.env, "SEATRIAL_PYTHON": sys.executable})
@@ -240,7 +234,7 @@ class Command(Declared):
             async def exists() -> None:
                 """It already waits for permission to begin."""
 
-            detail = {"pid": pid, "started": verbs.started_at(pid)}
+            detail = {"pid": pid, "started": process_start(pid, zombie=True)}
             await ctx.make("process", name, exists, owner="engine:process", detail=detail)
 
         try:
@@ -298,9 +292,8 @@ class Command(Declared):
     async def _measured(self, ctx: Context, nodes: Sequence[Node], status: Mapping[str, Any]) -> dict[str, NodeHealth]:
         settings, where = self._settings, self._settings.status_json
         health = await self._json(ctx, "health") if settings.health else None
-        powers = status_parsing.powers(
-            status_parsing.at(status, where.nodes, "status", absent={}), where.node_state, settings.states
-        )
+        told_nodes = status_parsing.at(status, where.nodes, "status", absent={})
+        powers = status_parsing.powers(told_nodes, where.node_state, settings.states)
 
         async def one(node: Node) -> NodeHealth:
             parts = {}

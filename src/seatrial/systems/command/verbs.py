@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.spi import Finished
 
 GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL: deployers save their state in between."""
@@ -42,15 +43,6 @@ class Call:
     accept: tuple[int, ...] = (0,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """The output of a successful command."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
 Started = Callable[[int], Awaitable[None]]
 """Called with the process id before the program begins."""
 
@@ -69,7 +61,7 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
     return argv
 
 
-async def run(call: Call, started: Started | None = None) -> Said:
+async def run(call: Call, started: Started | None = None) -> Finished:
     """Run it to its end. StepFailed when it fails, Overrun when it takes too long, ToolMissing when the program is
     missing."""
     _require_program(call)
@@ -89,10 +81,8 @@ async def run(call: Call, started: Started | None = None) -> Said:
                 await started(process.pid)
             await _finish(process, printed)
     except TimeoutError:
-        text = _text(printed[0]) + _text(printed[1])
-        raise Overrun(
-            f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s", evidence=text[-TAIL:]
-        ) from None
+        text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s"
+        raise Overrun(text, evidence=(_text(printed[0]) + _text(printed[1]))[-TAIL:]) from None
     finally:
         await _end(process)
     return _accepted(call, process.returncode or 0, _text(printed[0]), _text(printed[1]))
@@ -111,7 +101,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             _signal(process, signal.SIGKILL)
             await asyncio.shield(process.wait())
-        _close(process)
+        # A daemon of the product may hold the pipes open; stop reading.
+        if (transport := getattr(process, "_transport", None)) is not None:
+            transport.close()
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -119,18 +111,16 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
-def _accepted(call: Call, exit_code: int, stdout: str, stderr: str) -> Said:
+def _accepted(call: Call, exit_code: int, stdout: str, stderr: str) -> Finished:
     if exit_code in call.accept:
-        return Said(exit_code=exit_code, stdout=stdout, stderr=stderr)
+        return Finished(exit_code=exit_code, stdout=stdout, stderr=stderr)
     evidence = (stdout + stderr)[-TAIL:]
-    shown = " ".join(call.argv)
     if exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
-        raise ToolMissing(
-            f"{call.verb}: the shell did not find the program: {stderr.strip()[-200:]}", evidence=evidence
-        )
+        why = f"{call.verb}: the shell did not find the program: {stderr.strip()[-200:]}"
+        raise ToolMissing(why, evidence=evidence)
     ended = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
     last = (stderr.strip() or stdout.strip()).rpartition("\n")[2][:200]
-    raise StepFailed(f"{call.verb}: {shown} {ended}{last and ': ' + last}", evidence=evidence)
+    raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
 
 
 async def _finish(process: asyncio.subprocess.Process, printed: Sequence[bytearray]) -> None:
@@ -140,10 +130,8 @@ async def _finish(process: asyncio.subprocess.Process, printed: Sequence[bytearr
         process.stdin.write(b"\n")
         await process.stdin.drain()
     process.stdin.close()
-    reading = [
-        asyncio.ensure_future(_take(stream, into))
-        for stream, into in zip((process.stdout, process.stderr), printed, strict=True)
-    ]
+    streams = zip((process.stdout, process.stderr), printed, strict=True)
+    reading = [asyncio.ensure_future(_take(stream, into)) for stream, into in streams]
     try:
         await process.wait()
         await asyncio.wait(reading, timeout=LINGER)
@@ -159,13 +147,6 @@ async def _take(stream: asyncio.StreamReader | None, into: bytearray) -> None:
         into += chunk
 
 
-def _close(process: asyncio.subprocess.Process) -> None:
-    # A daemon of the product may hold the pipes open; stop reading.
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
-
-
 def _text(printed: bytearray) -> str:
     return bytes(printed).decode("utf-8", "replace")
 
@@ -177,11 +158,3 @@ def _require_program(call: Call) -> None:
     where = str(Path(call.cwd) / program) if "/" in program else program
     if shutil.which(where, path=call.env.get("PATH", os.defpath)) is None:
         raise ToolMissing(f"{call.verb}: program {program!r} not found; install it, or correct the command")
-
-
-def started_at(pid: int) -> str:
-    """The start time of a process in ticks since boot: with its id it identifies the process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""

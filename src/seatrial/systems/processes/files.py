@@ -54,5 +54,4 @@ async def place(ctx: Context, node: Node, files: Mapping[str, str], folder: Path
 async def _obeyed(ctx: Context, node: Node, command: str) -> None:
     done = await ctx.link(node).run(command, timeout=60)
     if not done.ok:
-        said = done.stderr.strip() or f"exit code {done.exit_code}"
-        raise CannotTell(f"cannot copy files to {node.name}: {said}")
+        raise CannotTell(f"cannot copy files to {node.name}: {done.stderr.strip() or f'exit code {done.exit_code}'}")
