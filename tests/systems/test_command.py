@@ -124,7 +124,7 @@ def test_a_deployment_is_given_back_from_its_record_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
-    [("exit", StepFailed, "ended with 1: deployer: quota exceeded"), ("hang", Overrun, "did not end within 2 s")],
+    [("exit", StepFailed, "ended with exit code 1: deployer: quota exceeded"), ("hang", Overrun, "did not end within 2 s")],
 )
 def test_a_deployer_that_fails_or_hangs_is_the_products_fault(tmp_path, fault, error, said):
     async def scenario():
@@ -175,7 +175,7 @@ def test_a_destroy_that_fails_raises_and_the_deployment_stays_in_the_ledger(tmp_
         ctx = make(tmp_path, shell(destroy="echo still in use; exit 4"))
         await ctx.system.deploy(ctx)
         record = ctx.resources[("deployment", ctx.deployment_id)]
-        with pytest.raises(StepFailed, match="ended with 4: still in use") as caught:
+        with pytest.raises(StepFailed, match="ended with exit code 4: still in use") as caught:
             await object.__new__(Command).give_back(record)
         assert "still in use" in caught.value.evidence
 

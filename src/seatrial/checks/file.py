@@ -18,7 +18,7 @@ from seatrial.errors import CannotTell, ToolMissing
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
-from seatrial.spi import Context, Link
+from seatrial.spi import Context, Finished, Link
 
 T = TypeVar("T")
 
@@ -142,7 +142,6 @@ class _OnHost:
         return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}", f"{names} {numbers}")
 
     async def content(self) -> bytes:
-        """The whole content."""
         return await self._read(self._path.read_bytes)
 
     async def sha256(self) -> str:
@@ -176,10 +175,9 @@ class _OnNode:
             return Facts(int(size), mode.zfill(4), owner)
         if "No such file or directory" in done.stderr or "Not a directory" in done.stderr:
             return None
-        raise _trouble(done.exit_code, "stat", done.stderr)
+        raise _trouble("stat", done)
 
     async def content(self) -> bytes:
-        """The whole content."""
         with tempfile.TemporaryDirectory(dir=self._state) as folder:
             local = Path(folder) / "content"
             await self._link.get(self._path, local)
@@ -189,11 +187,11 @@ class _OnNode:
         """The digest, computed by the node's own tool: a large file is not transferred."""
         done = await self._link.run(["sha256sum", "--", self._path], timeout=600)
         if not done.ok:
-            raise _trouble(done.exit_code, "sha256sum", done.stderr)
+            raise _trouble("sha256sum", done)
         return done.stdout.split()[0].lstrip("\\")
 
 
-def _trouble(code: int, tool: str, said: str) -> CannotTell:
-    if code == 127:
-        return ToolMissing(f"the node has no {tool}; install coreutils or busybox there: {said.strip()}")
-    return CannotTell(f"{tool} ended with {code}: {said.strip()}")
+def _trouble(tool: str, done: Finished) -> CannotTell:
+    if done.exit_code == 127:
+        return ToolMissing(f"the node has no {tool}; install coreutils or busybox there: {done.stderr.strip()}")
+    return CannotTell(f"{tool} {done.ended}: {done.stderr.strip()}")

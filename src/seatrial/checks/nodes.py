@@ -95,8 +95,7 @@ class Connectivity(OnNodes):
             done = await ctx.link(node).run(["true"], timeout=10)
             if done.ok:
                 return passed("ok")
-            ended = f"exit code {done.exit_code}"
-            return failed(ended, why=f"`true` ended with {ended}: {done.stderr.strip()}")
+            return failed(f"exit code {done.exit_code}", why=f"`true` {done.ended}: {done.stderr.strip()}")
 
         return await on_each(ctx, self.on, look, "ok")
 

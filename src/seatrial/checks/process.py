@@ -49,7 +49,6 @@ class Running:
 
     @property
     def program(self) -> str:
-        """The name of its program."""
         return posixpath.basename(self.line.split(" ", 1)[0].rstrip(":"))
 
 

@@ -195,5 +195,4 @@ def _plain(value: object) -> object:
 
 
 def _masked(url: str) -> str:
-    """A URL without its password."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)

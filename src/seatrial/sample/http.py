@@ -59,7 +59,6 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def as_json(status: int, content: object) -> Response:
-    """An answer with a JSON body."""
     return Response(status, json.dumps(content).encode("ascii") + b"\n")
 
 
@@ -212,7 +211,6 @@ class Client:
             raise Unreachable(f"{self.name}: {error}") from None
 
     def close(self) -> None:
-        """Close the kept connections."""
         while self._kept:
             self._kept.pop()[1].close()
 

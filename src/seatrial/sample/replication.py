@@ -60,7 +60,6 @@ class Cluster:
 
     @property
     def held(self) -> int:
-        """How many records this node itself holds."""
         return len(self._store.records)
 
     def up(self) -> list[str]:
@@ -143,8 +142,8 @@ class Cluster:
         """This node's own answer and the first of the peers' to make a majority; the other calls continue."""
         answers, reasons = [own], []
         waiting = {asyncio.create_task(call) for call in calls}
+        self._late |= waiting
         for task in waiting:
-            self._late.add(task)
             task.add_done_callback(self._let_go)
         while len(answers) < self.majority and waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -200,21 +199,17 @@ class Cluster:
     async def _pull(self, peer: Peer, boot: str, mark: int) -> tuple[str, int]:
         """Copy the records applied by the peer after the mark and missing here; returns the new mark."""
         news = await peer.call("/replica/since", {"boot": boot, "mark": mark}, self._pace * REPAIR_TIMEOUT)
-        lacking = {
-            key: (counter, node)
-            for key, counter, node in news["versions"]
-            if (counter, node) > self._store.version(key)
-        }
+        store = self._store
+        lacking = {key for key, counter, node in news["versions"] if (counter, node) > store.version(key)}
         taken = 0
         while lacking:
             answer = await peer.call("/replica/fetch", {"keys": list(lacking)}, self._pace * REPAIR_TIMEOUT)
             records = [Record(*fields) for fields in answer["records"]]
             if not records:
                 raise Unreachable(f"{peer.name} lists {len(lacking)} records but does not return them")
-            await self._store.append(records)
+            await store.append(records)
             taken += len(records)
-            for record in records:
-                lacking.pop(record.key, None)
+            lacking -= {record.key for record in records}
         if taken:
             self._say(f"caught up {taken} records from {peer.name}")
         return news["boot"], news["mark"]

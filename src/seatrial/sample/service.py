@@ -54,12 +54,10 @@ class Service:
         self._counting = asyncio.Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request on the service address."""
         path, method = request.path, "GET" if request.method == "HEAD" else request.method
         if path.startswith("/replica/") and method == "POST":
-            return await self._replica(request)
-        slow = "slow" in self._misbehave
-        if slow and (path == "/health" or path.split("/")[1:2] == ["records"]):
+            return as_json(200, await self._cluster.replica(path, json.loads(request.body)))
+        if "slow" in self._misbehave and (path == "/health" or path.split("/")[1:2] == ["records"]):
             await asyncio.sleep(SLOW_SECONDS)
         if path == "/health" and method == "GET":
             return self._health()
@@ -70,7 +68,6 @@ class Service:
         return as_json(404, {"error": f"no route {method} {path}; there are /records, /health and /leader"})
 
     async def admin(self, request: Request) -> Response:
-        """Answer a request on the admin address."""
         if request.path != "/":
             return as_json(404, {"error": f"no page {request.path}; there is /"})
         up = self._cluster.up()
@@ -84,17 +81,11 @@ class Service:
         )
         return Response(200, page.encode("ascii"), "text/html; charset=utf-8")
 
-    async def _replica(self, request: Request) -> Response:
-        return as_json(200, await self._cluster.replica(request.path, json.loads(request.body)))
-
     def _health(self) -> Response:
         cluster = self._cluster
-        up = len(cluster.up())
-        if "lie_about_health" in self._misbehave:
-            up = cluster.size
+        up = cluster.size if "lie_about_health" in self._misbehave else len(cluster.up())
         ok = up >= cluster.majority
-        status = "ok" if ok else "no majority"
-        content = {"status": status, "node": cluster.name, "peers_up": up, "peers": cluster.size}
+        content = {"status": "ok" if ok else "no majority", "node": cluster.name, "peers_up": up, "peers": cluster.size}
         return as_json(200 if ok else 503, content)
 
     async def _records(self, method: str, key: str, body: bytes) -> Response:
@@ -135,7 +126,6 @@ class Service:
 
 
 def address(text: str) -> Address:
-    """HOST:PORT as a pair."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise argparse.ArgumentTypeError(f"invalid address {text!r}: use HOST:PORT, for example 127.0.1.11:18001")
@@ -154,7 +144,6 @@ def peer_list(text: str) -> dict[str, Address]:
 
 
 def misbehaviours(text: str) -> frozenset[str]:
-    """Comma-separated misbehaviours as a set."""
     words = frozenset(filter(None, text.split(",")))
     if unknown := sorted(words - MISBEHAVIOURS.keys()):
         raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; allowed are {', '.join(MISBEHAVIOURS)}")

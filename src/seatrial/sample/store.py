@@ -103,22 +103,19 @@ class Store:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             lines = b"".join(encode(record) for records, _ in batch for record in records)
-            failure: OSError | None = None
             try:
                 # A thread, because a slow disk must not keep this node from answering its peers' pings.
                 await loop.run_in_executor(None, self._write, lines)
             except OSError as error:
-                failure = error
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+                continue
             for records, done in batch:
-                if failure is None:
-                    for record in records:
-                        self._apply(record)
-                if done.done():
-                    continue
-                if failure is None:
+                for record in records:
+                    self._apply(record)
+                if not done.done():
                     done.set_result(None)
-                else:
-                    done.set_exception(failure)
 
     def _write(self, lines: bytes) -> None:
         try:

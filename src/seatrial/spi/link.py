@@ -27,6 +27,11 @@ class Finished:
         """Exit code 0."""
         return self.exit_code == 0
 
+    @property
+    def ended(self) -> str:
+        """The exit code in words, for messages."""
+        return f"ended with exit code {self.exit_code}"
+
 
 @runtime_checkable
 class Link(Protocol):

@@ -67,4 +67,4 @@ async def link_of(ctx: Context, node: Node) -> Reading[Health]:
         return absent(Health.UNKNOWN, str(error) or type(error).__name__, by=by)
     if done.ok:
         return measured(Health.OK, by=by)
-    return absent(Health.UNKNOWN, f"`true` ended with {done.exit_code}: {done.stderr.strip()}", by=by)
+    return absent(Health.UNKNOWN, f"`true` {done.ended}: {done.stderr.strip()}", by=by)

@@ -130,19 +130,21 @@ class _Gathered:
         done = await self._link.run(command, timeout=self._plan.command_timeout)
         text = done.stdout + (f"\n--- standard error\n{done.stderr}" if done.stderr else "")
         if not done.ok:
-            self._ctx.log(f"{command!r} ended with exit code {done.exit_code} on {self._node.name}", "warning")
-            text += f"\n--- ended with {done.exit_code}\n"
+            self._ctx.log(f"{command!r} {done.ended} on {self._node.name}", "warning")
+            text += f"\n--- {done.ended}\n"
+        self._write(name, text)
+
+    def _write(self, name: str, text: str) -> None:
         self._place(name).write_text(text, encoding="utf-8", errors="backslashreplace")
 
     async def _logs(self) -> None:
         text = (await service_logs(self._ctx)).get(self._node.name, "")
         if text:
-            self._place("service.log").write_text(text, encoding="utf-8", errors="backslashreplace")
+            self._write("service.log", text)
         else:
             self._miss("the service has no log")
         if isinstance(self._ctx.provider, KeepsConsole):
-            console = await self._ctx.provider.console(self._node)
-            self._place("console.log").write_text(console, encoding="utf-8", errors="backslashreplace")
+            self._write("console.log", await self._ctx.provider.console(self._node))
 
 
 def safe(name: str) -> str:

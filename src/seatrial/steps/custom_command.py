@@ -144,7 +144,7 @@ class CustomCommand:
             if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
-            message = f"the command ended with exit code {done.exit_code}{place}, expected {wanted}{said}"
+            message = f"the command {done.ended}{place}, expected {wanted}{said}"
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
         streams = {"stdout": done.stdout.rstrip("\n")[-KEPT:], "stderr": done.stderr.rstrip("\n")[-KEPT:]}
         parsed = _json(done.stdout)

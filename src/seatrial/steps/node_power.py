@@ -67,7 +67,6 @@ async def stop(ctx: Context, node: Node) -> None:
 
 
 def say_stopping(ctx: Context, node: Node) -> None:
-    """The events of a node being powered off."""
     ctx.emit("fault", node=node.name, fault="stop", method="power", step=ctx.step)
     ctx.emit("node", node=node.name, state="stopping")
 

@@ -77,7 +77,6 @@ def _knows(ctx: Context, node: Node) -> bool:
 
 
 async def switch_on(ctx: Context, node: Node) -> None:
-    """Power on."""
     if not await _by_system(ctx, node, Powers.START):
         await _power(ctx, node, Powers.START).start(node)
 
@@ -90,7 +89,6 @@ async def cut(ctx: Context, node: Node) -> None:
 
 
 async def reboot(ctx: Context, node: Node) -> None:
-    """Ask the guest to reboot."""
     if not await _by_system(ctx, node, Powers.GUEST_REBOOT):
         await _guest(ctx, node, Powers.GUEST_REBOOT).guest_reboot(node)
 
@@ -104,7 +102,6 @@ async def crash_in_guest(ctx: Context, node: Node) -> str:
 
 
 async def power_cycle(ctx: Context, node: Node, left: Callable[[], float]) -> None:
-    """Power off gracefully and on again."""
     if await _by_system(ctx, node, Powers.GRACEFUL_RESTART):
         return
     power = _power(ctx, node, Powers.GRACEFUL_RESTART)

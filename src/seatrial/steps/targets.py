@@ -25,7 +25,6 @@ class Targets:
     """The same as `target_node`; a list is also allowed."""
 
     def target(self) -> str:
-        """The given selector."""
         listed = self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
         return self.target_node or self.node or listed
 

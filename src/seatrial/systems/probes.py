@@ -50,7 +50,6 @@ async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, 
 
 
 async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
-    """Measure one node by this probe."""
     return replace(await _look(ctx, probe, node, roots), by=f"the probe of {node.name}")
 
 
@@ -68,7 +67,6 @@ async def _look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading
 
 
 def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
-    """Whether an HTTP status is an expected one."""
     return status in wanted if isinstance(wanted, tuple | list) else status == wanted
 
 
@@ -114,7 +112,7 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
     if done.exit_code in (126, 127):
         return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
     if not probe.that:
-        why = "" if done.ok else f"{argv!r} ended with {done.exit_code}: {said}"
+        why = "" if done.ok else f"{argv!r} {done.ended}: {said}"
         return measured(Health.OK if done.ok else Health.NOT_OK, why)
     try:
         found: object = json.loads(done.stdout)

@@ -47,11 +47,9 @@ class Declared:
         self._stage = ""
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The present nodes."""
         raise NotImplementedError
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """Measure these nodes."""
         raise NotImplementedError
 
     async def before_outage(self, ctx: Context) -> None:
@@ -60,7 +58,6 @@ class Declared:
             await self._records.write(ctx, await self._healthy(ctx))
 
     async def records(self, ctx: Context) -> RecordsReport:
-        """Read the acknowledged records back from every healthy node."""
         if self._records is None:
             raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
         return await self._records.read(ctx, await self._healthy(ctx))
@@ -110,7 +107,6 @@ class Records:
             ctx.log(f"record {key} written to {node.name}: {said}", "debug")
 
     async def read(self, ctx: Context, nodes: Sequence[Node]) -> RecordsReport:
-        """Read every acknowledged record from each of these nodes."""
         pairs = list(product(nodes, self.acknowledged))
         lost: dict[str, list[str]] = {}
         unread: dict[str, str] = {}
@@ -163,5 +159,5 @@ class Records:
         except (NoAnswer, LinkDown, LinkLost, LinkRefused) as error:
             raise NoReply(str(error)) from None
         if not done.ok:
-            raise NoReply(f"ended with {done.exit_code}: {done.stderr[-SHOWN:].strip()}")
+            raise NoReply(f"{done.ended}: {done.stderr[-SHOWN:].strip()}")
         return done.stdout

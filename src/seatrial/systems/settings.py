@@ -12,11 +12,9 @@ NONE = Expression("")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """One measurement of a node by exactly one of `http`, `tcp` or `command`."""
+class HttpParts:
+    """The parts of an HTTP request besides its URL, and the expected status."""
 
-    http: str = ""
-    """A URL."""
     method: str = "GET"
     """The HTTP method."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -25,6 +23,14 @@ class Probe:
     """The body of the HTTP request."""
     status: tuple[int, ...] | int = 200
     """The expected HTTP status, or several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(HttpParts):
+    """One measurement of a node by exactly one of `http`, `tcp` or `command`."""
+
+    http: str = ""
+    """A URL."""
     tcp: str | int = ""
     """The name or number of a port; it must accept connections."""
     command: Argv = ()
@@ -40,17 +46,11 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(HttpParts):
     """An HTTP request on a record."""
 
     url: str
     """The URL."""
-    method: str = "GET"
-    """The HTTP method."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """HTTP headers to send."""
-    body: str = ""
-    """The body of the request."""
     status: tuple[int, ...] | int = (200, 201, 204)
     """The status of an acknowledged write, or of a read."""
 

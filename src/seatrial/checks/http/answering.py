@@ -47,7 +47,6 @@ class Expected:
         return list(self.status) if isinstance(self.status, tuple) else self.status
 
     async def judge(self, ctx: Context, visited: SessionAnswer, files: Mapping[str, Sent]) -> Observation:
-        """Whether the answer is as expected."""
         wrong = (
             self._led_wrong(visited)
             or self._answered_wrong(ctx, visited)

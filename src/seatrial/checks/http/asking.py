@@ -48,7 +48,6 @@ class Asked:
     """Time limit for each complete answer."""
 
     def wrong_asking(self) -> Iterable[tuple[str, str]]:
-        """At most one body."""
         bodies = [name for name in BODIES if getattr(self, name) not in ("", None, {})]
         if self.submit == {}:
             bodies.append("submit")

@@ -39,7 +39,6 @@ class Certificate:
 
     @property
     def shown(self) -> dict[str, object]:
-        """For results."""
         return {"names": list(self.names), "issuer": self.issuer, "valid_until": self.ends.isoformat()}
 
     def covers(self, name: str) -> bool:
@@ -50,7 +49,6 @@ class Certificate:
 
 
 def read(der: bytes) -> Certificate:
-    """Parse a certificate; CannotTell if it is invalid."""
     from cryptography import x509
 
     try:

@@ -31,7 +31,6 @@ class Form:
 
 
 def forms(html: str) -> list[Form]:
-    """The forms of a page, in order."""
     reader = _Reader()
     reader.feed(html)
     reader.close()

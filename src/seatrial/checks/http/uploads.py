@@ -52,12 +52,10 @@ class Sent:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The values for expressions."""
         return {"name": self.name, "size": len(self.content), "sha256": digest(self.content)}
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 

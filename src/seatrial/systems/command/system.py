@@ -59,7 +59,6 @@ class Command(Declared):
 
     @classmethod
     def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
-        """The deployer's powers over a node, by its declared verbs."""
         whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
         return frozenset(power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power))
 
@@ -69,7 +68,6 @@ class Command(Declared):
         return settings.nodes
 
     async def init(self, ctx: Context) -> None:
-        """Run `init`, if the deployer has one."""
         if self._settings.init:
             await self._run(ctx, "init")
         self._stage = "initialized"

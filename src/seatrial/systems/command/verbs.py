@@ -85,7 +85,8 @@ async def run(call: Call, started: Started | None = None) -> Finished:
         raise Overrun(text, evidence=(_text(printed[0]) + _text(printed[1]))[-TAIL:]) from None
     finally:
         await _end(process)
-    return _accepted(call, process.returncode or 0, _text(printed[0]), _text(printed[1]))
+    stdout, stderr = _text(printed[0]), _text(printed[1])
+    return _accepted(call, Finished(exit_code=process.returncode or 0, stdout=stdout, stderr=stderr))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -111,15 +112,15 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
-def _accepted(call: Call, exit_code: int, stdout: str, stderr: str) -> Finished:
-    if exit_code in call.accept:
-        return Finished(exit_code=exit_code, stdout=stdout, stderr=stderr)
-    evidence = (stdout + stderr)[-TAIL:]
-    if exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
-        why = f"{call.verb}: the shell did not find the program: {stderr.strip()[-200:]}"
+def _accepted(call: Call, done: Finished) -> Finished:
+    if done.exit_code in call.accept:
+        return done
+    evidence = (done.stdout + done.stderr)[-TAIL:]
+    if done.exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
+        why = f"{call.verb}: the shell did not find the program: {done.stderr.strip()[-200:]}"
         raise ToolMissing(why, evidence=evidence)
-    ended = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}"
-    last = (stderr.strip() or stdout.strip()).rpartition("\n")[2][:200]
+    ended = f"was ended by signal {-done.exit_code}" if done.exit_code < 0 else done.ended
+    last = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2][:200]
     raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
 
 

@@ -99,7 +99,6 @@ async def start(ctx: Context, node: Node, service: Service) -> None:
 
 
 async def stop(ctx: Context, node: Node, service: Service) -> None:
-    """Stop it in an orderly way."""
     done = await ctx.link(node).run(stop_script(service), timeout=service.stop_timeout + 30)
     _require(done, f"the service {service.name} could not be stopped on {node.name}")
 

@@ -6,27 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seatrial.model.values import Argv, Duration, Expression
-from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, Probe
+from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, HttpParts, Probe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Elsewhere:
-    """Alternatives for nodes without access to the files of this machine: all but those of `local`."""
-
-    command: Argv
-    """The command on these nodes."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """More environment variables on these nodes."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Copied to each of these nodes before the first start: a file or folder of this machine, to its path on the node.
-    """
-    needs: Argv = ()
-    """A command on each of these nodes before the first start; it must end with 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceSettings:
-    """The program on every node."""
+class Program:
+    """A program; as `elsewhere` the one for nodes without access to the files of this machine: all but those of
+    `local`."""
 
     command: Argv
     """The program with its arguments; it stays in the foreground."""
@@ -36,7 +22,13 @@ class ServiceSettings:
     """Copied to each node before the first start: a file or folder of this machine, to its path on the node."""
     needs: Argv = ()
     """A command on each node before the first start; unless it ends with 0, the node cannot run the service."""
-    elsewhere: Elsewhere | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(Program):
+    """The program on every node."""
+
+    elsewhere: Program | None = None
     """`command`, `env`, `files` and `needs` for nodes without access to the files of this machine."""
     parameter_flags: Mapping[str, str] = field(default_factory=dict)
     """Parameter to flag (`misbehave: --misbehave`), used only if the suite has the parameter."""
@@ -49,19 +41,11 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleSettings:
+class RoleSettings(HttpParts):
     """How to find the nodes of a role: each node whose answer makes `that` true, or the node named by `name`."""
 
     http: str
     """The URL to ask on each node."""
-    method: str = "GET"
-    """The HTTP method."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """HTTP headers to send."""
-    body: str = ""
-    """The body of the HTTP request."""
-    status: tuple[int, ...] | int = 200
-    """The HTTP status, or several, of a valid answer."""
     that: Expression = NONE
     """CEL over `json`, `body`, `status`: true on a node with the role."""
     name: Expression = NONE

@@ -19,7 +19,7 @@ from seatrial.systems.probes import look
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.files import place
 from seatrial.systems.processes.roles import holders
-from seatrial.systems.processes.settings import Elsewhere, ProcessSettings, ServiceSettings
+from seatrial.systems.processes.settings import ProcessSettings, Program
 from seatrial.systems.records import Declared
 from seatrial.systems.states import able, named, not_deployed
 from seatrial.systems.templates import Roots, fill, node_root
@@ -106,7 +106,6 @@ class Processes(Declared):
             await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """Power, link (`ssh`) and service of these nodes, all at the same time."""
         found = await map_concurrently(lambda node: self._health_of(ctx, node), nodes)
         return {node.name: health for node, health in zip(nodes, found, strict=True)}
 
@@ -131,7 +130,6 @@ class Processes(Declared):
         return {one.name: getattr(settings, one.name) for one in fields(settings) if one.name not in settled}
 
     def hand_over(self) -> object:
-        """Its nodes, their services and peers."""
         return _Memory(self._stage, self._names, self._peers, dict(self._nodes), dict(self._services))
 
     async def take_over(self, ctx: Context, memory: object) -> None:
@@ -143,13 +141,12 @@ class Processes(Declared):
 
     @classmethod
     def role_names(cls, settings: ProcessSettings) -> Iterable[str]:
-        """Those in the settings, and `leader` if they say how to find it."""
         return [*settings.roles, *(["leader"] if settings.leader else [])]
 
     async def role(self, ctx: Context, word: str) -> Sequence[Node]:
         """The nodes with a role now; CannotTell when no node has it, UsageError for an unknown role."""
-        settings = self._settings
-        roles = dict(settings.roles) | ({"leader": settings.leader} if settings.leader else {})
+        leader = self._settings.leader
+        roles = dict(self._settings.roles) | ({"leader": leader} if leader else {})
         if word not in roles:
             known = [*self._nodes, *roles, "*", "any", "random:N"]
             raise UsageError(f"no node or role {word!r}: {nearest(word, known)}")
@@ -173,7 +170,6 @@ class Processes(Declared):
             return f"no log: {error}"
 
     async def evidence(self, ctx: Context) -> Mapping[str, str]:
-        """The last lines of each node's service."""
         nodes = await self.nodes(ctx)
         logs = await map_concurrently(lambda node: self.service_log(ctx, node), nodes)
         return {node.name: text for node, text in zip(nodes, logs, strict=True)}
@@ -203,7 +199,7 @@ class Processes(Declared):
             stop_timeout=settings.stop_timeout,
         )
 
-    def _program(self, ctx: Context) -> ServiceSettings | Elsewhere:
+    def _program(self, ctx: Context) -> Program:
         """The program of a node: a node without access to the files of this machine may need another."""
         service = self._settings.service
         if service.elsewhere is None or traits(ctx.provider, ProviderTraits).shares_files:
@@ -251,8 +247,6 @@ def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]
     argv: list[str] = []
     for name, flag in flags.items():
         value = parameters.get(name)
-        if value in (None, "", [], ()):
-            continue
-        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        argv += [flag, text]
+        if value not in (None, "", [], ()):
+            argv += [flag, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
     return argv
