@@ -12,8 +12,7 @@ from seatrial.errors import StepFailed
 from seatrial.model.cluster import PowerState
 from seatrial.model.scenario import Budget
 from seatrial.spi import Powers
-from seatrial.steps.deploy import Deploy
-from seatrial.steps.destroy import Destroy
+from seatrial.steps.deploy import Deploy, Destroy
 from seatrial.testing import FakeRun, FakeSystem, World, doing, flow, step_plan, virtual_time
 
 

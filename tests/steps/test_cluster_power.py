@@ -8,7 +8,7 @@ from tests.steps.fakes import FakeContext, within
 from seatrial.errors import CannotTell, Overrun
 from seatrial.model.cluster import PowerState
 from seatrial.spi import Powers
-from seatrial.steps.cluster_power import StartCluster, StopCluster
+from seatrial.steps.node_power import StartCluster, StopCluster
 
 
 def test_the_cluster_stops_and_starts(tmp_path: Path) -> None:

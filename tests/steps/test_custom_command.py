@@ -12,8 +12,7 @@ from tests.steps.fakes import FakeContext, within
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.model.values import Duration
 from seatrial.spi import Finished
-from seatrial.steps.custom_command import CustomCommand
-from seatrial.steps.scripts import find
+from seatrial.steps.custom_command import CustomCommand, find
 
 
 def script(path: Path, text: str = "echo ran $0 $@\n", mode: int = 0o755) -> Path:

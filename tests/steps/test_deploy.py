@@ -8,9 +8,7 @@ from tests.steps.fakes import FakeContext, within
 from seatrial.errors import CannotTell, Overrun, StepFailed
 from seatrial.model.cluster import ClusterStatus
 from seatrial.model.reading import Health, absent, measured, reported
-from seatrial.steps.deploy import Deploy
-from seatrial.steps.destroy import Destroy
-from seatrial.steps.init import Init
+from seatrial.steps.deploy import Deploy, Destroy, Init
 
 
 def test_init_asks_the_system(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from tests.steps.fakes import FakeContext, within
 from seatrial.errors import NodeFailed
 from seatrial.model.cluster import PowerState
 from seatrial.model.values import Duration, Expression
-from seatrial.steps.cluster_power import StartCluster
 from seatrial.steps.deploy import Deploy
-from seatrial.steps.node_power import StartNode
+from seatrial.steps.node_power import StartCluster, StartNode
 from seatrial.steps.wait import Wait
 
 WHY = "libvirt reports the machine n12 as shut off (crashed): see QEMU's log"

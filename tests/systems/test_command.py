@@ -124,7 +124,10 @@ def test_a_deployment_is_given_back_from_its_record_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
-    [("exit", StepFailed, "ended with exit code 1: deployer: quota exceeded"), ("hang", Overrun, "did not end within 2 s")],
+    [
+        ("exit", StepFailed, "ended with exit code 1: deployer: quota exceeded"),
+        ("hang", Overrun, "did not end within 2 s"),
+    ],
 )
 def test_a_deployer_that_fails_or_hangs_is_the_products_fault(tmp_path, fault, error, said):
     async def scenario():

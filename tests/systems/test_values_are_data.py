@@ -19,7 +19,7 @@ from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import Answer, look
-from seatrial.systems.processes import roles
+from seatrial.systems.processes import system as roles
 from seatrial.systems.processes.settings import ProcessSettings
 from seatrial.systems.processes.system import Processes
 from seatrial.systems.templates import fill, node_root

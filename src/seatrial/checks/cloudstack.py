@@ -44,7 +44,7 @@ LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _InAccount(OnNodes):
+class _InAccount:
     name: str | tuple[str, ...] = ()
     """Names, or patterns such as `notes-*`."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class _InAccount(OnNodes):
 
 @check("cloudstack_vm")
 @dataclass(frozen=True, kw_only=True)
-class CloudstackVM(_InAccount):
+class CloudstackVM(_InAccount, OnNodes):
     """Virtual machines have their service offering, template, networks, tags: `cloudstack_vm:notes-*` are running."""
 
     on: str = ""
@@ -137,7 +137,7 @@ class CloudstackVM(_InAccount):
 
 @check("cloudstack_volume")
 @dataclass(frozen=True, kw_only=True)
-class CloudstackVolume(_InAccount):
+class CloudstackVolume(_InAccount, OnNodes):
     """Volumes have the right size, offering, tags and machine: `cloudstack_volume:notes-db-*`."""
 
     on: str = ""

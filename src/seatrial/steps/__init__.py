@@ -1,9 +1,11 @@
 """Built-in steps, one module per subject; `ALIASES` (name to module) and `PARTS` (modules without registrations)."""
 
 ALIASES: dict[str, str] = {
-    "start_cluster": "cluster_power",
+    "destroy": "deploy",
+    "init": "deploy",
+    "start_cluster": "node_power",
     "start_node": "node_power",
-    "stop_cluster": "cluster_power",
+    "stop_cluster": "node_power",
     "stop_node": "node_power",
 }
-PARTS: tuple[str, ...] = ("cluster_power", "node_power", "power", "scripts", "targets", "wait_running", "wait_until")
+PARTS: tuple[str, ...] = ("node_power", "power", "targets", "wait_running", "wait_until")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.links.paths import project_of
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.model.resource import Node
@@ -17,7 +19,6 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-from seatrial.steps.scripts import find, inside
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
@@ -28,6 +29,9 @@ KEPT = 65536
 
 ENDLESS = 7 * 86400.0
 """Time limit in seconds for a command on a node if the step has no timeout: the link requires a number."""
+
+FOLDER = "custom_commands"
+"""The folder of scripts, beside the document or upward to the project's folder."""
 
 NOT_FOUND = 127
 """A shell's exit code for a missing program."""
@@ -172,3 +176,34 @@ def _json(text: str) -> object | None:
     except ValueError:
         return None
     return value
+
+
+def find(name: str, document_folder: Path) -> Path:
+    """The script's path; CannotTell if it is missing, not executable, or outside the project."""
+    here = _plain(document_folder)
+    root = project_of(here)
+    looked = []
+    for folder in [here, *(up / FOLDER for up in (here, *here.parents) if up.is_relative_to(root))]:
+        path = _plain(folder / name)
+        if not path.is_relative_to(root):
+            raise CannotTell(f"the script {name!r} is outside the project {root}: keep it beside the document, "
+                             f"or in a folder {FOLDER}/ of the project")  # fmt: skip
+        if path.is_file():
+            if not os.access(path, os.X_OK):
+                raise CannotTell(f"the script {path} is not executable: run chmod +x on it")
+            return path
+        looked.append(str(path))
+    raise CannotTell(f"script {name!r} does not exist; looked for: {', '.join(looked)}")
+
+
+def inside(name: str, folder: Path) -> Path:
+    """A path relative to a folder, or absolute in it; CannotTell if it leads out of it."""
+    path = _plain(folder / name)
+    if not path.is_relative_to(_plain(folder)):
+        raise CannotTell(f"{name!r} leads out of {folder}")
+    return path
+
+
+def _plain(path: Path) -> Path:
+    """Absolute and without `..`; links are kept, because a project may link to its own files."""
+    return Path(os.path.normpath(path.absolute()))

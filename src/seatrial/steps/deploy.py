@@ -1,4 +1,4 @@
-"""`deploy`: build and start the system."""
+"""`init`, `deploy` and `destroy`: prepare the system, build and start it, remove it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,22 @@ from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
 from seatrial.spi import Context, GivesOutputs
+from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import before_outage
+from seatrial.steps.targets import to_outputs
 from seatrial.steps.wait_running import logs, until_running
 from seatrial.steps.wait_until import Deadline
+
+
+@step("init")
+@dataclass(frozen=True, kw_only=True)
+class Init:
+    """Prepare the system for deployment without deploying it."""
+
+    async def run(self, ctx: Context) -> Outputs | None:
+        """StepFailed if the system could not be prepared."""
+        await ctx.system.init(ctx)
+        return None
 
 
 @step("deploy")
@@ -40,6 +53,26 @@ class Deploy:
         }
         # A deployer may return values of its own, such as the address of a load balancer.
         return {**outputs, **await ctx.system.outputs(ctx)} if isinstance(ctx.system, GivesOutputs) else outputs
+
+
+@step("destroy")
+@dataclass(frozen=True, kw_only=True)
+class Destroy:
+    """Remove the system and its nodes."""
+
+    async def run(self, ctx: Context) -> Outputs:
+        """Overrun when it still exists after the deadline.
+
+        Outputs: `nodes`, the removed ones; `parked`, true if the run keeps the cluster for later suites and removes it
+        when none can use it.
+        """
+        async with Deadline(ctx, "destroy").limit("the end of the system"):
+            nodes = list(await ctx.nodes()) if ctx.system.places_nodes else []
+            parked = await ctx.release_cluster()
+            await ctx.system.destroy(ctx)
+            if nodes:
+                await for_each(nodes, ctx.destroy_node)
+        return to_outputs([] if parked else nodes, parked=parked)
 
 
 async def _brought_back(ctx: Context) -> ClusterStatus | None:

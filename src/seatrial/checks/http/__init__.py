@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from seatrial.checks.http.answering import Expected
-from seatrial.checks.http.asking import Asked
 from seatrial.checks.http.certificates import Tls, wrong
+from seatrial.checks.http.requests import Asked, Expected
 from seatrial.checks.http.then import Then
 from seatrial.checks.http.uploads import Sent, uploads
 from seatrial.checks.tcp import observe_port

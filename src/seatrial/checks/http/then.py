@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from seatrial.checks.content import shown
-from seatrial.checks.http.answering import Expected, names_of
-from seatrial.checks.http.asking import Asked
+from seatrial.checks.http.requests import Asked, Expected, names_of
 from seatrial.checks.http.uploads import Sent, compared
 from seatrial.errors import CannotTell, Overrun
 from seatrial.model.result import Observation, Verdict, failed, unknown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,11 +15,9 @@ from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
 from seatrial.spi.concurrency import map_concurrently
-from seatrial.systems.probes import look
+from seatrial.systems.probes import Answer, NoAnswer, accepted, look, send
 from seatrial.systems.processes import link_service
-from seatrial.systems.processes.files import place
-from seatrial.systems.processes.roles import holders
-from seatrial.systems.processes.settings import ProcessSettings, Program
+from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
 from seatrial.systems.records import Declared
 from seatrial.systems.states import able, named, not_deployed
 from seatrial.systems.templates import Roots, fill, node_root
@@ -213,7 +211,7 @@ class Processes(Declared):
         if program.needs:
             await link_service.require(ctx, node, fill(ctx, program.needs, roots))
         if program.files:
-            await place(ctx, node, fill(ctx, dict(program.files), roots), self._folder)
+            await link_service.place(ctx, node, fill(ctx, dict(program.files), roots), self._folder)
         service = self._services[node.name] = self._service(ctx, node)
         if isinstance(ctx.provider, RunsServices):
             await ctx.provider.install_service(node, service)
@@ -250,3 +248,34 @@ def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]
         if value not in (None, "", [], ()):
             argv += [flag, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
     return argv
+
+
+async def holders(
+    ctx: Context, role: RoleSettings, nodes: Sequence[Node], roots_of: Callable[[Node], Roots], *, single: bool
+) -> list[Node]:
+    """The nodes with the role; none if no node has it yet, or if only one may and the nodes disagree."""
+
+    async def ask(node: Node) -> Answer | None:
+        url, headers, body = fill(ctx, (role.http, dict(role.headers), role.body), roots_of(node))
+        try:
+            answer = await send(role.method, url, headers=headers, body=body, timeout=role.timeout)
+        except NoAnswer:
+            return None
+        return answer if accepted(answer.status, role.status) and answer.is_json else None
+
+    answers = await map_concurrently(ask, nodes)
+    found: dict[str, Node] = {}
+    by_name = {node.name: node for node in nodes}
+    for node, answer in zip(nodes, answers, strict=True):
+        if answer is None:
+            continue
+        names = {"json": answer.json, "body": answer.body, "status": answer.status}
+        value = await ctx.evaluate(role.that or role.name, **names)
+        holder = node if role.that and value is True else by_name.get(str(value)) if role.name else None
+        if role.name and value and holder is None:
+            raise CannotTell(f"{node.name} names {value!r}, not one of the nodes {', '.join(by_name)}")
+        if holder is not None:
+            found[holder.name] = holder
+    if single and len(found) > 1:
+        return []
+    return [node for node in nodes if node.name in found]
