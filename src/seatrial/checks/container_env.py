@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
+from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, worst
@@ -43,7 +43,7 @@ _TEXT = re.compile(r"(?P<container>[^:=\s]+):(?P<variable>[^:=\s]+)(?:==(?P<valu
 
 @check("container_env")
 @dataclass(frozen=True, kw_only=True)
-class ContainerEnv(OnNodes):
+class ContainerEnv(OnEachNode):
     """Running containers of Docker or Podman have a variable: `container_env:web-*:COLOUR`, `…==blue`."""
 
     container: str
@@ -56,8 +56,6 @@ class ContainerEnv(OnNodes):
     """The expected value, compared without being shown: `${{ secrets.NAME }}`."""
     absent: bool = False
     """Whether the variable must not be set."""
-    on: str = "*"
-    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     engine: str = ""
     """`docker` or `podman`; by default all engines on the node."""
 

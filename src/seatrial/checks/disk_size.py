@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
+from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -25,13 +25,11 @@ Of = Literal["auto", "disk", "filesystem"]
 
 @check("disk_size")
 @dataclass(frozen=True, kw_only=True)
-class DiskSize(OnNodes):
+class DiskSize(OnEachNode):
     """A disk has the right size: `disk_size:/data==10GiB`, `disk_size[n11]:/dev/vdb>=20GiB`."""
 
     path: str
     """A mount point, any path on the file system, or a block device."""
-    on: str = "*"
-    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     of: Of = "auto"
     """The size of the `disk` (partition, volume) below the path, or of the smaller `filesystem` on it; `auto`: the
     disk's if there is one."""

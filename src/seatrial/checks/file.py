@@ -92,7 +92,7 @@ class File(OnNodes):
         expected = "there" if self.exists else "not there"
         if facts is None:
             judge = failed if self.exists else passed
-            return judge("not there", expected, f"{self.path} is not there" if self.exists else "")
+            return judge("not there", expected, f"{self.path} is missing" if self.exists else "")
         if not self.exists:
             return failed("there", expected, f"{self.path} is there")
         if self.mode and facts.mode != self.mode.zfill(4):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatrial.checks.content import words
-from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
+from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -61,13 +61,11 @@ cat /proc/self/mountinfo
 
 @check("mount")
 @dataclass(frozen=True, kw_only=True)
-class Mount(OnNodes):
+class Mount(OnEachNode):
     """A file system is mounted at a path, or is not: `mount:/data`, `mount[n11]:/data`."""
 
     path: str
     """The mount point, an absolute path on the node."""
-    on: str = "*"
-    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     mounted: bool = True
     """Whether a file system must be mounted there."""
     device: str = ""

@@ -28,6 +28,14 @@ class OnNodes:
         return (self.on,) if self.on or type(self).on else ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnEachNode(OnNodes):
+    """A check inside nodes, by default all."""
+
+    on: str = "*"
+    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
+
+
 _ON_SOME = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<rest>.+)", re.DOTALL)
 
 

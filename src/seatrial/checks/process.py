@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.checks.per_node import OnNodes, on_each, shell, targeted
+from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
@@ -54,15 +54,13 @@ class Running:
 
 @check("process")
 @dataclass(frozen=True, kw_only=True)
-class Process(OnNodes):
+class Process(OnEachNode):
     """A program runs: `process:nginx`, `process[n11]:etcd`."""
 
     name: str = ""
     """The name of the program: the last part of its path."""
     matching: str = ""
     """A regular expression for its command line."""
-    on: str = "*"
-    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     count: int | None = None
     """Exact number of processes; by default at least one."""
     at_least: int | None = None

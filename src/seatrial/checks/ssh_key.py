@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seatrial.checks.per_node import OnNodes, on_each
+from seatrial.checks.per_node import OnEachNode, on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -20,7 +20,7 @@ _TEXT = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<key>.+?)\s*==\s*(?P<login>refus
 
 @check("ssh_key")
 @dataclass(frozen=True, kw_only=True)
-class SshKey(OnNodes):
+class SshKey(OnEachNode):
     """A login with a key is refused or accepted: `ssh_key:keys/old==refused`, `ssh_key[n11]:keys/new==accepted`."""
 
     key: str
@@ -29,8 +29,6 @@ class SshKey(OnNodes):
     """`refused` or `accepted`; without an answer from the node the result is unknown."""
     user: str = ""
     """The user to log in as; by default the user of the node's own link."""
-    on: str = "*"
-    """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
     timeout: Duration = Duration(20.0)
     """Time limit for the login."""
 

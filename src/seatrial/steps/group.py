@@ -52,10 +52,10 @@ class Group:
         except Exception as error:
             bad = await finish_despite_cancel(self._after(ctx, str(error) or type(error).__name__), patience)
             if bad and isinstance(error, StepStopped):
-                raise _added(error, bad) from error
+                raise _stopped(bad, error) from error
             raise
         if bad := await finish_despite_cancel(self._after(ctx, ""), patience):
-            raise _only(bad)
+            raise _stopped(bad)
         return None
 
     async def _after(self, ctx: Context, error: str) -> list[Ended]:
@@ -78,18 +78,11 @@ async def _all(ctx: Context, block: str, steps: Sequence[StepPlan], error: str) 
     return stopped
 
 
-def _told(bad: Sequence[Ended]) -> str:
-    return "; ".join(f"{block}: {why}" for block, why in bad)
-
-
-def _added(error: StepStopped, bad: Sequence[Ended]) -> StepStopped:
-    """The failure at the origin counts; later failures are added."""
-    evidence = "\n".join(filter(None, [error.evidence, *(why.evidence for _, why in bad)]))
-    return StepStopped(f"{error}; then {_told(bad)}", failed=error.failed, category=error.category, evidence=evidence)
-
-
-def _only(bad: Sequence[Ended]) -> StepStopped:
-    """Only `finally` did not pass: failed before unknown."""
-    first = min((why for _, why in bad), key=lambda why: not why.failed)
-    evidence = "\n".join(why.evidence for _, why in bad if why.evidence)
-    return StepStopped(_told(bad), failed=first.failed, category=first.category, evidence=evidence)
+def _stopped(bad: Sequence[Ended], error: StepStopped | None = None) -> StepStopped:
+    """The failure at the origin counts, and later ones are added; without one, failed comes before unknown."""
+    first = error or min((why for _, why in bad), key=lambda why: not why.failed)
+    text = "; ".join(f"{block}: {why}" for block, why in bad)
+    every = ([error] if error else []) + [why for _, why in bad]
+    evidence = "\n".join(why.evidence for why in every if why.evidence)
+    text = f"{error}; then {text}" if error else text
+    return StepStopped(text, failed=first.failed, category=first.category, evidence=evidence)
