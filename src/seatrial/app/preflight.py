@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,14 @@ from seatrial.model.scenario import StepPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
-from seatrial.preflight.document import Check, Pipeline
+from seatrial.preflight.document import Pipeline
 from seatrial.preflight.executors.image_store import Limits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Selection, narrowed
 
 if TYPE_CHECKING:
-    from seatrial.preflight.affected import Changed
+    from seatrial.links.git.changes import Changes
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 """Default names of pipeline files."""
@@ -65,6 +65,11 @@ class PreflightOptions:
     """Whether to trace the files read by each check."""
     run: RunOptions = field(default_factory=RunOptions)
 
+    @property
+    def selection(self) -> Selection:
+        """The selection by name."""
+        return Selection(self.only, self.from_)
+
 
 def main(options: PreflightOptions) -> int:
     """Run the pipeline and return the exit code."""
@@ -79,22 +84,21 @@ async def preflight(options: PreflightOptions) -> RunReport:
     settings = check_tables(project.settings, registry)
     read = read_pipeline(document_of(options, project), environ=os.environ)
     cache = await _cache(options, project, read)
-    engine = settings("containers").engine if "containers" in project.providers else ""
-    affected = await _affected(options, read, cache.tree)
-    wishes = replace(_wishes(options, read, affected), cache=cache, engine=engine, images=_images(project))
-    plan = compile_pipeline(read, replace(wishes, provider_settings=settings(PROVIDER)))
-    pipeline = read.pipeline
-    secrets = await secrets_of(read.secrets, pipeline.secrets.from_, read.document.folder, os.environ)
+    value = project.settings.value
+    wishes = replace(
+        _wishes(options, read, await _affected(options, read, cache.tree)),
+        cache=cache,
+        engine=settings("containers").engine if "containers" in project.providers else "",
+        images=Limits(count=value("built_images"), days=value("built_images_days")),
+        provider_settings=settings(PROVIDER),
+    )
+    plan = compile_pipeline(read, wishes)
+    secrets = await secrets_of(read.secrets, read.pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
     try:
         return await run_plan(plan, run, project=project, registry=registry)
     finally:
         cache.close()
-
-
-def _images(project: Project) -> Limits:
-    settings = project.settings
-    return Limits(count=settings.value("built_images"), days=settings.value("built_images_days"))
 
 
 async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cache:
@@ -104,7 +108,7 @@ async def _cache(options: PreflightOptions, project: Project, read: Read) -> Cac
 
         await ready()
     off, folder = "" if options.cache else "the cache is off", Path()
-    if not off and any(check.inputs for stage in read.pipeline.stages.values() for check in stage.checks.values()):
+    if not off and any(check.inputs for check in read.pipeline.checks.values()):
         try:
             folder = cache_folder("preflight")
         except OSError as error:
@@ -124,11 +128,10 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
     if not options.changed_since:
         return None
     from seatrial.links.git.changes import changes_since
-    from seatrial.preflight.affected import Changed, affected
+    from seatrial.preflight.affected import affected
 
     source = Path(os.path.realpath(read.source))
     found = await changes_since(source, options.changed_since)
-
     inside = f"{source.relative_to(found.top)}/" if source != found.top else ""
 
     def seen(paths: Iterable[str]) -> frozenset[str]:
@@ -137,30 +140,31 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
             for path in paths
         )
 
-    changed = Changed(
+    changes = replace(
+        found,
         files=seen(found.files),
         folders=seen(found.folders),
         known=seen(found.known),
         modules=seen(found.modules),
         links=seen(found.links),
     )
-    changed = replace(changed, everything=_why_everything(options, read, changed, source))
-    return affected(narrowed(read.pipeline, selection_of(options)), changed, tree, source)
+    pipeline = narrowed(read.pipeline, options.selection)
+    if why := _why_everything(options, read, changes, source):
+        return dict.fromkeys(pipeline.checks, why)
+    return affected(pipeline, changes, tree, source)
 
 
-def _why_everything(options: PreflightOptions, read: Read, changed: Changed, source: Path) -> str:
+def _why_everything(options: PreflightOptions, read: Read, changes: Changes, source: Path) -> str:
     """A change that affects every check: in the document, the project's settings or a file of secrets; else empty."""
     document = read.document.path
-    secret = [
-        read.document.folder / source.file for source in read.pipeline.secrets.from_ if source != "env" and source.file
-    ]
+    secret = [read.document.folder / one.file for one in read.pipeline.secrets.from_ if one != "env" and one.file]
     for file in (document, find(options.run.project).folder / SETTINGS, *secret):
         # For a link, both the link and its target count.
         link = Path(os.path.realpath(file.parent)) / file.name
         for path in (os.path.relpath(link, source), os.path.relpath(os.path.realpath(file), source)):
-            if path in changed.files:
+            if path in changes.files:
                 return f"{path} changed"
-    if os.path.relpath(os.path.realpath(document), source) not in changed.known:
+    if os.path.relpath(os.path.realpath(document), source) not in changes.known:
         return f"git does not track {read.document.file}, so it may have changed"
     return ""
 
@@ -172,6 +176,26 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
     read = read_pipeline(document_of(options, project), environ=os.environ)
     affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
     plan = compile_pipeline(read, _wishes(options, read, affected))
+
+    def outlined(check: StepPlan) -> dict[str, Any]:
+        name = check.id.partition("[")[0]
+        settings = read.pipeline.checks[name]
+        more: dict[str, Any] = {
+            "if": settings.if_,
+            "image": settings.image or ("built from a Dockerfile" if settings.build else ""),
+            "services": list(settings.services),
+            "inputs": list(settings.inputs),
+        }
+        if affected is not None:
+            more |= {"because": affected[name]} if name in affected else {"skipped": _unchanged(options)}
+        return {
+            "id": check.id,
+            "title": check.description,
+            "needs": list(check.needs),
+            "run": settings.run if isinstance(settings.run, str) else list(settings.run),
+            **{key: value for key, value in more.items() if value},
+        }
+
     return {
         "name": name_of(read),
         "document": read.document.file,
@@ -180,64 +204,32 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
             stage.id: {
                 "title": stage.description,
                 "needs": list(stage.needs),
-                "checks": [
-                    _outlined(check, read.pipeline.stages[stage.id].checks[_plain(check.id)])
-                    | _reason(check.id.partition("[")[0], affected, options)
-                    for check in stage.children
-                ],
+                "checks": [outlined(check) for check in stage.children],
             }
             for stage in plan.suites[0].steps[0].children
         },
     }
 
 
-def _reason(check: str, affected: Mapping[str, str] | None, options: PreflightOptions) -> dict[str, Any]:
-    if affected is None:
-        return {}
-    return {"because": affected[check]} if check in affected else {"skipped": _unchanged(options)}
-
-
 def _unchanged(options: PreflightOptions) -> str:
     return f"nothing it depends on changed since {options.changed_since}"
 
 
-def _outlined(check: StepPlan, settings: Check) -> dict[str, Any]:
-    more = {
-        "if": settings.if_,
-        "image": settings.image or ("built from a Dockerfile" if settings.build else ""),
-        "services": list(settings.services),
-        "inputs": list(settings.inputs),
-    }
-    return {
-        "id": check.id,
-        "title": check.description,
-        "needs": list(check.needs),
-        "run": settings.run if isinstance(settings.run, str) else list(settings.run),
-        **{name: value for name, value in more.items() if value},
-    }
-
-
-def _plain(id: str) -> str:
-    """The name of a check in its stage, without the row of its matrix."""
-    return id.partition("/")[2].partition("[")[0]
-
-
-def listed(options: PreflightOptions) -> str:
-    """The selected stages and checks as text, without running them."""
-    whole = outline(options)
+def _listed(whole: Mapping[str, Any]) -> str:
+    """The outline as text."""
     lines = [f"{whole['name']}  ({whole['document']})"]
     for name, stage in whole["stages"].items():
-        lines.append(f"{name}{_needing(stage['needs'])}")
+        lines.append(f"{name}{_needing(stage)}")
         for check in stage["checks"]:
             title = f"  {check['title']}" if check["title"] != check["id"].partition("/")[2] else ""
             reason = f"  because {check['because']}" if "because" in check else ""
             reason = f"  skipped: {check['skipped']}" if "skipped" in check else reason
-            lines.append(f"  {check['id']}{title}{_needing(check['needs'])}{reason}")
+            lines.append(f"  {check['id']}{title}{_needing(check)}{reason}")
     return "\n".join(lines) + "\n"
 
 
-def _needing(needs: Sequence[str]) -> str:
-    return f"  needs {', '.join(needs)}" if needs else ""
+def _needing(one: Mapping[str, Any]) -> str:
+    return f"  needs {', '.join(one['needs'])}" if one["needs"] else ""
 
 
 def is_pipeline(path: Path) -> bool:
@@ -284,20 +276,14 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def selection_of(options: PreflightOptions) -> Selection:
-    """The selection by name."""
-    return Selection(options.only, options.from_)
-
-
 def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:
     sets = [word for name, value in options.parameters.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     named = [str(options.document)] if options.document is not None else []
-    left_out = {}
-    if affected is not None:
-        checks = [f"{name}/{check}" for name, stage in read.pipeline.stages.items() for check in stage.checks]
-        left_out = {name: _unchanged(options) for name in checks if name not in affected}
+    left_out = {
+        name: _unchanged(options) for name in read.pipeline.checks if affected is not None and name not in affected
+    }
     return Wishes(
-        selection=selection_of(options),
+        selection=options.selection,
         left_out=left_out,
         since=options.changed_since,
         fail_fast=options.fail_fast,
@@ -310,8 +296,7 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
 
 def show(options: PreflightOptions) -> int:
     """Print the selected checks."""
-    if options.run.format == "json":
-        sys.stdout.write(json.dumps(outline(options), indent=2, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write(listed(options))
+    whole = outline(options)
+    as_json = options.run.format == "json"
+    sys.stdout.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n" if as_json else _listed(whole))
     return 0

@@ -8,13 +8,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from seatrial.app.preflight import PreflightOptions, document_of, preflight, selection_of
+from seatrial.app.preflight import PreflightOptions, document_of, preflight
 from seatrial.app.project import Project, find
 from seatrial.app.reporting import coloured
 from seatrial.app.run import SIGNALS
@@ -45,9 +45,8 @@ class Ended(Exception):
 def main(options: PreflightOptions) -> int:
     """Watch until a signal arrives and return the exit code."""
     if (options.run.format or "auto") not in WATCH_FORMATS:
-        raise UsageError(
-            f"--watch does not support --format {options.run.format}; use one of: {', '.join(WATCH_FORMATS)}"
-        )
+        allowed = ", ".join(WATCH_FORMATS)
+        raise UsageError(f"--watch does not support --format {options.run.format}; use one of: {allowed}")
     if options.run.report_dir is not None:
         raise UsageError("--watch writes a report for each round: remove --report-dir")
     needed()
@@ -68,24 +67,23 @@ class Watch:
         self._idle: asyncio.Task[object] | None = None
         self._runs: list[str] = []
         self._first = True
-        self._texts = {
-            str(file): _text(str(file)) for file in (self._document.resolve(), self._project.folder / SETTINGS)
-        }
+        self._files = (self._document.resolve(), self._project.folder / SETTINGS)
+        """The document, and the settings of the project."""
+        self._texts = {str(file): _text(str(file)) for file in self._files}
 
     async def run(self) -> int:
         """Run rounds until a signal arrives; its exit code."""
         read, why = self._read(), ""
         while True:
-            folder = read.source if read else self._document.resolve().parent
-            files = [self._document.resolve(), self._project.folder / SETTINGS]
-            async with Watched(folder, ignored=partial(_ignored, folder), files=files) as watched:
-                sources = Sources(folder, self._hashes(folder))
+            folder = read.source if read else self._files[0].parent
+            async with Watched(folder, ignored=partial(_ignored, folder), files=self._files) as watched:
+                sources = Sources(folder, _hashes(folder))
                 try:
                     while (read.source if read else folder) == folder:
                         if read is None:
                             why = await self._wait(watched, sources, {})
                         else:
-                            wanted = narrowed(read.pipeline, selection_of(self._options))
+                            wanted = narrowed(read.pipeline, self._options.selection)
                             await asyncio.to_thread(sources.declare, wanted)
                             why = await self._play(watched, sources, why)
                         self._first = False
@@ -93,18 +91,11 @@ class Watch:
                 except Ended:
                     return SIGNAL_CODES[self._signal]
 
-    def _hashes(self, source: Path) -> Hashes:
-        """Hashes of files from earlier runs, read only."""
-        try:
-            return Cache(source=source, folder=cache_folder("preflight")).hashes
-        except OSError:
-            return Hashes(Path(os.devnull))
-
     def _read(self) -> Read | None:
         """The current document, or None after reporting its problems. UsageError if the first version is invalid."""
         try:
             read = read_pipeline(self._document, environ=os.environ)
-            narrowed(read.pipeline, selection_of(self._options))
+            narrowed(read.pipeline, self._options.selection)
         except UsageError as error:
             if self._first and not (isinstance(error, DocumentError) and self._document.is_file()):
                 raise
@@ -120,7 +111,7 @@ class Watch:
         run = replace(self._options.run, format="none", reporters=(face,))
         round_ = self._round = asyncio.create_task(preflight(replace(self._options, run=run)))
         meanwhile: dict[str, Counts] = {}
-        with self._signals(), sources.round():
+        with _signals(self._end), sources.round():
             while not round_.done():
                 news = asyncio.ensure_future(watched.changes())
                 try:
@@ -173,7 +164,7 @@ class Watch:
 
     async def _wait(self, watched: Watched, sources: Sources, changes: Mapping[str, Counts]) -> str:
         """Wait for a relevant change."""
-        with self._signals():
+        with _signals(self._end):
             if not changes:
                 self._screen.waiting()
             while not changes:
@@ -191,22 +182,19 @@ class Watch:
         return self._named(changes)
 
     def _what(self, sources: Sources, paths: frozenset[str]) -> dict[str, Counts]:
-        documents = {str(self._document.resolve()), str(self._project.folder / SETTINGS)}
-        changes = {Path(path).name: Counts.DECLARED for path in paths & documents if self._differs(path)}
+        documents = paths & self._texts.keys()
+        changes: dict[str, Counts] = {}
+        for path in documents:
+            # The same change can be reported twice.
+            before, self._texts[path] = self._texts[path], _text(path)
+            if self._texts[path] != before:
+                changes[Path(path).name] = Counts.DECLARED
         return {**changes, **sources.changed(paths - documents)}
-
-    def _differs(self, document: str) -> bool:
-        """Whether the text of a document has changed since a round began; the same change can be reported twice."""
-        before, self._texts[document] = self._texts.get(document), _text(document)
-        return before != self._texts[document]
 
     def _named(self, changes: Iterable[str]) -> str:
         names = sorted(changes)
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return f"{', '.join(names[:NAMED])}{more} changed"
-
-    def _signals(self) -> Signals:
-        return Signals(self._end)
 
     def _end(self, name: str) -> None:
         """Handle a signal between two rounds, or before the first one."""
@@ -217,6 +205,14 @@ class Watch:
             self._idle.cancel()
         else:
             raise KeyboardInterrupt
+
+
+def _hashes(source: Path) -> Hashes:
+    """Hashes of files from earlier runs, read only."""
+    try:
+        return Cache(source=source, folder=cache_folder("preflight")).hashes
+    except OSError:
+        return Hashes(Path(os.devnull))
 
 
 def _ignored(folder: Path, path: str) -> bool:
@@ -230,19 +226,15 @@ def _text(path: str) -> bytes | None:
         return None
 
 
-class Signals:
+@contextmanager
+def _signals(end: Callable[[str], None]) -> Iterator[None]:
     """Signal handlers between rounds; each run installs and removes its own."""
-
-    def __init__(self, end: object) -> None:
-        self._end = end
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, name in SIGNALS.items():
-            loop.add_signal_handler(number, self._end, name)  # type: ignore[arg-type]
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    for number, name in SIGNALS.items():
+        loop.add_signal_handler(number, end, name)
+    try:
+        yield
+    finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
