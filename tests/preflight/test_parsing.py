@@ -119,7 +119,7 @@ def test_it_becomes_one_suite_of_stages_and_checks(tmp_path: Path) -> None:
     assert newer.description == "pytest on 3.12"
     assert older.needs == ("quality/mypy",)
     assert plan.locate(mypy.source) == WHOLE.splitlines().index("        mypy:") + 1
-    assert suite.system.settings.parallel == 4
+    assert suite.system.settings.budget.parallel == 4
 
 
 def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:

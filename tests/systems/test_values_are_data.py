@@ -13,7 +13,7 @@ from seatrial import expressions
 from seatrial.expressions import late
 from seatrial.model.resource import Node
 from seatrial.preflight.document import HostService
-from seatrial.preflight.service_on_host import Programs
+from seatrial.preflight.service_on_host import argv_of
 from seatrial.systems import probes
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
@@ -107,6 +107,6 @@ def test_the_ledger_of_a_teardown(tmp_path: Path, asked: list[Any]) -> None:
     assert late.fill(kept, {"SHIP_SECRET": "hunter2secret"}) == {"to": EVIL, "key": "hunter2secret", "n": 2}
 
 
-def test_programs_of_a_service_on_this_host(tmp_path: Path) -> None:
-    programs = Programs(HostService(command=("true",)), tmp_path, {"PATH": "/usr/bin:/bin"}, ("true",))
-    assert programs.argv(["true", EVIL])[1:] == [EVIL]
+def test_programs_of_a_service_on_this_host() -> None:
+    host = HostService(command=("true",))
+    assert argv_of(host, ["true", EVIL], {"PATH": "/usr/bin:/bin"})[1:] == [EVIL]

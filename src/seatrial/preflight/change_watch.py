@@ -81,9 +81,8 @@ class Sources:
             counts = self._counts(name)
             if counts is None or not self._is_new(name, path):
                 continue
-            if counts is Counts.PERHAPS and self._made_by_checks(name, path):
-                continue
-            found[name] = counts
+            if counts is Counts.DECLARED or not self._made_by_checks(name, path):
+                found[name] = counts
         return found
 
     @contextmanager
@@ -97,10 +96,9 @@ class Sources:
 
     def _made_by_checks(self, name: str, path: str) -> bool:
         """Whether an undeclared file changes in every round of checks. Changes between rounds have another author."""
-        try:
-            during = self._running or Path(path).stat().st_mtime <= self._ended
-        except OSError:
-            during = self._running
+        during = self._running
+        with suppress(OSError):
+            during = during or Path(path).stat().st_mtime <= self._ended
         if not during:
             self._made.discard(name)
             self._during.pop(name, None)
@@ -136,23 +134,18 @@ class Sources:
     def _counts(self, name: str) -> Counts | None:
         if any(matcher(check.made).match_file(name) for check in self._checks):
             return None
-        found: Counts | None = None
-        for check in self._checks:
-            if not check.wanted:
-                if not (self._tree.leaves_out(name) or TOOLS & set(PurePosixPath(name).parts)):
-                    found = Counts.PERHAPS
-            elif self._declares(check.wanted, name) and not matcher(
-                pattern[1:] for pattern in check.unwanted
-            ).match_file(name):
-                return Counts.DECLARED
-        return found
+        if any(self._declares(check, name) for check in self._checks):
+            return Counts.DECLARED
+        in_tool = TOOLS & set(PurePosixPath(name).parts)
+        if in_tool or all(check.wanted for check in self._checks) or self._tree.leaves_out(name):
+            return None
+        return Counts.PERHAPS
 
-    def _declares(self, patterns: Sequence[str], name: str) -> bool:
-        for pattern in patterns:
-            if not matcher([pattern]).match_file(name):
-                continue
-            start = outright(pattern)[0]
-            hidden = TOOLS & set(PurePosixPath(name).parts) - set(PurePosixPath(start).parts)
-            if not hidden and (not self._tree.leaves_out(name) or (start and self._tree.leaves_out(start))):
-                return True
+    def _declares(self, check: Check, name: str) -> bool:
+        for pattern in check.wanted:
+            if matcher([pattern]).match_file(name):
+                start = outright(pattern)[0]
+                hidden = TOOLS & set(PurePosixPath(name).parts) - set(PurePosixPath(start).parts)
+                if not hidden and (not self._tree.leaves_out(name) or (start and self._tree.leaves_out(start))):
+                    return not matcher(pattern[1:] for pattern in check.unwanted).match_file(name)
         return False

@@ -92,18 +92,10 @@ def name_of(read: Read) -> str:
 def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Suite:
     from seatrial.providers.local import LocalSettings
 
-    budget = pipeline.budget
     name = name_of(read)
     folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
-    images = _images(pipeline)
-    settings = PipelineSettings(
-        parallel=wishes.parallel or budget.parallel or cores(),
-        cpus=budget.cpus,
-        memory_gb=budget.memory_gb,
-        engine=wishes.engine,
-        image=next(iter(images), ""),
-        images=images,
-    )
+    budget = replace(pipeline.budget, parallel=wishes.parallel or pipeline.budget.parallel or cores())
+    settings = PipelineSettings(budget=budget, engine=wishes.engine, images=_images(pipeline))
     source = Location(file=read.document.file, path=(KEY,))
     return Suite(
         test_id=f"preflight-{folder_name}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seatrial.links.output import left_out
 from seatrial.model.values import Argv
@@ -34,13 +34,9 @@ class Log:
     """The log of one attempt of a check."""
 
     def __init__(self, ctx: Context, *, name: str, folder: Path, source: Path, again: str) -> None:
-        self._ctx = ctx
-        self._name = log_of(name)
-        self._folder = folder
-        self._source = source
-        self._again = again
-        self._file = ""
-        self._text = ""
+        self._ctx, self._name, self._again = ctx, log_of(name), again
+        self._folder, self._source = folder, source
+        self._file, self._text = "", ""
         # In the folder for secrets: output of a program is masked only when it is complete.
         self.raw = ctx.state / f"{self._name}.raw"
         self.first = ""
@@ -54,30 +50,27 @@ class Log:
         except FileNotFoundError:
             return
         self.raw.unlink()
-        if not content.strip():
-            return
-        text = self._ctx.masked(content.decode(errors="replace"))
+        if content.strip():
+            text = self._ctx.masked(content.decode(errors="replace"))
+            self._write("ab", (text if text.endswith("\n") else f"{text}\n").encode(errors="backslashreplace"), text)
+            self._text = text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + "\n" + text[-LOOKED_AT // 2 :]
+            self.evidence = "\n".join(problem_matchers.useful(self._text))
+
+    def restore(self, content: bytes) -> None:
+        """Write down the output of a stored result."""
+        self._write("wb", content, content.decode(errors="replace"))
+
+    def _write(self, mode: Literal["ab", "wb"], content: bytes, text: str) -> None:
         file = self._ctx.artifacts / "logs" / f"{self._name}.log"
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
-            log.write(text if text.endswith("\n") else f"{text}\n")
-        self._text = text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + "\n" + text[-LOOKED_AT // 2 :]
+        with file.open(mode) as log:
+            log.write(content)
         self._file = str(file.relative_to(self._ctx.folder))
-        self.evidence = "\n".join(problem_matchers.useful(self._text))
         self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
     def whole(self) -> bytes:
         """Its kept output, with secrets hidden."""
         return (self._ctx.folder / self._file).read_bytes() if self._file else b""
-
-    def restore(self, content: bytes) -> None:
-        """Write down the output of a stored result."""
-        file = self._ctx.artifacts / "logs" / f"{self._name}.log"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        self._file = str(file.relative_to(self._ctx.folder))
-        text = content.decode(errors="replace")
-        self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
     @property
     def last(self) -> str:
@@ -93,24 +86,16 @@ class Log:
             self.evidence = "\n".join(map(str, errors[:MOST]))
         self.tell(errors)
 
-    def tell(self, found: Iterable[problem_matchers.Problem], why: str = "") -> None:
+    def tell(self, found: Sequence[problem_matchers.Problem], why: str = "") -> None:
         """The event for reports: problems with their places, the useful lines, the path of the log."""
-        listed = list(found)
         told: list[Mapping[str, Any]] = [
             {"file": one.file, "path": self._there(one.file), "line": one.line, "column": one.column,
              "severity": one.severity, "message": one.message}
-            for one in listed[:MOST]
+            for one in found[:MOST]
         ]  # fmt: skip
-        lines = [] if listed else (problem_matchers.useful(self._text, 8) or [why] * bool(why))
-        self._ctx.emit(
-            "problems",
-            step=self._ctx.step,
-            problems=told,
-            count=len(listed),
-            lines=lines,
-            log=self._file,
-            again=self._again,
-        )
+        lines = [] if found else (problem_matchers.useful(self._text, 8) or [why] * bool(why))
+        more = {"lines": lines, "log": self._file, "again": self._again}
+        self._ctx.emit("problems", step=self._ctx.step, problems=told, count=len(found), **more)
 
     def _shown(self, file: str) -> str:
         """The file by its path in the source, wherever its check ran; a missing file keeps the tool's name for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 Share = tuple[float, float]
 """CPUs and GB of memory."""
@@ -18,10 +19,7 @@ class ResourceBudget:
 
     def __init__(self, parallel: int, cpus: float | None = None, memory_gb: float | None = None) -> None:
         self._parallel = max(1, parallel)
-        self._limits: Share = (
-            float("inf") if cpus is None else cpus,
-            float("inf") if memory_gb is None else memory_gb,
-        )
+        self._limits: Share = (inf if cpus is None else cpus, inf if memory_gb is None else memory_gb)
         self._held: list[Share] = []
         self._waiting: list[tuple[Share, asyncio.Future[None]]] = []
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
+from seatrial.model.graph import closure
 from seatrial.preflight.document import Check, Pipeline, Stage
 
 
@@ -49,26 +50,22 @@ def row_of(wanted: Sequence[str], check: str) -> tuple[str, ...]:
     return rows if check not in wanted and check.partition("/")[0] not in wanted else ()
 
 
-def _all(pipeline: Pipeline) -> Iterable[str]:
-    return (f"{stage}/{check}" for stage, one in pipeline.stages.items() for check in one.checks)
-
-
 def _from(pipeline: Pipeline, start: str) -> Iterable[str]:
     names = list(pipeline.stages)
     if start and start not in names:
         raise UsageError(f"--from: unknown stage {start!r}: {nearest(start, names, what='stages')}")
     late = names[names.index(start) :] if start else names
-    return (one for one in _all(pipeline) if one.partition("/")[0] in late)
+    return (check for check in pipeline.checks if check.partition("/")[0] in late)
 
 
 def _only(pipeline: Pipeline, wanted: Sequence[str]) -> Iterable[str]:
-    known = list(_all(pipeline))
+    known = list(pipeline.checks)
     if not wanted:
         return known
     found: list[str] = []
     for name in wanted:
         plain = name.partition("[")[0]
-        chosen = [one for one in known if one == plain or one.startswith(f"{name}/")]
+        chosen = [check for check in known if check == plain or check.startswith(f"{name}/")]
         if not chosen:
             hint = nearest(plain, [*pipeline.stages, *known], what="stages and checks")
             raise UsageError(f"--only: unknown stage or check {name!r}: {hint}")
@@ -78,15 +75,9 @@ def _only(pipeline: Pipeline, wanted: Sequence[str]) -> Iterable[str]:
 
 def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
     """Include the checks that provide values or files for a selected check."""
-    found: set[str] = set()
-    todo = list(chosen)
-    while todo:
-        one = todo.pop()
-        if one not in found:
-            found.add(one)
-            stage, _, check = one.partition("/")
-            todo += outputs_read(pipeline.stages[stage].checks[check], pipeline.stages[stage].if_)
-    return found
+    conditions = {name: pipeline.stages[name.partition("/")[0]].if_ for name in pipeline.checks}
+    read = {name: list(outputs_read(check, conditions[name])) for name, check in pipeline.checks.items()}
+    return chosen.union(*(closure(name, read) for name in chosen))
 
 
 def outputs_read(check: Check, condition: str = "") -> Iterable[str]:

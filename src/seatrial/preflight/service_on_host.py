@@ -44,62 +44,69 @@ class OnHost(RunningService):
 
     ctx: Context
     name: str
-    programs: Programs
+    host: HostService
+    folder: Path
+    env: Mapping[str, str]
     outside: View
-    file: Path
-    """Its output."""
     inside: None = None
     running: asyncio.Task[Finished] | None = None
 
+    @property
+    def file(self) -> Path:
+        """Its output, in the folder for secrets: they are masked in the kept copy."""
+        return self.ctx.state / f"service-{self.name}.raw"
+
     async def run(self, argv: Sequence[str], timeout: float) -> Finished:
-        return await self.programs.run(self.ctx, argv, timeout)
+        words = argv_of(self.host, argv, self.env)
+        return await spawn(self.ctx, words, cwd=self.folder, env=self.env, timeout=timeout)
+
+    async def prepare(self, argv: Sequence[str]) -> None:
+        """Run a program to its end before the service; CannotTell with the reason of a failure."""
+        try:
+            done = await self.run(argv, PREPARE)
+        except TimeoutError as error:
+            raise CannotTell(f"the service {self.name} could not be prepared: {error}") from error
+        if not done.ok:
+            text = self.ctx.masked(done.stdout + done.stderr).strip()
+            last = text.rpartition("\n")[2][:300]
+            told = f"the service {self.name} could not be prepared: {argv[0]} ended with {done.exit_code}: {last}"
+            raise CannotTell(told, evidence=text[-2000:])
+
+    async def start(self, argv: Sequence[str]) -> None:
+        """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
+        began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        env = {**self.env, TAG: f"{self.ctx.trial_id}-service-{self.name}"}
+        words = argv_of(self.host, argv, self.env)
+        self.running = asyncio.create_task(
+            process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file)
+        )
+        while not began.done():
+            if self.running.done():
+                self.running.result()  # raises the reason of a failed start
+            await asyncio.sleep(0)
+        pid = began.result()
+
+        async def exists() -> None:
+            """It does already."""
+
+        detail = {"pid": pid, "started": process_start(pid, zombie=True)}
+        await self.ctx.make("server", self.folder.name, exists, owner=OWNER, detail=detail)
 
     async def ended(self) -> str:
         if self.running is None or not self.running.done():
             return ""
-        return f"did not stay up: {self.programs.host.command[0]} ended with {self.running.result().exit_code}"
+        return f"did not stay up: {self.host.command[0]} ended with {self.running.result().exit_code}"
 
     async def end(self) -> str:
         if self.running is not None:
-            await self.ctx.give_back("server", f"{self.ctx.trial_id}-{self.name}")
+            await self.ctx.give_back("server", self.folder.name)
             self.running.cancel()
             await asyncio.wait([self.running])
-        await self.ctx.give_back("folder", f"{self.ctx.trial_id}-{self.name}")
+        await self.ctx.give_back("folder", self.folder.name)
         try:  # only now: its last output is complete after its end
             return self.file.read_text(errors="replace")
         except FileNotFoundError:
             return ""
-
-
-@dataclass(frozen=True)
-class Programs:
-    """How to run the programs of one service: their folders, their user, their environment."""
-
-    host: HostService
-    folder: Path
-    env: Mapping[str, str]
-    command: Sequence[str]
-    """The service itself."""
-
-    def argv(self, words: Sequence[str]) -> list[str]:
-        """The arguments to start a program as the service's user; ToolMissing names its package."""
-        found = shutil.which(words[0], path=self.env["PATH"])
-        if found is None:
-            package = PACKAGES.get(words[0])
-            remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
-            raise ToolMissing(
-                f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
-                f"looked in {self.env['PATH']}"
-            )
-        if not self.host.user or os.geteuid():
-            return [found, *words[1:]]
-        user = user_of(self.host.user)
-        ids = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
-        return ["setpriv", *ids, "--", found, *words[1:]]
-
-    async def run(self, ctx: Context, words: Sequence[str], timeout: float) -> Finished:
-        """Run one of them to its end."""
-        return await spawn(ctx, self.argv(words), cwd=self.folder, env=self.env, timeout=timeout)
 
 
 async def begin(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
@@ -113,64 +120,40 @@ async def begin(ctx: Context, name: str, service: Service, host: HostService) ->
     given = ctx.bind({**service.env, **host.env}, service=names)
     command, *prepare = (list(map(str, ctx.bind(argv, service=names))) for argv in (host.command, *host.prepare))
     env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
-    programs = Programs(host, folder, env, command)
-    programs.argv(command)  # missing programs are reported before anything is created
+    argv_of(host, command, env)  # missing programs are reported before anything is created
 
     async def make() -> None:
         folder.mkdir(mode=0o700)
         if host.user and not os.geteuid():
             os.chown(folder, user_of(host.user).pw_uid, user_of(host.user).pw_gid)
 
-    # Its output is in the folder for secrets: they are masked in the kept copy.
-    standing = OnHost(ctx, name, programs, view, ctx.state / f"service-{name}.raw")
+    standing = OnHost(ctx, name, host, folder, env, view)
     try:
-        await ctx.make("folder", f"{ctx.trial_id}-{name}", make, owner=OWNER, detail={"path": str(folder)})
+        await ctx.make("folder", folder.name, make, owner=OWNER, detail={"path": str(folder)})
         for argv in prepare:
-            await _prepare(ctx, name, programs, argv)
-        await _start(standing)
+            await standing.prepare(argv)
+        await standing.start(command)
     except BaseException:
         await standing.end()
         raise
     return standing
 
 
-async def _prepare(ctx: Context, name: str, programs: Programs, argv: Sequence[str]) -> None:
-    try:
-        done = await programs.run(ctx, argv, PREPARE)
-    except TimeoutError as error:
-        raise CannotTell(f"the service {name} could not be prepared: {error}") from error
-    if not done.ok:
-        text = ctx.masked(done.stdout + done.stderr).strip()
-        last = text.rpartition("\n")[2][:300]
-        told = f"the service {name} could not be prepared: {argv[0]} ended with {done.exit_code}: {last}"
-        raise CannotTell(told, evidence=text[-2000:])
-
-
-async def _start(standing: OnHost) -> None:
-    """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
-    ctx, programs = standing.ctx, standing.programs
-    name = f"{ctx.trial_id}-{standing.name}"
-    began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    standing.running = asyncio.create_task(
-        process.run(
-            programs.argv(programs.command),
-            cwd=programs.folder,
-            env={**programs.env, TAG: f"{ctx.trial_id}-service-{standing.name}"},
-            started=began.set_result,
-            whole=standing.file,
+def argv_of(host: HostService, words: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """The arguments to start a program as the service's user; ToolMissing names its package."""
+    found = shutil.which(words[0], path=env["PATH"])
+    if found is None:
+        package = PACKAGES.get(words[0])
+        remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
+        raise ToolMissing(
+            f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
+            f"looked in {env['PATH']}"
         )
-    )
-    while not began.done():
-        if standing.running.done():
-            standing.running.result()  # raises the reason of a failed start
-        await asyncio.sleep(0)
-    pid = began.result()
-
-    async def exists() -> None:
-        """It does already."""
-
-    detail = {"pid": pid, "started": process_start(pid, zombie=True)}
-    await ctx.make("server", name, exists, owner=OWNER, detail=detail)
+    if not host.user or os.geteuid():
+        return [found, *words[1:]]
+    user = user_of(host.user)
+    ids = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
+    return ["setpriv", *ids, "--", found, *words[1:]]
 
 
 def user_of(name: str) -> pwd.struct_passwd:

@@ -8,13 +8,14 @@ import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from seatrial.errors import LeftBehind, NotSupported, ToolMissing
 from seatrial.links.process import process_start
 from seatrial.model.resource import Node, Resource
+from seatrial.preflight.document import Limits
 from seatrial.preflight.resource_budget import ResourceBudget
 from seatrial.registry import system
 from seatrial.spi import Context
@@ -35,16 +36,10 @@ OBEYS = 100
 class PipelineSettings:
     """Settings for all checks of a pipeline."""
 
-    parallel: int = 1
-    """Checks at a time."""
-    cpus: float | None = None
-    """CPUs of all checks at a time."""
-    memory_gb: float | None = None
-    """Memory of all checks at a time."""
+    budget: Limits = field(default_factory=Limits)
+    """Limits for all checks together."""
     engine: str = ""
     """The container engine by name or path; empty: the first working one."""
-    image: str = ""
-    """An image of the pipeline, to find a working engine with."""
     images: tuple[str, ...] = ()
     """All images named in it."""
 
@@ -61,7 +56,7 @@ class Pipeline:
     def __init__(self, settings: PipelineSettings, folder: Path) -> None:
         self.source = folder
         """The folder of the sources."""
-        self.room = ResourceBudget(settings.parallel, settings.cpus, settings.memory_gb)
+        self.room = ResourceBudget(settings.budget.parallel or 1, settings.budget.cpus, settings.budget.memory_gb)
         self._parts: dict[type[Any], Any] = {}
         self.images = settings.images
         """The images named by the pipeline, for one query to the engine."""
@@ -82,7 +77,7 @@ class Pipeline:
         async with self._looking:
             if self._engine is None:
                 try:
-                    self._engine = await find(self._settings.engine, image=self._settings.image)
+                    self._engine = await find(self._settings.engine, image=next(iter(self.images), ""))
                     mark_used(self._engine)
                 except ToolMissing as error:
                     self._engine = error

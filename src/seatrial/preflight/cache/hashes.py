@@ -21,6 +21,11 @@ Known = tuple[int, int, int, int, str]
 """Size, modification time, change time of the inode (nobody can set it), inode, hash."""
 
 
+def hasher() -> hashlib.blake2b:
+    """The hash function of the cache."""
+    return hashlib.blake2b(digest_size=20)
+
+
 def digest(data: bytes) -> str:
     """The hash of a text or a content."""
     return hashlib.blake2b(data, digest_size=20).hexdigest()
@@ -29,11 +34,7 @@ def digest(data: bytes) -> str:
 def digest_of(file: Path) -> str:
     """The hash of a file's content."""
     with file.open("rb") as content:
-        return hashlib.file_digest(content, _hash).hexdigest()
-
-
-def _hash() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=20)
+        return hashlib.file_digest(content, hasher).hexdigest()
 
 
 class Hashes:
@@ -51,19 +52,18 @@ class Hashes:
         """The hash of a regular file; OSError when it cannot be read."""
         if self._known is None:
             self._known = self._load()
-        seen = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        seen = _identity(found)
         known = self._known.get(path)
         if known is not None and known[:4] == seen:
             return known[4]
         began = self._now()
         with Path(path).open("rb") as content:
             opened = os.fstat(content.fileno())
-            made = hashlib.file_digest(content, _hash).hexdigest()
+            made = hashlib.file_digest(content, hasher).hexdigest()
             after = os.fstat(content.fileno())
         self.read += 1
-        still = (opened.st_size, opened.st_mtime_ns, opened.st_ctime_ns, opened.st_ino) == seen
-        # The file changed during the read: the hash is valid for this call only.
-        if still and after.st_ctime_ns == found.st_ctime_ns and found.st_ctime + SETTLED < began:
+        # If the file changed during the read, the hash is valid for this call only.
+        if _identity(opened) == _identity(after) == seen and found.st_ctime + SETTLED < began:
             self._known[path] = (*seen, made)
             self._changed = True
         else:
@@ -80,17 +80,14 @@ class Hashes:
 
     def _load(self) -> dict[str, Known]:
         try:
-            held = json.loads(self._file.read_text())
-            return {str(path): _known(one) for path, one in held.items()}
+            held = json.loads(self._file.read_text()).items()
+            return {path: (size, at, ctime, inode, str(made)) for path, (size, at, ctime, inode, made) in held}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
 
-def _known(held: object) -> Known:
-    if not isinstance(held, list) or [type(one) for one in held] != [int, int, int, int, str]:
-        raise TypeError("invalid record of a file")
-    size, changed, recorded, inode, made = held
-    return size, changed, recorded, inode, made
+def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def described(path: str, hashes: Hashes) -> str:

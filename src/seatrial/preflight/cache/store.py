@@ -8,7 +8,6 @@ an entry damaged by a power cut or a bad disk does not count.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seatrial.links.paths import write_whole
-from seatrial.preflight.cache.hashes import digest, digest_of
+from seatrial.preflight.cache.hashes import digest, digest_of, hasher
 from seatrial.preflight.cache.manifest import Manifest
 
 PIECE = 1024 * 1024
@@ -249,7 +248,7 @@ def _copied(file: Path, out: BinaryIO) -> Iterator[bytes]:
 
 
 def _hash(pieces: Iterable[bytes]) -> str:
-    made = hashlib.blake2b(digest_size=20)
+    made = hasher()
     for piece in pieces:
         made.update(piece)
     return made.hexdigest()

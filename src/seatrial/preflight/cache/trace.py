@@ -22,9 +22,9 @@ LISTED = 3
 OWN_CACHES = frozenset({"__pycache__", "node_modules", ".seatrial"})
 """Caches of tools; others carry a CACHEDIR.TAG, and virtual environments a pyvenv.cfg."""
 
-_OPENED = re.compile(r"^\d+\s+(?P<call>open\w*|creat)\((?P<inner>.*)\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>")
-_RESUMED = re.compile(
-    r"^\d+\s+<\.\.\. (?P<call>open\w*|creat) resumed>(?P<inner>.*)\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>"
+_OPENED = re.compile(
+    r"^\d+\s+(?:(?P<call>open\w*|creat)\(|<\.\.\. (?P<resumed>open\w*|creat) resumed>)"
+    r".*\)\s+= \d+<(?P<path>(?:[^>\\]|\\.)*)>"
 )
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _AT = re.compile(r'(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, "((?:[^"\\]|\\.)*)"')
@@ -33,13 +33,11 @@ _WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 
 async def ready() -> None:
     """Check by a trial call that this machine can trace; UsageError when it cannot."""
-    argv = ["strace", *OPTIONS, "-o", os.devnull, "--", "/bin/true"]
     hint = "--trace-inputs needs strace"
     if shutil.which("strace") is None:
-        raise UsageError(
-            f"{hint}, and strace is not installed: install it (`apt install strace`), or leave the option out"
-        )
-    done = await process.run(argv, timeout=20)
+        remedy = "install it (`apt install strace`), or leave the option out"
+        raise UsageError(f"{hint}, and strace is not installed: {remedy}")
+    done = await process.run(["strace", *OPTIONS, "-o", os.devnull, "--", "/bin/true"], timeout=20)
     if not done.ok:
         last = done.stderr.strip().rpartition("\n")[2]
         raise UsageError(f"{hint}, and strace may not watch processes here: {last or done.exit_code}")
@@ -74,23 +72,17 @@ def _events(file: Path, folder: Path) -> Iterator[tuple[str, bool]]:
         number = line.partition(" ")[0]
         if line.endswith("<unfinished ...>"):
             begun[number] = line
-        opened = _OPENED.match(line) or _RESUMED.match(line)
-        if opened:
-            whole = line + (begun.pop(number, "") if "resumed>" in line else "")
-            writes = opened["call"] == "creat" or bool(_WRITES.search(whole.partition("= ")[0] + begun.get(number, "")))
-            yield _decoded(opened["path"]), writes or bool(_WRITES.search(whole))
+        if opened := _OPENED.match(line):
+            whole = line + (begun.pop(number, "") if opened["resumed"] else "")
+            writes = "creat" in (opened["call"], opened["resumed"]) or _WRITES.search(whole) is not None
+            yield _decoded(opened["path"]), writes
         elif "rename" in line:
-            named = _AT.findall(line)
-            texts = [_joined(at, name) for at, name in named] or [_decoded(one) for one in _TEXT.findall(line)]
-            for one in texts[-1:]:
-                yield str(folder / one), True
+            named = [str(Path(_decoded(at)) / _decoded(name)) for at, name in _AT.findall(line)]
+            for path in (named or [_decoded(text) for text in _TEXT.findall(line)])[-1:]:
+                yield str(folder / path), True
         elif "execve(" in line:
-            for one in _TEXT.findall(line)[:1]:
-                yield os.path.realpath(folder / _decoded(one)), False
-
-
-def _joined(at: str, name: str) -> str:
-    return str(Path(_decoded(at)) / _decoded(name))
+            for text in _TEXT.findall(line)[:1]:
+                yield os.path.realpath(folder / _decoded(text)), False
 
 
 def _decoded(text: str) -> str:
@@ -112,11 +104,11 @@ def undeclared(
 
 
 def _kept_by_a_tool(path: str, source: Path) -> bool:
-    parts = path.split("/")[:-1]
-    if OWN_CACHES & set(parts):
-        return True
-    folders = [source.joinpath(*parts[: at + 1]) for at in range(len(parts))]
-    return any((one / "CACHEDIR.TAG").is_file() or (one / "pyvenv.cfg").is_file() for one in folders)
+    folders = list(Path(path).parents)[:-1]
+    marks = ("CACHEDIR.TAG", "pyvenv.cfg")
+    return any(
+        folder.name in OWN_CACHES or any((source / folder / mark).is_file() for mark in marks) for folder in folders
+    )
 
 
 def globs(files: Sequence[str]) -> list[str]:

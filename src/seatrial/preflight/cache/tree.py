@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,16 @@ class Tree:
     def contents(self, patterns: Sequence[str]) -> Mapping[str, str]:
         """The declared files by their paths in the source, each with its state. CannotTell when a pattern matches no
         file or a file cannot be read."""
-        return {path: self._content(path) for path in sorted(self.files(patterns))}
+        paths = sorted(self.files(patterns))
+        for path in paths:
+            if path not in self._contents:
+                full = f"{self._source}/{path}"
+                try:
+                    self._stamps[path] = _stamp(full)
+                    self._contents[path] = described(full, self._hashes)
+                except OSError as error:
+                    raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
+        return {path: self._contents[path] for path in paths}
 
     def stamps(self, paths: Iterable[str]) -> Mapping[str, Stamp]:
         """The write stamps of these files, taken just before `contents` read them. They differ after a change, even
@@ -80,14 +90,12 @@ class Tree:
             self.forget()
         found: set[str] = set()
         for pattern in patterns:
-            if pattern.startswith("!"):
-                continue
-            mine = set(self._like(pattern))
-            if not mine:
-                raise CannotTell(f"its input {pattern!r} matches no file of the source")
-            found |= mine
-        without = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-        if without:
+            if not pattern.startswith("!"):
+                matches = set(self._like(pattern))
+                if not matches:
+                    raise CannotTell(f"its input {pattern!r} matches no file of the source")
+                found |= matches
+        if without := [pattern[1:] for pattern in patterns if pattern.startswith("!")]:
             spec = matcher(without)
             found = {path for path in found if not spec.match_file(path)}
         return found
@@ -97,24 +105,12 @@ class Tree:
         if path in self._tracked():
             return False
         folder = path.rpartition("/")[0]
-        if self._is_ignored(folder):
-            return True
         is_folder = Path(f"{self._source}/{path}").is_dir()
-        return _leaves_out(self._ignoring(folder), path, is_folder)
-
-    def _content(self, path: str) -> str:
-        known = self._contents.get(path)
-        if known is None:
-            try:
-                self._stamps[path] = _stamp(f"{self._source}/{path}")
-                known = self._contents[path] = described(f"{self._source}/{path}", self._hashes)
-            except OSError as error:
-                raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
-        return known
+        return self._is_ignored(folder) or _leaves_out(self._ignoring(folder), path, is_folder)
 
     def _like(self, pattern: str) -> Iterator[str]:
         start, wild = outright(pattern)
-        full = f"{self._source}/{start}" if start else self._source
+        full = f"{self._source}/{start}"
         if not Path(full).is_dir():
             if not wild and os.path.lexists(full):
                 yield start
@@ -123,13 +119,10 @@ class Tree:
         ignoring = None if self._is_ignored(start) else self._ignoring(start)
         below = list(self._walk(start, ignoring, (_identity(full),)))
         if ignoring is not None and self._left_out:
-            added = (one for one in self._tracked() if not start or one.startswith(f"{start}/"))
-            below += (one for one in added if os.path.lexists(f"{self._source}/{one}"))
-        if not wild:
-            yield from below
-            return
-        spec = matcher([pattern])
-        yield from (path for path in below if spec.match_file(path))
+            added = (path for path in self._tracked() if not start or path.startswith(f"{start}/"))
+            below += (path for path in added if os.path.lexists(f"{self._source}/{path}"))
+        spec = matcher([pattern]) if wild else None
+        yield from (path for path in below if spec is None or spec.match_file(path))
 
     def _walk(self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
         for name, is_folder in self._entries(folder):
@@ -139,27 +132,21 @@ class Tree:
             if ignoring is not None and _leaves_out(ignoring, path, is_folder):
                 self._left_out = True
                 continue
-            if not is_folder:
-                yield path
-                continue
             full = f"{self._source}/{path}"
-            if Path(full).is_symlink():
+            if not is_folder or Path(full).is_symlink():
                 yield path
-            one = _identity(full)
-            if one not in above:  # a link to a folder above it
-                yield from self._walk(path, None if ignoring is None else self._ignoring(path), (*above, one))
+            if is_folder and (identity := _identity(full)) not in above:  # else a link to a folder above it
+                yield from self._walk(path, None if ignoring is None else self._ignoring(path), (*above, identity))
 
     def _entries(self, folder: str) -> list[tuple[str, bool]]:
-        known = self._folders.get(folder)
-        if known is None:
-            full = f"{self._source}/{folder}" if folder else self._source
+        if folder not in self._folders:
+            full = f"{self._source}/{folder}"
             try:
                 with os.scandir(full) as entries:
-                    known = [(entry.name, entry.is_dir()) for entry in entries]
+                    self._folders[folder] = [(entry.name, entry.is_dir()) for entry in entries]
             except OSError as error:
                 raise CannotTell(f"the folder {full} cannot be read: {error.strerror}") from None
-            self._folders[folder] = known
-        return known
+        return self._folders[folder]
 
     def _tracked(self) -> frozenset[str]:
         """Tracked files that match .gitignore: git treats them like any other file."""
@@ -180,22 +167,21 @@ class Tree:
         """The .gitignore files for a folder."""
         if folder not in self._ignored:
             above = self._ignoring(folder.rpartition("/")[0]) if folder else self._above()
-            spec = _spec(f"{self._source}/{folder}/.gitignore" if folder else f"{self._source}/.gitignore")
+            spec = _spec(f"{self._source}/{folder}/.gitignore")
             self._ignored[folder] = (*above, (len(folder) + bool(folder), "", spec)) if spec is not None else above
         return self._ignored[folder]
 
     def _above(self) -> Ignoring:
         """The .gitignore files above the source, up to the top of its repository."""
         if self._outer is None:
-            found: list[tuple[int, str, GitIgnoreSpec]] = []
             source = Path(self._source)
-            tops = [one for one in (source, *source.parents) if (one / GIT).exists()]
-            self._top = tops[0] if tops else None
-            for folder in (one for one in source.parents if tops and one.is_relative_to(tops[0])):
-                spec = _spec(str(folder / ".gitignore"))
-                if spec is not None:
-                    found.append((0, f"{source.relative_to(folder)}/", spec))
-            self._outer = tuple(reversed(found))
+            self._top = next((folder for folder in (source, *source.parents) if (folder / GIT).exists()), None)
+            found: list[tuple[int, str, GitIgnoreSpec]] = []
+            for folder in reversed(source.parents):
+                if self._top is not None and folder.is_relative_to(self._top):
+                    spec = _spec(str(folder / ".gitignore"))
+                    found += [(0, f"{source.relative_to(folder)}/", spec)] if spec is not None else []
+            self._outer = tuple(found)
         return self._outer
 
 
@@ -209,12 +195,8 @@ def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
 def outright(pattern: str) -> tuple[str, bool]:
     """The literal start of a pattern, and whether the rest has wildcards."""
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    plain: list[str] = []
-    for part in parts:
-        if _WILD & set(part):
-            return "/".join(plain), True
-        plain.append(part)
-    return "/".join(plain), False
+    plain = list(itertools.takewhile(_WILD.isdisjoint, parts))
+    return "/".join(plain), len(plain) < len(parts)
 
 
 def _leaves_out(ignoring: Ignoring, path: str, is_folder: bool) -> bool:

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,12 +38,8 @@ MOST = 50
 """Most images removed at the end of one run."""
 
 
-@dataclass(slots=True)
-class _Held:
-    """The images in use by the trial."""
-
-    files: dict[str, BinaryIO] = field(default_factory=dict)
-    """Tags, each with its locked file."""
+class _Held(dict[str, BinaryIO]):
+    """The tags of images in use by the trial, each with its locked file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +54,7 @@ class Limits:
 
 def mark() -> str:
     """The label value for images of this cache folder."""
-    file = _folder() / "mark"
+    file = cache_folder("images") / "mark"
     while True:
         try:
             if text := file.read_text():
@@ -74,7 +70,7 @@ def mark() -> str:
 
 async def hold(ctx: Context, engine: Engine, tag: str) -> None:
     """Use an image, or one about to be built: nobody removes it until the trial releases it."""
-    held = pipeline_of(ctx).part(_Held).files
+    held = pipeline_of(ctx).part(_Held)
     if tag in held:
         return
     path = _file(engine, tag)
@@ -96,10 +92,10 @@ async def hold(ctx: Context, engine: Engine, tag: str) -> None:
 
 def let_go(ctx: Context) -> bool:
     """Release all images of the trial; returns whether it used a built one."""
-    files = pipeline_of(ctx).part(_Held).files
-    used = bool(files)
-    while files:
-        files.popitem()[1].close()
+    held = pipeline_of(ctx).part(_Held)
+    used = bool(held)
+    while held:
+        held.popitem()[1].close()
     return used
 
 
@@ -127,7 +123,7 @@ async def _collect(engine: Engine, limits: Limits) -> list[str]:
             if free and (await engine.attempt("rmi", tag, what=f"removing {tag}")).ok:
                 _file(engine, tag).unlink(missing_ok=True)
                 gone.append(tag)
-    for stray in _folder().glob(f"{engine.name}-*"):
+    for stray in cache_folder("images").glob(f"{engine.name}-*"):
         tag = f"{NAME}:{stray.name.removeprefix(f'{engine.name}-')}"
         if tag not in known:
             with _alone(engine, tag) as free:
@@ -165,8 +161,4 @@ def _is_still(file: BinaryIO, path: Path) -> bool:
 
 
 def _file(engine: Engine, tag: str) -> Path:
-    return _folder() / f"{engine.name}-{tag.rpartition(':')[2]}"
-
-
-def _folder() -> Path:
-    return cache_folder("images")
+    return cache_folder("images") / f"{engine.name}-{tag.rpartition(':')[2]}"

@@ -37,7 +37,6 @@ class Preflight(Console):
         """Number of stages already printed."""
         self._handlers = {
             "suite_planned": self._planned,
-            "suite_started": self._began,
             "step_finished": self._ended,
             "log": self._log,
             "suite_finished": self._over,
@@ -50,15 +49,11 @@ class Preflight(Console):
         self.say(f"  Preflight: {words.one_line(data.get('name', ''), 80)}")
         self.say(line)
 
-    def _began(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._running.add(event.trial)
-
     def _ended(self, event: Event, data: Mapping[str, Any]) -> None:
         if data.get("type") == "stage":
             self._blocks(event.trial, at_end=False)
 
     def _over(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._running.discard(event.trial)
         self._blocks(event.trial, at_end=True)
 
     def _blocks(self, trial: str, *, at_end: bool) -> None:
