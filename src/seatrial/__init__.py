@@ -22,17 +22,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "load": "seatrial.app.api",
-    "plan": "seatrial.app.api",
-    "run": "seatrial.app.api",
-    "check": "seatrial.registry",
-    "fault": "seatrial.registry",
-    "provider": "seatrial.registry",
-    "reporter": "seatrial.registry",
-    "step": "seatrial.registry",
-    "system": "seatrial.registry",
-}
+_HOMES = dict.fromkeys(("load", "plan", "run"), "seatrial.app.api") | dict.fromkeys(
+    ("check", "fault", "provider", "reporter", "step", "system"), "seatrial.registry"
+)
 
 __all__ = ["__version__", "check", "fault", "load", "plan", "provider", "reporter", "run", "step", "system"]
 

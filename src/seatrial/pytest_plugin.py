@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def _named(file: Path, config: pytest.Config) -> bool:
-    patterns: list[str] = config.getini("seatrial_scenarios")
-    if not patterns or not file.is_relative_to(config.rootpath):
-        return False
-    path = file.relative_to(config.rootpath).as_posix()
-    return any(fnmatch(path, pattern) for pattern in patterns)
+    inside = file.is_relative_to(config.rootpath)
+    path = file.relative_to(config.rootpath).as_posix() if inside else ""
+    return inside and any(fnmatch(path, pattern) for pattern in config.getini("seatrial_scenarios"))
 
 
 class ScenarioFile(pytest.File):
@@ -157,13 +156,9 @@ class SuiteItem(pytest.Item):
         given = self.config.getoption("--seatrial-report-dir")
         if not given:
             return None
-        wanted: Path = self.config.invocation_params.dir / given / self.name
-        count = 1
-        folder = wanted
-        while (folder / "events.jsonl").exists():
-            count += 1
-            folder = wanted.with_name(f"{wanted.name}-{count}")
-        return folder
+        parent: Path = self.config.invocation_params.dir / given
+        names = (self.name if number == 1 else f"{self.name}-{number}" for number in count(1))
+        return next(parent / name for name in names if not (parent / name / "events.jsonl").exists())
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The observations without a traceback; unexpected errors are shown in full."""

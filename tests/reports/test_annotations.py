@@ -8,7 +8,7 @@ import pytest
 from tests.reports.story import Story, suite
 from tests.reports.test_junit import NOT_GREEN
 
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 
 def lines(story: Story, **options: object) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.reports.story import Story, frozen, suite
 
 from seatrial.reports.console import Console
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 
 def lines(story: Story, **options: object) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.reports.story import Story, frozen, suite
 from tests.reports.test_junit import NOT_GREEN
 
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 
 def parsed(story: Story) -> Any:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.reports.story import Story, suite
 
+from seatrial.reports.document import render
 from seatrial.reports.github import GitHub
 from seatrial.reports.markdown import LIMIT
-from seatrial.reports.render import render
 
 
 def text(story: Story) -> str:

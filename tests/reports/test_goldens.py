@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.reports.story import frozen
 
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 GOLDEN = Path(__file__).with_name("golden")
 FILES = {

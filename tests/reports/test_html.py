@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.reports.story import Story, frozen, suite
 
+from seatrial.reports.document import render
 from seatrial.reports.html import Html
-from seatrial.reports.render import render
 
 VOID = {"meta", "input", "br"}
 OPTIONAL = {"tr", "td", "th", "thead", "tbody", "li", "dt", "dd", "p"}

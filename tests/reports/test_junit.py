@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from tests.reports.story import Story, frozen, suite
 
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 
 def parsed(story: Story) -> ElementTree.Element:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.reports.story import Story, frozen
 
+from seatrial.reports.document import render
 from seatrial.reports.live import Live
-from seatrial.reports.render import render
 
 
 class Terminal(io.StringIO):

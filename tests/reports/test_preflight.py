@@ -17,7 +17,7 @@ from tests.reports.story import Story
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
 from seatrial.preflight.reports.stages import pipeline_of
-from seatrial.reports.render import render
+from seatrial.reports.document import render
 
 FROZEN = Path(__file__).with_name("preflight.jsonl")
 GOLDEN = Path(__file__).with_name("golden")

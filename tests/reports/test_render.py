@@ -10,8 +10,7 @@ from tests.reports.story import frozen, suite
 from seatrial.errors import UsageError
 from seatrial.registry import Registry
 from seatrial.reports import words
-from seatrial.reports.document import Document
-from seatrial.reports.render import render
+from seatrial.reports.document import Document, render
 
 OF_SCENARIOS = ["annotations", "console", "ctrf", "github", "html", "json", "junit", "live", "markdown"]
 OF_PIPELINES = ["compact", "preflight", "preflight_github", "preflight_json", "preflight_live", "preflight_watch"]

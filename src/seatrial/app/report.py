@@ -46,7 +46,7 @@ def main(run: str, formats: Sequence[str], out: Path | None, project: Path | Non
 def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
     """One report as text; `live`: the run is active."""
     from seatrial.errors import nearest
-    from seatrial.reports.render import render
+    from seatrial.reports.document import render
 
     if name not in FILES:
         raise UsageError(f"unknown report format {name!r}: {nearest(name, FILES)}")

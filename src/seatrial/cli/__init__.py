@@ -21,7 +21,7 @@ COMMANDS = {
     "doctor": ("setup", "check which providers work here, and how to install the others"),
     "init": ("setup", "create a project: settings, a first scenario, its schema"),
     "schema": ("setup", "print the JSON Schema of scenario or pipeline files"),
-    "completion": ("setup", "print a shell completion script"),
+    "completion": ("completion", "print a shell completion script"),
 }
 """Each command: its module in this package and its summary."""
 

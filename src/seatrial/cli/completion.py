@@ -1,17 +1,19 @@
-"""Completion scripts, generated from the parsers of the command line."""
+"""`completion`: scripts generated from the parsers of the command line."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-from seatrial.cli import COMMANDS
-from seatrial.cli.parser import Parser, existing_file, parser_of
+from seatrial import cli
+from seatrial.cli.parser import Arguments, Command, Parser, choice, existing_file, parser_of
 from seatrial.errors import ExtraMissing, UsageError
 
 
-def script(shell: str) -> str:
-    """The script of one shell; UsageError if the installed shtab does not support the shell."""
+def completion(arguments: Arguments) -> int:
+    """Print the script of a shell; UsageError if the installed shtab does not support it."""
+    shell = arguments.shell
     try:
         import shtab
     except ModuleNotFoundError:
@@ -22,7 +24,8 @@ def script(shell: str) -> str:
             "    upgrade it: pip install --upgrade shtab"
         )
     text: str = shtab.complete(whole(shtab.FILE), shell)
-    return text if text.endswith("\n") else text + "\n"
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    return 0
 
 
 def whole(file_completion: Any) -> Parser:
@@ -30,7 +33,7 @@ def whole(file_completion: Any) -> Parser:
     parser = Parser(prog="seatrial", description="Sea trials for deployments.")
     parser.add_argument("--version", action="store_true", help="show the version")
     below = parser.add_subparsers(metavar="COMMAND")
-    for name, (_, summary) in COMMANDS.items():
+    for name, (_, summary) in cli.COMMANDS.items():
 
         def build(name: str = name, summary: str = summary, **more: Any) -> Parser:
             added: Parser = below.add_parser(name, help=summary, **more)
@@ -41,3 +44,16 @@ def whole(file_completion: Any) -> Parser:
             if action.type in (Path, existing_file):
                 action.complete = file_completion  # type: ignore[attr-defined]
     return parser
+
+
+COMMANDS = {
+    "completion": Command(
+        act=completion,
+        arguments=(choice("shell", ("bash", "zsh", "fish", "tcsh"), metavar="SHELL", help="bash, zsh, fish or tcsh"),),
+        examples=(
+            ("completion bash >~/.local/share/bash-completion/completions/seatrial", "for new shells"),
+            ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
+            ("completion fish >~/.config/fish/completions/seatrial.fish", "for all shells, immediately"),
+        ),
+    ),
+}

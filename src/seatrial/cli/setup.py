@@ -1,4 +1,4 @@
-"""`init`, `doctor`, `schema`, `completion` and `mcp`: set up a project, a machine and agents."""
+"""`init`, `doctor`, `schema` and `mcp`: set up a project, a machine and agents."""
 
 from __future__ import annotations
 
@@ -46,14 +46,6 @@ def schema(arguments: Arguments) -> int:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{arguments.out}\n")
-    return 0
-
-
-def completion(arguments: Arguments) -> int:
-    """Print the completion script of a shell."""
-    from seatrial.cli.completion import script
-
-    sys.stdout.write(script(arguments.shell))
     return 0
 
 
@@ -109,15 +101,6 @@ COMMANDS = {
             ("schema --plugin my_steps.py", "with your own steps"),
             ("schema pipeline --out pipeline.schema.json", "for pipeline files"),
             ("schema settings --out settings.schema.json", "for seatrial.toml"),
-        ),
-    ),
-    "completion": Command(
-        act=completion,
-        arguments=(choice("shell", ("bash", "zsh", "fish", "tcsh"), metavar="SHELL", help="bash, zsh, fish or tcsh"),),
-        examples=(
-            ("completion bash >~/.local/share/bash-completion/completions/seatrial", "for new shells"),
-            ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
-            ("completion fish >~/.config/fish/completions/seatrial.fish", "for all shells, immediately"),
         ),
     ),
     "mcp": Command(

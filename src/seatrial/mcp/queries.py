@@ -42,29 +42,25 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
     """The suites, pipelines and problems of documents. Without paths: of the project's documents."""
     project = find()
     scenarios, pipelines = plans.documents_of([inside(folder, path) for path in paths], project)
-    content: dict[str, Any] = {
-        "project": str(project.folder),
-        "suites": [],
-        "pipelines": [],
-        "problems": [],
-        "warnings": [],
-    }
+    checked: dict[str, Any] = {"suites": [], "warnings": []}
+    outlines: list[dict[str, Any]] = []
+    problems: list[Problem] = []
     if scenarios:
         try:
-            options = RunOptions()
-            registry = project.registry(options.plugins)
-            plan = plan_documents(scenarios, options, project=project, registry=registry)
+            registry = project.registry(())
+            plan = plan_documents(scenarios, RunOptions(), project=project, registry=registry)
             checked = plans.check_data(plan, project, registry)
-            content["suites"], content["warnings"] = checked["suites"], checked["warnings"]
         except DocumentError as error:
-            content["problems"] += _problems(error.problems)
+            problems += error.problems
     for path in pipelines:
         try:
-            content["pipelines"].append(outline(PreflightOptions(document=path)))
+            outlines.append(outline(PreflightOptions(document=path)))
         except DocumentError as error:
-            content["problems"] += _problems(error.problems)
-    content["ok"] = not content["problems"]
-    return content
+            problems += error.problems
+    return {
+        "project": str(project.folder), "suites": checked["suites"], "pipelines": outlines,
+        "problems": [asdict(problem) for problem in problems], "warnings": checked["warnings"], "ok": not problems,
+    }  # fmt: skip
 
 
 def in_short(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,11 +71,8 @@ def in_short(content: Mapping[str, Any]) -> dict[str, Any]:
         for suite in content["suites"]
     ]
     pipelines = [
-        {
-            "name": pipeline["name"],
-            "document": pipeline["document"],
-            "checks": [check["id"] for stage in pipeline["stages"].values() for check in stage["checks"]],
-        }
+        {name: pipeline[name] for name in ("name", "document")}
+        | {"checks": [check["id"] for stage in pipeline["stages"].values() for check in stage["checks"]]}
         for pipeline in content["pipelines"]
     ]
     return {**content, "suites": suites, "pipelines": pipelines}
@@ -88,16 +81,11 @@ def in_short(content: Mapping[str, Any]) -> dict[str, Any]:
 def inside(folder: Path, path: str) -> Path:
     """A path inside the project; UsageError for any other, also for links to the outside."""
     project = find().folder
-    wanted = (folder / path).resolve()
-    if not wanted.is_relative_to(project.resolve()):
+    if not (folder / path).resolve().is_relative_to(project.resolve()):
         raise UsageError(
             f"{path!r} is not in the project {project}: this server can only read and run documents of the project"
         )
     return Path(path)
-
-
-def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    return [asdict(problem) for problem in problems]
 
 
 def schema(what: str) -> str:
@@ -116,23 +104,14 @@ def runs(most: int) -> list[dict[str, Any]]:
     """The newest runs, the newest first."""
     project = find()
     summaries: list[dict[str, Any]] = []
-    for folder in sorted(project.runs.glob("r*"), reverse=True):
-        if len(summaries) == most:
-            break
+    for folder in sorted(project.runs.glob("r*"), reverse=True)[:most]:
         try:
             results = json.loads((folder / "results.json").read_text())
         except (OSError, ValueError):
             results = {}
-        summaries.append(
-            {
-                "run": folder.name,
-                "started_at": results.get("started_at"),
-                "finished": bool(results.get("finished")),
-                "verdict": results.get("verdict", "unknown"),
-                "exit_code": results.get("exit_code"),
-                "documents": results.get("documents", []),
-            }
-        )
+        summary: dict[str, Any] = {"started_at": None, "verdict": "unknown", "exit_code": None, "documents": []}
+        summary = {name: results.get(name, default) for name, default in summary.items()}
+        summaries.append({"run": folder.name, **summary, "finished": bool(results.get("finished"))})
     return summaries
 
 
@@ -179,9 +158,8 @@ def log(run: str, file: str, *, lines: int, from_end: bool, skip: int) -> dict[s
 
 
 def _shown(path: PurePosixPath) -> bool:
-    if len(path.parts) in (1, 2) and path.name in REPORTS:
-        return True
-    return path.parts[1:3] in HIDDEN_IN and len(path.parts) > 3
+    report = len(path.parts) in (1, 2) and path.name in REPORTS
+    return report or (path.parts[1:3] in HIDDEN_IN and len(path.parts) > 3)
 
 
 def _text(folder: Path, place: Path, file: str) -> str:

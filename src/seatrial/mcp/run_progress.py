@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from seatrial.app.project import find
@@ -69,18 +69,14 @@ def _is_reported(event: Event) -> bool:
 
 def _line(event: Event, began: float) -> str:
     """One event in one line: time, kind, step or suite, state."""
-    data = event.data
-    who = data.get("id") or data.get("check") or data.get("node") or data.get("test_id") or data.get("step") or ""
-    how = data.get("verdict") or data.get("status") or data.get("state") or data.get("op") or data.get("fault") or ""
+    data: Mapping[str, Any] = event.data
+    who = next(filter(None, map(data.get, ("id", "check", "node", "test_id", "step"))), "")
+    how = next(filter(None, map(data.get, ("verdict", "status", "state", "op", "fault"))), "")
     if event.kind == "problems":
-        problems = data.get("problems")
-        rows = problems if isinstance(problems, list) else []
+        rows, lines = data.get("problems") or (), data.get("lines") or ()
         messages = [f"{row['file']}:{row['line']}: {row['message']}" for row in rows]
-        lines = data.get("lines")
-        how = "; ".join((messages or list(map(str, lines if isinstance(lines, list) else [])))[:3])
-    why = (
-        data.get("error") or data.get("why") or data.get("reason") or data.get("text") or data.get("description") or ""
-    )
+        how = "; ".join((messages or list(map(str, lines)))[:3])
+    why = next(filter(None, map(data.get, ("error", "why", "reason", "text", "description"))), "")
     parts = [f"{event.at - began:9.3f}", event.kind, str(who), str(how), f"({why})" if why else ""]
     text = " ".join(" ".join(part for part in parts if part).split())
     return text if len(text) <= LONG else f"{text[:LONG]}… ({len(text) - LONG} more characters)"

@@ -36,6 +36,7 @@ infrastructure), never a pass. Exit codes: 0 passed, 1 failed, 3 unknown, 4 reso
 MAY = "run_pipeline and run_scenarios start a run and return its id immediately; the run cleans up at its end."
 MAY_NOT = "This server is read-only: to run anything, start it with --allow-run."
 
+Paths = Annotated[list[str], Field(description="Documents of the project. Default: all documents in its settings.")]
 Run = Annotated[str, Field(description="The run id, the start of one, or `last`.")]
 Seconds = Annotated[float, Field(ge=0, le=600, description="Seconds to wait for events, 0 to 600.")]
 
@@ -117,19 +118,12 @@ class _QueryTools:
 
     async def list_documents(
         self,
-        paths: Annotated[
-            list[str], Field(description="Documents of the project. Default: all documents in its settings.")
-        ] = [],  # noqa: B006  the SDK generates a schema from it
+        paths: Paths = [],  # noqa: B006  the SDK generates a schema from it
     ) -> dict[str, Any]:
         """List the suites (with test ids) and pipelines (with checks, `stage/check`) of the project. Starts nothing."""
         return queries.in_short(await _aside(queries.documents, self._folder, paths))
 
-    async def check_documents(
-        self,
-        paths: Annotated[
-            list[str], Field(description="Documents of the project. Default: all documents in its settings.")
-        ] = [],  # noqa: B006
-    ) -> dict[str, Any]:
+    async def check_documents(self, paths: Paths = []) -> dict[str, Any]:  # noqa: B006
         """Validate documents and return the whole plan: `ok`, all problems with file, line, column and hint, and the
         steps or checks of each suite and pipeline. Starts nothing."""
         return await _aside(queries.documents, self._folder, paths)
@@ -153,9 +147,8 @@ class _QueryTools:
         """Return the events of a run since the cursor, as soon as there are any, or after `wait_seconds`. If the answer
         is `finished`, it has a verdict and an exit code. Otherwise call it again with the new cursor."""
         with _tool_errors():
-            return await watched(
-                run, cursor, wait=wait_seconds, until_end=until_finished, progress=partial(_progress, ctx)
-            )
+            progress = ctx.report_progress
+            return await watched(run, cursor, wait=wait_seconds, until_end=until_finished, progress=progress)
 
     async def read_result(
         self,
@@ -236,12 +229,7 @@ class _RunTools:
             }  # fmt: skip
             return _begun(await self._processes.start("scenarios", options))
 
-    async def stop_run(
-        self,
-        ctx: Context[Any, Any],
-        run: Run = "last",
-        wait_seconds: Seconds = 30,
-    ) -> dict[str, Any]:
+    async def stop_run(self, run: Run = "last", wait_seconds: Seconds = 30) -> dict[str, Any]:
         """Stop a run started by this server, and wait until it has cleaned up and ended."""
         with _tool_errors():
             process = self._processes.process(run)
@@ -250,17 +238,10 @@ class _RunTools:
                 async with asyncio.timeout(wait_seconds):
                     await process.ended.wait()
             except TimeoutError:
-                return {
-                    "run": process.run,
-                    "ended": False,
-                    "note": "the run is still cleaning up; use watch_run to wait for its end",
-                }
+                note = "the run is still cleaning up; use watch_run to wait for its end"
+                return {"run": process.run, "ended": False, "note": note}
             return {"run": process.run, "ended": True, "exit_code": process.last_message.get("exit_code")}
 
 
 def _begun(run: str) -> dict[str, Any]:
     return {"run": run, "next": f"watch_run(run={run!r}, until_finished=true), then read_result"}
-
-
-async def _progress(ctx: Context[Any, Any], done: int, of: int, message: str) -> None:
-    await ctx.report_progress(done, of, message)

@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from seatrial.errors import DocumentError, SeatrialError
 from seatrial.model.event import Event
@@ -45,7 +46,9 @@ def main() -> int:
     request = json.loads(sys.stdin.buffer.readline())
 
     def say(message: Mapping[str, Any]) -> None:
-        _write(out, message)
+        with suppress(OSError):  # the server is gone
+            out.write(json.dumps(message) + "\n")
+            out.flush()
 
     try:
         code = asyncio.run(_run(request, say))
@@ -61,15 +64,9 @@ def main() -> int:
     return code
 
 
-def _write(out: TextIO, message: Mapping[str, Any]) -> None:
-    try:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-    except OSError:  # the server is gone
-        return
-
-
 async def _run(request: Mapping[str, Any], say: Say) -> int:
+    from seatrial.app.run_options import RunOptions
+
     asyncio.get_running_loop().add_reader(0, _on_input)
     arguments: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in request["options"].items()
@@ -77,17 +74,12 @@ async def _run(request: Mapping[str, Any], say: Say) -> int:
     reporters = (RunIdReporter(say),)
     if request["what"] == "pipeline":
         from seatrial.app.preflight import PreflightOptions, preflight
-        from seatrial.app.run_options import RunOptions
 
         document = arguments.pop("document", "")
-        options = PreflightOptions(
-            document=Path(document) if document else None,
-            **arguments,
-            run=RunOptions(format="none", reporters=reporters),
-        )
+        run = RunOptions(format="none", reporters=reporters)
+        options = PreflightOptions(document=Path(document) if document else None, **arguments, run=run)
         return (await preflight(options)).exit_code
     from seatrial.app.run import run_documents
-    from seatrial.app.run_options import RunOptions
 
     paths = [Path(path) for path in arguments.pop("documents", ())]
     return (await run_documents(paths, RunOptions(**arguments, format="none", reporters=reporters))).exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seatrial.registry import reporter
-from seatrial.reports import places, words
+from seatrial.reports import words
 from seatrial.reports.document import Document
 from seatrial.reports.words import Row
 
@@ -27,21 +27,17 @@ class Annotations(Document):
         warnings: list[str] = []
         for row in run["results"]:
             state = words.state(row)
-            problems = [
-                problem for _, step in words.walk(row["workflow_steps"]) for problem in self._problems(step, "error")
-            ]
+            steps = [step for _, step in words.walk(row["workflow_steps"])]
+            problems = [problem for step in steps for problem in self._problems(step, "error")]
             if problems:
                 # A tool's line in the sources is nearer to the mistake than the document's line.
                 failed += problems
-            elif state == "failed":
-                failed.append(self._command("error", row, state, _why(row)))
-            elif state in ("unknown", "interrupted", "pending"):
-                unsure.append(self._command("error", row, state, _why(row)))
+            elif state in ("failed", "unknown", "interrupted", "pending"):
+                (failed if state == "failed" else unsure).append(self._command("error", row, state, _why(row)))
             if row["left_behind"]:
                 resources = "\n".join(map(words.left_line, row["left_behind"]))
                 unsure.append(self._command("error", row, "left behind", resources))
-            for _, step in words.walk(row["workflow_steps"]):
-                warnings += self._allowed(row, step)
+            warnings += [warning for step in steps for warning in self._allowed(row, step)]
         unsure += [f"::error title=left behind::{_data(words.left_line(left))}" for left in run["left_behind"]]
         if not (run["success"] or failed or unsure):
             unsure.append(f"::error title=Seatrial::{_data(words.EXIT_CODES.get(run['exit_code'], 'not a pass'))}")
@@ -54,30 +50,23 @@ class Annotations(Document):
         if state not in (("failed", "unknown") if level == "error" else ("allowed",)):
             return []
         matched = step.get("problems") or {}
-        name = step["id"] or step["step"]
+        name = words.one_line(step["id"] or step["step"], 100)
         if matched and not matched.get("problems"):
             where = {"file": step.get("document"), "line": step.get("line")}
             return [self._at(level, where, name, words.one_line(step["error"], 600))]
-        return [
-            self._at(
-                "notice" if problem["severity"] == "notice" else level,
-                {
-                    "file": words.plain(problem["path"] or problem["file"]),
-                    "line": problem["line"],
-                    "col": problem["column"],
-                },
-                name,
-                words.plain(problem["message"]),
-            )
-            for problem in matched.get("problems") or ()
-        ]
+        commands = []
+        for problem in matched.get("problems") or ():
+            file = words.plain(problem["path"] or problem["file"])
+            where = {"file": file, "line": problem["line"], "col": problem["column"]}
+            kind = "notice" if problem["severity"] == "notice" else level
+            commands.append(self._at(kind, where, name, words.plain(problem["message"])))
+        return commands
 
     def _at(self, level: str, where: Mapping[str, object], title: str, text: str) -> str:
         fields = {key: value for key, value in where.items() if value}
         if "file" in fields:
-            fields["file"] = places.in_repository(str(fields["file"]), self.options)
-        fields["title"] = words.one_line(title, 100)
-        return f"::{level} {_properties(fields)}::{_data(text)}"
+            fields["file"] = self.in_repository(str(fields["file"]))
+        return f"::{level} {_properties({**fields, 'title': title})}::{_data(text)}"
 
     def _allowed(self, row: Row, step: Row) -> list[str]:
         warnings = self._problems(step, "warning")
@@ -92,14 +81,8 @@ class Annotations(Document):
 
     def _command(self, level: str, row: Row, state: str, text: str) -> str:
         document, line = words.place(row)
-        fields = {"title": f"{words.one_line(row['name'], 100)}: {state}"}
-        if document:
-            fields = {
-                "file": places.in_repository(document, self.options),
-                **({"line": str(line)} if line else {}),
-                **fields,
-            }
-        return f"::{level} {_properties(fields)}::{_data(text)}"
+        where = {"file": document, "line": line if document else 0}
+        return self._at(level, where, f"{words.one_line(row['name'], 100)}: {state}", text)
 
 
 def _why(row: Row) -> str:

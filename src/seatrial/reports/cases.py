@@ -52,14 +52,10 @@ def suites_of(run: Row) -> list[CaseSuite]:
     red = any(case.state in RED for suite in suites for case in suite.cases)
     left = [words.left_line(resource) for resource in run["left_behind"]]
     if left or not (run["success"] or red):
-        why = words.EXIT_CODES.get(run["exit_code"], "")
-        if not run["finished"]:
-            why = "the run did not finish"
-        state = "left behind" if left else "unknown"
-        message = f"{why}" + "".join(f"\n{line}" for line in left)
-        case = Case(
-            name="run", kind="run", state=state, message=message, category="clean-up" if left else "", verdict=True
-        )
+        why = words.EXIT_CODES.get(run["exit_code"], "") if run["finished"] else "the run did not finish"
+        state, category = ("left behind", "clean-up") if left else ("unknown", "")
+        message = "\n".join([why, *left])
+        case = Case(name="run", kind="run", state=state, message=message, category=category, verdict=True)
         suites.append(CaseSuite(name="run", cases=(case,), row={}))
     return suites
 
@@ -69,18 +65,11 @@ def _cases(row: Row) -> list[Case]:
     state = words.state(row)
     red = any(case.state in RED for case in cases)
     if not red and state in ("failed", "unknown", "interrupted", "pending"):
-        verdict = "unknown" if state == "pending" else state
-        message = words.plain(row["error"] or row["reason"] or "planned, but never ran")
-        body = words.plain(row["evidence"])
         case = Case(
-            name="verdict",
-            kind="suite",
-            state=verdict,
-            message=message,
-            category=row["category"],
-            body=body,
-            verdict=True,
-        )
+            name="verdict", kind="suite", state="unknown" if state == "pending" else state, category=row["category"],
+            message=words.plain(row["error"] or row["reason"] or "planned, but never ran"),
+            body=words.plain(row["evidence"]), verdict=True,
+        )  # fmt: skip
         cases.append(case)
     if row["left_behind"]:
         message = "\n".join(map(words.left_line, row["left_behind"]))
@@ -89,14 +78,11 @@ def _cases(row: Row) -> list[Case]:
 
 
 def _own_trouble(step: Row) -> bool:
-    state = words.state(step)
-    if state not in RED:
-        return False
-    return not any(words.state(child) in RED for _, child in words.walk(step["steps"]))
+    children = (words.state(child) for _, child in words.walk(step["steps"]))
+    return words.state(step) in RED and not any(state in RED for state in children)
 
 
 def _case(step: Row) -> Case:
-    state = words.state(step)
     lines = []
     for check in step["validation_results"]:
         verdict = words.check_state(check)
@@ -106,17 +92,11 @@ def _case(step: Row) -> Case:
     if step["evidence"]:
         lines.append(words.plain(step["evidence"]))
     first: Mapping[str, Any] = next(iter((step.get("problems") or {}).get("problems") or ()), {})
+    # The name of a pipeline check does not depend on its position.
+    name = step["id"] if "/" in step["id"] else f"{step['step']} {words.title(step)}"
     return Case(
-        # The name of a pipeline check does not depend on its position.
-        name=step["id"] if "/" in step["id"] else f"{step['step']} {words.title(step)}",
-        kind=words.plain(step["step_type"]),
-        state=state,
-        message=words.plain(step["error"] or step["reason"]),
-        category=step["category"],
-        body="\n".join(lines),
-        started_at=step["started_at"],
-        duration=step["duration"],
-        attempts=max(1, step["attempts"]),
-        file=first.get("file", ""),
-        line=first.get("line", 0),
-    )
+        name=name, kind=words.plain(step["step_type"]), state=words.state(step),
+        message=words.plain(step["error"] or step["reason"]), category=step["category"], body="\n".join(lines),
+        started_at=step["started_at"], duration=step["duration"], attempts=max(1, step["attempts"]),
+        file=first.get("file", ""), line=first.get("line", 0),
+    )  # fmt: skip

@@ -55,7 +55,7 @@ class Ctrf(Document):
             "timestamp": datetime.fromtimestamp(run["started_at"] + run["duration"], UTC).isoformat(),
             "generatedBy": "seatrial",
             "results": {
-                "tool": {"name": "seatrial", **({"version": run["version"]} if run["version"] else {})},
+                "tool": {"name": "seatrial"} | ({"version": run["version"]} if run["version"] else {}),
                 "summary": {**summary, "duration": stop - start, "extra": {**fields, "rule": RULE}},
                 "tests": [],
             },
@@ -79,15 +79,10 @@ def _tests(suite: CaseSuite) -> list[dict[str, Any]]:
 
 def _test(suite: CaseSuite, case: Case) -> dict[str, Any]:
     # A verdict represents the whole suite or run and makes it red, so it cannot be `other`.
-    status = "failed" if case.verdict else STATUS[case.state]
     test: dict[str, Any] = {
-        "name": case.name,
-        "status": status,
-        "duration": round(case.duration * 1000),
-        "suite": [suite.name],
-        "rawStatus": case.state,
-        "type": "e2e",
-    }
+        "name": case.name, "status": "failed" if case.verdict else STATUS[case.state],
+        "duration": round(case.duration * 1000), "suite": [suite.name], "rawStatus": case.state, "type": "e2e",
+    }  # fmt: skip
     if case.started_at:
         test |= {"start": _ms(case.started_at), "stop": _ms(case.started_at + case.duration)}
     if case.message:
@@ -96,12 +91,12 @@ def _test(suite: CaseSuite, case: Case) -> dict[str, Any]:
         test["trace"] = case.body[-20_000:]
     if case.attempts > 1:
         test["retries"] = case.attempts - 1
-    row = suite.row
-    if row:
-        if row["provenance"]["document"]:
-            test["filePath"] = words.plain(row["provenance"]["document"])
-        if row["provenance"]["line"]:
-            test["line"] = row["provenance"]["line"]
+    if row := suite.row:
+        source = row["provenance"]
+        if source["document"]:
+            test["filePath"] = words.plain(source["document"])
+        if source["line"]:
+            test["line"] = source["line"]
         test["extra"] = {"test_id": row["test_id"], "deployment_id": row["deployment_id"], "category": case.category}
     return test
 

@@ -1,15 +1,18 @@
-"""A report in one document, written after the last event."""
+"""A report in one document, written after the last event; `render` makes any report from a run's events."""
 
 from __future__ import annotations
 
+import io
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from seatrial.links.paths import write_whole
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
+from seatrial.registry import Registry
 
 
 class Document(ABC):
@@ -38,6 +41,18 @@ class Document(ABC):
     def text(self) -> str:
         """The current document."""
 
+    def in_repository(self, document: str) -> str:
+        """A document's path relative to the checkout, else to the project."""
+        workspace, root = self.options.get("workspace"), self.options.get("root")
+        if workspace:
+            inside = os.path.relpath(os.path.realpath(document), os.path.realpath(workspace))
+            if not inside.startswith(".."):
+                return inside
+        if root and PurePath(document).is_absolute():
+            relative = os.path.relpath(document, root)
+            return document if relative.startswith("..") else relative
+        return document
+
 
 def write(out: TextIO | Path, text: str, *, append: bool = False) -> None:
     """Write to a stream or file. A file is replaced as a whole, so no reader sees half of it."""
@@ -49,3 +64,18 @@ def write(out: TextIO | Path, text: str, *, append: bool = False) -> None:
             file.write(text)
     else:
         write_whole(out, text.encode("utf-8", "backslashreplace"))
+
+
+def render(
+    name: str, events: Iterable[Event], fold: Fold | None = None, *,
+    options: Mapping[str, Any] | None = None, registry: Registry | None = None,
+) -> str:  # fmt: skip
+    """The report with this name as text; UsageError for an unknown name. `fold`: a fold without events."""
+    fold = fold if fold is not None else Fold()
+    out = io.StringIO()
+    reporter = (registry or Registry()).get("reporter", name)(out, {**(options or {}), "fold": fold})
+    for event in events:
+        fold.on(event)
+        reporter.on(event)
+    reporter.close()
+    return out.getvalue()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pathlib import PurePath
+from urllib.parse import quote
 
 from seatrial.registry import reporter
-from seatrial.reports import places, words
+from seatrial.reports import words
 from seatrial.reports.document import Document
 from seatrial.reports.markdown import Block, cell, code, fitted
 from seatrial.reports.words import Row
@@ -40,11 +40,18 @@ class GitHub(Document):
         blocks = [Block(_head(run)), Block(_table(run))]
         for row in run["results"]:
             if words.state(row) in RED or row["left_behind"]:
-                blocks += _suite(row, self.options)
+                blocks += _suite(row, self._url(*words.place(row)))
         if run["left_behind"]:
             lines = "".join(f"- {code(words.left_line(left))}\n" for left in run["left_behind"])
             blocks.append(Block(f"\n### 🧹 Left behind\n\n{lines}"))
         return fitted(blocks)
+
+    def _url(self, document: str, line: int) -> str:
+        """The URL of a document's line at this commit; empty if unknown."""
+        source, path = self.options.get("source_url"), self.in_repository(document)
+        if not source or not document or PurePath(path).is_absolute() or path.startswith(".."):
+            return ""
+        return f"{source}/{quote(path)}" + (f"#L{line}" if line else "")
 
 
 def _head(run: Row) -> str:
@@ -80,11 +87,10 @@ def _table(run: Row) -> str:
     return "\n".join(lines) + "\n" + note
 
 
-def _suite(row: Row, options: Mapping[str, Any]) -> list[Block]:
+def _suite(row: Row, page: str) -> list[Block]:
     state = words.state(row)
     document, line = words.place(row)
     where = code(f"{document}:{line}" if line else document)
-    page = places.url(document, line, options)
     text = f"\n### {ICONS[state]} {cell(words.one_line(row['name'], 120))}: {words.word(state)}\n\n"
     facts = [f"category **{cell(row['category'])}**"] if row["category"] else []
     facts += [f"in [{where}]({page})" if page else f"in {where}"] if document else []
@@ -111,8 +117,9 @@ def _step(step: Row) -> Block:
         text += "\n| Check | Verdict | Seen | Expected | Why | Attempts |\n| --- | --- | --- | --- | --- | ---: |\n"
         for check in red:
             state = words.check_state(check)
-            seen = "" if check["seen"] is None else code(words.value(check["seen"], 400))
-            expected = "" if check["expected"] is None else code(words.value(check["expected"], 400))
+            seen, expected = (
+                "" if check[key] is None else code(words.value(check[key], 400)) for key in ("seen", "expected")
+            )
             verdict = f"{ICONS[state]} {words.word(state, check['verdict'])}"
             text += f"| {code(words.one_line(check['check'], 200))} | {verdict} | {seen} "
             text += f"| {expected} | {cell(words.one_line(check['why'], 400))} | {check['attempts']} |\n"
