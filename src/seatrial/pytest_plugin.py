@@ -33,7 +33,6 @@ class SuiteUnknown(Exception):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Two options and one setting."""
     group = parser.getgroup("seatrial", "scenario documents (seatrial)")
     group.addoption("--seatrial-on", metavar="PROVIDER", default="", help="run all suites on this provider")
     group.addoption("--seatrial-report-dir", metavar="DIR", default="", help="write reports to DIR/<test id>")
@@ -46,7 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect scenario documents."""
     if file_path.name.endswith(ENDINGS) or _named(file_path, parent.config):
         scenarios: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
         return scenarios
@@ -67,7 +65,6 @@ class ScenarioFile(pytest.File):
     registry: Registry
 
     def options(self, report_dir: Path | None = None) -> RunOptions:
-        """The options of pytest as options of a run."""
         from seatrial.app.run_options import RunOptions
 
         on = self.config.getoption("--seatrial-on")
@@ -121,7 +118,6 @@ class SuiteItem(pytest.Item):
             raise SuiteUnknown(f"the suite passed, but the run could not be recorded; see {self.report.folder}")
 
     def runtest(self) -> None:
-        """Fail with the observations of the checks."""
         if self._row["verdict"] == "failed":
             raise SuiteFailed(self._summary())
 
@@ -169,5 +165,4 @@ class SuiteItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """The place of the suite."""
         return self.path, None, self.name

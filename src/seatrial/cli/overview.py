@@ -32,7 +32,6 @@ exit codes:
 
 
 def overview() -> str:
-    """The commands with their summaries."""
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:<{width}}{summary}\n" for name, (_, summary) in COMMANDS.items()]
     return _HEAD + "commands:\n" + "".join(lines) + _TAIL

@@ -83,7 +83,6 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def hint(self) -> str:
-        """Where to find help."""
         return f"\n    {self.prog} --help shows its arguments"
 
     def options(self) -> list[str]:
@@ -91,7 +90,6 @@ class Parser(argparse.ArgumentParser):
         return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """Raise the message of argparse as UsageError."""
         raise UsageError(f"{self.prog}: {message.removeprefix('argument ')}{self.hint}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -193,7 +191,6 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def existing_file(text: str) -> Path:
-    """An existing file."""
     path = Path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")

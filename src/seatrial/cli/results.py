@@ -21,7 +21,6 @@ RUN = argument(
 
 
 def clean(arguments: Arguments) -> int:
-    """Remove orphaned resources."""
     from seatrial.app.clean import CleanOptions, main
 
     shown = "json" if arguments.format == "json" else "plain"
@@ -29,7 +28,6 @@ def clean(arguments: Arguments) -> int:
 
 
 def report(arguments: Arguments) -> int:
-    """Write reports from a run's events."""
     if len(arguments.format) > 1 and arguments.out is None:
         raise UsageError(
             "seatrial report: several formats need --out FOLDER; only one format can go to standard output"
@@ -40,7 +38,6 @@ def report(arguments: Arguments) -> int:
 
 
 def inspect(arguments: Arguments) -> int:
-    """Show a run."""
     from seatrial.app.inspect import described, seen
 
     run = seen(arguments.run)

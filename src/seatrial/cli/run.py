@@ -154,7 +154,6 @@ def _list_tests(paths: list[Path], options: RunOptions, *, as_json: bool) -> int
 
 
 def demo(arguments: Arguments) -> int:
-    """Run the scenario included in Seatrial."""
     from seatrial.app.run import demo as run_demo
 
     return run_demo(options_of(arguments))

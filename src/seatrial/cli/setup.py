@@ -11,7 +11,6 @@ from seatrial.cli.parser import FOLDER, FORMAT, Arguments, Command, argument, ch
 
 
 def init(arguments: Arguments) -> int:
-    """Write the missing files, and print the next steps."""
     from seatrial.app.init import begin
 
     sys.stdout.write(begin(arguments.folder))
@@ -19,7 +18,6 @@ def init(arguments: Arguments) -> int:
 
 
 def doctor(arguments: Arguments) -> int:
-    """Examine the machine and its providers."""
     from seatrial.app.doctor import described, examine
 
     findings = examine(arguments.provider, plugins=tuple(arguments.plugins), deadline=arguments.deadline)
@@ -31,7 +29,6 @@ def doctor(arguments: Arguments) -> int:
 
 
 def schema(arguments: Arguments) -> int:
-    """Print the JSON Schema of documents."""
     if arguments.what == "pipeline":
         from seatrial.app.preflight import schema_text as pipeline_schema
 
@@ -50,7 +47,6 @@ def schema(arguments: Arguments) -> int:
 
 
 def mcp(arguments: Arguments) -> int:
-    """Serve agents until the client disconnects."""
     from seatrial.mcp import serve
 
     return serve(arguments.folder, allow_run=arguments.allow_run)

@@ -52,7 +52,6 @@ class RunProcess:
         raise Refused("the process of the run ended before the run began; see the messages of the server", ())
 
     async def follow(self) -> None:
-        """Wait for the end of the process."""
         while (message := await self._receive()) is not None:
             self.last_message = message
         await self._process.wait()

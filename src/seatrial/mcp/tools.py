@@ -45,7 +45,6 @@ class _Server(MCPServer[Any]):
     """A server that rejects unknown arguments; an agent would believe that an ignored one had an effect."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
-        """ToolError names the nearest argument."""
         known = {tool.name: tool.input_schema.get("properties", {}) for tool in await self.list_tools()}
         for word in arguments:
             if name in known and word not in known[name]:

@@ -30,7 +30,6 @@ class RunIdReporter:
         self._say = say
 
     def on(self, event: Event) -> None:
-        """Send the id when the run starts."""
         if event.kind == "run_started":
             self._say({"run_id": event.run})
 
@@ -39,7 +38,6 @@ class RunIdReporter:
 
 
 def main() -> int:
-    """Run the request and return the exit code."""
     # The output of plugins goes to standard error: the server reads standard output.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(2, 1)

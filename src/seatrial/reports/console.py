@@ -48,7 +48,6 @@ class Console(Document):
         }
 
     def on(self, event: Event) -> None:
-        """Take one event; write its lines immediately."""
         super().on(event)
         handler = self._handlers.get(event.kind)
         if handler is not None:
@@ -62,7 +61,6 @@ class Console(Document):
             super().close()
 
     def text(self) -> str:
-        """All lines so far."""
         return "".join(self._lines)
 
     def say(self, line: str = "", state: str = "") -> None:

@@ -39,7 +39,6 @@ class Ctrf(Document):
     file = "ctrf.json"
 
     def text(self) -> str:
-        """The JSON document."""
         run = self.fold.results()
         suites = suites_of(run)
         tests = [test for suite in suites for test in _tests(suite)]

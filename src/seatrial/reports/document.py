@@ -29,12 +29,10 @@ class Document(ABC):
         self.out = out / self.file if isinstance(out, Path) and out.is_dir() else out
 
     def on(self, event: Event) -> None:
-        """Take one event."""
         if self._own:
             self.fold.on(event)
 
     def close(self) -> None:
-        """Write the document."""
         write(self.out, self.text(), append=bool(self.options.get("append")))
 
     @abstractmethod

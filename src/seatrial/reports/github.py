@@ -35,7 +35,6 @@ class GitHub(Document):
     file = "summary.md"
 
     def text(self) -> str:
-        """The Markdown."""
         run = self.fold.results()
         blocks = [Block(_head(run)), Block(_table(run))]
         for row in run["results"]:

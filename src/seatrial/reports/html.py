@@ -71,13 +71,11 @@ class Html(Document):
         self._folder: Path | None = self.options.get("folder") or beside
 
     def on(self, event: Event) -> None:
-        """Take one event."""
         super().on(event)
         if event.kind in ("log", "output", "node", "fault", "check_observed", "cleanup_finished"):
             self._suite_logs.setdefault(event.trial, _SuiteLog()).on(event)
 
     def text(self) -> str:
-        """The page."""
         run = self.fold.results()
         rows = run["results"]
         share = min(64_000, max(2_000, TEXTS // max(1, len(rows))))

@@ -44,7 +44,6 @@ class Json(Document):
         self._dirty = True
 
     def on(self, event: Event) -> None:
-        """Take one event, and write the files that are due."""
         super().on(event)
         if not isinstance(self.out, Path):
             return
@@ -67,7 +66,6 @@ class Json(Document):
             self._flush(event.at)
 
     def close(self) -> None:
-        """Write the current results."""
         if isinstance(self.out, Path):
             if self._dirty:
                 self._flush(self.fold.at)

@@ -33,7 +33,6 @@ class JUnit(Document):
     file = "junit.xml"
 
     def text(self) -> str:
-        """The XML document."""
         run = self.fold.results()
         counted = dict.fromkeys(COUNTS, 0)
         inside = [_suite(suite, run["host"], counted) for suite in suites_of(run)]

@@ -53,7 +53,6 @@ class Live(Console):
         self._region.start()
 
     def on(self, event: Event) -> None:
-        """Take one event; its lines go above the running steps."""
         if event.kind in ("log", "output"):
             lines = str(event.data.get("text", "")).strip().splitlines()
             if lines:

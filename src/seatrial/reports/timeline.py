@@ -34,7 +34,6 @@ class Timeline:
     cleanup: list[tuple[float, float]] = field(default_factory=list)
 
     def on(self, event: Event) -> None:
-        """Take one event of the suite."""
         data: Mapping[str, Any] = event.data
         if event.kind == "node":
             changes = self.nodes.setdefault(words.one_line(data.get("node", ""), 60), [])

@@ -25,7 +25,6 @@ class Doing:
     function: Callable[[Any], Awaitable[Outputs | None]]
 
     async def run(self, ctx: Any) -> Outputs | None:
-        """Call it."""
         return await self.function(ctx)
 
 
@@ -36,7 +35,6 @@ class Looking:
     function: Callable[[Any], Awaitable[Observation]]
 
     async def observe(self, ctx: Any) -> Observation:
-        """Call it."""
         return await self.function(ctx)
 
 

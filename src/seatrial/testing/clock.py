@@ -76,7 +76,6 @@ class VirtualTime:
         return self.runner.get_loop().time()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end and return the result."""
         return self.runner.run(work)
 
 

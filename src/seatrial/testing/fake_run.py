@@ -30,7 +30,6 @@ from seatrial.testing.fakes import FakeProvider, FakeSystem, World
 
 
 def fake_registry() -> Registry:
-    """A registry with the fake provider, the fake system and the built-ins."""
     registry = Registry()
     registry.add(FakeProvider)
     registry.add(FakeSystem)
@@ -121,7 +120,6 @@ class FakeRun:
 
     @property
     def run_folder(self) -> Path:
-        """The report folder."""
         return self.folder / "runs" / self.run_id
 
     def of(self, kind: str, **data: object) -> list[Event]:

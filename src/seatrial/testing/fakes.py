@@ -43,19 +43,16 @@ class FakeNode:
     """Snapshots by name."""
 
     def keep(self, name: str) -> None:
-        """Save its state."""
         names = ("power", "boots", "sick", "files", "services", "running")
         self.kept[name] = {attribute: copy(getattr(self, attribute)) for attribute in names}
 
     def revert(self, name: str) -> None:
-        """Restore its state."""
         self.down.set()
         self.down = asyncio.Event()
         for attribute, value in self.kept[name].items():
             setattr(self, attribute, copy(value))
 
     def off(self) -> None:
-        """Lose the power."""
         self.power = PowerState.STOPPED
         self.running.clear()
         self.down.set()
@@ -66,15 +63,12 @@ class FakeNode:
             self.boot()
 
     def pause(self) -> None:
-        """Freeze."""
         self.power = PowerState.PAUSED
 
     def resume(self) -> None:
-        """Go on."""
         self.power = PowerState.RUNNING
 
     def reboot(self) -> None:
-        """Lose the power, and boot again."""
         self.off()
         self.boot()
 
@@ -99,7 +93,6 @@ class World:
     """Duration of every power command in seconds."""
 
     async def moment(self, when: str, what: str, name: str) -> None:
-        """Record it, and call the test's hook."""
         self.calls.append((f"{when} {what}", name))
         if self.meddle is not None:
             await self.meddle(f"{when} {what}", name)
@@ -130,11 +123,9 @@ class FakeLink:
         return Finished(exit_code=code, stdout=text if code == 0 else "", stderr="" if code == 0 else text)
 
     async def put(self, local: Path, remote: str) -> None:
-        """Keep a file's text under this path."""
         self._node().files[remote] = local.read_text()
 
     async def get(self, remote: str, local: Path) -> None:
-        """Write a kept text to a file."""
         files = self._node().files
         if remote not in files:
             raise FileNotFoundError(remote)
@@ -209,11 +200,9 @@ class FakeProvider:
         self.deadlines: Mapping[str, float] = settings.deadlines
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
-        """The name is enough."""
         return {}
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Put a node into the world."""
         name = f"{ctx.trial_id}-{spec.name}"
         await self.world.moment("before", "create", name)
         resource = Resource(
@@ -235,12 +224,10 @@ class FakeProvider:
         await self.world.moment("after", "destroy", resource.name)
 
     async def find(self, run: str) -> Sequence[Resource]:
-        """The nodes in the world."""
         await self.world.moment("before", "find", run)
         return [node.resource for node in self.world.nodes.values() if run in ("*", node.resource.run)]
 
     def link(self, node: Node) -> FakeLink:
-        """A link to the node."""
         return FakeLink(self.world, str(node.detail["resource"]))
 
     async def state(self, node: Node) -> PowerState:
@@ -249,7 +236,6 @@ class FakeProvider:
         return PowerState.STOPPED if fake is None else fake.power
 
     async def boot_id(self, node: Node) -> str:
-        """The number of its boots."""
         return f"boot-{self._node(node).boots}"
 
     stop = _power(Powers.STOP, FakeNode.off)
@@ -261,20 +247,16 @@ class FakeProvider:
     resume = _power(Powers.PAUSE, FakeNode.resume)
 
     async def guest_crash(self, node: Node) -> str:
-        """Crash the guest; it boots again."""
         await self.change(node, Powers.GUEST_CRASH, FakeNode.reboot)
         return "rebooting"
 
     async def install_service(self, node: Node, service: Service) -> None:
-        """Have every boot start it."""
         self._node(node).services[service.name] = service
 
     async def start_service(self, node: Node, name: str) -> None:
-        """Start it now."""
         self._node(node).running.add(name)
 
     async def stop_service(self, node: Node, name: str) -> None:
-        """Stop it."""
         self._node(node).running.discard(name)
 
     async def service_log(self, node: Node, name: str) -> str:
@@ -282,18 +264,15 @@ class FakeProvider:
         return ""
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
-        """Save their state."""
         for node in nodes:
             await self.change(node, Powers.SNAPSHOT, partial(FakeNode.keep, name=name))
 
     async def revert(self, nodes: Sequence[Node], name: str) -> None:
-        """Restore their state."""
         for node in nodes:
             await self.change(node, Powers.SNAPSHOT, partial(FakeNode.revert, name=name), "revert")
 
     @classmethod
     async def readiness(cls, settings: FakeSettings) -> Readiness:
-        """Always available."""
         return Readiness(True, "a node in memory")
 
     async def change(self, node: Node, power: Powers, change: Callable[[FakeNode], None], what: str = "") -> None:
@@ -337,14 +316,12 @@ class FakeSystem:
 
     @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """n11, n12, …"""
         return tuple(f"n{11 + index}" for index in range(settings.size))
 
     async def init(self, ctx: Context) -> None:
         """Nothing to prepare."""
 
     async def deploy(self, ctx: Context) -> None:
-        """Create all nodes at the same time."""
         names = self.node_names(self.settings, {})
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ctx.create_node(NodeSpec(name=name, ports={"client": 0}))) for name in names]
@@ -352,7 +329,6 @@ class FakeSystem:
         self._stage = "deployed"
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
-        """The deployed nodes."""
         return list(self._nodes.values())
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
@@ -375,16 +351,13 @@ class FakeSystem:
         return cluster_status(await self.health(ctx, list(self._nodes.values())))
 
     def hand_over(self) -> object:
-        """Its nodes."""
         return self._stage, dict(self._nodes)
 
     async def take_over(self, ctx: Context, memory: object) -> None:
-        """Have another's nodes."""
         stage, nodes = memory  # type: ignore[misc]
         self._stage, self._nodes = stage, dict(nodes)  # type: ignore[has-type]
 
     async def before_outage(self, ctx: Context) -> None:
-        """Count it."""
         self.outages += 1
 
     async def records(self, ctx: Context) -> RecordsReport:

@@ -150,7 +150,6 @@ class ContractFixture:
         return {resource.name for resource in listed if resource.kind == "node"}
 
     def record(self, node: Node) -> Resource:
-        """The ledger's record of a node."""
         for entry in self.run.ledger.out(self.ctx.trial_id):
             if entry.resource.kind == "node" and entry.resource.detail.get("node") == node.name:
                 return entry.resource
@@ -169,7 +168,6 @@ class ContractFixture:
         return back.read_text()
 
     def file(self, node: Node) -> str:
-        """The path of a file of the contract on a node."""
         return f"{node.folder or '/tmp'}/seatrial-contract-{self.ctx.trial_id}"
 
     def owner(self) -> AnyProvider:
