@@ -55,5 +55,5 @@ COMMANDS = {
             ("completion zsh >~/.zfunc/_seatrial", "with ~/.zfunc in fpath"),
             ("completion fish >~/.config/fish/completions/seatrial.fish", "for all shells, immediately"),
         ),
-    ),
+    )
 }

@@ -197,10 +197,7 @@ def existing_file(text: str) -> Path:
     return path
 
 
-COMMON = (
-    flag("--debug", help="log every decision and show tracebacks"),
-    flag("--no-color", help="print plain text"),
-)
+COMMON = (flag("--debug", help="log every decision and show tracebacks"), flag("--no-color", help="print plain text"))
 """Options of every command."""
 
 FOLDER = argument(
