@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,7 @@ def whole(file_completion: Any) -> Parser:
     parser.add_argument("--version", action="store_true", help="show the version")
     below = parser.add_subparsers(metavar="COMMAND")
     for name, (_, summary) in cli.COMMANDS.items():
-
-        def build(name: str = name, summary: str = summary, **more: Any) -> Parser:
-            added: Parser = below.add_parser(name, help=summary, **more)
-            return added
-
-        _, command = parser_of(name, build)
+        _, command = parser_of(name, partial(below.add_parser, name, help=summary))
         for action in command._actions:
             if action.type in (Path, existing_file):
                 action.complete = file_completion  # type: ignore[attr-defined]

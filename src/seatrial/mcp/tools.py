@@ -61,15 +61,13 @@ def server_of(processes: RunProcesses, *, allow_run: bool) -> MCPServer[Any]:
         instructions=HOW.format(begin=MAY if allow_run else MAY_NOT),
         log_level="WARNING",
     )
-    looks, starts = _QueryTools(processes), _RunTools(processes)
-    shown: list[Callable[..., Any]] = [looks.list_documents, looks.check_documents, looks.list_runs, looks.watch_run]
-    for tool in shown:
-        server.add_tool(tool, annotations=LOOKS)
-    texts: list[Callable[..., Any]] = [looks.read_result, looks.read_log]
-    for tool in texts:
-        server.add_tool(tool, annotations=LOOKS, structured_output=False)
-    running: list[Callable[..., Any]] = [starts.run_pipeline, starts.run_scenarios, starts.stop_run]
-    for tool in running if allow_run else ():
+    tools = _Tools(processes)
+    data: list[Callable[..., Any]] = [tools.list_documents, tools.check_documents, tools.list_runs, tools.watch_run]
+    texts: list[Callable[..., Any]] = [tools.read_result, tools.read_log]
+    runs: list[Callable[..., Any]] = [tools.run_pipeline, tools.run_scenarios, tools.stop_run]
+    for tool in data + texts:
+        server.add_tool(tool, annotations=LOOKS, structured_output=False if tool in texts else None)
+    for tool in runs if allow_run else ():
         server.add_tool(tool, annotations=STARTS)
     for what in queries.SCHEMAS:
         server.resource(
@@ -109,23 +107,21 @@ async def _aside(work: Callable[..., T], *values: Any, **named: Any) -> T:
         return await asyncio.to_thread(partial(work, *values, **named))
 
 
-class _QueryTools:
-    """The read-only tools."""
-
+class _Tools:
     def __init__(self, processes: RunProcesses) -> None:
-        self._folder = processes.folder
+        self._processes = processes
 
     async def list_documents(
         self,
         paths: Paths = [],  # noqa: B006  the SDK generates a schema from it
     ) -> dict[str, Any]:
         """List the suites (with test ids) and pipelines (with checks, `stage/check`) of the project. Starts nothing."""
-        return queries.in_short(await _aside(queries.documents, self._folder, paths))
+        return queries.in_short(await _aside(queries.documents, self._processes.folder, paths))
 
     async def check_documents(self, paths: Paths = []) -> dict[str, Any]:  # noqa: B006
         """Validate documents and return the whole plan: `ok`, all problems with file, line, column and hint, and the
         steps or checks of each suite and pipeline. Starts nothing."""
-        return await _aside(queries.documents, self._folder, paths)
+        return await _aside(queries.documents, self._processes.folder, paths)
 
     async def list_runs(
         self, most: Annotated[int, Field(ge=1, le=200, description="Maximum number of runs.")] = 10
@@ -172,13 +168,6 @@ class _QueryTools:
         """Return lines of a log or report of a run, with all secrets masked. Files of the product are not available."""
         answer = await _aside(queries.log, run, file, lines=lines, from_end=from_end, skip=skip)
         return f"{answer['file']}: {answer['lines_in_file']} lines in total\n{answer['text']}\n"
-
-
-class _RunTools:
-    """The tools to start and stop runs."""
-
-    def __init__(self, processes: RunProcesses) -> None:
-        self._processes = processes
 
     async def run_pipeline(
         self,

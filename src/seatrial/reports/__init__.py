@@ -8,4 +8,4 @@ report includes the ends of its logs).
 """
 
 ALIASES: dict[str, str] = {"markdown": "github"}
-PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "markdown", "page", "timeline", "words")
+PARTS: tuple[str, ...] = ("artifacts", "cases", "document", "markdown", "timeline", "words")

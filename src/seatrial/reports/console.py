@@ -33,19 +33,12 @@ class Console(Document):
         self._prefixed = False
         self._running: set[str] = set()
         self._lines: list[str] = []
-        self._handlers = {
-            "run_started": self._run_started,
-            "suite_started": self._suite_started,
-            "step_started": self._step_started,
-            "step_finished": self._step_finished,
-            "fault": self._fault,
-            "cluster": self._cluster,
-            "log": self._log,
-            "diagnostics": self._diagnostics,
-            "cleanup_finished": self._cleanup_finished,
-            "suite_finished": self._suite_finished,
-            "run_finished": self._run_finished,
-        }
+        handlers = (
+            self._run_started, self._suite_started, self._step_started, self._step_finished, self._fault, self._cluster,
+            self._log, self._diagnostics, self._cleanup_finished, self._suite_finished, self._run_finished,
+        )  # fmt: skip
+        self._handlers = {handler.__name__.removeprefix("_"): handler for handler in handlers}
+        """By the kind of their event."""
 
     def on(self, event: Event) -> None:
         super().on(event)

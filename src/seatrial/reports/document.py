@@ -33,7 +33,15 @@ class Document(ABC):
             self.fold.on(event)
 
     def close(self) -> None:
-        write(self.out, self.text(), append=bool(self.options.get("append")))
+        text = self.text()
+        if not isinstance(self.out, Path):
+            self.out.write(text)
+            self.out.flush()
+        elif self.options.get("append"):
+            with self.out.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+        else:  # as a whole, so no reader sees half of it
+            write_whole(self.out, text.encode("utf-8", "backslashreplace"))
 
     @abstractmethod
     def text(self) -> str:
@@ -50,18 +58,6 @@ class Document(ABC):
             relative = os.path.relpath(document, root)
             return document if relative.startswith("..") else relative
         return document
-
-
-def write(out: TextIO | Path, text: str, *, append: bool = False) -> None:
-    """Write to a stream or file. A file is replaced as a whole, so no reader sees half of it."""
-    if not isinstance(out, Path):
-        out.write(text)
-        out.flush()
-    elif append:
-        with out.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-    else:
-        write_whole(out, text.encode("utf-8", "backslashreplace"))
 
 
 def render(

@@ -15,7 +15,6 @@ from seatrial.registry import reporter
 from seatrial.reports import words
 from seatrial.reports.artifacts import artifacts
 from seatrial.reports.document import Document
-from seatrial.reports.page import SCRIPT, STYLE
 from seatrial.reports.timeline import Timeline
 from seatrial.reports.words import Row
 
@@ -88,9 +87,9 @@ class Html(Document):
             f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
-            f"<style>{STYLE}</style></head><body>{_head(run)}<main>{_overview(rows)}{suites}{log}</main>"
+            f"<style>\n{_part('page.css')}</style></head><body>{_head(run)}<main>{_overview(rows)}{suites}{log}</main>"
             f"<footer>{by}. Times are UTC. See events.jsonl and results.json in the same folder for all data.</footer>"
-            f"<script>{SCRIPT}</script></body></html>\n"
+            f"<script>\n{_part('page.js')}</script></body></html>\n"
         )
 
     def _suites(self, rows: list[Row], share: int) -> str:
@@ -153,6 +152,11 @@ class _Budget:
         room = max(200, min(most, self.left))
         self.left -= min(len(text), room)
         return text if len(text) <= room else f"… {len(text) - room} characters before\n{text[-room:]}"
+
+
+def _part(name: str) -> str:
+    """The style or the script of the page; it also works without the script."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _plain(text: object) -> str:

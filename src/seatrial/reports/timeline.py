@@ -21,26 +21,27 @@ MOST = 400
 """Maximum number of state changes per node, and of marks."""
 
 
+Mark = tuple[float, str, str, str]
+"""A fault (time, node, description, step), or a check (time, state, text, step)."""
+
+
 @dataclass(slots=True)
 class Timeline:
     """State changes, faults and checks of a suite; times are seconds since 1970."""
 
     nodes: dict[str, list[tuple[float, str, str]]] = field(default_factory=dict)
     """Node to (time, state, reason)."""
-    faults: list[tuple[float, str, str, str]] = field(default_factory=list)
-    """(time, node, description, step)."""
-    checks: list[tuple[float, str, str, str]] = field(default_factory=list)
-    """(time, state, text, step)."""
+    faults: list[Mark] = field(default_factory=list)
+    checks: list[Mark] = field(default_factory=list)
     cleanup: list[tuple[float, float]] = field(default_factory=list)
 
     def on(self, event: Event) -> None:
         data: Mapping[str, Any] = event.data
         if event.kind == "node":
             changes = self.nodes.setdefault(words.one_line(data.get("node", ""), 60), [])
+            state, why = words.one_line(data.get("state", ""), 30), words.one_line(data.get("why", ""))
             if len(changes) < MOST:
-                changes.append(
-                    (event.at, words.one_line(data.get("state", ""), 30), words.one_line(data.get("why", "")))
-                )
+                changes.append((event.at, state, why))
         elif event.kind == "fault" and len(self.faults) < MOST:
             method = f" by {data['method']}" if data.get("method") else ""
             what = words.one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
@@ -58,24 +59,26 @@ class Timeline:
         start, length = row["started_at"], row["duration"]
         if not start or length <= 0:
             return ""
-        scale = _Scale(start, length)
-        lanes = [_axis(length), _steps(row["workflow_steps"], scale, anchor, self.cleanup)]
+        lanes = _Lanes(start, length, anchor)
+        parts = [_axis(length), lanes.steps(row["workflow_steps"], self.cleanup)]
         if self.checks:
-            lanes.append(_checks(self.checks, scale, anchor))
-        for node in self.nodes:
-            faults = [fault for fault in self.faults if fault[1] == node]
-            lanes.append(_node(node, self.nodes[node], faults, scale, anchor))
+            parts.append(lanes.checks(self.checks))
+        for node, changes in self.nodes.items():
+            parts.append(lanes.node(node, changes, [fault for fault in self.faults if fault[1] == node]))
         loose = [fault for fault in self.faults if fault[1] not in self.nodes]
         if loose:
-            lanes.append(_lane("faults", _faults(loose, scale, anchor)))
+            parts.append(_lane("faults", lanes.faults(loose)))
         legend = "Bars show states · ⚡ fault · ✓ ✗ ? ~ check verdicts · each mark links to its step"
-        return f'<div class="lanes">{"".join(lanes)}</div><p class="legend">{legend}</p>'
+        return f'<div class="lanes">{"".join(parts)}</div><p class="legend">{legend}</p>'
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class _Lanes:
+    """The lanes of one suite; `anchor` is the prefix of step ids."""
+
     start: float
     length: float
+    anchor: str
 
     def at(self, time: float) -> float:
         """Percent of the width."""
@@ -84,13 +87,64 @@ class _Scale:
     def clock(self, time: float) -> str:
         return words.seconds(max(0.0, time - self.start))
 
+    def steps(self, steps: Iterable[Row], cleanup: list[tuple[float, float]]) -> str:
+        bars = []
+        for step in steps:
+            if not step["started_at"] or step["status"] in ("skipped", "pending"):
+                continue
+            state = words.state(step)
+            mark = "" if state == "passed" else f"{words.MARKS[state]} "
+            tip = f"{step['step']} {words.title(step)}: {words.word(state)}, {words.seconds(step['duration'])}"
+            left, right = self.at(step["started_at"]), self.at(step["started_at"] + step["duration"])
+            text, href = mark + words.plain(step["step_type"]), f"{self.anchor}-{step['step']}"
+            bars.append(_bar(state if state != "passed" else "done", left, right, text, tip, href))
+        for begin, end in cleanup:
+            tip = f"clean-up until {self.clock(end)}"
+            bars.append(_bar("cleaning", self.at(begin), self.at(end), "clean-up", tip))
+        return _lane("steps", "".join(bars), "steps")
+
+    def checks(self, checks: list[Mark]) -> str:
+        """One mark for checks close together: the most serious verdict, with all of them in its tooltip."""
+        groups: list[tuple[float, list[Mark]]] = []
+        for check in checks:
+            left = self.at(check[0])
+            if groups and left - groups[-1][0] < NEAR:
+                groups[-1][1].append(check)
+            else:
+                groups.append((left, [check]))
+        marks = []
+        for left, group in groups[:MOST]:
+            state, step = min(((SEVERITY.index(check[1]), check[3]) for check in group), key=lambda pair: pair[0])
+            name = SEVERITY[state]
+            tip = escape("\n".join(check[2] for check in group[:12]) + f"\nat {self.clock(group[0][0])}")
+            marks.append(
+                f'<a class="mark {name}" style="left:{left}%" href="#{escape(self.anchor)}-{escape(step)}" '
+                f'title="{tip}" aria-label="{tip}">{words.MARKS[name]}</a>'
+            )
+        return _lane("checks", "".join(marks), "checks")
+
+    def node(self, name: str, changes: list[tuple[float, str, str]], faults: list[Mark]) -> str:
+        bars = []
+        ends = [at for at, _, _ in changes[1:]]
+        if changes[-1][1] != "destroyed":
+            ends.append(self.start + self.length)
+        for (at, state, why), end in zip(changes, ends, strict=False):
+            tip = f"{name} {state} from {self.clock(at)} to {self.clock(end)}" + (f": {why}" if why else "")
+            bars.append(_bar(state, self.at(at), self.at(end), state, tip))
+        return _lane(name, "".join(bars) + self.faults(faults))
+
+    def faults(self, faults: list[Mark]) -> str:
+        return "".join(
+            f'<a class="mark fault" style="left:{self.at(at)}%" href="#{escape(self.anchor)}-{escape(step)}" '
+            f'title="{escape(what)} at {self.clock(at)}" aria-label="fault: {escape(what)}">⚡</a>'
+            for at, _, what, step in faults
+        )
+
 
 def _lane(name: str, inside: str, kind: str = "") -> str:
     kinds = f"lane {kind}".strip()
-    shown = escape(name)
-    return (
-        f'<div class="{kinds}"><div class="name" title="{shown}">{shown}</div><div class="track">{inside}</div></div>'
-    )
+    title = f'<div class="name" title="{escape(name)}">{escape(name)}</div>'
+    return f'<div class="{kinds}">{title}<div class="track">{inside}</div></div>'
 
 
 def _axis(length: float) -> str:
@@ -107,67 +161,3 @@ def _bar(state: str, left: float, right: float, text: str, tip: str, href: str =
     if href:
         return f'<a {head} href="#{escape(href)}" aria-label="{escape(tip)}">{shown}</a>'
     return f"<span {head}>{shown}</span>"
-
-
-def _steps(steps: Iterable[Row], scale: _Scale, anchor: str, cleanup: list[tuple[float, float]]) -> str:
-    bars = []
-    for step in steps:
-        if not step["started_at"] or step["status"] in ("skipped", "pending"):
-            continue
-        state, end = words.state(step), step["started_at"] + step["duration"]
-        mark = "" if state == "passed" else f"{words.MARKS[state]} "
-        tip = f"{step['step']} {words.title(step)}: {words.word(state)}, {words.seconds(step['duration'])}"
-        left = scale.at(step["started_at"])
-        text = mark + words.plain(step["step_type"])
-        bars.append(
-            _bar(state if state != "passed" else "done", left, scale.at(end), text, tip, f"{anchor}-{step['step']}")
-        )
-    for begin, end in cleanup:
-        bars.append(_bar("cleaning", scale.at(begin), scale.at(end), "clean-up", f"clean-up until {scale.clock(end)}"))
-    return _lane("steps", "".join(bars), "steps")
-
-
-def _checks(checks: list[tuple[float, str, str, str]], scale: _Scale, anchor: str) -> str:
-    """One mark for checks close together: the most serious verdict, with all of them in its tooltip."""
-    groups: list[tuple[float, list[tuple[float, str, str, str]]]] = []
-    for check in checks:
-        left = scale.at(check[0])
-        if groups and left - groups[-1][0] < NEAR:
-            groups[-1][1].append(check)
-        else:
-            groups.append((left, [check]))
-    marks = []
-    for left, group in groups[:MOST]:
-        state, step = min(((SEVERITY.index(check[1]), check[3]) for check in group), key=lambda pair: pair[0])
-        name = SEVERITY[state]
-        tip = "\n".join(check[2] for check in group[:12]) + f"\nat {scale.clock(group[0][0])}"
-        marks.append(
-            f'<a class="mark {name}" style="left:{left}%" href="#{escape(anchor)}-{escape(step)}" '
-            f'title="{escape(tip)}" aria-label="{escape(tip)}">{words.MARKS[name]}</a>'
-        )
-    return _lane("checks", "".join(marks), "checks")
-
-
-def _node(
-    name: str,
-    changes: list[tuple[float, str, str]],
-    faults: list[tuple[float, str, str, str]],
-    scale: _Scale,
-    anchor: str,
-) -> str:
-    bars = []
-    for index, (at, state, why) in enumerate(changes):
-        end = changes[index + 1][0] if index + 1 < len(changes) else scale.start + scale.length
-        if state == "destroyed" and index + 1 == len(changes):
-            continue
-        tip = f"{name} {state} from {scale.clock(at)} to {scale.clock(end)}" + (f": {why}" if why else "")
-        bars.append(_bar(state, scale.at(at), scale.at(end), state, tip))
-    return _lane(name, "".join(bars) + _faults(faults, scale, anchor))
-
-
-def _faults(faults: list[tuple[float, str, str, str]], scale: _Scale, anchor: str) -> str:
-    return "".join(
-        f'<a class="mark fault" style="left:{scale.at(at)}%" href="#{escape(anchor)}-{escape(step)}" '
-        f'title="{escape(what)} at {scale.clock(at)}" aria-label="fault: {escape(what)}">⚡</a>'
-        for at, _, what, step in faults
-    )

@@ -53,8 +53,7 @@ def looking(function: Callable[[Any], Awaitable[Observation]], **plan: Any) -> C
 
 def step_plan(step: Any, **plan: Any) -> StepPlan:
     """The plan of a ready step (an instance); child steps in its fields are numbered as in a document."""
-    marks = getattr(type(step), "__seatrial__", ())
-    kind = str(plan.pop("kind", marks[0].name if marks else type(step).__name__.lower()))
+    kind = _kind(step, plan)
     children: list[StepPlan] = []
     if is_dataclass(step) and not isinstance(step, type):
         for field, block in BLOCKS.items():
@@ -68,8 +67,7 @@ def step_plan(step: Any, **plan: Any) -> StepPlan:
 
 def check_plan(check: Any, **plan: Any) -> CheckPlan:
     """The plan of a ready check (an instance)."""
-    marks = getattr(type(check), "__seatrial__", ())
-    kind = str(plan.pop("kind", marks[0].name if marks else type(check).__name__.lower()))
+    kind = _kind(check, plan)
     text = str(plan.pop("text", kind))
     return CheckPlan(text=text, kind=kind, factory=type(check), fields={}, check=check, source=_source(), **plan)
 
@@ -88,6 +86,11 @@ def flow(*steps: StepPlan, name: str = "flow", system: Any = None, **suite: Any)
         **suite,
     }
     return Suite(name=name, provider=provider, source=_source(), steps=_numbered(steps, "steps"), **given)
+
+
+def _kind(instance: Any, plan: dict[str, Any]) -> str:
+    marks = getattr(type(instance), "__seatrial__", ())
+    return str(plan.pop("kind", marks[0].name if marks else type(instance).__name__.lower()))
 
 
 def _numbered(plans: tuple[StepPlan, ...], block: str) -> tuple[StepPlan, ...]:

@@ -44,19 +44,11 @@ class FakeRun:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *suites: Suite,
-        budget: Budget | None = None,
-        fail_fast: bool = False,
-        reporters: Sequence[Reporter] = (),
-        providers: Mapping[str, Mapping[str, Any]] | None = None,
-        registry: Registry | None = None,
-        run_id: str = "",
-        world: World | None = None,
-        leases: Leases | None = None,
+        self, folder: Path, *suites: Suite, budget: Budget | None = None, fail_fast: bool = False,
+        reporters: Sequence[Reporter] = (), providers: Mapping[str, Mapping[str, Any]] | None = None,
+        registry: Registry | None = None, run_id: str = "", world: World | None = None, leases: Leases | None = None,
         **run: Any,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.world = World() if world is None else world
         self.run_id = run_id or new_run_id()

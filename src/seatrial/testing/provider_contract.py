@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -206,28 +206,20 @@ def on_one_node(power: Powers | None = None) -> Callable[[Promise], Any]:
     return mark
 
 
+@dataclass(frozen=True)
 class ProviderContract:
     """The promises of a provider; each is a method with a ContractFixture and raises if the promise is broken.
 
     A promise for an undeclared power is kept if the provider refuses the power.
     """
 
-    def __init__(
-        self,
-        provider: str,
-        settings: Mapping[str, Any] | None = None,
-        *,
-        registry: Registry | None = None,
-        deadline: float = DEADLINE,
-        lists_stopped: bool = True,
-    ) -> None:
-        """`lists_stopped`: whether `find` is needed after a crash to show a node without power; False if such a node is
-        only a folder of its run."""
-        self._name = provider
-        self._settings = dict(settings or {})
-        self._registry = registry or fake_registry()
-        self._deadline = deadline
-        self._lists_stopped = lists_stopped
+    provider: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    registry: Registry = field(default_factory=fake_registry, kw_only=True)
+    deadline: float = field(default=DEADLINE, kw_only=True)
+    lists_stopped: bool = field(default=True, kw_only=True)
+    """Whether `find` is needed after a crash to show a node without power; False if such a node is only a folder of its
+    run."""
 
     @classmethod
     def promises(cls) -> list[str]:
@@ -253,14 +245,14 @@ class ProviderContract:
         run(self._kept(promises, folder))
 
     async def _kept(self, promises: Sequence[str], folder: Path) -> None:
-        suite = flow(provider=self._name)
-        run = FakeRun(folder, suite, providers={self._name: self._settings}, registry=self._registry)
+        suite = flow(provider=self.provider)
+        run = FakeRun(folder, suite, providers={self.provider: self.settings}, registry=self.registry)
         async with run.trial() as ctx:
             shared: dict[str, Node] | None = {} if len(promises) > 1 else None
-            fixture = ContractFixture(ctx, cast(AnyProvider, ctx.provider), run, self._deadline, shared)
+            fixture = ContractFixture(ctx, cast(AnyProvider, ctx.provider), run, self.deadline, shared)
             for promise in promises:
                 try:
-                    async with asyncio.timeout(self._deadline * 4):
+                    async with asyncio.timeout(self.deadline * 4):
                         await getattr(self, promise)(fixture)
                 except Exception as error:
                     error.add_note(f"the promise: {promise}")
@@ -296,11 +288,9 @@ class ProviderContract:
 
     @on_one_node()
     async def another_run_sees_nothing(self, fixture: ContractFixture, node: Node) -> None:
-        """find shows only the run it is asked for."""
         assert not await fixture.provider.find("r0000000000000000000000z")
 
     async def two_nodes_are_apart(self, fixture: ContractFixture) -> None:
-        """Actions on one do not affect the other."""
         one, two = await asyncio.gather(fixture.node("n11"), fixture.node("n12"))
         assert (one.address, one.ports["client"]) != (two.address, two.ports["client"])
         assert await fixture.found() == {fixture.record(one).name, fixture.record(two).name}
@@ -339,7 +329,6 @@ class ProviderContract:
             assert await fixture.found() == set(), f"cut off after {pause} s"
 
     async def a_node_without_power_is_destroyed_too(self, fixture: ContractFixture) -> None:
-        """destroy needs no running node."""
         node = await fixture.node()
         fixture.forget(node)
         if Powers.CRASH in fixture.provider.powers:
@@ -378,7 +367,6 @@ class ProviderContract:
 
     @on_one_node()
     async def a_link_works_again_after_it_was_closed(self, fixture: ContractFixture, node: Node) -> None:
-        """close only closes the connection."""
         link = fixture.ctx.link(node)
         await link.close()
         await link.close()
@@ -404,7 +392,7 @@ class ProviderContract:
         assert await fixture.provider.state(node) is PowerState.STOPPED
         await fixture.silent(node)
         name = fixture.record(node).name
-        assert await fixture.found() in ({name}, {name} if self._lists_stopped else set()), (
+        assert await fixture.found() in ({name}, {name} if self.lists_stopped else set()), (
             "a stopped node is not listed"
         )
         if Powers.START in fixture.provider.powers:
@@ -432,7 +420,6 @@ class ProviderContract:
 
     @on_one_node()
     async def a_boot_id_stays_while_a_node_runs(self, fixture: ContractFixture, node: Node) -> None:
-        """Two queries within one boot return the same answer."""
         assert await fixture.provider.boot_id(node) == await fixture.provider.boot_id(node) != ""
 
     @on_one_node(Powers.GUEST_REBOOT)
