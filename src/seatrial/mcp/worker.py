@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,15 @@ from seatrial.model.event import Event
 Say = Callable[[Mapping[str, Any]], None]
 
 
+@dataclass(frozen=True)
 class RunIdReporter:
     """Sends the run id to the server."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    say: Say
 
     def on(self, event: Event) -> None:
         if event.kind == "run_started":
-            self._say({"run_id": event.run})
+            self.say({"run_id": event.run})
 
     def close(self) -> None:
         """Nothing to close."""

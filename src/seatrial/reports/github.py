@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import PurePath
 from urllib.parse import quote
 
@@ -68,16 +69,11 @@ def _table(run: Row) -> str:
     if len(rows) > ROWS:
         shown = sorted(rows, key=lambda row: words.state(row) not in RED)[:ROWS]
         note = f"\n{len(rows) - ROWS} more suites in the full report.\n"
-    lines = [
-        "| Suite | Status | Duration | Checks passed | failed | unknown |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
+    head = "| Suite | Status | Duration | Checks passed | failed | unknown |"
+    lines = [head, "| --- | --- | ---: | ---: | ---: | ---: |"]
     for row in shown:
-        state = words.state(row)
-        counted = {"passed": 0, "failed": 0, "unknown": 0, "allowed": 0}
-        for _, step in words.walk(row["workflow_steps"]):
-            for check in step["validation_results"]:
-                counted[words.check_state(check)] += 1
+        state, steps = words.state(row), words.walk(row["workflow_steps"])
+        counted = Counter(words.check_state(check) for _, step in steps for check in step["validation_results"])
         reason = f": {cell(words.one_line(row['reason'], 120))}" if row["reason"] else ""
         lines.append(
             f"| {cell(words.one_line(row['name'], 120))} | {ICONS[state]} {words.word(state)}{reason} "

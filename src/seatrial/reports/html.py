@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -35,15 +36,13 @@ Outputs = Mapping[str, deque[tuple[str, str, str]]]
 """By step: source, text and file of the last outputs."""
 
 
+@dataclass(slots=True)
 class _SuiteLog:
     """Data of a suite for the page, in addition to its results."""
 
-    __slots__ = ("logs", "outputs", "timeline")
-
-    def __init__(self) -> None:
-        self.timeline = Timeline()
-        self.logs: deque[tuple[float, str, str, str]] = deque(maxlen=400)
-        self.outputs: dict[str, deque[tuple[str, str, str]]] = {}
+    timeline: Timeline = field(default_factory=Timeline)
+    logs: deque[tuple[float, str, str, str]] = field(default_factory=lambda: deque(maxlen=400))
+    outputs: dict[str, deque[tuple[str, str, str]]] = field(default_factory=dict)
 
     def on(self, event: Event) -> None:
         data: Mapping[str, Any] = event.data
@@ -139,13 +138,11 @@ class Html(Document):
         )
 
 
+@dataclass(slots=True)
 class _Budget:
     """The remaining characters of text for a suite; a longer text loses its beginning."""
 
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
+    left: int
 
     def take(self, text: str, most: int = 16_000) -> str:
         text = words.plain(text).rstrip()

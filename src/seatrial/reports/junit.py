@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
 
 from seatrial.registry import reporter
 from seatrial.reports import words
@@ -99,7 +98,8 @@ def _element(
         children = "\n".join(inside)
         return f"{indent}<{tag}{written}>\n{children}\n{indent}</{tag}>"
     if text:
-        return f"{indent}<{tag}{written}>{escape(_xml(text), quote=False)}</{tag}>"
+        shown = _xml(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"{indent}<{tag}{written}>{shown}</{tag}>"
     return f"{indent}<{tag}{written} />"
 
 

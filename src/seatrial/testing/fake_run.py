@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,12 @@ async def _clean_up(trial: Trial) -> None:
         raise LeftBehind("\n".join(f"{resource}: {error}" for resource, error in swept.left))
 
 
+@dataclass(frozen=True)
 class _Keeping:
-    def __init__(self, events: list[Event]) -> None:
-        self._events = events
+    events: list[Event]
 
     def on(self, event: Event) -> None:
-        self._events.append(event)
+        self.events.append(event)
 
     def close(self) -> None:
         pass

@@ -102,13 +102,13 @@ class World:
         return sum(call == moment for call, _ in self.calls)
 
 
+@dataclass(slots=True)
 class FakeLink:
     """A link to a fake node, with the few programs needed by tests."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
-        self._name = name
-        self.closed = False
+    world: World
+    name: str
+    closed: bool = False
 
     async def run(
         self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
@@ -136,9 +136,9 @@ class FakeLink:
         self.closed = True
 
     def _node(self) -> FakeNode:
-        node = self._world.nodes.get(self._name)
+        node = self.world.nodes.get(self.name)
         if node is None or node.power is not PowerState.RUNNING:
-            raise LinkDown(f"{self._name} does not answer")
+            raise LinkDown(f"{self.name} does not answer")
         return node
 
     async def _sleep(self, node: FakeNode, seconds: float, timeout: float) -> None:
@@ -149,7 +149,7 @@ class FakeLink:
             if timeout < seconds:
                 raise
             return
-        raise LinkLost(f"{self._name} went away")
+        raise LinkLost(f"{self.name} went away")
 
     def _answer(self, node: FakeNode, argv: list[str], input: str, env: Mapping[str, str]) -> tuple[int, str]:
         match argv:
