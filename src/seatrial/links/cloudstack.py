@@ -86,18 +86,14 @@ class Cloud:
 
     async def ask(self, command: str, **parameters: Any) -> Mapping[str, Any]:
         """Send a query; retried when CloudStack gives no valid answer."""
-        pause = 0.2
-        for left in range(RETRIES, -1, -1):
+        for attempt in range(RETRIES):
             try:
                 return await self._call(self._client, command, parameters)
             except CloudRefused:
                 raise
             except CannotTell:
-                if not left:
-                    raise
-            await asyncio.sleep(pause)
-            pause *= 2
-        raise AssertionError("the loop returns or raises")
+                await asyncio.sleep(0.2 * 2**attempt)
+        return await self._call(self._client, command, parameters)
 
     async def list(self, command: str, key: str, **parameters: Any) -> list[dict[str, Any]]:
         """A whole list, page by page."""

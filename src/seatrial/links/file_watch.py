@@ -33,10 +33,9 @@ class Watched:
     """A watched folder, and single files elsewhere; after entry no change is missed."""
 
     def __init__(self, folder: Path, *, ignored: Callable[[str], bool], files: Iterable[Path] = ()) -> None:
-        self.folder = folder
-        self._ignored = ignored
+        self.folder, self._ignored = folder, ignored
         self._files = {file: _seen(file) for file in files}
-        self._told: asyncio.Queue[frozenset[str] | Exception] = asyncio.Queue()
+        self._news: asyncio.Queue[frozenset[str] | Exception] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -53,14 +52,13 @@ class Watched:
     async def changes(self) -> frozenset[str]:
         """Wait for changes: absolute paths, including new and deleted files. CannotTell when the folder cannot be
         watched."""
-        told = await self._told.get()
-        if isinstance(told, Exception):
-            raise CannotTell(
-                f"{self.folder} cannot be watched: {told}; WATCHFILES_FORCE_POLLING=1 polls instead"
-            ) from told
-        while not self._told.empty() and isinstance(more := self._told.get_nowait(), frozenset):
-            told |= more
-        return told
+        news = await self._news.get()
+        if isinstance(news, Exception):
+            hint = "WATCHFILES_FORCE_POLLING=1 polls instead"
+            raise CannotTell(f"{self.folder} cannot be watched: {news}; {hint}") from news
+        while not self._news.empty() and isinstance(more := self._news.get_nowait(), frozenset):
+            news |= more
+        return news
 
     async def _watch(self) -> None:
         from watchfiles import awatch
@@ -75,22 +73,20 @@ class Watched:
                 yield_on_timeout=True,
                 ignore_permission_denied=True,
             ):
-                found = {path for _, path in changes} | self._elsewhere()
-                if found:
-                    self._told.put_nowait(frozenset(found))
+                if paths := {path for _, path in changes} | self._elsewhere():
+                    self._news.put_nowait(frozenset(paths))
         except (OSError, RuntimeError) as error:
-            self._told.put_nowait(error)
+            self._news.put_nowait(error)
 
     def _elsewhere(self) -> set[str]:
         now = {file: _seen(file) for file in self._files}
-        found = {str(file) for file, seen in now.items() if seen != self._files[file]}
-        self._files = now
-        return found
+        before, self._files = self._files, now
+        return {str(file) for file, seen in now.items() if seen != before[file]}
 
 
 def _seen(file: Path) -> tuple[int, int, int]:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return 0, 0, 0
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino

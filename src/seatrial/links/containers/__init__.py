@@ -62,10 +62,8 @@ class Engine:
         self, *argv: str, timeout: float = CALL, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """One call with any exit code and these extra variables; TimeoutError."""
-        environment = {**self.environment(), **(env or {})}
-        return await process.run(
-            [self.program, *argv], cwd=self.folder or None, env=environment, timeout=timeout, input=input, grace=1.0
-        )
+        words, cwd, env = [self.program, *argv], self.folder or None, {**self.environment(), **(env or {})}
+        return await process.run(words, cwd=cwd, env=env, timeout=timeout, input=input, grace=1.0)
 
     async def attempt(
         self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None
@@ -85,14 +83,12 @@ class Engine:
 
     async def names(self, *argv: str, what: str) -> list[str]:
         """The words of a list. Podman fails the list if an object disappears meanwhile, so it is read again."""
-        for again in range(LISTED_AGAIN, -1, -1):
+        for _ in range(LISTED_AGAIN):
             try:
                 return (await self.call(*argv, what=what)).split()
             except NoSuchThing:
-                if not again:
-                    raise
                 await asyncio.sleep(0.05)
-        raise AssertionError("the loop returns or raises")
+        return (await self.call(*argv, what=what)).split()
 
     async def make(self, *argv: str, what: str, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> str:
         """A call that creates something. If cancelled, it still waits for the engine's answer, at most 20 s: no object
@@ -123,19 +119,19 @@ REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
 
 def refusal(engine: Engine, what: str, done: Finished) -> CannotTell:
     """The error for a call refused by the engine."""
-    said = said_by(done)
+    reason = said_by(done)
     for pattern, kind, remedy in REFUSALS:
-        if re.search(pattern, said, re.IGNORECASE):
-            help = f"; {remedy.format(engine=engine.name)}" if remedy else ""
-            return kind(f"{what}: {engine.name} says: {said}{help}", evidence=done.stderr)
-    return CannotTell(f"{what}: {engine.name} ended with {done.exit_code}: {said}", evidence=done.stderr)
+        if re.search(pattern, reason, re.IGNORECASE):
+            hint = f"; {remedy.format(engine=engine.name)}" if remedy else ""
+            return kind(f"{what}: {engine.name} says: {reason}{hint}", evidence=done.stderr)
+    return CannotTell(f"{what}: {engine.name} ended with {done.exit_code}: {reason}", evidence=done.stderr)
 
 
 def said_by(done: Finished) -> str:
     """The line with the reason: engines print warnings first and the error last."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("Error", "docker: "))] or lines
-    return told[-1].removeprefix("docker: ").removeprefix("Error: ")[:500] if told else "nothing"
+    errors = [line for line in lines if line.startswith(("Error", "docker: "))] or lines or ["nothing"]
+    return errors[-1].removeprefix("docker: ").removeprefix("Error: ")[:500]
 
 
 MAKING = (b"run", b"create")

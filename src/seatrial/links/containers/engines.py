@@ -182,9 +182,6 @@ def _true_root() -> bool:
     return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
-# Engines in use
-
-
 def mark_used(engine: Engine) -> None:
     """Remember the engine: from now on it is an error if its list cannot be read."""
     record = json.dumps(detail_of(engine), sort_keys=True)

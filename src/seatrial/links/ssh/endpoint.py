@@ -135,9 +135,6 @@ def _failure(error: BaseException, door: SshEndpoint, login_timeout: float) -> B
     return error
 
 
-# Connecting
-
-
 async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
     """A connection with the first data from the server; LinkDown when none comes in time.
 
@@ -247,9 +244,6 @@ def unacknowledged(connection: asyncssh.SSHClientConnection) -> bool:
     except OSError:
         return True
     return bool(struct.unpack_from("=8B5I", info)[12])  # tcpi_unacked
-
-
-# Identities
 
 
 def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:

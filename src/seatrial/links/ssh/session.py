@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import signal as signals
 from typing import Any
 
 import asyncssh
@@ -24,17 +24,15 @@ class Session(asyncssh.SSHClientSession[bytes]):
         """Whether the node has opened the session: the command may have reached it."""
         self.code: int | None = None
         """The exit code; None while it runs, or when the connection was lost first."""
-        self.ended = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
         self.channel: Any = None
+        self.ended, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
 
     def connection_made(self, chan: Any) -> None:
         """The node opened the session; the command is sent next."""
         self.sent, self.channel = True, chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Output of the command."""
         (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).add(data)
 
     def eof_received(self) -> bool:
@@ -42,12 +40,11 @@ class Session(asyncssh.SSHClientSession[bytes]):
         return True
 
     def exit_status_received(self, status: int) -> None:
-        """It ended by itself."""
         self.code = status
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
         """It died of a signal: 128 + its number, as in a shell."""
-        self.code = 128 + _number(signal)
+        self.code = 128 + signals.Signals.__members__.get(f"SIG{signal}", 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The session is over, for whatever reason."""
@@ -69,7 +66,6 @@ class Session(asyncssh.SSHClientSession[bytes]):
             self.channel.write(data)
 
     def end_input(self) -> None:
-        """Close the command's input."""
         if not self.ended.is_set() and not self.channel.is_closing():
             self.channel.write_eof()
 
@@ -79,10 +75,3 @@ class Session(asyncssh.SSHClientSession[bytes]):
             with contextlib.suppress(OSError):  # the connection is gone, and the command with it
                 self.channel.terminate()
             self.channel.close()
-
-
-def _number(name: str) -> int:
-    try:
-        return int(signal.Signals[f"SIG{name}"])
-    except KeyError:
-        return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -192,14 +192,9 @@ async def _answer(machine: Node) -> str:
 
 async def _free_port(machine: Node, listening: frozenset[int], ctx: Context) -> int:
     """A port of the machine without a listener and without another trial of this host."""
-
-    def numbers() -> Iterator[str]:
-        for _ in range(1000):
-            number = ctx.random.randrange(20000, 32000)
-            if number not in listening:
-                yield f"{machine.address}:{number}"
-
-    return int((await ctx.lease("port", numbers())).rpartition(":")[2])
+    numbers = (ctx.random.randrange(20000, 32000) for _ in range(1000))
+    places = (f"{machine.address}:{number}" for number in numbers if number not in listening)
+    return int((await ctx.lease("port", places)).rpartition(":")[2])
 
 
 def _way(node: Node) -> tuple[str, str]:
