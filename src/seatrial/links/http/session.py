@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
+import httpx
+
 from seatrial.links.http import REDIRECTS, Answer, Web
 
 CONTENT = ("content", "data", "files", "json")
@@ -45,7 +47,7 @@ class HttpSession:
 
     web: Web
     options: Mapping[str, Any] = field(default_factory=dict)
-    _cookies: Any = None
+    _cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
 
     async def ask(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, follow: int = 0, **more: Any
@@ -80,20 +82,14 @@ class HttpSession:
 
     def _cookie(self, url: str) -> str:
         """The `Cookie` header for a URL."""
-        import httpx
-
-        if self._cookies is None:
+        if not self._cookies:
             return ""
         request = httpx.Request("GET", url)
         self._cookies.set_cookie_header(request)
         return str(request.headers.get("cookie", ""))
 
     def _keep(self, url: str, answer: Answer) -> None:
-        import httpx
-
         if answer.cookies:
-            if self._cookies is None:
-                self._cookies = httpx.Cookies()
             lines = [("set-cookie", line) for line in answer.cookies]
             request = httpx.Request("GET", url)
             self._cookies.extract_cookies(httpx.Response(answer.status, headers=lines, request=request))

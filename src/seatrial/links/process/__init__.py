@@ -81,7 +81,7 @@ async def run(
         code = child.reap()
     except TimeoutError:
         await child.end_group(grace)
-        message = f"{argv[0]} did not end within {timeout:g} s" if timeout is not None else f"{argv[0]} timed out"
+        message = f"{argv[0]} timed out" if timeout is None else f"{argv[0]} did not end within {timeout:g} s"
         raise TimedOut(message, child.out.text(), child.err.text()) from None
     except BaseException:
         await child.end_group(grace)
