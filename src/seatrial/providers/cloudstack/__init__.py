@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost
-from seatrial.links.cloudstack import REMEDY, Cloud, CloudRefused, connect
+from seatrial.links.cloudstack import REMEDY, Cloud, CloudRefused, NoSuchThing, connect
 from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.providers.batches import Batches
 from seatrial.providers.cloudstack import creation, naming
 from seatrial.providers.cloudstack.adoption import recognised
 from seatrial.providers.cloudstack.catalog import choose, choose_project
-from seatrial.providers.cloudstack.queries import Looks
 from seatrial.providers.cloudstack.removal import machine_gone
 from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
 from seatrial.providers.nodes import require_host_name
@@ -53,7 +53,7 @@ class CloudStack(GuestPowers):
     def __init__(self, settings: CloudStackSettings) -> None:
         self._settings = settings
         self._cloud: Cloud | None = None
-        self._looks: Looks | None = None
+        self._states = Batches(self._list_states, NoSuchThing, most=1)
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._key_pair = asyncio.Lock()
 
@@ -165,10 +165,16 @@ class CloudStack(GuestPowers):
 
     async def power_reason(self, node: Node) -> str:
         """CloudStack's own word for the machine's state."""
-        cloud = await self.cloud()
-        if self._looks is None:
-            self._looks = Looks(cloud)
-        return await self._looks.at(str(node.detail["id"]))
+        id = str(node.detail["id"])
+        try:
+            return await self._states.at(id)
+        except (KeyError, NoSuchThing):
+            raise CannotTell(f"CloudStack has no virtual machine {id} any more") from None
+
+    async def _list_states(self, ids: Sequence[str]) -> Mapping[str, str]:
+        request = {"ids": ",".join(ids)} if len(ids) > 1 else {"id": ids[0]}
+        machines = await (await self.cloud()).list("listVirtualMachines", "virtualmachine", **request)
+        return {str(machine["id"]): str(machine.get("state")) for machine in machines}
 
     async def start(self, node: Node) -> None:
         """Start it; a running one is left alone."""
