@@ -147,8 +147,8 @@ class Cloud:
         except CloudStackApiException as error:
             raise _refused(command, error.error if isinstance(error.error, Mapping) else {}) from None
         except CloudStackException as error:  # its arguments describe the answer, never the request
-            said = str(error.args[0]) if error.args else ""
-            raise CannotTell(f"{command}: the answer of {self.endpoint} is not from CloudStack: {said}") from None
+            reason = str(error.args[0]) if error.args else ""
+            raise CannotTell(f"{command}: the answer of {self.endpoint} is not from CloudStack: {reason}") from None
         except requests.RequestException as error:
             raise CannotTell(f"{command}: {self.endpoint} is unreachable: {_reason(error)}") from None
         return answer if isinstance(answer, Mapping) else {}
@@ -199,5 +199,5 @@ def _refused(command: str, answer: Mapping[str, Any]) -> CloudRefused:
 
 def _reason(error: Exception) -> str:
     """Why a request failed, without its address or its content."""
-    said = re.search(r"\[Errno \d+\] [^'\")]+|CERTIFICATE_VERIFY_FAILED[^'\")]*|[Rr]ead timed out", str(error))
-    return said[0].strip() if said else type(error).__name__
+    match = re.search(r"\[Errno \d+\] [^'\")]+|CERTIFICATE_VERIFY_FAILED[^'\")]*|[Rr]ead timed out", str(error))
+    return match[0].strip() if match else type(error).__name__

@@ -30,7 +30,7 @@ async def reach(host: str, port: int, *, timeout: float = 5.0) -> None:
 
 def judged(error: OSError, where: str) -> CannotTell:
     """LinkDown for errors of the peer, CannotTell for errors of this side."""
-    codes = {one.errno for one in _single(error)}
+    codes = {single.errno for single in _single(error)}
     reason = "connection refused" if errno.ECONNREFUSED in codes else (error.strerror or str(error))
     if codes and codes <= DOWN:
         return LinkDown(f"{where} does not answer: {reason}")

@@ -162,6 +162,6 @@ class ExecLink:
 
 def _by_the_engine(done: Finished) -> bool:
     """Whether the engine itself failed to start; 126 and 127 come from a missing command."""
-    said = done.stderr.lstrip()
-    podman = done.exit_code in (125, 255) and said.startswith("Error: ")
-    return podman or (done.exit_code in (1, 125) and said.startswith("Error response from daemon"))
+    reason = done.stderr.lstrip()
+    podman = done.exit_code in (125, 255) and reason.startswith("Error: ")
+    return podman or (done.exit_code in (1, 125) and reason.startswith("Error response from daemon"))

@@ -60,8 +60,8 @@ async def bring_image(engine: Engine, image: str) -> bool:
 async def status_of(engine: Engine, container: str) -> tuple[str, str]:
     """The engine's state of it, and its exit code: `running`, `0`."""
     form = "{{.State.Status}}|{{.State.ExitCode}}"
-    said = await engine.call("container", "inspect", "--format", form, container, what=f"looking at {container}")
-    status, _, code = said.strip().partition("|")
+    text = await engine.call("container", "inspect", "--format", form, container, what=f"looking at {container}")
+    status, _, code = text.strip().partition("|")
     return status, code
 
 

@@ -139,13 +139,13 @@ def _from_arguments(variables: Lined) -> Iterator[tuple[str, object]]:
         except ValueError as error:
             raise Wrong(f"{word}: {error}", variables.line) from None
         for flag, value in pairwise(arguments):
-            key, _, said = value.partition("=")
+            key, _, option = value.partition("=")
             if flag == "-J":
                 yield "jump", value
             elif flag == "-o" and key.lower() == "proxyjump":
-                yield "jump", said
-            elif flag == "-o" and key.lower() == "userknownhostsfile" and said != "/dev/null":
-                yield "known_hosts", said
+                yield "jump", option
+            elif flag == "-o" and key.lower() == "userknownhostsfile" and option != "/dev/null":
+                yield "known_hosts", option
 
 
 def _with_jump(node: Node, known: Mapping[str, Node]) -> Mapping[str, object]:

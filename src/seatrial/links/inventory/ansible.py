@@ -69,10 +69,10 @@ def _words(line: str, number: int) -> list[str]:
 
 def _groups_of(host: str, groups: Mapping[str, list[str]], children: Mapping[str, list[str]]) -> list[str]:
     """The groups of a host, the nearest first, `all` last."""
-    found = [group for group, names in groups.items() if host in names]
-    for group in found:  # it grows during the loop
-        found += [parent for parent, names in children.items() if group in names and parent not in found]
-    return [*(group for group in found if group != "all"), "all"]
+    own = [group for group, names in groups.items() if host in names]
+    for group in own:  # it grows during the loop
+        own += [parent for parent, names in children.items() if group in names and parent not in own]
+    return [*(group for group in own if group != "all"), "all"]
 
 
 def with_lines(text: str) -> object:

@@ -52,14 +52,14 @@ def machines(settings: SSHSettings) -> list[Node]:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CannotTell(f"the inventory {path} of providers.ssh cannot be read: {error}") from error
-        found: Sequence[Node] = inventory.read(text, str(path), path.parent)
+        nodes: Sequence[Node] = inventory.read(text, str(path), path.parent)
     else:
-        found = inventory.listed(settings.hosts, "providers.ssh.hosts", here)
-    if without := [node.name for node in found if not node.ssh]:
+        nodes = inventory.listed(settings.hosts, "providers.ssh.hosts", here)
+    if without := [node.name for node in nodes if not node.ssh]:
         raise CannotTell(f"the inventory reaches {', '.join(without)} by another way than SSH")
     return [
         replace(node, ssh=_reached(dict(node.ssh), settings, here), folder=node.folder or settings.folder)
-        for node in found
+        for node in nodes
     ]
 
 
