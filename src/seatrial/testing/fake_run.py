@@ -30,6 +30,7 @@ from seatrial.testing.fakes import FakeProvider, FakeSystem, World
 
 
 def fake_registry() -> Registry:
+    """A registry with the fake provider, the fake system and the built-ins."""
     registry = Registry()
     registry.add(FakeProvider)
     registry.add(FakeSystem)
