@@ -28,7 +28,7 @@ def test_the_repository_is_told_by_its_remote(remote: str, tmp_path: Path) -> No
     git(tmp_path, "remote", "add", "origin", remote)
     found = checkout_of(tmp_path)
     assert found is not None
-    assert (found.repository, found.host, found.branch, found.head) == ("acme/notes", "github.com", "main", "")
+    assert (found.repository, found.branch, found.head) == ("acme/notes", "main", "")
 
 
 def test_it_knows_what_was_pushed_and_what_other_refs_hold(tmp_path: Path) -> None:

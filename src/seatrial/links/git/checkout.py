@@ -17,7 +17,7 @@ GIT_SECONDS = 10.0
 TRACKED_SECONDS = 20.0
 """Seconds for git to list tracked files ignored by a .gitignore."""
 
-_REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?(?P<host>[^:/]+)(?::\d+)?[:/]+(?P<name>[^/]+/[^/]+?)(?:\.git)?/?$")
+_REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?[^:/]+(?::\d+)?[:/]+(?P<name>[^/]+/[^/]+?)(?:\.git)?/?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,6 @@ class Checkout:
     """Its root."""
     repository: str = ""
     """`acme/notes`, by the remote `origin` (or the only one); empty: no remote of that form."""
-    host: str = ""
     branch: str = ""
     """Empty: no branch is checked out."""
     head: str = ""
@@ -72,7 +71,6 @@ def checkout_of(folder: Path) -> Checkout | None:
     return Checkout(
         folder=Path(root),
         repository=found["name"] if found else "",
-        host=found["host"] if found else "",
         branch=branch,
         head=_line(folder, "rev-parse", "--verify", "--quiet", "HEAD"),
         pushed=pushed,

@@ -100,7 +100,7 @@ def test_a_workflow_that_cannot_be_dispatched_says_none() -> None:
     assert found.call is not None
     assert found.call.secrets == {"S": True}
     assert found.call.inputs["n"].type == "string"
-    assert found.call.outputs["o"].value == "v"
+    assert found.call.outputs["o"] == "v"
 
 
 def test_anchors_stand_for_what_they_name() -> None:
@@ -179,7 +179,7 @@ def test_an_action_is_read() -> None:
         "action.yml",
     )
     assert (found.using, found.inputs["n"].required, found.inputs["d"].default) == ("composite", True, "x")
-    assert found.outputs["o"].value == "${{ steps.a.outputs.o }}"
+    assert found.outputs["o"] == "${{ steps.a.outputs.o }}"
     assert found.steps[0].shell == "bash"
     with pytest.raises(WorkflowError, match=r"a\.yml:3:11: a `run` step of a composite action must say its `shell`"):
         read_action("runs:\n  using: composite\n  steps: [{run: a}]\n", "a.yml")

@@ -99,7 +99,7 @@ class GitHub:
             raise CannotTell(f"{path} of {self.repository} at {ref} is not text: {error}") from None
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, object]) -> int:
-        path = f"{self._workflow(workflow)}/dispatches"
+        path = f"{self._home}{self._workflow(workflow)}/dispatches"
         texts = {name: _text(value) for name, value in inputs.items()}
 
         def body() -> dict[str, Any]:
@@ -140,7 +140,7 @@ class GitHub:
             if len(rows) < PAGE or page == PAGES:
                 raise CannotTell(
                     f"{workflow} of {self.repository} has more runs above {above} than GitHub tells ({len(found)}): "
-                    f"which are among them is not known; delete old runs, or look at {path} yourself"
+                    f"which are among them is not known; delete old runs, or look at {self._home}{path} yourself"
                 )
         return sorted({run.id: run for run in found}.values(), key=lambda run: run.id, reverse=True)
 
@@ -153,9 +153,7 @@ class GitHub:
 
     async def waits_for(self, id: int) -> Sequence[str]:
         try:
-            rows = await self._api.get(
-                f"{self._home}/actions/runs/{id}/pending_deployments", right=READ, within=self._patience
-            )
+            rows = await self._get(f"/actions/runs/{id}/pending_deployments", READ)
         except Denied:
             return ()
         return [str((row.get("environment") or {}).get("name") or "?") for row in rows if isinstance(row, Mapping)]
@@ -174,8 +172,8 @@ class GitHub:
         return [
             RunArtifact(
                 id=int(row["id"]),
-                name=str(row["name"]),
-                size=int(row.get("size_in_bytes") or 0),
+                name=row["name"],
+                size=row.get("size_in_bytes") or 0,
                 expired=bool(row.get("expired")),
             )
             for row in rows
@@ -186,11 +184,10 @@ class GitHub:
         await self._api.download(path, into, right=READ, limit=limit, timeout=timeout)
 
     def _workflow(self, workflow: str) -> str:
-        return f"{self._home}/actions/workflows/{quote(workflow.rpartition('/')[2], safe='')}"
+        return f"/actions/workflows/{quote(workflow.rpartition('/')[2], safe='')}"
 
     async def _get(self, path: str, right: str, **params: Any) -> Any:
-        home = "" if path.startswith(self._home) else self._home
-        return await self._api.get(f"{home}{path}", right=right, within=self._patience, **params)
+        return await self._api.get(f"{self._home}{path}", right=right, within=self._patience, **params)
 
     async def _all(self, path: str, key: str, **params: Any) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
@@ -216,42 +213,37 @@ def _run(row: Mapping[str, Any]) -> WorkflowRun:
             id=int(row["id"]),
             title=str(row.get("display_title") or row.get("name") or ""),
             workflow=str(row.get("path") or "").partition("@")[0],
-            event=str(row.get("event") or ""),
-            branch=str(row.get("head_branch") or ""),
-            sha=str(row.get("head_sha") or ""),
             actor=str(actor.get("login") or ""),
-            status=str(row.get("status") or ""),
-            conclusion=str(row.get("conclusion") or ""),
-            url=str(row.get("html_url") or ""),
-            created=str(row.get("created_at") or ""),
-            updated=str(row.get("updated_at") or ""),
-            began=str(row.get("run_started_at") or ""),
             attempt=int(row.get("run_attempt") or 1),
-        )
+            **_texts(
+                row,
+                event="event", branch="head_branch", sha="head_sha", status="status", conclusion="conclusion",
+                url="html_url", created="created_at", updated="updated_at", began="run_started_at",
+            ),
+        )  # fmt: skip
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CannotTell(f"GitHub returned a run that cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _job(row: Mapping[str, Any]) -> RunJob:
-    steps = row.get("steps") or ()
     return RunJob(
         id=int(row["id"]),
-        name=str(row.get("name") or ""),
-        status=str(row.get("status") or ""),
-        conclusion=str(row.get("conclusion") or ""),
-        url=str(row.get("html_url") or ""),
-        started=str(row.get("started_at") or ""),
-        runner=str(row.get("runner_name") or ""),
         labels=tuple(map(str, row.get("labels") or ())),
         steps=tuple(
-            RunStep(
-                name=str(one.get("name") or ""),
-                number=int(one.get("number") or 0),
-                conclusion=str(one.get("conclusion") or ""),
-            )
-            for one in steps
+            RunStep(number=int(step.get("number") or 0), **_texts(step, name="name", conclusion="conclusion"))
+            for step in row.get("steps") or ()
         ),
-    )
+        **_texts(
+            row,
+            name="name", status="status", conclusion="conclusion", url="html_url", started="started_at",
+            runner="runner_name",
+        ),
+    )  # fmt: skip
+
+
+def _texts(row: Mapping[str, Any], **keys: str) -> dict[str, Any]:
+    """Fields by their keys in the answer; empty where it has none."""
+    return {name: str(row.get(key) or "") for name, key in keys.items()}
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,44 @@ class Api:
         """An answer with a status below 300, or one of `also`. Repeated while the server has faults or asks us to wait,
         as long as `within` seconds allow; `once`: not after a fault that may hide a success (Unsure). `json` makes the
         body for the API version in use by then."""
-        start = asyncio.get_running_loop().time()
-        end, patient = start + within, start + max(within, self._limits)
-        pause = FIRST
+
+        def send() -> Awaitable[Answer]:
+            return self._send(method, path, params, json() if json is not None else None)
+
+        return await self._repeated(
+            method, path, send, right=right, within=within, limited=max(within, self._limits), once=once, also=also
+        )
+
+    async def download(self, path: str, into: Path, *, right: str, limit: int, timeout: float) -> None:
+        """A file; where the API sends us to another host the token is not sent along."""
+        url, end = f"{self.url}{path}", _now() + timeout
+
+        async def fetch() -> Answer:
+            left = max(end - _now(), 0.1)
+            headers, private = self._headers(""), self._private()
+            try:
+                return await download(self._web, url, into, headers=headers, private=private, timeout=left, limit=limit)
+            except TimeoutError as error:
+                raise CannotTell(f"{url} was not downloaded within {timeout:g} s") from error
+
+        await self._repeated("GET", path, fetch, right=right, within=timeout, limited=timeout)
+
+    async def _repeated(
+        self,
+        method: str,
+        path: str,
+        send: Callable[[], Awaitable[Answer]],
+        *,
+        right: str,
+        within: float,
+        limited: float,
+        once: bool = False,
+        also: tuple[int, ...] = (),
+    ) -> Answer:
+        end, patient, pause = _now() + within, _now() + limited, FIRST
         while True:
             try:
-                answer = await self._send(method, path, params, json() if json is not None else None)
+                answer = await send()
             except (LinkDown, LinkLost, TimeoutError) as error:
                 if once and not isinstance(error, LinkDown):
                     raise Unsure(f"{method} {self.url}{path} had no answer: {error}") from error
@@ -92,10 +124,9 @@ class Api:
             else:
                 if answer.status < 300 or answer.status in also:
                     return answer
-                wait = wait_of(answer)
-                if wait is not None:
+                if (wait := wait_of(answer)) is not None:
                     await self._limited(wait, patient, answer)
-                    end = max(end, asyncio.get_running_loop().time() + within)  # not a fault: these start again
+                    end = max(end, _now() + within)  # not a fault: these start again
                     continue
                 if answer.status < 500:
                     if self._other_version(answer):
@@ -105,38 +136,6 @@ class Api:
                 if once:
                     raise Unsure(f"{method} {why}")
                 await self._pause(pause, end, why)
-            pause = min(pause * 2, LONGEST)
-
-    async def download(self, path: str, into: Path, *, right: str, limit: int, timeout: float) -> None:
-        """A file; where the API sends us to another host the token is not sent along."""
-        end = asyncio.get_running_loop().time() + timeout
-        pause = FIRST
-        while True:
-            left = end - asyncio.get_running_loop().time()
-            try:
-                answer = await download(
-                    self._web,
-                    f"{self.url}{path}",
-                    into,
-                    headers=self._headers(""),
-                    private=self._private(),
-                    timeout=max(left, 0.1),
-                    limit=limit,
-                )
-            except (LinkDown, LinkLost) as error:
-                await self._pause(pause, end, str(error), error)
-            except TimeoutError as error:
-                raise CannotTell(f"{self.url}{path} was not downloaded within {timeout:g} s") from error
-            else:
-                if answer.status < 300:
-                    return
-                wait = wait_of(answer)
-                if wait is not None:
-                    await self._limited(wait, end, answer)
-                elif answer.status < 500:
-                    raise self._refused("GET", path, answer, right)
-                else:
-                    await self._pause(pause, end, f"{self.url}{path} answers {answer.status}: {_message(answer)}")
             pause = min(pause * 2, LONGEST)
 
     async def close(self) -> None:
@@ -182,13 +181,13 @@ class Api:
         return True
 
     async def _pause(self, seconds: float, end: float, why: str, cause: BaseException | None = None) -> None:
-        if asyncio.get_running_loop().time() + seconds > end:
+        if _now() + seconds > end:
             raise CannotTell(f"GitHub could not be asked any longer: {why}") from cause
         self._say(f"{why}; again in {seconds:g} s")
         await asyncio.sleep(seconds)
 
     async def _limited(self, seconds: float, end: float, answer: Answer) -> None:
-        left = end - asyncio.get_running_loop().time()
+        left = end - _now()
         said = _message(answer)
         if seconds > left:
             raise CannotTell(
@@ -213,6 +212,10 @@ class Api:
         if answer.status in (404, 410):
             return Absent(f"it does not exist, or {rights} to see it; {said}")
         return Rejected(said)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _message(answer: Answer) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seatrial.links.forge.workflows.reading import WorkflowReader
-from seatrial.links.forge.workflows.workflow import Input, Output, Step
+from seatrial.links.forge.workflows.workflow import Input, Step, Template
 from seatrial.links.forge.workflows.yaml_tree import read_tree
 
 NAMES = ("action.yml", "action.yaml")
@@ -17,11 +17,8 @@ NAMES = ("action.yml", "action.yaml")
 class Action:
     """An action file, read."""
 
-    path: str
-    name: str = ""
-    description: str = ""
     inputs: Mapping[str, Input] = field(default_factory=dict)
-    outputs: Mapping[str, Output] = field(default_factory=dict)
+    outputs: Mapping[str, Template] = field(default_factory=dict)
     using: str = ""
     """`composite`, `node20`, `docker`, …"""
     steps: tuple[Step, ...] = ()
@@ -43,12 +40,5 @@ def read_action(text: str, path: str = "") -> Action:
             tree.wrong(("runs", "steps", number), "a `run` step of a composite action must say its `shell`")
     reading.expressions(data, ())
     tree.done()
-    return Action(
-        path=path,
-        name=reading.text((), data, "name"),
-        description=reading.text((), data, "description"),
-        inputs=reading.inputs((), data),
-        outputs=reading.outputs((), data) if using == "composite" else {},
-        using=using,
-        steps=steps,
-    )
+    outputs = reading.outputs((), data) if using == "composite" else {}
+    return Action(inputs=reading.inputs((), data), outputs=outputs, using=using, steps=steps)

@@ -10,18 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.errors import DocumentError, Problem
+from seatrial.errors import Problem
 from seatrial.links.forge.workflows.claims import Claim, Claims, Read
 from seatrial.links.forge.workflows.contexts import dispatched, inputs_of, running
 from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
 
-__all__ = ["Claim", "Collision", "Judgement", "Read", "WaitsForItself", "judge"]
-
-
-class WaitsForItself(DocumentError):
-    """A run and its dispatcher would block or cancel each other."""
+VARIABLES = Unknown("vars", "variables of the repository are not read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +61,6 @@ class Judgement:
     doubts: tuple[str, ...] = ()
     """A sentence for each unknown with a possible collision behind it."""
 
-    def refuse(self) -> None:
-        """WaitsForItself with every collision; nothing when there is none."""
-        if self.collisions:
-            raise WaitsForItself(one.problem() for one in self.collisions)
-
 
 def judge(
     *,
@@ -79,10 +70,8 @@ def judge(
     inputs: Mapping[str, Any],
     read: Read,
     environment: Mapping[str, str],
-    server_url: str = "",
     read_ours: Read | None = None,
     event: Mapping[str, Any] | None = None,
-    variables: Mapping[str, Any] | None = None,
 ) -> Judgement:
     """Whether the workflow `path` of `repository`, dispatched at `ref` with `inputs`, would wait for its dispatcher.
 
@@ -91,9 +80,8 @@ def judge(
     run began. Outside Actions no group is held. WorkflowError if the workflow to dispatch cannot be read.
     """
     inside = environment.get("GITHUB_ACTIONS") == "true"
-    shared = inside and _same_repository(environment, repository, server_url)
+    shared = inside and environment.get("GITHUB_REPOSITORY", "").lower() == repository.lower()
     ours = running(environment, event)
-    known = variables if variables is not None else Unknown("vars", "variables of the repository are not read")
     doubts: list[str] = []
 
     text = read(path)
@@ -105,10 +93,10 @@ def judge(
         github = dispatched(
             repository=repository, path=path, ref=ref, name=workflow.name, inputs=inputs, like=ours if shared else None
         )
-        names = {"github": github, "vars": known, "inputs": typed_inputs(workflow.dispatch or {}, inputs)}
+        names = {"github": github, "vars": VARIABLES, "inputs": typed_inputs(workflow.dispatch or {}, inputs)}
         asked = list(Claims(read, repository, doubts).all(workflow, names))
 
-    held = list(_held(environment, ours, event, known, read_ours or read, doubts)) if shared else []
+    held = list(_held(environment, ours, event, read_ours or read, doubts)) if shared else []
     collisions = [
         Collision(held=one, asked=other) for one in held for other in asked if _collide(one, other, "ours", doubts)
     ]
@@ -118,18 +106,10 @@ def judge(
     )
 
 
-def _same_repository(environment: Mapping[str, str], repository: str, server_url: str) -> bool:
-    ours = environment.get("GITHUB_SERVER_URL", "").rstrip("/").lower()
-    if server_url and ours and server_url.rstrip("/").lower() != ours:
-        return False
-    return environment.get("GITHUB_REPOSITORY", "").lower() == repository.lower()
-
-
 def _held(
     environment: Mapping[str, str],
     github: Mapping[str, Any],
     event: Mapping[str, Any] | None,
-    variables: Any,
     read: Read,
     doubts: list[str],
 ) -> Iterator[Claim]:
@@ -143,7 +123,7 @@ def _held(
         doubts.append(f"the running workflow ({where}) cannot be read, so its groups are unknown: check it out")
         return
     workflow = read_workflow(text, path)
-    names = {"github": github, "vars": variables, "inputs": inputs_of(event, workflow.dispatch)}
+    names = {"github": github, "vars": VARIABLES, "inputs": inputs_of(event, workflow.dispatch)}
     yield from Claims(read, repository, doubts).around(workflow, names, environment.get("GITHUB_JOB", ""))
 
 

@@ -8,17 +8,7 @@ from typing import Any
 
 from seatrial.errors import nearest
 from seatrial.links.forge.workflows.expressions import ExpressionError, condition_calls, templates
-from seatrial.links.forge.workflows.workflow import (
-    Call,
-    Concurrency,
-    Defaults,
-    Input,
-    Job,
-    Output,
-    Step,
-    Strategy,
-    Workflow,
-)
+from seatrial.links.forge.workflows.workflow import Call, Concurrency, Defaults, Input, Job, Step, Strategy, Workflow
 from seatrial.links.forge.workflows.yaml_tree import Place, Tree, read_tree
 
 _TOP = ("name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs")
@@ -112,7 +102,6 @@ class WorkflowReader:
                 required=about.get("required") is True,
                 default=about.get("default"),
                 options=tuple(map(_word, options)) if isinstance(options, list) else (),
-                description=str(about.get("description") or ""),
                 line=self.tree.line(at),
             )
         return inputs
@@ -128,20 +117,14 @@ class WorkflowReader:
             outputs=self.outputs(place, found),
         )
 
-    def outputs(self, place: Place, found: Any) -> dict[str, Output]:
-        """Outputs of a reusable workflow or an action."""
+    def outputs(self, place: Place, found: Any) -> dict[str, str]:
+        """Values of the outputs of a reusable workflow or an action."""
         outputs = {}
         for name, about in self.mapping(place, found, "outputs").items():
-            at = (*place, "outputs", name)
-            if not isinstance(about, dict) or about.get("value") is None:
-                self.tree.wrong(at, f"the output {name!r} has no `value`")
-                continue
-            outputs[name] = Output(
-                name=name,
-                value=_word(about["value"]),
-                description=str(about.get("description") or ""),
-                line=self.tree.line(at),
-            )
+            if isinstance(about, dict) and about.get("value") is not None:
+                outputs[name] = _word(about["value"])
+            else:
+                self.tree.wrong((*place, "outputs", name), f"the output {name!r} has no `value`")
         return outputs
 
     def job(self, name: str, found: Any) -> Job:

@@ -20,17 +20,6 @@ class Input:
     required: bool = False
     default: Any = None
     options: tuple[str, ...] = ()
-    description: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """One output of a called workflow, or of an action."""
-
-    name: str
-    value: Template = ""
-    description: str = ""
     line: int = 0
 
 
@@ -115,7 +104,7 @@ class Call:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     secrets: Mapping[str, bool] = field(default_factory=dict)
     """Name to whether it must be given."""
-    outputs: Mapping[str, Output] = field(default_factory=dict)
+    outputs: Mapping[str, Template] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

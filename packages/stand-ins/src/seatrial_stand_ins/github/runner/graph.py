@@ -63,7 +63,7 @@ class Graph:
             "inputs": self.inputs,
             "vars": self.run.variables,
         }
-        return {name: render(one.value, contexts) for name, one in self.workflow.call.outputs.items()}
+        return {name: render(text, contexts) for name, text in self.workflow.call.outputs.items()}
 
     async def _turn(self, job: Job) -> None:
         """Wait for the job's needs, and run it."""

@@ -127,7 +127,7 @@ async def _composite(
         else:
             steps.leave(one, inside, "skipped", "skipped", {})
     contexts = steps.contexts(inside)
-    outputs.update({name: render(one.value, contexts) for name, one in action.outputs.items()})
+    outputs.update({name: render(text, contexts) for name, text in action.outputs.items()})
     if inside.cancelled:
         raise ActionCancelled
     if inside.failed:
