@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.forge.workflows.action import read_action
-from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.reading import read_action, read_workflow
 from seatrial_stand_ins.github import GitHubServer
 from seatrial_stand_ins.github.runner import WorkflowRunner
 

@@ -22,8 +22,7 @@ from seatrial.links.forge.runs.order import Order, RunDeadlines
 from seatrial.links.forge.runs.polling import until_over
 from seatrial.links.forge.runs.repository import Place
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.deployment_history import DeploymentHistory
-from seatrial.systems.github_actions.existing_deployment import by_history
+from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, by_history
 from seatrial.systems.github_actions.machines import _named
 from seatrial.systems.github_actions.teardown import take_away
 from seatrial_stand_ins.github import Answers, Fails, GitHubServer, RunsForEver

@@ -74,17 +74,15 @@ class DispatchWorkflow(DispatchWithArtifacts):
         """
         environment = ctx.environment()
         place = self._place(ctx.document_folder, environment)
-        forge, token = await open_forge(place.record, self.token, environment, ctx.log, patience=self.deadlines.whole)
-        ctx.secret(token)
-        try:
-            order = order_of(self, place.ref, self.inputs)
+        order = order_of(self, place.ref, self.inputs)
+        patience = self.deadlines.whole
+        async with open_forge(place.record, self.token, environment, ctx.log, patience=patience) as (forge, token):
+            ctx.secret(token)
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
             if wrong := await wrong_there(forge, place, order, environment, ctx.log):
                 raise UsageError("; ".join(f"{message}{hint and f' ({hint})'}" for _, message, hint in wrong))
-            token = late.template_of(self.token, environment)
-            return await run_to_end(ctx, forge, place, token, order, kind=KIND, owner=OWNER)
-        finally:
-            await forge.close()
+            template = late.template_of(self.token, environment)
+            return await run_to_end(ctx, forge, place, template, order, kind=KIND, owner=OWNER)
 
     async def give_back(self, resource: Resource) -> None:
         """Cancel the run if it is still active, from the ledger's record alone (called on a bare instance)."""

@@ -4,19 +4,70 @@ Seatrial deploys over one or tears it down."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seatrial.links.forge.protocol import Forge, WorkflowRun
-from seatrial.systems.github_actions.deployment_history import DeploymentHistory
+from seatrial.links.forge.runs.order import carries
 
 GOING_ON = ("in_progress", "queued", "pending", "requested")
 """States of a run that will go on by itself: a run waiting for approval may wait forever."""
 
-
 MANY = 100
 """Runs in the first request; if they do not decide, all runs are requested."""
+
+
+class DeploymentHistory:
+    """The list of deployments requested by a project's trials, in `.seatrial/history`: it identifies a deployment as
+    the project's own even if the machine of that trial died."""
+
+    def __init__(self, project: Path) -> None:
+        self._file = project / ".seatrial" / "history" / "deployments.jsonl"
+
+    def write(self, record: Mapping[str, Any], trial: str) -> None:
+        """A deployment about to be requested, or one with a known run."""
+        words = ("forge", "api_url", "repository", "workflow", "correlation", "run")
+        line = json.dumps({**{word: record.get(word, "") for word in words}, "trial": trial}) + "\n"
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, line.encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def trial_of(self, record: Mapping[str, Any], run: WorkflowRun) -> str:
+        """The trial that requested this run of the record's repository; empty: none of this project."""
+        for one in self._all(record):
+            if one.get("run") == run.id or (one.get("correlation") and carries(run.title, str(one["correlation"]))):
+                return str(one.get("trial") or "")
+        return ""
+
+    def trial_in(self, record: Mapping[str, Any], text: str) -> str:
+        """The trial named in a text by its id, correlation or run; empty: none of this project."""
+        for one in self._all(record):
+            named = [str(one[word]) for word in ("trial", "correlation", "run") if one.get(word)]
+            if any(carries(text, name) for name in named):
+                return str(one.get("trial") or "")
+        return ""
+
+    def _all(self, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Records of this repository, the newest first, without an incomplete line cut by a crash."""
+        try:
+            lines = self._file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return
+        for line in reversed(lines):
+            try:
+                one = json.loads(line)
+                same = all(str(one[word]).lower() == str(record[word]).lower() for word in ("api_url", "repository"))
+            except (ValueError, KeyError, TypeError):
+                continue
+            if same:
+                yield one
 
 
 @dataclass(frozen=True, slots=True)

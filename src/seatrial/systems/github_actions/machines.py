@@ -31,10 +31,6 @@ def machines(
 
 def filled(ctx: Context, told: Any, outputs: Mapping[str, Any], what: str) -> Any:
     """A value with `${{ outputs.… }}` in it; a template alone keeps its type."""
-    if isinstance(told, list | tuple):
-        return [filled(ctx, one, outputs, what) for one in told]
-    if not isinstance(told, str) or "${{" not in told:
-        return told
     try:
         return ctx.bind(told, outputs=outputs)
     except CannotTell as error:

@@ -26,8 +26,12 @@ from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context
 from seatrial.systems.github_actions import planned
-from seatrial.systems.github_actions.deployment_history import DeploymentHistory
-from seatrial.systems.github_actions.existing_deployment import ExistingDeployment, by_command, by_history
+from seatrial.systems.github_actions.existing_deployment import (
+    DeploymentHistory,
+    ExistingDeployment,
+    by_command,
+    by_history,
+)
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
@@ -151,14 +155,10 @@ class GithubActions(Declared):
         environment = ctx.environment()
         place = find_place(self._folder, environment, **said)
         given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
-        forge, token = await open_forge(
-            place.record, given, environment, ctx.log, patience=self._settings.deploy.deadlines.whole
-        )
-        ctx.secret(token)
-        try:
+        patience = self._settings.deploy.deadlines.whole
+        async with open_forge(place.record, given, environment, ctx.log, patience=patience) as (forge, token):
+            ctx.secret(token)
             yield forge, place, self._settings.token
-        finally:
-            await forge.close()
 
     async def _check(self, ctx: Context, forge: Forge, place: Place) -> None:
         await until_visible(forge, place.ref, self._settings.deploy.deadlines.visible, place.checkout, ctx.log)

@@ -23,8 +23,7 @@ from seatrial.links.forge.runs.outcome import judge
 from seatrial.links.forge.runs.polling import until_over
 from seatrial.links.forge.runs.repository import open_forge
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.deployment_history import DeploymentHistory
-from seatrial.systems.github_actions.existing_deployment import undoes
+from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, undoes
 
 
 async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:
@@ -33,9 +32,9 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
     hidden: list[str] = []
     token = late.fill(str(record.get("token") or ""), environment, hidden.append)
     log = _Log(Path(str(record["log"])), hidden)
-    forge, found = await open_forge(record, token, environment, log.say, patience=float(record["timeout"]))
-    hidden.append(found)
-    try:
+    patience = float(record["timeout"])
+    async with open_forge(record, token, environment, log.say, patience=patience) as (forge, found):
+        hidden.append(found)
         runs = await ended(forge, record)
         did = [run for run in runs if await _did_something(forge, run)]
         if not runs:
@@ -47,8 +46,6 @@ async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[
             newest = max(did, key=lambda run: run.id)
             ours = replace(newest, updated=max(run.updated for run in did))
             await _torn_down(forge, record, ours, trial, environment, log)
-    finally:
-        await forge.close()
 
 
 async def _did_something(forge: Forge, run: WorkflowRun) -> bool:

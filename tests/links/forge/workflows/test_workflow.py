@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.links.forge.workflows.action import read_action
-from seatrial.links.forge.workflows.reading import read_workflow
+from seatrial.links.forge.workflows.reading import read_action, read_workflow
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 DEPLOY = """\

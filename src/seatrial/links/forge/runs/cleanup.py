@@ -30,11 +30,8 @@ DELETED = "deleted"
 async def end_run(record: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     """Cancel the run of a record if it is active; the token is looked up again."""
     token = late.fill(str(record.get("token") or ""), environment)
-    forge, _ = await open_forge(record, token, environment, lambda text: None)
-    try:
+    async with open_forge(record, token, environment, lambda text: None) as (forge, _):
         await ended(forge, record)
-    finally:
-        await forge.close()
 
 
 async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:

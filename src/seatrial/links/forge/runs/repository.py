@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links.forge.protocol import Forge
+from seatrial.links.forge.runs.order import Say
 from seatrial.links.git.checkout import Checkout, checkout_of
 
 GITHUB = "https://api.github.com"
@@ -62,14 +64,10 @@ def find_place(
     return Place(api_url=url, repository=name, ref=branch, checkout=ours)
 
 
+@asynccontextmanager
 async def open_forge(
-    place: Mapping[str, Any],
-    token: str,
-    environment: Mapping[str, str],
-    say: Callable[[str], None],
-    *,
-    patience: float = 0.0,
-) -> tuple[Forge, str]:
+    place: Mapping[str, Any], token: str, environment: Mapping[str, str], say: Say, *, patience: float = 0.0
+) -> AsyncIterator[tuple[Forge, str]]:
     """The forge of a record (`forge`, `api_url`, `repository`), and its token, to be hidden. `patience`: seconds to
     wait when the forge limits our requests."""
     kind = str(place.get("forge", "github"))
@@ -78,5 +76,9 @@ async def open_forge(
     from seatrial.links.forge.github import GitHub, find_token
 
     api_url = str(place["api_url"])
-    found = await find_token(token, api_url, environment)
-    return GitHub(api_url, str(place["repository"]), found, say, limited=patience), found
+    token = await find_token(token, api_url, environment)
+    forge = GitHub(api_url, str(place["repository"]), token, say, limited=patience)
+    try:
+        yield forge, token
+    finally:
+        await forge.close()

@@ -8,7 +8,17 @@ from typing import Any
 
 from seatrial.errors import nearest
 from seatrial.links.forge.workflows.expressions import ExpressionError, condition_calls, templates
-from seatrial.links.forge.workflows.workflow import Call, Concurrency, Defaults, Input, Job, Step, Strategy, Workflow
+from seatrial.links.forge.workflows.workflow import (
+    Action,
+    Call,
+    Concurrency,
+    Defaults,
+    Input,
+    Job,
+    Step,
+    Strategy,
+    Workflow,
+)
 from seatrial.links.forge.workflows.yaml_tree import Place, Tree, read_tree
 
 _TOP = ("name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs")
@@ -31,6 +41,26 @@ _IDS = "letters, digits, `_` and `-`, beginning with a letter or `_`"
 def read_workflow(text: str, path: str = "") -> Workflow:
     """Read a workflow file; WorkflowError with every reason for GitHub to reject it, by file and line."""
     return WorkflowReader(read_tree(text, path)).workflow()
+
+
+def read_action(text: str, path: str = "") -> Action:
+    """Read an `action.yml`; WorkflowError with every problem, by file and line."""
+    tree = read_tree(text, path)
+    reading = WorkflowReader(tree)
+    data = tree.data
+    tree.keys((), data, ("name", "author", "description", "inputs", "outputs", "runs", "branding"))
+    runs = reading.mapping((), data, "runs")
+    using = reading.text(("runs",), runs, "using")
+    if not using:
+        tree.wrong(("runs",), "`runs.using` names the kind of action", "for example `using: composite`")
+    steps = reading.steps(("runs", "steps"), runs.get("steps") or []) if using == "composite" else ()
+    for number, step in enumerate(steps):
+        if step.run and not step.shell:
+            tree.wrong(("runs", "steps", number), "a `run` step of a composite action must say its `shell`")
+    reading.expressions(data, ())
+    tree.done()
+    outputs = reading.outputs((), data) if using == "composite" else {}
+    return Action(inputs=reading.inputs((), data), outputs=outputs, using=using, steps=steps)
 
 
 class WorkflowReader:
@@ -221,9 +251,7 @@ class WorkflowReader:
                 (*at, "matrix"), "a matrix must be a mapping, or an expression with a mapping as its result"
             )
         return Strategy(
-            matrix=matrix,
-            fail_fast=self.flag(at, about, "fail-fast", True),
-            max_parallel=about.get("max-parallel"),
+            matrix=matrix, fail_fast=self.flag(at, about, "fail-fast", True), max_parallel=about.get("max-parallel")
         )
 
     def concurrency(self, place: Place, found: Mapping[str, Any]) -> Concurrency | None:

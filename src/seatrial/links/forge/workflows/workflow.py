@@ -1,4 +1,4 @@
-"""A workflow file: its triggers, inputs, concurrency, jobs and steps; templates in it are not filled in yet."""
+"""A workflow file: its triggers, inputs, concurrency, jobs, steps; and an action's. Templates are not filled in yet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 Template = str
 """A text that may contain `${{ }}`."""
+
+ACTION_NAMES = ("action.yml", "action.yaml")
+"""File names of an action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +129,14 @@ class Workflow:
     defaults: Defaults = field(default_factory=Defaults)
     jobs: Mapping[str, Job] = field(default_factory=dict)
     permissions: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """An action's own file, `action.yml`, read."""
+
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outputs: Mapping[str, Template] = field(default_factory=dict)
+    using: str = ""
+    """`composite`, `node20`, `docker`, …"""
+    steps: tuple[Step, ...] = ()

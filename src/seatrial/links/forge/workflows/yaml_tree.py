@@ -61,30 +61,31 @@ class Tree:
             raise WorkflowError(self.problems)
 
 
+def _broken(path: str, at: tuple[int, int], message: str) -> WorkflowError:
+    return WorkflowError([Problem(path or "workflow", *at, message)])
+
+
 def read_tree(text: str, path: str) -> Tree:
     """The data of a YAML file with positions; WorkflowError for invalid YAML, or if it is not a mapping."""
-    shown = path or "workflow"
     if len(text) > LARGEST:
-        raise WorkflowError(
-            [Problem(shown, 0, 0, f"the file has more than {LARGEST} characters; GitHub takes no more")]
-        )
+        raise _broken(path, (0, 0), f"the file has more than {LARGEST} characters; GitHub takes no more")
     try:
         root = yaml.compose(text, Loader=_LOADER)
         tree = Tree(path, None, {})
         if root is None:
-            raise WorkflowError([Problem(shown, 1, 1, "the file is empty")])
+            raise _broken(path, (1, 1), "the file is empty")
         tree.data = _Builder(tree).value(root, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise WorkflowError([Problem(shown, *at, f"invalid YAML: {error.problem or error.context}")]) from None
+        raise _broken(path, at, f"invalid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise WorkflowError([Problem(shown, 1, 1, f"invalid YAML: {error}")]) from None
+        raise _broken(path, (1, 1), f"invalid YAML: {error}") from None
     except RecursionError:
-        raise WorkflowError([Problem(shown, 1, 1, "the file is nested too deeply")]) from None
+        raise _broken(path, (1, 1), "the file is nested too deeply") from None
     tree.done()
     if not isinstance(tree.data, dict):
-        raise WorkflowError([Problem(shown, 1, 1, "a mapping is expected, with `on:` and `jobs:`")])
+        raise _broken(path, (1, 1), "a mapping is expected, with `on:` and `jobs:`")
     return tree
 
 
@@ -103,9 +104,9 @@ class _Builder:
         self.tree.lines.setdefault(place, at)
         if self.nodes > MOST or id(node) in self.inside:
             what = "an alias contains itself" if id(node) in self.inside else f"the file has more than {MOST} values"
-            raise WorkflowError([Problem(self.tree.path or "workflow", *at, what)])
+            raise _broken(self.tree.path, at, what)
         if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node, place)
+            return self.scalar(node)
         self.inside.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
@@ -119,16 +120,15 @@ class _Builder:
         for key, one in node.value:
             at = (key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
-                raise WorkflowError([Problem(self.tree.path or "workflow", *at, "a key must be text")])
+                raise _broken(self.tree.path, at, "a key must be text")
             name = str(key.value)
             if name in data:
-                message = f"duplicate key {name!r}"
-                self.tree.problems.append(Problem(self.tree.path or "workflow", *at, message))
+                self.tree.problems.append(Problem(self.tree.path or "workflow", *at, f"duplicate key {name!r}"))
             self.tree.lines.setdefault((*place, name), at)
             data[name] = self.value(one, (*place, name))
         return data
 
-    def scalar(self, node: Any, place: Place) -> Any:
+    def scalar(self, node: Any) -> Any:
         text = str(node.value)
         if node.style or node.tag == "!":
             return text

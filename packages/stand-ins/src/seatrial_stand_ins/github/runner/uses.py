@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import nearest
-from seatrial.links.forge.workflows.action import NAMES, Action, read_action
 from seatrial.links.forge.workflows.expressions import render, templated, value
+from seatrial.links.forge.workflows.reading import read_action
 from seatrial.links.forge.workflows.values import as_text
-from seatrial.links.forge.workflows.workflow import Step
+from seatrial.links.forge.workflows.workflow import ACTION_NAMES, Action, Step
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.runner.actions import BUILT_IN
 from seatrial_stand_ins.github.runner.calls import ActionCall, ActionCancelled, ActionFailed, ActionFunction
@@ -151,7 +151,7 @@ def _inputs(steps: StepRunner, action: Action, given: Mapping[str, str], step: S
 
 
 def _read(steps: StepRunner, uses: str, folder: Path) -> Action:
-    file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    file = next((folder / name for name in ACTION_NAMES if (folder / name).is_file()), None)
     if file is None:
         raise ActionFailed(
             f"Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '{folder}'. "

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
-from seatrial.links.forge.runs.archive import MEGABYTE, unpack
+from seatrial.links.forge.runs.artifacts import MEGABYTE, unpack
 from seatrial.links.forge.runs.order import Limits
 
 LIMITS = Limits(megabytes=1, unpacked_megabytes=1, files=5)
