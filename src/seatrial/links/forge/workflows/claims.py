@@ -156,16 +156,9 @@ class Claims:
             group = tuple(pieces(about.group, names))
         except ExpressionError as error:
             raise DocumentError([Problem(path, about.line, 1, f"the concurrency group of {whose}: {error}")]) from None
-        found = _known_or_not(about.cancel_in_progress, names, "cancel-in-progress")
-        return Claim(
-            group=group,
-            template=about.group,
-            whose=whose,
-            file=path,
-            line=about.line,
-            cancels=found is True,
-            maybe=maybe,
-        )
+        cancels = _known_or_not(about.cancel_in_progress, names, "cancel-in-progress") is True
+        template, line = about.group, about.line
+        return Claim(group=group, template=template, whose=whose, file=path, line=line, cancels=cancels, maybe=maybe)
 
     def combinations(self, job: Job, names: Mapping[str, Any]) -> list[Any]:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seatrial.errors import Problem
 from seatrial.links.forge.workflows.claims import Claim, Claims, Read
-from seatrial.links.forge.workflows.contexts import dispatched, inputs_of, running
+from seatrial.links.forge.workflows.contexts import dispatched, running
 from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
@@ -38,10 +38,8 @@ class Collision:
             what = f"the run would wait for itself, and GitHub would cancel it: {asked.whose} asks for {group}, "
             what += f"which {place} holds"
         elif asked.cancels:
-            what = (
-                f"{asked.whose} that is dispatched would cancel the run that waits for it: it has `cancel-in-progress` "
-            )
-            what += f"and asks for {group}, which {place} that runs now holds"
+            what = f"{asked.whose} that is dispatched would cancel the run that waits for it: "
+            what += f"it has `cancel-in-progress` and asks for {group}, which {place} that runs now holds"
         else:
             what = f"{asked.whose} that is dispatched would wait for ever: it asks for {group}, "
             what += f"which {place} that runs now holds until the dispatched run has ended"
@@ -97,13 +95,17 @@ def judge(
         asked = list(Claims(read, repository, doubts).all(workflow, names))
 
     held = list(_held(environment, ours, event, read_ours or read, doubts)) if shared else []
-    collisions = [
-        Collision(held=one, asked=other) for one in held for other in asked if _collide(one, other, "ours", doubts)
+    collisions = [Collision(held=one, asked=other) for one in held for other in asked if _collide(one, other, doubts)]
+    # A job and its own run in one group collide; two jobs in one group only wait for each other, and do end.
+    outer = [claim for claim in asked if claim.whose == "the workflow"]
+    collisions += [
+        Collision(held=one, asked=other, within=True)
+        for one in outer
+        for other in asked
+        if other is not one and _collide(one, other, doubts)
     ]
-    collisions += _within(asked, doubts)
-    return Judgement(
-        held=tuple(held), asked=tuple(asked), collisions=tuple(collisions), doubts=tuple(dict.fromkeys(doubts))
-    )
+    distinct = tuple(dict.fromkeys(doubts))
+    return Judgement(held=tuple(held), asked=tuple(asked), collisions=tuple(collisions), doubts=distinct)
 
 
 def _held(
@@ -123,11 +125,15 @@ def _held(
         doubts.append(f"the running workflow ({where}) cannot be read, so its groups are unknown: check it out")
         return
     workflow = read_workflow(text, path)
-    names = {"github": github, "vars": VARIABLES, "inputs": inputs_of(event, workflow.dispatch)}
+    inputs: Any = Unknown("inputs", "the event's file was not read")
+    if event is not None:
+        given = event.get("inputs")
+        inputs = typed_inputs(workflow.dispatch or {}, given if isinstance(given, Mapping) else {})
+    names = {"github": github, "vars": VARIABLES, "inputs": inputs}
     yield from Claims(read, repository, doubts).around(workflow, names, environment.get("GITHUB_JOB", ""))
 
 
-def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
+def _collide(held: Claim, asked: Claim, doubts: list[str]) -> bool:
     if not held.may_be(asked):
         return False
     why = [one for one in (held.unknown, asked.unknown, held.maybe, asked.maybe) if one]
@@ -137,12 +143,3 @@ def _collide(held: Claim, asked: Claim, whose: str, doubts: list[str]) -> bool:
         f"the concurrency groups {asked} and {held} may be one, but Seatrial cannot decide it: {'; '.join(why)}"
     )
     return False
-
-
-def _within(asked: list[Claim], doubts: list[str]) -> Iterator[Collision]:
-    """Collisions of a job with the group of its own run. Two jobs in one group only wait for each other, and do end."""
-    outer = [one for one in asked if one.whose == "the workflow"]
-    for held in outer:
-        for other in asked:
-            if other is not held and _collide(held, other, "", doubts):
-                yield Collision(held=held, asked=other, within=True)

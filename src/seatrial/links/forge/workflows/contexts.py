@@ -1,13 +1,11 @@
-"""The `github` and `inputs` contexts of a run: our own, and one about to be dispatched."""
+"""The `github` context of a run: our own, and one about to be dispatched."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.values import Unknown, as_text
-from seatrial.links.forge.workflows.workflow import Input
 
 _NAMES = (
     "actor", "actor_id", "api_url", "base_ref", "event_name", "graphql_url", "head_ref", "job", "ref", "ref_name",
@@ -63,11 +61,3 @@ def dispatched(
         "token": Unknown("github.token", "it is a secret"),
     }
     return github
-
-
-def inputs_of(event: Mapping[str, Any] | None, declared: Mapping[str, Input] | None) -> Any:
-    """The `inputs` context of the run with this event."""
-    if event is None:
-        return Unknown("inputs", "the event's file was not read")
-    given = event.get("inputs")
-    return typed_inputs(declared or {}, given if isinstance(given, Mapping) else {}) if given or declared else {}

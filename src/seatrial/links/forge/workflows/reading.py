@@ -40,13 +40,13 @@ _IDS = "letters, digits, `_` and `-`, beginning with a letter or `_`"
 
 def read_workflow(text: str, path: str = "") -> Workflow:
     """Read a workflow file; WorkflowError with every reason for GitHub to reject it, by file and line."""
-    return WorkflowReader(read_tree(text, path)).workflow()
+    return _Reader(read_tree(text, path)).workflow()
 
 
 def read_action(text: str, path: str = "") -> Action:
     """Read an `action.yml`; WorkflowError with every problem, by file and line."""
     tree = read_tree(text, path)
-    reading = WorkflowReader(tree)
+    reading = _Reader(tree)
     data = tree.data
     tree.keys((), data, ("name", "author", "description", "inputs", "outputs", "runs", "branding"))
     runs = reading.mapping((), data, "runs")
@@ -63,14 +63,11 @@ def read_action(text: str, path: str = "") -> Action:
     return Action(inputs=reading.inputs((), data), outputs=outputs, using=using, steps=steps)
 
 
-class WorkflowReader:
-    """One file being read."""
-
+class _Reader:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
     def workflow(self) -> Workflow:
-        """The workflow; WorkflowError with every problem."""
         data = self.tree.data
         self.tree.keys((), data, _TOP)
         triggers = self.triggers(data.get("on"))
@@ -111,7 +108,6 @@ class WorkflowReader:
         return {}
 
     def inputs(self, place: Place, found: Any) -> dict[str, Input]:
-        """The inputs of a trigger or an action."""
         inputs: dict[str, Input] = {}
         for name, about in self.mapping(place, found or {}, "inputs").items():
             at = (*place, "inputs", name)
@@ -137,7 +133,6 @@ class WorkflowReader:
         return inputs
 
     def call(self, found: Any) -> Call:
-        """The inputs, secrets and outputs of a reusable workflow."""
         place = ("on", "workflow_call")
         found = found if isinstance(found, dict) else {}
         secrets = self.mapping(place, found, "secrets")
@@ -158,7 +153,6 @@ class WorkflowReader:
         return outputs
 
     def job(self, name: str, found: Any) -> Job:
-        """One job."""
         place: Place = ("jobs", name)
         if not _ID.fullmatch(name):
             self.tree.wrong(place, f"{name!r} is not a valid job id", f"allowed: {_IDS}")
@@ -177,31 +171,35 @@ class WorkflowReader:
         environment: Mapping[str, Any] = about if isinstance(about, dict) else {"name": about}
         return Job(
             id=name,
-            name=self.text(place, found, "name"),
             needs=(needs,) if isinstance(needs, str) else tuple(map(str, needs)),
-            condition=self.condition(place, found),
             runs_on=found.get("runs-on"),
             steps=self.steps((*place, "steps"), steps),
             outputs={key: _word(one) for key, one in self.mapping(place, found, "outputs").items()},
-            env=self.environment(place, found),
             defaults=self.defaults(place, found),
             concurrency=self.concurrency(place, found),
             environment=_word(environment.get("name")),
             environment_url=_word(environment.get("url")),
-            timeout_minutes=self.minutes(place, found),
-            continue_on_error=self.flag(place, found, "continue-on-error", False),
             strategy=self.strategy(place, found),
-            uses=self.text(place, found, "uses"),
-            with_=self.mapping(place, found, "with"),
             secrets="inherit" if found.get("secrets") == "inherit" else self.mapping(place, found, "secrets"),
-            permissions=found.get("permissions"),
             container=found.get("container"),
             services=self.mapping(place, found, "services"),
-            line=self.tree.line(place),
+            **self.part(place, found),
         )
 
+    def part(self, place: Place, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of a job that a step has too."""
+        return {
+            "name": self.text(place, found, "name"),
+            "condition": self.condition(place, found),
+            "uses": self.text(place, found, "uses"),
+            "with_": self.mapping(place, found, "with"),
+            "env": self.environment(place, found),
+            "continue_on_error": self.flag(place, found, "continue-on-error", False),
+            "timeout_minutes": self.minutes(place, found),
+            "line": self.tree.line(place),
+        }
+
     def steps(self, place: Place, found: Any) -> tuple[Step, ...]:
-        """The steps of a job or of a composite action."""
         if not isinstance(found, list):
             self.tree.wrong(place, "`steps` must be a list")
             return ()
@@ -214,7 +212,6 @@ class WorkflowReader:
         return steps
 
     def step(self, place: Place, found: Any) -> Step:
-        """One step: `run` or `uses`."""
         if not isinstance(found, dict):
             self.tree.wrong(place, "a step must be a mapping with `run` or `uses`")
             return Step()
@@ -227,21 +224,13 @@ class WorkflowReader:
             self.tree.wrong((*place, "id"), f"{name!r} is not a valid step id", f"allowed: {_IDS}")
         return Step(
             id=name,
-            name=self.text(place, found, "name"),
-            condition=self.condition(place, found),
             run=self.text(place, found, "run"),
-            uses=self.text(place, found, "uses"),
-            with_=self.mapping(place, found, "with"),
-            env=self.environment(place, found),
             shell=self.text(place, found, "shell"),
             working_directory=self.text(place, found, "working-directory"),
-            continue_on_error=self.flag(place, found, "continue-on-error", False),
-            timeout_minutes=self.minutes(place, found),
-            line=self.tree.line(place),
+            **self.part(place, found),
         )
 
     def strategy(self, place: Place, found: Mapping[str, Any]) -> Strategy:
-        """The strategy of a job."""
         at = (*place, "strategy")
         about = self.mapping(place, found, "strategy")
         self.tree.keys(at, about, ("matrix", "fail-fast", "max-parallel"))
@@ -272,7 +261,6 @@ class WorkflowReader:
         )
 
     def defaults(self, place: Place, found: Mapping[str, Any]) -> Defaults:
-        """`defaults.run`."""
         about = self.mapping((*place, "defaults"), self.mapping(place, found, "defaults"), "run")
         return Defaults(shell=_word(about.get("shell")), working_directory=_word(about.get("working-directory")))
 
@@ -296,7 +284,6 @@ class WorkflowReader:
         return text
 
     def minutes(self, place: Place, found: Mapping[str, Any]) -> float | str | None:
-        """`timeout-minutes`."""
         about = found.get("timeout-minutes")
         if about is None or _template(about):
             return about
@@ -314,7 +301,6 @@ class WorkflowReader:
         return default
 
     def text(self, place: Place, found: Mapping[str, Any], key: str) -> str:
-        """A scalar, as text."""
         about = found.get(key)
         if isinstance(about, dict | list):
             self.tree.wrong((*place, key), f"`{key}` must be a text")
@@ -332,7 +318,6 @@ class WorkflowReader:
         return {}
 
     def needs(self, jobs: Mapping[str, Job]) -> None:
-        """Every needed job exists, and no job needs itself."""
         for job in jobs.values():
             for name in job.needs:
                 if name not in jobs:
@@ -345,7 +330,6 @@ class WorkflowReader:
                 self.tree.wrong(("jobs", job.id, "needs"), f"the job {job.id!r} would wait for itself")
 
     def expressions(self, found: Any, place: Place) -> None:
-        """Every `${{ }}` in the file can be read."""
         if isinstance(found, dict):
             for key, one in found.items():
                 if key != "if":  # has been looked at

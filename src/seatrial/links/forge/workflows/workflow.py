@@ -45,21 +45,27 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of a job or of a composite action."""
+class Part:
+    """The keys of both a job and a step."""
 
     id: str = ""
     name: Template = ""
     condition: Template = ""
-    run: Template = ""
     uses: str = ""
     with_: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, Any] = field(default_factory=dict)
-    shell: Template = ""
-    working_directory: Template = ""
     continue_on_error: bool | Template = False
     timeout_minutes: float | Template | None = None
     line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(Part):
+    """One step of a job or of a composite action."""
+
+    run: Template = ""
+    shell: Template = ""
+    working_directory: Template = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,32 +78,22 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Part):
     """One job: steps on a runner, or (`uses`) a reusable workflow."""
 
-    id: str
-    name: Template = ""
     needs: tuple[str, ...] = ()
-    condition: Template = ""
     runs_on: Any = None
     steps: tuple[Step, ...] = ()
     outputs: Mapping[str, Template] = field(default_factory=dict)
-    env: Mapping[str, Any] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     concurrency: Concurrency | None = None
     environment: Template = ""
     environment_url: Template = ""
-    timeout_minutes: float | Template | None = None
-    continue_on_error: bool | Template = False
     strategy: Strategy = field(default_factory=Strategy)
-    uses: str = ""
-    with_: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Template] | str = field(default_factory=dict)
     """Secrets passed to a reusable workflow, or `inherit`."""
-    permissions: Any = None
     container: Any = None
     services: Mapping[str, Any] = field(default_factory=dict)
-    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
