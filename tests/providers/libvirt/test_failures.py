@@ -10,7 +10,7 @@ import pytest
 from seatrial.errors import NodeFailed
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
-from seatrial.providers.libvirt import Libvirt, boots, console, machine, volumes
+from seatrial.providers.libvirt import Libvirt, console, machine, probing, volumes
 
 PAUSED, OFF, RUNNING = libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_RUNNING
 
@@ -118,7 +118,9 @@ def watch(monkeypatch):
     def watching(domain, text, *, kernel="vmlinux"):
         monkeypatch.setattr(console, "read", lambda *_: text)
         monkeypatch.setattr(volumes, "pool_of", lambda *_: None)
-        return boots.Watch("n11", "console", settings_from(Libvirt, {"kernel": kernel})), connected(domain, monkeypatch)
+        return probing.Watch("n11", "console", settings_from(Libvirt, {"kernel": kernel})), connected(
+            domain, monkeypatch
+        )
 
     return watching
 
@@ -127,7 +129,7 @@ def watch(monkeypatch):
     "domain, text, says",
     [
         (Domain(RUNNING, 1), "Run /init as init process", ""),
-        (Domain(RUNNING, 1, written=boots.WRITTEN), "", ""),
+        (Domain(RUNNING, 1, written=probing.WRITTEN), "", ""),
         (Domain(RUNNING, 1), "Linux version 6.1", None),
         (Domain(RUNNING, 1, written=4096), "", None),
     ],
@@ -153,6 +155,6 @@ def test_a_boot_that_ends_before_user_space_has_a_reason(domain, text, says, wat
 def test_a_guest_that_stands_still_is_given_up_with_its_last_line(watch, monkeypatch):
     watched, connection = watch(Domain(RUNNING, 1), "SeaBIOS\nBooting from Hard Disk...\n", kernel="")
     assert watched.look(connection) is None
-    later = time.monotonic() + boots.STALL + 1
+    later = time.monotonic() + probing.STALL + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert watched.look(connection) == "it stood still for 12 s; its last line: Booting from Hard Disk..."

@@ -14,7 +14,7 @@ from seatrial.loading.provider_settings import settings_from
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.libvirt import Libvirt, machine, probes, probing, volumes
 from seatrial.providers.libvirt import creation as building
-from seatrial.providers.libvirt.media import Media
+from seatrial.providers.libvirt.images import Media
 from seatrial.providers.libvirt.probing import Acceleration, acceleration, give_up_kvm
 from seatrial.providers.libvirt.trial_resources import TrialResources
 from seatrial.testing import context, flow

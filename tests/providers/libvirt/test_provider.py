@@ -16,7 +16,7 @@ from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import NodeSpec
 from seatrial.providers.libvirt import Libvirt, copies, volumes, xml
-from seatrial.providers.libvirt.media import brought, looked_at
+from seatrial.providers.libvirt.images import brought, looked_at
 from seatrial.providers.libvirt.names import File
 from seatrial.providers.libvirt.probing import acceleration
 from seatrial.testing import context, flow

@@ -56,6 +56,17 @@ def library() -> Any:
     return libvirt
 
 
+class Ignoring(contextlib.AbstractContextManager[None]):
+    """Suppresses libvirt's errors of these codes: `NO_DOMAIN` stands for VIR_ERR_NO_DOMAIN."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = codes
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> bool:
+        lib = library()
+        return isinstance(error, lib.libvirtError) and error.get_error_code() in _codes(lib, " ".join(self._codes))
+
+
 _events: list[threading.Thread] = []
 _beginning = threading.Lock()
 

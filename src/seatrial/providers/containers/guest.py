@@ -74,14 +74,7 @@ POWER_OFF = "if command -v systemctl >/dev/null && systemctl poweroff 2>/dev/nul
 
 
 def furnish(
-    folder: Path,
-    *,
-    host_key: bytes,
-    authorized: bytes,
-    environment: Mapping[str, str],
-    port: int,
-    user: str,
-    ssh: bool,
+    folder: Path, *, host_key: bytes, authorized: bytes, environment: Mapping[str, str], port: int, user: str, ssh: bool
 ) -> None:
     """Write a node's folder; it is mounted into the container at INSIDE."""
     said = folder / "said"

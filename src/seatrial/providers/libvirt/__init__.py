@@ -51,13 +51,7 @@ class Libvirt:
 
     on_this_host = True
     powers = frozenset(Powers)
-    deadlines: Mapping[str, float] = {
-        "deploy": 600.0,
-        "start": 300.0,
-        "stop": 120.0,
-        "restart": 300.0,
-        "destroy": 120.0,
-    }
+    deadlines: Mapping[str, float] = {"deploy": 600, "start": 300, "stop": 120, "restart": 300, "destroy": 120}
 
     Settings: ClassVar[type[Any]] = LibvirtSettings
 
@@ -72,7 +66,7 @@ class Libvirt:
         self._looks: set[asyncio.Future[None]] = set()
         self._say: Callable[..., None] = lambda *_: None
 
-    # Making and giving back
+    # Creating and removing
 
     async def prepare(self, ctx: Context) -> None:
         """Look at the images, decide between KVM and emulation, make the trial's network."""
@@ -87,7 +81,7 @@ class Libvirt:
         """Names of the domain, its files and its network, and where the daemon is."""
         require_host_name(spec.name)
         pool = volumes.pool_name(self._settings)
-        return listing.detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
+        return listing.node_detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Create a machine and return once it has booted and lets us in; CannotTell with its console if it does not.
@@ -123,9 +117,9 @@ class Libvirt:
 
         size = size_of(spec.parameters, self._settings)
         detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if resources.how.kvm else "emulation"}
-        keys = creation.host_key()
+        host_key = creation.make_host_key()
         address = f"{resources.subnet.rpartition('.')[0]}.{self._addresses.of(spec.name)}"
-        who = creation.identity(detail, resources, self._settings, address, keys)
+        who = creation.identity(detail, resources, self._settings, address, host_key)
         labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
         await self._hypervisor.call(
             f"making the machine {spec.name}",
@@ -139,9 +133,9 @@ class Libvirt:
             ssh={
                 "host": address,
                 "port": 22,
-                "user": self._settings.user,
+                "user": who.user,
                 "key": str(resources.key),
-                "known_host": keys[1],
+                "known_host": who.host_public,
             },
             folder=creation.FOLDER,
             detail={**detail, "address": address},
@@ -152,7 +146,7 @@ class Libvirt:
         return node
 
     async def destroy(self, resource: Resource) -> None:
-        """Give back a node, a volume or a network by its record; already gone is success."""
+        """Remove a node, a volume or a network by its record; already gone is success."""
         await self._away(resource.kind, resource.detail)
 
     async def _away(self, kind: str, given: Mapping[str, object]) -> None:
@@ -168,7 +162,7 @@ class Libvirt:
                 network.forget(connection, detail["network"], detail["node"], detail["mac"])
             machine.destroy(connection, detail.get("domain", ""), detail["files"], detail["pool"])
 
-        await hypervisor.call(f"giving back the {kind} {detail.get('domain') or detail['files']}", away)
+        await hypervisor.call(f"removing the {kind} {detail.get('domain') or detail['files']}", away)
         self._break_off(detail.get("domain", ""))
 
     async def find(self, run: str) -> Sequence[Resource]:
@@ -188,7 +182,7 @@ class Libvirt:
 
     @classmethod
     async def readiness(cls, settings: LibvirtSettings) -> Readiness:
-        """Whether a guest on a network of its own boots here: one does, and both are given back."""
+        """Whether a guest on a network of its own boots here, by a trial that is removed again."""
         from seatrial.providers.libvirt.probing import readiness
         from seatrial.providers.libvirt.trial_resources import image_told
 
@@ -256,10 +250,10 @@ class Libvirt:
 
     async def console(self, node: Node) -> str:
         """The output of its serial port since its creation, across boots (the last 64 KiB)."""
-        pool, file = str(node.detail["pool"]), f"{node.detail['files']}console"
 
         def look(connection: Any) -> str:
-            return console.read(connection, connection.storagePoolLookupByName(pool), file)
+            pool = connection.storagePoolLookupByName(str(node.detail["pool"]))
+            return console.read(connection, pool, f"{node.detail['files']}console")
 
         return await self._hypervisor.call(f"reading the console of {node.name}", look)
 
@@ -310,7 +304,6 @@ class Libvirt:
         while (left := end - clock()) > 0:
             await self._act(node, "pressing the power button of", machine.press_power_button)
             if await self._is_off(node, min(left, PRESS_AGAIN)):
-                self._break_off(_domain(node))
                 return
         raise Overrun(
             f"{node.name} did not shut down within {self.deadlines['stop']:g} s of its power button being pressed; "
@@ -328,7 +321,6 @@ class Libvirt:
         await self._tell(node, "poweroff")
         if not await self._is_off(node, self.deadlines["stop"]):
             raise Overrun(f"{node.name} did not power itself off within {self.deadlines['stop']:g} s")
-        self._break_off(_domain(node))
 
     async def guest_reboot(self, node: Node) -> None:
         """`reboot` inside it."""
@@ -336,16 +328,16 @@ class Libvirt:
 
     async def guest_crash(self, node: Node) -> str:
         """SysRq `b`: the kernel resets the machine and syncs nothing; else `poweroff -f`."""
-        seen = self._hypervisor.seen(_domain(node))
+        domain = _domain(node)
+        seen = self._hypervisor.seen(domain)
         if await self._tell(node, SYSRQ, refused=77):
-            await self._hypervisor.changed(_domain(node), seen, CRASHED_BY)
-            if self._hypervisor.seen(_domain(node)) != seen:
-                self._break_off(_domain(node))
+            await self._hypervisor.changed(domain, seen, CRASHED_BY)
+            if self._hypervisor.seen(domain) != seen:
+                self._break_off(domain)
                 return "rebooting"
         await self._tell(node, FORCED)
         if not await self._is_off(node, CRASHED_BY):
             raise CannotTell(f"{node.name} obeyed neither SysRq nor `poweroff -f` within {CRASHED_BY:g} s")
-        self._break_off(_domain(node))
         return "off"
 
     async def pause(self, node: Node) -> None:
@@ -356,21 +348,24 @@ class Libvirt:
         """Let it go on."""
         await self._act(node, "letting go on", machine.resume)
 
-    async def _act(self, node: Node, what: str, act: Callable[[Any, str], None]) -> None:
-        await self._hypervisor.call(
-            f"{what} {node.name}",
-            lambda connection: act(connection, _domain(node)),
-            timeout=self.deadlines["stop"],
-        )
+    async def _act(self, node: Node, what: str, act: Callable[..., None], *more: str) -> None:
+        def work(connection: Any) -> None:
+            act(connection, _domain(node), *more)
+
+        await self._hypervisor.call(f"{what} {node.name}", work, timeout=self.deadlines["stop"])
 
     async def _is_off(self, node: Node, seconds: float) -> bool:
+        """Wait for it to be off, and break off its link; False after so many seconds."""
+
         def off(connection: Any) -> bool | None:
             return machine.power(connection, _domain(node))[0] is PowerState.STOPPED or None
 
         try:
-            return await self._hypervisor.until(_domain(node), off, f"the power-off of {node.name}", seconds)
+            await self._hypervisor.until(_domain(node), off, f"the power-off of {node.name}", seconds)
         except TimeoutError:
             return False
+        self._break_off(_domain(node))
+        return True
 
     async def _tell(self, node: Node, script: str, *, refused: int = -1) -> bool:
         """Run a power command as root, even if it takes the connection with it; False: its exit code means refusal."""
@@ -378,23 +373,17 @@ class Libvirt:
             done = await self._link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
         except LinkLost:
             return True
-        if done.ok:
-            return True
-        if done.exit_code == refused:
-            return False
+        if done.ok or done.exit_code == refused:
+            return done.ok
         raise CannotTell(f"{node.name} refused `{script.splitlines()[0]}`: {done.stderr.strip() or done.exit_code}")
 
     # Snapshots
 
     async def snapshot(self, nodes: Sequence[Node], name: str) -> None:
         """Freeze all, keep memory and disks of all, let all go on."""
-
-        def keep(connection: Any, domain: str) -> None:
-            machine.keep(connection, domain, name)
-
         await for_each(nodes, self.pause)
         try:
-            await for_each(nodes, lambda node: self._act(node, "keeping a snapshot of", keep))
+            await for_each(nodes, lambda node: self._act(node, "keeping a snapshot of", machine.keep, name))
         finally:
             await for_each(nodes, self.resume)
 
@@ -402,11 +391,8 @@ class Libvirt:
         """Silence all; revert all, frozen; resume all; set each clock."""
         from seatrial.providers.libvirt.creation import set_clock
 
-        def back(connection: Any, domain: str) -> None:
-            machine.bring_back(connection, domain, name)
-
         await for_each(nodes, lambda node: self._act(node, "bringing back", machine.quiet))
-        await for_each(nodes, lambda node: self._act(node, "bringing back", back))
+        await for_each(nodes, lambda node: self._act(node, "bringing back", machine.bring_back, name))
         for node in nodes:
             self._break_off(_domain(node))
         await for_each(nodes, self.resume)

@@ -17,7 +17,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from seatrial.errors import CannotTell
-from seatrial.links.libvirt import library
+from seatrial.links.libvirt import Ignoring, library
 from seatrial.links.paths import cache_folder
 from seatrial.providers.libvirt import volumes, xml
 from seatrial.providers.libvirt.names import PREFIX
@@ -45,15 +45,15 @@ def cached(connection: Any, pool: Any, source: Path) -> str:
     name = f"{PREFIX}-cache-{key}-{source.name}"
     with locked(_lock(pool, key)):
         if {name, f"{name}.whole"} <= set(volumes.look(pool)):  # as it is now: somebody may have emptied the folder
-            _write(connection, volumes.found(pool, f"{name}.whole"))
+            volumes.upload(connection, volumes.found(pool, f"{name}.whole"), MARK)
             return str(pool.storageVolLookupByName(name).path())
         _make_room(connection, pool, source)
         volumes.delete(pool, f"{name}.whole")
         volumes.delete(pool, name)
-        volume = volumes.patiently(lambda: pool.createXML(xml.volume(name, stat.st_size, "raw", mode="0644"), 0))
-        _upload(connection, volume, source, stat.st_size)
+        path = volumes.create(pool, xml.volume(name, stat.st_size, "raw", mode="0644"))
+        _upload(connection, volumes.found(pool, name), source, stat.st_size)
         volumes.write(connection, pool, f"{name}.whole", MARK)
-        return str(volume.path())
+        return path
 
 
 def _make_room(connection: Any, pool: Any, source: Path) -> None:
@@ -78,16 +78,13 @@ def prune(connection: Any, pool: Any, unused: float = UNUSED) -> list[str]:
         with locked(_lock(pool, copy[1]), wait=False) as ours:
             volumes.look(pool)  # libvirt reports times as of its last look, and somebody may have used it since
             volume = volumes.found(pool, name)
-            if ours and volume is not None and _age(pool, name) > unused and not _in(str(volume.path()), used):
+            idle = ours and volume is not None and _age(pool, name) > unused
+            if idle and not any(str(volume.path()) in text for text in used):
                 # The mark goes first: a half-deleted copy must not count as complete.
                 volumes.delete(pool, f"{name}.whole")
                 volumes.delete(pool, name)
                 gone.append(name)
     return gone
-
-
-def _in(path: str, texts: list[str]) -> bool:
-    return any(path in text for text in texts)
 
 
 def _age(pool: Any, name: str) -> float:
@@ -99,20 +96,12 @@ def _age(pool: Any, name: str) -> float:
 
 def _stood_on(connection: Any, pool: Any) -> list[str]:
     """Every text that may name a copy in use: of all machines, and of all disks with a backing file."""
-    lib = library()
     texts = []
     for thing in (*connection.listAllDomains(), *pool.listAllVolumes()):
-        try:
+        with Ignoring("NO_DOMAIN", "NO_STORAGE_VOL"):
             text = thing.XMLDesc(0)
-        except lib.libvirtError as error:
-            if error.get_error_code() not in (lib.VIR_ERR_NO_DOMAIN, lib.VIR_ERR_NO_STORAGE_VOL):
-                raise
-            continue
-        below = ElementTree.fromstring(text).find("backingStore/path")
-        if text.startswith("<domain"):
-            texts.append(text)
-        elif below is not None:
-            texts.append(below.text or "")
+            backing = ElementTree.fromstring(text).findtext("backingStore/path")
+            texts.append(text if text.startswith("<domain") else backing or "")
     return texts
 
 
@@ -132,13 +121,6 @@ def locked(name: str, *, wait: bool = True) -> Iterator[bool]:
         yield True
 
 
-def _write(connection: Any, volume: Any) -> None:
-    stream = connection.newStream(0)
-    volume.upload(stream, 0, len(MARK), 0)
-    stream.send(MARK)
-    stream.finish()
-
-
 def _upload(connection: Any, volume: Any, source: Path, size: int) -> None:
     """Holes stay holes."""
     lib = library()
@@ -153,12 +135,9 @@ def _upload(connection: Any, volume: Any, source: Path, size: int) -> None:
         def hole(_stream: Any, _opaque: Any) -> tuple[bool, int]:
             here = os.lseek(fd, 0, os.SEEK_CUR)
             data = _seek(fd, here, os.SEEK_DATA, size)
-            if data == here:
-                end = _seek(fd, here, os.SEEK_HOLE, size)
-                os.lseek(fd, here, os.SEEK_SET)
-                return True, end - here
+            end = _seek(fd, here, os.SEEK_HOLE, size) if data == here else data
             os.lseek(fd, here, os.SEEK_SET)
-            return False, data - here
+            return data == here, end - here
 
         def skip(_stream: Any, length: int, _opaque: Any) -> int:
             os.lseek(fd, length, os.SEEK_CUR)

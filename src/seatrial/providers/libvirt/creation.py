@@ -30,7 +30,11 @@ STUBBORN = 30.0
 """Seconds a machine may refuse us after its first refusal: a server can be up before our key is in place."""
 
 
-def host_key() -> tuple[str, str]:
+HostKey = tuple[str, str]
+"""The private key and the public one, each as text."""
+
+
+def make_host_key() -> HostKey:
     """A key pair for a machine's SSH server, made by us so that its identity is known."""
     import asyncssh
 
@@ -39,20 +43,16 @@ def host_key() -> tuple[str, str]:
 
 
 def identity(
-    detail: Mapping[str, object],
-    resources: TrialResources,
-    settings: LibvirtSettings,
-    address: str,
-    keys: tuple[str, str],
+    detail: Mapping[str, object], resources: TrialResources, settings: LibvirtSettings, address: str, host_key: HostKey
 ) -> seed.Identity:
-    """Who the machine is."""
+    """The machine's identity."""
     return seed.Identity(
         instance=str(detail["domain"]),
         hostname=str(detail["node"]),
         user=settings.user,
         authorized=resources.key.with_suffix(".pub").read_text().strip(),
-        host_key=keys[0],
-        host_public=keys[1],
+        host_key=host_key[0],
+        host_public=host_key[1],
         address=address,
         prefix=24,
         gateway=f"{resources.subnet.rpartition('.')[0]}.1",
@@ -75,21 +75,12 @@ def build(
     pool = volumes.pool_of(connection, settings)
     files, name = str(detail["files"]), str(detail["domain"])
     volumes.room(pool, settings.room_mb * MIB, f"the machine {name}")
-    root = volumes.create(
-        pool,
-        xml.volume(
-            f"{files}root",
-            max(size.root, resources.media.image_size),
-            "qcow2",
-            backing=resources.media.image,
-            backing_format=resources.media.image_format,
-        ),
-    )
-    disks = [xml.Disk(path=root, backing=resources.media.image, backing_format=resources.media.image_format)]
+    media = resources.media
+    disks = [media.overlay(pool, f"{files}root", size.root)]
     for number, data in enumerate(size.data, 1):
         disks.append(xml.Disk(path=volumes.create(pool, xml.volume(f"{files}data{number}", data, "qcow2"))))
-    told = volumes.write(connection, pool, f"{files}seed", seed.iso(seed.files(who)))
-    disks.append(xml.Disk(path=told, format="raw", read_only=True))
+    path = volumes.write(connection, pool, f"{files}seed", seed.iso(seed.files(who)))
+    disks.append(xml.Disk(path=path, format="raw", read_only=True))
     serial = volumes.create(pool, xml.volume(f"{files}console", 0, "raw"))
     network.introduce(connection, resources.network, who.hostname, who.mac, who.address)
     definition = xml.Machine(
@@ -101,8 +92,8 @@ def build(
         network=resources.network,
         mac=who.mac,
         console=serial,
-        kernel=resources.media.kernel,
-        initrd=resources.media.initrd,
+        kernel=media.kernel,
+        initrd=media.initrd,
         cmdline=settings.cmdline,
         labels=labels,
     )
@@ -157,15 +148,16 @@ async def until_let_in(
 
 async def set_clock(link: MachineLink) -> None:
     """Set the clock of a reverted machine; CannotTell if it does not let us in soon."""
-    end = asyncio.get_running_loop().time() + BACK
+    clock = asyncio.get_running_loop().time
+    end, refused = clock() + BACK, f"{link} was brought back, and its clock could not be set"
     while True:
         try:
             done = await link.sudo(["date", "-u", "-s", f"@{time.time():.0f}"], timeout=BACK)
         except (LinkDown, LinkLost, TimeoutError) as error:
-            if asyncio.get_running_loop().time() > end:
-                raise CannotTell(f"{link} was brought back, and its clock could not be set: {error}") from error
+            if clock() > end:
+                raise CannotTell(f"{refused}: {error}") from error
             await asyncio.sleep(LOOK_AGAIN)
-        else:
-            if not done.ok:
-                raise CannotTell(f"{link} was brought back, and its clock could not be set: {done.stderr.strip()}")
-            return
+            continue
+        if not done.ok:
+            raise CannotTell(f"{refused}: {done.stderr.strip()}")
+        return

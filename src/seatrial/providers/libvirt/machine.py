@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
 from seatrial.errors import CannotTell, NodeFailed
-from seatrial.links.libvirt import library
+from seatrial.links.libvirt import Ignoring, library
 from seatrial.model.cluster import PowerState
 from seatrial.providers.libvirt import volumes, xml
 
@@ -43,14 +44,13 @@ def define(connection: Any, text: str) -> None:
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
     """Its power, and libvirt's reason; none if it does not exist. NodeFailed if QEMU stopped it by itself: the product
     is not at fault."""
-    lib = library()
-    try:
+    lib, known = library(), None
+    with Ignoring("NO_DOMAIN"):
         domain = connection.lookupByName(name)
-        state, reason = domain.state()
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN:
-            raise
+        known = domain.state()
+    if known is None:
         return PowerState.STOPPED, "gone"
+    state, reason = known
     if state in (lib.VIR_DOMAIN_SHUTOFF, lib.VIR_DOMAIN_NOSTATE):
         return PowerState.STOPPED, f"shut off ({_word(OFF, reason)})"
     if state == lib.VIR_DOMAIN_CRASHED:
@@ -119,12 +119,13 @@ def _disk_errors(domain: Any) -> dict[str, str]:
 
 def press_power_button(connection: Any, name: str) -> None:
     """Ask the guest by ACPI to shut down; one already off is left alone."""
-    _unless_off(connection, name, lambda lib, domain: domain.shutdownFlags(lib.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
+    button = library().VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+    _unless_off(connection, name, lambda domain: domain.shutdownFlags(button))
 
 
 def cut(connection: Any, name: str) -> None:
     """Cut its power; one already off, or gone, is left alone."""
-    _unless_off(connection, name, lambda _lib, domain: domain.destroy())
+    _unless_off(connection, name, lambda domain: domain.destroy())
 
 
 def pause(connection: Any, name: str) -> None:
@@ -155,15 +156,11 @@ def start(connection: Any, name: str) -> None:
             raise
 
 
-def _unless_off(connection: Any, name: str, act: Any) -> None:
-    lib = library()
-    try:
+def _unless_off(connection: Any, name: str, act: Callable[[Any], object]) -> None:
+    with Ignoring("NO_DOMAIN", "OPERATION_INVALID"):
         domain = connection.lookupByName(name)
         if domain.isActive():
-            act(lib, domain)
-    except lib.libvirtError as error:
-        if error.get_error_code() not in (lib.VIR_ERR_NO_DOMAIN, lib.VIR_ERR_OPERATION_INVALID):
-            raise
+            act(domain)
 
 
 def destroy(connection: Any, name: str, files: str, pool_name: str) -> None:
@@ -172,33 +169,20 @@ def destroy(connection: Any, name: str, files: str, pool_name: str) -> None:
     cut(connection, name)
     flags = lib.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | lib.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     flags |= lib.VIR_DOMAIN_UNDEFINE_NVRAM | lib.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    try:
+    with Ignoring("NO_DOMAIN"):
         connection.lookupByName(name).undefineFlags(flags)
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN:
-            raise
-    try:
-        pool = connection.storagePoolLookupByName(pool_name)
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_STORAGE_POOL:
-            raise
-        return
-    if not pool.isActive():
-        pool.create(0)
-    for volume in volumes.look(pool):
-        if volume.startswith(files):
-            volumes.delete(pool, volume)
+    pool = volumes.pool_named(connection, pool_name)
+    if pool is not None:
+        if not pool.isActive():
+            pool.create(0)
+        volumes.delete_all(pool, files)
 
 
 def keep(connection: Any, name: str, snapshot: str) -> None:
     """Keep memory and disks of a running or frozen machine, replacing an earlier snapshot of this name."""
-    lib = library()
     domain = connection.lookupByName(name)
-    try:
+    with Ignoring("NO_DOMAIN_SNAPSHOT"):
         domain.snapshotLookupByName(snapshot).delete()
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_DOMAIN_SNAPSHOT:
-            raise
     domain.snapshotCreateXML(xml.snapshot(snapshot), 0)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from seatrial.errors import LeaseTaken
-from seatrial.links.libvirt import library
+from seatrial.links.libvirt import Ignoring, library
 from seatrial.providers.libvirt import xml
 
 ROUTES = Path("/proc/net/route")
@@ -68,8 +68,7 @@ def introduce(connection: Any, name: str, host: str, mac: str, address: str) -> 
 
 def forget(connection: Any, name: str, host: str, mac: str) -> None:
     """The opposite; an unknown or missing network is success."""
-    lib = library()
-    try:
+    with Ignoring("NO_NETWORK", "OPERATION_INVALID"):
         network = connection.networkLookupByName(name)
         known = ElementTree.fromstring(network.XMLDesc(0))
         for entry in known.iterfind("ip/dhcp/host"):
@@ -78,9 +77,6 @@ def forget(connection: Any, name: str, host: str, mac: str) -> None:
         for entry in known.iterfind("dns/host"):
             if entry.findtext("hostname") == host:
                 _update(network, "DELETE", "DNS_HOST", xml.text_of(entry))
-    except lib.libvirtError as error:
-        if error.get_error_code() not in (lib.VIR_ERR_NO_NETWORK, lib.VIR_ERR_OPERATION_INVALID):
-            raise
 
 
 def _update(network: Any, command: str, section: str, text: str) -> None:
@@ -92,18 +88,8 @@ def _update(network: Any, command: str, section: str, text: str) -> None:
 
 def destroy(connection: Any, name: str) -> None:
     """Stop it, and undefine it should it be defined; already gone is success."""
-    lib = library()
     for action in ("destroy", "undefine"):
-        try:
+        with Ignoring("NO_NETWORK", "OPERATION_INVALID"):
             network = connection.networkLookupByName(name)
-        except lib.libvirtError as error:
-            if error.get_error_code() != lib.VIR_ERR_NO_NETWORK:
-                raise
-            return
-        if action == "destroy" and not network.isActive():
-            continue
-        try:
-            getattr(network, action)()
-        except lib.libvirtError as error:
-            if error.get_error_code() not in (lib.VIR_ERR_NO_NETWORK, lib.VIR_ERR_OPERATION_INVALID):
-                raise
+            if action == "undefine" or network.isActive():
+                getattr(network, action)()

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from seatrial.links.libvirt import Hypervisor
 from seatrial.links.paths import cache_folder, project_folder
 from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.libvirt import copies, names, network, volumes
+from seatrial.providers.libvirt.images import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail
-from seatrial.providers.libvirt.media import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.probing import Acceleration, acceleration
 from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
 from seatrial.providers.nodes import to_detail
@@ -47,14 +47,8 @@ async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSetting
         ctx.log(f"deleted copies of images unused for {copies.UNUSED / copies.DAY:g} days: {', '.join(pruned)}")
     how = await acceleration(hypervisor, settings, media)
     ctx.log(f"libvirt at {hypervisor.uri}: machines run by {'KVM' if how.kvm else 'emulation'}: {how.why}")
-    subnet = await _network(ctx, hypervisor, settings)
-    return TrialResources(
-        media=media,
-        how=how,
-        subnet=subnet,
-        network=names.network_of(ctx.trial_id),
-        key=trial_key(ctx.state / "libvirt"),
-    )
+    subnet, key = await _network(ctx, hypervisor, settings), trial_key(ctx.state / "libvirt")
+    return TrialResources(media=media, how=how, subnet=subnet, network=names.network_of(ctx.trial_id), key=key)
 
 
 def image_told(settings: LibvirtSettings, answer: Readiness) -> Readiness:
@@ -77,30 +71,26 @@ async def _network(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettin
         file = names.File(ctx.run_id, ctx.trial_id, names.TRIAL, LABELS)
         volumes.write(connection, volumes.pool_of(connection, settings), str(file), json.dumps(labels).encode())
 
+    def create(connection: Any, bridge: str, subnet: str) -> None:
+        network.create(connection, name, bridge, subnet, labels, nat=settings.network == "nat")
+
     async def make() -> str:
         await hypervisor.call("noting the trial's labels", note)
         bridge = await ctx.lease("bridge", names.bridges(ctx.trial_id))
-        refused: LeaseTaken | None = None
         tried: set[str] = set()
-        for _ in range(TRIES):
+        while True:
             taken = await hypervisor.call("listing the networks", network.taken)
-            free = (one for one in names.subnets(ctx.trial_id, taken) if one not in tried)
+            free = (subnet for subnet in names.subnets(ctx.trial_id, taken) if subnet not in tried)
             subnet = await ctx.lease("subnet", free)
             tried.add(subnet)
             try:
-                await hypervisor.call("making the network", _creation(name, bridge, subnet, labels, settings))
-            except LeaseTaken as error:
-                refused = error
-                continue
-            return subnet
-        raise refused or CannotTell("no subnet was tried")
+                await hypervisor.call("making the network", partial(create, bridge=bridge, subnet=subnet))
+                return subnet
+            except LeaseTaken:
+                if len(tried) == TRIES:
+                    raise
 
     return await ctx.make("network", name, make, owner=OWNER, detail=detail)
-
-
-def _creation(name: str, bridge: str, subnet: str, labels: Mapping[str, str], settings: LibvirtSettings) -> Any:
-    nat = settings.network == "nat"
-    return lambda connection: network.create(connection, name, bridge, subnet, labels, nat=nat)
 
 
 def mark_used(uri: str) -> None:

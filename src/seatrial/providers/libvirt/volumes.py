@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from seatrial.errors import CannotTell
-from seatrial.links.libvirt import library
+from seatrial.links.libvirt import Ignoring, library
 from seatrial.providers.libvirt import xml
 from seatrial.providers.libvirt.names import PREFIX
 from seatrial.providers.libvirt.settings import MIB, LibvirtSettings
@@ -41,34 +41,34 @@ def _folder(settings: LibvirtSettings) -> str:
 
 def pool_of(connection: Any, settings: LibvirtSettings) -> Any:
     """The pool for nodes' disks; our own is created if missing. CannotTell if the user's is missing."""
-    lib = library()
     name = pool_name(settings)
-    try:
-        pool = connection.storagePoolLookupByName(name)
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_STORAGE_POOL:
-            raise
+    pool = pool_named(connection, name)
+    if pool is None:
         if settings.pool:
-            known = ", ".join(sorted(one.name() for one in connection.listAllStoragePools())) or "none"
-            raise CannotTell(
-                f"providers.libvirt.pool is {name!r}, and libvirt has no such pool; it has: {known}"
-            ) from None
+            known = ", ".join(sorted(pool.name() for pool in connection.listAllStoragePools())) or "none"
+            raise CannotTell(f"providers.libvirt.pool is {name!r}, and libvirt has no such pool; it has: {known}")
         pool = _made(connection, name, _folder(settings))
     if not pool.isActive():
         if not settings.pool:
             pool.build(0)
-        with contextlib.suppress(lib.libvirtError):  # another run was faster
+        with contextlib.suppress(library().libvirtError):  # another run was faster
             pool.create(0)
         if not pool.isActive():
             pool.create(0)
     return pool
 
 
+def pool_named(connection: Any, name: str) -> Any:
+    """The pool of this name, or None."""
+    with Ignoring("NO_STORAGE_POOL"):
+        return connection.storagePoolLookupByName(name)
+    return None
+
+
 def _made(connection: Any, name: str, folder: str) -> Any:
-    lib = library()
     try:
         pool = connection.storagePoolDefineXML(xml.pool(name, folder), 0)
-    except lib.libvirtError:  # another run was faster
+    except library().libvirtError:  # another run was faster
         return connection.storagePoolLookupByName(name)
     pool.setAutostart(1)
     return pool
@@ -125,8 +125,13 @@ def create(pool: Any, text: str) -> str:
 
 def write(connection: Any, pool: Any, name: str, data: bytes, *, mode: str = "") -> str:
     """Make a volume with this content and return its path."""
-    lib = library()
     volume = patiently(lambda: pool.createXML(xml.volume(name, len(data), "raw", mode=mode), 0))
+    upload(connection, volume, data)
+    return str(volume.path())
+
+
+def upload(connection: Any, volume: Any, data: bytes) -> None:
+    """Write the beginning of a volume."""
     stream = connection.newStream(0)
     volume.upload(stream, 0, len(data), 0)
     sent = 0
@@ -134,49 +139,47 @@ def write(connection: Any, pool: Any, name: str, data: bytes, *, mode: str = "")
         count = stream.send(data[sent : sent + 256 * 1024])
         if count < 0:
             stream.abort()
-            raise lib.libvirtError("the upload stopped")
+            raise library().libvirtError("the upload stopped")
         sent += count
     stream.finish()
-    return str(volume.path())
 
 
 def read(connection: Any, volume: Any, last: int) -> bytes:
     """The last bytes of a volume; none while libvirt is still allocating it."""
-    lib = library()
     size = volume.info()[1]
     stream = connection.newStream(0)
-    try:
-        volume.download(stream, max(0, size - last), 0, 0)
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_OPERATION_INVALID:
-            raise
-        return b""
     parts: list[bytes] = []
-    stream.recvAll(lambda _stream, data, _opaque: parts.append(data), None)
-    stream.finish()
+    begun = False
+    with Ignoring("OPERATION_INVALID"):
+        volume.download(stream, max(0, size - last), 0, 0)
+        begun = True
+    if begun:
+        stream.recvAll(lambda _stream, data, _opaque: parts.append(data), None)
+        stream.finish()
     return b"".join(parts)[-last:]
 
 
 def found(pool: Any, name: str) -> Any:
     """The volume of this name, or None."""
-    lib = library()
-    try:
+    with Ignoring("NO_STORAGE_VOL"):
         return pool.storageVolLookupByName(name)
-    except lib.libvirtError as error:
-        if error.get_error_code() != lib.VIR_ERR_NO_STORAGE_VOL:
-            raise
-        return None
+    return None
 
 
 def delete(pool: Any, name: str) -> None:
     """Delete a volume; already gone is success, also if only its file is gone."""
-    lib = library()
     volume = found(pool, name)
-    if volume is None:
-        return
     try:
-        patiently(lambda: volume.delete(0))
-    except lib.libvirtError as error:
-        if error.get_error_code() == lib.VIR_ERR_NO_STORAGE_VOL or "No such file" in str(error):
-            return
-        raise
+        with Ignoring("NO_STORAGE_VOL"):
+            if volume is not None:
+                patiently(lambda: volume.delete(0))
+    except library().libvirtError as error:
+        if "No such file" not in str(error):
+            raise
+
+
+def delete_all(pool: Any, prefix: str) -> None:
+    """Delete all volumes with names of this prefix."""
+    for name in look(pool):
+        if name.startswith(prefix):
+            delete(pool, name)

@@ -28,9 +28,8 @@ def element(tag: str, text: str = "", /, **attributes: object) -> Node:
 
 def under(parent: Node, tag: str, text: str = "", /, **attributes: object) -> Node:
     """The same, put into another."""
-    made = element(tag, text, **attributes)
-    parent.append(made)
-    return made
+    parent.append(element(tag, text, **attributes))
+    return parent[-1]
 
 
 def text_of(node: Node) -> str:
@@ -143,9 +142,7 @@ def _disk(disk: Disk, target: str) -> Node:
     return root
 
 
-def network(
-    name: str, bridge: str, subnet: str, labels: Mapping[str, str], *, nat: bool, hosts: Sequence[Node] = ()
-) -> str:
+def network(name: str, bridge: str, subnet: str, labels: Mapping[str, str], *, nat: bool) -> str:
     """A network with this host at its first address; it gives out addresses from .200 by itself."""
     start = subnet.rpartition(".")[0]
     root = element("network")
@@ -157,8 +154,6 @@ def network(
     dns = under(root, "dns")
     for key, piece in pieces(labels).items():
         under(dns, "txt", name=key, value=piece)
-    for host in hosts:
-        dns.append(host)
     given = under(under(root, "ip", address=f"{start}.1", netmask="255.255.255.0"), "dhcp")
     under(given, "range", start=f"{start}.200", end=f"{start}.250")
     return text_of(root)

@@ -11,16 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing
 from seatrial.links.paths import write_whole
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.providers.local import tree
 from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
-
-T = TypeVar("T")
 
 _LOOK_EVERY = 0.01
 _TAIL = 64 * 1024
@@ -52,7 +51,7 @@ class Local:
     def __init__(self, settings: LocalSettings) -> None:
         self._plain = settings.confinement == "plain"
 
-    # Making and giving back
+    # Creating and removing
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The node's folder, the tag of its processes, and where its logs are kept."""
@@ -65,25 +64,22 @@ class Local:
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a node and return when it is on and its SSH server listens."""
         from seatrial.links.ssh.keys import trial_key
-        from seatrial.providers.local.creation import Place, prepare, user
+        from seatrial.providers.local.creation import prepare, user
 
-        detail = dict(self.foresee(spec, ctx))
-        place = Place(folder=Path(str(detail["folder"])), tag=str(detail["tag"]), logs=Path(str(detail["logs"])))
+        detail = self.foresee(spec, ctx)
         address = await ctx.lease_address()
         port = await ctx.lease_port(address)
         ports = {name: number or await ctx.lease_port(address) for name, number in spec.ports.items()}
         key = trial_key(ctx.state / "local")
-        known_host = prepare(place, spec.name, address, port, key, ctx.environment())
+        known_host = prepare(detail, spec.name, address, port, key, ctx.environment())
         ssh = {"host": address, "port": port, "user": user(), "key": str(key), "known_host": known_host}
-        folder = str(place.folder / "data")
+        folder = f"{detail['folder']}/data"
         node = Node(name=spec.name, address=address, ports=ports, ssh=ssh, folder=folder, detail=detail)
         await self.start(node)
         return node
 
     async def destroy(self, resource: Resource) -> None:
         """End every process of the node and remove its folder; its logs stay among the artifacts."""
-        from seatrial.providers.local import tree
-
         tag = str(resource.detail["tag"])
         folder = Path(str(resource.detail["folder"] or os.devnull))
         state = tree.read_state(folder)
@@ -96,18 +92,17 @@ class Local:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """The nodes named by this run's processes on this host; the node of a killed `readiness` belongs to no run."""
-        from seatrial.providers.local import tree
         from seatrial.providers.local.probe import goes_on
 
         nodes: dict[str, tree.Tagged] = {}
         for process in tree.find_tagged(run):
             if process.folder and not goes_on(process.node):
                 nodes.setdefault(process.node, process)
-        return [_found(process) for process in nodes.values()]
+        return [_resource(process) for process in nodes.values()]
 
     @classmethod
     async def readiness(cls, settings: LocalSettings) -> Readiness:
-        """Whether a node can be made here: one is, and is given back."""
+        """Whether a node can be made here, by a trial that is removed again."""
         from seatrial.providers.local.probe import try_one
 
         return await try_one(cls(settings))
@@ -122,8 +117,6 @@ class Local:
 
     async def state(self, node: Node) -> PowerState:
         """By the box: running or paused while it lives, stopped otherwise."""
-        from seatrial.providers.local import tree
-
         state = tree.read_state(_folder(node))
         if tree.box(state) is None:
             return PowerState.STOPPED
@@ -133,8 +126,6 @@ class Local:
 
     async def power_reason(self, node: Node) -> str:
         """The reason as the box wrote it: running, shutdown, poweroff, cut, …; a killed box could not write."""
-        from seatrial.providers.local import tree
-
         state = tree.read_state(_folder(node))
         if state.get("power") == "on" and tree.box(state) is None:
             return "the box was killed"
@@ -142,8 +133,6 @@ class Local:
 
     async def boot_id(self, node: Node) -> str:
         """A random id, new at each boot of the box."""
-        from seatrial.providers.local import tree
-
         state = tree.read_state(_folder(node))
         if not state.get("boot_id"):
             raise CannotTell(f"the node {node.name} has never been switched on")
@@ -157,14 +146,12 @@ class Local:
 
     async def start(self, node: Node) -> None:
         """Power it on and wait until SSH listens; a running one stays as it is."""
-        from seatrial.providers.local import control, creation, tree
+        from seatrial.providers.local import control, creation
 
-        folder, tag = _folder(node), str(node.detail["tag"])
-        state = tree.read_state(folder)
-        if tree.box(state) is not None:
+        folder = _folder(node)
+        if tree.box(tree.read_state(folder)) is not None:
             return
-        tree.kill_tree(state, tag)  # leftovers of a killed box
-        _reap(state.get("machine_pid"))
+        await self.crash(node)  # leftovers of a killed box
         environment = creation.box_environment(folder)
         if self._plain:
             environment["SEATRIAL_LOCAL_CONFINEMENT"] = "plain"
@@ -173,22 +160,17 @@ class Local:
 
     async def stop(self, node: Node) -> None:
         """Press the power button and wait until it is off; a frozen node is let go on first."""
-        from seatrial.providers.local import tree
-
-        folder = _folder(node)
-        state = tree.read_state(folder)
-        held = tree.box(state)
-        if held is None:
+        state = tree.read_state(_folder(node))
+        box = tree.box(state)
+        if box is None:
             return
         if tree.paused(state):
-            tree.resume(state, str(node.detail["tag"]))
-        tree.send(held, signal.SIGTERM)
+            await self.resume(node)
+        tree.send(box, signal.SIGTERM)
         await self._until_off(node)
 
     async def crash(self, node: Node) -> None:
         """SIGKILL of the whole tree, with no warning."""
-        from seatrial.providers.local import tree
-
         state = tree.read_state(_folder(node))
         tree.kill_tree(state, str(node.detail["tag"]))
         _reap(state.get("machine_pid"))
@@ -212,14 +194,10 @@ class Local:
 
     async def pause(self, node: Node) -> None:
         """Freeze every process of it."""
-        from seatrial.providers.local import tree
-
         tree.pause(_folder(node), str(node.detail["tag"]))
 
     async def resume(self, node: Node) -> None:
         """Let every process of it go on."""
-        from seatrial.providers.local import tree
-
         tree.resume(_folder(node), str(node.detail["tag"]))
 
     # Services
@@ -240,30 +218,29 @@ class Local:
         write_whole(folder / "services" / f"{service.name}.json", json.dumps(definition))
 
     async def start_service(self, node: Node, name: str) -> None:
-        """Have the node's init start it; ToolMissing when its program is not there."""
-        answer = await self._ask(node, "start", name)
-        if "No such file" in answer["error"]:
-            raise ToolMissing(f"the service {name} of {node.name} cannot be started: {answer['error'].strip()}")
-        if answer["code"]:
-            raise CannotTell(f"the service {name} of {node.name} cannot be started: {answer['error'].strip()}")
+        """Have the node's init start it; ToolMissing when its program is missing."""
+        if error := await self._ask(node, "start", name):
+            kind = ToolMissing if "No such file" in error else CannotTell
+            raise kind(f"the service {name} of {node.name} cannot be started: {error}")
 
     async def stop_service(self, node: Node, name: str) -> None:
         """Have the node's init stop it."""
-        answer = await self._ask(node, "stop", name)
-        if answer["code"]:
-            raise CannotTell(f"the service {name} of {node.name} cannot be stopped: {answer['error'].strip()}")
+        if error := await self._ask(node, "stop", name):
+            raise CannotTell(f"the service {name} of {node.name} cannot be stopped: {error}")
 
     async def service_log(self, node: Node, name: str) -> str:
         """The end of its log; the whole log is among the artifacts."""
         return _tail(_log(node, name))
 
-    async def _ask(self, node: Node, *words: str) -> dict[str, Any]:
+    async def _ask(self, node: Node, *words: str) -> str:
+        """The error of the node's init; empty if it did as requested."""
         from seatrial.providers.local import control
 
         try:
-            return await control.ask(_folder(node), *words)
+            answer = await control.ask(_folder(node), *words)
         except OSError as error:
             raise LinkDown(f"the init of {node.name} does not answer: {error}") from error
+        return str(answer["error"]).strip() if answer["code"] else ""
 
     async def _tell(self, node: Node, command: str) -> bool:
         """Run a power command, even if it takes the connection with it; whether it was obeyed."""
@@ -276,12 +253,12 @@ class Local:
             await link.close()
 
     async def _until_off(self, node: Node) -> None:
-        from seatrial.providers.local import tree
-
         folder = _folder(node)
-        await _until(
-            lambda: tree.box(tree.read_state(folder)) is None, self.deadlines["stop"], f"the node {node.name} to be off"
-        )
+
+        def off() -> bool:
+            return tree.box(tree.read_state(folder)) is None
+
+        await _until(off, self.deadlines["stop"], f"the node {node.name} to be off")
         _reap(tree.read_state(folder).get("machine_pid"))
 
 
@@ -302,18 +279,15 @@ def _tail(path: Path) -> str:
         return ""
 
 
-def _found(process: Any) -> Resource:
-    trial, _, name = process.node.rpartition("/")
-    detail = {"node": name, "tag": process.node, "folder": process.folder}
-    return Resource(
-        kind="node", name=f"{trial}-{name}", owner="provider:local", run=process.run, trial=trial, detail=detail
-    )
+def _resource(process: tree.Tagged) -> Resource:
+    trial, _, node = process.node.rpartition("/")
+    detail = {"node": node, "tag": process.node, "folder": process.folder}
+    name = f"{trial}-{node}"
+    return Resource(kind="node", name=name, owner="provider:local", run=process.run, trial=trial, detail=detail)
 
 
 def _is_up(node: Node, pid: int) -> bool:
     """Whether the box just started has booted; CannotTell if it ended instead."""
-    from seatrial.providers.local import tree
-
     folder = _folder(node)
     state = tree.read_state(folder)
     if tree.started(pid) is None:

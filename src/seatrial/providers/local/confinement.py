@@ -8,9 +8,8 @@ import ctypes
 import os
 import socket
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 NAMESPACES = "namespaces"
 PLAIN = "plain"
@@ -51,15 +50,6 @@ class Confinement:
     dropped: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     cgroup: str = ""
-
-    def record(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return asdict(self)
-
-
-def forced_plain() -> bool:
-    """Whether the environment asks for the fallback."""
-    return os.environ.get(FORCE, "") == PLAIN
 
 
 def adopt_orphans() -> None:
@@ -131,9 +121,6 @@ def join_cgroup(name: str, pid: int) -> str:
         folder = parent / name
         try:
             folder.mkdir(exist_ok=True)
-        except OSError:
-            continue
-        try:
             (folder / "cgroup.procs").write_text(str(pid))
         except OSError:
             with suppress(OSError):
@@ -193,14 +180,14 @@ def _known_capabilities() -> list[int]:
 
 
 def _mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
-    kind_bytes = kind.encode() if kind else None
+    kind_bytes = kind.encode() or None
     result = _libc.mount(os.fsencode(source), os.fsencode(target), kind_bytes, ctypes.c_ulong(flags), None)
     _check(result, f"mount {target}")
 
 
 def _prctl(option: int, value: int) -> None:
-    zero = ctypes.c_ulong(0)
-    _check(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+    arguments = map(ctypes.c_ulong, (value, 0, 0, 0))
+    _check(_libc.prctl(option, *arguments), f"prctl {option}")
 
 
 def _check(result: int, what: str) -> None:

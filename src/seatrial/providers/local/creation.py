@@ -4,7 +4,6 @@ import getpass
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +19,26 @@ _INHERITED = (
 _RUN_NAMES = ("E2E_", "SEATRIAL_")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A node's folder, and the tag of its processes."""
-
-    folder: Path
-    tag: str
-    logs: Path
-
-
-def prepare(place: Place, name: str, address: str, port: int, key: Path, environment: Mapping[str, str]) -> str:
+def prepare(
+    detail: Mapping[str, object], name: str, address: str, port: int, key: Path, environment: Mapping[str, str]
+) -> str:
     """Make the folder of a node; its host key as a line of a known_hosts file. Raises OSError, UsageError."""
-    folder = place.folder
+    folder, logs = Path(str(detail["folder"])), Path(str(detail["logs"]))
     try:
         shims.require_carried(folder)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    for inner in (folder, folder / "services", folder / "home", folder / "data"):
+    for inner in (folder / "services", folder / "home", folder / "data", logs):
         inner.mkdir(parents=True, exist_ok=True)
-    place.logs.mkdir(parents=True, exist_ok=True)
     run = {name: value for name, value in environment.items() if name.startswith(_RUN_NAMES)}
     machine: dict[str, Any] = {
         "name": name,
         "address": address,
         "ssh_port": port,
-        "env": run | {"SEATRIAL_NODE": place.tag},
+        "env": run | {"SEATRIAL_NODE": str(detail["tag"])},
         "host_key": str(folder / "host_key"),
         "authorized_keys": str(folder / "authorized_keys"),
-        "console": str(place.logs / "console.log"),
+        "console": str(logs / "console.log"),
     }
     # First of all: by this file destroy recognises the folder as a node's own.
     (folder / "machine.json").write_text(json.dumps(machine))
@@ -58,10 +49,9 @@ def prepare(place: Place, name: str, address: str, port: int, key: Path, environ
     return f"[{address}]:{port} {public}"
 
 
-def box_environment(folder: Path, host: Mapping[str, str] | None = None) -> dict[str, str]:
+def box_environment(folder: Path) -> dict[str, str]:
     """The environment of a box."""
-    found = os.environ if host is None else host
-    env = {name: found[name] for name in _INHERITED if name in found}
+    env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     tags: dict[str, str] = json.loads((folder / "machine.json").read_text())["env"]
     return env | tags | {"SEATRIAL_NODE_FOLDER": str(folder)}
 

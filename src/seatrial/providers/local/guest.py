@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,7 +46,7 @@ class Guest:
         self._going: asyncio.Future[int] | None = None
 
     async def run(self, block: set[signal.Signals]) -> int:
-        """Boot, live, go down in order; how it ended as an exit code for the box."""
+        """Boot, live, go down in order; the result as an exit code for the box."""
         loop = asyncio.get_running_loop()
         self._going = loop.create_future()
         os.chdir(self._folder / "home")
@@ -55,7 +56,8 @@ class Guest:
         door = await serve(self._door())
         asker = await self._answer_programs()
         self._services.start_all()
-        self._say_ready()
+        # Tell the provider that this very boot listens: the port could belong to another process.
+        write_whole(self._folder / "run/ready", self._boot_id)
         ending = await self._going
         asker.close()
         await self._services.stop_all()
@@ -78,10 +80,8 @@ class Guest:
                 return Answer(out=f"{self._boot_id}\n")
             case ["status"]:
                 return Answer(out=json.dumps(self._status()) + "\n")
-            case ["start", name]:
-                return self._start(name)
-            case ["stop", name]:
-                return await self._stop(name)
+            case ["start" | "stop" as verb, name]:
+                return await self._command_service(verb, name)
             case ["reboot"]:
                 asyncio.get_running_loop().call_later(_GOODBYE, self.end, REBOOT)
                 return Answer(out="rebooting\n")
@@ -95,19 +95,13 @@ class Guest:
         verbs = "boot-id, status, start NAME, stop NAME, reboot, poweroff [-f], crash"
         return Answer(code=2, error=f"seatrial-init: {' '.join(words)!r} is not a command; allowed: {verbs}\n")
 
-    def _start(self, name: str) -> Answer:
+    async def _command_service(self, verb: str, name: str) -> Answer:
         try:
-            started = self._services.start(name)
+            if verb == "start":
+                return Answer(out="started\n" if self._services.start(name) else "already running\n")
+            return Answer(out="stopped\n" if await self._services.stop(name) else "not running\n")
         except (OSError, ValueError) as error:
             return Answer(code=1, error=f"seatrial-init: {error}\n")
-        return Answer(out="started\n" if started else "already running\n")
-
-    async def _stop(self, name: str) -> Answer:
-        try:
-            stopped = await self._services.stop(name)
-        except ValueError as error:
-            return Answer(code=1, error=f"seatrial-init: {error}\n")
-        return Answer(out="stopped\n" if stopped else "not running\n")
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -118,16 +112,17 @@ class Guest:
         }
 
     def _make_environment(self, pid: int) -> dict[str, str]:
-        env = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        env: dict[str, str] = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         env |= self._machine["env"]
-        env["PATH"] = f"{self._folder / 'sbin'}:{env.get('PATH', os.defpath)}"
-        env["HOME"] = str(self._folder / "home")
-        env["SEATRIAL_BOOT_ID"] = self._boot_id
-        env["SEATRIAL_INIT_PID"] = str(pid)
-        env["SEATRIAL_NODE_NAME"] = str(self._machine["name"])
-        env["SEATRIAL_NODE_ADDRESS"] = str(self._machine["address"])
-        env["SEATRIAL_NODE_FOLDER"] = str(self._folder)
-        return env
+        return env | {
+            "PATH": f"{self._folder / 'sbin'}:{env.get('PATH', os.defpath)}",
+            "HOME": str(self._folder / "home"),
+            "SEATRIAL_BOOT_ID": self._boot_id,
+            "SEATRIAL_INIT_PID": str(pid),
+            "SEATRIAL_NODE_NAME": str(self._machine["name"]),
+            "SEATRIAL_NODE_ADDRESS": str(self._machine["address"]),
+            "SEATRIAL_NODE_FOLDER": str(self._folder),
+        }
 
     def _door(self) -> SshListener:
         return SshListener(
@@ -144,8 +139,7 @@ class Guest:
 
     def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
-        orderly = {"shutdown": SHUTDOWN, "poweroff": POWEROFF, "reboot": REBOOT}
-        for word, how in orderly.items():
+        for word, how in {"shutdown": SHUTDOWN, "poweroff": POWEROFF, "reboot": REBOOT}.items():
             loop.add_signal_handler(signal.Signals[f"SIG{shims.SIGNALS[word]}"], self.end, how)
         # A crash asks nobody: neither the event loop nor buffers.
         for word, how in {"crash": CRASH, "cut": CUT}.items():
@@ -168,10 +162,6 @@ class Guest:
         loop.add_reader(descriptor, obey)
         return descriptor
 
-    def _say_ready(self) -> None:
-        """Tell the provider that this very boot listens: an answering port could be anybody's."""
-        write_whole(self._folder / "run/ready", self._boot_id)
-
     async def _answer_programs(self) -> asyncio.Server:
         """Answer the program `seatrial-init` of scripts, and the provider."""
         path = self._folder / "run/init.sock"
@@ -183,9 +173,8 @@ class Guest:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with suppress(OSError, ValueError):  # a client that disconnects or sends nonsense
-                said = await self.command(json.loads(await reader.readline()))
-                reply = {"code": said.code, "out": said.out, "error": said.error}
-                writer.write(json.dumps(reply).encode() + b"\n")
+                reply = await self.command(json.loads(await reader.readline()))
+                writer.write(json.dumps(asdict(reply)).encode() + b"\n")
                 await writer.drain()
             writer.close()
 

@@ -15,6 +15,7 @@ import time
 import traceback
 import uuid
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class Box:
         self._folder = folder
         self._machine: dict[str, Any] = json.loads((folder / "machine.json").read_text())
         self._confinement: Confinement | None = None
-        self._plain = "asked for by the environment" if confinement.forced_plain() else ""
+        forced = os.environ.get(confinement.FORCE) == confinement.PLAIN
+        self._plain = "asked for by the environment" if forced else ""
         self._button = False
         pid = os.getpid()
         self._state: dict[str, Any] = {
@@ -84,7 +86,7 @@ class Box:
         boot_id = str(uuid.uuid4())
         guest, keep = self._fork_guest(boot_id)
         boots = self._state["boots"] + 1
-        report = self._confinement.record() if self._confinement else {}
+        report = asdict(self._confinement) if self._confinement else {}
         self._write(guest_pid=guest, boot_id=boot_id, boots=boots, reason="running", confinement=report)
         os.write(keep, b"g")
         try:
@@ -138,7 +140,9 @@ class Box:
             os.close(keep)
             if guest:
                 os.waitpid(guest, 0)
-            raise OSError(next((line["error"] for line in lines if "error" in line), "the namespaces were not told of"))
+            raise OSError(
+                next((line["error"] for line in lines if "error" in line), "the namespaces were not reported")
+            )
         self._confinement = Confinement(**report)
         return guest, keep
 
@@ -156,7 +160,7 @@ class Box:
             os.close(ready)
             os.setsid()
             report = confinement.settle(self._folder, self._machine["name"], how)
-            _tell(tell, {"report": report.record()}, last=True)
+            _tell(tell, {"report": asdict(report)}, last=True)
         except OSError as error:
             _tell(tell, {"error": str(error)}, last=True)
             os._exit(1)

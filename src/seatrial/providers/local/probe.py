@@ -14,7 +14,7 @@ from seatrial.errors import SeatrialError
 from seatrial.links.process import process_start
 from seatrial.model.resource import Node, Resource
 from seatrial.providers.local import tree
-from seatrial.providers.local.creation import Place, prepare
+from seatrial.providers.local.creation import prepare
 from seatrial.spi import Readiness
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ TRY = "readiness"
 
 
 def goes_on(tag: str) -> bool:
-    """Whether a tag belongs to a probe with a living process: its node is not an orphan, though no ledger names it."""
+    """Whether a tag belongs to a probe with a active process: its node is not an orphan, though no ledger names it."""
     first, _, rest = tag.partition("-")
     pid, _, began = rest.partition("-")
     return first == TRY and pid.isdigit() and process_start(int(pid)) == began.partition("-")[0] != ""
@@ -39,15 +39,14 @@ async def try_one(local: Local) -> Readiness:
     tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{secrets.token_hex(8)}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
         folder = Path(temporary)  # all of it, so that the finder of a killed probe's node removes all
-        detail = {"folder": temporary, "tag": tag, "logs": str(folder / "logs")}
+        detail: dict[str, object] = {"folder": temporary, "tag": tag, "logs": f"{temporary}/logs"}
         resource = Resource(kind="node", name="readiness-n11", owner="provider:local", run="", detail=detail)
         try:
             address = f"127.{random.randrange(64, 128)}.{random.randrange(256)}.{random.randrange(2, 254)}"
             with socket.socket() as probe:
                 probe.bind((address, 0))
                 port: int = probe.getsockname()[1]
-            place = Place(folder=folder, tag=tag, logs=folder / "logs")
-            prepare(place, "n11", address, port, trial_key(folder / "key"), {})
+            prepare(detail, "n11", address, port, trial_key(folder / "key"), {})
             node = Node(name="n11", address=address, ssh={"host": address, "port": port}, detail=detail)
             await local.start(node)
             report = tree.read_state(folder)["confinement"]

@@ -13,27 +13,24 @@ from pathlib import Path
 from typing import IO, Any
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True)
 class Child:
     """A process started by the init; `ended` gets its exit code (negative: a signal)."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     ended: asyncio.Future[int]
-    stdin: IO[bytes] | None = None
-    stdout: IO[bytes] | None = None
-    stderr: IO[bytes] | None = None
 
     def signal_group(self, number: int) -> None:
         """Signal the whole process group; nothing happens when it is gone."""
         with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+            os.killpg(self.process.pid, number)
 
 
 class Children:
     """Starts processes and waits for any process, as the first of a node must; asyncio's own waiting is not used."""
 
     def __init__(self) -> None:
-        self._running: dict[int, tuple[subprocess.Popen[bytes], asyncio.Future[int]]] = {}
+        self._running: dict[int, Child] = {}
 
     def spawn(
         self,
@@ -47,12 +44,11 @@ class Children:
     ) -> Child:
         """Start a program in a session of its own. Raises OSError when it cannot be started."""
         # Found in the node's PATH, where the node's own power programs come first, not in the init's.
-        started = subprocess.Popen(
+        process = subprocess.Popen(
             list(argv), cwd=cwd, env=dict(env), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
-        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._running[started.pid] = (started, ended)
-        return Child(pid=started.pid, ended=ended, stdin=started.stdin, stdout=started.stdout, stderr=started.stderr)
+        child = self._running[process.pid] = Child(process, asyncio.get_running_loop().create_future())
+        return child
 
     def reap(self) -> None:
         """Take every exit status there is, our own children's and those of orphans."""
@@ -63,10 +59,9 @@ class Children:
                 return
             if pid == 0:
                 return
-            started, ended = self._running.pop(pid, (None, None))
-            if started is not None and ended is not None:
-                started.returncode = os.waitstatus_to_exitcode(status)
-                ended.set_result(started.returncode)
+            if (child := self._running.pop(pid, None)) is not None:
+                child.process.returncode = os.waitstatus_to_exitcode(status)
+                child.ended.set_result(child.process.returncode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +130,11 @@ class Services:
         held = self._services.get(name)
         if held is not None and held.running:
             return False
-        path = self._folder / "services" / f"{name}.json"
-        if "/" in name or not path.is_file():
-            raise ValueError(f"no service {name!r}; there is {', '.join(sorted(self._names())) or 'none'}")
+        if name not in self._names():
+            raise self._no_service(name)
         service = self._services[name] = Service(definition=Definition(argv=()), started=time.monotonic())
         try:
-            service.definition = definition = Definition.read(path)
+            service.definition = definition = Definition.read(self._folder / "services" / f"{name}.json")
             _ = definition.signal_number
             service.child = self._spawn(name, definition)
         except (OSError, ValueError) as error:
@@ -153,13 +147,11 @@ class Services:
     async def stop(self, name: str) -> bool:
         """Stop signal to its group, SIGKILL when its time is up; False when it did not run. Raises ValueError."""
         service = self._services.get(name)
-        if service is None:
-            if name not in self._names():
-                raise ValueError(f"no service {name!r}; there is {', '.join(sorted(self._names())) or 'none'}")
+        if service is None and name not in self._names():
+            raise self._no_service(name)
+        if service is None or service.child is None or not service.running:
             return False
         child = service.child
-        if child is None or child.ended.done():
-            return False
         child.signal_group(service.definition.signal_number)
         try:
             async with asyncio.timeout(service.definition.stop_timeout):
@@ -184,12 +176,15 @@ class Services:
             child = service.child if service else None
             report[name] = {
                 "running": service is not None and service.running,
-                "pid": child.pid if child else None,
+                "pid": child.process.pid if child else None,
                 "exit_code": child.ended.result() if child and child.ended.done() else None,
                 "since_boot": round(service.started - self._booted, 3) if service else None,
                 "error": service.error if service else "",
             }
         return report
+
+    def _no_service(self, name: str) -> ValueError:
+        return ValueError(f"no service {name!r}; there is {', '.join(sorted(self._names())) or 'none'}")
 
     def _names(self) -> set[str]:
         return {path.stem for path in (self._folder / "services").glob("*.json")}

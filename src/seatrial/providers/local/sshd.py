@@ -8,6 +8,7 @@ from asyncio.streams import FlowControlMixin
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,9 +48,6 @@ async def serve(door: SshListener) -> Any:
     """Listen; the asyncssh acceptor, to be closed. Raises OSError when the address is taken."""
     import asyncssh
 
-    async def handle(process: Any) -> None:
-        await _handle(door, process)
-
     class Files(asyncssh.SFTPServer):
         """SFTP with an exit status, as sshd sends it: OpenSSH's scp takes a session without a status for a failure."""
 
@@ -71,7 +69,7 @@ async def serve(door: SshListener) -> Any:
         agent_forwarding=False,
         x11_forwarding=False,
         allow_pty=False,
-        process_factory=handle,
+        process_factory=partial(_handle, door),
         sftp_factory=Files,
         allow_scp=True,
         encoding=None,
@@ -85,8 +83,7 @@ async def _handle(door: SshListener, process: Any) -> None:
     command: str | None = process.command
     words = _init_words(command or "")
     if words:
-        answer = await door.init(words)
-        _finish(process, answer)
+        _finish(process, await door.init(words))
         return
     try:
         argv = ["/bin/sh"]
@@ -120,15 +117,13 @@ def _finish(process: Any, answer: Answer) -> None:
 
 async def _attend(process: Any, child: Child) -> None:
     """Carry the streams until the command ends or its client leaves; then no process of its group stays."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    assert child.stderr is not None
-    feed = asyncio.create_task(_feed(process, child, child.stdin))
+    stdin, stdout, stderr = child.process.stdin, child.process.stdout, child.process.stderr
+    assert stdin is not None
+    assert stdout is not None
+    assert stderr is not None
+    feed = asyncio.create_task(_feed(process, child, stdin))
     gone = asyncio.create_task(process.wait_closed())
-    pumps = [
-        asyncio.create_task(_pump(child.stdout, process.stdout)),
-        asyncio.create_task(_pump(child.stderr, process.stderr)),
-    ]
+    pumps = [asyncio.create_task(_pump(*ends)) for ends in ((stdout, process.stdout), (stderr, process.stderr))]
     try:
         await asyncio.wait({gone, child.ended}, return_when=asyncio.FIRST_COMPLETED)
         if not child.ended.done():
@@ -149,9 +144,8 @@ async def _attend(process: Any, child: Child) -> None:
 async def _pump(source: IO[bytes], sink: Any) -> None:
     """Copy a pipe of the command to the client."""
     reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), source
-    )
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, source)
     try:
         while data := await reader.read(_CHUNK):
             sink.write(data)

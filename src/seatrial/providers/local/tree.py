@@ -14,6 +14,10 @@ Process = tuple[int, int]
 """A process id and its start time in clock ticks since boot; the pair is unique within one boot."""
 
 
+Stat = tuple[str, int, int]
+"""The condition letter, the parent and the start time of a process."""
+
+
 class Tagged(NamedTuple):
     """A process with its node and run in its environment."""
 
@@ -79,33 +83,14 @@ def find_tagged(run: str = "*") -> list[Tagged]:
 
 def members(state: Mapping[str, Any], tag: str = "") -> set[Process]:
     """Every living process of a node: box, guest, descendants, cgroup, and those with its tag."""
-    parents: dict[int, list[int]] = {}
-    starts: dict[int, int] = {}
-    tagged: set[int] = set()
-    own = _self_and_ancestors()
-    entry = f"SEATRIAL_NODE={tag}".encode()
-    for pid in _pids():
-        stat = _stat(pid)
-        if stat is None:
-            continue
-        parents.setdefault(stat[1], []).append(pid)
-        if stat[0] not in "ZX":
-            starts[pid] = stat[2]
-        if tag and entry in (_environ(pid) or b"").split(b"\0"):
-            tagged.add(pid)
-    roots = set(tagged)
-    holder = box(state)
-    if holder is not None:
+    processes = _processes()
+    roots = set(_cgroup_pids(state))
+    if tag:
+        entry = f"SEATRIAL_NODE={tag}".encode()
+        roots |= {pid for pid in processes if entry in (_environ(pid) or b"").split(b"\0")}
+    if (holder := box(state)) is not None:
         roots.add(holder[0])
-    roots |= set(_cgroup_pids(state)) - own
-    found: set[int] = set()
-    queue = [pid for pid in roots if pid not in own]
-    while queue:
-        pid = queue.pop()
-        if pid not in found and pid not in own:
-            found.add(pid)
-            queue += parents.get(pid, [])
-    return {(pid, starts[pid]) for pid in found if pid in starts}
+    return _living(processes, roots, _self_and_ancestors())
 
 
 def kill_tree(node: Path | Mapping[str, Any], tag: str = "") -> None:
@@ -223,20 +208,28 @@ def _wait_gone(processes: set[Process], deadline: float) -> set[Process]:
     return left
 
 
-def _descendants(root: int) -> set[Process]:
-    parents: dict[int, list[tuple[int, int, str]]] = {}
-    for pid in _pids():
-        stat = _stat(pid)
-        if stat is not None:
-            parents.setdefault(stat[1], []).append((pid, stat[2], stat[0]))
-    found: set[Process] = set()
-    queue = [root]
+def _processes() -> dict[int, Stat]:
+    stats = ((pid, _stat(pid)) for pid in _pids())
+    return {pid: stat for pid, stat in stats if stat is not None}
+
+
+def _living(processes: Mapping[int, Stat], roots: set[int], without: set[int]) -> set[Process]:
+    """The living of these processes and all their descendants, without some and what descends from these alone."""
+    children: dict[int, list[int]] = {}
+    for pid, (_, parent, _) in processes.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    queue = list(roots)
     while queue:
-        for pid, start, condition in parents.get(queue.pop(), []):
-            queue.append(pid)
-            if condition not in "ZX":
-                found.add((pid, start))
-    return found
+        pid = queue.pop()
+        if pid not in found and pid not in without:
+            found.add(pid)
+            queue += children.get(pid, [])
+    return {(pid, processes[pid][2]) for pid in found if pid in processes and processes[pid][0] not in "ZX"}
+
+
+def _descendants(root: int) -> set[Process]:
+    return {process for process in _living(_processes(), {root}, set()) if process[0] != root}
 
 
 def remove_cgroup(state: Mapping[str, Any]) -> None:
@@ -276,8 +269,8 @@ def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _stat(pid: int) -> tuple[str, int, int] | None:
-    """(condition letter, parent, start time), None when it is gone."""
+def _stat(pid: int) -> Stat | None:
+    """The state of a process, None when it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
