@@ -192,8 +192,7 @@ async def until_off(ctx: Context, node: Node, deadline: float) -> None:
     """Return when the power is off."""
 
     async def look() -> bool:
-        state = await power_of(ctx, node)
-        if state is PowerState.STOPPED:
+        if (state := await power_of(ctx, node)) is PowerState.STOPPED:
             return True
         raise _unlike(node, state)
 
@@ -211,8 +210,7 @@ async def until_up(
 
     async def look() -> bool:
         nonlocal ensured
-        state = await power_of(ctx, node)
-        if state is not PowerState.RUNNING:
+        if (state := await power_of(ctx, node)) is not PowerState.RUNNING:
             await none_failed(ctx, [node])
             raise _unlike(node, state)
         if also is not None:

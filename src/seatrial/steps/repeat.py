@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seatrial.errors import CannotTell, Overrun, StepStopped
+from seatrial.errors import Overrun, StepStopped
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
+from seatrial.steps.wait_until import is_true
 
 
 @step("repeat")
@@ -50,7 +51,7 @@ class Repeat:
             round_ += 1
             await self._round(ctx, round_)
             spent = clock() - start
-            if self.until and await self._holds(ctx, round_):
+            if self.until and await is_true(ctx, self.until, round=round_):
                 break
             if self._over(round_, spent):
                 if self.until:
@@ -71,9 +72,3 @@ class Repeat:
 
     def _over(self, rounds: int, spent: float) -> bool:
         return (self.times is not None and rounds >= self.times) or (self.for_ is not None and spent >= self.for_)
-
-    async def _holds(self, ctx: Context, number: int) -> bool:
-        value = await ctx.evaluate(self.until, round=number)
-        if not isinstance(value, bool):
-            raise CannotTell(f"`until: {self.until}` returned {value!r}, expected true or false")
-        return value

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from seatrial.errors import CannotTell
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.steps.power import none_failed
-from seatrial.steps.wait_until import NotYet, wait_until
+from seatrial.steps.wait_until import NotYet, is_true, wait_until
 
 UNTIL = 300.0
 """Default timeout of `until` in seconds."""
@@ -45,10 +44,7 @@ class Wait:
             return None
 
         async def look() -> bool:
-            value = await ctx.evaluate(self.until)
-            if not isinstance(value, bool):
-                raise CannotTell(f"it returned {value!r}, expected true or false")
-            if not value:
+            if not await is_true(ctx, self.until):
                 if ctx.system.places_nodes:
                     await none_failed(ctx, await ctx.nodes())
                 raise NotYet("it is false")
