@@ -124,7 +124,7 @@ class Watch:
                     face.hush()
                     await self._stopped(round_)
                     self._screen.stopped()
-                    return self._named(meanwhile)
+                    return _named(meanwhile)
         self._settle(round_, face)
         return await self._wait(watched, sources, meanwhile)
 
@@ -179,7 +179,7 @@ class Watch:
                     raise
                 finally:
                     self._idle = None
-        return self._named(changes)
+        return _named(changes)
 
     def _what(self, sources: Sources, paths: frozenset[str]) -> dict[str, Counts]:
         documents = paths & self._texts.keys()
@@ -191,11 +191,6 @@ class Watch:
                 changes[Path(path).name] = Counts.DECLARED
         return {**changes, **sources.changed(paths - documents)}
 
-    def _named(self, changes: Iterable[str]) -> str:
-        names = sorted(changes)
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        return f"{', '.join(names[:NAMED])}{more} changed"
-
     def _end(self, name: str) -> None:
         """Handle a signal between two rounds, or before the first one."""
         self._signal = name
@@ -205,6 +200,12 @@ class Watch:
             self._idle.cancel()
         else:
             raise KeyboardInterrupt
+
+
+def _named(changes: Iterable[str]) -> str:
+    names = sorted(changes)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more} changed"
 
 
 def _hashes(source: Path) -> Hashes:
@@ -244,7 +245,7 @@ class Screen:
     """The output: a terminal is cleared for each round, a pipe gets plain lines."""
 
     def __init__(self, options: PreflightOptions, terminal: bool) -> None:
-        self._live = terminal and (options.run.format or "auto") != "plain"
+        self._live = terminal and options.run.format != "plain"
         self._colour = coloured(options.run.color)
         self._rounds = 0
 

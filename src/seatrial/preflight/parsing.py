@@ -80,15 +80,12 @@ def read_pipeline(path: Path, *, name: str = "", environ: Mapping[str, str]) -> 
 
 
 def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
+    message, hint = "this document has no pipeline", "write `pipeline:` with `stages:`, each with `checks:`"
     if isinstance(data, dict) and ("test_suites" in data or "workflow" in data or "steps" in data):
         hint = "this is a scenario: run it with `seatrial run`; a pipeline is under the key `pipeline:`"
-        problems.add(document, (), "this document has no pipeline", hint)
     elif isinstance(data, dict) and KEY in data:
-        hint = "a pipeline is a mapping with `stages:`"
-        problems.add(document, (KEY,), f"invalid pipeline {shown(data[KEY])}", hint)
-    else:
-        hint = "write `pipeline:` with `stages:`, each with `checks:`"
-        problems.add(document, (), "this document has no pipeline", hint)
+        message, hint = f"invalid pipeline {shown(data[KEY])}", "a pipeline is a mapping with `stages:`"
+    problems.add(document, (KEY,) if message.startswith("invalid") else (), message, hint)
 
 
 @dataclass(slots=True)

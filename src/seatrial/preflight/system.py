@@ -6,9 +6,10 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -16,7 +17,6 @@ from seatrial.errors import LeftBehind, NotSupported, ToolMissing
 from seatrial.links.process import process_start
 from seatrial.model.resource import Node, Resource
 from seatrial.preflight.document import Limits
-from seatrial.preflight.resource_budget import ResourceBudget
 from seatrial.registry import system
 from seatrial.spi import Context
 
@@ -30,6 +30,55 @@ OWNER = "system:pipeline"
 
 OBEYS = 100
 """Polls, 20 ms apart, after each signal to a server to end."""
+
+
+Share = tuple[float, float]
+"""CPUs and GB of memory."""
+
+ROUNDING = 1e-9
+
+
+class ResourceBudget:
+    """Free resources; None: no limit. First come, first served, but a smaller request may pass a waiting larger one:
+    every program ends, so each gets its turn."""
+
+    def __init__(self, parallel: int, cpus: float | None = None, memory_gb: float | None = None) -> None:
+        self._parallel = max(1, parallel)
+        self._limits: Share = (inf if cpus is None else cpus, inf if memory_gb is None else memory_gb)
+        self._held: list[Share] = []
+        self._waiting: list[tuple[Share, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def take(self, cpus: float = 1.0, memory_gb: float = 0.0) -> AsyncIterator[None]:
+        """Wait for free resources, and hold them; a request above the limit gets all of it."""
+        # A request above the limit would wait forever.
+        share = min(cpus, self._limits[0]), min(memory_gb, self._limits[1])
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((share, turn))
+        self._admit()
+        try:
+            await turn
+            yield
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._held.remove(share)
+            else:
+                self._waiting.remove((share, turn))
+            self._admit()
+
+    def _admit(self) -> None:
+        """Wake all waiting requests that fit now."""
+        for share, turn in list(self._waiting):
+            if len(self._held) >= self._parallel:
+                return
+            if self._fits(share):
+                self._waiting.remove((share, turn))
+                self._held.append(share)
+                turn.set_result(None)
+
+    def _fits(self, share: Share) -> bool:
+        held = [sum(one[at] for one in self._held) for at in (0, 1)]
+        return all(share[at] + held[at] <= self._limits[at] + ROUNDING for at in (0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from seatrial.errors import CannotTell
 from seatrial.preflight.cache import trace
 from seatrial.preflight.cache.hashes import described, digest, digest_of
 from seatrial.preflight.cache.manifest import Manifest, changes, key_of
-from seatrial.preflight.cache.store import Entry
+from seatrial.preflight.cache.store import Entry, Kept
 from seatrial.preflight.cache.tree import Stamp, matcher
 from seatrial.preflight.names import folder_of
 
@@ -239,13 +239,13 @@ class CachedRun:
     def _put_back(self, entry: Entry, log: Log) -> Mapping[str, Any]:
         """Restore its files and its log."""
         files: list[tuple[str, Path]] = []
-        for one in entry.files:
-            target = self._ctx.artifacts / folder_of(self._job.name) / one.path
-            _write(target, entry.content(one), one.mode, aside=target.with_name(f".{target.name}.new"))
-            files.append((one.path, target))
+        for kept in entry.files:
+            target = self._ctx.artifacts / folder_of(self._job.name) / kept.path
+            _write(target, entry.content(kept), kept.mode, aside=target.with_name(f".{target.name}.new"))
+            files.append((kept.path, target))
         if not self._job.contained:
-            for one, (_, made) in zip(entry.files, files, strict=True):
-                self._into_source(one.path, made, one.mode, one.digest)
+            for kept in entry.files:
+                self._into_source(kept, entry)
         outputs: dict[str, Any] = dict(entry.outputs)
         if files:
             outputs["artifacts"] = [str(file.relative_to(self._ctx.folder)) for _, file in files]
@@ -255,19 +255,18 @@ class CachedRun:
         self._why.append("none of its dependencies changed")
         return {**outputs, "cached": True}
 
-    def _into_source(self, path: str, made: Path, mode: int, content: str) -> None:
+    def _into_source(self, kept: Kept, entry: Entry) -> None:
         """Restore a file where other checks expect it; an equal file stays untouched."""
-        target = self._folder / path
+        target = self._folder / kept.path
         with suppress(OSError):
-            if (target.stat().st_mode & 0o7777) == mode and digest_of(target) == content:
+            if (target.stat().st_mode & 0o7777) == kept.mode and digest_of(target) == kept.digest:
                 return
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.realpath(target.parent) != str(target.parent):
             raise OSError(f"{target.parent} leads elsewhere now")
         # The temporary file is in the trial's folder, so a killed run leaves nothing in the source.
-        aside = self._ctx.state / secrets.token_hex(8)
-        with self._cache.tree.changing(), made.open("rb") as source:
-            _write(target, iter(lambda: source.read(1024 * 1024), b""), mode, aside=aside)
+        with self._cache.tree.changing():
+            _write(target, entry.content(kept), kept.mode, aside=self._ctx.state / secrets.token_hex(8))
 
     # Limits of storing
 

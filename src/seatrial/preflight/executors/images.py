@@ -10,7 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
@@ -19,17 +20,28 @@ from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.preflight.cache.hashes import digest
 from seatrial.preflight.document import Build, Service
-from seatrial.preflight.executors.dockerignore import Ignoring
 from seatrial.preflight.executors.image_store import LABEL, NAME, hold, mark
 from seatrial.preflight.job import Job
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+    from pathspec.pattern import Pattern
 
 BUILDING = 1800.0
 """Seconds for a build, unless the check sets a shorter timeout."""
 
 NOT_BROUGHT = r"initializing source|pinging container registry|pull access denied|failed to (resolve|do request)"
 """Messages of engines when the base image of a build is unavailable."""
+
+IGNORING = ".dockerignore"
+"""Lists files excluded from a build: they do not affect the image, nor its digest."""
+
+OTHER = ".containerignore"
+"""Read by Podman but not by Docker: with such a file, everything counts."""
+
+_WILD = frozenset("*?[")
 
 LEFT_OUT = (".git", ".seatrial")
 """Folders of a context without influence on the build."""
@@ -156,6 +168,45 @@ def _at(folder: str, name: str) -> str:
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").digest()
+
+
+class Ignoring:
+    """The patterns of one context; without a file, nothing is excluded."""
+
+    def __init__(self, context: Path) -> None:
+        self._spec: PathSpec[Pattern] | None = None
+        self._brought_back: list[str] = []
+        try:
+            lines = (context / IGNORING).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if (context / OTHER).exists():
+            return
+        from pathspec import PathSpec
+
+        patterns = [one.strip() for one in lines if one.strip() and not one.startswith("#")]
+        # Unlike in a .gitignore, every pattern starts at the top, and parts of an excluded folder can be included
+        # again.
+        self._spec = PathSpec.from_lines("gitignore", list(map(_anchored, patterns)))
+        self._brought_back = [_clean(one[1:]) for one in patterns if one.startswith("!")]
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether the last match for a path, or one of its parents, excludes it."""
+        return self._spec is not None and bool(self._spec.check_file(path).include)
+
+    def whole(self, folder: str) -> bool:
+        """Whether no file of an excluded folder can be included again."""
+        if not self.leaves_out(folder):
+            return False
+        return not any(one.startswith(f"{folder}/") or not _WILD.isdisjoint(one) for one in self._brought_back)
+
+
+def _anchored(pattern: str) -> str:
+    return f"!/{_clean(pattern[1:])}" if pattern.startswith("!") else f"/{_clean(pattern)}"
+
+
+def _clean(pattern: str) -> str:
+    return str(PurePosixPath(pattern.strip().lstrip("/")))
 
 
 async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:

@@ -39,7 +39,7 @@ class Preflight(Console):
             "suite_planned": self._planned,
             "step_finished": self._ended,
             "log": self._log,
-            "suite_finished": self._over,
+            "suite_finished": self._ended,
             "run_finished": self._run_finished,
         }
 
@@ -50,17 +50,10 @@ class Preflight(Console):
         self.say(line)
 
     def _ended(self, event: Event, data: Mapping[str, Any]) -> None:
-        if data.get("type") == "stage":
-            self._blocks(event.trial, at_end=False)
-
-    def _over(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._blocks(event.trial, at_end=True)
-
-    def _blocks(self, trial: str, *, at_end: bool) -> None:
         """Print the blocks that are due: a stage that ended early waits for those before it."""
-        suite = self.fold.suites[trial]
+        suite = self.fold.suites[event.trial]
         for row in stage_rows(suite)[self._told :]:
-            if row["status"] in ("pending", "running") and not at_end:
+            if row["status"] in ("pending", "running") and event.kind != "suite_finished":
                 return
             self._told += 1
             self._block(stage_of(row, suite))

@@ -154,11 +154,9 @@ def _stage_status(step: Row, checks: Sequence[CheckView]) -> str:
     if step["status"] in ("pending", "running") and not step.get("interrupted"):
         return str(step["status"])
     statuses = {check.status for check in checks}
-    for status in ("failed", "unknown"):
-        if status in statuses:
-            return status
-    if step["verdict"] in ("failed", "unknown"):
-        return str(step["verdict"])
+    red = [status for status in ("failed", "unknown") if status in statuses]
+    if red or step["verdict"] in ("failed", "unknown"):
+        return red[0] if red else str(step["verdict"])
     return "skipped" if statuses <= {"skipped"} else "passed"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from seatrial.errors import CannotTell
 from seatrial.preflight.document import Check
-from seatrial.preflight.executors.copied import gather
+from seatrial.preflight.executors.container import gather
 from seatrial.preflight.job import Job
 
 

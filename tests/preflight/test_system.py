@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from seatrial.preflight.resource_budget import ResourceBudget
+from seatrial.preflight.system import ResourceBudget
 from seatrial.testing import virtual_time
 
 
