@@ -64,7 +64,7 @@ class Containers:
         """By the container's name, each with its image and settings."""
         self._looks: Looks | None = None
 
-    # Making and giving back
+    # Creating and removing
 
     async def prepare(self, ctx: Context) -> None:
         """Find the engine, see to the image, make the trial's network."""
@@ -92,17 +92,16 @@ class Containers:
         }
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
-        """Make a container and return when its init is through; CannotTell with its log when it is not."""
+        """Create a container and return when its init has finished its start; else CannotTell with its log."""
         from seatrial.providers.containers.creation import make
 
         await self.prepare(ctx)
         assert self._resources is not None
-        return await make(
-            spec, ctx, self._settings, self._resources, self.foresee(spec, ctx), self._addresses.of(spec.name)
-        )
+        detail, place = self.foresee(spec, ctx), self._addresses.of(spec.name)
+        return await make(spec, ctx, self._settings, self._resources, detail, place)
 
     async def destroy(self, resource: Resource) -> None:
-        """Give back a node with its volumes, a volume, or a network, by its record; already gone is success."""
+        """Remove a node with its volumes, a volume, or a network, by its record; already gone is success."""
         from seatrial.providers.containers.removal import give_back
 
         self._break_off(str(resource.detail.get("container", "")))
@@ -126,7 +125,7 @@ class Containers:
 
     @classmethod
     async def readiness(cls, settings: ContainersSettings) -> Readiness:
-        """Whether a container starts here: one does, and is given back."""
+        """Whether a container starts here, by a trial that is removed again."""
         from seatrial.providers.containers.probe import readiness
 
         return await readiness(settings)
