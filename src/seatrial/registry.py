@@ -6,12 +6,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, make_dataclass
+from dataclasses import make_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from seatrial.errors import UsageError, nearest
+from seatrial.model.frozen import frozen
 
 __all__ = ["check", "fault", "provider", "reporter", "step", "system"]
 
@@ -34,7 +35,7 @@ RESERVED = {"step": ("heal", "inject", "workload")}
 C = TypeVar("C")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Mark:
     """The registration of a class, as its decorator recorded it."""
 

@@ -139,7 +139,7 @@ steps:
   - {step: t_nothing, note: "${{ steps.c.outputs.x }}"}
 """
     assert plan_of(ONE + text % "a").suites[0].steps[1].children[2].needs == ("b",)
-    with pytest.raises(DocumentError, match=r"suite.yaml:7:41: .*circle: 'a', 'b', 'c'\n"):
+    with pytest.raises(DocumentError, match=r"suite.yaml:7:41: .*cycle: 'a', 'b', 'c'\n"):
         plan_of(ONE + (text % "a").replace("id: a}", "id: a, needs: [c]}"))
     with pytest.raises(DocumentError, match=r"'d' is not a step of this `parallel`"):
         plan_of(ONE + (text % "a").replace("needs: [b]", "needs: [d]"))

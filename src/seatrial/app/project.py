@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import DocumentError, Problem, UsageError
+from seatrial.model.frozen import frozen
 from seatrial.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SCHEMA = "seatrial.schema.json"
 """The schema file for editors at the top of a project, written by `seatrial init`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Project:
     """A folder with its settings."""
 

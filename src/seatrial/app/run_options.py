@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from seatrial.model.frozen import frozen
 from seatrial.spi import Reporter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunOptions:
     """The options of a run; None: the project's setting applies."""
 
@@ -43,7 +44,7 @@ class RunOptions:
     """Values of secrets already looked up; the environment has the others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunReport:
     """How a run ended."""
 

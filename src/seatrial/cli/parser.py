@@ -6,18 +6,19 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seatrial.cli import COMMANDS
 from seatrial.errors import UsageError, nearest
+from seatrial.model.frozen import frozen
 from seatrial.model.values import duration
 
 Arguments = argparse.Namespace
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Argument:
     """A word or an option of a command, declared once for all commands with it."""
 
@@ -53,7 +54,7 @@ def group(title: str, *arguments: Argument) -> tuple[Argument, ...]:
     return tuple(replace(argument, group=title) for argument in arguments)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A command: its action, its arguments and its examples."""
 

@@ -17,6 +17,7 @@ from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError, ToolMissing
 from seatrial.links.process import process_start
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import GivesBack, Provider
@@ -55,7 +56,7 @@ class Swept:
         self.left += other.left
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Listed:
     """Resources found by a provider."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.expressions import names_in
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
@@ -31,7 +32,7 @@ SHARED = ("suite", "provider")
 """First words of expressions with one value for all suites of a shape."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shape:
     """Two suites of the same shape can use the same cluster."""
 

@@ -11,16 +11,17 @@ import fcntl
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Resource
 
 Key = tuple[str, str, str, str]
 """Owner, kind, name, trial: two trials of a run may wait for the same environment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """A resource and its status: intended, made or kept."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
+
+from seatrial.model.frozen import frozen
 
 WORDS = {"true": True, "false": False, "null": None}
 TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "optional"})
@@ -34,7 +36,7 @@ Path = tuple[str | int, ...]
 """A root and the names and indices under it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Hole:
     """A place to fill in within a text."""
 
@@ -45,7 +47,7 @@ class Hole:
     """Its first character, counted from the beginning of the text."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Text:
     """A parsed text."""
 

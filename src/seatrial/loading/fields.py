@@ -7,7 +7,7 @@ import enum
 import types
 import typing
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from typing import Any
 
 from seatrial import expressions
@@ -38,12 +38,13 @@ from seatrial.loading.shapes import (
     to_be_filled,
 )
 from seatrial.loading.site import Site, shown
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.model.values import Argv, Duration, Expression, Range
 from seatrial.spi import ChecksFields
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Field:
     """One key of a class."""
 
@@ -198,7 +199,7 @@ class _Counted:
         return self.site.checks(value, place)
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class Nested:
     """A mapping described by a frozen dataclass."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Retry
 from seatrial.model.values import Duration, Range
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RetryKeys:
     """The retries of a step or check."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from seatrial.loading.read.positions import Place, Position
 from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
 from seatrial.loading.site import SilentSite
 from seatrial.loading.suite_keys import Deadlines, Exclusive
+from seatrial.model.frozen import frozen
 from seatrial.model.values import Range
 
 PREFIX = "SEATRIAL_"
@@ -24,7 +25,7 @@ FILLED_IN = ("parameters", "vars", "system")
 """Settings whose values may contain `${{ }}`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Names:
     """Patterns of names; `{flow}` is the suite's name, `{id}` the trial's id."""
 
@@ -34,7 +35,7 @@ class Names:
     """The namespace of its controller, `E2E_CONTROLLER_NAMESPACE`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProjectSettings:
     """All keys of `seatrial.toml`."""
 
@@ -97,7 +98,7 @@ FROM_ENVIRONMENT = tuple(key for key in KEYS if _plain(key) is not None)
 """The others are structures, not possible in an environment variable."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Setting:
     """A value and its origin."""
 
@@ -107,7 +108,7 @@ class Setting:
     """`default`, `seatrial.toml:12`, `environment SEATRIAL_PARALLEL`, `flag --parallel`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """The settings of a project."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from seatrial.errors import nearest
 from seatrial.expressions import Deferred, strip, templated
 from seatrial.loading.read.positions import Place
 from seatrial.loading.site import Site, shown
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.model.values import duration
 
@@ -35,7 +35,7 @@ def to_be_filled(value: object, site: Site) -> bool:
     return isinstance(value, Deferred) or (isinstance(value, str) and not site.bound and templated(value))
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class Scalar:
     """Text, a number, a truth value."""
 
@@ -184,7 +184,7 @@ class Command:
         }
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class Choice:
     """One of a few words."""
 
@@ -207,7 +207,7 @@ class Choice:
         return {"anyOf": [{"enum": list(self.words)}, {"type": "string", "pattern": r"\$\{\{"}]}
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class Many:
     """A list of one kind of value."""
 
@@ -233,7 +233,7 @@ class Many:
         return {"type": "array", "items": self.item.schema(refs)}
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class Named:
     """A mapping of names to one kind of value."""
 
@@ -255,7 +255,7 @@ class Named:
         return {"type": "object", "additionalProperties": self.item.schema(refs)}
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class OneOf:
     """Any of several shapes: the first one to accept the value."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Notification
 from seatrial.model.values import Argv, Duration, Range, argv_of
 
 Event = Literal["failure", "slow"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deadlines:
     """The timeout of each kind of operation; the default is the provider's own deadline."""
 
@@ -33,7 +34,7 @@ class Deadlines:
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Exclusive:
     """An environment for one trial at a time."""
 
@@ -48,7 +49,7 @@ class Exclusive:
             yield "name", "the name of the environment is empty"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Notify:
     """The notification for a failed or slow suite: a command or a webhook."""
 
@@ -80,7 +81,7 @@ class Notify:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SuiteKeys:
     """The keys of a suite."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from seatrial.loading.merge.levels import Level, exclusive, merge
@@ -12,10 +11,11 @@ from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.system import Systems, check_system
 from seatrial.loading.settings import Settings
+from seatrial.model.frozen import frozen
 from seatrial.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _SettingsFile:
     """The settings as a document."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from seatrial.model.frozen import frozen
 from seatrial.model.reading import TRUST, Health, Reading, Source, absent, concluded, trusted
 
 __all__ = ["ClusterStatus", "NodeHealth", "PowerState", "all_off", "cluster_status"]
@@ -25,7 +26,7 @@ OFF = (PowerState.STOPPED, PowerState.PAUSED)
 """In these states nothing on the node can answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodeHealth:
     """The readings of one node; `ssh` is its link, `service` its service, other keys are the system's own parts."""
 
@@ -67,7 +68,7 @@ NOT_ASKED = absent(Health.UNKNOWN, "")
 """The service, if only the state of the whole is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ClusterStatus:
     """The readings of the whole; `state` is empty when it could not be measured, and its `why` has the reason."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from seatrial.model.frozen import frozen
 
 __all__ = ["Health", "Reading", "Source", "absent", "concluded", "measured", "remembered", "reported"]
 
@@ -45,7 +47,7 @@ def _now() -> float:
         return time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Reading(Generic[T_co]):
     """One known fact. Comparison ignores the time."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from seatrial.model.frozen import frozen
 
 __all__ = ["Node", "NodeSpec", "Resource", "Service"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Resource:
     """A resource, made or intended; `detail` (JSON values) has all its owner needs to remove it."""
 
@@ -27,7 +29,7 @@ class Resource:
         return f"{self.kind} {self.name} ({self.owner})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Node:
     """One machine of the system under test, according to its provider or its inventory."""
 
@@ -44,7 +46,7 @@ class Node:
     """A deployer made it and the provider recognised it as one of its machines: the provider's powers apply to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodeSpec:
     """A request for one node to a provider."""
 
@@ -55,7 +57,7 @@ class NodeSpec:
     """The suite's parameters: a provider reads memory, CPU, volumes and image from them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Service:
     """A program for a node to run, also after each boot."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from seatrial.model.frozen import frozen
 
 __all__ = [
     "Category",
@@ -58,7 +60,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return Verdict.PASSED if seen else Verdict.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Observation:
     """One look of a check: the observed and the expected value, and the reason for the verdict."""
 
@@ -85,7 +87,7 @@ def unknown(why: str, expected: object = None, seen: object = None, category: st
     return Observation(verdict=Verdict.UNKNOWN, seen=seen, expected=expected, why=why, category=str(category))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckResult:
     """A check after all its looks."""
 
@@ -102,7 +104,7 @@ class CheckResult:
         return self.observation.verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outcome:
     """The result of a step."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+from seatrial.model.frozen import frozen
 
 __all__ = [
     "Budget",
@@ -24,7 +26,7 @@ Outputs = Mapping[str, object]
 """A step's outputs for later steps, by name; JSON values."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Retry:
     """The number and the timing of attempts."""
 
@@ -40,7 +42,7 @@ class Retry:
     """Seconds until the last moment for a new attempt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Location:
     """A place in a document; the line is looked up only on demand."""
 
@@ -48,7 +50,7 @@ class Location:
     path: tuple[str | int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepPlan:
     """One step of a document, checked."""
 
@@ -77,7 +79,7 @@ class StepPlan:
     """All child steps in the order of the document: `steps`, then `rollback`, then `finally`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckPlan:
     """One check of a document, checked."""
 
@@ -93,7 +95,7 @@ class CheckPlan:
     allow_failure: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SystemPlan:
     """The system under test: its kind, and its settings, checked by the system's class."""
 
@@ -108,7 +110,7 @@ class SystemPlan:
     """The names of the `${{ secrets.NAME }}` in its settings."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Notification:
     """A notification about a suite: a command or a webhook, on failure or when it was slow."""
 
@@ -118,7 +120,7 @@ class Notification:
     slow_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Suite:
     """A scenario bound to a provider and parameters: one row of the result."""
 
@@ -161,7 +163,7 @@ class Suite:
     """Why it cannot run here (a requirement is not met); empty: it can."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Budget:
     """The limits for all active trials together; None: unlimited."""
 
@@ -170,7 +172,7 @@ class Budget:
     parallel: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """All suites of an invocation, in the order of the documents."""
 

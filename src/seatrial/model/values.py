@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NewType
+
+from seatrial.model.frozen import frozen
 
 __all__ = ["Argv", "Duration", "Expression", "Range", "argv_of", "duration"]
 
@@ -33,7 +34,7 @@ def argv_of(command: Argv | Sequence[str]) -> tuple[str, ...]:
     return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Range:
     """The allowed numbers, beside a number's type: `Annotated[int, Range(1)]`."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from seatrial.model.frozen import frozen
 
 MOST = 60
 """Maximum number of files per suite."""
@@ -12,7 +13,7 @@ LOGS = {".log", ".txt", ".out", ".err"}
 NOT_LISTED = {"result.json"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Artifact:
     """One file; `name` is its path from the suite's folder, `tail` the end of a log."""
 

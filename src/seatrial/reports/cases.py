@@ -8,16 +8,16 @@ run without a red case gets a separate suite `run`. So counting failures gives 0
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from seatrial.model.frozen import frozen
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
 RED = ("failed", "unknown", "interrupted", "left behind")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Case:
     """One test case; `state` is a key of words.MARKS."""
 
@@ -37,7 +37,7 @@ class Case:
     """Whether it represents the suite or run instead of a step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CaseSuite:
     """A suite with its cases; `row` is the suite's result, empty for the run itself."""
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from seatrial.model.event import Event
+from seatrial.model.frozen import frozen
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
@@ -72,7 +73,7 @@ class Timeline:
         return f'<div class="lanes">{"".join(parts)}</div><p class="legend">{legend}</p>'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _Lanes:
     """The lanes of one suite; `anchor` is the prefix of step ids."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from seatrial.model.frozen import frozen
 from seatrial.model.result import Observation
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ReadsText(Protocol):
         """Its keys, from the text after its name (`:argument`, or empty). ValueError names the allowed forms."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckTraits:
     """Class attributes of a check, each with its default."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from seatrial.model.frozen import frozen
 
 Command = str | Sequence[str]
 """A program with its arguments, or a line for a shell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finished:
     """The result of a command that ended by itself."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.cluster import PowerState
+from seatrial.model.frozen import frozen
 from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.spi.link import Link
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from seatrial.spi.context import Context
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Readiness:
     """Whether something works on this machine, for `doctor`: the attempt, and the command to repair it."""
 
@@ -28,7 +29,7 @@ class Readiness:
     """The command to repair it."""
 
 
-@dataclass(frozen=True)
+@frozen(kw_only=False)
 class NoSettings:
     """The settings of a provider without `Settings`: no key is allowed."""
 
@@ -217,7 +218,7 @@ class TakesSnapshots(Protocol):
         """Bring these nodes back to it from any power state, as often as requested; returns when all run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProviderTraits:
     """Class attributes of a provider, each with its default."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Outputs
 from seatrial.spi.powers import Powers
 
@@ -74,7 +74,7 @@ class ChecksTemplates(Protocol):
         """The problems, as for `check_files`; `fields` are as written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepTraits:
     """Class attributes of a step, each with its default."""
 

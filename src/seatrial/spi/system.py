@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from seatrial.model.cluster import ClusterStatus, NodeHealth
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.spi.powers import Powers
@@ -209,7 +210,7 @@ class SettlesSettings(Protocol):
         """The settings with expressions to fill in after the deployment too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RecordsReport:
     """The result of reading the numbered records."""
 
@@ -223,7 +224,7 @@ class RecordsReport:
     """Node to the reason for a failed read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SystemTraits:
     """Class attributes of a system, each with its default."""
 

@@ -6,13 +6,14 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.paths import project_of
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
@@ -38,7 +39,7 @@ NOT_FOUND = 127
 
 
 @step("custom_command")
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CustomCommand:
     """Run a command in the document's folder (or on nodes), and judge it by its exit code."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.spi.concurrency import for_each
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Targets:
     """The keys of every step on nodes; exactly one is required."""
 

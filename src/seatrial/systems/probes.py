@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
 from seatrial.links.tcp import reach
+from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
@@ -22,7 +23,7 @@ class NoAnswer(Exception):
     """The service did not answer: refused, reset, or too slow. This is a measurement."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Answer:
     """An HTTP answer; `json` is None if the body is not JSON."""
 

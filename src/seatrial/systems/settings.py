@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from seatrial.model.frozen import frozen
 from seatrial.model.values import Argv, Duration, Expression
 
 TWO, FIVE = Duration(2.0), Duration(5.0)
 NONE = Expression("")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class HttpParts:
     """The parts of an HTTP request besides its URL, and the expected status."""
 
@@ -25,7 +26,7 @@ class HttpParts:
     """The expected HTTP status, or several."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Probe(HttpParts):
     """One measurement of a node by exactly one of `http`, `tcp` or `command`."""
 
@@ -45,7 +46,7 @@ class Probe(HttpParts):
             raise ValueError("name exactly one of http (a URL), tcp (a port) and command")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Request(HttpParts):
     """An HTTP request on a record."""
 
@@ -55,7 +56,7 @@ class Request(HttpParts):
     """The status of an acknowledged write, or of a read."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WriteSettings:
     """How to write one record: an HTTP request, or a command on the node; exit code 0 acknowledges it."""
 
@@ -69,7 +70,7 @@ class WriteSettings:
             raise ValueError("name exactly one of http and command")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ReadSettings(WriteSettings):
     """How to read one record back from a node."""
 
@@ -83,7 +84,7 @@ class ReadSettings(WriteSettings):
     """HTTP statuses for a missing record; any other unexpected one means: cannot be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DataSettings:
     """How `data_integrity` writes its numbered records and reads them back."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from seatrial.model.frozen import frozen
 
 Place = tuple[str | int, ...]
 """A way into a document: keys and list indices."""
@@ -11,7 +11,7 @@ Position = tuple[int, int]
 """Line and column, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Mark:
     """The position of a value, and of its key (the value itself for items of a list)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
 from seatrial import expressions
@@ -12,11 +12,12 @@ from seatrial.errors import nearest
 from seatrial.loading.fields import Again
 from seatrial.loading.read.positions import Place
 from seatrial.loading.site import Site, shown
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Retry
 from seatrial.model.values import Duration, Expression, duration
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StepKeys:
     """The keys of every step besides those of its own class."""
 
@@ -40,7 +41,7 @@ class StepKeys:
     """Ids of steps of the same `parallel` to wait for."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CheckKeys:
     """The keys of every check besides those of its own class."""
 

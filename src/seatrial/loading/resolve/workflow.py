@@ -16,6 +16,7 @@ from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.common_keys import READERS, CheckKeys, StepKeys
 from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import shown
+from seatrial.model.frozen import frozen
 from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.registry import RESERVED, Registry
@@ -39,7 +40,7 @@ _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Kind:
     """The class of a step or check, with facts computed once before its values are read."""
 

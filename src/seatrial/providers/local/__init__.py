@@ -9,13 +9,13 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing
 from seatrial.links.paths import write_whole
 from seatrial.model.cluster import PowerState
+from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.providers.local import tree
 from seatrial.registry import provider
@@ -25,7 +25,7 @@ _LOOK_EVERY = 0.01
 _TAIL = 64 * 1024
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LocalSettings:
     """How nodes on this machine are kept apart."""
 

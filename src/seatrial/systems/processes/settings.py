@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from seatrial.model.frozen import frozen
 from seatrial.model.values import Argv, Duration, Expression
 from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, HttpParts, Probe
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Program:
     """A program; as `elsewhere` the one for nodes without access to the files of this machine: all but those of
     `local`."""
@@ -24,7 +25,7 @@ class Program:
     """A command on each node before the first start; unless it ends with 0, the node cannot run the service."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ServiceSettings(Program):
     """The program on every node."""
 
@@ -40,7 +41,7 @@ class ServiceSettings(Program):
     """The working folder on the node."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RoleSettings(HttpParts):
     """How to find the nodes of a role: each node whose answer makes `that` true, or the node named by `name`."""
 
@@ -60,7 +61,7 @@ class RoleSettings(HttpParts):
             raise ValueError("name exactly one of `that` (true on a node with the role) and `name` (gives that node)")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProcessSettings:
     """One service per node of the provider, its health and the rule for the whole."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
+from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, concluded, remembered
 from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
@@ -30,7 +31,7 @@ IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
 """Environment variables of every process of a trial."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _Memory:
     """The memory handed over from one instance to another."""
 
