@@ -1,4 +1,4 @@
-"""A harbour for each test, which must be empty when the test ends."""
+"""A project for each test, which must be empty when the test ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ContractFixture, processes_of
+from tests.acceptance.harness import Project, processes_of
 
 
 @pytest.fixture
-def harbour(tmp_path: Path) -> Iterator[ContractFixture]:
-    harbour = ContractFixture(tmp_path)
-    yield harbour
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
     assert processes_of(tmp_path) == [], "the test left processes"

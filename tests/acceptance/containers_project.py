@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from scripts.images.engines import IMAGE
-from tests.acceptance.harness import ContractFixture, Document, suite
+from tests.acceptance.harness import Document, Project, suite
 from tests.backends import podman
 
 SERVICE: Document = {
@@ -21,11 +21,11 @@ SERVICE: Document = {
 }
 
 
-def on_containers(harbour: ContractFixture, **settings: Any) -> None:
+def on_containers(project: Project, **settings: Any) -> None:
     """Write the project's settings."""
     given = {"engine": "podman", "image": IMAGE, **settings}
     lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
-    (harbour.folder / "seatrial.toml").write_text("\n".join(["[providers.containers]", *lines]) + "\n")
+    (project.folder / "seatrial.toml").write_text("\n".join(["[providers.containers]", *lines]) + "\n")
 
 
 def one_container(*steps: Document | str, **more: Any) -> Document:
@@ -39,9 +39,9 @@ def cache_of_tests(patch: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -
     patch.setenv("XDG_CACHE_HOME", str(factory.getbasetemp() / "cache"))
 
 
-def left_in_podman(harbour: ContractFixture) -> list[str]:
+def left_in_podman(project: Project) -> list[str]:
     """Containers, networks and volumes that carry this project's label."""
-    return podman.left("podman", podman.environment(), harbour.folder)
+    return podman.left("podman", podman.environment(), project.folder)
 
 
 def engine(*words: str) -> str:

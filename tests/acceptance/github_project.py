@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import ContractFixture, Document, only
+from tests.acceptance.harness import Document, Project, only
 
 from seatrial_stand_ins.github import GitHubServer, Planted, Run, Script, Scripted
 from seatrial_stand_ins.github.plants import Plant
@@ -163,8 +163,8 @@ def dispatching(**more: Any) -> Document:
 
 
 @dataclass(frozen=True)
-class Port(ContractFixture):
-    """A harbour whose commands speak to one server."""
+class Port(Project):
+    """A project whose commands speak to one server."""
 
     server: GitHubServer
     token: str = ""
@@ -207,6 +207,6 @@ class Row:
     stderr: str
 
 
-def artifacts(harbour: ContractFixture) -> list[Path]:
+def artifacts(project: Project) -> list[Path]:
     """Files that were fetched."""
-    return sorted(one for one in harbour.runs()[-1].rglob("workflows/**/*") if one.is_file())
+    return sorted(one for one in project.runs()[-1].rglob("workflows/**/*") if one.is_file())

@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class ContractFixture:
+class Project:
     """A project in a folder of its own, with a state folder of its own for leases."""
 
     folder: Path
@@ -91,12 +91,12 @@ def killing(self, record, *, sync):
 Ledger._append = killing
 '''
 
-Lister = Callable[[ContractFixture], Sequence[str]]
+Lister = Callable[[Project], Sequence[str]]
 """What of this project there still is, in words: nothing, when all was given back."""
 
 
 def killed_at_record(
-    harbour: ContractFixture,
+    project: Project,
     document: Path | str,
     record: int,
     *,
@@ -107,27 +107,27 @@ def killed_at_record(
     """Run a document with SIGKILL at the n-th record of its ledger (`before` or `after` it is written); whether it was
     killed: it ends by itself when it has fewer records, and then it has to pass."""
     # A command that takes no plugin has it from the start of its Python.
-    killer = harbour.folder / "killer" / ("killer.py" if command == "run" else "sitecustomize.py")
+    killer = project.folder / "killer" / ("killer.py" if command == "run" else "sitecustomize.py")
     killer.parent.mkdir()
     killer.write_text(LEDGER_KILLER)
-    environment = {**harbour.environment, "KILL_AT": str(record), "KILL_WHEN": when}
+    environment = {**project.environment, "KILL_AT": str(record), "KILL_WHEN": when}
     plugin = ("--plugin", killer, "--format", "none") if command == "run" else ()
     environment |= {} if plugin else {"PYTHONPATH": str(killer.parent)}
-    done = harbour.seatrial(command, document, *plugin, *arguments, env=environment, timeout=300)
+    done = project.seatrial(command, document, *plugin, *arguments, env=environment, timeout=300)
     if done.returncode == 0:
         return False
-    why = [(row["error"], row["evidence"]) for row in harbour.results()["results"]] if done.returncode > 0 else ""
+    why = [(row["error"], row["evidence"]) for row in project.results()["results"]] if done.returncode > 0 else ""
     assert done.returncode == -signal.SIGKILL, f"{when} record {record}: {why}{done.stderr}"
     return True
 
 
-def assert_clean_leaves_nothing(harbour: ContractFixture, listers: Sequence[Lister], about: str) -> str:
+def assert_clean_leaves_nothing(project: Project, listers: Sequence[Lister], about: str) -> str:
     """`clean`, and then none of these may show anything, and a second `clean` finds nothing; what the first said."""
-    cleaned = harbour.seatrial("clean", timeout=300)
+    cleaned = project.seatrial("clean", timeout=300)
     assert cleaned.returncode == 0, f"{about}: {cleaned.stdout}{cleaned.stderr}"
-    left = [one for lister in listers for one in lister(harbour)]
+    left = [one for lister in listers for one in lister(project)]
     assert left == [], f"{about}: {cleaned.stdout}"
-    again = harbour.seatrial("clean", timeout=300)
+    again = project.seatrial("clean", timeout=300)
     assert again.returncode == 0, again.stdout
     assert "removed" not in again.stdout, f"{about}: {again.stdout}"
     return cleaned.stdout
@@ -135,7 +135,7 @@ def assert_clean_leaves_nothing(harbour: ContractFixture, listers: Sequence[List
 
 def kill_and_clean(
     folder: Path,
-    make: Callable[[ContractFixture], Sequence[object]],
+    make: Callable[[Project], Sequence[object]],
     listers: Sequence[Lister],
     *,
     when: str,
@@ -146,18 +146,18 @@ def kill_and_clean(
 
     `make` writes the project's settings and its document, and says the arguments of the command, the document first.
     """
-    harbour = ContractFixture(folder / f"{when}-{record}")
-    harbour.folder.mkdir(parents=True)
-    document, *arguments = make(harbour)
-    killed = killed_at_record(harbour, str(document), record, when=when, arguments=arguments, command=command)
+    project = Project(folder / f"{when}-{record}")
+    project.folder.mkdir(parents=True)
+    document, *arguments = make(project)
+    killed = killed_at_record(project, str(document), record, when=when, arguments=arguments, command=command)
     about = f"killed {when} record {record}" if killed else "a run that ended by itself"
-    assert_clean_leaves_nothing(harbour, listers, about)
+    assert_clean_leaves_nothing(project, listers, about)
     return killed
 
 
 def kill_at_records(
     folder: Path,
-    make: Callable[[ContractFixture], Sequence[object]],
+    make: Callable[[Project], Sequence[object]],
     listers: Sequence[Lister],
     *,
     when: str,

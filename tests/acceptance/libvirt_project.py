@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import ContractFixture, Document, Lister, suite
+from tests.acceptance.harness import Document, Lister, Project, suite
 from tests.backends.machines import daemon, inhabitants, machines
 
 SERVICE: Document = {
@@ -20,10 +20,10 @@ POOL = "seatrial"
 """The provider's own pool, when the project names no folder."""
 
 
-def on_libvirt(harbour: ContractFixture, uri: str, **settings: Any) -> None:
+def on_libvirt(project: Project, uri: str, **settings: Any) -> None:
     """Write the project's settings."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in machines(uri, **settings).items()]
-    (harbour.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
+    (project.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
 
 
 def one_machine(*steps: Document | str, **more: Any) -> Document:
@@ -43,9 +43,9 @@ def virsh(uri: str, *words: str) -> str:
 def left_in_libvirt(uri: str) -> Lister:
     """What of a project's runs is in libvirt, and the bridges and processes that only they can have."""
 
-    def look(harbour: ContractFixture) -> Sequence[str]:
-        found = there(uri, {run.name for run in harbour.runs()})
-        for ledger in harbour.folder.glob(".seatrial/runs/*/ledger.jsonl"):
+    def look(project: Project) -> Sequence[str]:
+        found = there(uri, {run.name for run in project.runs()})
+        for ledger in project.folder.glob(".seatrial/runs/*/ledger.jsonl"):
             records = map(json.loads, ledger.read_text().splitlines())
             leased = {one["name"] for one in records if one["kind"] == "bridge"}
             found += [f"bridge {name}" for name in leased if Path("/sys/class/net", name).exists()]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, processes_of
+from tests.acceptance.harness import Project, processes_of
 from tests.loading.test_bad_documents import BAD, step
 
 PLUGIN = Path(__file__).parents[1] / "loading" / "plugin_file.py"
@@ -42,45 +42,45 @@ def put(folder: Path, files: Any) -> Path:
     return folder / next(iter(given))
 
 
-def nothing_started(harbour: ContractFixture) -> None:
-    assert not (harbour.folder / ".seatrial").exists(), "a run began"
-    assert not (harbour.folder / "xdg").exists(), "something was leased"
-    assert not (harbour.folder / "touched").exists(), "a step ran"
-    assert processes_of(harbour.folder) == []
+def nothing_started(project: Project) -> None:
+    assert not (project.folder / ".seatrial").exists(), "a run began"
+    assert not (project.folder / "xdg").exists(), "something was leased"
+    assert not (project.folder / "touched").exists(), "a step ran"
+    assert processes_of(project.folder) == []
 
 
-def refused(harbour: ContractFixture, done: subprocess.CompletedProcess[str]) -> list[str]:
+def refused(project: Project, done: subprocess.CompletedProcess[str]) -> list[str]:
     """The errors of a command that was refused, each with its place."""
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert [line for line in errors if not PLACE.match(line)] == [], "an error without a place"
-    nothing_started(harbour)
+    nothing_started(project)
     return errors
 
 
 @pytest.fixture
-def canary(harbour: ContractFixture) -> str:
+def canary(project: Project) -> str:
     """A document with nothing wrong in it: beside wrong ones it must not run either."""
-    (harbour.folder / "canary.yaml").write_text(CANARY % (harbour.folder / "touched"))
+    (project.folder / "canary.yaml").write_text(CANARY % (project.folder / "touched"))
     return "canary.yaml"
 
 
-def test_every_wrong_document_is_refused_in_one_call_and_nothing_runs(harbour: ContractFixture, canary: str) -> None:
-    paths = [put(harbour.folder / f"{at:03}", row[1]).relative_to(harbour.folder) for at, row in enumerate(BAD)]
+def test_every_wrong_document_is_refused_in_one_call_and_nothing_runs(project: Project, canary: str) -> None:
+    paths = [put(project.folder / f"{at:03}", row[1]).relative_to(project.folder) for at, row in enumerate(BAD)]
     assert len(paths) >= 40
-    errors = refused(harbour, harbour.seatrial("run", canary, *paths, "--plugin", PLUGIN))
+    errors = refused(project, project.seatrial("run", canary, *paths, "--plugin", PLUGIN))
     for at, (what, _, where, _) in enumerate(BAD):
         told = [line for line in errors if line.startswith(f"error: {at:03}/")]
         assert any(line.startswith(f"error: {at:03}/{where}: ") for line in told), f"{what}: {told}"
     assert not any("canary" in line for line in errors)
 
 
-def test_the_same_errors_are_one_json_document_for_a_program(harbour: ContractFixture) -> None:
+def test_the_same_errors_are_one_json_document_for_a_program(project: Project) -> None:
     rows = [row for row in BAD if isinstance(row[1], str) or len(row[1]) == 1]
-    paths = [put(harbour.folder / f"{at:03}", row[1]).relative_to(harbour.folder) for at, row in enumerate(rows)]
-    done = harbour.seatrial("check", *paths, "--plugin", PLUGIN, "--format", "json")
+    paths = [put(project.folder / f"{at:03}", row[1]).relative_to(project.folder) for at, row in enumerate(rows)]
+    done = project.seatrial("check", *paths, "--plugin", PLUGIN, "--format", "json")
     assert done.returncode == 2
     told = json.loads(done.stdout)
     assert told["success"] is False
@@ -91,19 +91,19 @@ def test_the_same_errors_are_one_json_document_for_a_program(harbour: ContractFi
     assert [row[0] for at, row in enumerate(rows) if f"{at:03}/{row[2]}" not in places] == []
     words = "\n".join(f"{problem['file']} {problem['message']} {problem['hint']}" for problem in told["problems"])
     assert [row[0] for at, row in enumerate(rows) if not _said(words, f"{at:03}/", row[3])] == []
-    nothing_started(harbour)
+    nothing_started(project)
 
 
 def _said(text: str, folder: str, words: str) -> bool:
     return any(words in line for line in text.splitlines() if line.startswith(folder))
 
 
-def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(harbour: ContractFixture) -> None:
+def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(project: Project) -> None:
     names = [f"{at}.yaml" for at in range(len(TROUBLES))]
     for name, (_, content, _, _) in zip(names, TROUBLES, strict=True):
-        (harbour.folder / name).write_bytes(content)
-    done = harbour.seatrial("run", *names)
-    refused(harbour, done)
+        (project.folder / name).write_bytes(content)
+    done = project.seatrial("run", *names)
+    refused(project, done)
     blocks = done.stderr.split("error: ")
     for name, (what, _, where, words) in zip(names, TROUBLES, strict=True):
         assert any(block.startswith(f"{name}:{where}: ") and words in block for block in blocks), (
@@ -111,13 +111,13 @@ def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(harb
         )
 
 
-def test_files_that_are_no_documents_are_refused_unread(harbour: ContractFixture, canary: str) -> None:
-    with (harbour.folder / "huge.json").open("wb") as file:
+def test_files_that_are_no_documents_are_refused_unread(project: Project, canary: str) -> None:
+    with (project.folder / "huge.json").open("wb") as file:
         file.truncate(100 * 1024 * 1024)
-    os.mkfifo(harbour.folder / "pipe.yaml")
-    (harbour.folder / "loop.yaml").symlink_to("loop.yaml")
+    os.mkfifo(project.folder / "pipe.yaml")
+    (project.folder / "loop.yaml").symlink_to("loop.yaml")
     names = ("huge.json", "pipe.yaml", "missing.yaml", "loop.yaml", f"{canary}/inside.yaml")
-    errors = refused(harbour, harbour.seatrial("run", canary, *names, timeout=20))
+    errors = refused(project, project.seatrial("run", canary, *names, timeout=20))
     assert [PLACE.match(line)["file"] for line in errors] == sorted(names)  # type: ignore[index]
     for words in (
         "104.9 MB",
@@ -146,10 +146,10 @@ def test_files_that_are_no_documents_are_refused_unread(harbour: ContractFixture
     ids=["over the budget of the command", "over the budget of the document", "a missing power"],
 )
 def test_what_can_never_run_is_refused_by_name(
-    harbour: ContractFixture, canary: str, words: tuple[str, ...], document: str, place: str, told: str
+    project: Project, canary: str, words: tuple[str, ...], document: str, place: str, told: str
 ) -> None:
-    (harbour.folder / "big.yaml").write_text(document)
-    (error,) = refused(harbour, harbour.seatrial("run", "big.yaml", *words, "--plugin", PLUGIN))
+    (project.folder / "big.yaml").write_text(document)
+    (error,) = refused(project, project.seatrial("run", "big.yaml", *words, "--plugin", PLUGIN))
     assert error.startswith(f"error: {place}: ")
     assert told in error
 
@@ -159,31 +159,31 @@ def test_what_can_never_run_is_refused_by_name(
     [("--run-test", "nope"), ("--provider", "aws"), ("--shard", "2/2")],
     ids=["by name", "by provider", "by shard"],
 )
-def test_nothing_selected_is_exit_code_5(harbour: ContractFixture, canary: str, words: tuple[str, str]) -> None:
-    done = harbour.seatrial("run", canary, *words)
+def test_nothing_selected_is_exit_code_5(project: Project, canary: str, words: tuple[str, str]) -> None:
+    done = project.seatrial("run", canary, *words)
     assert (done.returncode, done.stdout) == (5, ""), done.stderr
     assert done.stderr.startswith("error: no suite ")
-    nothing_started(harbour)
+    nothing_started(project)
 
 
-def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(harbour: ContractFixture) -> None:
-    (harbour.folder / "s.yaml").write_text("requirements: {commands: [no-such-program]}\nsteps: [{step: deploy}]\n")
-    done = harbour.seatrial("run", "s.yaml", "--format", "json")
+def test_all_skipped_is_exit_code_5_with_a_row_and_its_reason(project: Project) -> None:
+    (project.folder / "s.yaml").write_text("requirements: {commands: [no-such-program]}\nsteps: [{step: deploy}]\n")
+    done = project.seatrial("run", "s.yaml", "--format", "json")
     assert done.returncode == 5
     told = json.loads(done.stdout)
     assert (told["success"], told["totals"]["skipped"]) == (False, 1)
     assert "no-such-program" in told["results"][0]["reason"]
 
 
-def test_each_row_says_on_which_line_of_its_document_the_suite_begins(harbour: ContractFixture) -> None:
-    (harbour.folder / "s.yaml").write_text(
+def test_each_row_says_on_which_line_of_its_document_the_suite_begins(project: Project) -> None:
+    (project.folder / "s.yaml").write_text(
         "requirements: {commands: [no-such-program]}\n"
         "test_suites:\n"
         "  one:\n    workflow: [{step: deploy}]\n\n"
         "  two: {workflow: [{step: deploy}]}\n"
     )
-    harbour.seatrial("run", "s.yaml", "--format", "none")
-    rows = {row["name"]: row["provenance"] for row in harbour.results()["results"]}
+    project.seatrial("run", "s.yaml", "--format", "none")
+    rows = {row["name"]: row["provenance"] for row in project.results()["results"]}
     assert {name: (one["document"], one["line"]) for name, one in rows.items()} == {
         "one": ("s.yaml", 3),
         "two": ("s.yaml", 6),

@@ -21,7 +21,7 @@ from tests.acceptance.github_project import (
     provisioned,
     scripted,
 )
-from tests.acceptance.harness import ContractFixture, Document, Lister, assert_clean_leaves_nothing, killed_at_record
+from tests.acceptance.harness import Document, Lister, Project, assert_clean_leaves_nothing, killed_at_record
 from tests.acceptance.test_ci_fifty import SILENT as SILENT_WORD
 from tests.acceptance.test_ci_fifty import WORD
 
@@ -83,7 +83,7 @@ def test_killed_at_any_record_nothing_stands_after_clean(details: Any, when: str
         port = Port(tmp_path, server)
         path = port.write("trial.json", quick("deploy"))
         assert killed_at_record(port, path, record, when=when), "it was not killed"
-        left: list[Lister] = [ContractFixture.left, partial(stands, server, REPOSITORY)]
+        left: list[Lister] = [Project.left, partial(stands, server, REPOSITORY)]
         assert_clean_leaves_nothing(port, left, "killed")
         torn = [run for run in server.runs(REPOSITORY) if run.workflow.path.endswith("teardown.yml")]
         assert len(torn) == (0 if (when, record) == ("after", 3) else 1), torn
@@ -110,7 +110,7 @@ def test_a_run_that_goes_on_is_cancelled_and_what_it_began_is_torn_down(
         port = Port(tmp_path, server)
         killed_when(port, quick("deploy"), server, status)
         planted.remove()
-        assert_clean_leaves_nothing(port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "killed")
+        assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "killed")
         assert [run.conclusion for run in server.runs(REPOSITORY, "deploy.yml")] == ["cancelled"]
         assert len(server.runs(REPOSITORY, "teardown.yml")) == torn
 
@@ -133,7 +133,7 @@ def test_a_clean_that_is_killed_while_it_tears_down_is_taken_up_by_the_next(tmp_
         )
         server.cancel(going)
         runner.scripts["teardown.yml"] = Script()  # type: ignore[index]
-        assert_clean_leaves_nothing(port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "killed twice")
+        assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "killed twice")
 
 
 @pytest.mark.parametrize("by", ["name", "age"])
@@ -149,7 +149,7 @@ def test_a_dispatched_workflow_is_found_by_its_name_or_its_age_and_cancelled(by:
         server.wait_for(lambda: [run for run in server.runs(REPOSITORY) if run.actor == "ada"])
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert_clean_leaves_nothing(port, [ContractFixture.left], f"killed, by {by}")
+        assert_clean_leaves_nothing(port, [Project.left], f"killed, by {by}")
         assert {run.actor: run.conclusion for run in server.runs(REPOSITORY)} == {"ada": "cancelled", "grace": None}
 
 
@@ -173,7 +173,7 @@ def test_clean_sits_out_faults_of_the_server_and_runs_that_are_late(server: GitH
     server.plant(LateRuns(seconds=0.5))
     assert killed_at_record(port, port.write("trial.json", quick("deploy")), 4, when="before")
     server.plant(ServerErrors(times=2))
-    assert_clean_leaves_nothing(port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "killed")
+    assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "killed")
     assert [run.conclusion for run in server.runs(REPOSITORY)] == ["success", "success"]
 
 
@@ -185,7 +185,7 @@ def test_clean_without_a_token_says_what_it_needs_and_keeps_the_record(server: G
     cleaned = port.seatrial("clean", env={**bare, "GH_CONFIG_DIR": str(tmp_path / "none")})
     assert cleaned.returncode == 4
     assert "set GH_TOKEN or GITHUB_TOKEN" in cleaned.stdout
-    assert_clean_leaves_nothing(port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "with a token")
+    assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "with a token")
 
 
 def test_secrets_of_the_document_are_in_no_file_and_clean_finds_them_in_the_environment(tmp_path: Path) -> None:
@@ -212,9 +212,7 @@ def test_secrets_of_the_document_are_in_no_file_and_clean_finds_them_in_the_envi
         cleaned = port.seatrial("clean", env=bare)
         assert cleaned.returncode == 4
         assert "the environment variable DB_PASSWORD is needed for the clean-up" in cleaned.stdout
-        assert_clean_leaves_nothing(
-            port, [ContractFixture.left, partial(stands, server, REPOSITORY)], "with its secrets"
-        )
+        assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "with its secrets")
         (torn,) = server.runs(REPOSITORY, "teardown.yml")
         assert torn.inputs["password"] == "pass-w0rd-of-db"
         row = port.verdict(told)

@@ -7,72 +7,72 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ContractFixture, only, suite, until, validate
+from tests.acceptance.harness import Project, only, suite, until, validate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_the_demo_passes_in_time_and_gives_everything_back(harbour: ContractFixture) -> None:
+def test_the_demo_passes_in_time_and_gives_everything_back(project: Project) -> None:
     start = time.monotonic()
-    done = harbour.seatrial("demo")
+    done = project.seatrial("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - start < 20
     report = Path(done.stdout.strip().rpartition("Report: ")[2])
     assert report.is_file()
-    assert report == only(harbour.runs()) / "report.html"
+    assert report == only(project.runs()) / "report.html"
     assert "<html" in report.read_text()
-    assert "all resources created by this run were removed" in harbour.seatrial("inspect").stdout
+    assert "all resources created by this run were removed" in project.seatrial("inspect").stdout
     checks = {
         check["check"]: check["verdict"]
-        for row in harbour.results()["results"]
+        for row in project.results()["results"]
         for step in row["workflow_steps"]
         for check in step["validation_results"]
     }
     assert {"cluster_degraded", "cluster_critical", "data_integrity", "cluster_status"} <= set(checks)
     assert set(checks.values()) == {"passed"}
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_the_classic_workflows_pass_on_the_sample(harbour: ContractFixture) -> None:
-    done = harbour.seatrial("run", EXAMPLES / "classic" / "classic.json", "--parallel", "2")
+def test_the_classic_workflows_pass_on_the_sample(project: Project) -> None:
+    done = project.seatrial("run", EXAMPLES / "classic" / "classic.json", "--parallel", "2")
     assert done.returncode == 0, done.stdout
-    assert harbour.results()["totals"]["passed"] == 3
-    assert harbour.left() == []
+    assert project.results()["totals"]["passed"] == 3
+    assert project.left() == []
 
 
 @pytest.mark.backend("etcd")
-def test_the_classic_workflows_pass_on_a_real_etcd(harbour: ContractFixture) -> None:
-    done = harbour.seatrial("run", EXAMPLES / "etcd" / "classic.yaml", "--parallel", "2", timeout=300)
+def test_the_classic_workflows_pass_on_a_real_etcd(project: Project) -> None:
+    done = project.seatrial("run", EXAMPLES / "etcd" / "classic.yaml", "--parallel", "2", timeout=300)
     assert done.returncode == 0, done.stdout
-    assert harbour.results()["totals"]["passed"] == 4
-    assert harbour.left() == []
+    assert project.results()["totals"]["passed"] == 4
+    assert project.left() == []
 
 
 @pytest.mark.table
 @pytest.mark.parametrize("misbehaviour", ["lie_about_health", "lose_writes", "missing_node", "never_up"])
-def test_the_classic_workflows_are_red_when_the_sample_misbehaves(harbour: ContractFixture, misbehaviour: str) -> None:
+def test_the_classic_workflows_are_red_when_the_sample_misbehaves(project: Project, misbehaviour: str) -> None:
     document = json.loads((EXAMPLES / "classic" / "classic.json").read_text())
     if misbehaviour != "lose_writes":  # the deployment never comes up
         for one in document["test_suites"].values():
             one["deadlines"] = {"deploy": 6}
-    harbour.write("classic.json", document)
-    done = harbour.seatrial("run", "classic.json", "--set", f"misbehave={misbehaviour}", "--parallel", "3")
+    project.write("classic.json", document)
+    done = project.seatrial("run", "classic.json", "--set", f"misbehave={misbehaviour}", "--parallel", "3")
     assert done.returncode == 1, done.stdout
-    totals = harbour.results()["totals"]
+    totals = project.results()["totals"]
     assert totals["failed"] >= 1
     assert totals["unknown"] == 0
     assert misbehaviour != "lose_writes" or "acknowledged records are lost" in done.stdout
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_one_node_alone_is_a_cluster_too(harbour: ContractFixture) -> None:
+def test_one_node_alone_is_a_cluster_too(project: Project) -> None:
     checks = ("cluster_status", "database_running", "data_integrity", "admin_ui_accessible")
     document = suite("init", "deploy", validate(*checks, retry={"timeout": "5s"}), parameters={"cluster_size": 1})
-    done = harbour.seatrial("run", harbour.write("one.json", document))
+    done = project.seatrial("run", project.write("one.json", document))
     assert done.returncode == 0, done.stdout
 
 
-def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: ContractFixture) -> None:
+def test_a_wait_notices_within_100_ms_that_it_is_over(project: Project) -> None:
     """A file comes to be at a known time; the check that waits for it has to see it at once."""
     maker = "sleep 0.7; date +%s.%N >stamp.new; mv stamp.new stamp"
     document = suite(
@@ -85,22 +85,22 @@ def test_a_wait_notices_within_100_ms_that_it_is_over(harbour: ContractFixture) 
         }
     )
     document["test_suites"]["trial"]["parameters"] = {}
-    done = harbour.seatrial("run", harbour.write("wait.json", document))
+    done = project.seatrial("run", project.write("wait.json", document))
     assert done.returncode == 0, done.stdout
-    made = float((harbour.folder / "stamp").read_text())
-    seen = next(event["at"] for event in harbour.events() if event["kind"] == "check_observed")
+    made = float((project.folder / "stamp").read_text())
+    seen = next(event["at"] for event in project.events() if event["kind"] == "check_observed")
     assert 0 <= seen - made < 0.1, f"noticed after {(seen - made) * 1000:.0f} ms"
 
 
-def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: ContractFixture) -> None:
+def test_three_flows_of_one_invocation_run_together_and_do_not_meet(project: Project) -> None:
     documents = []
     for name in ("a", "b", "c"):
         document = suite("init", "deploy", validate("cluster_status", "data_integrity"), "destroy")
         document["test_suites"] = {name: document["test_suites"]["trial"]}
-        documents.append(harbour.write(f"{name}.json", document))
-    done = harbour.seatrial("run", *documents, "--parallel", "3")
+        documents.append(project.write(f"{name}.json", document))
+    done = project.seatrial("run", *documents, "--parallel", "3")
     assert done.returncode == 0, done.stdout
-    events = harbour.events()
+    events = project.events()
     trials = {event["trial"] for event in events if event["trial"]}
     assert len(trials) == 3
     started = [event["at"] for event in events if event["kind"] == "suite_started"]
@@ -108,12 +108,12 @@ def test_three_flows_of_one_invocation_run_together_and_do_not_meet(harbour: Con
     assert max(started) < min(finished), "they ran one after another"
 
 
-def test_a_deployment_that_is_kept_stands_until_clean_all(harbour: ContractFixture) -> None:
-    harbour.write("keep.json", suite("init", "deploy"))
-    done = harbour.seatrial("run", "keep.json", "--keep", "always")
+def test_a_deployment_that_is_kept_stands_until_clean_all(project: Project) -> None:
+    project.write("keep.json", suite("init", "deploy"))
+    done = project.seatrial("run", "keep.json", "--keep", "always")
     assert done.returncode == 0, done.stdout
-    assert any("machine" in one for one in harbour.left())
-    assert "kept until" in harbour.seatrial("clean").stdout
-    assert any("machine" in one for one in harbour.left())
-    assert harbour.seatrial("clean", "--all").returncode == 0
-    until(lambda: harbour.left() == [], "the end of all that was kept")
+    assert any("machine" in one for one in project.left())
+    assert "kept until" in project.seatrial("clean").stdout
+    assert any("machine" in one for one in project.left())
+    assert project.seatrial("clean", "--all").returncode == 0
+    until(lambda: project.left() == [], "the end of all that was kept")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, only, suite, validate
+from tests.acceptance.harness import Project, only, suite, validate
 
 from seatrial_stand_ins.cloudstack import CloudStackServer
 
@@ -37,15 +37,13 @@ def cloud():
         yield server
 
 
-def run(
-    harbour: ContractFixture, cloud: CloudStackServer, *steps: Any
-) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+def run(project: Project, cloud: CloudStackServer, *steps: Any) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
     """The exit code, the steps and the row of a run; no file of the project may hold the secret."""
-    harbour.write("trial.json", suite(*steps, provider="cloudstack", system=SYSTEM))
-    environment = {**harbour.environment, **cloud.environment}
-    done = harbour.seatrial("run", "trial.json", "--format", "plain", env=environment)
-    row = only(harbour.results()["results"])
-    files = [file for file in harbour.folder.rglob("*") if file.is_file()]
+    project.write("trial.json", suite(*steps, provider="cloudstack", system=SYSTEM))
+    environment = {**project.environment, **cloud.environment}
+    done = project.seatrial("run", "trial.json", "--format", "plain", env=environment)
+    row = only(project.results()["results"])
+    files = [file for file in project.folder.rglob("*") if file.is_file()]
     holding = [file for file in files if cloud.secret.encode() in file.read_bytes()]
     assert holding == []
     assert cloud.secret not in done.stdout + done.stderr
@@ -53,10 +51,10 @@ def run(
 
 
 def test_a_deployers_machines_have_power_are_as_provisioned_and_leave_nothing(
-    harbour: ContractFixture, cloud: CloudStackServer
+    project: Project, cloud: CloudStackServer
 ) -> None:
     code, steps, row = run(
-        harbour,
+        project,
         cloud,
         "deploy",
         PROVISIONED,
@@ -78,19 +76,19 @@ def test_a_deployers_machines_have_power_are_as_provisioned_and_leave_nothing(
     assert forced == ["true", None]
     assert not cloud.cloud.machines
     assert not cloud.cloud.volumes
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_what_was_provisioned_wrongly_is_told_as_it_is(harbour: ContractFixture, cloud: CloudStackServer) -> None:
+def test_what_was_provisioned_wrongly_is_told_as_it_is(project: Project, cloud: CloudStackServer) -> None:
     cloud.plants.wrong_disk_size, cloud.plants.wrong_offering = 7, "large"
-    code, steps, row = run(harbour, cloud, "deploy", PROVISIONED)
+    code, steps, row = run(project, cloud, "deploy", PROVISIONED)
     assert (code, row["category"]) == (1, "product"), row
     said = str([one for one in steps[-1]["validation_results"] if not one["passed"]])
     assert "offering is large, expected small" in said
     assert f"size is {7 * 1024**3} bytes, expected 2GiB" in said
-    (power,) = harbour.folder.rglob("diagnostics/n11/power.txt")
+    (power,) = project.folder.rglob("diagnostics/n11/power.txt")
     assert power.read_text().startswith("state: running\nreason: Running\n")
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 class EveryWeb(set[str]):
@@ -100,10 +98,10 @@ class EveryWeb(set[str]):
         return str(name).startswith("notes-web")
 
 
-def test_what_a_teardown_left_is_named(harbour: ContractFixture, cloud: CloudStackServer) -> None:
+def test_what_a_teardown_left_is_named(project: Project, cloud: CloudStackServer) -> None:
     cloud.plants.keeps, cloud.plants.forgets_volumes = EveryWeb(), True
     looked_at = validate({"check": "cloudstack_vm", "count": 3})
-    code, steps, row = run(harbour, cloud, "deploy", looked_at, "destroy", LEFT)
+    code, steps, row = run(project, cloud, "deploy", looked_at, "destroy", LEFT)
     assert (code, row["category"]) == (1, "product"), row
     (kept,) = (one.name for one in cloud.cloud.machines.values())
     (disk,) = (one.name for one in cloud.cloud.volumes.values() if one.kind == "DATADISK")
@@ -112,10 +110,8 @@ def test_what_a_teardown_left_is_named(harbour: ContractFixture, cloud: CloudSta
     assert f"volume {disk}" in said
 
 
-def test_a_list_that_cannot_be_read_after_a_teardown_is_unknown(
-    harbour: ContractFixture, cloud: CloudStackServer
-) -> None:
+def test_a_list_that_cannot_be_read_after_a_teardown_is_unknown(project: Project, cloud: CloudStackServer) -> None:
     cloud.plants.refuses["listSnapshots"] = 531, "not allowed"
-    code, steps, row = run(harbour, cloud, "deploy", "destroy", LEFT)
+    code, steps, row = run(project, cloud, "deploy", "destroy", LEFT)
     assert (code, row["category"]) == (3, "infrastructure"), row
     assert "listSnapshots: CloudStack says (531): not allowed" in str(steps[-1]["validation_results"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import ContractFixture, assert_clean_leaves_nothing, kill_at_records, suite, until
+from tests.acceptance.harness import Project, assert_clean_leaves_nothing, kill_at_records, suite, until
 
 from cloudstack_server.calls import catalog, client, named
 from seatrial_stand_ins.cloudstack import CloudStackServer, PodmanMachines
@@ -25,18 +25,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudStackServer
 
 
 def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_cloudstack(
-    harbour: ContractFixture, cloud: CloudStackServer
+    project: Project, cloud: CloudStackServer
 ) -> None:
-    (harbour.folder / "seatrial.toml").write_text(SETTINGS)
+    (project.folder / "seatrial.toml").write_text(SETTINGS)
     asked = ("--on", "cloudstack", "--run-test", "cloudstack-workflow-etcd_leader_crashed")
-    done = harbour.seatrial("run", CLASSIC, *asked, timeout=300)
+    done = project.seatrial("run", CLASSIC, *asked, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [row["verdict"] for row in harbour.results()["results"]] == ["passed"]
+    assert [row["verdict"] for row in project.results()["results"]] == ["passed"]
     assert [given.get("forced") for command, given in cloud.cloud.calls if command == "stopVirtualMachine"] == ["true"]
     assert not cloud.cloud.machines
     assert not cloud.cloud.volumes
-    assert harbour.left() == []
-    files = [file for file in harbour.folder.rglob("*") if file.is_file()]
+    assert project.left() == []
+    files = [file for file in project.folder.rglob("*") if file.is_file()]
     assert [file for file in files if cloud.secret.encode() in file.read_bytes()] == []
 
 
@@ -50,28 +50,28 @@ def stranger(cloud: CloudStackServer) -> Iterator[str]:
     caller.destroyVirtualMachine(id=made["id"], expunge=True)
 
 
-def one_machine(harbour: ContractFixture) -> list[object]:
+def one_machine(project: Project) -> list[object]:
     """A project with a document of one machine with a disk; the arguments of `run`."""
-    (harbour.folder / "seatrial.toml").write_text(SETTINGS)
+    (project.folder / "seatrial.toml").write_text(SETTINGS)
     more = {"parameters": {"cluster_size": 1, "data_volumes_per_node": 1}, "system": SERVICE}
-    return [harbour.write("trial.json", suite("init", "deploy", "destroy", provider="cloudstack", **more))]
+    return [project.write("trial.json", suite("init", "deploy", "destroy", provider="cloudstack", **more))]
 
 
 def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_destroy(
     tmp_path: Path, cloud: CloudStackServer, stranger: str
 ) -> None:
-    def left(harbour: ContractFixture) -> list[str]:
+    def left(project: Project) -> list[str]:
         disks = [one.name for one in cloud.cloud.volumes.values() if one.kind == "DATADISK"]
         return [one.name for one in cloud.cloud.machines.values() if one.id != stranger] + disks
 
     # The third record says that the machine is made; a run that ends by itself has five.
-    assert kill_at_records(tmp_path, one_machine, [left, ContractFixture.left], when="after", first=3, step=3) == 1
-    harbour = ContractFixture(tmp_path / "between")
-    harbour.folder.mkdir()
+    assert kill_at_records(tmp_path, one_machine, [left, Project.left], when="after", first=3, step=3) == 1
+    project = Project(tmp_path / "between")
+    project.folder.mkdir()
     cloud.plants.slow = 5.0  # so long it is starting, and CloudStack would not destroy it
-    process = harbour.start("run", *one_machine(harbour), "--format", "none")
-    until(lambda: left(harbour), "the machine that is being made")
+    process = project.start("run", *one_machine(project), "--format", "none")
+    until(lambda: left(project), "the machine that is being made")
     process.kill()
     process.communicate(timeout=60)
     cloud.plants.slow = 0.0
-    assert_clean_leaves_nothing(harbour, [left, ContractFixture.left], "killed while CloudStack made the machine")
+    assert_clean_leaves_nothing(project, [left, Project.left], "killed while CloudStack made the machine")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import left_in_podman
-from tests.acceptance.harness import ContractFixture, until
+from tests.acceptance.harness import Project, until
 
 from scripts import consultancy
 
@@ -47,15 +47,15 @@ INTEGRATION = tuple(name for name in TITLES if name.startswith("integration/"))
 class Place:
     """The example in a folder of its own, and how it is run there."""
 
-    harbour: ContractFixture
+    project: Project
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(SEATRIAL), "preflight", *self.arguments, *more],
-            cwd=self.harbour.folder,
-            env={**self.harbour.environment, **self.environment},
+            cwd=self.project.folder,
+            env={**self.project.environment, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -66,18 +66,18 @@ class Place:
         """One run through a pipe; console, JSON and exit code say the same, and nothing is left."""
         process = self.start(*more)
         out, err = process.communicate(timeout=WAIT)
-        runs = self.harbour.runs()
+        runs = self.project.runs()
         assert runs, err
         data: dict[str, Any] = json.loads((runs[-1] / "preflight.json").read_text())
         told = Told(process.returncode, out, err, data)
         told.agree()
-        assert self.harbour.left() == []
+        assert self.project.left() == []
         return told
 
     @contextmanager
     def planted(self, file: str, old: str, new: str) -> Iterator[None]:
         """The file with one text in the place of another; a file that is not there yet is made."""
-        path = self.harbour.folder / file
+        path = self.project.folder / file
         before = path.read_text() if path.exists() else None
         if before is None:
             path.write_text(new)
@@ -143,7 +143,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = consultancy.copied(tmp_path_factory.mktemp("host") / "elsewhere")
     path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
     cache = str(folder.parent / "cache")
-    place = Place(ContractFixture(folder), ("--host",), {"PATH": path, "SEATRIAL_CACHE_DIR": cache})
+    place = Place(Project(folder), ("--host",), {"PATH": path, "SEATRIAL_CACHE_DIR": cache})
     green = place.run()
     assert green.statuses == dict.fromkeys(TITLES, "passed"), green.console
     assert green.code == 0
@@ -158,7 +158,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = consultancy.copied(tmp_path_factory.mktemp("contained") / "elsewhere")
     cache = folder.parent / "cache"
     consultancy.npm_cache(folder, cache)
-    place = Place(ContractFixture(folder), arguments, {"SEATRIAL_CACHE_DIR": str(cache)})
+    place = Place(Project(folder), arguments, {"SEATRIAL_CACHE_DIR": str(cache)})
     green = place.run()
     assert green.statuses == dict.fromkeys(TITLES, "passed"), green.console
     assert green.code == 0
@@ -166,7 +166,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     assert not [name for name in ("worker/dist", "worker/node_modules", "site/public") if (folder / name).exists()]
     yield place
     nothing_is_told(folder)
-    assert left_in_podman(place.harbour) == []
+    assert left_in_podman(place.project) == []
 
 
 @dataclass(frozen=True)
@@ -303,13 +303,13 @@ def never_up(place: Place, *words: str) -> None:
 
 @on_host
 def test_killed_while_the_database_is_migrated_the_next_run_is_right_and_nothing_is_left(host: Place) -> None:
-    runs = len(host.harbour.runs())
+    runs = len(host.project.runs())
     with host.planted("engagements/views.py", "", "\n# another text\n"):
         process = host.start()
         begun = ("step_started", "integration/migrations")
 
         def migrating() -> bool:
-            events = host.harbour.events() if len(host.harbour.runs()) > runs else []
+            events = host.project.events() if len(host.project.runs()) > runs else []
             return any((one["kind"], one["data"].get("id")) == begun for one in events)
 
         until(migrating, "the migrations", WAIT)

@@ -24,7 +24,7 @@ from tests.acceptance.containers_project import (
     stand_in,
 )
 from tests.acceptance.harness import (
-    ContractFixture,
+    Project,
     assert_clean_leaves_nothing,
     killed_at_record,
     only,
@@ -45,14 +45,14 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
-def test_the_classic_workflows_of_a_real_etcd_are_green(harbour: ContractFixture) -> None:
-    on_containers(harbour)
-    done = harbour.seatrial("run", CLASSIC, "--on", "containers", "--parallel", "2", timeout=300)
+def test_the_classic_workflows_of_a_real_etcd_are_green(project: Project) -> None:
+    on_containers(project)
+    done = project.seatrial("run", CLASSIC, "--on", "containers", "--parallel", "2", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = harbour.results()["results"]
+    rows = project.results()["results"]
     assert [row["verdict"] for row in rows] == ["passed"] * 4
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
 # Planted leaks
@@ -67,38 +67,36 @@ def stranger() -> Iterator[str]:
     engine("rm", "--force", "--time", "0", name)
 
 
-def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
-    harbour: ContractFixture, stranger: str
-) -> None:
-    on_containers(harbour)
-    living = harbour.start("run", harbour.write("living.json", one_container({"step": "wait", "for": "100s"})))
+def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(project: Project, stranger: str) -> None:
+    on_containers(project)
+    living = project.start("run", project.write("living.json", one_container({"step": "wait", "for": "100s"})))
     try:
-        until(lambda: _waits(harbour), "the living run's wait")
-        standing = left_in_podman(harbour)
+        until(lambda: _waits(project), "the living run's wait")
+        standing = left_in_podman(project)
         assert len(standing) == 2  # its container and its network
-        trial = _leak(harbour)
-        assert len(left_in_podman(harbour)) == 8
-        said = harbour.seatrial("clean")
+        trial = _leak(project)
+        assert len(left_in_podman(project)) == 8
+        said = project.seatrial("clean")
         assert said.returncode == 0, said.stdout
         for leak in (f"node {trial}-leak", f"network {trial}-leak", f"volume {trial}-loose"):
             assert f"found {leak}" in said.stdout
             assert f"removed {leak}" in said.stdout
         assert "still active" in said.stdout
-        assert left_in_podman(harbour) == standing
+        assert left_in_podman(project) == standing
         assert engine("container", "inspect", "--format", "{{.State.Status}}", stranger) == "running"
     finally:
         os.killpg(living.pid, signal.SIGINT)
         living.communicate(timeout=60)
-    assert left_in_podman(harbour) == []
-    assert_clean_leaves_nothing(harbour, [left_in_podman, ContractFixture.left], "after the living run")
+    assert left_in_podman(project) == []
+    assert_clean_leaves_nothing(project, [left_in_podman, Project.left], "after the living run")
 
 
-def _leak(harbour: ContractFixture) -> str:
+def _leak(project: Project) -> str:
     """A run that is killed when it has a container, and things with its labels that are in no ledger; its trial."""
-    before = _networks(harbour)
-    document = harbour.write("trial.json", one_container())
-    assert killed_at_record(harbour, document, NODE_IS_MADE, when="after")
-    ((trial, labels),) = ((name, told) for name, told in _networks(harbour).items() if name not in before)
+    before = _networks(project)
+    document = project.write("trial.json", one_container())
+    assert killed_at_record(project, document, NODE_IS_MADE, when="after")
+    ((trial, labels),) = ((name, told) for name, told in _networks(project).items() if name not in before)
     carried = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
     for name in ("leak", "loose"):
         engine("volume", "create", *carried, f"{trial}-{name}")
@@ -109,29 +107,29 @@ def _leak(harbour: ContractFixture) -> str:
     return trial
 
 
-def _networks(harbour: ContractFixture) -> dict[str, dict[str, str]]:
+def _networks(project: Project) -> dict[str, dict[str, str]]:
     """The labels of this project's networks, by name."""
     listed = json.loads(engine("network", "ls", "--filter", "label=seatrial.project", "--format", "json"))
-    return {one["name"]: one["labels"] for one in listed if one["labels"]["seatrial.project"] == str(harbour.folder)}
+    return {one["name"]: one["labels"] for one in listed if one["labels"]["seatrial.project"] == str(project.folder)}
 
 
-def _waits(harbour: ContractFixture) -> bool:
-    return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in harbour.events())
+def _waits(project: Project) -> bool:
+    return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in project.events())
 
 
-def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(harbour: ContractFixture) -> None:
-    begun = harbour.folder / "begun"
+def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(project: Project) -> None:
+    begun = project.folder / "begun"
     slow = f'case "$*" in "run --detach"*) touch {begun}; sleep 2 ;; esac'
-    on_containers(harbour, engine=stand_in(harbour.folder, slow))
-    running = harbour.start("run", harbour.write("trial.json", one_container()), "--format", "none")
+    on_containers(project, engine=stand_in(project.folder, slow))
+    running = project.start("run", project.write("trial.json", one_container()), "--format", "none")
     until(begun.exists, "the engine's call")
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    assert processes_of(harbour.folder), "the engine's call ended with its caller: nothing is tried here"
-    said = assert_clean_leaves_nothing(harbour, [left_in_podman, ContractFixture.left], "killed in the engine's call")
+    assert processes_of(project.folder), "the engine's call ended with its caller: nothing is tried here"
+    said = assert_clean_leaves_nothing(project, [left_in_podman, Project.left], "killed in the engine's call")
     assert "removed node" in said
-    until(lambda: not processes_of(harbour.folder), "the end of the engine's call")
-    assert left_in_podman(harbour) == []
+    until(lambda: not processes_of(project.folder), "the end of the engine's call")
+    assert left_in_podman(project) == []
 
 
 # What is broken
@@ -159,106 +157,104 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_said_clearly_is_unknown_and_nothing_is_left(harbour: ContractFixture, fault: str) -> None:
+def test_it_is_said_clearly_is_unknown_and_nothing_is_left(project: Project, fault: str) -> None:
     settings, script, told = FAULTS[fault]
-    on_containers(harbour, **settings, **({"engine": stand_in(harbour.folder, script)} if script else {}))
-    _broken(harbour, told)
+    on_containers(project, **settings, **({"engine": stand_in(project.folder, script)} if script else {}))
+    _broken(project, told)
 
 
-def test_a_port_that_is_in_use_is_said_and_nothing_is_left(harbour: ContractFixture) -> None:
+def test_a_port_that_is_in_use_is_said_and_nothing_is_left(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        on_containers(harbour, options=["--publish", f"127.0.0.1:{port}:80"])
-        _broken(harbour, "another program holds the port")
+        on_containers(project, options=["--publish", f"127.0.0.1:{port}:80"])
+        _broken(project, "another program holds the port")
 
 
-def test_no_engine_on_the_path_is_said_with_what_brings_one(harbour: ContractFixture) -> None:
-    on_containers(harbour, engine="")
-    error = _broken(harbour, "podman is not installed; docker is not installed", PATH=str(harbour.folder / "empty"))
+def test_no_engine_on_the_path_is_said_with_what_brings_one(project: Project) -> None:
+    on_containers(project, engine="")
+    error = _broken(project, "podman is not installed; docker is not installed", PATH=str(project.folder / "empty"))
     assert "apt-get install podman" in error
 
 
-def test_an_image_without_a_shell_is_said_with_the_setting_that_helps(harbour: ContractFixture) -> None:
-    (harbour.folder / "file").write_text("nothing to run\n")
-    with tarfile.open(harbour.folder / "empty.tar", "w") as tar:
-        tar.add(harbour.folder / "file", "file")
+def test_an_image_without_a_shell_is_said_with_the_setting_that_helps(project: Project) -> None:
+    (project.folder / "file").write_text("nothing to run\n")
+    with tarfile.open(project.folder / "empty.tar", "w") as tar:
+        tar.add(project.folder / "file", "file")
     name = f"localhost/seatrial-test-{uuid.uuid4().hex[:12]}"
-    engine("import", str(harbour.folder / "empty.tar"), name)
+    engine("import", str(project.folder / "empty.tar"), name)
     try:
-        on_containers(harbour, image=name)
-        assert 'set `command = "image"`' in _broken(harbour, "has no /bin/sh")
+        on_containers(project, image=name)
+        assert 'set `command = "image"`' in _broken(project, "has no /bin/sh")
     finally:
         engine("rmi", name)
 
 
-def _broken(harbour: ContractFixture, told: str, **more: str) -> str:
+def _broken(project: Project, told: str, **more: str) -> str:
     """Run one node; it has to end as unknown with this in its error, and nothing is left. The error."""
-    harbour.write("trial.json", one_container())
-    done = harbour.seatrial("run", "trial.json", "--format", "none", env={**harbour.environment, **more})
-    row = only(harbour.results()["results"])
+    project.write("trial.json", one_container())
+    done = project.seatrial("run", "trial.json", "--format", "none", env={**project.environment, **more})
+    row = only(project.results()["results"])
     assert told in row["error"], row
     assert (done.returncode, row["verdict"]) == (3, "unknown"), done.stderr
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert left_in_podman(project) == []
+    assert project.left() == []
     return str(row["error"])
 
 
 # Power
 
 
-def test_a_container_whose_init_ignores_being_told_fails_its_restart(harbour: ContractFixture) -> None:
+def test_a_container_whose_init_ignores_being_told_fails_its_restart(project: Project) -> None:
     deaf = '["/bin/sh", "-c", "trap true TERM INT; while :; do sleep 1; done"]'
-    on_containers(harbour, command="image", options=["--entrypoint", deaf])
+    on_containers(project, command="image", options=["--entrypoint", deaf])
     restart = {"step": "restart_node", "target_node": "n11"}
-    _fails(harbour, restart, "waiting for the restart of n11")
+    _fails(project, restart, "waiting for the restart of n11")
 
 
-def test_a_container_that_was_not_killed_fails_its_crash(harbour: ContractFixture) -> None:
-    on_containers(harbour, engine=stand_in(harbour.folder, 'test "$1" != kill || exit 0'))
-    _fails(harbour, {"step": "crash_node", "target_node": "n11"}, "waiting for the crash of n11")
+def test_a_container_that_was_not_killed_fails_its_crash(project: Project) -> None:
+    on_containers(project, engine=stand_in(project.folder, 'test "$1" != kill || exit 0'))
+    _fails(project, {"step": "crash_node", "target_node": "n11"}, "waiting for the crash of n11")
 
 
-def _fails(harbour: ContractFixture, step: dict[str, str], told: str) -> None:
-    harbour.write("trial.json", one_container(step, deadlines={"restart": 3, "stop": 3}))
-    done = harbour.seatrial("run", "trial.json", "--format", "none")
-    row = only(harbour.results()["results"])
+def _fails(project: Project, step: dict[str, str], told: str) -> None:
+    project.write("trial.json", one_container(step, deadlines={"restart": 3, "stop": 3}))
+    done = project.seatrial("run", "trial.json", "--format", "none")
+    row = only(project.results()["results"])
     assert told in row["error"], row
     assert (done.returncode, row["verdict"]) == (1, "failed")
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside(
-    harbour: ContractFixture, ssh: str
-) -> None:
-    on_containers(harbour, ssh=ssh)
+def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside(project: Project, ssh: str) -> None:
+    on_containers(project, ssh=ssh)
     look = validate({"check": "command", "command": ["sleep", "100"], "on": "n11", "timeout": "100s"})
-    running = harbour.start("run", harbour.write("trial.json", one_container(look)), "--format", "none")
+    running = project.start("run", project.write("trial.json", one_container(look)), "--format", "none")
     container: list[str] = []
 
     def sleeps() -> bool:
-        container[:] = engine("ps", "--quiet", "--filter", f"label=seatrial.project={harbour.folder}").split()
+        container[:] = engine("ps", "--quiet", "--filter", f"label=seatrial.project={project.folder}").split()
         return bool(container) and "sleep 100\n" in f"{engine('top', container[0], 'args')}\n"
 
     until(sleeps, "the command on the node")
     killed = time.time()
     engine("kill", container[0])
     running.communicate(timeout=60)
-    row = only(harbour.results()["results"])
+    row = only(project.results()["results"])
     assert ("was interrupted" if ssh == "yes" else "the result is unknown") in row["error"], row
-    ended = max(one["at"] for one in harbour.events() if one["kind"] == "step_finished")
+    ended = max(one["at"] for one in project.events() if one["kind"] == "step_finished")
     assert ended - killed < 5  # the machine may be busy; what is not noticed takes 100
-    assert left_in_podman(harbour) == []
+    assert left_in_podman(project) == []
 
 
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_every_process_of_a_node_has_the_runs_name_and_its_console_is_kept(harbour: ContractFixture, ssh: str) -> None:
-    on_containers(harbour, ssh=ssh, command=["sh", "-c", "echo the console says $E2E_RUN_ID"])
+def test_every_process_of_a_node_has_the_runs_name_and_its_console_is_kept(project: Project, ssh: str) -> None:
+    on_containers(project, ssh=ssh, command=["sh", "-c", "echo the console says $E2E_RUN_ID"])
     named = {"check": "command", "command": 'test "$SEATRIAL_RUN_ID" = "${{ run.id }}"', "on": "n11"}
-    harbour.write("trial.json", one_container(validate(named)))
-    done = harbour.seatrial("run", "trial.json", "--format", "none")
-    assert done.returncode == 0, harbour.results()["results"]
-    (log,) = harbour.runs()[-1].glob("*/artifacts/nodes/n11/console.log")
-    trial = only(harbour.results()["results"])["deployment_id"].rpartition("-")[2]
+    project.write("trial.json", one_container(validate(named)))
+    done = project.seatrial("run", "trial.json", "--format", "none")
+    assert done.returncode == 0, project.results()["results"]
+    (log,) = project.runs()[-1].glob("*/artifacts/nodes/n11/console.log")
+    trial = only(project.results()["results"])["deployment_id"].rpartition("-")[2]
     assert f"the console says {trial}" in log.read_text()

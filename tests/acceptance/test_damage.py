@@ -8,32 +8,32 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ContractFixture, suite, until
+from tests.acceptance.harness import Project, suite, until
 
 
 @pytest.fixture
-def killed(harbour: ContractFixture) -> Path:
+def killed(project: Project) -> Path:
     """A run that was killed with three nodes standing; its journal's file."""
-    return kill_one(harbour)
+    return kill_one(project)
 
 
-def kill_one(harbour: ContractFixture) -> Path:
-    document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
-    process = harbour.start("run", document, "--format", "none")
+def kill_one(project: Project) -> Path:
+    document = project.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
+    process = project.start("run", document, "--format", "none")
     until(
         lambda: (
-            harbour.runs()
-            and any(e["kind"] == "step_started" and e["data"]["type"] == "wait" for e in harbour.events())
+            project.runs()
+            and any(e["kind"] == "step_started" and e["data"]["type"] == "wait" for e in project.events())
         ),
         "the wait",
     )
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    return harbour.runs()[-1] / "events.jsonl"
+    return project.runs()[-1] / "events.jsonl"
 
 
-def ledger(harbour: ContractFixture) -> Path:
-    (file,) = (harbour.folder / ".seatrial" / "ledger").iterdir()
+def ledger(project: Project) -> Path:
+    (file,) = (project.folder / ".seatrial" / "ledger").iterdir()
     return file
 
 
@@ -44,75 +44,69 @@ RUBBISH = (
 
 
 def test_lines_of_the_ledger_that_cannot_be_read_are_told_and_keep_nothing_from_going(
-    harbour: ContractFixture, killed: Path
+    project: Project, killed: Path
 ) -> None:
-    with ledger(harbour).open("r+b") as file:
+    with ledger(project).open("r+b") as file:
         whole = file.read()
         file.seek(0)
         file.write(RUBBISH + whole)
-    cleaned = harbour.seatrial("clean")
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert "6 lines of its ledger are unreadable" in cleaned.stdout
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_ledger_that_is_empty_now_is_made_up_for_by_what_the_providers_list(
-    harbour: ContractFixture, killed: Path
-) -> None:
-    ledger(harbour).write_bytes(b"")
-    assert harbour.seatrial("clean").returncode == 0
-    assert [one for one in harbour.left() if not one.startswith("state ")] == []
+def test_a_ledger_that_is_empty_now_is_made_up_for_by_what_the_providers_list(project: Project, killed: Path) -> None:
+    ledger(project).write_bytes(b"")
+    assert project.seatrial("clean").returncode == 0
+    assert [one for one in project.left() if not one.startswith("state ")] == []
 
 
-def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(
-    harbour: ContractFixture, killed: Path
-) -> None:
-    (harbour.folder / ".seatrial" / "ledger" / "r0.jsonl").mkdir()
-    cleaned = harbour.seatrial("clean")
+def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(project: Project, killed: Path) -> None:
+    (project.folder / ".seatrial" / "ledger" / "r0.jsonl").mkdir()
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 4, cleaned.stdout + cleaned.stderr
     assert "LEFT BEHIND: ledger r0" in cleaned.stdout
-    (harbour.folder / ".seatrial" / "ledger" / "r0.jsonl").rmdir()
-    assert harbour.left() == []
+    (project.folder / ".seatrial" / "ledger" / "r0.jsonl").rmdir()
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("rubbish", [None, b"", b'\x00\xff{}\n[]\n{"kind": 1}\n'])
 def test_a_journal_that_is_gone_or_no_journal_keeps_nothing_from_going(
-    rubbish: bytes | None, harbour: ContractFixture, killed: Path
+    rubbish: bytes | None, project: Project, killed: Path
 ) -> None:
     if rubbish is None:
         killed.unlink()
     else:
         killed.write_bytes(rubbish)
-    cleaned = harbour.seatrial("clean")
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(
-    tmp_path: Path, harbour: ContractFixture
-) -> None:
-    doomed = ContractFixture(tmp_path / "doomed")
+def test_what_a_run_of_a_deleted_project_left_is_given_back_from_any_project(tmp_path: Path, project: Project) -> None:
+    doomed = Project(tmp_path / "doomed")
     doomed.folder.mkdir()
     (tmp_path / "xdg").mkdir()
     (doomed.folder / "xdg").symlink_to(tmp_path / "xdg")
     kill_one(doomed)
     shutil.rmtree(doomed.folder)
-    assert any("process" in one for one in harbour.left())
-    told = harbour.seatrial("clean", "--dry-run")
+    assert any("process" in one for one in project.left())
+    told = project.seatrial("clean", "--dry-run")
     assert "without a ledger" in told.stdout
-    assert any("process" in one for one in harbour.left())
-    cleaned = harbour.seatrial("clean")
+    assert any("process" in one for one in project.left())
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    until(lambda: harbour.left() == [], "the end of all that the deleted project had")
+    until(lambda: project.left() == [], "the end of all that the deleted project had")
 
 
-def test_a_run_of_another_project_is_that_projects_business(tmp_path: Path, harbour: ContractFixture) -> None:
-    other = ContractFixture(tmp_path / "other")
+def test_a_run_of_another_project_is_that_projects_business(tmp_path: Path, project: Project) -> None:
+    other = Project(tmp_path / "other")
     other.folder.mkdir()
     (tmp_path / "xdg").mkdir()
     (other.folder / "xdg").symlink_to(tmp_path / "xdg")
     kill_one(other)
-    assert harbour.seatrial("clean").stdout == "nothing to clean up\n"
+    assert project.seatrial("clean").stdout == "nothing to clean up\n"
     assert any("process" in one for one in other.left())
     assert other.seatrial("clean").returncode == 0
     until(lambda: other.left() == [], "the end of what the other project had")

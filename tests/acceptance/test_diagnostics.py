@@ -7,49 +7,49 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.harness import ContractFixture, only, suite, until, validate
+from tests.acceptance.harness import Project, only, suite, until, validate
 
 PARTS = {"console", "disk", "network", "power", "processes", "service", "uptime"}
 ONE_NODE: dict[str, Any] = {"parameters": {"cluster_size": 1}}
 
 
-def kept(harbour: ContractFixture) -> dict[str, str]:
+def kept(project: Project) -> dict[str, str]:
     """What the diagnostics of the newest run hold of n11, by the part's name."""
-    row = only(harbour.results()["results"])
-    folder = harbour.runs()[-1] / row["folder"] / row["diagnostics"]["folder"]
+    row = only(project.results()["results"])
+    folder = project.runs()[-1] / row["folder"] / row["diagnostics"]["folder"]
     return {file.stem: file.read_text() for file in (folder / "n11").glob("*.txt")}
 
 
-def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(harbour: ContractFixture) -> None:
-    harbour.write("trial.json", suite("init", "deploy", validate("cluster_degraded"), **ONE_NODE))
-    done = harbour.seatrial("run", "trial.json", "--format", "plain")
+def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(project: Project) -> None:
+    project.write("trial.json", suite("init", "deploy", validate("cluster_degraded"), **ONE_NODE))
+    done = project.seatrial("run", "trial.json", "--format", "plain")
     assert done.returncode == 1, done.stdout
-    files = kept(harbour)
+    files = kept(project)
     assert set(files) == PARTS
     assert files["power"].startswith("state: running\nreason: running\nboot id: ")
     assert "# df -h" in files["disk"]
     (line,) = [line for line in done.stdout.splitlines() if "diagnostics: " in line]
     assert (Path(line.rpartition("diagnostics: ")[2]) / "n11" / "network.txt").is_file()
-    assert "diagnostics: " in harbour.seatrial("inspect").stdout
-    assert harbour.left() == []
+    assert "diagnostics: " in project.seatrial("inspect").stdout
+    assert project.left() == []
 
 
-def test_a_run_that_is_interrupted_tells_them_as_well(harbour: ContractFixture) -> None:
-    harbour.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "60s"}, **ONE_NODE))
-    process = harbour.start("run", "trial.json", "--format", "none")
-    until(lambda: any(e["data"].get("type") == "wait" for e in harbour.events()), "the wait")
+def test_a_run_that_is_interrupted_tells_them_as_well(project: Project) -> None:
+    project.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "60s"}, **ONE_NODE))
+    process = project.start("run", "trial.json", "--format", "none")
+    until(lambda: any(e["data"].get("type") == "wait" for e in project.events()), "the wait")
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert set(kept(harbour)) == PARTS
-    assert harbour.left() == []
+    assert set(kept(project)) == PARTS
+    assert project.left() == []
 
 
-def test_a_node_that_is_down_is_told_as_such(harbour: ContractFixture) -> None:
+def test_a_node_that_is_down_is_told_as_such(project: Project) -> None:
     crash = {"step": "crash_node", "target_node": "n11", "method": "destroy"}
-    harbour.write("trial.json", suite("init", "deploy", crash, validate("cluster_status"), **ONE_NODE))
-    assert harbour.seatrial("run", "trial.json", "--format", "none").returncode == 1
-    files = kept(harbour)
+    project.write("trial.json", suite("init", "deploy", crash, validate("cluster_status"), **ONE_NODE))
+    assert project.seatrial("run", "trial.json", "--format", "none").returncode == 1
+    files = kept(project)
     assert "disk: the node is not running\n" in files["missing"]
     assert files["power"].startswith("state: stopped\nreason: the box was killed\n")
     assert files["console"]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ContractFixture, suite, until, validate
+from tests.acceptance.harness import Project, suite, until, validate
 
 DAEMON = """
 import os, sys, time
@@ -28,38 +28,38 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("how", ["step", "check"])
-def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, harbour: ContractFixture) -> None:
-    (harbour.folder / "daemon.py").write_text(DAEMON)
-    argv = [sys.executable, "daemon.py", str(harbour.folder / "up")]
+def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, project: Project) -> None:
+    (project.folder / "daemon.py").write_text(DAEMON)
+    argv = [sys.executable, "daemon.py", str(project.folder / "up")]
     begin = {"step": "custom_command", "custom_command": argv}
     if how == "check":
         begin = validate({"check": "command", "command": argv})
     up = validate({"check": "file", "path": "up"}, retry={"timeout": "10s"})
-    done = harbour.seatrial("run", harbour.write("a.json", suite(begin, up)))
+    done = project.seatrial("run", project.write("a.json", suite(begin, up)))
     assert done.returncode == 0, done.stdout
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("then", ["true", "sleep 0.4"])
 def test_what_a_command_leaves_in_the_background_ends_with_the_trial_also_without_an_environment(
-    then: str, harbour: ContractFixture
+    then: str, project: Project
 ) -> None:
     mark = f"61{os.getpid()}"
     step = {"step": "custom_command", "custom_command": f"env -i sleep {mark} >/dev/null 2>&1 & {then}"}
-    done = harbour.seatrial("run", harbour.write("a.json", suite(step)))
+    done = project.seatrial("run", project.write("a.json", suite(step)))
     assert done.returncode == 0, done.stdout
     assert "left processes behind" in done.stdout
     assert not any(mark in command for command in commands())
 
 
-def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(harbour: ContractFixture) -> None:
+def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clean(project: Project) -> None:
     step = {"step": "custom_command", "custom_command": "kill -9 $PPID; exec sleep 600"}
-    process = harbour.start("run", harbour.write("a.json", suite(step)), "--format", "none")
+    process = project.start("run", project.write("a.json", suite(step)), "--format", "none")
     process.communicate(timeout=30)
     assert process.returncode == -signal.SIGKILL
-    assert any("sleep 600" in one for one in harbour.left())
-    assert harbour.seatrial("clean").returncode == 0
-    until(lambda: harbour.left() == [], "the end of the command")
+    assert any("sleep 600" in one for one in project.left())
+    assert project.seatrial("clean").returncode == 0
+    until(lambda: project.left() == [], "the end of the command")
 
 
 def commands() -> Iterator[str]:

@@ -11,9 +11,9 @@ from typing import Any
 import asyncssh
 import pytest
 from scripts.images.engines import IMAGE
-from tests.acceptance.harness import ContractFixture, only, suite, validate
+from tests.acceptance.harness import Project, only, suite, validate
 
-RIGHT, WRONG = "tide-table-of-0412", "another-quiet-harbour"
+RIGHT, WRONG = "tide-table-of-0412", "another-quiet-project"
 
 
 def texts(folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -36,7 +36,7 @@ def container(podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Ite
     subprocess.run(["podman", "rm", "--force", "--time", "0", name], check=True, capture_output=True, timeout=60)
 
 
-def told(harbour: ContractFixture, container: str, *, secret: str) -> tuple[int, str, Any]:
+def told(project: Project, container: str, *, secret: str) -> tuple[int, str, Any]:
     """A run that looks into the container, all that it printed, and the checks of its `validate`."""
     one: dict[str, Any] = {"check": "container_env", "container": f"{container}*", "on": "n11"}
     checks = [
@@ -45,37 +45,35 @@ def told(harbour: ContractFixture, container: str, *, secret: str) -> tuple[int,
         {**one, "name": "absent", "variable": "SHAPE", "absent": True},
     ]
     # Podman wants to see the processes of its containers, which a confined node does not.
-    (harbour.folder / "seatrial.toml").write_text('[providers.local]\nconfinement = "plain"\n')
-    harbour.write("trial.json", suite("init", "deploy", validate(*checks), parameters={"cluster_size": 1}))
-    environment = {**harbour.environment, "EXPECTED": secret}
+    (project.folder / "seatrial.toml").write_text('[providers.local]\nconfinement = "plain"\n')
+    project.write("trial.json", suite("init", "deploy", validate(*checks), parameters={"cluster_size": 1}))
+    environment = {**project.environment, "EXPECTED": secret}
     environment.pop("MY_SECRET")
-    done = harbour.seatrial("run", "trial.json", "--debug", env=environment)
-    steps = only(harbour.results()["results"])["workflow_steps"]
+    done = project.seatrial("run", "trial.json", "--debug", env=environment)
+    steps = only(project.results()["results"])["workflow_steps"]
     results = next(step for step in steps if step["step_type"] == "validate")["validation_results"]
     return done.returncode, done.stdout + done.stderr, {one["check"]: one["verdict"] for one in results}
 
 
 @pytest.mark.backend("podman")
-def test_a_secret_in_a_container_is_compared_and_stands_nowhere(harbour: ContractFixture, container: str) -> None:
-    code, printed, results = told(harbour, container, secret=RIGHT)
+def test_a_secret_in_a_container_is_compared_and_stands_nowhere(project: Project, container: str) -> None:
+    code, printed, results = told(project, container, secret=RIGHT)
     assert results == {"secret": "passed", "plain": "passed", "absent": "passed"}, printed
     assert code == 0, printed
     assert RIGHT not in printed
-    assert [file for file, text in texts(harbour.folder / ".seatrial") if RIGHT.encode() in text] == []
-    assert harbour.left() == []
+    assert [file for file, text in texts(project.folder / ".seatrial") if RIGHT.encode() in text] == []
+    assert project.left() == []
 
 
 @pytest.mark.backend("podman")
-def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(
-    harbour: ContractFixture, container: str
-) -> None:
-    code, printed, results = told(harbour, container, secret=WRONG)
+def test_neither_the_expected_nor_the_found_secret_is_told_where_they_differ(project: Project, container: str) -> None:
+    code, printed, results = told(project, container, secret=WRONG)
     assert results == {"secret": "failed", "plain": "passed", "absent": "passed"}, printed
     assert code == 1
     assert "is not the secret" in printed
     for secret in (RIGHT, WRONG):
         assert secret not in printed
-        assert [file for file, text in texts(harbour.folder / ".seatrial") if secret.encode() in text] == []
+        assert [file for file, text in texts(project.folder / ".seatrial") if secret.encode() in text] == []
 
 
 def grown() -> list[Any]:
@@ -90,10 +88,10 @@ def grown() -> list[Any]:
     ]
 
 
-def rotated(harbour: ContractFixture) -> list[Any]:
+def rotated(project: Project) -> list[Any]:
     """Steps in which an old key is refused, let in, and thrown out again."""
     old = asyncssh.generate_private_key("ssh-ed25519")
-    old.write_private_key(str(harbour.folder / "old"))
+    old.write_private_key(str(project.folder / "old"))
     public, file = old.export_public_key().decode(), "/run/seatrial/authorized_keys"
     told = {"check": "command", "on": "*"}
     return [
@@ -108,13 +106,13 @@ def rotated(harbour: ContractFixture) -> list[Any]:
 
 @pytest.mark.backend("podman")
 def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
-    harbour: ContractFixture, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    project: Project, podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in podman.items():
         monkeypatch.setenv(name, value)
     # Found again by its own project's state and cache, and by nobody else's.
-    monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(harbour.folder / "cache"))
-    (harbour.folder / "seatrial.toml").write_text(
+    monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(project.folder / "cache"))
+    (project.folder / "seatrial.toml").write_text(
         f'[providers.containers]\nimage = "{IMAGE}"\n'
         'options = ["--cap-add", "SYS_ADMIN", "--tmpfs", "/data:size=8m,noexec"]\n'
     )
@@ -136,12 +134,12 @@ def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
     blind = {"check": "container_env", "container": "x", "variable": "Y", "name": "no engine inside"}
     retry = {"retry": {"timeout": "20s"}}
     steps = ("init", "deploy", validate(*right, **retry), {**validate(*wrong, blind), "expect": "failure"})
-    steps = (*steps, *grown(), *rotated(harbour), "destroy")
-    harbour.write("trial.json", suite(*steps, parameters={"cluster_size": 2}))
-    done = harbour.seatrial("run", "trial.json", "--on", "containers")
+    steps = (*steps, *grown(), *rotated(project), "destroy")
+    project.write("trial.json", suite(*steps, parameters={"cluster_size": 2}))
+    done = project.seatrial("run", "trial.json", "--on", "containers")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [step for step in only(harbour.results()["results"])["workflow_steps"] if step["step_type"] == "validate"]
+    rows = [step for step in only(project.results()["results"])["workflow_steps"] if step["step_type"] == "validate"]
     seen = {one["check"]: one["verdict"] for one in rows[1]["validation_results"]}
     assert seen == {**dict.fromkeys(wrong, "failed"), "no engine inside": "unknown"}
     assert "command test -d /proc/1" in {one["check"] for one in rows[0]["validation_results"]}
-    assert harbour.left() == []
+    assert project.left() == []

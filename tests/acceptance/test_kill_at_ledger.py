@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, left_in_podman, on_containers, one_container
-from tests.acceptance.harness import ContractFixture, Lister, kill_and_clean, kill_at_records, suite, validate
+from tests.acceptance.harness import Lister, Project, kill_and_clean, kill_at_records, suite, validate
 
 
-def one_node(harbour: ContractFixture) -> Sequence[object]:
+def one_node(project: Project) -> Sequence[object]:
     """The sample on one node, from deploy to the end."""
     document = suite("init", "deploy", validate("cluster_status"), parameters={"cluster_size": 1})
-    return [harbour.write("trial.json", document)]
+    return [project.write("trial.json", document)]
 
 
-def one_node_in_a_container(harbour: ContractFixture) -> Sequence[object]:
+def one_node_in_a_container(project: Project) -> Sequence[object]:
     """A service in one container."""
-    on_containers(harbour)
-    return [harbour.write("trial.json", one_container(validate("cluster_status")))]
+    on_containers(project)
+    return [project.write("trial.json", one_container(validate("cluster_status")))]
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Row:
 
     records: int
     """Of its ledger, at least; what comes after them is one test."""
-    make: Callable[[ContractFixture], Sequence[object]]
+    make: Callable[[Project], Sequence[object]]
     listers: Sequence[Lister]
 
 
-ON_THE_HOST = Row(16, one_node, [ContractFixture.left])
-IN_PODMAN = Row(10, one_node_in_a_container, [ContractFixture.left, left_in_podman])
+ON_THE_HOST = Row(16, one_node, [Project.left])
+IN_PODMAN = Row(10, one_node_in_a_container, [Project.left, left_in_podman])
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document, only, suite, until, validate
+from tests.acceptance.harness import Document, Project, only, suite, until, validate
 
 import seatrial
 
@@ -35,16 +35,16 @@ EVENTS = 91
 """A run has so many, at least; what comes after them is one test."""
 
 
-def run_to(harbour: ContractFixture, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
+def run_to(project: Project, event: int, what: str = "SIGKILL", document: Path = DEMO) -> int:
     """Run the demo and have it killed at an event; the exit code (0: it ended before that event)."""
-    (harbour.folder / "killer.py").write_text(KILLER)
-    environment = {**harbour.environment, "KILL_AT": str(event), "KILL_WITH": what}
-    return harbour.seatrial("run", document, "--plugin", "killer.py", "--format", "none", env=environment).returncode
+    (project.folder / "killer.py").write_text(KILLER)
+    environment = {**project.environment, "KILL_AT": str(event), "KILL_WITH": what}
+    return project.seatrial("run", document, "--plugin", "killer.py", "--format", "none", env=environment).returncode
 
 
-def assert_results_are_true(harbour: ContractFixture) -> dict[str, Any]:
+def assert_results_are_true(project: Project) -> dict[str, Any]:
     """Every step that the journal saw end has that end in the results; nothing else is told as done."""
-    results, events = harbour.results(), harbour.events()
+    results, events = project.results(), project.events()
     ended = {
         (event["trial"], event["data"]["step"]): event["data"]["verdict"]
         for event in events
@@ -77,75 +77,75 @@ def test_killed_at_any_event_and_cleaned_nothing_is_left(event: int, tmp_path: P
 
 def _killed_and_cleaned(event: int, folder: Path) -> bool:
     """Whether the run was killed: one with fewer events ends by itself."""
-    harbour = ContractFixture(folder / f"at-{event}")
-    harbour.folder.mkdir()
-    code = run_to(harbour, event)
+    project = Project(folder / f"at-{event}")
+    project.folder.mkdir()
+    code = run_to(project, event)
     if code == 0:
         return False
-    assert code == -signal.SIGKILL, [(row["error"], row["evidence"]) for row in harbour.results()["results"]]
-    cleaned = harbour.seatrial("clean")
+    assert code == -signal.SIGKILL, [(row["error"], row["evidence"]) for row in project.results()["results"]]
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, f"event {event}: {cleaned.stdout}{cleaned.stderr}"
-    assert harbour.left() == [], f"event {event}"
-    if (harbour.runs()[-1] / "events.jsonl").stat().st_size:
-        results = assert_results_are_true(harbour)
+    assert project.left() == [], f"event {event}"
+    if (project.runs()[-1] / "events.jsonl").stat().st_size:
+        results = assert_results_are_true(project)
         assert results["finished"]
-    again = harbour.seatrial("clean")
+    again = project.seatrial("clean")
     assert (again.returncode, again.stdout) == (0, "nothing to clean up\n")
     return True
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("event", [3, 12, 25, 45])
-def test_a_signal_gives_everything_back_in_order(name: str, event: int, harbour: ContractFixture) -> None:
-    code = run_to(harbour, event, name)
+def test_a_signal_gives_everything_back_in_order(name: str, event: int, project: Project) -> None:
+    code = run_to(project, event, name)
     assert code == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
-    assert harbour.left() == []
-    results = assert_results_are_true(harbour)
+    assert project.left() == []
+    results = assert_results_are_true(project)
     assert results["interrupted"] == name
     assert results["left_behind"] == []
 
 
-def test_a_second_interrupt_is_faster_and_still_clean(harbour: ContractFixture) -> None:
-    process = harbour.start("run", DEMO, "--format", "plain")
-    until(lambda: any(e["kind"] == "fault" for e in harbour.events()), "the first fault")
+def test_a_second_interrupt_is_faster_and_still_clean(project: Project) -> None:
+    process = project.start("run", DEMO, "--format", "plain")
+    until(lambda: any(e["kind"] == "fault" for e in project.events()), "the first fault")
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_the_next_run_gives_back_what_a_killed_one_left(harbour: ContractFixture) -> None:
-    assert run_to(harbour, 25) == -signal.SIGKILL
-    assert harbour.left() != []
-    document = harbour.write("quiet.json", suite({"step": "wait", "for": 0}))
-    done = harbour.seatrial("run", document)
+def test_the_next_run_gives_back_what_a_killed_one_left(project: Project) -> None:
+    assert run_to(project, 25) == -signal.SIGKILL
+    assert project.left() != []
+    document = project.write("quiet.json", suite({"step": "wait", "for": 0}))
+    done = project.seatrial("run", document)
     assert done.returncode == 0, done.stderr
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_clean_leaves_a_living_run_alone(harbour: ContractFixture) -> None:
-    document = harbour.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
-    process = harbour.start("run", document, "--format", "none")
+def test_clean_leaves_a_living_run_alone(project: Project) -> None:
+    document = project.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
+    process = project.start("run", document, "--format", "none")
     try:
         until(
-            lambda: any(e["data"].get("type") == "wait" and e["kind"] == "step_started" for e in harbour.events()),
+            lambda: any(e["data"].get("type") == "wait" and e["kind"] == "step_started" for e in project.events()),
             "the wait",
         )
-        cleaned = harbour.seatrial("clean")
+        cleaned = project.seatrial("clean")
         assert cleaned.returncode == 0
         assert "still active" in cleaned.stdout
         assert process.poll() is None
-        assert len(harbour.left()) > 3
+        assert len(project.left()) > 3
     finally:
         os.kill(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def happened(harbour: ContractFixture) -> set[tuple[str, str]]:
+def happened(project: Project) -> set[tuple[str, str]]:
     """Every kind of event so far, with the type of its step."""
-    return {(event["kind"], event["data"].get("type", "")) for event in harbour.events()}
+    return {(event["kind"], event["data"].get("type", "")) for event in project.events()}
 
 
 PROVIDERS = '''
@@ -169,36 +169,36 @@ class NeverAnswers(Local):
 '''
 
 
-def on_provider(harbour: ContractFixture, name: str) -> Document:
-    (harbour.folder / "providers.py").write_text(PROVIDERS)
-    harbour.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": 3}))
-    harbour.seatrial("run", "trial.json", "--plugin", "providers.py", "--on", name, "--format", "none")
-    row: Document = only(harbour.results()["results"])
+def on_provider(project: Project, name: str) -> Document:
+    (project.folder / "providers.py").write_text(PROVIDERS)
+    project.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": 3}))
+    project.seatrial("run", "trial.json", "--plugin", "providers.py", "--on", name, "--format", "none")
+    row: Document = only(project.results()["results"])
     return row
 
 
-def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(harbour: ContractFixture) -> None:
-    row = on_provider(harbour, "raises_afterwards")
+def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(project: Project) -> None:
+    row = on_provider(project, "raises_afterwards")
     assert (row["verdict"], row["category"]) == ("unknown", "infrastructure")
     assert "500" in row["error"]
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_provider_that_never_answers_leaves_nothing(harbour: ContractFixture) -> None:
-    row = on_provider(harbour, "never_answers")
+def test_a_provider_that_never_answers_leaves_nothing(project: Project) -> None:
+    row = on_provider(project, "never_answers")
     assert row["verdict"] != "passed"
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_killed_run_on_a_plugin_provider_is_cleaned_by_the_plugin(harbour: ContractFixture) -> None:
-    (harbour.folder / "providers.py").write_text(PROVIDERS)
-    harbour.write("trial.json", suite("init", "deploy", deadlines={"deploy": 60}))
-    process = harbour.start(
+def test_a_killed_run_on_a_plugin_provider_is_cleaned_by_the_plugin(project: Project) -> None:
+    (project.folder / "providers.py").write_text(PROVIDERS)
+    project.write("trial.json", suite("init", "deploy", deadlines={"deploy": 60}))
+    process = project.start(
         "run", "trial.json", "--plugin", "providers.py", "--on", "never_answers", "--format", "none"
     )
-    until(lambda: len([one for one in harbour.left() if "machine" in one]) >= 3, "three nodes")
+    until(lambda: len([one for one in project.left() if "machine" in one]) >= 3, "three nodes")
     process.kill()
     process.communicate()
-    cleaned = harbour.seatrial("clean")
+    cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert harbour.left() == []
+    assert project.left() == []

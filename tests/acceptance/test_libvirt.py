@@ -14,8 +14,8 @@ import pytest
 import yaml
 from tests.acceptance.containers_project import cache_of_tests
 from tests.acceptance.harness import (
-    ContractFixture,
     Document,
+    Project,
     assert_clean_leaves_nothing,
     killed_at_record,
     only,
@@ -45,24 +45,22 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 # One suite at a time: where machines are emulated, six at once are too slow for a leader's heartbeat. And the machines
 # boot once: every later suite starts from the snapshot of what the first one deployed.
-def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(
-    harbour: ContractFixture, libvirtd: str
-) -> None:
-    on_libvirt(harbour, libvirtd, memory=192)
+def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(project: Project, libvirtd: str) -> None:
+    on_libvirt(project, libvirtd, memory=192)
     classic = yaml.safe_load(CLASSIC.read_text())
     suites = tables.part("classic", classic["test_suites"], one_in=2)
     classic["test_suites"] = {name: suite for name, suite in classic["test_suites"].items() if name in suites}
-    document = harbour.write("classic.json", {**classic, "reuse": "snapshot"})
-    done = harbour.seatrial("run", document, "--on", "libvirt", "--parallel", "1", timeout=900)
+    document = project.write("classic.json", {**classic, "reuse": "snapshot"})
+    done = project.seatrial("run", document, "--on", "libvirt", "--parallel", "1", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = harbour.results()["results"]
+    rows = project.results()["results"]
     assert [row["verdict"] for row in rows] == ["passed"] * len(suites)
-    assert [one["data"]["op"] for one in harbour.events() if one["kind"] == "cluster"].count("reused") == len(
+    assert [one["data"]["op"] for one in project.events() if one["kind"] == "cluster"].count("reused") == len(
         suites
     ) - 1
     assert len({row["workflow_steps"][1]["outputs"]["deployed_by"] for row in rows}) == 1
-    assert left_in_libvirt(libvirtd)(harbour) == []
-    assert harbour.left() == []
+    assert left_in_libvirt(libvirtd)(project) == []
+    assert project.left() == []
 
 
 # Killed
@@ -77,53 +75,53 @@ def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(
     + [(record, "before") for record in (NODE_IS_MADE, 10, 11)],
 )
 def test_killed_at_any_record_nothing_is_left_after_clean(
-    harbour: ContractFixture, libvirtd: str, record: int, when: str
+    project: Project, libvirtd: str, record: int, when: str
 ) -> None:
-    on_libvirt(harbour, libvirtd)
-    document = harbour.write("trial.json", one_machine())
-    assert killed_at_record(harbour, document, record, when=when)
-    told = _told_of(harbour)
-    said = assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), ContractFixture.left], f"{when} {record}")
+    on_libvirt(project, libvirtd)
+    document = project.write("trial.json", one_machine())
+    assert killed_at_record(project, document, record, when=when)
+    told = _told_of(project)
+    said = assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], f"{when} {record}")
     for kind, name in told:
         assert f"removed {kind} {name}" in said
 
 
-def _told_of(harbour: ContractFixture) -> list[tuple[str, str]]:
+def _told_of(project: Project) -> list[tuple[str, str]]:
     """Kind and name of all that the ledger of a dead run says is, or may be, there."""
     out = {}
-    for file in (harbour.folder / ".seatrial" / "ledger").glob("*.jsonl"):
+    for file in (project.folder / ".seatrial" / "ledger").glob("*.jsonl"):
         for record in map(json.loads, file.read_text().splitlines()):
             out[record["kind"], record["name"]] = record["op"] != "given_back"
     return [key for key, there in out.items() if there]
 
 
-def test_killed_while_a_machine_boots_nothing_is_left_after_clean(harbour: ContractFixture, libvirtd: str) -> None:
-    on_libvirt(harbour, libvirtd)
-    running = harbour.start("run", harbour.write("trial.json", one_machine()), "--format", "none")
+def test_killed_while_a_machine_boots_nothing_is_left_after_clean(project: Project, libvirtd: str) -> None:
+    on_libvirt(project, libvirtd)
+    running = project.start("run", project.write("trial.json", one_machine()), "--format", "none")
     until(lambda: "running" in virsh(libvirtd, "list"), "the machine's start", 60)
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    there = left_in_libvirt(libvirtd)(harbour)
+    there = left_in_libvirt(libvirtd)(project)
     parts = {name.rpartition(".")[2] for name in there if name.startswith("volume")}
     assert parts == {"labels", "root", "seed", "console"}, there
     assert {"machine", "network"} <= {name.partition(" ")[0] for name in there}
-    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), ContractFixture.left], "killed in the boot")
+    assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], "killed in the boot")
 
 
 def test_a_try_of_this_machine_that_was_killed_is_given_back_by_clean_and_by_the_next_try(
-    harbour: ContractFixture, libvirtd: str
+    project: Project, libvirtd: str
 ) -> None:
-    on_libvirt(harbour, libvirtd)
+    on_libvirt(project, libvirtd)
     for command in (["clean"], ["doctor", "libvirt"]):
-        trying = harbour.start("doctor", "libvirt")
+        trying = project.start("doctor", "libvirt")
         until(lambda: "seatrial-probe-" in virsh(libvirtd, "net-list", "--name"), "the try's network", 60)
         trying.send_signal(signal.SIGKILL)
         trying.communicate()
         name = virsh(libvirtd, "net-list", "--name")
         assert name.startswith("seatrial-probe-")
-        done = harbour.seatrial(*command)
+        done = project.seatrial(*command)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert left_in_libvirt(libvirtd)(harbour) == []
+        assert left_in_libvirt(libvirtd)(project) == []
         assert command != ["clean"] or f"removed network {name}" in done.stdout
 
 
@@ -149,21 +147,21 @@ def _feed(uri: str, command: str, text: str) -> None:
 
 
 def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
-    harbour: ContractFixture, libvirtd: str, mine: dict[str, str]
+    project: Project, libvirtd: str, mine: dict[str, str]
 ) -> None:
-    on_libvirt(harbour, libvirtd)
+    on_libvirt(project, libvirtd)
     # First, for a run that begins gives back what dead ones left.
-    living = harbour.start("run", harbour.write("living.json", one_machine({"step": "wait", "for": "300s"})))
+    living = project.start("run", project.write("living.json", one_machine({"step": "wait", "for": "300s"})))
     try:
-        until(lambda: _waits(harbour), "the living run's wait", 120)
+        until(lambda: _waits(project), "the living run's wait", 120)
         nets = set(virsh(libvirtd, "net-list", "--name").split())
-        assert killed_at_record(harbour, harbour.write("trial.json", one_machine()), NODE_IS_INTENDED, when="after")
+        assert killed_at_record(project, project.write("trial.json", one_machine()), NODE_IS_INTENDED, when="after")
         network = only([one for one in virsh(libvirtd, "net-list", "--name").split() if one not in nets])
         labels = xml.network_labels(virsh(libvirtd, "net-dumpxml", network))
         run, trial = labels["seatrial.run"], labels["seatrial.trial"]
         virsh(libvirtd, "vol-create-as", POOL, mine["volume"], "1M")
         leaks = _plant(libvirtd, network, labels)
-        said = harbour.seatrial("clean")
+        said = project.seatrial("clean")
         assert said.returncode == 0, said.stdout
         for leak in leaks:
             assert f"found {leak}" in said.stdout
@@ -172,7 +170,7 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
         assert "still active" in said.stdout
         assert not [one for one in there(libvirtd, {run}) if trial in one]
         assert set(virsh(libvirtd, "net-list", "--name").split()) == nets
-        alive = there(libvirtd, {harbour.runs()[0].name})
+        alive = there(libvirtd, {project.runs()[0].name})
         kinds = [one.partition(" ")[0] for one in alive if one.partition(" ")[0] != "network"]
         assert kinds == ["machine", *["volume"] * 4], alive
         assert virsh(libvirtd, "domstate", mine["machine"]) == "shut off"
@@ -182,8 +180,8 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
     finally:
         os.killpg(living.pid, signal.SIGINT)
         living.communicate(timeout=60)
-    assert len((harbour.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS
-    assert_clean_leaves_nothing(harbour, [left_in_libvirt(libvirtd), ContractFixture.left], "after the living run")
+    assert len((project.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS
+    assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], "after the living run")
 
 
 def _plant(uri: str, network: str, labels: Mapping[str, str]) -> list[str]:
@@ -208,8 +206,8 @@ def _another(network: str) -> str:
     return network[:-3] + ("abc" if network[-3:] != "abc" else "xyz")
 
 
-def _waits(harbour: ContractFixture) -> bool:
-    return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in harbour.events())
+def _waits(project: Project) -> bool:
+    return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in project.events())
 
 
 # Broken
@@ -226,31 +224,29 @@ def small_disk(libvirtd: str, tmp_path: Path) -> Iterator[Path]:
     subprocess.run([*inside, "umount", folder], check=True)
 
 
-def test_no_room_on_this_host_is_unknown_and_says_what_to_do(
-    harbour: ContractFixture, libvirtd: str, small_disk: Path
-) -> None:
-    on_libvirt(harbour, libvirtd, folder=str(small_disk))
-    error = _ends(harbour, one_machine(), 3, "unknown")
+def test_no_room_on_this_host_is_unknown_and_says_what_to_do(project: Project, libvirtd: str, small_disk: Path) -> None:
+    on_libvirt(project, libvirtd, folder=str(small_disk))
+    error = _ends(project, one_machine(), 3, "unknown")
     assert "no disk space for the machine" in error
     assert "free some, or set providers.libvirt.folder elsewhere" in error
-    assert left_in_libvirt(libvirtd)(harbour) == []
+    assert left_in_libvirt(libvirtd)(project) == []
 
 
 def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_so(
-    harbour: ContractFixture, libvirtd: str, small_disk: Path
+    project: Project, libvirtd: str, small_disk: Path
 ) -> None:
-    on_libvirt(harbour, libvirtd, folder=str(small_disk), room_mb=1)
+    on_libvirt(project, libvirtd, folder=str(small_disk), room_mb=1)
     fill = "dd if=/dev/urandom of=/var/lib/seatrial/x bs=1M count=500; sync"
     look = validate({"check": "command", "command": ["sh", "-c", fill], "on": "n11", "timeout": "60s"})
-    error = _ends(harbour, one_machine(look), 3, "unknown")
+    error = _ends(project, one_machine(look), 3, "unknown")
     assert "free some disk space, or set providers.libvirt.folder elsewhere" in error
-    assert left_in_libvirt(libvirtd)(harbour) == []
+    assert left_in_libvirt(libvirtd)(project) == []
 
 
-def _ends(harbour: ContractFixture, document: Document, code: int, verdict: str) -> str:
+def _ends(project: Project, document: Document, code: int, verdict: str) -> str:
     """Run it: so it has to end, and nothing of ours is left. What is said of it."""
-    done = harbour.seatrial("run", harbour.write("trial.json", document), "--format", "none", timeout=300)
-    row = only(harbour.results()["results"])
+    done = project.seatrial("run", project.write("trial.json", document), "--format", "none", timeout=300)
+    row = only(project.results()["results"])
     assert (done.returncode, row["verdict"]) == (code, verdict), row
-    assert harbour.left() == []
+    assert project.left() == []
     return f"{row['error']} {row['evidence']}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman, on_containers
-from tests.acceptance.harness import ContractFixture, Document, only, suite, until
+from tests.acceptance.harness import Document, Project, only, suite, until
 from tests.backends.machines import machines
 
 podman = pytest.mark.backend("podman")
@@ -36,10 +36,10 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
-def on_libvirt(harbour: ContractFixture, uri: str, settings: dict[str, Any] | None = None) -> None:
+def on_libvirt(project: Project, uri: str, settings: dict[str, Any] | None = None) -> None:
     """Write the project's settings."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in (settings or machines(uri)).items()]
-    (harbour.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
+    (project.folder / "seatrial.toml").write_text("\n".join(["[providers.libvirt]", *lines]) + "\n")
 
 
 def nodes(count: int, provider: str, *steps: Document, **more: Any) -> Document:
@@ -50,12 +50,12 @@ def nodes(count: int, provider: str, *steps: Document, **more: Any) -> Document:
     }
 
 
-def trials(harbour: ContractFixture) -> set[str]:
+def trials(project: Project) -> set[str]:
     """The ids that names of what its newest run made carry."""
-    return {event["trial"] for event in harbour.events() if event.get("trial")}
+    return {event["trial"] for event in project.events() if event.get("trial")}
 
 
-def ours(uri: str, harbour: ContractFixture) -> list[str]:
+def ours(uri: str, project: Project) -> list[str]:
     """All at the daemon that belongs to the newest run: machines, networks, files."""
     import libvirt as library
 
@@ -69,14 +69,14 @@ def ours(uri: str, harbour: ContractFixture) -> list[str]:
             found += volumes.look(pool)
     finally:
         connection.close()
-    assert trials(harbour)
-    return [name for name in found if any(trial in name for trial in trials(harbour))]
+    assert trials(project)
+    return [name for name in found if any(trial in name for trial in trials(project))]
 
 
-def running(uri: str, harbour: ContractFixture) -> list[str]:
+def running(uri: str, project: Project) -> list[str]:
     """The names of its machines that have power."""
     names = virsh(uri, "list", "--name").split()
-    return [name for name in names if any(trial in name for trial in trials(harbour))]
+    return [name for name in names if any(trial in name for trial in trials(project))]
 
 
 def virsh(uri: str, *words: str) -> str:
@@ -85,7 +85,7 @@ def virsh(uri: str, *words: str) -> str:
     return done.stdout
 
 
-def console(uri: str, harbour: ContractFixture) -> str:
+def console(uri: str, project: Project) -> str:
     """What the machines of this project wrote on their serial ports."""
     import libvirt as library
 
@@ -97,16 +97,16 @@ def console(uri: str, harbour: ContractFixture) -> str:
             console.read(connection, pool, name)
             for pool in connection.listAllStoragePools(library.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
             for name in pool.listVolumes()
-            if name.endswith("console") and any(trial in name for trial in trials(harbour))
+            if name.endswith("console") and any(trial in name for trial in trials(project))
         )
     finally:
         connection.close()
 
 
 @contextmanager
-def going(harbour: ContractFixture, document: Document) -> Iterator[subprocess.Popen[str]]:
+def going(project: Project, document: Document) -> Iterator[subprocess.Popen[str]]:
     """A run that goes on meanwhile, and is broken off when the test fails before its end."""
-    process = harbour.start("run", harbour.write("trial.json", document), "--format", "none")
+    process = project.start("run", project.write("trial.json", document), "--format", "none")
     try:
         yield process
     finally:
@@ -115,9 +115,9 @@ def going(harbour: ContractFixture, document: Document) -> Iterator[subprocess.P
         process.communicate(timeout=120)
 
 
-def steps(harbour: ContractFixture, type: str) -> list[dict[str, Any]]:
+def steps(project: Project, type: str) -> list[dict[str, Any]]:
     """The data of the ends of all steps of this type, with when each ended."""
-    ends = [event for event in harbour.events() if event["kind"] == "step_finished"]
+    ends = [event for event in project.events() if event["kind"] == "step_finished"]
     return [{**event["data"], "at": event["at"]} for event in ends if event["data"]["type"] == type]
 
 
@@ -126,12 +126,12 @@ def on_node(**more: Any) -> Document:
     return {"step": "custom_command", "on": "n11", **more}
 
 
-def assert_lost(harbour: ContractFixture, process: subprocess.Popen[str], killed: float, within: float) -> None:
+def assert_lost(project: Project, process: subprocess.Popen[str], killed: float, within: float) -> None:
     """The command on the node ended at once, as a link that was lost: not as an exit code, and not as a failure."""
     process.wait(timeout=60)
-    row = only(harbour.results()["results"])
+    row = only(project.results()["results"])
     assert (process.returncode, row["verdict"]) == (3, "unknown"), row
-    ended = steps(harbour, "custom_command")[-1]
+    ended = steps(project, "custom_command")[-1]
     assert ended["verdict"] == "unknown"
     assert any(words in ended["error"] for words in LOST), ended
     assert "exit_code" not in ended.get("outputs", {})
@@ -140,119 +140,115 @@ def assert_lost(harbour: ContractFixture, process: subprocess.Popen[str], killed
 
 @podman
 @pytest.mark.parametrize("ssh", ["yes", "no"])
-def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(
-    harbour: ContractFixture, ssh: str
-) -> None:
-    on_containers(harbour, ssh=ssh)
+def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(project: Project, ssh: str) -> None:
+    on_containers(project, ssh=ssh)
     command = on_node(custom_command=["sleep", "300"])
     container: list[str] = []
 
     def sleeps() -> bool:
-        container[:] = engine("ps", "--quiet", "--filter", f"label=seatrial.project={harbour.folder}").split()
+        container[:] = engine("ps", "--quiet", "--filter", f"label=seatrial.project={project.folder}").split()
         return bool(container) and "sleep 300\n" in f"{engine('top', container[0], 'args')}\n"
 
-    with going(harbour, nodes(1, "containers", command)) as process:
+    with going(project, nodes(1, "containers", command)) as process:
         until(sleeps, "the command on the node")
         engine("kill", container[0])
-        assert_lost(harbour, process, time.time(), AT_ONCE["podman"])
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+        assert_lost(project, process, time.time(), AT_ONCE["podman"])
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
 @libvirt
 def test_a_guest_that_ignores_reboot_fails_and_a_command_on_one_that_loses_power_is_lost(
-    harbour: ContractFixture, libvirtd: str
+    project: Project, libvirtd: str
 ) -> None:
-    on_libvirt(harbour, libvirtd)
+    on_libvirt(project, libvirtd)
     workflow: list[Document] = [
         on_node(custom_command=DEAF),
         {"step": "restart_node", "target_node": "n11", "allow_failure": True},
         on_node(custom_command="echo the command runs >/dev/ttyS0; exec sleep 300"),
     ]
-    with going(harbour, nodes(1, "libvirt", *workflow, deadlines={"restart": 6})) as process:
-        until(lambda: "the command runs" in _console_or_end(libvirtd, harbour, process), "the command", 120)
-        (machine,) = running(libvirtd, harbour)
+    with going(project, nodes(1, "libvirt", *workflow, deadlines={"restart": 6})) as process:
+        until(lambda: "the command runs" in _console_or_end(libvirtd, project, process), "the command", 120)
+        (machine,) = running(libvirtd, project)
         virsh(libvirtd, "destroy", machine)
-        assert_lost(harbour, process, time.time(), AT_ONCE["libvirt"])
-    restarted = only(steps(harbour, "restart_node"))
+        assert_lost(project, process, time.time(), AT_ONCE["libvirt"])
+    restarted = only(steps(project, "restart_node"))
     assert restarted["verdict"] == "failed", restarted
     assert "n11 did not go down" in restarted["error"]
-    assert ours(libvirtd, harbour) == []
-    assert harbour.left() == []
+    assert ours(libvirtd, project) == []
+    assert project.left() == []
 
 
-def _console_or_end(uri: str, harbour: ContractFixture, process: subprocess.Popen[str]) -> str:
-    assert process.poll() is None, harbour.results()
-    return console(uri, harbour) if harbour.events() else ""
+def _console_or_end(uri: str, project: Project, process: subprocess.Popen[str]) -> str:
+    assert process.poll() is None, project.results()
+    return console(uri, project) if project.events() else ""
 
 
 # While it is deployed
 
 
-def interrupted(harbour: ContractFixture, document: Document, stand: Callable[[], int]) -> None:
+def interrupted(project: Project, document: Document, stand: Callable[[], int]) -> None:
     """Ctrl-C as soon as three nodes stand, of which none is through with its start."""
-    with going(harbour, document) as process:
+    with going(project, document) as process:
         until(lambda: process.poll() is not None or stand() == 3, "three nodes", 60)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=120) == 130, harbour.results()
-    assert only(harbour.results()["results"])["verdict"] != "passed"
-    assert harbour.left() == []
+        assert process.wait(timeout=120) == 130, project.results()
+    assert only(project.results()["results"])["verdict"] != "passed"
+    assert project.left() == []
 
 
 @podman
-def test_ctrl_c_while_three_containers_are_made_leaves_nothing(harbour: ContractFixture) -> None:
-    on_containers(harbour)
+def test_ctrl_c_while_three_containers_are_made_leaves_nothing(project: Project) -> None:
+    on_containers(project)
 
     def stand() -> int:
-        return len(engine("ps", "--quiet", "--filter", f"label=seatrial.project={harbour.folder}").split())
+        return len(engine("ps", "--quiet", "--filter", f"label=seatrial.project={project.folder}").split())
 
     # Never healthy, so the deployment goes on until it is broken off.
     never = {**SYSTEM, "health": {"command": ["false"]}}
-    interrupted(harbour, {**nodes(3, "containers"), "system": never}, stand)
-    assert left_in_podman(harbour) == []
+    interrupted(project, {**nodes(3, "containers"), "system": never}, stand)
+    assert left_in_podman(project) == []
 
 
 @libvirt
-def test_ctrl_c_while_three_machines_boot_leaves_nothing(harbour: ContractFixture, libvirtd: str) -> None:
-    on_libvirt(harbour, libvirtd)
-    interrupted(harbour, nodes(3, "libvirt"), lambda: len(running(libvirtd, harbour)))
-    assert ours(libvirtd, harbour) == []
+def test_ctrl_c_while_three_machines_boot_leaves_nothing(project: Project, libvirtd: str) -> None:
+    on_libvirt(project, libvirtd)
+    interrupted(project, nodes(3, "libvirt"), lambda: len(running(libvirtd, project)))
+    assert ours(libvirtd, project) == []
 
 
 @libvirt
-def test_a_machine_that_dies_while_it_boots_is_unknown_and_its_console_is_kept(
-    harbour: ContractFixture, libvirtd: str
-) -> None:
-    on_libvirt(harbour, libvirtd)
-    with going(harbour, nodes(1, "libvirt")) as process:
-        until(lambda: _console_or_end(libvirtd, harbour, process).strip(), "the kernel's first words", 60)
-        (machine,) = running(libvirtd, harbour)
+def test_a_machine_that_dies_while_it_boots_is_unknown_and_its_console_is_kept(project: Project, libvirtd: str) -> None:
+    on_libvirt(project, libvirtd)
+    with going(project, nodes(1, "libvirt")) as process:
+        until(lambda: _console_or_end(libvirtd, project, process).strip(), "the kernel's first words", 60)
+        (machine,) = running(libvirtd, project)
         virsh(libvirtd, "destroy", machine)
         process.wait(timeout=60)
-    row = only(harbour.results()["results"])
+    row = only(project.results()["results"])
     assert (process.returncode, row["verdict"]) == (3, "unknown"), row
     assert "the machine n11 did not come up: it went off while it booted: shut off (destroyed)" in row["error"]
-    assert kept_console(harbour).strip()
-    assert ours(libvirtd, harbour) == []
-    assert harbour.left() == []
+    assert kept_console(project).strip()
+    assert ours(libvirtd, project) == []
+    assert project.left() == []
 
 
 @podman
-def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kept(harbour: ContractFixture) -> None:
-    on_containers(harbour, command="image", options=["--entrypoint", '["/bin/sh", "-c", "echo mayday; exit 7"]'])
-    done = harbour.seatrial("run", harbour.write("trial.json", nodes(1, "containers")), "--format", "none")
-    row = only(harbour.results()["results"])
+def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kept(project: Project) -> None:
+    on_containers(project, command="image", options=["--entrypoint", '["/bin/sh", "-c", "echo mayday; exit 7"]'])
+    done = project.seatrial("run", project.write("trial.json", nodes(1, "containers")), "--format", "none")
+    row = only(project.results()["results"])
     assert (done.returncode, row["verdict"]) == (3, "unknown"), row
     assert "exited with 7; it said: mayday" in row["error"]
-    assert "mayday" in kept_console(harbour)
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert "mayday" in kept_console(project)
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
-def kept_console(harbour: ContractFixture) -> str:
+def kept_console(project: Project) -> str:
     """What of a node's console is in the artifacts of the newest run."""
-    files = [file for file in harbour.runs()[-1].glob("*/artifacts/**/*") if "console" in file.name]
-    assert files, [str(file) for file in harbour.runs()[-1].glob("*/artifacts/**/*")]
+    files = [file for file in project.runs()[-1].glob("*/artifacts/**/*") if "console" in file.name]
+    assert files, [str(file) for file in project.runs()[-1].glob("*/artifacts/**/*")]
     return "".join(file.read_text() for file in files)
 
 
@@ -272,15 +268,15 @@ def kept_console(harbour: ContractFixture) -> str:
     ids=["missing", "text", "compressed", "no loader"],
 )
 def test_a_wrong_image_is_said_is_unknown_and_nothing_is_left(
-    harbour: ContractFixture, libvirtd: str, content: bytes | None, told: str
+    project: Project, libvirtd: str, content: bytes | None, told: str
 ) -> None:
-    image = harbour.folder / "image.qcow2"
+    image = project.folder / "image.qcow2"
     if content is not None:
         image.write_bytes(content)
-    on_libvirt(harbour, libvirtd, {"uri": libvirtd, "image": str(image), "memory": 64, "accelerate": "tcg"})
-    done = harbour.seatrial("run", harbour.write("trial.json", nodes(1, "libvirt")), "--format", "none")
-    row = only(harbour.results()["results"])
+    on_libvirt(project, libvirtd, {"uri": libvirtd, "image": str(image), "memory": 64, "accelerate": "tcg"})
+    done = project.seatrial("run", project.write("trial.json", nodes(1, "libvirt")), "--format", "none")
+    row = only(project.results()["results"])
     assert told in row["error"], row
     assert (done.returncode, row["verdict"]) == (3, "unknown"), done.stderr
-    assert ours(libvirtd, harbour) == []
-    assert harbour.left() == []
+    assert ours(libvirtd, project) == []
+    assert project.left() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.acceptance.harness import ContractFixture, only, suite, validate
+from tests.acceptance.harness import Project, only, suite, validate
 
 PLUGIN = '''
 import asyncio, sys
@@ -62,44 +62,44 @@ class Quits:
 
 
 @pytest.mark.parametrize("what", ["exit", "interrupt", "odd", "cancelled", "group", "closing"])
-def test_what_a_step_or_check_raises_is_unknown(what: str, harbour: ContractFixture) -> None:
-    (harbour.folder / "plugin.py").write_text(PLUGIN)
+def test_what_a_step_or_check_raises_is_unknown(what: str, project: Project) -> None:
+    (project.folder / "plugin.py").write_text(PLUGIN)
     document = suite({"step": "raise", "what": what, "allow_failure": True}, {"step": "wait", "for": 0})
     check = {"check": "raises", "what": what}
     document["test_suites"]["checks"] = {"provider": "local", "workflow": [validate(check, check)]}
     document["test_suites"]["steps"] = {"provider": "local", "workflow": [{"step": "raise", "what": what}]}
-    done = harbour.seatrial("run", harbour.write("a.json", document), "--plugin", "plugin.py")
+    done = project.seatrial("run", project.write("a.json", document), "--plugin", "plugin.py")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert harbour.results()["totals"] | {"skipped": 0} == {
+    assert project.results()["totals"] | {"skipped": 0} == {
         "passed": 1, "failed": 0, "unknown": 2, "skipped": 0, "pending": 0,
     }  # fmt: skip
 
 
-def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(harbour: ContractFixture) -> None:
-    (harbour.folder / "plugin.py").write_text(PLUGIN)
-    document = harbour.write("a.json", suite("init", "deploy", {"step": "exit_from_a_callback"}))
-    done = harbour.seatrial("run", document, "--plugin", "plugin.py")
+def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(project: Project) -> None:
+    (project.folder / "plugin.py").write_text(PLUGIN)
+    document = project.write("a.json", suite("init", "deploy", {"step": "exit_from_a_callback"}))
+    done = project.seatrial("run", document, "--plugin", "plugin.py")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert not harbour.results()["success"]
-    assert harbour.left() == []
+    assert not project.results()["success"]
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("where", ["made", "step_started", "suite_finished", "run_finished", "close"])
-def test_a_reporter_that_ends_the_process_is_no_pass(where: str, harbour: ContractFixture) -> None:
-    (harbour.folder / "plugin.py").write_text(REPORTER.replace("WHERE", where))
-    document = harbour.write("a.json", suite({"step": "wait", "for": 0}))
-    done = harbour.seatrial("run", document, "--plugin", "plugin.py")
+def test_a_reporter_that_ends_the_process_is_no_pass(where: str, project: Project) -> None:
+    (project.folder / "plugin.py").write_text(REPORTER.replace("WHERE", where))
+    document = project.write("a.json", suite({"step": "wait", "for": 0}))
+    done = project.seatrial("run", document, "--plugin", "plugin.py")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "SystemExit" in done.stderr + done.stdout or "sys.exit" in done.stderr
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_suite_whose_steps_were_all_skipped_is_no_pass(harbour: ContractFixture) -> None:
+def test_a_suite_whose_steps_were_all_skipped_is_no_pass(project: Project) -> None:
     skipped = {"step": "wait", "for": 0, "if": "false"}
     group = {"step": "group", "steps": [skipped, {"step": "parallel", "steps": [skipped]}]}
-    document = harbour.write("a.json", suite(skipped, group))
-    done = harbour.seatrial("run", document)
+    document = project.write("a.json", suite(skipped, group))
+    done = project.seatrial("run", document)
     assert done.returncode == 5, done.stdout + done.stderr
-    row = only(harbour.results()["results"])
+    row = only(project.results()["results"])
     assert (row["status"], row["success"]) == ("skipped", False)
     assert "no step ran" in row["reason"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.acceptance.harness import ContractFixture, only, suite
+from tests.acceptance.harness import Project, only, suite
 
 PLUGIN = '''
 from dataclasses import dataclass
@@ -45,35 +45,33 @@ class LongCommand:
     ],
     ids=["restart", "crash by ssh", "crash by destroy"],
 )
-def test_a_machine_that_did_not_go_down_fails_the_step(
-    harbour: ContractFixture, step: dict[str, str], told: str
-) -> None:
-    (harbour.folder / "plugin.py").write_text(PLUGIN)
+def test_a_machine_that_did_not_go_down_fails_the_step(project: Project, step: dict[str, str], told: str) -> None:
+    (project.folder / "plugin.py").write_text(PLUGIN)
     deadlines = {"restart": 3, "stop": 3}
-    harbour.write("trial.json", suite("init", "deploy", step, deadlines=deadlines, parameters={"cluster_size": 1}))
+    project.write("trial.json", suite("init", "deploy", step, deadlines=deadlines, parameters={"cluster_size": 1}))
     arguments = ("run", "trial.json", "--plugin", "plugin.py", "--on", "ignores_power", "--format", "none")
-    assert harbour.seatrial(*arguments).returncode == 1
-    row = only(harbour.results()["results"])
+    assert project.seatrial(*arguments).returncode == 1
+    row = only(project.results()["results"])
     assert row["verdict"] == "failed"
     assert told in row["error"]
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("method", ["ssh", "destroy"])
-def test_a_command_on_a_node_that_crashes_ends_at_once_as_a_lost_link(harbour: ContractFixture, method: str) -> None:
-    (harbour.folder / "plugin.py").write_text(PLUGIN)
+def test_a_command_on_a_node_that_crashes_ends_at_once_as_a_lost_link(project: Project, method: str) -> None:
+    (project.folder / "plugin.py").write_text(PLUGIN)
     crash = {"step": "group", "steps": [{"step": "wait", "for": "1s"}, {"step": "crash_node", "target_node": "n11"}]}
     crash["steps"][1]["method"] = method  # type: ignore[index]
     both = {"step": "parallel", "steps": [{"step": "long_command", "node": "n11"}, crash]}
-    harbour.write("trial.json", suite("init", "deploy", both, parameters={"cluster_size": 1}))
+    project.write("trial.json", suite("init", "deploy", both, parameters={"cluster_size": 1}))
     start = time.monotonic()
-    done = harbour.seatrial("run", "trial.json", "--plugin", "plugin.py", "--format", "none")
+    done = project.seatrial("run", "trial.json", "--plugin", "plugin.py", "--format", "none")
     assert done.returncode == 3, done.stderr
     assert time.monotonic() - start < 60
-    steps = {one["type"]: one for e in harbour.events() if e["kind"] == "step_finished" for one in [e["data"]]}
-    at = {e["data"]["type"]: e["at"] for e in harbour.events() if e["kind"] == "step_finished"}
+    steps = {one["type"]: one for e in project.events() if e["kind"] == "step_finished" for one in [e["data"]]}
+    at = {e["data"]["type"]: e["at"] for e in project.events() if e["kind"] == "step_finished"}
     assert steps["crash_node"]["verdict"] == "passed"
     assert steps["long_command"]["verdict"] == "unknown"
     assert "the connection was interrupted" in steps["long_command"]["error"]
     assert at["long_command"] - at["crash_node"] < 1
-    assert harbour.left() == []
+    assert project.left() == []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from tests.acceptance.harness import ContractFixture, only, suite, validate
+from tests.acceptance.harness import Project, only, suite, validate
 
 import seatrial
 from seatrial.errors import NotSupported
@@ -80,30 +80,30 @@ def lines(head: str) -> tuple[str, dict[str, int]]:
     ids=["ssh", "local", "containers", "libvirt", "none", "a deployer", "a deployer over ssh", "guest", "guest, ssh"],
 )
 def test_a_missing_power_is_refused_at_plan_time_with_file_and_line(
-    harbour: ContractFixture, monkeypatch: pytest.MonkeyPatch, head: str, refused: tuple[str, ...], told: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, head: str, refused: tuple[str, ...], told: str
 ) -> None:
-    (harbour.folder / "plugin.py").write_text(LISTS_ONLY)
-    (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
+    (project.folder / "plugin.py").write_text(LISTS_ONLY)
+    (project.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
     text, where = lines(head)
-    (harbour.folder / "trial.yaml").write_text(text)
-    done = harbour.seatrial("check", "trial.yaml")
+    (project.folder / "trial.yaml").write_text(text)
+    done = project.seatrial("check", "trial.yaml")
     found = {int(line): words for line, words in re.findall(r"error: trial\.yaml:(\d+):\d+: (.*)", done.stderr)}
     assert found.keys() == {where[name] for name in refused}, done.stderr
     for name in refused:
         assert f"needs the power {STEPS[name][1]!r}" in found[where[name]], found
         assert told in found[where[name]], found
     assert done.returncode == (2 if refused else 0)
-    monkeypatch.chdir(harbour.folder)
+    monkeypatch.chdir(project.folder)
     if refused:
         with pytest.raises(NotImplementedError) as raised:
             seatrial.plan("trial.yaml")
         assert isinstance(raised.value, NotSupported)
-        run = harbour.seatrial("run", "trial.yaml")
+        run = project.seatrial("run", "trial.yaml")
         assert run.returncode == 2
-        assert harbour.runs() == [], "nothing may be started"
+        assert project.runs() == [], "nothing may be started"
 
 
-def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(harbour: ContractFixture) -> None:
+def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(project: Project) -> None:
     # What `local` does inside its own nodes would reboot whatever machine the inventory names.
     # Nobody listens on port 1.
     system = {
@@ -117,17 +117,17 @@ def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(ha
         "inventory": {"file": "inventory.ini"},
     }
     crash = {"step": "crash_node", "target_node": "n11"}
-    harbour.write("trial.json", suite("deploy", crash, system=system))
-    done = harbour.seatrial("run", "trial.json")
+    project.write("trial.json", suite("deploy", crash, system=system))
+    done = project.seatrial("run", "trial.json")
     assert done.returncode == 2
     assert "'command' does not have it over its nodes" in done.stderr
 
 
 def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_must_power_on(
-    harbour: ContractFixture,
+    project: Project,
 ) -> None:
     # A provider whose API would break the run: nothing may be asked of it.
-    (harbour.folder / "plugin.py").write_text(
+    (project.folder / "plugin.py").write_text(
         "from seatrial import provider\n"
         "from seatrial.providers.local import Local\n"
         '@provider("hands_off")\n'
@@ -145,10 +145,10 @@ def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_mus
         power="guest",
         parameters={"cluster_size": 2},
     )
-    harbour.write("trial.json", document)
+    project.write("trial.json", document)
     arguments = ("run", "trial.json", "--plugin", "plugin.py", "--on", "hands_off", "--format", "plain")
-    done = harbour.seatrial(*arguments)
-    row = only(harbour.results()["results"])
+    done = project.seatrial(*arguments)
+    row = only(project.results()["results"])
     steps = {step["step_type"]: step for step in row["workflow_steps"]}
     assert [steps[name]["status"] for name in ("stop_cluster", "validate", "start_cluster")] == [
         "completed",
@@ -158,7 +158,7 @@ def test_under_power_guest_the_cluster_is_shut_down_from_inside_and_a_person_mus
     assert done.returncode == 3
     assert "a person must power on n11, n12" in steps["start_cluster"]["error"]
     assert "a person must power on n11, n12" in done.stdout
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 YARD = """
@@ -192,10 +192,10 @@ class Yard(SSH):
 
 
 def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognises_and_over_no_other(
-    harbour: ContractFixture,
+    project: Project,
 ) -> None:
-    (harbour.folder / "plugin.py").write_text(YARD)
-    (harbour.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
+    (project.folder / "plugin.py").write_text(YARD)
+    (project.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
     inventory = "".join(f"n{n} ansible_host=127.0.0.{n} ansible_connection=local\n" for n in (11, 12, 13))
     deploy = f"open('inventory.ini', 'w').write({inventory!r})"
     system = {
@@ -215,12 +215,12 @@ def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognise
         provider="yard",
         system=system,
     )
-    harbour.write("trial.json", document)
-    done = harbour.seatrial("run", "trial.json", "--format", "plain")
-    row = only(harbour.results()["results"])
+    project.write("trial.json", document)
+    done = project.seatrial("run", "trial.json", "--format", "plain")
+    row = only(project.results()["results"])
     told = [(step["step_type"], step["status"], step.get("error")) for step in row["workflow_steps"]]
     assert [status for _, status, _ in told] == ["completed"] * 5 + ["failed"], told
     assert "the provider does not know n12 at 127.0.0.12: it neither created nor recognised it" in told[-1][2]
     assert (row["verdict"], row["category"]) == ("unknown", "unsupported")
     assert done.returncode == 3
-    assert harbour.left() == []
+    assert project.left() == []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document, until
+from tests.acceptance.harness import Document, Project, until
 
 PYTHON = sys.executable
 MYPY = "print('app/views.py:45: error: Incompatible types in assignment  [assignment]'); raise SystemExit(1)"
@@ -50,16 +50,14 @@ def three_stages() -> Document:
     )
 
 
-def said(
-    harbour: ContractFixture, document: Document, *arguments: str, **options: Any
-) -> subprocess.CompletedProcess[str]:
-    harbour.write("pipeline.json", document)
-    return harbour.seatrial("preflight", *arguments, **options)
+def said(project: Project, document: Document, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    project.write("pipeline.json", document)
+    return project.seatrial("preflight", *arguments, **options)
 
 
-def as_data(harbour: ContractFixture, document: Document, *arguments: str, **options: Any) -> dict[str, Any]:
+def as_data(project: Project, document: Document, *arguments: str, **options: Any) -> dict[str, Any]:
     """The JSON of a run; its exit code is the process's."""
-    done = said(harbour, document, "--format", "json", *arguments, **options)
+    done = said(project, document, "--format", "json", *arguments, **options)
     data: dict[str, Any] = json.loads(done.stdout)
     assert data["exit_code"] == done.returncode, done.stderr
     return data
@@ -77,8 +75,8 @@ def check_of(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in data["stages"][stage]["checks"] if one["name"] == check)
 
 
-def test_the_console_is_as_the_specification_has_it(harbour: ContractFixture) -> None:
-    done = said(harbour, three_stages())
+def test_the_console_is_as_the_specification_has_it(project: Project) -> None:
+    done = said(project, three_stages())
     assert done.returncode == 1
     shown = re.sub(r"\d+\.\d+s|\d+m\d+s", "9.9s", done.stdout)
     assert shown.startswith(
@@ -95,17 +93,17 @@ def test_the_console_is_as_the_specification_has_it(harbour: ContractFixture) ->
         "1 check(s) failed. Fix issues and retry.\n"
         "\nquality/mypy\n  again: seatrial preflight --only quality/mypy\n  log:   .seatrial/runs/"
     )
-    log = harbour.folder / shown.splitlines()[-1].partition("log:")[2].strip()
+    log = project.folder / shown.splitlines()[-1].partition("log:")[2].strip()
     assert "app/views.py:45" in log.read_text()
     assert not CONTROL.search(done.stdout)
     assert done.stderr == ""
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_the_same_run_twice_says_the_same(harbour: ContractFixture) -> None:
+def test_the_same_run_twice_says_the_same(project: Project) -> None:
     document = three_stages()
     times = re.compile(r"[\[(]\d\S*s[\])]|Total: \S+|runs/\S+")
-    first, second = (times.sub("", said(harbour, document).stdout) for _ in range(2))
+    first, second = (times.sub("", said(project, document).stdout) for _ in range(2))
     assert first == second
 
 
@@ -165,13 +163,13 @@ ROWS = [
 
 @pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("row", ROWS, ids=[row.what.replace(" ", "-") for row in ROWS])
-def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: ContractFixture) -> None:
+def test_console_json_short_form_and_exit_code_agree(row: Row, project: Project) -> None:
     document = pipeline({"build": row.checks}, **row.more)
-    shown = said(harbour, document, *row.arguments)
-    (harbour.folder / "once").unlink(missing_ok=True)
-    data = as_data(harbour, document, *row.arguments)
-    (harbour.folder / "once").unlink(missing_ok=True)
-    short = said(harbour, document, "--format", "compact", *row.arguments)
+    shown = said(project, document, *row.arguments)
+    (project.folder / "once").unlink(missing_ok=True)
+    data = as_data(project, document, *row.arguments)
+    (project.folder / "once").unlink(missing_ok=True)
+    short = said(project, document, "--format", "compact", *row.arguments)
     assert {shown.returncode, data["exit_code"], short.returncode} == {row.code}, shown.stdout + shown.stderr
     assert {name.partition("/")[2]: status for name, status in statuses(data).items()} == row.statuses
     assert row.words in shown.stdout
@@ -187,48 +185,48 @@ def test_console_json_short_form_and_exit_code_agree(row: Row, harbour: Contract
     assert ("Ready to deploy!" in shown.stdout) == (row.code == 0) == ("Ready to deploy!" in short.stdout)
     worst = {0: "passed", 1: "failed", 3: "unknown", 5: "skipped"}[row.code]
     assert data["stages"]["build"]["status"] == worst
-    assert harbour.results()["exit_code"] == row.code
+    assert project.results()["exit_code"] == row.code
     assert not CONTROL.search(shown.stdout + short.stdout)
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(harbour: ContractFixture) -> None:
-    harbour.write("other.json", three_stages())
-    done = harbour.seatrial("preflight", "other.json", "--format", "compact")
+def test_the_short_form_names_what_failed_where_to_look_and_how_to_run_it_alone(project: Project) -> None:
+    project.write("other.json", three_stages())
+    done = project.seatrial("preflight", "other.json", "--format", "compact")
     first, *rest = done.stdout.splitlines()
     assert re.fullmatch(r"FAILED exit=1 passed=1 failed=1 skipped=2 \S+s", first)
     assert re.fullmatch(r"failed quality/mypy \(\S+s\)", rest[0])
     assert rest[1] == "  app/views.py:45: error: Incompatible types in assignment [assignment]"
-    assert (harbour.folder / rest[2].removeprefix("  log: ")).is_file()
+    assert (project.folder / rest[2].removeprefix("  log: ")).is_file()
     assert rest[3] == "  again: seatrial preflight other.json --only quality/mypy"
     assert rest[4:] == ["skipped: quality/pytest, integration/migrations"]
     again = subprocess.run(
         [PYTHON, "-m", *rest[3].split()[1:]],
-        cwd=harbour.folder, env=harbour.environment, capture_output=True, text=True, check=False,
+        cwd=project.folder, env=project.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert again.returncode == 1
     assert "mypy" in again.stdout
     assert "Django" not in again.stdout
 
 
-def test_only_what_was_selected_runs_and_that_is_no_leave_to_deploy(harbour: ContractFixture) -> None:
+def test_only_what_was_selected_runs_and_that_is_no_leave_to_deploy(project: Project) -> None:
     document = three_stages()
-    data = as_data(harbour, document, "--only", "build")
+    data = as_data(project, document, "--only", "build")
     assert statuses(data) == {"build/django": "passed"}
     assert data["complete"] is False
-    assert "Ready to deploy" not in said(harbour, document, "--only", "build").stdout
-    data = as_data(harbour, document, "--from", "quality")
+    assert "Ready to deploy" not in said(project, document, "--only", "build").stdout
+    data = as_data(project, document, "--from", "quality")
     assert list(data["stages"]) == ["quality", "integration"]
-    data = as_data(harbour, document, "--only", "quality/pytest")
+    data = as_data(project, document, "--only", "quality/pytest")
     assert statuses(data) == {"quality/pytest": "passed"}
-    listed = said(harbour, document, "--list", "--only", "quality").stdout
+    listed = said(project, document, "--list", "--only", "quality").stdout
     assert listed.splitlines()[1:] == ["quality", "  quality/mypy", "  quality/pytest  needs quality/mypy"]
-    wrong = said(harbour, document, "--only", "qualty/mypy")
+    wrong = said(project, document, "--only", "qualty/mypy")
     assert wrong.returncode == 2
     assert "did you mean 'quality/mypy'" in wrong.stderr
 
 
-def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbour: ContractFixture) -> None:
+def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(project: Project) -> None:
     stages = {
         "build": {"version": python('print(\'{"version": "1.2"}\')', outputs={"version": "json.version"})},
         "quality": {
@@ -238,17 +236,15 @@ def test_a_check_gets_what_one_before_it_found_out_also_when_it_runs_alone(harbo
     }
     stages["quality"]["checks"]["same"]["run"].append("${{ steps['build/version'].outputs.version }}")  # type: ignore[index]
     for arguments in ((), ("--only", "quality/same")):
-        data = as_data(harbour, pipeline(stages), *arguments)
+        data = as_data(project, pipeline(stages), *arguments)
         assert statuses(data) == {"build/version": "passed", "quality/same": "passed"}
 
 
 @pytest.mark.parametrize("how", ["stages between", "checks between"])
-def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_out(
-    harbour: ContractFixture, how: str
-) -> None:
+def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_out(project: Project, how: str) -> None:
     make: Document = {"run": "sleep 0.5; echo new >made", "artifacts": ["made"], "outputs": {"v": "'1'"}}
     user: Document = {"run": "grep new made; test ${{ steps['a/make'].outputs.v }} = 1", "uses": ["a/make"]}
-    (harbour.folder / "made").write_text("stale")
+    (project.folder / "made").write_text("stale")
     if how == "stages between":
         stages: dict[str, Any] = {
             "a": {"make": make},
@@ -258,30 +254,30 @@ def test_what_is_selected_keeps_its_order_also_where_what_lies_between_is_left_o
     else:
         stages = {"a": {"make": make, "between": {**OK, "needs": ["make"]}, "user": {**user, "needs": ["between"]}}}
     [name] = [f"{stage}/user" for stage, one in stages.items() if "user" in one.get("checks", one)]
-    data = as_data(harbour, pipeline(stages), "--only", name)
+    data = as_data(project, pipeline(stages), "--only", name)
     assert statuses(data) == {"a/make": "passed", name: "passed"}
 
 
-def test_environment_folder_and_artifacts(harbour: ContractFixture) -> None:
-    (harbour.folder / "src" / "app").mkdir(parents=True)
+def test_environment_folder_and_artifacts(project: Project) -> None:
+    (project.folder / "src" / "app").mkdir(parents=True)
     code = "import os; os.makedirs('dist'); open('dist/out.txt', 'w').write(','.join(os.environ[n] for n in 'ABC'))"
     check = python(code, cwd="app", env={"C": "${{ matrix.c }}"}, matrix={"c": [3]}, artifacts=["dist/**/*.txt"])
     stages = {"build": {"env": {"B": "2"}, "checks": {"a": check}}}
-    as_data(harbour, pipeline(stages, source="src", env={"A": "1", "B": "0", "C": "0"}))
-    kept = list(harbour.runs()[-1].rglob("artifacts/**/out.txt"))
+    as_data(project, pipeline(stages, source="src", env={"A": "1", "B": "0", "C": "0"}))
+    kept = list(project.runs()[-1].rglob("artifacts/**/out.txt"))
     assert [one.read_text() for one in kept] == ["1,2,3"]
     assert "build" in str(kept[0])
 
 
-def test_whatever_a_matrix_holds_each_row_has_files_of_its_own_within_the_run(harbour: ContractFixture) -> None:
+def test_whatever_a_matrix_holds_each_row_has_files_of_its_own_within_the_run(project: Project) -> None:
     values = ["<2", ">2", "../../../../out", "/etc", "x" * 300, "a b", "a-b", "a\n"]
     code = "import sys; open('made', 'w').write(sys.argv[1]); print(repr(sys.argv[1])); sys.exit(len(sys.argv[1]) < 2)"
     check = {"run": [PYTHON, "-c", code, "${{ matrix.v }}"], "matrix": {"v": values}, "artifacts": ["made"]}
-    before = set(harbour.folder.parent.rglob("made"))
+    before = set(project.folder.parent.rglob("made"))
     document = pipeline({"a": {"b-c": check}, "a-b": {"c": python("print('other')")}}, budget={"parallel": 1})
-    assert set(statuses(as_data(harbour, document)).values()) == {"passed"}
-    [trial] = harbour.runs()[-1].glob("preflight-*")
-    made = set(harbour.folder.parent.rglob("made")) - before - {harbour.folder / "made"}
+    assert set(statuses(as_data(project, document)).values()) == {"passed"}
+    [trial] = project.runs()[-1].glob("preflight-*")
+    made = set(project.folder.parent.rglob("made")) - before - {project.folder / "made"}
     assert all(one.is_relative_to(trial / "artifacts" / "a") for one in made)
     assert sorted(one.read_text() for one in made) == sorted(values)
     logs = [one.read_text().strip() for one in (trial / "artifacts/logs").iterdir()]
@@ -306,30 +302,30 @@ os.unlink(mine)
      ({"parallel": 9, "cpus": 2}, {"cpus": 2}, 1), ({"parallel": 9, "cpus": 3}, {}, 3)],
 )  # fmt: skip
 def test_no_more_run_at_a_time_than_the_budget_has_room_for(
-    harbour: ContractFixture, budget: dict[str, Any], share: dict[str, Any], most: int
+    project: Project, budget: dict[str, Any], share: dict[str, Any], most: int
 ) -> None:
     checks = {f"c{at}": python(COUNT, **share) for at in range(4)}
-    data = as_data(harbour, pipeline({"one": dict(list(checks.items())[:2]), "two": checks}, budget=budget))
+    data = as_data(project, pipeline({"one": dict(list(checks.items())[:2]), "two": checks}, budget=budget))
     assert data["result"] == "passed"
-    assert max(int(one.read_text()) for one in harbour.folder.glob("seen-*")) <= most
+    assert max(int(one.read_text()) for one in project.folder.glob("seen-*")) <= most
 
 
-def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(harbour: ContractFixture) -> None:
+def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(project: Project) -> None:
     checks = {f"c{at}": {"run": ["sleep", "0.3"], "timeout": "2s"} for at in range(8)}
-    data = as_data(harbour, pipeline({"build": checks}, budget={"parallel": 1}))
+    data = as_data(project, pipeline({"build": checks}, budget={"parallel": 1}))
     assert data["result"] == "passed"
     assert data["duration_seconds"] > 2.3
     assert all(check["duration_seconds"] < 1.5 for check in data["stages"]["build"]["checks"])
 
 
-def test_fail_fast_stops_what_runs_and_starts_nothing_more(harbour: ContractFixture) -> None:
+def test_fail_fast_stops_what_runs_and_starts_nothing_more(project: Project) -> None:
     stages = {"one": {"a": BAD, "b": {"run": ["sleep", "60"]}}, "two": {"c": {"run": ["sleep", "60"]}}}
     begun = time.monotonic()
-    data = as_data(harbour, pipeline(stages, budget={"parallel": 3}), "--fail-fast")
+    data = as_data(project, pipeline(stages, budget={"parallel": 3}), "--fail-fast")
     assert time.monotonic() - begun < 30
     assert statuses(data) == {"one/a": "failed", "one/b": "skipped", "two/c": "skipped"}
     assert data["exit_code"] == 1
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 SECRET = "correct-horse-battery-staple-0123456789-and-then-some-more-of-it-to-fill-lines"
@@ -356,9 +352,9 @@ def spellings() -> list[bytes]:
 
 
 @pytest.mark.parametrize("source", ["env", "file", "command", "dotenv command"])
-def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: ContractFixture, source: str) -> None:
-    (harbour.folder / ".env").write_text(f'# of the test\nexport OTHER=1\nTOKEN="{SECRET}"\n')
-    (harbour.folder / "vault.py").write_text(f"import json\nprint(json.dumps({{'TOKEN': {SECRET!r}}}))\n")
+def test_a_secret_is_in_no_output_however_it_is_spelled(project: Project, source: str) -> None:
+    (project.folder / ".env").write_text(f'# of the test\nexport OTHER=1\nTOKEN="{SECRET}"\n')
+    (project.folder / "vault.py").write_text(f"import json\nprint(json.dumps({{'TOKEN': {SECRET!r}}}))\n")
     sources: dict[str, Any] = {
         "env": "env",
         "file": {"file": ".env"},
@@ -367,14 +363,14 @@ def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: ContractFixture
     }
     secrets = {"required": ["TOKEN"], "from": [sources[source]]}
     document = pipeline({"build": {"leaks": python(LEAKS)}}, secrets=secrets)
-    environment = {**harbour.environment, **({"TOKEN": SECRET} if source == "env" else {})}
+    environment = {**project.environment, **({"TOKEN": SECRET} if source == "env" else {})}
     outputs = []
     for arguments in ((), ("--format", "json"), ("--format", "compact"), ("--format", "github")):
-        done = said(harbour, document, *arguments, env=environment)
+        done = said(project, document, *arguments, env=environment)
         assert done.returncode == 1, done.stdout + done.stderr
         outputs.append((done.stdout + done.stderr).encode())
     assert b"app/x.py:3: error: ***" in outputs[0]
-    files = [one for one in (harbour.folder / ".seatrial").rglob("*") if one.is_file()]
+    files = [one for one in (project.folder / ".seatrial").rglob("*") if one.is_file()]
     assert any(one.name == "build-leaks.log" for one in files)
     for text in [*outputs, *(one.read_bytes() for one in files)]:
         joined = re.sub(rb"\s|\\n", b"", text)
@@ -382,7 +378,7 @@ def test_a_secret_is_in_no_output_however_it_is_spelled(harbour: ContractFixture
             assert part not in joined
 
 
-def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: ContractFixture) -> None:
+def test_the_log_of_a_check_is_whole_and_holds_no_secret(project: Project) -> None:
     code = (
         "import os, sys\n"
         "for at in range(30_000):\n"
@@ -390,9 +386,9 @@ def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: ContractFixtur
         "raise SystemExit(1)"
     )
     data = as_data(
-        harbour,
+        project,
         pipeline({"build": {"a": python(code)}}, secrets={"required": ["TOKEN"]}),
-        env={**harbour.environment, "TOKEN": SECRET},
+        env={**project.environment, "TOKEN": SECRET},
     )
     log = Path(data["folder"]) / check_of(data, "build/a")["log"]
     lines = log.read_text().splitlines()
@@ -400,69 +396,69 @@ def test_the_log_of_a_check_is_whole_and_holds_no_secret(harbour: ContractFixtur
         assert [one for one in lines if int(one.split()[0]) % 2 == stream] == [
             f"{at} token ***" for at in range(stream, 30_000, 2)
         ]
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_what_was_printed_before_it_was_cut_off_is_kept(harbour: ContractFixture) -> None:
+def test_what_was_printed_before_it_was_cut_off_is_kept(project: Project) -> None:
     check = {"run": "echo so far; touch begun; sleep 60", "timeout": "1s"}
-    data = as_data(harbour, pipeline({"build": {"a": check}}))
+    data = as_data(project, pipeline({"build": {"a": check}}))
     assert (Path(data["folder"]) / check_of(data, "build/a")["log"]).read_text() == "so far\n"
-    harbour.write("pipeline.json", pipeline({"build": {"a": {**check, "timeout": 60}}}))
-    (harbour.folder / "begun").unlink()
-    process = harbour.start("preflight")
-    until((harbour.folder / "begun").exists, "the check")
+    project.write("pipeline.json", pipeline({"build": {"a": {**check, "timeout": 60}}}))
+    (project.folder / "begun").unlink()
+    process = project.start("preflight")
+    until((project.folder / "begun").exists, "the check")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    (log,) = harbour.runs()[-1].rglob("build-a.log")
+    (log,) = project.runs()[-1].rglob("build-a.log")
     assert log.read_text() == "so far\n"
 
 
-def test_all_missing_secrets_are_named_before_the_first_check_starts(harbour: ContractFixture) -> None:
+def test_all_missing_secrets_are_named_before_the_first_check_starts(project: Project) -> None:
     secrets = {"required": ["ONE", "TWO"], "from": ["env", {"file": ".env"}]}
     document = pipeline({"build": {"a": {"run": "touch ran", "env": {"X": "${{ secrets.THREE }}"}}}}, secrets=secrets)
-    done = said(harbour, document, env={**harbour.environment, "TWO": "two"})
+    done = said(project, document, env={**project.environment, "TWO": "two"})
     assert done.returncode == 2
     assert "the secrets ONE, THREE cannot be found; looked in the environment, .env" in done.stderr
-    assert not (harbour.folder / "ran").exists()
-    assert harbour.runs() == []
+    assert not (project.folder / "ran").exists()
+    assert project.runs() == []
 
 
-def test_a_command_for_secrets_that_breaks_is_unknown_and_tells_nothing_of_them(harbour: ContractFixture) -> None:
+def test_a_command_for_secrets_that_breaks_is_unknown_and_tells_nothing_of_them(project: Project) -> None:
     command = [PYTHON, "-c", f"import sys; print({SECRET!r}); sys.exit('you must log in')"]
     secrets = {"required": ["TOKEN"], "from": [{"command": command}]}
-    done = said(harbour, pipeline({"build": {"a": OK}}, secrets=secrets))
+    done = said(project, pipeline({"build": {"a": OK}}, secrets=secrets))
     assert done.returncode == 3
     assert "you must log in" in done.stderr
     assert "battery" not in done.stdout + done.stderr
 
 
-def test_github_gets_annotations_on_the_lines_of_the_sources(harbour: ContractFixture) -> None:
-    (harbour.folder / "src" / "app").mkdir(parents=True)
-    (harbour.folder / "src" / "app" / "views.py").write_text("x = 1\n" * 50)
-    done = said(harbour, {"pipeline": {**three_stages()["pipeline"], "source": "src"}}, "--format", "github")
+def test_github_gets_annotations_on_the_lines_of_the_sources(project: Project) -> None:
+    (project.folder / "src" / "app").mkdir(parents=True)
+    (project.folder / "src" / "app" / "views.py").write_text("x = 1\n" * 50)
+    done = said(project, {"pipeline": {**three_stages()["pipeline"], "source": "src"}}, "--format", "github")
     line = next(one for one in done.stdout.splitlines() if one.startswith("::error"))
     assert line.startswith("::error file=src/app/views.py,line=45,title=quality/mypy::error: Incompatible types")
-    junit = (harbour.runs()[-1] / "junit.xml").read_text()
+    junit = (project.runs()[-1] / "junit.xml").read_text()
     assert 'name="quality/mypy"' in junit
     assert 'file="app/views.py" line="45"' in junit
 
 
-def test_the_nearest_document_is_taken_and_the_project_may_name_another(harbour: ContractFixture) -> None:
-    inner = harbour.folder / "a" / "b"
+def test_the_nearest_document_is_taken_and_the_project_may_name_another(project: Project) -> None:
+    inner = project.folder / "a" / "b"
     inner.mkdir(parents=True)
-    harbour.write("pipeline.json", pipeline({"build": {"here": {"run": "test -e pipeline.json"}}}))
+    project.write("pipeline.json", pipeline({"build": {"here": {"run": "test -e pipeline.json"}}}))
     done = subprocess.run(
-        [PYTHON, "-m", "seatrial", "preflight"], cwd=inner, env=harbour.environment, capture_output=True, text=True,
+        [PYTHON, "-m", "seatrial", "preflight"], cwd=inner, env=project.environment, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    harbour.write("other.json", pipeline({"build": {"there": OK}}))
-    (harbour.folder / "seatrial.toml").write_text('pipeline = "other.json"\n')
-    assert "there" in harbour.seatrial("preflight").stdout
+    project.write("other.json", pipeline({"build": {"there": OK}}))
+    (project.folder / "seatrial.toml").write_text('pipeline = "other.json"\n')
+    assert "there" in project.seatrial("preflight").stdout
 
 
-def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(harbour: ContractFixture) -> None:
-    (harbour.folder / "pipeline.yaml").write_text(
+def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(project: Project) -> None:
+    (project.folder / "pipeline.yaml").write_text(
         "pipeline:\n"
         "  nme: x\n"
         "  stages:\n"
@@ -476,7 +472,7 @@ def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(h
         "        c: {rn: x}\n"
         "        d: {run: x, services: [db], matrix: {v: []}, timeout: soon}\n"
     )
-    done = harbour.seatrial("preflight")
+    done = project.seatrial("preflight")
     assert done.returncode == 2
     told = [one.partition("error: ")[2] for one in done.stderr.splitlines() if one.startswith("error: ")]
     assert [one.split(": ")[0] for one in told] == [
@@ -485,48 +481,46 @@ def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(h
     ]
     assert "did you mean 'name'" in done.stderr
     assert "did you mean 'quality'" in done.stderr
-    assert harbour.runs() == []
-    assert not (harbour.folder / "ran").exists()
+    assert project.runs() == []
+    assert not (project.folder / "ran").exists()
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_told_to_stop_it_ends_what_runs_and_says_so(
-    harbour: ContractFixture, number: signal.Signals, code: int
-) -> None:
-    harbour.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}, "b": OK}}))
-    process = harbour.start("preflight")
-    until((harbour.folder / "begun").exists, "the check")
+def test_told_to_stop_it_ends_what_runs_and_says_so(project: Project, number: signal.Signals, code: int) -> None:
+    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}, "b": OK}}))
+    process = project.start("preflight")
+    until((project.folder / "begun").exists, "the check")
     os.kill(process.pid, number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert "RESULT: INTERRUPTED" in out
     assert "Ready" not in out
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_killed_it_leaves_nothing_that_clean_does_not_give_back(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}}}))
-    process = harbour.start("preflight")
-    until((harbour.folder / "begun").exists, "the check")
+def test_killed_it_leaves_nothing_that_clean_does_not_give_back(project: Project) -> None:
+    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}}}))
+    process = project.start("preflight")
+    until((project.folder / "begun").exists, "the check")
     process.kill()
     process.communicate(timeout=60)
-    assert harbour.seatrial("clean").returncode == 0
-    assert harbour.left() == []
-    again = as_data(harbour, pipeline({"build": {"a": OK}}))
+    assert project.seatrial("clean").returncode == 0
+    assert project.left() == []
+    again = as_data(project, pipeline({"build": {"a": OK}}))
     assert again["result"] == "passed"
 
 
-def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: ContractFixture) -> None:
+def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(project: Project) -> None:
     import pty
 
     document = three_stages()
     document["pipeline"]["stages"]["build"]["checks"]["slow"] = {"run": ["sleep", "0.5"]}
-    harbour.write("pipeline.json", document)
-    plain = harbour.seatrial("preflight").stdout
+    project.write("pipeline.json", document)
+    plain = project.seatrial("preflight").stdout
     ours, theirs = pty.openpty()
-    environment = {**harbour.environment, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+    environment = {**project.environment, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
     environment.pop("CI", None)
-    process = harbour.start("preflight", stdout=theirs, env=environment)
+    process = project.start("preflight", stdout=theirs, env=environment)
     os.close(theirs)
     written = b""
     while True:
@@ -546,18 +540,18 @@ def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(harbour: 
     assert "1 running" in shown
 
 
-def test_the_short_form_names_files_from_here_and_explains_the_cache(harbour: ContractFixture) -> None:
-    (harbour.folder / "web" / "src").mkdir(parents=True)
-    (harbour.folder / "web" / "src" / "a.ts").write_text("x")
-    whole = harbour.folder / "web" / "src" / "a.ts"
+def test_the_short_form_names_files_from_here_and_explains_the_cache(project: Project) -> None:
+    (project.folder / "web" / "src").mkdir(parents=True)
+    (project.folder / "web" / "src" / "a.ts").write_text("x")
+    whole = project.folder / "web" / "src" / "a.ts"
     checks = {
         "near": {"run": "echo 'src/a.ts:3:1: error: bad'; exit 1", "cwd": "web"},
         "whole": {"run": f"echo '{whole}:4: error: worse'; exit 1"},
         "plain": {"run": "echo one; echo two; exit 3"},
         "good": {"run": "true", "inputs": ["web/**"]},
     }
-    environment = {**harbour.environment, "SEATRIAL_CACHE_DIR": str(harbour.folder / "cache")}
-    done = said(harbour, pipeline({"a": checks}), "--format", "compact", "--explain", env=environment)
+    environment = {**project.environment, "SEATRIAL_CACHE_DIR": str(project.folder / "cache")}
+    done = said(project, pipeline({"a": checks}), "--format", "compact", "--explain", env=environment)
     lines = done.stdout.splitlines()
     assert lines[0].startswith("FAILED exit=1 passed=1 failed=3 ")
     assert "  web/src/a.ts:3: error: bad" in lines

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document
+from tests.acceptance.harness import Document, Project
 
 
 @pytest.fixture
-def cached(harbour: ContractFixture, monkeypatch: pytest.MonkeyPatch) -> ContractFixture:
+def cached(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     for at in range(10):
-        (harbour.folder / f"in{at}").mkdir()
-        (harbour.folder / f"in{at}/a.txt").write_text("1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(harbour.folder / "kept"))
-    return harbour
+        (project.folder / f"in{at}").mkdir()
+        (project.folder / f"in{at}/a.txt").write_text("1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project.folder / "kept"))
+    return project
 
 
-def told(harbour: ContractFixture, checks: dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any]:
+def told(project: Project, checks: dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any]:
     """The checks of a run by name, as JSON."""
     document: Document = {"pipeline": {"stages": {"s": {"checks": checks}}, **more}}
-    harbour.write("pipeline.json", document)
-    done = harbour.seatrial("preflight", "--format", "json", *arguments)
+    project.write("pipeline.json", document)
+    done = project.seatrial("preflight", "--format", "json", *arguments)
     assert done.stdout, done.stderr
     return {one["name"]: one for one in json.loads(done.stdout)["stages"]["s"]["checks"]}
 
@@ -34,7 +34,7 @@ def taken(found: dict[str, Any]) -> list[str]:
     return [name for name, one in found.items() if one.get("cached")]
 
 
-def test_cold_warm_and_one_file_changed(cached: ContractFixture) -> None:
+def test_cold_warm_and_one_file_changed(cached: Project) -> None:
     checks = {
         f"c{at}": {"run": f"cat in{at}/*; mkdir -p out{at}; cp in{at}/a.txt out{at}/", "inputs": [f"in{at}/**"],
                    "artifacts": [f"out{at}/*"]}
@@ -58,7 +58,7 @@ def test_cold_warm_and_one_file_changed(cached: ContractFixture) -> None:
     assert cached.left() == []
 
 
-def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: ContractFixture) -> None:
+def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: Project) -> None:
     (cached.folder / ".env").write_text("TOKEN=hunter2-hunter2\n")
     kept = {"inputs": ["in0/**"]}
     checks = {
@@ -91,7 +91,7 @@ def test_what_may_not_be_kept_runs_every_time_and_says_why(cached: ContractFixtu
     assert b"hunter2" not in held
 
 
-def test_what_was_changed_while_it_ran_and_changed_back_is_not_kept(cached: ContractFixture) -> None:
+def test_what_was_changed_while_it_ran_and_changed_back_is_not_kept(cached: Project) -> None:
     there_and_back = "echo good >in0/a.txt; grep good in0/a.txt; echo 1 >in0/a.txt"
     checks = {
         "c": {"run": f"cp in0/a.txt before; {there_and_back}", "inputs": ["in0/a.txt"]},
@@ -104,7 +104,7 @@ def test_what_was_changed_while_it_ran_and_changed_back_is_not_kept(cached: Cont
     assert taken(told(cached, checks)) == ["own"], "what a check makes is written by it each time"
 
 
-def test_explain_names_what_changed(cached: ContractFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explain_names_what_changed(cached: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     check = {"run": "cat in0/*", "inputs": ["in0/**"], "env": {"A": "1"}, "env_inputs": ["AROUND"]}
     assert told(cached, {"c": check}, "--explain")["c"]["cache"] == [
         "it has no stored result; only passed checks are stored"
@@ -122,7 +122,7 @@ def test_explain_names_what_changed(cached: ContractFixture, monkeypatch: pytest
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_files_that_are_read_and_not_declared_are_told_and_the_result_is_not_kept(cached: ContractFixture) -> None:
+def test_files_that_are_read_and_not_declared_are_told_and_the_result_is_not_kept(cached: Project) -> None:
     checks = {"c": {"run": "cat in0/a.txt in1/a.txt; echo x >new; cat new", "inputs": ["in0/**"]}}
     assert taken(told(cached, checks)) == []
     assert taken(told(cached, checks)) == ["c"]

@@ -19,9 +19,9 @@ import pytest
 from scripts.images.engines import IMAGE, POSTGRES
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
 from tests.acceptance.harness import (
-    ContractFixture,
     Document,
     Lister,
+    Project,
     assert_clean_leaves_nothing,
     kill_and_clean,
     kill_at_records,
@@ -48,15 +48,15 @@ def pipeline(checks: dict[str, Any], **more: Any) -> Document:
     return {"pipeline": {"name": "Boxes", "stages": {"build": {"checks": checks}}, **more}}
 
 
-def preflight(harbour: ContractFixture, document: Document, *arguments: str, **env: str) -> dict[str, Any]:
+def preflight(project: Project, document: Document, *arguments: str, **env: str) -> dict[str, Any]:
     """The JSON of a run, by the name of each check; after it nothing is left."""
-    harbour.write("pipeline.json", document)
-    environment = {**harbour.environment, **env}
-    done = harbour.seatrial("preflight", "--format", "json", *arguments, timeout=WAIT, env=environment)
+    project.write("pipeline.json", document)
+    environment = {**project.environment, **env}
+    done = project.seatrial("preflight", "--format", "json", *arguments, timeout=WAIT, env=environment)
     assert done.stdout, done.stderr
     data: dict[str, Any] = json.loads(done.stdout)
     assert data["exit_code"] == done.returncode
-    assert harbour.left() == []
+    assert project.left() == []
     return data
 
 
@@ -74,8 +74,8 @@ def inside(run: Any, **more: Any) -> Document:
 
 
 @pytest.mark.backend("podman")
-def test_checks_run_in_containers_and_the_host_stays_clean(harbour: ContractFixture) -> None:
-    source = harbour.folder / "src"
+def test_checks_run_in_containers_and_the_host_stays_clean(project: Project) -> None:
+    source = project.folder / "src"
     (source / "app").mkdir(parents=True)
     (source / "app" / "x.py").write_text("x = 1\n")
     seen = "import json,os; print(json.dumps(dict(os.environ)))"
@@ -97,7 +97,7 @@ def test_checks_run_in_containers_and_the_host_stays_clean(harbour: ContractFixt
     }  # fmt: skip
     named = {name.replace(" ", "-"): check for name, check in checks.items()}
     data = preflight(
-        harbour, pipeline(named, source="src", secrets={"required": ["TOKEN"]}, caches={"ours": "/cache"}), TOKEN=SECRET
+        project, pipeline(named, source="src", secrets={"required": ["TOKEN"]}, caches={"ours": "/cache"}), TOKEN=SECRET
     )
     told = {name: check["status"] for name, check in checks_of(data).items()}
     assert told == {
@@ -121,19 +121,19 @@ def test_checks_run_in_containers_and_the_host_stays_clean(harbour: ContractFixt
     assert "localhost/no-such-image" in checks_of(data)["no-image"]["error"]
     assert "sleep did not end within" in checks_of(data)["slow"]["error"] or "/bin/sh did not end" in str(data)
     assert checks_of(data)["red"]["problems"][0]["file"] == "app/x.py"
-    assert left_in_podman(harbour) == []
-    again = preflight(harbour, pipeline({"keeps": named["keeps"]}, source="src", caches={"ours": "/cache"}))
+    assert left_in_podman(project) == []
+    again = preflight(project, pipeline({"keeps": named["keeps"]}, source="src", caches={"ours": "/cache"}))
     assert log_of(again, "keeps").strip() == "file"
 
 
 @pytest.mark.backend("podman")
-def test_no_secret_is_in_any_command_line(harbour: ContractFixture) -> None:
+def test_no_secret_is_in_any_command_line(project: Project) -> None:
     check = inside(
         "touch /cache/here; while ! test -e /cache/go; do sleep 0.1; done", env={"B": "${{ secrets.TOKEN }}"}
     )
     document = pipeline({"a": check}, secrets={"required": ["TOKEN"]}, caches={"door": "/cache"})
-    harbour.write("pipeline.json", document)
-    process = harbour.start("preflight", env={**harbour.environment, "TOKEN": SECRET})
+    project.write("pipeline.json", document)
+    process = project.start("preflight", env={**project.environment, "TOKEN": SECRET})
     door = Path(os.environ["XDG_CACHE_HOME"]) / "seatrial" / "dependencies" / "door"
     until((door / "here").exists, "the check", WAIT)
     lines = [one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline") if one.exists()]
@@ -146,15 +146,15 @@ def test_no_secret_is_in_any_command_line(harbour: ContractFixture) -> None:
 
 
 @pytest.mark.backend("podman")
-def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(harbour: ContractFixture) -> None:
-    box = harbour.folder / "box"
+def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(project: Project) -> None:
+    box = project.folder / "box"
     box.mkdir()
     (box / "Dockerfile").write_text(
-        f"FROM {IMAGE}\nLABEL seatrial.test={harbour.folder.name}\nRUN echo built > /made\nCOPY word /word\n"
+        f"FROM {IMAGE}\nLABEL seatrial.test={project.folder.name}\nRUN echo built > /made\nCOPY word /word\n"
     )
     (box / "Broken").write_text(f"FROM {IMAGE}\nRUN echo it is broken >&2 && exit 9\n")
     (box / "Nowhere").write_text("FROM localhost/no-such-image\n")
-    (box / "word").write_text(f"{harbour.folder}\n")
+    (box / "word").write_text(f"{project.folder}\n")
     checks: Document = {
         "good": {"run": "cat /made /word", "build": {"context": "box"}},
         "same": {"run": "cat /made", "build": {"context": "box"}},
@@ -163,33 +163,33 @@ def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fau
         "missing": {"run": "true", "build": {"context": "box", "dockerfile": "Missing"}},
     }
     try:
-        data = preflight(harbour, pipeline(checks))
+        data = preflight(project, pipeline(checks))
         told = {name: check["status"] for name, check in checks_of(data).items()}
         assert told == {"good": "passed", "same": "passed", "broken": "failed", "nowhere": "unknown",
                         "missing": "unknown"}  # fmt: skip
-        assert log_of(data, "good").endswith(f"built\n{harbour.folder}\n") or "STEP" in log_of(data, "same")
+        assert log_of(data, "good").endswith(f"built\n{project.folder}\n") or "STEP" in log_of(data, "same")
         assert "it is broken" in log_of(data, "broken")
-        again = preflight(harbour, pipeline({"good": checks["good"]}))
-        assert log_of(again, "good") == f"built\n{harbour.folder}\n"
+        again = preflight(project, pipeline({"good": checks["good"]}))
+        assert log_of(again, "good") == f"built\n{project.folder}\n"
     finally:
-        made = engine("images", "--quiet", "--filter", f"label=seatrial.test={harbour.folder.name}").split()
+        made = engine("images", "--quiet", "--filter", f"label=seatrial.test={project.folder.name}").split()
         for one in made:
             with suppress(AssertionError):  # its base may have lost its name meanwhile, and be in use
                 engine("rmi", "--force", one)
 
 
 @pytest.mark.backend("podman")
-def test_built_images_go_by_number_and_by_age_and_never_one_in_use(harbour: ContractFixture) -> None:
-    shelf = harbour.folder / "cache" / "images"
-    (harbour.folder / "box").mkdir()
-    (harbour.folder / "seatrial.toml").write_text("built_images = 2\nbuilt_images_days = 5\n")
+def test_built_images_go_by_number_and_by_age_and_never_one_in_use(project: Project) -> None:
+    shelf = project.folder / "cache" / "images"
+    (project.folder / "box").mkdir()
+    (project.folder / "seatrial.toml").write_text("built_images = 2\nbuilt_images_days = 5\n")
     holder = f"holder-{secrets.token_hex(6)}"
 
     def used(number: int) -> None:
         """Run a check in an image of its own."""
-        (harbour.folder / "box" / "Dockerfile").write_text(f"FROM {IMAGE}\nLABEL of={holder}-{number}\n")
+        (project.folder / "box" / "Dockerfile").write_text(f"FROM {IMAGE}\nLABEL of={holder}-{number}\n")
         document = pipeline({"good": {"run": "true", "build": {"context": "box"}}})
-        data = preflight(harbour, document, SEATRIAL_CACHE_DIR=str(shelf.parent))
+        data = preflight(project, document, SEATRIAL_CACHE_DIR=str(shelf.parent))
         assert data["exit_code"] == 0, data
 
     def tag(number: int) -> str:
@@ -266,7 +266,7 @@ def asking(**more: Any) -> Document:
 
 
 @pytest.mark.backend("postgresql in podman")
-def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(harbour: ContractFixture) -> None:
+def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(project: Project) -> None:
     checks = {
         "inside": inside(["python3", "-c", ASK], **asking(env={"PORT": "${{ services.database.ports.sql }}"})),
         "outside": {"run": [sys.executable, "-c", ASK], **asking()},
@@ -275,41 +275,41 @@ def test_a_database_in_a_container_serves_checks_in_containers_and_on_this_host(
     }
     never = {"image": IMAGE, "health": {"tcp": "x"}, "ports": {"x": 1}}  # nobody asks for it, so it is not started
     document = pipeline(checks, services={"database": database(image=POSTGRES), "never": never})
-    data = preflight(harbour, document, PG=SECRET)
+    data = preflight(project, document, PG=SECRET)
     assert {check["status"] for check in checks_of(data).values()} == {"passed"}, data
     assert log_of(data, "where") == "127.0.0.1\n"
     (kept,) = Path(data["folder"]).rglob("logs/service-*.log")
     assert "ready to accept connections" in kept.read_text()
-    assert left_in_podman(harbour) == []
+    assert left_in_podman(project) == []
     for file in Path(data["folder"]).rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
 @pytest.mark.backend("postgresql")
 @pytest.mark.parametrize("how", ["asked for", "no image"])
-def test_a_database_of_this_host_serves_as_well(harbour: ContractFixture, how: str) -> None:
+def test_a_database_of_this_host_serves_as_well(project: Project, how: str) -> None:
     image = {"image": "localhost/no-such-image"} if how == "asked for" else {}
     service = database(host=ON_HOST, **image)
     check = {"run": [sys.executable, "-c", ASK], **asking()}
     arguments = ("--host",) if how == "asked for" else ()
-    data = preflight(harbour, pipeline({"a": check, "b": check}, services={"database": service}), *arguments, PG=SECRET)
+    data = preflight(project, pipeline({"a": check, "b": check}, services={"database": service}), *arguments, PG=SECRET)
     assert {check["status"] for check in checks_of(data).values()} == {"passed"}, data
     (kept,) = Path(data["folder"]).rglob("logs/service-database.log")
     assert "database system is shut down" in kept.read_text()
-    assert folders_left(harbour) == []
+    assert folders_left(project) == []
 
 
 @pytest.mark.backend("podman")
 @pytest.mark.backend("postgresql")
-def test_a_check_in_a_container_reaches_a_database_of_this_host(harbour: ContractFixture) -> None:
+def test_a_check_in_a_container_reaches_a_database_of_this_host(project: Project) -> None:
     check = inside(["python3", "-c", ASK], **asking())
-    data = preflight(harbour, pipeline({"a": check}, services={"database": database(host=ON_HOST)}), PG=SECRET)
+    data = preflight(project, pipeline({"a": check}, services={"database": database(host=ON_HOST)}), PG=SECRET)
     assert checks_of(data)["a"]["status"] == "passed", data
 
 
-def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(harbour: ContractFixture) -> None:
+def test_a_program_that_is_not_there_is_told_with_the_place_to_name_it(project: Project) -> None:
     service = {"host": {"command": ["no-such-server"]}}
-    data = preflight(harbour, pipeline({"a": {"run": "true", "services": ["db"]}}, services={"db": service}))
+    data = preflight(project, pipeline({"a": {"run": "true", "services": ["db"]}}, services={"db": service}))
     assert data["exit_code"] == 3
     assert "'no-such-server' is not installed" in checks_of(data)["a"]["error"]
     assert "host.path" in checks_of(data)["a"]["error"]
@@ -322,43 +322,41 @@ DYING = {"command": ["sh", "-c", "echo I cannot go on; exit 7"]}
 @pytest.mark.parametrize(
     "host, words", [(DEAF, "was not healthy within"), (DYING, "did not stay up")], ids=["deaf", "dying"]
 )
-def test_a_service_that_never_comes_up_is_unknown_with_its_log(
-    harbour: ContractFixture, host: Document, words: str
-) -> None:
+def test_a_service_that_never_comes_up_is_unknown_with_its_log(project: Project, host: Document, words: str) -> None:
     service = {"host": host, "ports": {"x": 80}, "health": {"tcp": "x", "timeout": "2s"}}
     checks = {name: {"run": "touch ran", "services": ["db"]} for name in ("a", "b")}
-    data = preflight(harbour, pipeline({**checks, "c": {"run": "true"}}, services={"db": service}))
+    data = preflight(project, pipeline({**checks, "c": {"run": "true"}}, services={"db": service}))
     assert data["exit_code"] == 3
     for name in checks:
         assert checks_of(data)[name]["status"] == "unknown"
         assert f"the service db {words}" in checks_of(data)[name]["error"]
     assert checks_of(data)["c"]["status"] == "passed"
-    assert not (harbour.folder / "ran").exists()
+    assert not (project.folder / "ran").exists()
     (kept,) = Path(data["folder"]).rglob("logs/service-db.log")
     assert kept.read_text() == ("I am deaf\n" if host is DEAF else "I cannot go on\n")
 
 
 @pytest.mark.backend("postgresql in podman")
-def test_a_database_in_a_container_that_never_comes_up_is_unknown(harbour: ContractFixture) -> None:
+def test_a_database_in_a_container_that_never_comes_up_is_unknown(project: Project) -> None:
     service = database(image=POSTGRES, env={})  # it refuses to start without a password
     document = pipeline({"a": {"run": "true", **asking()}}, services={"database": service})
-    data = preflight(harbour, document, PG=SECRET)
+    data = preflight(project, document, PG=SECRET)
     assert data["exit_code"] == 3
     assert "did not stay up" in checks_of(data)["a"]["error"]
     assert "POSTGRES_PASSWORD has to be set" in checks_of(data)["a"]["error"]
-    assert left_in_podman(harbour) == []
+    assert left_in_podman(project) == []
 
 
 # Ended at any time
 
 
-def folders_left(harbour: ContractFixture) -> list[str]:
+def folders_left(project: Project) -> list[str]:
     """Folders and memory of services on this host that carry the name of a trial of this project."""
-    trials = {one.name.rpartition("-")[2] for one in harbour.folder.glob(".seatrial/runs/*/preflight-*")}
+    trials = {one.name.rpartition("-")[2] for one in project.folder.glob(".seatrial/runs/*/preflight-*")}
     return [str(one) for one in Path(tempfile.gettempdir()).iterdir() if any(one.name.startswith(t) for t in trials)]
 
 
-def boxes(harbour: ContractFixture) -> Sequence[object]:
+def boxes(project: Project) -> Sequence[object]:
     """A service in a container, a check in another, one with sources of its own."""
     service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
     checks = {
@@ -366,13 +364,13 @@ def boxes(harbour: ContractFixture) -> Sequence[object]:
         "b": inside("true", source="copy"),
         "c": {"run": "true", "services": ["box"]},
     }
-    (harbour.folder / "seatrial.toml").write_text("")
-    return [harbour.write("pipeline.json", pipeline(checks, services={"box": service}, budget={"parallel": 1}))]
+    (project.folder / "seatrial.toml").write_text("")
+    return [project.write("pipeline.json", pipeline(checks, services={"box": service}, budget={"parallel": 1}))]
 
 
-def programs(harbour: ContractFixture) -> Sequence[object]:
+def programs(project: Project) -> Sequence[object]:
     """A service of this host."""
-    (harbour.folder / "seatrial.toml").write_text("")
+    (project.folder / "seatrial.toml").write_text("")
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "${{ service.ports.web }}"]
     service = {
         "host": {"prepare": [["mkdir", "data"]], "command": command},
@@ -380,7 +378,7 @@ def programs(harbour: ContractFixture) -> Sequence[object]:
         "health": {"http": "http://${{ service.address }}:${{ service.ports.web }}/", "timeout": WAIT},
     }
     check = {"run": "true", "services": ["web"]}
-    return [harbour.write("pipeline.json", pipeline({"a": check}, services={"web": service}))]
+    return [project.write("pipeline.json", pipeline({"a": check}, services={"web": service}))]
 
 
 @pytest.mark.slow
@@ -389,7 +387,7 @@ def programs(harbour: ContractFixture) -> Sequence[object]:
 @pytest.mark.parametrize("record", range(1, BOXES + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_record_containers_are_given_back(when: str, record: int, tmp_path: Path) -> None:
-    listers = [ContractFixture.left, left_in_podman]
+    listers = [Project.left, left_in_podman]
     _killed_and_cleaned(tmp_path, boxes, listers, when, record, last=BOXES)
 
 
@@ -398,12 +396,12 @@ def test_killed_at_any_record_containers_are_given_back(when: str, record: int, 
 @pytest.mark.parametrize("record", range(1, PROGRAMS + 2))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_record_programs_are_given_back(when: str, record: int, tmp_path: Path) -> None:
-    _killed_and_cleaned(tmp_path, programs, [ContractFixture.left, folders_left], when, record, last=PROGRAMS)
+    _killed_and_cleaned(tmp_path, programs, [Project.left, folders_left], when, record, last=PROGRAMS)
 
 
 def _killed_and_cleaned(
     folder: Path,
-    make: Callable[[ContractFixture], Sequence[object]],
+    make: Callable[[Project], Sequence[object]],
     listers: Sequence[Lister],
     when: str,
     record: int,
@@ -419,22 +417,22 @@ def _killed_and_cleaned(
 
 @pytest.mark.backend("postgresql in podman")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-def test_ended_while_a_container_runs_nothing_is_left(harbour: ContractFixture, number: signal.Signals) -> None:
+def test_ended_while_a_container_runs_nothing_is_left(project: Project, number: signal.Signals) -> None:
     service = database(image=POSTGRES, env={"POSTGRES_PASSWORD": "x"}, binds={})
     checks = {"a": inside("sleep 1000", services=["box"])}
-    harbour.write("pipeline.json", pipeline(checks, services={"box": service}))
-    (harbour.folder / "seatrial.toml").write_text("")
-    process = harbour.start("preflight")
-    filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+    project.write("pipeline.json", pipeline(checks, services={"box": service}))
+    (project.folder / "seatrial.toml").write_text("")
+    process = project.start("preflight")
+    filters = ("--filter", f"label=seatrial.project={project.folder}")
     until(lambda: len(engine("ps", "--quiet", *filters).split()) == 2, "both containers", WAIT)
     process.send_signal(number)
     process.communicate(timeout=WAIT)
     if number is signal.SIGKILL:
         assert len(engine("ps", "--quiet", *filters).split()) == 2
-        cleaned = assert_clean_leaves_nothing(harbour, [ContractFixture.left, left_in_podman], "killed")
+        cleaned = assert_clean_leaves_nothing(project, [Project.left, left_in_podman], "killed")
         assert "container" in cleaned
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
 HEARS = """#!/usr/bin/env bash
@@ -449,45 +447,45 @@ exit "$code"
 
 @pytest.mark.backend("podman")
 @pytest.mark.parametrize("how", ["SIGINT", "its timeout"])
-def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(harbour: ContractFixture, how: str) -> None:
-    wrapped = harbour.folder / "podman"
+def test_the_call_that_starts_a_container_is_never_killed_but_ends_with_it(project: Project, how: str) -> None:
+    wrapped = project.folder / "podman"
     wrapped.write_text(HEARS)
     wrapped.chmod(0o755)
-    (harbour.folder / "seatrial.toml").write_text(f'[providers.containers]\nengine = "{wrapped}"\n')
+    (project.folder / "seatrial.toml").write_text(f'[providers.containers]\nengine = "{wrapped}"\n')
     timeout = {} if how == "SIGINT" else {"timeout": "2s"}
-    harbour.write("pipeline.json", pipeline({"a": inside("echo begun; sleep 1000", **timeout)}))
-    process = harbour.start("preflight")
+    project.write("pipeline.json", pipeline({"a": inside("echo begun; sleep 1000", **timeout)}))
+    process = project.start("preflight")
     if how == "SIGINT":
-        filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+        filters = ("--filter", f"label=seatrial.project={project.folder}")
         until(lambda: engine("ps", "--quiet", *filters), "the container", WAIT)
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=WAIT)
     assert process.returncode == (130 if how == "SIGINT" else 1)
     assert not Path(f"{wrapped}.signals").exists()
-    assert left_in_podman(harbour) == []
-    assert harbour.left() == []
+    assert left_in_podman(project) == []
+    assert project.left() == []
 
 
 @pytest.mark.backend("podman")
-def test_what_no_ledger_knows_any_more_is_found_by_its_labels(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", pipeline({"a": inside("sleep 1000")}))
-    (harbour.folder / "seatrial.toml").write_text("")
-    process = harbour.start("preflight")
-    filters = ("--filter", f"label=seatrial.project={harbour.folder}")
+def test_what_no_ledger_knows_any_more_is_found_by_its_labels(project: Project) -> None:
+    project.write("pipeline.json", pipeline({"a": inside("sleep 1000")}))
+    (project.folder / "seatrial.toml").write_text("")
+    process = project.start("preflight")
+    filters = ("--filter", f"label=seatrial.project={project.folder}")
     until(lambda: engine("ps", "--quiet", *filters), "the container", WAIT)
     process.kill()
     process.communicate(timeout=WAIT)
-    for ledger in (harbour.folder / ".seatrial" / "ledger").glob("*.jsonl"):
+    for ledger in (project.folder / ".seatrial" / "ledger").glob("*.jsonl"):
         ledger.unlink()
-    cleaned = harbour.seatrial("clean", timeout=WAIT)
+    cleaned = project.seatrial("clean", timeout=WAIT)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
-    assert left_in_podman(harbour) == [], cleaned.stdout
-    until(lambda: not processes_of(harbour.folder), "the end of the engine's command")
+    assert left_in_podman(project) == [], cleaned.stdout
+    until(lambda: not processes_of(project.folder), "the end of the engine's command")
 
 
-def test_without_an_engine_it_says_so_and_what_to_do(harbour: ContractFixture) -> None:
-    (harbour.folder / "seatrial.toml").write_text('[providers.containers]\nengine = "no-such-engine"\n')
-    data = preflight(harbour, pipeline({"a": inside("true")}))
+def test_without_an_engine_it_says_so_and_what_to_do(project: Project) -> None:
+    (project.folder / "seatrial.toml").write_text('[providers.containers]\nengine = "no-such-engine"\n')
+    data = preflight(project, pipeline({"a": inside("true")}))
     assert data["exit_code"] == 3
     assert "no-such-engine is not installed" in checks_of(data)["a"]["error"]
     assert "--host" in checks_of(data)["a"]["error"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.acceptance.harness import ContractFixture
+from tests.acceptance.harness import Project
 
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.workflow import Workflow
@@ -98,27 +98,27 @@ def test_the_hook_is_one_that_pre_commit_takes() -> None:
 
 
 def test_the_hook_keeps_back_a_commit_whose_checks_fail(tmp_path: Path) -> None:
-    harbour = ContractFixture(tmp_path / "shop")
-    shutil.copytree(EXAMPLE, harbour.folder, ignore=shutil.ignore_patterns(".seatrial", "__pycache__"))
-    git(harbour.folder, "init", "--initial-branch", "main")
-    git(harbour.folder, "add", "--all")
+    project = Project(tmp_path / "shop")
+    shutil.copytree(EXAMPLE, project.folder, ignore=shutil.ignore_patterns(".seatrial", "__pycache__"))
+    git(project.folder, "init", "--initial-branch", "main")
+    git(project.folder, "add", "--all")
     # As pre-commit has it: the words of the entry, in the top folder, and what git tells its hooks.
-    script = harbour.folder / ".git" / "hooks" / "pre-commit"
+    script = project.folder / ".git" / "hooks" / "pre-commit"
     script.write_text(f"#!/bin/sh\nexec {hook()['entry']} >../said 2>&1\n")
     script.chmod(0o755)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**harbour.environment, "PATH": path, "SEATRIAL_CACHE_DIR": str(harbour.folder.parent / "cache")}
+    environment = {**project.environment, "PATH": path, "SEATRIAL_CACHE_DIR": str(project.folder.parent / "cache")}
 
     def commit() -> int:
         words = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--all", "--message", "x"]
-        return subprocess.run(words, cwd=harbour.folder, env=environment, capture_output=True, check=False).returncode
+        return subprocess.run(words, cwd=project.folder, env=environment, capture_output=True, check=False).returncode
 
-    assert commit() == 0, (harbour.folder.parent / "said").read_text()
-    with (harbour.folder / "shop" / "prices.py").open("a") as file:
+    assert commit() == 0, (project.folder.parent / "said").read_text()
+    with (project.folder / "shop" / "prices.py").open("a") as file:
         file.write("\ndef (:\n")
     assert commit() != 0
-    said = (harbour.folder.parent / "said").read_text()
+    said = (project.folder.parent / "said").read_text()
     assert said.startswith("FAILED exit=1 ")
     assert "failed quality/syntax" in said
     assert "again: seatrial preflight --only quality/syntax" in said
-    assert harbour.left() == []
+    assert project.left() == []

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document, kill_at_records, validate
+from tests.acceptance.harness import Document, Project, kill_at_records, validate
 
 PLUGIN = '''
 import shutil
@@ -60,58 +60,58 @@ SUITE = {
 }
 
 
-def document(harbour: ContractFixture, *names: str, size: int = 3, breaks: str = "") -> tuple[str, str, str]:
-    (harbour.folder / "plugin.py").write_text(PLUGIN)
-    (harbour.folder / "seatrial.toml").write_text(f'plugins = ["plugin.py"]\n[providers.disks]\nbreaks = "{breaks}"\n')
+def document(project: Project, *names: str, size: int = 3, breaks: str = "") -> tuple[str, str, str]:
+    (project.folder / "plugin.py").write_text(PLUGIN)
+    (project.folder / "seatrial.toml").write_text(f'plugins = ["plugin.py"]\n[providers.disks]\nbreaks = "{breaks}"\n')
     suites: Document = {name: {**SUITE, "parameters": {"cluster_size": size}} for name in names}
-    harbour.write("a.json", {"provider": "disks", "reuse": "snapshot", "test_suites": suites})
+    project.write("a.json", {"provider": "disks", "reuse": "snapshot", "test_suites": suites})
     return "a.json", "--format", "plain"
 
 
-def deployed(harbour: ContractFixture) -> dict[str, tuple[bool, str]]:
+def deployed(project: Project) -> dict[str, tuple[bool, str]]:
     """By suite: whether its cluster was brought back, and the suite that deployed it."""
-    rows = harbour.results()["results"]
+    rows = project.results()["results"]
     names = {row["trial_id"]: row["name"] for row in rows}
     told = {row["name"]: row["workflow_steps"][1]["outputs"] for row in rows}
     return {name: (outputs["reused"], names[outputs["deployed_by"]]) for name, outputs in told.items()}
 
 
-def test_later_suites_start_from_what_the_first_one_deployed(harbour: ContractFixture) -> None:
-    done = harbour.seatrial("run", *document(harbour, "one", "two", "three"))
+def test_later_suites_start_from_what_the_first_one_deployed(project: Project) -> None:
+    done = project.seatrial("run", *document(project, "one", "two", "three"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert deployed(harbour) == {"one": (False, "one"), "two": (True, "one"), "three": (True, "one")}
+    assert deployed(project) == {"one": (False, "one"), "two": (True, "one"), "three": (True, "one")}
     assert "snapshot kept for later suites" in done.stdout
     assert done.stdout.count("not deployed: restored from the snapshot of one") == 2
-    made = [event["data"]["name"] for event in harbour.events() if event["data"].get("op") == "made"]
+    made = [event["data"]["name"] for event in project.events() if event["data"].get("op") == "made"]
     assert len([name for name in made if name.endswith(("-n11", "-n12", "-n13"))]) == 3
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(harbour: ContractFixture) -> None:
-    done = harbour.seatrial("run", *document(harbour, "one", "two", breaks="the disk is bad"))
+def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(project: Project) -> None:
+    done = project.seatrial("run", *document(project, "one", "two", breaks="the disk is bad"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert deployed(harbour) == {"one": (False, "one"), "two": (False, "two")}
+    assert deployed(project) == {"one": (False, "one"), "two": (False, "two")}
     assert "and this suite deploys from scratch: " in done.stdout
     assert "the disk is bad" in done.stdout
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(harbour: ContractFixture) -> None:
-    process = harbour.start("run", *document(harbour, "one", "two", "three"))
+def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(project: Project) -> None:
+    process = project.start("run", *document(project, "one", "two", "three"))
     give_up = time.monotonic() + 60
-    while not any(event["data"].get("op") == "reused" for event in harbour.events()):
+    while not any(event["data"].get("op") == "reused" for event in project.events()):
         assert time.monotonic() < give_up
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 @pytest.mark.slow
 def test_killed_anywhere_and_cleaned_nothing_is_left(tmp_path) -> None:
-    def make(harbour: ContractFixture) -> tuple[str, ...]:
-        return document(harbour, "one", "two", size=1)
+    def make(project: Project) -> tuple[str, ...]:
+        return document(project, "one", "two", size=1)
 
-    assert kill_at_records(tmp_path, make, [ContractFixture.left], when="after", first=3, step=5) >= 3
+    assert kill_at_records(tmp_path, make, [Project.left], when="after", first=3, step=5) >= 3

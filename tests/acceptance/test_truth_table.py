@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document, only, suite, validate
+from tests.acceptance.harness import Document, Project, only, suite, validate
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "truth-table.md"
 
@@ -212,9 +212,9 @@ ROWS = [
 
 
 @contextmanager
-def full_disk(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
+def full_disk(project: Project) -> Iterator[dict[str, Any]]:
     """The run's folder on a file system of 64 KiB; where mounting is not allowed, a limit on the size of files."""
-    folder = harbour.folder / ".seatrial" / "runs"
+    folder = project.folder / ".seatrial" / "runs"
     folder.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False
@@ -239,42 +239,42 @@ esac
 
 
 @contextmanager
-def engine(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
+def engine(project: Project) -> Iterator[dict[str, Any]]:
     """A node with an engine in whose one container a stale secret is."""
-    programs = harbour.folder / "programs"
+    programs = project.folder / "programs"
     programs.mkdir()
     (programs / "podman").write_text(ENGINE)
     (programs / "podman").chmod(0o755)
-    path = f"{programs}:{harbour.environment['PATH']}"
-    yield {"env": {**harbour.environment, "PATH": path, "TRUTH_TOKEN": "as-it-is-now"}}
+    path = f"{programs}:{project.environment['PATH']}"
+    yield {"env": {**project.environment, "PATH": path, "TRUTH_TOKEN": "as-it-is-now"}}
 
 
 @contextmanager
-def no_engine(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
+def no_engine(project: Project) -> Iterator[dict[str, Any]]:
     """A node without any."""
-    programs = harbour.folder / "programs"
+    programs = project.folder / "programs"
     programs.mkdir()
     for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
         for program in Path(folder).glob("*"):
             link = programs / program.name
             if program.name not in ("docker", "podman") and not link.is_symlink():
                 link.symlink_to(program)
-    yield {"env": {**harbour.environment, "PATH": str(programs), "TRUTH_TOKEN": "as-it-is-now"}}
+    yield {"env": {**project.environment, "PATH": str(programs), "TRUTH_TOKEN": "as-it-is-now"}}
 
 
 @contextmanager
-def plain(harbour: ContractFixture) -> Iterator[dict[str, Any]]:
+def plain(project: Project) -> Iterator[dict[str, Any]]:
     yield {}
 
 
-def judge(row: Row, harbour: ContractFixture) -> tuple[int, str, str, str]:
+def judge(row: Row, project: Project) -> tuple[int, str, str, str]:
     """Exit code, verdict, category and error of the one suite, as the JSON on standard output has them."""
     import json
 
-    (harbour.folder / "deployer.py").write_text(DEPLOYER)
-    document = harbour.write("trial.json", row.document())
-    with {"full_disk": full_disk, "engine": engine, "no_engine": no_engine, "": plain}[row.around](harbour) as options:
-        done = harbour.seatrial("run", document, "--format", "json", *row.arguments, **options)
+    (project.folder / "deployer.py").write_text(DEPLOYER)
+    document = project.write("trial.json", row.document())
+    with {"full_disk": full_disk, "engine": engine, "no_engine": no_engine, "": plain}[row.around](project) as options:
+        done = project.seatrial("run", document, "--format", "json", *row.arguments, **options)
         try:
             results = json.loads(done.stdout)
         except ValueError:
@@ -285,15 +285,15 @@ def judge(row: Row, harbour: ContractFixture) -> tuple[int, str, str, str]:
 
 @pytest.mark.table(one_in=4)
 @pytest.mark.parametrize("row", ROWS, ids=[row.planted.replace(" ", "-") for row in ROWS])
-def test_the_verdict_and_the_category_are_right(row: Row, harbour: ContractFixture) -> None:
-    code, verdict, category, error = judge(row, harbour)
+def test_the_verdict_and_the_category_are_right(row: Row, project: Project) -> None:
+    code, verdict, category, error = judge(row, project)
     assert verdict == row.verdict, error
     assert code == {"passed": 0, "failed": 1, "unknown": 3}[row.verdict], error
     if row.category or row.verdict == "passed":
         assert category == row.category, error
     assert row.words in error
     if row.around != "full_disk" or shutil.which("mount") is None or os.geteuid() != 0:
-        assert harbour.left() == []
+        assert project.left() == []
 
 
 def page() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from tests.acceptance.harness import ContractFixture
+from tests.acceptance.harness import Project
 
 HOST, KEY = "hunter2secret", "k3y-of-the-deployer"
 EVIL = "${{ env.SHIP_SECRET }} ${{ secrets.SHIP_KEY }} ${{ 1 + 1 }} $deployment_dir ${provider}"
@@ -70,15 +70,15 @@ def server() -> Iterator[ThreadingHTTPServer]:
     made.server_close()
 
 
-def document(url: str, project: Path) -> dict[str, Any]:
+def document(url: str, folder: Path) -> dict[str, Any]:
     def asked(*words: str) -> list[str]:
-        return [sys.executable, str(project / "deployer.py"), *words]
+        return [sys.executable, str(folder / "deployer.py"), *words]
 
     def request(path: str, value: str) -> dict[str, Any]:
         return {"url": f"{url}/{path}/{value}", "method": "PUT", "headers": {"X-Sent": value}, "body": value}
 
-    (project / "says.py").write_text(f"print({EVIL!r}, end='')\n")
-    says = [sys.executable, str(project / "says.py")]
+    (folder / "says.py").write_text(f"print({EVIL!r}, end='')\n")
+    says = [sys.executable, str(folder / "says.py")]
     shows = [sys.executable, "-c", "import sys; print(repr(sys.argv[1:]))"]
     steps: list[Any] = [
         {"step": "custom_command", "id": "said", "custom_command": says},
@@ -108,7 +108,7 @@ def document(url: str, project: Path) -> dict[str, Any]:
             "status": asked("status"),
             "stop_node": asked("stop", "${{ node.name }}", "${{ node.address }}"),
             "inventory": {"file": "inventory.json"},
-            "env": {"LOG": str(project / "argv.log"), "PROJECT": str(project), "KEY": "${{ secrets.SHIP_KEY }}",
+            "env": {"LOG": str(folder / "argv.log"), "PROJECT": str(folder), "KEY": "${{ secrets.SHIP_KEY }}",
                     "V": "${{ vars.v }}"},
             "parameters_as_flags": ["deploy", "destroy"],
             "admin": f"{url}/admin/${{{{ node.name }}}}/${{{{ node.address }}}}",
@@ -122,15 +122,15 @@ def document(url: str, project: Path) -> dict[str, Any]:
 
 
 def test_templates_in_values_stay_as_they_are_at_every_door(server: ThreadingHTTPServer, tmp_path: Path) -> None:
-    harbour = ContractFixture(tmp_path)
+    project = Project(tmp_path)
     (tmp_path / "seatrial.toml").write_text("")
     (tmp_path / "deployer.py").write_text(DEPLOYER)
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    path = harbour.write("trial.json", document(url, tmp_path))
-    environment = {**harbour.environment, "SHIP_SECRET": HOST, "SHIP_KEY": KEY, "FLAVOUR": EVIL}
-    done = harbour.seatrial("run", path, env=environment)
+    path = project.write("trial.json", document(url, tmp_path))
+    environment = {**project.environment, "SHIP_SECRET": HOST, "SHIP_KEY": KEY, "FLAVOUR": EVIL}
+    done = project.seatrial("run", path, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    (row,) = harbour.results()["results"]
+    (row,) = project.results()["results"]
     assert row["verdict"] == "passed", (row, done.stdout, done.stderr)
 
     calls = [json.loads(line) for line in (tmp_path / "argv.log").read_text().splitlines()]
@@ -154,4 +154,4 @@ def test_templates_in_values_stay_as_they_are_at_every_door(server: ThreadingHTT
     for text in everything:
         assert HOST not in text
         assert KEY not in text
-    assert harbour.left() == []
+    assert project.left() == []

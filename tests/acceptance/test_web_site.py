@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 import yaml
-from tests.acceptance.harness import ContractFixture, only, suite
+from tests.acceptance.harness import Project, only, suite
 from tests.checks.http.site import Site, serving
 from tests.links.test_tcp import closed_port
 
@@ -26,9 +26,9 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def secure(harbour: ContractFixture) -> Iterator[Site]:
+def secure(project: Project) -> Iterator[Site]:
     authority = trustme.CA(organization_name="Harbour Office")
-    authority.cert_pem.write_to_path(str(harbour.folder / "ca.pem"))
+    authority.cert_pem.write_to_path(str(project.folder / "ca.pem"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("app.example", "*.app.example").configure_cert(tls)
     with serving(tls) as site:
@@ -46,32 +46,30 @@ def steps(site: Site, secure: Site) -> list[Any]:
     return read
 
 
-def verdicts(harbour: ContractFixture, document: Any, code: int, **env: str) -> tuple[list[Any], str]:
+def verdicts(project: Project, document: Any, code: int, **env: str) -> tuple[list[Any], str]:
     """The results of the checks of a run that ends with this exit code, and all that it printed."""
-    harbour.write("trial.json", document)
-    done = harbour.seatrial("run", "trial.json", "--debug", env={**harbour.environment, **env})
+    project.write("trial.json", document)
+    done = project.seatrial("run", "trial.json", "--debug", env={**project.environment, **env})
     assert done.returncode == code, done.stdout + done.stderr
-    rows = only(harbour.results()["results"])["workflow_steps"]
+    rows = only(project.results()["results"])["workflow_steps"]
     return [one for row in rows for one in row.get("validation_results", ())], done.stdout + done.stderr
 
 
-def test_what_the_page_shows_passes_on_a_site_that_is_well(harbour: ContractFixture, site: Site, secure: Site) -> None:
+def test_what_the_page_shows_passes_on_a_site_that_is_well(project: Project, site: Site, secure: Site) -> None:
     site.late = 3
-    seen, _ = verdicts(harbour, suite(*steps(site, secure)), 0)
+    seen, _ = verdicts(project, suite(*steps(site, secure)), 0)
     assert [one["verdict"] for one in seen] == ["passed"] * 7
     assert only([one["attempts"] for one in seen if "/health" in one["check"]]) > 1
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(
-    harbour: ContractFixture, site: Site, secure: Site
-) -> None:
+def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(project: Project, site: Site, secure: Site) -> None:
     site.forgetful, site.spoil = True, lambda content: content[:4096]
     (step,) = steps(site, secure)
     step["checks"][1]["contains"] = "Notes"
     step["checks"][1]["then"]["within"] = "200ms"
     step["checks"][5]["tls"]["names"] = "other.example"
-    seen, printed = verdicts(harbour, suite(step), 1)
+    seen, printed = verdicts(project, suite(step), 1)
     wrong = {one["check"]: one["why"] for one in seen if one["verdict"] == "failed"}
     assert sorted(wrong) == ["a note is kept", "a photo comes back as it was sent", "the certificate is ours"]
     assert "within 0.2 s: the body does not contain 'Ahoy from" in wrong["a note is kept"]
@@ -79,7 +77,7 @@ def test_a_site_that_loses_and_cuts_fails_at_the_right_checks(
     assert "does not cover other.example" in printed
 
 
-def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(harbour: ContractFixture, site: Site) -> None:
+def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(project: Project, site: Site) -> None:
     check: dict[str, Any] = {
         "check": "http",
         "url": f"{site.url}/${{{{ secrets.KEY }}}}",
@@ -90,9 +88,9 @@ def test_secrets_that_a_site_is_sent_and_tells_stand_nowhere(harbour: ContractFi
     lost = {**check, "name": "nobody", "url": f"http://127.0.0.1:{closed_port()}/${{{{ secrets.KEY }}}}"}
     led = {"check": "http", "name": "led", "url": f"{site.url}/to?302:/x?${{{{ secrets.KEY }}}}", "location": "/"}
     step = {"step": "validate", "checks": [check, lost, led]}
-    seen, printed = verdicts(harbour, suite(step), 1, KEY=SECRET)
+    seen, printed = verdicts(project, suite(step), 1, KEY=SECRET)
     assert [one["verdict"] for one in seen] == ["failed"] * 3
     assert SECRET in str(site.seen), "it was really sent"
     assert SECRET not in printed
-    texts = [file for file in (harbour.folder / ".seatrial").rglob("*") if file.is_file()]
+    texts = [file for file in (project.folder / ".seatrial").rglob("*") if file.is_file()]
     assert [file for file in texts if SECRET.encode() in file.read_bytes()] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, Document, only
+from tests.acceptance.harness import Document, Project, only
 from tests.backends.fixtures import required
 
 HARNESS = Path(__file__).parents[2] / "examples" / "webapp" / "harness"
@@ -30,8 +30,8 @@ that succeeds leaves everything."""
 
 
 @dataclass(frozen=True)
-class Port(ContractFixture):
-    """A harbour beside a stand."""
+class Port(Project):
+    """A project beside a stand."""
 
     stand: standing.Stand
 

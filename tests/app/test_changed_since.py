@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture
+from tests.acceptance.harness import Project
 
 from seatrial.app.preflight import PreflightOptions, outline
 
@@ -383,36 +383,36 @@ def test_what_git_cannot_answer_is_bad_usage(
         (folder / "pipeline.json").write_text(json.dumps(DOCUMENT))
     if prepare == "no commit":
         git(folder, "init")
-    harbour = ContractFixture(folder)
-    environment = {**harbour.environment, **({"PATH": str(tmp_path)} if prepare == "no git" else {})}
-    done = harbour.seatrial("preflight", f"--changed-since={reference}", env=environment)
+    project = Project(folder)
+    environment = {**project.environment, **({"PATH": str(tmp_path)} if prepare == "no git" else {})}
+    done = project.seatrial("preflight", f"--changed-since={reference}", env=environment)
     assert done.returncode == 2, done.stdout + done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert harbour.runs() == []
+    assert project.runs() == []
 
 
 def test_what_is_left_out_is_told_and_is_no_leave_to_deploy(repository: Path) -> None:
-    harbour = ContractFixture(repository)
-    nothing = harbour.seatrial("preflight", "--changed-since", "main")
+    project = Project(repository)
+    nothing = project.seatrial("preflight", "--changed-since", "main")
     assert nothing.returncode == 5, nothing.stdout + nothing.stderr
     assert "RESULT: NOTHING RAN" in nothing.stdout
     assert "Nothing ran: nothing it depends on changed since main." in nothing.stdout
 
     write("tests/test_a.py")
     Path("scripts/test.sh").chmod(0o755)
-    some = harbour.seatrial("preflight", "--changed-since", "main")
+    some = project.seatrial("preflight", "--changed-since", "main")
     assert some.returncode == 0, some.stdout + some.stderr
     assert "  ○ docs (skipped: nothing it depends on changed since main)" in some.stdout
     assert "✓ tests" in some.stdout, "it needs lint, which is left out"
     assert "Ready to deploy" not in some.stdout
-    data = json.loads((harbour.runs()[-1] / "preflight.json").read_text())
+    data = json.loads((project.runs()[-1] / "preflight.json").read_text())
     assert data["complete"] is False
     assert [check["name"] for check in data["stages"]["quality"]["checks"] if check["status"] == "passed"] == ["tests"]
 
     write("pipeline.json", json.dumps(DOCUMENT) + "\n")
     write("dist/x")
-    everything = harbour.seatrial("preflight", "--changed-since", "main")
+    everything = project.seatrial("preflight", "--changed-since", "main")
     assert everything.returncode == 0, everything.stdout + everything.stderr
     assert "Ready to deploy!" in everything.stdout
-    assert harbour.left() == []
+    assert project.left() == []

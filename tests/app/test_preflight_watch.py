@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, until
+from tests.acceptance.harness import Project, until
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 HEAD = re.compile(r"^\d\d:\d\d:\d\d  (.*) changed$", re.MULTILINE)
@@ -42,7 +42,7 @@ LONG: dict[str, Any] = {"pipeline": {"stages": {"a": {"checks": {"x": {"run": SL
 
 
 @pytest.fixture
-def harbour(tmp_path: Path) -> ContractFixture:
+def project(tmp_path: Path) -> Project:
     folder = tmp_path / "shop"
     (folder / "app" / "vendor").mkdir(parents=True)
     (folder / "app" / "a.py").write_text("good")
@@ -50,7 +50,7 @@ def harbour(tmp_path: Path) -> ContractFixture:
     (folder / ".env").write_text("A=1")
     (folder / ".gitignore").write_text("*.log\n.env\n__pycache__/\n")
     (folder / ".git").mkdir()
-    return ContractFixture(folder)
+    return Project(folder)
 
 
 class Watching:
@@ -82,9 +82,9 @@ class Watching:
 
 
 @contextmanager
-def watching(harbour: ContractFixture) -> Iterator[Watching]:
-    environment = {**harbour.environment, "SEATRIAL_CACHE_DIR": str(harbour.folder.parent / "cache")}
-    process = harbour.start("preflight", "--watch", env=environment, stderr=subprocess.STDOUT)
+def watching(project: Project) -> Iterator[Watching]:
+    environment = {**project.environment, "SEATRIAL_CACHE_DIR": str(project.folder.parent / "cache")}
+    process = project.start("preflight", "--watch", env=environment, stderr=subprocess.STDOUT)
     try:
         yield Watching(process)
     finally:
@@ -95,10 +95,10 @@ def watching(harbour: ContractFixture) -> Iterator[Watching]:
             process.stdout.close()
 
 
-def test_a_round_begins_for_what_is_declared_and_for_nothing_else(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", DOCUMENT)
-    here = harbour.folder
-    with watching(harbour) as watch:
+def test_a_round_begins_for_what_is_declared_and_for_nothing_else(project: Project) -> None:
+    project.write("pipeline.json", DOCUMENT)
+    here = project.folder
+    with watching(project) as watch:
         watch.waits(1)
         assert "Ready to deploy!" in watch.said
         # None of these: left out, ignored, undeclared, made by the checks, saved as it was.
@@ -123,26 +123,26 @@ def test_a_round_begins_for_what_is_declared_and_for_nothing_else(harbour: Contr
         watch.waits(4)
         assert "RESULT: FAILED" in watch.said
         assert "again: seatrial preflight --only quality/lint" in watch.said
-        (here / "app" / "new").rename(harbour.folder.parent / "away")
+        (here / "app" / "new").rename(project.folder.parent / "away")
         watch.waits(5)
-        (harbour.folder.parent / "away").rename(here / "app" / "back")
+        (project.folder.parent / "away").rename(here / "app" / "back")
         watch.waits(6)
         assert watch.heads() == ["docs.md", ".env", "app/new/b.py", "app/new/b.py", "app/back/b.py"]
         watch.process.send_signal(signal.SIGINT)
         assert watch.ended() == 130
         assert not CONTROL.search(watch.said)
-    assert harbour.left() == []
-    assert len(harbour.runs()) == 6
+    assert project.left() == []
+    assert len(project.runs()) == 6
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_round_is_stopped_by_a_change_and_by_a_signal(harbour: ContractFixture, number: int, code: int) -> None:
-    harbour.write("pipeline.json", LONG)
-    (harbour.folder / "a.txt").write_text("long")
-    with watching(harbour) as watch:
-        started = harbour.folder.parent / "started"
+def test_a_round_is_stopped_by_a_change_and_by_a_signal(project: Project, number: int, code: int) -> None:
+    project.write("pipeline.json", LONG)
+    (project.folder / "a.txt").write_text("long")
+    with watching(project) as watch:
+        started = project.folder.parent / "started"
         until(started.exists, "the check", 30)
-        (harbour.folder / "a.txt").write_text("short")
+        (project.folder / "a.txt").write_text("short")
         watch.waits(1)
         assert watch.heads() == ["a.txt"]
         first, second = watch.said.split("a.txt changed")
@@ -150,51 +150,51 @@ def test_a_round_is_stopped_by_a_change_and_by_a_signal(harbour: ContractFixture
         assert "RESULT" not in first
         assert "RESULT: PASSED" in second
         started.unlink()
-        (harbour.folder / "a.txt").write_text("long again")
+        (project.folder / "a.txt").write_text("long again")
         until(started.exists, "the check of the third round", 30)
         watch.process.send_signal(number)
         assert watch.ended() == code
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_document_that_is_wrong_is_told_and_mended(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", {"pipeline": {"stages": {"a": {"checks": {"x": {"rum": ["true"]}}}}}})
-    with watching(harbour) as watch:
+def test_a_document_that_is_wrong_is_told_and_mended(project: Project) -> None:
+    project.write("pipeline.json", {"pipeline": {"stages": {"a": {"checks": {"x": {"rum": ["true"]}}}}}})
+    with watching(project) as watch:
         watch.waits(1)
         assert "pipeline.json:1:" in watch.said
         assert "did you mean 'run'" in watch.said
-        harbour.write("pipeline.json", DOCUMENT)
+        project.write("pipeline.json", DOCUMENT)
         watch.waits(2)
         assert "Ready to deploy!" in watch.said
-        harbour.write("pipeline.json", DOCUMENT)  # saved, and the same
-        (harbour.folder / "docs.md").write_text("y")
+        project.write("pipeline.json", DOCUMENT)  # saved, and the same
+        (project.folder / "docs.md").write_text("y")
         watch.waits(3)
         assert watch.heads() == ["pipeline.json", "docs.md"]
         watch.process.send_signal(signal.SIGINT)
         assert watch.ended() == 130
 
 
-def test_what_the_checks_make_ends_by_itself_and_a_person_is_heard_all_the_same(harbour: ContractFixture) -> None:
+def test_what_the_checks_make_ends_by_itself_and_a_person_is_heard_all_the_same(project: Project) -> None:
     run = "date +%s%N >made.txt; cat *.txt"
-    harbour.write("pipeline.json", {"pipeline": {"stages": {"a": {"checks": {"x": {"run": run}}}}}})
-    with watching(harbour) as watch:
+    project.write("pipeline.json", {"pipeline": {"stages": {"a": {"checks": {"x": {"run": run}}}}}})
+    with watching(project) as watch:
         watch.waits(1)
         until(
             lambda: watch.said.rstrip().endswith("Ctrl-C to stop") and watch.heads().count("made.txt") >= 1, "calm", 30
         )
-        (harbour.folder / "mine.txt").write_text("1")
+        (project.folder / "mine.txt").write_text("1")
         until(lambda: [head for head in watch.heads() if "mine.txt" in head], "my change", 30)
-        (harbour.folder / "docs.md").unlink()
+        (project.folder / "docs.md").unlink()
         until(lambda: [head for head in watch.heads() if "docs.md" in head], "what was deleted", 30)
-        rounds = len(harbour.runs())
+        rounds = len(project.runs())
         assert rounds < 9
         watch.process.send_signal(signal.SIGINT)
         assert watch.ended() == 130
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", DOCUMENT)
+def test_a_terminal_is_cleared_for_each_round(project: Project) -> None:
+    project.write("pipeline.json", DOCUMENT)
     master, slave = pty.openpty()
     shown = b""
 
@@ -208,12 +208,12 @@ def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
             shown += data
 
     threading.Thread(target=read, daemon=True).start()
-    environment = {**harbour.environment, "SEATRIAL_CACHE_DIR": str(harbour.folder.parent / "cache"), "TERM": "xterm"}
+    environment = {**project.environment, "SEATRIAL_CACHE_DIR": str(project.folder.parent / "cache"), "TERM": "xterm"}
     environment.pop("CI", None)
-    process = harbour.start("preflight", "--watch", env=environment, stdout=slave, stderr=slave)
+    process = project.start("preflight", "--watch", env=environment, stdout=slave, stderr=slave)
     os.close(slave)
     until(lambda: shown.count(b"waiting for changes") == 1, "the first round", 30)
-    (harbour.folder / "docs.md").write_text("z")
+    (project.folder / "docs.md").write_text("z")
     until(lambda: shown.count(b"waiting for changes") == 2, "the second round", 30)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
@@ -233,31 +233,31 @@ def test_a_terminal_is_cleared_for_each_round(harbour: ContractFixture) -> None:
         (["missing.yaml"], "missing.yaml"),
     ],
 )
-def test_what_cannot_be_watched_is_bad_usage(harbour: ContractFixture, arguments: list[str], words: str) -> None:
-    harbour.write("pipeline.json", DOCUMENT)
-    done = harbour.seatrial("preflight", "--watch", *arguments, timeout=30)
+def test_what_cannot_be_watched_is_bad_usage(project: Project, arguments: list[str], words: str) -> None:
+    project.write("pipeline.json", DOCUMENT)
+    done = project.seatrial("preflight", "--watch", *arguments, timeout=30)
     assert done.returncode == 2, done.stdout
     assert words in done.stderr
 
 
-def test_without_the_library_it_names_the_extra(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", DOCUMENT)
+def test_without_the_library_it_names_the_extra(project: Project) -> None:
+    project.write("pipeline.json", DOCUMENT)
     code = "import sys; sys.modules['watchfiles'] = None; from seatrial.cli import main; " \
            "sys.exit(main(['preflight', '--watch']))"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], cwd=harbour.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'seatrial[watch]'" in done.stderr
 
 
-def test_the_reports_of_the_last_rounds_are_kept(harbour: ContractFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    harbour.write("pipeline.json", DOCUMENT)
-    with watching(harbour) as watch:
+def test_the_reports_of_the_last_rounds_are_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("pipeline.json", DOCUMENT)
+    with watching(project) as watch:
         for at in range(12):
             watch.waits(at + 1)
-            (harbour.folder / "docs.md").write_text(str(at))
+            (project.folder / "docs.md").write_text(str(at))
         watch.waits(13)
         watch.process.send_signal(signal.SIGTERM)
         assert watch.ended() == 143
-    runs = harbour.runs()
+    runs = project.runs()
     assert len(runs) == 10
     assert json.loads((runs[-1] / "results.json").read_text())["success"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import ContractFixture, until
+from tests.acceptance.harness import Project, until
 
 from mcp import Client, StdioServerParameters, stdio_client
 
@@ -57,10 +57,10 @@ SCENARIO = {
 
 
 @pytest.fixture
-def harbour(tmp_path: Path) -> ContractFixture:
+def project(tmp_path: Path) -> Project:
     folder = tmp_path / "shop"
     folder.mkdir()
-    return ContractFixture(folder)
+    return Project(folder)
 
 
 class Agent:
@@ -90,20 +90,20 @@ class Agent:
         return text
 
 
-def command(harbour: ContractFixture, *arguments: str) -> StdioServerParameters:
+def command(project: Project, *arguments: str) -> StdioServerParameters:
     environment = {
-        **harbour.environment, "TOKEN": SECRET, "SEATRIAL_CACHE_DIR": str(harbour.folder.parent / "cache"),
-        "PID_FILE": str(harbour.folder.parent / "pid"),
+        **project.environment, "TOKEN": SECRET, "SEATRIAL_CACHE_DIR": str(project.folder.parent / "cache"),
+        "PID_FILE": str(project.folder.parent / "pid"),
     }  # fmt: skip
     # The shell leaves its pid, which is the server's: the SDK keeps it to itself.
     start = 'echo $$ >"$PID_FILE"; exec "$@"'
-    words = [sys.executable, "-m", "seatrial", "mcp", str(harbour.folder), *arguments]
+    words = [sys.executable, "-m", "seatrial", "mcp", str(project.folder), *arguments]
     return StdioServerParameters(command="/bin/sh", args=["-c", start, "sh", *words], env=environment, cwd="/")
 
 
 @asynccontextmanager
-async def agent(harbour: ContractFixture, *arguments: str) -> AsyncIterator[Agent]:
-    async with Client(stdio_client(command(harbour, *arguments))) as client:
+async def agent(project: Project, *arguments: str) -> AsyncIterator[Agent]:
+    async with Client(stdio_client(command(project, *arguments))) as client:
         yield Agent(client)
 
 
@@ -115,15 +115,15 @@ def played(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
-def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", PIPELINE)
+def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(project: Project) -> None:
+    project.write("pipeline.json", PIPELINE)
     heard: list[tuple[float, float | None]] = []
 
     async def heard_of(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, total))
 
     async def play() -> None:
-        async with agent(harbour, "--allow-run") as one:
+        async with agent(project, "--allow-run") as one:
             held = await one.call("list_documents")
             assert held["pipelines"][0]["checks"] == ["build/site", "quality/mypy", "quality/pytest"]
             begun = await one.call("run_pipeline")
@@ -167,16 +167,16 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(harbour: Cont
             assert SECRET not in one.told
 
     played(play)
-    assert harbour.left() == []
-    assert len(harbour.runs()) == 2
+    assert project.left() == []
+    assert len(project.runs()) == 2
 
 
-def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(harbour: ContractFixture) -> None:
-    harbour.write("scenario.json", SCENARIO)
-    harbour.write("broken.json", {"test_suites": {"x": {"provider": "locall", "workflow": [{"step": "ini"}]}}})
+def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(project: Project) -> None:
+    project.write("scenario.json", SCENARIO)
+    project.write("broken.json", {"test_suites": {"x": {"provider": "locall", "workflow": [{"step": "ini"}]}}})
 
     async def play() -> None:
-        async with agent(harbour, "--allow-run") as one:
+        async with agent(project, "--allow-run") as one:
             held = await one.call("check_documents", paths=["broken.json"])
             assert not held["ok"]
             assert {problem["line"] for problem in held["problems"]} == {1}
@@ -194,17 +194,17 @@ def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(harbour: Con
             assert "local-workflow-one_node: passed" in await one.call("read_result")
 
     played(play)
-    assert harbour.left() == []
+    assert project.left() == []
 
 
-def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", LONG)
+def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(project: Project) -> None:
+    project.write("pipeline.json", LONG)
 
     async def play() -> None:
-        async with agent(harbour, "--allow-run") as one:
+        async with agent(project, "--allow-run") as one:
             run = (await one.call("run_pipeline"))["run"]
             watching = asyncio.ensure_future(one.call("watch_run", run=run, until_finished=True, wait_seconds=600))
-            while not [line for line in harbour.events() if line["kind"] == "step_started"]:
+            while not [line for line in project.events() if line["kind"] == "step_started"]:
                 await asyncio.sleep(0.02)
             watching.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -219,31 +219,31 @@ def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(harb
             assert "this server did not start the run" in await one.refused("stop_run", run="r000")
 
     played(play)
-    assert harbour.left() == []
+    assert project.left() == []
 
 
 @pytest.mark.parametrize("how", ["it closes the session", "it and its server are killed"])
-def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(harbour: ContractFixture, how: str) -> None:
-    harbour.write("pipeline.json", LONG)
+def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(project: Project, how: str) -> None:
+    project.write("pipeline.json", LONG)
 
     async def play() -> None:
-        async with agent(harbour, "--allow-run") as one:
+        async with agent(project, "--allow-run") as one:
             await one.call("run_pipeline")
-            while not [line for line in harbour.events() if line["kind"] == "step_started"]:
+            while not [line for line in project.events() if line["kind"] == "step_started"]:
                 await asyncio.sleep(0.02)
             if how.endswith("killed"):
-                os.kill(int((harbour.folder.parent / "pid").read_text()), signal.SIGKILL)
+                os.kill(int((project.folder.parent / "pid").read_text()), signal.SIGKILL)
 
     played(play)
-    until(lambda: harbour.left() == [], "the end of all that it started", 20)
-    assert harbour.results()["interrupted"] == "SIGTERM"
+    until(lambda: project.left() == [], "the end of all that it started", 20)
+    assert project.results()["interrupted"] == "SIGTERM"
 
 
-def test_without_leave_to_run_it_only_looks(harbour: ContractFixture) -> None:
-    harbour.write("pipeline.json", PIPELINE)
+def test_without_leave_to_run_it_only_looks(project: Project) -> None:
+    project.write("pipeline.json", PIPELINE)
 
     async def play() -> None:
-        async with agent(harbour) as one:
+        async with agent(project) as one:
             tools = (await one.client.list_tools()).tools
             assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
             assert {tool.name for tool in tools} == {
@@ -257,17 +257,17 @@ def test_without_leave_to_run_it_only_looks(harbour: ContractFixture) -> None:
                 assert key in json.loads(getattr(held, "text", ""))["properties"]
 
     played(play)
-    assert harbour.runs() == []
+    assert project.runs() == []
 
 
-def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: ContractFixture) -> None:
-    outside = harbour.folder.parent / "outside.json"
+def test_no_path_leads_out_of_the_project_or_out_of_a_run(project: Project) -> None:
+    outside = project.folder.parent / "outside.json"
     outside.write_text(json.dumps(PIPELINE))
-    (harbour.folder / "link.json").symlink_to(outside)
-    harbour.write("pipeline.json", PIPELINE)
-    done = harbour.seatrial("preflight", env={**harbour.environment, "TOKEN": SECRET})
+    (project.folder / "link.json").symlink_to(outside)
+    project.write("pipeline.json", PIPELINE)
+    done = project.seatrial("preflight", env={**project.environment, "TOKEN": SECRET})
     assert done.returncode == 1, done.stderr
-    run = harbour.runs()[0]
+    run = project.runs()[0]
     suite = next(one for one in run.iterdir() if one.is_dir())
     logs = suite / "artifacts" / "logs"
     (logs / "link.log").symlink_to(outside)
@@ -278,7 +278,7 @@ def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: ContractFixtu
     (state / "raw.log").write_text(SECRET)
 
     async def play() -> None:
-        async with agent(harbour, "--allow-run") as one:
+        async with agent(project, "--allow-run") as one:
             for path in ("../outside.json", str(outside), "link.json", "/etc/passwd"):
                 assert "is not in the project" in await one.refused("check_documents", paths=[path])
                 assert "is not in the project" in await one.refused("run_pipeline", document=path)
@@ -305,11 +305,11 @@ def test_no_path_leads_out_of_the_project_or_out_of_a_run(harbour: ContractFixtu
     played(play)
 
 
-def test_nothing_but_the_protocol_is_on_standard_output(harbour: ContractFixture) -> None:
-    (harbour.folder / "noisy.py").write_text("import os\nprint('noise')\nos.system('echo more noise')\n")
-    (harbour.folder / "seatrial.toml").write_text('plugins = ["noisy.py"]\n')
-    harbour.write("scenario.json", SCENARIO)
-    server = harbour.start("mcp", stdin=subprocess.PIPE)
+def test_nothing_but_the_protocol_is_on_standard_output(project: Project) -> None:
+    (project.folder / "noisy.py").write_text("import os\nprint('noise')\nos.system('echo more noise')\n")
+    (project.folder / "seatrial.toml").write_text('plugins = ["noisy.py"]\n')
+    project.write("scenario.json", SCENARIO)
+    server = project.start("mcp", stdin=subprocess.PIPE)
     assert server.stdin is not None
     asked: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": {
@@ -332,10 +332,10 @@ def test_nothing_but_the_protocol_is_on_standard_output(harbour: ContractFixture
     assert server.returncode == 0
 
 
-def test_without_the_sdk_it_names_the_extra(harbour: ContractFixture) -> None:
+def test_without_the_sdk_it_names_the_extra(project: Project) -> None:
     code = "import sys; sys.modules['mcp'] = None; from seatrial.cli import main; sys.exit(main(['mcp']))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=harbour.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'seatrial[mcp]'" in done.stderr
     assert done.stdout == ""
-    assert harbour.seatrial("mcp", "nowhere").returncode == 2
+    assert project.seatrial("mcp", "nowhere").returncode == 2

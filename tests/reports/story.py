@@ -75,5 +75,5 @@ class Story:
 
 def suite(verdict: str = "passed", trial: str = "t1", **more: Any) -> Story:
     """A whole run of one suite of one step that ends so; the run is not finished yet."""
-    story = Story().tell("run_started", version="0.1.0", host="harbour").plan(trial, [("1", "custom_command")])
+    story = Story().tell("run_started", version="0.1.0", host="project").plan(trial, [("1", "custom_command")])
     return story.begin(trial).start("1", trial).end("1", verdict, trial, **more).over(verdict, trial)

@@ -60,12 +60,12 @@ def test_what_runs_is_shown_with_its_step_and_last_log_line(monkeypatch: pytest.
     monkeypatch.setenv("LINES", "40")
     out = Terminal()
     report = Live(out)
-    story = Story().plan(name="harbour").begin().start("1").tell("log", "t1", level="info", text="waiting for n11")
+    story = Story().plan(name="project").begin().start("1").tell("log", "t1", level="info", text="waiting for n11")
     for event in story.events:
         report.on(event)
     text = out.getvalue()
     report.close()
-    assert "harbour" in text
+    assert "project" in text
     assert "custom_command" in text or "deploy" in text
     assert "waiting for n11" in text
     assert "1 running" in text
@@ -76,10 +76,10 @@ def test_in_a_loop_it_draws_by_the_loop_s_timer_and_leaves_no_timer_behind() -> 
 
     async def run() -> None:
         report = Live(out)
-        for event in Story().plan(name="harbour").begin().start("1").events:
+        for event in Story().plan(name="project").begin().start("1").events:
             report.on(event)
         async with asyncio.timeout(5):
-            while "harbour" not in out.getvalue() or "1 running" not in out.getvalue():
+            while "project" not in out.getvalue() or "1 running" not in out.getvalue():
                 await asyncio.sleep(0.01)
         report.close()
         assert report._timer is None

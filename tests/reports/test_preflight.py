@@ -58,7 +58,7 @@ def specified() -> Story:
     """The run that the specification shows."""
     build = stage("1.1", "build", "Build Stage", check("1.1.1", "build/django", "Django container"))
     quality = stage("1.2", "quality", "Quality Stage", check("1.2.1", "quality/mypy"), check("1.2.2", "quality/pytest"))
-    story = Story().tell("run_started", version="0.1.0", host="harbour")
+    story = Story().tell("run_started", version="0.1.0", host="project")
     story.plan("t1", [{"step": "1", "type": "stages", "steps": [build, quality]}], name="Consultancy").begin()
     story.start("1", type="stages").start("1.1", type="stage").start("1.1.1", type="pipeline_check")
     story.end("1.1.1", type="pipeline_check", duration=1.4).end("1.1", type="stage", duration=5.9)
@@ -137,7 +137,7 @@ def test_the_block_of_a_stage_that_ended_early_waits_for_those_before_it() -> No
 
 
 def test_a_pipeline_of_which_a_part_was_selected_is_no_leave_to_deploy() -> None:
-    story = Story().tell("run_started", version="0.1.0", host="harbour")
+    story = Story().tell("run_started", version="0.1.0", host="project")
     only = stage("1.1", "build", "Build Stage", check("1.1.1", "build/a"))
     story.plan("t1", [{"step": "1", "type": "stages", "steps": [only]}], parameters={"whole": False}).begin()
     story.start("1.1.1").end("1.1.1").end("1.1").end("1").over().done()
@@ -147,7 +147,7 @@ def test_a_pipeline_of_which_a_part_was_selected_is_no_leave_to_deploy() -> None
 
 
 def test_what_was_left_behind_is_told_and_is_no_leave_to_deploy() -> None:
-    story = Story().tell("run_started", version="0.1.0", host="harbour")
+    story = Story().tell("run_started", version="0.1.0", host="project")
     only = stage("1.1", "build", "Build Stage", check("1.1.1", "build/a"))
     story.plan("t1", [{"step": "1", "type": "stages", "steps": [only]}]).begin()
     story.start("1.1.1").end("1.1.1").end("1.1").end("1")
@@ -170,7 +170,7 @@ def test_the_view_counts_what_the_fold_counts() -> None:
 
 
 def test_a_title_that_is_too_long_is_parted_from_its_time() -> None:
-    story = Story().tell("run_started", version="0.1.0", host="harbour")
+    story = Story().tell("run_started", version="0.1.0", host="project")
     only = stage("1.1", "build", "B" * 60, check("1.1.1", "build/a", "c" * 60))
     story.plan("t1", [{"step": "1", "type": "stages", "steps": [only]}]).begin()
     story.start("1.1.1").end("1.1.1").end("1.1").end("1").over().done()

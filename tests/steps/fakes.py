@@ -286,7 +286,7 @@ class Fake:
         self.deadlines: dict[str, float] = {}
         self.values: Callable[[str], object] = lambda expression: expression == "true"
         self.links: dict[str, FakeLink] = {}
-        self.cluster, self.offers, self.moors = "", False, False
+        self.cluster, self.offers, self.parks = "", False, False
         self.looked: list[tuple[Sequence[CheckPlan], Retry | None]] = []
 
     def environment(self) -> dict[str, str]:
@@ -383,7 +383,7 @@ class Fake:
         return self.offers
 
     async def release_cluster(self) -> bool:
-        return self.moors
+        return self.parks
 
     async def nodes(self) -> Sequence[Node]:
         return await self.system.nodes(self)

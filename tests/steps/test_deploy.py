@@ -136,6 +136,6 @@ def test_what_does_not_run_after_its_snapshot_is_unknown(tmp_path: Path) -> None
 def test_what_the_run_keeps_is_not_given_back_by_destroy(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     assert within(lambda: Destroy().run(ctx))["parked"] is False
-    ctx.moors = True
+    ctx.parks = True
     outputs = within(lambda: Destroy().run(ctx))
     assert (outputs["nodes"], outputs["parked"]) == ([], True)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def engagement() -> Engagement:
-    client = Client.objects.create(name="ContractFixture Works", email="office@harbour.example")
+    client = Client.objects.create(name="Harbour Works", email="office@harbour.example")
     return Engagement.objects.create(client=client, title="Crane audit", hourly_rate=Decimal("120.00"))
 
 

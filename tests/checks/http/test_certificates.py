@@ -17,7 +17,7 @@ from seatrial.checks.http.certificates import Tls, wrong
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    return trustme.CA(organization_name="ContractFixture Office")
+    return trustme.CA(organization_name="Harbour Office")
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def site(authority: trustme.CA) -> Iterator[Site]:
         ),
         ({"names": "a.b.fleet.example"}, "does not cover a.b.fleet.example"),
         ({"names": "fleet.example"}, "does not cover fleet.example"),
-        ({"issuer": "ContractFixture Office"}, ""),
-        ({"issuer": "ContractFixture"}, "was issued by"),
+        ({"issuer": "Harbour Office"}, ""),
+        ({"issuer": "Harbour"}, "was issued by"),
         ({"valid_for": 19 * 86400.0}, ""),
         ({"valid_for": 21 * 86400.0}, "expires in 20.0 days, expected at least 21"),
     ],
