@@ -41,7 +41,7 @@ KILLED = 128
 """Exit codes above it mean a signal."""
 
 KILLED_CODE = "137"
-"""Exit code of an init ended by SIGKILL, be it ours or the kernel's."""
+"""Exit code of an init that Seatrial or the kernel ended by SIGKILL."""
 TAIL = 64 * 1024
 
 
@@ -213,7 +213,7 @@ class Containers:
         """Signal its init from inside; Overrun if it does not obey."""
         await self._tell(node)
         if not await self._went_down(node):
-            raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s of its init being told")
+            raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s after the signal to its init")
 
     async def guest_reboot(self, node: Node) -> None:
         """Signal its init from inside; the engine starts the container once it is down, as a firmware would. A
@@ -251,7 +251,7 @@ class Containers:
         except LinkLost:  # it goes down, as requested
             return
         if not done.ok and done.exit_code < KILLED:  # an obedient init ends this very command
-            raise CannotTell(f"{node.name} could not be told to power off: {done.stderr.strip()}")
+            raise CannotTell(f"{node.name} did not accept the command to power off: {done.stderr.strip()}")
 
     async def _went_down(self, node: Node) -> bool:
         down = await self._becomes(node, PowerState.STOPPED)
@@ -261,7 +261,7 @@ class Containers:
 
     async def _require(self, node: Node, wanted: PowerState) -> None:
         if not await self._becomes(node, wanted):
-            told = f"{OBEYED:g} s after {_engine(node).name} did what it was told {node.name} is still not {wanted}"
+            told = f"{OBEYED:g} s after the command of {_engine(node).name}, {node.name} is still not {wanted}"
             raise Overrun(told) if wanted is PowerState.STOPPED else CannotTell(told)
 
     async def _becomes(self, node: Node, wanted: PowerState) -> bool:

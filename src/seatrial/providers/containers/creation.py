@@ -83,7 +83,7 @@ async def make(
     if ours:
         await _through(engine, plan)
     elif not await _has_folder(engine, plan):
-        ctx.log(f"{spec.name} has no folder of ours: the image has no program mkdir that its root may use", "warning")
+        ctx.log(f"{spec.name} has no folder for Seatrial: root cannot run mkdir in the image", "warning")
         folder = ""
     has_ssh = ssh and (not ours or (plan.folder / "said" / guest.SSHD_SAYS).exists())
     if settings.ssh == "yes" and not has_ssh:
@@ -179,8 +179,8 @@ async def _run(engine: Engine, settings: ContainersSettings, words: Sequence[str
     except CannotTell as error:
         if settings.command != IMAGE and re.search(r"/bin/sh\W.*(no such file|not found)", str(error), re.IGNORECASE):
             raise CannotTell(
-                f'{settings.image} has no /bin/sh, which the init of ours needs: set `command = "{IMAGE}"` in '
-                "[providers.containers], and what the image itself starts is run; or take another image",
+                f'{settings.image} has no /bin/sh, and the init of Seatrial needs it: set `command = "{IMAGE}"` in '
+                "[providers.containers] to run its own command, or use another image",
                 evidence=error.evidence,
             ) from error
         raise

@@ -46,7 +46,7 @@ async def readiness(settings: ContainersSettings) -> Readiness:
 
 
 async def _started(engine: Engine, image: str) -> str:
-    """Why a container of the image does not start on a network made for it; empty: it did. Both are given back."""
+    """Why a container of the image does not start on a network made for it; empty: it did. Both are removed."""
     name, label = f"seatrial-try-{secrets.token_hex(6)}", ("--label", "seatrial.try=1")
     argv = ["run", "--rm", "--name", name, "--network", name, *label, "--entrypoint", "/bin/sh", image, "-c", "exit 0"]
     try:

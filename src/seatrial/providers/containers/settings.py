@@ -29,7 +29,7 @@ class ContainersSettings:
     image: str = ""
     """The image of the nodes; any image will do."""
     command: tuple[str, ...] | Literal["image"] = ()
-    """The command of each container, as a list; `image`: what the image says; nothing: an init of ours."""
+    """The command of each container, as a list; `image`: the command of the image; none: an init of Seatrial."""
     user: str = "root"
     """The user on the nodes."""
     ssh: Switch = "auto"

@@ -355,7 +355,7 @@ class Libvirt:
         await self._hypervisor.call(f"{what} {node.name}", work, timeout=self.deadlines["stop"])
 
     async def _is_off(self, node: Node, seconds: float) -> bool:
-        """Wait for it to be off, and break off its link; False after so many seconds."""
+        """Wait for it to be off, and disconnect its link; False after so many seconds."""
 
         def off(connection: Any) -> bool | None:
             return machine.power(connection, _domain(node))[0] is PowerState.STOPPED or None

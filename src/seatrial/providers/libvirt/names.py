@@ -1,4 +1,4 @@
-"""Names of all resources: each contains the run, the trial and the node, so that a list of names is a list of ours."""
+"""Names of all resources: each contains the run, the trial and the node, so a name alone shows the owner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class File:
 
 
 def file_of(name: str) -> File | None:
-    """The parts of a volume's name; None: it is not ours, or belongs to no run (a cached image)."""
+    """The parts of a volume's name; None: another program's volume, or one of no run (a cached image)."""
     words = name.split(".", 4)
     if len(words) != 5 or words[0] != PREFIX or not _IDS.match(f"{words[1]}.{words[2]}"):
         return None
@@ -40,7 +40,7 @@ def network_of(trial: str) -> str:
 
 
 def trial_of(network: str) -> str:
-    """The trial in a network's name; empty: not ours."""
+    """The trial in a network's name; empty: another program's network."""
     head, _, trial = network.partition("-")
     return trial if head == PREFIX and re.fullmatch(r"t[0-9a-z]{23}", trial) else ""
 

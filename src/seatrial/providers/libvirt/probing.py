@@ -115,7 +115,7 @@ async def _remembered(hypervisor: Hypervisor, settings: LibvirtSettings, media: 
 
 
 async def readiness(settings: LibvirtSettings, uri: str) -> Readiness:
-    """Whether a guest on a network of its own boots here, and how machines will run; all is given back."""
+    """Whether a guest on a network of its own boots here, and how machines will run; removes everything it created."""
     hypervisor = Hypervisor(uri)
     name = probes.name()
     try:

@@ -68,7 +68,7 @@ def uri_of(settings: LibvirtSettings) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large one node is; bytes where nothing else is said."""
+    """How large one node is; bytes unless a name says otherwise."""
 
     memory_mib: int
     vcpus: int

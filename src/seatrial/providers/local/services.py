@@ -96,7 +96,7 @@ class Definition:
 
 @dataclass(kw_only=True)
 class Service:
-    """One service since the boot: its definition, its process, how it ended."""
+    """One service since the boot: its definition, its process, its exit code."""
 
     definition: Definition
     child: Child | None = None

@@ -82,7 +82,7 @@ def find_tagged(run: str = "*") -> list[Tagged]:
 
 
 def members(state: Mapping[str, Any], tag: str = "") -> set[Process]:
-    """Every living process of a node: box, guest, descendants, cgroup, and those with its tag."""
+    """Every active process of a node: box, guest, descendants, cgroup, and those with its tag."""
     processes = _processes()
     roots = set(_cgroup_pids(state))
     if tag:
