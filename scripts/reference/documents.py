@@ -9,11 +9,9 @@ from scripts.reference.fields import default_of, keys_of, value_of
 from scripts.reference.page import Page, sentence
 
 from seatrial.loading.merge.compose import ENTRY
-from seatrial.loading.resolve.common_keys import CheckKeys, StepKeys
-from seatrial.loading.retry import RetryKeys
 from seatrial.loading.schema import schema
 from seatrial.loading.settings import FROM_ENVIRONMENT, KEYS, PREFIX
-from seatrial.loading.suite_keys import SuiteKeys
+from seatrial.loading.suite_keys import CheckKeys, RetryKeys, StepKeys, SuiteKeys
 from seatrial.preflight.document import Pipeline
 from seatrial.registry import Registry
 

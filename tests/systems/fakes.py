@@ -236,20 +236,10 @@ async def until(look, what: str, within: float = 10.0):
 def settings(factory: type[Any], mapping: Mapping[str, Any]) -> Any:
     """Settings as the loader makes them from a document's mapping."""
     from seatrial.loading.fields import read_instance
+    from seatrial.loading.site import Site, Trial
 
-    found: list[str] = []
-
-    class Site:
-        bound = False
-
-        def problem(self, place, message, hint="", *, key=False):
-            found.append(f"{place}: {message} {hint}")
-
-        def steps(self, value, place): ...
-        def checks(self, value, place): ...
-        def formula(self, text, place): ...
-
+    trial = Trial(Site())
     given = {key: value for key, value in mapping.items() if key != "kind"}
-    made = read_instance(factory, given, (), Site())
-    assert not found, found
+    made = read_instance(factory, given, (), trial)
+    assert not trial.problems, trial.problems
     return made

@@ -16,7 +16,7 @@ from seatrial.app.run import run_plan
 from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.errors import DocumentError, UsageError
 from seatrial.links.paths import SETTINGS, cache_folder
-from seatrial.loading.tables import check_tables
+from seatrial.loading.provider_settings import check_tables
 from seatrial.model.scenario import StepPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree

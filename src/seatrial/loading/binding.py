@@ -10,6 +10,7 @@ from seatrial.errors import UsageError
 from seatrial.loading.fields import Nested, build, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
+from seatrial.loading.site import Site
 from seatrial.model.scenario import CheckPlan, StepPlan
 
 
@@ -33,7 +34,7 @@ def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
     return bind(value)
 
 
-class _Running:
+class _Running(Site):
     """The site at run time: an invalid value raises at once."""
 
     bound = True
@@ -44,9 +45,6 @@ class _Running:
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         where = ".".join(map(str, place))
         raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
-
-    def formula(self, text: str, place: Place) -> None:
-        """Already checked when the document was read."""
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
         if isinstance(value, tuple):

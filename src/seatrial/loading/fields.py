@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any
 
@@ -14,7 +14,6 @@ from seatrial import expressions
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.positions import Place
-from seatrial.loading.retry import RetryKeys
 from seatrial.loading.shapes import (
     NUMBER,
     TEXT,
@@ -37,7 +36,8 @@ from seatrial.loading.shapes import (
     Span,
     to_be_filled,
 )
-from seatrial.loading.site import Site, shown
+from seatrial.loading.site import Site, Trial, shown
+from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.model.values import Argv, Duration, Expression, Range
@@ -156,13 +156,12 @@ def read_fields(
 
 def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, site: Site, *, what: str = "") -> Any:
     """An instance with every `${{ }}` left in place; None if a value is invalid."""
-    counted = _Counted(site)
-    fields, _ = read_fields(factory, given, place, counted, what=what, partial=True)
-    return (
-        None
-        if counted.count
-        else build(factory, fields, place, site, partial=not site.bound and expressions.templated(given))
-    )
+    trial = Trial(site)
+    fields, _ = read_fields(factory, given, place, trial, what=what, partial=True)
+    trial.replay()
+    if trial.problems:
+        return None
+    return build(factory, fields, place, site, partial=not site.bound and expressions.templated(given))
 
 
 def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Site, *, partial: bool = False) -> Any:
@@ -179,26 +178,6 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
     return None if broken else made
 
 
-class _Counted:
-    """A site for counting problems."""
-
-    def __init__(self, site: Site) -> None:
-        self.site, self.bound, self.count = site, site.bound, 0
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        self.count += 1
-        self.site.problem(place, message, hint, key=key)
-
-    def formula(self, text: str, place: Place) -> None:
-        self.site.formula(text, place)
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        return self.site.steps(value, place)
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        return self.site.checks(value, place)
-
-
 @frozen(kw_only=False)
 class Nested:
     """A mapping described by a frozen dataclass."""
@@ -207,10 +186,7 @@ class Nested:
 
     @property
     def allowed(self) -> str:
-        return f"a mapping with {', '.join(self._keys())}"
-
-    def _keys(self) -> Collection[str]:
-        return described(self.factory).keys()
+        return f"a mapping with {', '.join(described(self.factory))}"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
         if isinstance(value, self.factory) or to_be_filled(value, site):

@@ -1,35 +1,35 @@
-"""The settings of providers: each table `[providers.NAME]` as the provider's own `Settings`."""
+"""The tables of `seatrial.toml` with keys of providers and systems: each is read by its own `Settings`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, UsageError, nearest
+from seatrial.links.paths import SETTINGS
 from seatrial.loading.fields import described, read_instance
+from seatrial.loading.merge.levels import merge, outermost
 from seatrial.loading.read.positions import Place
+from seatrial.loading.read.problems import Problems
+from seatrial.loading.resolve.system import Systems, check_system
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import SilentSite
+from seatrial.loading.site import Site, Trial
 from seatrial.registry import Registry
 from seatrial.spi import ProviderTraits, traits
 
 
 def settings_from(provider: type[Any], table: Mapping[str, Any]) -> Any:
     """The settings of a provider's class from a mapping; UsageError lists all problems in it."""
-    site = _Collecting()
-    made = read_instance(traits(provider, ProviderTraits).Settings, table, (), site, what="the provider")
-    if site.wrong:
-        raise UsageError("\n".join(site.wrong))
-    return made
-
-
-class _Collecting(SilentSite):
-    def __init__(self) -> None:
-        self.wrong: list[str] = []
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+    trial = Trial(Site())
+    made = read_instance(traits(provider, ProviderTraits).Settings, table, (), trial, what="the provider")
+    wrong = []
+    for place, message, hint, key in trial.problems:
         where = "" if key or not place else f"{'.'.join(map(str, place))}: "
-        self.wrong.append(f"{where}{message}{hint and f' ({hint})'}")
+        wrong.append(f"{where}{message}{hint and f' ({hint})'}")
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    return made
 
 
 class ProviderSettings:
@@ -46,47 +46,42 @@ class ProviderSettings:
             self._made[name] = self._read(name)
         return self._made[name]
 
-    def problems(self) -> list[Problem]:
-        """All problems in the tables of all providers, including unused ones."""
-        problems: list[Problem] = []
-        for name in self._settings.value("providers"):
-            try:
-                self(name)
-            except DocumentError as error:
-                problems += error.problems
-        return problems
-
     def _read(self, name: str) -> Any:
-        table = self._settings.value("providers").get(name, {})
-        site = _Site(self._settings, name)
+        table, what = self._settings.value("providers").get(name, {}), f"providers.{name}"
+        trial, made = Trial(Site()), None
         try:
             factory = traits(self._registry.get("provider", name), ProviderTraits).Settings
-            described(factory)
+            if table and not described(factory):
+                hint = f"remove the table [{what}]"
+                trial.problem((), f"the provider {name!r} has no settings", hint, key=True)
+            made = read_instance(factory, table, (), trial, what=what)
         except UsageError as error:
             known = self._registry.names("provider")
             message = str(error) if name in known else f"unknown provider {name!r}"
-            site.problem((), message, "" if name in known else nearest(name, known), key=True)
-            made = None
-        else:
-            what = f"providers.{name}"
-            if table and not described(factory):
-                site.problem((), f"the provider {name!r} has no settings", f"remove the table [{what}]", key=True)
-            made = read_instance(factory, table, (), site, what=what)
-        if site.problems:
-            raise DocumentError(site.problems)
+            trial.problem((), message, "" if name in known else nearest(name, known), key=True)
+        if trial.problems:
+            raise DocumentError(self._located(name, *problem) for problem in trial.problems)
         return made
 
-
-class _Site(SilentSite):
-    """Collects the problems of one provider's table."""
-
-    def __init__(self, settings: Settings, name: str) -> None:
-        self.settings, self.name = settings, name
-        self.problems: list[Problem] = []
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Record it with its position."""
-        where = ("providers", self.name, *place)
-        at = self.settings.locate(where, key=key) if self.settings.file else (0, 0)
+    def _located(self, name: str, place: Place, message: str, hint: str, key: bool) -> Problem:
+        where = ("providers", name, *place)
+        at = self._settings.locate(where, key=key) if self._settings.file else (0, 0)
         text = message if key or not place else f"{'.'.join(map(str, where))}: {message}"
-        self.problems.append(Problem(self.settings.file or "seatrial.toml", *at, text, hint))
+        return Problem(self._settings.file or SETTINGS, *at, text, hint)
+
+
+def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, str] = os.environ) -> ProviderSettings:
+    """The settings of all providers. DocumentError has every problem of the tables for providers and systems, used by a
+    suite or not."""
+    problems = Problems()
+    providers = ProviderSettings(settings, registry)
+    for name in settings.value("providers"):
+        try:
+            providers(name)
+        except DocumentError as error:
+            problems.take(error.problems)
+    systems = Systems(registry=registry, problems=problems, folder=settings.folder, sample=None, environ=environ)
+    if settings.value("system"):
+        check_system(systems, merge([outermost(settings)]), settings.value("system"))
+    problems.done()
+    return providers

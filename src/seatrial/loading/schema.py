@@ -10,10 +10,9 @@ from seatrial.loading.fields import Field, described
 from seatrial.loading.merge.compose import ENTRY, TOP
 from seatrial.loading.merge.levels import KEYS
 from seatrial.loading.requirements import KNOWN, LISTS, SIZES, described_requirement
-from seatrial.loading.resolve.common_keys import CheckKeys, StepKeys
-from seatrial.loading.retry import RetryKeys
 from seatrial.loading.settings import ProjectSettings
 from seatrial.loading.shapes import Schema
+from seatrial.loading.suite_keys import CheckKeys, RetryKeys, StepKeys
 from seatrial.registry import RESERVED, Registry
 from seatrial.spi import ProviderTraits, traits
 

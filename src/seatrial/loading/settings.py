@@ -15,7 +15,7 @@ from seatrial.loading.fields import described, read_fields
 from seatrial.loading.read.document import read_bytes
 from seatrial.loading.read.positions import Place, Position
 from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
-from seatrial.loading.site import SilentSite
+from seatrial.loading.site import Site
 from seatrial.loading.suite_keys import Deadlines, Exclusive
 from seatrial.model.frozen import frozen
 from seatrial.model.values import Range
@@ -194,7 +194,7 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
     return Settings(folder=folder, file=shown, text=text, held=held)
 
 
-class _Site(SilentSite):
+class _Site(Site):
     """Collects the problems of settings; `locate` finds places, if their origin has any."""
 
     def __init__(

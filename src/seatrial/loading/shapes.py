@@ -8,9 +8,8 @@ from typing import Any, Protocol
 from seatrial.errors import nearest
 from seatrial.expressions import Deferred, strip, templated
 from seatrial.loading.read.positions import Place
-from seatrial.loading.site import Site, shown
+from seatrial.loading.site import Site, Trial, shown
 from seatrial.model.frozen import frozen
-from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.model.values import duration
 
 Schema = dict[str, Any]
@@ -268,7 +267,7 @@ class OneOf:
     def read(self, value: Any, place: Place, site: Site) -> Any:
         deepest: list[Any] = []
         for shape in self.shapes:
-            tried = _Trial(site)
+            tried = Trial(site)
             made = shape.read(value, place, tried)
             if not tried.problems:
                 tried.replay()
@@ -286,32 +285,6 @@ class OneOf:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"anyOf": [shape.schema(refs) for shape in self.shapes]}
-
-
-class _Trial:
-    """Collects problems without reporting them."""
-
-    def __init__(self, site: Site) -> None:
-        self.site, self.bound = site, site.bound
-        self.problems: list[tuple[Place, str, str, bool]] = []
-        self.formulas: list[tuple[str, Place]] = []
-
-    def replay(self) -> None:
-        """The shape fits: check its expressions now."""
-        for text, place in self.formulas:
-            self.site.formula(text, place)
-
-    def formula(self, text: str, place: Place) -> None:
-        self.formulas.append((text, place))
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        self.problems.append((place, message, hint, key))
-
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        return self.site.steps(value, place)
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        return self.site.checks(value, place)
 
 
 class Children:

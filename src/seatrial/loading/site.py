@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from seatrial.loading.read.positions import Place
 from seatrial.model.scenario import CheckPlan, StepPlan
 
 
-class Site(Protocol):
-    """The site of a value: takes its problems, and compiles parts unknown to a shape."""
+class Site:
+    """The site of a value: takes its problems, and compiles parts unknown to a shape. This one ignores all of them."""
 
-    bound: bool
+    bound = False
     """Whether `${{ }}` is already filled in: then text in the form of a number is one."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
@@ -23,33 +22,39 @@ class Site(Protocol):
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
         """Compile child steps."""
+        return ()
 
     def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
         """Compile checks."""
+        return ()
 
 
-class SilentSite:
-    """A site for values without steps, checks or expressions; it only counts problems."""
+class Trial(Site):
+    """Holds problems and expressions back until it is known whether the value fits."""
 
-    bound = False
+    def __init__(self, site: Site) -> None:
+        self.site, self.bound = site, site.bound
+        self.problems: list[tuple[Place, str, str, bool]] = []
+        self.formulas: list[tuple[str, Place]] = []
 
-    def __init__(self) -> None:
-        self.count = 0
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Count it."""
-        self.count += 1
+    def replay(self) -> None:
+        """Hand them to the site."""
+        for place, message, hint, key in self.problems:
+            self.site.problem(place, message, hint, key=key)
+        for text, place in self.formulas:
+            self.site.formula(text, place)
 
     def formula(self, text: str, place: Place) -> None:
-        """Nothing is checked."""
+        self.formulas.append((text, place))
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.problems.append((place, message, hint, key))
 
     def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """There are none here."""
-        return ()
+        return self.site.steps(value, place)
 
     def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """There are none here."""
-        return ()
+        return self.site.checks(value, place)
 
 
 def shown(value: object) -> str:

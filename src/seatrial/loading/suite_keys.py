@@ -1,4 +1,4 @@
-"""The keys of a suite, at its own level or above: one dataclass for each mapping."""
+"""The keys of a suite, at its own level or above, and those of every step and check: one dataclass for each mapping."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from seatrial.model.frozen import frozen
-from seatrial.model.scenario import Notification
-from seatrial.model.values import Argv, Duration, Range, argv_of
+from seatrial.model.scenario import Notification, Retry
+from seatrial.model.values import Argv, Duration, Expression, Range, argv_of
 
 Event = Literal["failure", "slow"]
 
@@ -119,3 +119,72 @@ class SuiteKeys:
     occurs), `each` or `1-wise` (each value occurs)."""
     vars: Mapping[str, Any] = field(default_factory=dict)
     """Variables, for `${{ vars.NAME }}`; the step `set` changes them."""
+
+
+@frozen
+class RetryKeys:
+    """The retries of a step or check."""
+
+    max_attempts: Annotated[int, Range(1)] | None = None
+    """Maximum number of attempts."""
+    delay: Duration | None = None
+    """The pause before the next attempt."""
+    delay_seconds: Duration | None = None
+    """The same as `delay`."""
+    backoff: Literal["fixed", "exponential"] = "fixed"
+    """Whether the pauses stay the same or double."""
+    jitter: bool | Annotated[float, Range(0, 1)] = 0.0
+    """The random share of each pause, from 0 to 1; true: 0.5."""
+    timeout: Duration | None = None
+    """The timeout of all attempts together."""
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """At most one delay, and an end."""
+        if self.delay is not None and self.delay_seconds is not None:
+            yield "delay", "`delay` and `delay_seconds` mean the same: keep one of them"
+        if self.max_attempts is None and self.timeout is None:
+            yield "", "a retry needs `max_attempts` or `timeout`, or it would never end"
+
+    def planned(self) -> Retry:
+        """For the plan."""
+        delay = self.delay if self.delay is not None else self.delay_seconds
+        jitter = 0.5 if self.jitter is True else float(self.jitter)
+        return Retry(
+            max_attempts=self.max_attempts, delay=delay, backoff=self.backoff, jitter=jitter, timeout=self.timeout
+        )
+
+
+@frozen
+class StepKeys:
+    """The keys of every step besides those of its own class."""
+
+    id: str = ""
+    """The name for `steps.ID.outputs`; unique in the workflow."""
+    description: str | None = None
+    """The purpose of the step, for reports."""
+    if_: Expression = Expression("")
+    """A CEL expression; the step is skipped if it is false."""
+    timeout: Duration | None = None
+    """The timeout of one attempt."""
+    retry: Retry | None = None
+    """The retries of the step: a number of attempts, or a mapping."""
+    allow_failure: bool = False
+    """A failure does not change the verdict of the suite."""
+    expect: Literal["failure", "success"] = "success"
+    """`failure`: the step passes only by failing."""
+    outputs: Mapping[str, Expression] = field(default_factory=dict)
+    """More outputs, each a CEL expression over `outputs`."""
+    needs: tuple[str, ...] = ()
+    """Ids of steps of the same `parallel` to wait for."""
+
+
+@frozen
+class CheckKeys:
+    """The keys of every check besides those of its own class."""
+
+    name: str | None = None
+    """The check's name in results."""
+    retry: Retry | None = None
+    """The retries of the check: a number of attempts, or a mapping."""
+    allow_failure: bool = False
+    """A failure does not change the verdict of the step."""

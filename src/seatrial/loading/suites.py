@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, DocumentError, UsageError
 from seatrial.links.paths import SETTINGS
 from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft, split
-from seatrial.loading.merge.levels import Level, Merged, merge
+from seatrial.loading.merge.levels import Level, Merged, merge, outermost
 from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
@@ -23,7 +23,6 @@ from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Kinds, Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import shown
-from seatrial.loading.tables import outermost
 from seatrial.model.scenario import Suite
 from seatrial.registry import Registry
 

@@ -14,7 +14,7 @@ from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
-from seatrial.loading.site import SilentSite, shown
+from seatrial.loading.site import Site, Trial, shown
 from seatrial.model.graph import closure
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.rules import broken, names
@@ -89,7 +89,7 @@ def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
 
 
 @dataclass(slots=True)
-class _Site(SilentSite):
+class _Site(Site):
     """Collects the values of a pipeline; its expressions are checked when the document is complete."""
 
     problems: Problems
@@ -214,9 +214,9 @@ def _salvaged(factory: type[Any], given: object) -> Any:
 
 
 def _value(shape: Shape, given: object) -> Any:
-    site = SilentSite()
-    made = shape.read(given, (), site)
-    if not site.count:
+    trial = Trial(Site())
+    made = shape.read(given, (), trial)
+    if not trial.problems:
         return made
     if isinstance(shape, Nested) and isinstance(given, Mapping):
         return _salvaged(shape.factory, given)

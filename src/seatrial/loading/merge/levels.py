@@ -11,7 +11,8 @@ from seatrial.expressions import templated
 from seatrial.loading.fields import Field, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
-from seatrial.loading.site import SilentSite
+from seatrial.loading.settings import Settings
+from seatrial.loading.site import Site
 from seatrial.loading.suite_keys import Deadlines, Exclusive, Notify, SuiteKeys
 from seatrial.model.scenario import Notification
 
@@ -51,7 +52,7 @@ class Merged:
 
 
 @dataclass(slots=True)
-class LevelSite(SilentSite):
+class LevelSite(Site):
     """The site of a level's values; the settings of systems are checked with the system's own names."""
 
     problems: Problems
@@ -94,6 +95,15 @@ def read_level(
     return Level(document, place, values)
 
 
+def outermost(settings: Settings) -> Level:
+    """`seatrial.toml`: the project's defaults for all suites (node limits do not belong to a suite)."""
+    values = {name: settings.value(name) for name in ("parameters", "vars", "system") if settings.value(name)}
+    values["deadlines"] = settings.value("deadlines").given()
+    if settings.value("exclusive"):
+        values["exclusive"] = _exclusive(settings.value("exclusive"))
+    return Level(settings, (), values)
+
+
 def merge(levels: Iterable[Level]) -> Merged:
     """Outer levels first: inner ones win, mappings are merged deeply, notifications add up, the lower limit wins."""
     merged = Merged()
@@ -133,7 +143,7 @@ def _system(outer: Any, inner: Any) -> Any:
     return deep(outer, inner) if inner.get("kind", outer.get("kind")) == outer.get("kind") else inner
 
 
-def exclusive(made: str | Exclusive) -> tuple[str, float]:
+def _exclusive(made: str | Exclusive) -> tuple[str, float]:
     """Name and seconds to wait."""
     return (made, 0.0) if isinstance(made, str) else (made.name, made.wait)
 
@@ -144,7 +154,7 @@ def _notifications(made: Notify | tuple[Notify, ...]) -> list[Notification]:
 
 _PLANNED: Mapping[str, Callable[[Any], Any]] = {
     "deadlines": Deadlines.given,
-    "exclusive": exclusive,
+    "exclusive": _exclusive,
     "notifications": _notifications,
 }
 """From the written value to the value in the plan."""

@@ -14,7 +14,7 @@ from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
-from seatrial.loading.site import SilentSite
+from seatrial.loading.site import Site
 from seatrial.model.scenario import Location, SystemPlan
 from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits
@@ -109,7 +109,7 @@ def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], writt
 
 
 @dataclass(slots=True)
-class _SystemSite(SilentSite):
+class _SystemSite(Site):
     """The site of a system's settings: they may come from several levels, so each place is looked up on its own."""
 
     systems: Systems

@@ -13,12 +13,12 @@ from seatrial.loading.fields import Field, build, described, read_fields
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
-from seatrial.loading.resolve.common_keys import READERS, CheckKeys, StepKeys
 from seatrial.loading.resolve.survey import Survey, survey
-from seatrial.loading.site import shown
+from seatrial.loading.site import Site, shown
+from seatrial.loading.suite_keys import CheckKeys, StepKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.graph import closure
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.registry import RESERVED, Registry
 from seatrial.spi import (
     ChecksFiles,
@@ -35,6 +35,10 @@ STEP_KEYS = ("step", *described(StepKeys))
 CHECK_KEYS = ("check", *described(CheckKeys))
 BRANCHES = ("steps", "rollback", "finally")
 """Fields of child steps, in their order of execution."""
+
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_KNOWN_BEFORE = ("timeout", "allow_failure", "expect", "needs")
+"""Common keys without `${{ }}`."""
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
@@ -124,10 +128,8 @@ class Compiled:
     """Ready steps with a possible need of powers, with their kinds."""
 
 
-class Workflow:
+class Workflow(Site):
     """Compiles the steps of one workflow; the site of every value in it."""
-
-    bound = False
 
     def __init__(self, kinds: Kinds, problems: Problems, document: Document, scope: expressions.Scope) -> None:
         self.kinds, self.problems, self.document, self.scope = kinds, problems, document, scope
@@ -192,7 +194,7 @@ class Workflow:
         if kind is None or not isinstance(raw, dict):
             return None
         before, outer_extras, outer_scope = self.problems.count, self.extras, self.scope
-        common = self._common(kind, raw, place)
+        common = self._step_keys(kind, raw, place)
         self.parents.append(kind)
         self.extras = kind.extras
         if kind.child_extras:
@@ -248,14 +250,37 @@ class Workflow:
             self.problem((*place, what), message, hint)
             return None
 
-    def _common(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
-        found: dict[str, Any] = {"id": self.survey.id_of(raw)}
-        for key in kind.common & raw.keys():
-            if key != "step":
-                READERS[key](self, raw[key], (*place, key), found)
+    def _common(self, keys: type[Any], kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        """The keys of every step or check. Its expressions have no names of the class or the step above."""
+        outer, known, values = self.extras, described(keys), {}
+        for key in kind.common & raw.keys() & known.keys():
+            where, value = (*place, key), raw[key]
+            whole = key in _KNOWN_BEFORE or (key == "outputs" and isinstance(value, str))
+            if whole and expressions.templated(value):
+                self.problem(where, f"`{key}` must be known before the run", "write the value itself, not `${{ }}`")
+                continue
+            self.extras = ("outputs",) if key == "outputs" else ()
+            values[known[key].name] = known[key].shape.read(value, where, self)
+            if key == "id" and not (isinstance(value, str) and _ID.fullmatch(value)):
+                self.problem(where, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
+            elif key == "timeout" and values[key] == 0:
+                self.problem(where, "a timeout of 0 leaves no time", "remove it for no timeout")
+            elif key in ("if", "outputs"):
+                for name, text in (value if isinstance(value, dict) else {"": value}).items():
+                    if isinstance(text, str) and not expressions.strip(text):
+                        self.formula("", (*where, name) if name else where)
+        self.extras = outer
+        return values
+
+    def _step_keys(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        """The keys of every step, as its plan has them."""
+        values = self._common(StepKeys, kind, raw, place)
         if "needs" in raw and not (self.parents and self.parents[-1].name == "parallel"):
             self.problem((*place, "needs"), "`needs` is allowed only for steps of `parallel`", key=True)
-        return found
+        values |= {"id": self.survey.id_of(raw), "description": values.get("description") or ""}
+        values["condition"] = values.pop("if_", "")
+        values["expect_failure"] = values.pop("expect", "") == "failure"
+        return values
 
     def _together(self, value: Sequence[Any], place: Place) -> tuple[StepPlan, ...]:
         outer = self.scope
@@ -325,7 +350,7 @@ class Workflow:
         if not ready:
             self._templates(kind, given, place)
         self.extras = outer
-        retry, allow = self._check_common(kind, given, place)
+        common = self._common(CheckKeys, kind, given, place)
         check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
         self._selectors(kind, fields, check, place)
         if self.problems.count != before:
@@ -337,8 +362,8 @@ class Workflow:
             fields=fields,
             check=check,
             source=self.document.source(place),
-            retry=retry,
-            allow_failure=allow or kind.allow_failure,
+            retry=common.get("retry"),
+            allow_failure=common.get("allow_failure", False) or kind.allow_failure,
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
             self.kinds.texts[raw] = plan, tuple(name for name, _ in self.result.selectors[selectors:])
@@ -379,13 +404,6 @@ class Workflow:
         except ValueError as error:
             self.problem(place, f"check {kind.name!r}: {error}")
             return None
-
-    def _check_common(self, kind: Kind, given: Mapping[str, Any], place: Place) -> tuple[Retry | None, bool]:
-        found: dict[str, Any] = {}
-        for key in kind.common & given.keys():
-            if key != "check":
-                READERS[key](self, given[key], (*place, key), found)
-        return found.get("retry"), found.get("allow_failure", False)
 
     def _allow(self, fields: dict[str, Any], place: Place) -> None:
         """Checks in `allow_failures` do not decide; those named only there are observed too."""
