@@ -41,14 +41,12 @@ def compile_documents(
     `providers` has no suite; NothingSelected if none of them has any.
     """
     known = registry.names("provider")
-    if on and on not in known:
-        raise UsageError(f"unknown provider {on!r}: {nearest(on, known)}")
+    if on:
+        registry.get("provider", on)
     problems, provider_settings = Problems(), check_tables(settings, registry, environ)
     compilation = CompilationContext(
         registry, settings, provider_settings, problems, frozenset(providers), on, overrides or {}, sample, environ
     )
-    if on:
-        compilation.checked[("provider", on)] = registry.get("provider", on)
     loader = DocumentLoader(problems, settings)
     # Tens of thousands of small objects are created and all of them stay: garbage collection would find nothing.
     collecting = gc.isenabled()
@@ -92,14 +90,9 @@ def _suites(
 def _plan(
     compilation: CompilationContext, loader: DocumentLoader, suites: Sequence[Suite], files: Sequence[str]
 ) -> Plan:
-    limits = [limit for limit, _, _ in compilation.limits]
-    of_project = compilation.settings.value("max_concurrent_nodes")
-    nodes = min([*limits, *([of_project] if of_project is not None else [])], default=None)
-    budget = Budget(
-        nodes=nodes,
-        memory_gb=compilation.settings.value("max_memory_gb"),
-        parallel=compilation.settings.value("parallel"),
-    )
+    value = compilation.settings.value
+    limits = [limit for limit in (*compilation.limits, value("max_concurrent_nodes")) if limit is not None]
+    budget = Budget(nodes=min(limits, default=None), memory_gb=value("max_memory_gb"), parallel=value("parallel"))
     first: dict[str, Suite] = {}
     for suite in suites:
         held = first.setdefault(suite.test_id, suite)
@@ -107,14 +100,8 @@ def _plan(
         if held is not suite:
             other = compilation.homes[held.source.file]
             where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
-            hint = "rename one of them"
-            compilation.problems.add(
-                document,
-                suite.source.path,
-                f"duplicate suite {suite.test_id!r}: the first is at {where}",
-                hint,
-                key=True,
-            )
+            message = f"duplicate suite {suite.test_id!r}: the first is at {where}"
+            compilation.problems.add(document, suite.source.path, message, "rename one of them", key=True)
         why = over_budget(suite, budget.nodes, budget.memory_gb)
         if why:
             hint = "make the suite smaller, or raise the budget (max_concurrent_nodes, max_memory_gb)"

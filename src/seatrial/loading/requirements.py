@@ -26,8 +26,6 @@ PROGRAMS = {
 """`<name>_available: true`, or `<name>: true`; any one of the programs is enough. For libvirt the daemon is asked; KVM
 is a device."""
 
-LIBVIRT = ("libvirt", "libvirt_available")
-
 PROVIDERS = {
     **dict.fromkeys(("libvirt", "kvm"), "libvirt"),
     **dict.fromkeys(("podman", "docker", "containers"), "containers"),
@@ -40,7 +38,7 @@ LISTS = ("commands", "env")
 KNOWN = (*SIZES, *LISTS, *(f"{name}_available" for name in PROGRAMS))
 
 
-def known(name: str) -> bool:
+def can_check(name: str) -> bool:
     """Whether Seatrial can check a requirement of this name; others are taken as parameters."""
     return name in SIZES or name in LISTS or name.removesuffix("_available") in PROGRAMS
 
@@ -84,20 +82,18 @@ def unmet(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """Why the suite cannot run here, empty if it can. `settings` are those of all providers, by name."""
-    given = (settings or {}).get("libvirt", {})
-    daemon = str(given.get("uri") or environ.get("LIBVIRT_DEFAULT_URI") or "")
-    reasons = [
-        _without_libvirt(daemon, provider) if name in LIBVIRT and value else _unmet(name, value, environ)
-        for name, value in requirements.items()
-    ]
-    return "; ".join(reason for reason in reasons if reason)
+    reasons = []
+    for name, value in requirements.items():
+        if name.removesuffix("_available") != "libvirt":
+            reasons.append(_unmet(name, value, environ))
+        elif value:
+            from seatrial.links.libvirt.presence import why_absent
 
-
-def _without_libvirt(uri: str, provider: str) -> str:
-    from seatrial.links.libvirt.presence import why_absent
-
-    why = why_absent(uri, ours=provider == "libvirt")
-    return f"libvirt is not available here: {why}" if why else ""
+            given = (settings or {}).get("libvirt", {})
+            uri = str(given.get("uri") or environ.get("LIBVIRT_DEFAULT_URI") or "")
+            why = why_absent(uri, ours=provider == "libvirt")
+            reasons.append(why and f"libvirt is not available here: {why}")
+    return "; ".join(filter(None, reasons))
 
 
 def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:
@@ -107,21 +103,16 @@ def _unmet(name: str, value: Any, environ: Mapping[str, str]) -> str:
     if name == "min_cpus":
         return f"it needs {value:g} CPUs; this machine has {cores()}" if cores() < value else ""
     if name == "commands":
-        missing = [one for one in value if not _found(one)]
+        missing = [program for program in value if not _found(program)]
         return f"these commands are not installed: {', '.join(missing)}" if missing else ""
     if name == "env":
-        missing = [one for one in value if not environ.get(one)]
+        missing = [variable for variable in value if not environ.get(variable)]
         return f"these environment variables are not set: {', '.join(missing)}" if missing else ""
     thing = name.removesuffix("_available")
-    if not value or _there(thing):
+    present = os.access("/dev/kvm", os.R_OK | os.W_OK) if thing == "kvm" else any(map(_found, PROGRAMS[thing]))
+    if not value or present:
         return ""
     return f"{thing} is not available here ({' or '.join(PROGRAMS[thing]) or '/dev/kvm'} not found)"
-
-
-def _there(thing: str) -> bool:
-    if thing == "kvm":
-        return os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return any(map(_found, PROGRAMS[thing]))
 
 
 @functools.cache

@@ -10,14 +10,14 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, DocumentError, UsageError
+from seatrial.expressions.text import texts
 from seatrial.links.paths import SETTINGS
 from seatrial.loading.merge import matrix
-from seatrial.loading.merge.compose import Draft, split
+from seatrial.loading.merge.compose import Draft
 from seatrial.loading.merge.levels import Level, Merged, merge, outermost
 from seatrial.loading.provider_settings import ProviderSettings
-from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
-from seatrial.loading.requirements import foreign, unmet, wrong
+from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.system import Systems, plan_system
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Kinds, Workflow
@@ -42,13 +42,11 @@ class CompilationContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     kinds: Kinds = field(init=False)
     base: Level = field(init=False)
-    limits: list[tuple[int, Located, Place]] = field(default_factory=list)
-    """The node limits of documents, with their places."""
+    limits: list[int] = field(default_factory=list)
+    """The node limits of documents."""
     homes: dict[str, Located] = field(default_factory=dict)
     """Files to their documents."""
     systems: Systems = field(init=False)
-    checked: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """Provider names to their classes."""
     named: set[str] = field(default_factory=set)
     """Providers named by suites, even if not installed."""
 
@@ -73,14 +71,16 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     compilation.named.add(own)
     if compilation.providers and own not in compilation.providers:
         return
-    provider = (
-        _provider(compilation, own, merged) if not compilation.on else compilation.checked[("provider", compilation.on)]
-    )
+    name = compilation.on or own
+    provider = _provider(compilation, name, merged)
     before = compilation.problems.count
     parameters, requirements = _parameters(compilation, draft, merged, own)
-    parameters = _filled(compilation, merged, "parameters", parameters, compilation.on or own)
-    variables = {**(merged.get("vars") or {}), **_plain_overrides(compilation.overrides)}
-    variables = _filled(compilation, merged, "vars", variables, compilation.on or own)
+    parameters = _filled(compilation, merged, "parameters", parameters, name)
+    variables = {**(merged.get("vars") or {})}
+    for key, value in compilation.overrides.items():
+        if not key.startswith("parameters."):
+            variables[key.removeprefix("vars.")] = _value(value)
+    variables = _filled(compilation, merged, "vars", variables, name)
     system = plan_system(compilation.systems, merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
@@ -95,23 +95,20 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     workflow = Workflow(compilation.kinds, compilation.problems, draft.document, scope)
     compiled = workflow.compile(draft.steps, draft.steps_place)
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
-        _at(
-            compilation,
-            merged,
-            "name",
-            message=f"invalid suite name {shown(draft.name)}",
-            hint="allowed: no slashes, at most 200 characters",
-        )
+        hint = "allowed: no slashes, at most 200 characters"
+        _at(compilation, merged, "name", message=f"invalid suite name {shown(draft.name)}", hint=hint)
     if system is None or provider is None:
         return
     moot = bool(compilation.on) and compilation.on != own
-    settings = _provider_settings(compilation, compilation.on or own, merged)
+    settings = _provider_settings(compilation, name, merged)
+    exclusive, exclusive_wait = merged.get("exclusive") or ("", 0.0)
+    providers = compilation.settings.value("providers")
     reuse = reuse_of(merged, compilation.problems, provider, system, on=compilation.on if moot else "")
     for row in rows:
         suite = Suite(
-            test_id=f"{compilation.on or own}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
+            test_id=f"{name}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
             name=draft.name + matrix.suffix(row, parameters),
-            provider=compilation.on or own,
+            provider=name,
             provider_settings=settings,
             description=merged.get("description") or "",
             parameters={**parameters, **row},
@@ -126,51 +123,31 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             timeout=merged.get("timeout"),
             deadlines=merged.get("deadlines") or {},
             reuse=reuse,
-            exclusive=(merged.get("exclusive") or ("", 0.0))[0],
-            exclusive_wait=(merged.get("exclusive") or ("", 0.0))[1],
+            exclusive=exclusive,
+            exclusive_wait=exclusive_wait,
             notifications=tuple(merged.get("notifications") or ()),
             secrets=tuple(sorted({*scope.secrets, *system.secrets})),
-            skip=unmet(
-                requirements,
-                compilation.environ,
-                provider=compilation.on or own,
-                settings=compilation.settings.value("providers"),
-            ),
+            skip=unmet(requirements, compilation.environ, provider=name, settings=providers),
         )
         suite = sized(suite, compilation.problems, merged, moot=moot)
         hold(suite, compilation.problems, merged, draft.document, compiled, provider)
         if compilation.problems.count == before:
             yield suite
     if not moot and merged.get("max_concurrent_nodes") is not None:
-        compilation.limits.append((merged.get("max_concurrent_nodes"), *merged.where("max_concurrent_nodes")))
+        compilation.limits.append(merged.get("max_concurrent_nodes"))
 
 
-def _at(
-    compilation: CompilationContext,
-    merged: Merged,
-    *path: str,
-    message: str,
-    hint: str = "",
-    key: bool = False,
-    kind: str = "",
-) -> None:
-    document, place = merged.where(*path)
-    compilation.problems.add(document, place, message, hint, key=key, kind=kind)
+def _at(compilation: CompilationContext, merged: Merged, *path: str, message: str, hint: str = "") -> None:
+    compilation.problems.add(*merged.where(*path), message, hint)
 
 
 def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any:
-    key = ("provider", name)
-    if key not in compilation.checked:
-        try:
-            compilation.checked[key] = compilation.registry.get("provider", name)
-        except UsageError as error:
-            compilation.checked[key] = error
-    found = compilation.checked[key]
-    if isinstance(found, UsageError):
-        message, _, hint = str(found).partition(": ")
+    try:
+        return compilation.registry.get("provider", name)
+    except UsageError as error:
+        message, _, hint = str(error).partition(": ")
         _at(compilation, merged, "provider", message=message, hint=hint)
         return None
-    return found
 
 
 def _provider_settings(compilation: CompilationContext, name: str, merged: Merged) -> Any:
@@ -186,25 +163,19 @@ def _provider_settings(compilation: CompilationContext, name: str, merged: Merge
 def _parameters(
     compilation: CompilationContext, draft: Draft, merged: Merged, own: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    known, unknown = split(merged.get("requirements") or {})
+    requirements = merged.get("requirements") or {}
+    known = {name: value for name, value in requirements.items() if can_check(name)}
+    unknown = {name: value for name, value in requirements.items() if name not in known}
     for name in unknown:
-        document, place = merged.where("requirements", name)
-        compilation.problems.warn(document, place, f"unknown requirement {name!r} is taken as a parameter")
+        place = merged.where("requirements", name)
+        compilation.problems.warn(*place, f"unknown requirement {name!r} is taken as a parameter")
+    required = {}
     for name, value in known.items():
         if why := wrong(name, value):
-            _at(
-                compilation,
-                merged,
-                "requirements",
-                name,
-                message=f"invalid value {shown(value)} for {name!r}",
-                hint=why,
-            )
-    required = {
-        name: value
-        for name, value in known.items()
-        if not wrong(name, value) and not foreign(name, own, compilation.on)
-    }
+            message = f"invalid value {shown(value)} for {name!r}"
+            _at(compilation, merged, "requirements", name, message=message, hint=why)
+        elif not foreign(name, own, compilation.on):
+            required[name] = value
     parameters = {**unknown, **(merged.get("parameters") or {})}
     for name, value in compilation.overrides.items():
         if name.startswith("parameters."):
@@ -223,39 +194,23 @@ def _filled(
     for name, value in values.items():
         if not expressions.templated(value) or "${{" not in str(value):
             continue
-        document, place = merged.where(key, name)
-        texts = _texts(value)
-        used = {
-            path[0] for text in texts for one in expressions.expressions(text) for path in expressions.references(one)
-        }
+        written = [text for text in texts(value) if "${{" in text]
+        formulas = [formula for text in written for formula in expressions.expressions(text)]
+        used = {str(path[0]) for formula in formulas for path in expressions.references(formula)}
         before = compilation.problems.count
-        for root in sorted(map(str, used - set(names))):
+        for root in sorted(used - set(names)):
             hint = f"{key} must be known before the run: use only env and suite.provider"
-            compilation.problems.add(document, place, f"`{root}` cannot be used in {key}", hint)
+            _at(compilation, merged, key, name, message=f"`{root}` cannot be used in {key}", hint=hint)
         if compilation.problems.count == before:
             scope = expressions.Scope(environment=compilation.environ)
-            for message, hint in (one for text in texts for one in expressions.check_template(text, scope)):
-                compilation.problems.add(document, place, message, hint)
+            for message, hint in (problem for text in written for problem in expressions.check_template(text, scope)):
+                _at(compilation, merged, key, name, message=message, hint=hint)
         if compilation.problems.count == before:
             try:
                 made[name] = expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
             except CannotTell as error:
-                compilation.problems.add(document, place, str(error))
+                _at(compilation, merged, key, name, message=str(error))
     return made
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return [text for one in inner for text in _texts(one)]
-
-
-def _plain_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    named = {
-        name.removeprefix("vars."): value for name, value in overrides.items() if not name.startswith("parameters.")
-    }
-    return {name: _value(value) for name, value in named.items()}
 
 
 def _value(value: Any) -> Any:

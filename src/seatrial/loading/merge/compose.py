@@ -11,10 +11,9 @@ from typing import Any
 from seatrial.errors import DocumentError, nearest
 from seatrial.links.paths import project_of
 from seatrial.loading.merge.levels import KEYS, Level, read_level
-from seatrial.loading.read.document import Document, read
+from seatrial.loading.read.document import Document, documents_in, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
-from seatrial.loading.requirements import known
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import shown
 
@@ -51,27 +50,25 @@ class DocumentLoader:
     def open(self, path: Path, shown_as: str) -> Document | None:
         """Read a document; None if it cannot be read, with its problems recorded."""
         real = Path(os.path.realpath(path))
-        if real not in self.read_already:
-            try:
-                document = read(path, name=shown_as)
-                if not isinstance(document.data, dict):
-                    self.problems.add(
-                        document, (), f"{shown(document.data)} is not a document", "write a mapping: keys with values"
-                    )
-                    self.read_already[real] = None
-                else:
-                    self.read_already[real] = document
-            except DocumentError as error:
-                self.problems.take(error.problems)
-                self.read_already[real] = None
-        return self.read_already[real]
+        if real in self.read_already:
+            return self.read_already[real]
+        document = None
+        try:
+            document = read(path, name=shown_as)
+        except DocumentError as error:
+            self.problems.take(error.problems)
+        if document is not None and not isinstance(document.data, dict):
+            message = f"{shown(document.data)} is not a document"
+            self.problems.add(document, (), message, "write a mapping: keys with values")
+            document = None
+        self.read_already[real] = document
+        return document
 
     def beside(self, document: Document, name: object, place: Place) -> Document | None:
         """A document named by another one, with a path relative to it."""
         if not isinstance(name, str) or not name:
-            self.problems.add(
-                document, place, f"{shown(name)} is not a path", "write the path of a file beside this one"
-            )
+            hint = "write the path of a file beside this one"
+            self.problems.add(document, place, f"{shown(name)} is not a path", hint)
             return None
         path = Path(os.path.normpath(document.path.parent / name))
         root = self._root(document)
@@ -80,8 +77,8 @@ class DocumentLoader:
             self.problems.add(document, place, f"the path {name!r} is outside the folder", hint)
             return None
         if not path.exists():
-            there = sorted(str(one.relative_to(document.path.parent)) for one in _documents(path.parent)[:20]
-                           if one.is_relative_to(document.path.parent))  # fmt: skip
+            home, beside = document.path.parent, documents_in(path.parent) if path.parent.is_dir() else []
+            there = [str(one.relative_to(home)) for one in beside if one.is_relative_to(home)]
             self.problems.add(document, place, f"file {name!r} not found", nearest(name, there, what="files there"))
             return None
         return self.open(path, os.path.normpath(os.path.join(os.path.dirname(document.file), name)))  # noqa: PTH118, PTH120
@@ -89,15 +86,7 @@ class DocumentLoader:
     def _root(self, document: Document) -> Path:
         home = Path(os.path.realpath(document.path)).parent
         project = Path(os.path.realpath(self.settings.folder))
-        if home.is_relative_to(project):
-            return project
-        return project_of(home)
-
-
-def _documents(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(one for one in folder.iterdir() if one.suffix in (".yaml", ".yml", ".json"))
+        return project if home.is_relative_to(project) else project_of(home)
 
 
 def drafts(
@@ -114,9 +103,8 @@ def drafts(
     included = data.get("include") or []
     included = [included] if isinstance(included, str) else included
     if not isinstance(included, list):
-        loader.problems.add(
-            document, ("include",), f"{shown(included)} is not a list of files", "write their paths in brackets"
-        )
+        message = f"{shown(included)} is not a list of files"
+        loader.problems.add(document, ("include",), message, "write their paths in brackets")
         included = []
     for at, name in enumerate(included):
         found += 1
@@ -127,9 +115,8 @@ def drafts(
         where = Path(os.path.realpath(more.path))
         if where in (*above, real):
             way = " -> ".join([*(one.name for one in (*above, real)), where.name])
-            loader.problems.add(
-                document, place, f"the documents include each other in a loop: {way}", "remove one `include`"
-            )
+            message = f"the documents include each other in a loop: {way}"
+            loader.problems.add(document, place, message, "remove one `include`")
             continue
         yield from drafts(loader, more, levels, (*above, real))
     suites = data.get("test_suites")
@@ -176,14 +163,12 @@ def _named(
         level = read_level(loader.problems, document, raw, place, besides=("workflow", "steps"))
         steps = next((key for key in ("workflow", "steps") if key in raw), "")
         if not steps:
-            loader.problems.add(
-                document, place, f"the suite {name!r} has no `workflow`", "write its steps under `workflow:`"
-            )
+            message = f"the suite {name!r} has no `workflow`"
+            loader.problems.add(document, place, message, "write its steps under `workflow:`")
             continue
         if "workflow" in raw and "steps" in raw:
-            loader.problems.add(
-                document, (*place, "steps"), "`workflow` and `steps` mean the same", "keep one", key=True
-            )
+            message = "`workflow` and `steps` mean the same"
+            loader.problems.add(document, (*place, "steps"), message, "keep one", key=True)
         title = level.values.get("name") or name
         yield Draft(title, [*levels, level], raw[steps], document, (*place, steps), (document, place))
 
@@ -215,40 +200,24 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
         # The suite's own description is more specific than those of the parts.
         name = level.values.get("name") or f"{sut.path.stem}_{workflow.path.stem}"
         of_sut, fixed = _sut(loader, sut)
-        yield Draft(
-            name,
-            [*levels, of_sut, of_workflow, level],
-            workflow.data[steps],
-            workflow,
-            (steps,),
-            (document, place),
-            fixed,
-        )
+        parts = [*levels, of_sut, of_workflow, level]
+        yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed)
 
 
 def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...]]:
     """A system under test; an unknown key is taken as a parameter, with a warning."""
     more: dict[str, Any] = {}
 
-    def unknown(key: str, value: Any) -> bool:
+    def unknown(key: str, value: Any) -> None:
         if key != "db_version":
             loader.problems.warn(sut, (key,), f"unknown key {key!r} is taken as a parameter ({nearest(key, KEYS)})")
         more[key] = value
-        return True
 
     level = read_level(loader.problems, sut, sut.data, (), besides=("$schema",), unknown=unknown)
-    values = dict(level.values)
-    values["parameters"] = {**more, **values.get("parameters", {})}
+    values = {**level.values, "parameters": {**more, **level.values.get("parameters", {})}}
     # Versions in a sut file are fallbacks: the first available one is used, not one suite for each.
     fixed = ("db_version",) if isinstance(more.get("db_version"), list) else ()
     if fixed and (not more["db_version"] or not all(isinstance(one, str) for one in more["db_version"])):
-        loader.problems.add(
-            sut, ("db_version",), "`db_version` must be a version or a list of versions, as text", "put them in quotes"
-        )
+        message = "`db_version` must be a version or a list of versions, as text"
+        loader.problems.add(sut, ("db_version",), message, "put them in quotes")
     return Level(sut, (), values), fixed
-
-
-def split(merged_requirements: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Known requirements, and unknown ones, used as parameters."""
-    ours = {name: value for name, value in merged_requirements.items() if known(name)}
-    return ours, {name: value for name, value in merged_requirements.items() if name not in ours}

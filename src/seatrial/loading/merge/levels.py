@@ -42,9 +42,9 @@ class Merged:
     home: tuple[Located, Place] = field(default=(None, ()))  # type: ignore[assignment]
     """The innermost level."""
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The merged value."""
-        return self.values.get(key, default)
+    def get(self, key: str) -> Any:
+        """The merged value; None if there is none."""
+        return self.values.get(key)
 
     def where(self, *path: str) -> tuple[Located, Place]:
         """The place of its definition; the suite itself if there is none."""
@@ -70,9 +70,9 @@ def read_level(
     place: Place,
     *,
     besides: Iterable[str] = (),
-    unknown: Callable[[str, Any], bool] | None = None,
+    unknown: Callable[[str, Any], None] | None = None,
 ) -> Level:
-    """Read the suite keys of one place; keys in `besides` have another meaning there, `unknown` may accept others."""
+    """Read the suite keys of one place; keys in `besides` have another meaning there, `unknown` takes all others."""
     site = LevelSite(problems, document)
     values: dict[str, Any] = {}
     other = tuple(besides)
@@ -81,9 +81,10 @@ def read_level(
             continue
         where = (*place, key)
         field = KEYS.get(key)
-        if field is None:
-            if unknown is None or not unknown(key, value):
-                site.problem(where, f"unknown key {key!r}", nearest(key, [*KEYS, *other]), key=True)
+        if field is None and unknown is not None:
+            unknown(key, value)
+        elif field is None:
+            site.problem(where, f"unknown key {key!r}", nearest(key, [*KEYS, *other]), key=True)
         elif value is not None:
             before = problems.count
             if templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-METHODS = {"full": "full", "pairwise": "pairwise", "2-wise": "pairwise", "each": "each", "1-wise": "each"}
-"""As written in documents."""
 
 MOST = 10_000
 """Maximum number of suites from one matrix."""
@@ -22,12 +20,10 @@ def expand(parameters: Mapping[str, Any], method: str, *, fixed: Sequence[str] =
         if not values:
             raise ValueError(f"the parameter {name!r} is an empty list: it gives no suite")
     sizes = [len(values) for values in axes.values()]
-    if METHODS[method] == "full" and math.prod(sizes) > MOST:
-        raise ValueError(
-            f"{math.prod(sizes):,} combinations are too many (at most {MOST:,}); try `combinations: pairwise`"
-        )
-    makers = {"full": _full, "pairwise": pairwise, "each": _each}
-    rows = makers[METHODS[method]](sizes)
+    if method == "full" and math.prod(sizes) > MOST:
+        count = math.prod(sizes)
+        raise ValueError(f"{count:,} combinations are too many (at most {MOST:,}); try `combinations: pairwise`")
+    rows = {"full": _full, "pairwise": pairwise, "2-wise": pairwise, "each": _each, "1-wise": _each}[method](sizes)
     return [{name: values[at] for (name, values), at in zip(axes.items(), row, strict=True)} for row in rows]
 
 
@@ -62,28 +58,22 @@ def _row(sizes: Sequence[int], open_pairs: set[Any]) -> tuple[int, ...]:
     first, second = min(open_pairs)
     row = dict((first, second))
     for axis in sorted(set(range(len(sizes))) - set(row), key=lambda one: -sizes[one]):
-        here = dict(row)
-
-        def closes(value: int, axis: int = axis, here: Mapping[int, int] = here) -> int:
-            return sum(tuple(sorted(((axis, value), chosen))) in open_pairs for chosen in here.items())
-
-        def waiting(value: int, axis: int = axis) -> int:
-            return sum((axis, value) in pair for pair in open_pairs)
-
-        row[axis] = max(range(sizes[axis]), key=lambda value: (closes(value), waiting(value), -value))
+        ranks = []
+        for value in range(sizes[axis]):
+            closed = sum(tuple(sorted(((axis, value), chosen))) in open_pairs for chosen in row.items())
+            waiting = sum((axis, value) in pair for pair in open_pairs)
+            ranks.append((closed, waiting, -value))
+        row[axis] = -max(ranks)[2]
     return tuple(row[axis] for axis in range(len(sizes)))
 
 
 def suffix(chosen: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
     """The suffix of a combination in the name of its suite: `-k=v` for every list of more than one value."""
-    told = [(name, value) for name, value in chosen.items() if len(parameters[name]) > 1]
-    return "".join(f"-{_clean(name)}={_clean(value)}" for name, value in told)
+    named = ((name, value) for name, value in chosen.items() if len(parameters[name]) > 1)
+    return "".join(f"-{_clean(name)}={_clean(value)}" for name, value in named)
 
 
 def _clean(value: object) -> str:
     from seatrial.expressions import as_text
 
-    text = "null" if value is None else as_text(value)
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_" for letter in text)[
-        :60
-    ]
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "null" if value is None else as_text(value))[:60]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,8 @@ def read_bytes(path: Path, shown: str) -> bytes:
             if not stat.S_ISREG(about.st_mode):
                 raise _whole(shown, "this is not a regular file", "give the path of a YAML or JSON file")
             if about.st_size > LARGEST:
-                raise _whole(
-                    shown,
-                    f"the file is too large: {about.st_size / 1e6:.1f} MB; allowed: {LARGEST / 1e6:.1f} MB",
-                    "split it, and list the parts under `include`",
-                )
+                why = f"the file is too large: {about.st_size / 1e6:.1f} MB; allowed: {LARGEST / 1e6:.1f} MB"
+                raise _whole(shown, why, "split it, and list the parts under `include`")
             return file.read(LARGEST + 1)
     except FileNotFoundError:
         raise _whole(shown, "file not found", _beside(path)) from None
@@ -126,7 +123,12 @@ def read_bytes(path: Path, shown: str) -> bytes:
 
 def _beside(path: Path) -> str:
     try:
-        names: Iterable[str] = [one.name for one in path.parent.iterdir() if one.suffix in (".yaml", ".yml", ".json")]
+        names = [document.name for document in documents_in(path.parent)]
     except (OSError, ValueError):
         return "its folder does not exist either"
-    return nearest(path.name, sorted(names)[:20], what="documents in this folder")
+    return nearest(path.name, names, what="documents in this folder")
+
+
+def documents_in(folder: Path) -> list[Path]:
+    """The first documents of a folder, to suggest for a missing one."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml", ".json"))[:20]

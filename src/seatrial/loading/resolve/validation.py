@@ -38,20 +38,17 @@ ANY_NODE = frozenset({"*", "any", "all"})
 
 def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Suite:
     """The suite with its number of nodes and memory; with `moot` (another provider) its memory does not count."""
-    names = _names(suite, problems, merged)
     size = suite.parameters.get("cluster_size")
     given = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 1
-    nodes = len(names) or given
+    nodes = len(_names(suite, problems, merged)) or given
     memory = 0.0
     for name in MEMORY:
         value = suite.parameters.get(name)
         if value is None or moot:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            document, place = merged.where("parameters", name)
-            problems.add(
-                document, place, f"invalid amount of memory {value!r}", "allowed: GB for each node, a number from 0"
-            )
+            hint = "allowed: GB for each node, a number from 0"
+            problems.add(*merged.where("parameters", name), f"invalid amount of memory {value!r}", hint)
         else:
             memory = max(memory, float(value) * nodes)
     return replace(suite, nodes=nodes, memory_gb=memory)
@@ -61,8 +58,8 @@ def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
     try:
         return known_nodes(suite.system.factory, suite.system.settings, suite.parameters)
     except (UsageError, ValueError, TypeError) as error:
-        document, place = merged.where("parameters", "cluster_size")
-        problems.add(document, place, f"the node names cannot be computed: {error}")
+        where = merged.where("parameters", "cluster_size")
+        problems.add(*where, f"the node names cannot be computed: {error}")
         return ()
 
 
@@ -73,11 +70,15 @@ def hold(
     _by_the_system(suite, problems, merged)
     names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
     if names:
-        roles = roles_of(suite)
+        factory = suite.system.factory
+        # Words selecting nodes by their current role, defined in the system's settings.
+        roles = factory.role_names(suite.system.settings) if issubclass(factory, FindsRoles) else ()
+        known = names | frozenset(roles)
         for selector, place in compiled.selectors:
-            for word in unknown_nodes(selector, names, roles):
-                hint = nearest(word, names | roles, what="nodes") + "; also *, any, random:N"
-                problems.add(document, place, f"unknown node {word!r}", hint)
+            for word in (word.strip() for word in selector.split(",")):
+                if word not in known | ANY_NODE and not _random(word):
+                    hint = nearest(word, known, what="nodes") + "; also *, any, random:N"
+                    problems.add(document, place, f"unknown node {word!r}", hint)
     if compiled.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
@@ -168,18 +169,6 @@ def _missing(
         why = dict.fromkeys(reasons[one] for one in missing if one in reasons)
         hint = "; ".join([f"it has: {', '.join(sorted(held)) or 'none'}", *why])
     problems.add(document, place, message, hint, kind="power")
-
-
-def roles_of(suite: Suite) -> frozenset[str]:
-    """Words selecting nodes by their current role, defined in the system's settings."""
-    system = suite.system.factory
-    return frozenset(system.role_names(suite.system.settings) if issubclass(system, FindsRoles) else ())
-
-
-def unknown_nodes(selector: str, names: frozenset[str], roles: frozenset[str]) -> list[str]:
-    """The words of a selector without any node."""
-    words = [word.strip() for word in selector.split(",")]
-    return [word for word in words if word not in names | roles | ANY_NODE and not _random(word)]
 
 
 def _random(word: str) -> bool:
