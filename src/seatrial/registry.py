@@ -45,17 +45,17 @@ class Mark:
     allow_failure: bool = False
 
 
-def _marker(kind: str, name: str) -> Callable[[C], C]:
+def _marker(kind: str, name: str, description: str = "", allow_failure: bool = False) -> Callable[[C], C]:
     def mark(thing: C) -> C:
-        marks = (*thing.__dict__.get("__seatrial__", ()), Mark(kind, name, _first_line(thing)))
-        thing.__seatrial__ = marks  # type: ignore[attr-defined]
+        first_line = (thing.__doc__ or "").strip().split("\n")[0]
+        mark_ = Mark(kind, name, description or first_line, allow_failure)
+        if kind != "check" or isinstance(thing, type):
+            thing.__seatrial__ = (*thing.__dict__.get("__seatrial__", ()), mark_)  # type: ignore[attr-defined]
+        else:
+            thing.__seatrial_check__ = _check_of(thing, mark_)  # type: ignore[attr-defined]
         return thing
 
     return mark
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().split("\n")[0]
 
 
 def step(name: str) -> Callable[[C], C]:
@@ -85,22 +85,10 @@ def reporter(name: str) -> Callable[[C], C]:
 
 def check(name: str, *, description: str = "", allow_failure: bool = False) -> Callable[[C], C]:
     """Register a check: a class with `observe`, or a plain function `(context) -> bool`."""
-
-    def mark(thing: C) -> C:
-        mark_ = Mark("check", name, description or _first_line(thing), allow_failure)
-        if isinstance(thing, type):
-            marks = (*thing.__dict__.get("__seatrial__", ()), mark_)
-            thing.__seatrial__ = marks  # type: ignore[attr-defined]
-            return thing
-        check_class = _check_of(thing, name)
-        check_class.__seatrial__ = (mark_,)
-        thing.__seatrial_check__ = check_class  # type: ignore[attr-defined]
-        return thing
-
-    return mark
+    return _marker("check", name, description, allow_failure)
 
 
-def _check_of(function: Any, name: str) -> type[Any]:
+def _check_of(function: Any, mark: Mark) -> type[Any]:
     """A check class around a plain function; False is failed, an exception unknown."""
     from seatrial.model.result import Observation, Verdict
 
@@ -111,13 +99,14 @@ def _check_of(function: Any, name: str) -> type[Any]:
         if isinstance(answer, Observation):
             return answer
         if not isinstance(answer, bool):
-            why = f"the check {name!r} returned {type(answer).__name__} instead of a bool or an Observation"
+            why = f"the check {mark.name!r} returned {type(answer).__name__} instead of a bool or an Observation"
             return Observation(verdict=Verdict.UNKNOWN, seen=repr(answer), why=why)
         return Observation(verdict=Verdict.PASSED if answer else Verdict.FAILED, seen=answer, expected=True)
 
-    doc = function.__doc__ or f"The function {name}."
-    check_class = make_dataclass(name, [], frozen=True, namespace={"observe": observe, "__doc__": doc})
+    doc = function.__doc__ or f"The function {mark.name}."
+    check_class = make_dataclass(mark.name, [], frozen=True, namespace={"observe": observe, "__doc__": doc})
     check_class.__module__ = function.__module__
+    check_class.__seatrial__ = (mark,)  # type: ignore[attr-defined]
     return check_class
 
 

@@ -116,39 +116,25 @@ class _Maker:
     def _kinds(self, kind: str, common: Mapping[str, Field]) -> Schema:
         """One definition per class, selected by its name, so an editor reports problems of one class and not of all."""
         names = [name for name in self.registry.names(kind) if name not in RESERVED.get(kind, ())]
-        choices = []
         shared = {key: self.field(field) for key, field in common.items()}
         for name in names:
-            factory = self.registry.get(kind, name)
-            reference = f"{kind}-{name}"
-            own: Schema = {"const": name, "description": self.registry.mark(kind, name).description}
-            made = self.of(described(factory), {**shared, kind: own}, required=[kind])
-            self.defs[reference] = {**made, "description": own["description"]}
-            when = {"properties": {kind: {"const": name}}, "required": [kind]}
-            choices.append({"if": when, "then": {"$ref": f"#/$defs/{reference}"}})
-        head: Schema = {
-            "type": "object",
-            "required": [kind],
-            "properties": {kind: {"enum": names, "description": f"The kind of {kind}."}},
-        }
-        return {**head, "allOf": choices} if choices else head
+            self.defs[f"{kind}-{name}"] = self._named(kind, name, kind, shared)
+        return {**_choice(kind, names, kind), "required": [kind]}
+
+    def _named(self, kind: str, name: str, key: str, shared: Mapping[str, Schema] | None = None) -> Schema:
+        """The definition of one class, selected by its name under `key`; without `shared` keys, none is required."""
+        factory, title = self.registry.get(kind, name), self.registry.mark(kind, name).description
+        own = {**(shared or {}), key: {"const": name, "description": title}}
+        if shared is None:
+            return {**self.of(described(factory.Settings), own, partial=True), "description": title}
+        return {**self.of(described(factory), own, required=[key]), "description": title}
 
     def system(self) -> Schema:
         """Settings may be spread over several levels, so no level requires any."""
         names = self.registry.names("system")
-        choices = []
         for name in names:
-            title = self.registry.mark("system", name).description
-            fields = described(self.registry.get("system", name).Settings)
-            kind: Schema = {"const": name, "description": title}
-            self.defs[f"system-{name}"] = {**self.of(fields, {"kind": kind}, partial=True), "description": title}
-            when = {"properties": {"kind": {"const": name}}, "required": ["kind"]}
-            choices.append({"if": when, "then": {"$ref": f"#/$defs/system-{name}"}})
-        head: Schema = {
-            "type": "object",
-            "properties": {"kind": {"enum": names, "description": "The kind of system."}},
-        }
-        return {"anyOf": [{"enum": names}, {**head, "allOf": choices} if choices else head]}
+            self.defs[f"system-{name}"] = self._named("system", name, "kind")
+        return {"anyOf": [{"enum": names}, _choice("system", names, "kind")]}
 
     def of(
         self,
@@ -187,6 +173,19 @@ class _Maker:
         made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
         made["requirements"] |= {"properties": _requirements()}
         return made
+
+
+def _choice(kind: str, names: list[str], key: str) -> Schema:
+    """A mapping of one of these kinds, selected by `key`."""
+    head: Schema = {
+        "type": "object",
+        "properties": {key: {"enum": names, "description": f"The kind of {kind}."}},
+    }
+    choices = []
+    for name in names:
+        when = {"properties": {key: {"const": name}}, "required": [key]}
+        choices.append({"if": when, "then": {"$ref": f"#/$defs/{kind}-{name}"}})
+    return {**head, "allOf": choices} if choices else head
 
 
 def _requirements() -> dict[str, Schema]:

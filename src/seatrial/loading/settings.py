@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -146,7 +146,7 @@ class Settings:
             flag = f"flag --{name.replace('_', '-')}"
             made |= _read({name: value}, _Site(problems, flag), flag)
         _done(problems)
-        return Settings(folder=self.folder, file=self.file, text=self.text, held={**self.held, **made})
+        return replace(self, held={**self.held, **made})
 
 
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -163,7 +163,7 @@ def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
             words = [word for word in map(str.strip, text.split(",")) if word] if isinstance(shape, Many) else text
             held |= _read({name: words}, _Site(problems, origin, bound=True), origin)
     _done(problems)
-    return Settings(folder=settings.folder, file=settings.file, text=settings.text, held=held)
+    return replace(settings, held=held)
 
 
 def _from_file(folder: Path, problems: list[Problem]) -> Settings:
@@ -191,19 +191,14 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
     held = {
         name: Setting(name, one.value, f"{shown}:{settings.locate((name,), key=True)[0]}") for name, one in made.items()
     }
-    return Settings(folder=folder, file=shown, text=text, held=held)
+    return replace(settings, held=held)
 
 
 class _Site(Site):
     """Collects the problems of settings; `locate` finds places, if their origin has any."""
 
     def __init__(
-        self,
-        problems: list[Problem],
-        origin: str,
-        locate: Callable[..., Position] | None = None,
-        *,
-        bound: bool = False,
+        self, problems: list[Problem], origin: str, locate: Callable[..., Position] | None = None, bound: bool = False
     ) -> None:
         self.problems, self.origin, self.locate, self.bound = problems, origin, locate, bound
 

@@ -6,7 +6,7 @@ stays `pending`: neither is ever a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from seatrial.model.event import Event
@@ -29,7 +29,7 @@ class Fold:
 
     def __init__(self, *, live: bool = False) -> None:
         self.live = live
-        self.totals: dict[str, int] = {"passed": 0, "failed": 0, "unknown": 0, "skipped": 0, "pending": 0}
+        self.totals = dict.fromkeys(("passed", "failed", "unknown", "skipped", "pending"), 0)
         self.run: Row = {
             "run_id": "",
             "success": False,
@@ -57,33 +57,14 @@ class Fold:
         self._left: dict[str, dict[tuple[str, str], Row]] = {}
         self._red = 0
         self._said: Mapping[str, Any] = {}
-        self._handlers: dict[str, Callable[[Event, Mapping[str, Any]], None]] = {
-            "run_started": self._run_started,
-            "suite_planned": self._suite_planned,
-            "suite_started": self._suite_started,
-            "step_started": self._step_started,
-            "step_finished": self._step_finished,
-            "check_observed": self._check_observed,
-            "problems": self._problems,
-            "cache": self._cache,
-            "node": self._node,
-            "fault": self._fault,
-            "output": self._output,
-            "resource": self._resource,
-            "diagnostics": self._diagnostics,
-            "cleanup_finished": self._cleanup_finished,
-            "suite_finished": self._suite_finished,
-            "run_finished": self._run_finished,
-        }
 
     def on(self, event: Event) -> None:
-        """Take one event."""
+        """Take one event: the method for its kind does the rest."""
         if event.at > self.at:
             self.at = event.at
         if not self.run["run_id"]:
-            self.run["run_id"] = event.run
-            self.run["started_at"] = event.at
-        handler = self._handlers.get(event.kind)
+            self.run.update(run_id=event.run, started_at=event.at)
+        handler = getattr(self, f"_on_{event.kind}", None)
         if handler is not None:
             handler(event, event.data)
 
@@ -103,9 +84,8 @@ class Fold:
     def results(self) -> Row:
         """The whole as in `results.json`; the rows are the fold's own and keep changing."""
         run = self.run
-        for trial, row in self.suites.items():
-            if row["status"] == "running":
-                self._refresh(trial, row)
+        for trial in self.suites:
+            self.suite(trial)
         run["verdict"] = self.verdict()
         run["exit_code"] = self.exit_code()
         run["success"] = run["exit_code"] == 0
@@ -114,10 +94,11 @@ class Fold:
         return run
 
     def suite(self, trial: str) -> Row:
-        """One suite as in its own `result.json`."""
+        """One suite as in its own `result.json`; the durations of running steps reach to the newest event."""
         row = self.suites[trial]
         if row["status"] == "running":
-            self._refresh(trial, row)
+            row["duration"] = max(0.0, round(self.at - row["started_at"], 6))
+            self._trees[trial].refresh(self.at)
         return row
 
     def step(self, trial: str, path: str) -> Row | None:
@@ -153,27 +134,23 @@ class Fold:
     def _code(self, verdict: str, *, finished: bool) -> int:
         if verdict == "failed":
             return 1
-        if finished and self._all_skipped():
+        if finished and self.totals["skipped"] == len(self.suites):
             return 4 if self._red else 5
         if verdict == "unknown":
             return 3
         return 4 if self._red else 0
 
-    def _all_skipped(self) -> bool:
-        return self.totals["skipped"] == len(self.suites)
-
     # The run
 
-    def _run_started(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_run_started(self, event: Event, data: Mapping[str, Any]) -> None:
         run = self.run
-        run["run_id"] = event.run
-        run["started_at"] = event.at
+        run.update(run_id=event.run, started_at=event.at)
         for key in ("version", "host", "project", "documents"):
             run[key] = data.get(key, run[key])
         for row in self.suites.values():
             row["provenance"].update(seatrial=run["version"], host=run["host"])
 
-    def _run_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_run_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         run = self.run
         self._said = data
         run["finished"] = True
@@ -181,11 +158,9 @@ class Fold:
         run["duration"] = data.get("duration", round(event.at - run["started_at"], 6))
         for trial, row in self.suites.items():
             if row["status"] == "running":
-                self._refresh(trial, row)
+                self.suite(trial)
                 self._trees[trial].end(self.at)
-                row["status"] = "failed"
-                row["verdict"] = row["verdict"] or "unknown"
-                row["interrupted"] = True
+                row.update(status="failed", verdict=row["verdict"] or "unknown", interrupted=True)
                 row["category"] = row["category"] or "infrastructure"
                 row["reason"] = row["reason"] or "the run ended before the suite did"
                 self._count(trial, row["verdict"])
@@ -194,7 +169,7 @@ class Fold:
 
     # Suites
 
-    def _suite_planned(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_suite_planned(self, event: Event, data: Mapping[str, Any]) -> None:
         trial = event.trial
         row = self.suites[trial] = {
             "deployment_id": data.get("deployment_id", ""),
@@ -238,21 +213,18 @@ class Fold:
         """The suite's row; a new one if the log does not contain its planning."""
         row = self.suites.get(event.trial)
         if row is None:
-            self._suite_planned(event, {})
+            self._on_suite_planned(event, {})
             row = self.suites[event.trial]
         return row
 
-    def _suite_started(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_suite_started(self, event: Event, data: Mapping[str, Any]) -> None:
         row = self._row(event)
-        row["status"] = "running"
-        row["started_at"] = event.at
-        row["folder"] = data.get("folder", "")
-        row["verdict"] = "unknown"
+        row.update(status="running", verdict="unknown", started_at=event.at, folder=data.get("folder", ""))
         if not self.live:
             row["interrupted"] = True
             self._count(event.trial, "unknown")
 
-    def _suite_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_suite_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         row = self._row(event)
         status = data.get("status") or "completed"
         verdict = "" if status == "skipped" else str(data.get("verdict") or "unknown")
@@ -274,18 +246,13 @@ class Fold:
         self.totals[bucket] += 1
         self._buckets[trial] = bucket
 
-    def _refresh(self, trial: str, row: Row) -> None:
-        """Bring the durations of running steps and suites up to the newest event."""
-        row["duration"] = max(0.0, round(self.at - row["started_at"], 6))
-        self._trees[trial].refresh(self.at)
-
     # Steps
 
-    def _step_started(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_step_started(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].started(event.at, data)
 
-    def _step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         suite = self._row(event)
         row = self._trees[event.trial].finished(event.at, data)
         if row["verdict"] != "failed" or row["allowed_failure"] or "." in row["step"]:
@@ -296,29 +263,29 @@ class Fold:
             if not self.live:
                 self._count(event.trial, "failed")
 
-    def _check_observed(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_check_observed(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].observed(data)
 
-    def _problems(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_problems(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].told(data)
 
-    def _cache(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_cache(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)
         self._trees[event.trial].cached(data)
 
     # Nodes, files and resources left behind
 
-    def _node(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_node(self, event: Event, data: Mapping[str, Any]) -> None:
         if event.trial:
             self._row(event)["nodes"][data.get("node", "")] = data.get("state", "")
 
-    def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_fault(self, event: Event, data: Mapping[str, Any]) -> None:
         if event.trial:
             self._row(event)["faults"].append({**data, "at": event.at})
 
-    def _output(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_output(self, event: Event, data: Mapping[str, Any]) -> None:
         file = data.get("file")
         if event.trial and file:
             known = self._row(event)["artifacts"]
@@ -326,10 +293,10 @@ class Fold:
             if entry not in known[-8:]:
                 known.append(entry)
 
-    def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)["diagnostics"] = {name: data.get(name) or {} for name in ("folder", "nodes", "missing")}
 
-    def _resource(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_resource(self, event: Event, data: Mapping[str, Any]) -> None:
         op = data.get("op")
         if op == "left":
             self._leave(event.trial, data)
@@ -340,11 +307,11 @@ class Fold:
                 if (not event.trial or event.trial == trial) and left.pop(key, None) is not None:
                     self._show_left(trial)
 
-    def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
+    def _on_cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         self._left.pop(event.trial, None)
         self._show_left(event.trial)
-        for one in data.get("left") or ():
-            self._leave(event.trial, one)
+        for resource in data.get("left") or ():
+            self._leave(event.trial, resource)
         home = self._row(event) if event.trial else self.run
         home["kept"] = list(data.get("kept") or ())
 
@@ -356,9 +323,7 @@ class Fold:
         self._show_left(owner)
 
     def _show_left(self, trial: str) -> None:
-        home = self.suites.get(trial) if trial else self.run
-        if home is None:
-            home = self.run
+        home = (self.suites.get(trial) if trial else None) or self.run
         listed = list(self._left.get(trial, {}).values())
         self._red += len(listed) - len(home["left_behind"])
         home["left_behind"] = listed

@@ -30,10 +30,9 @@ class StepTree:
         attempt = data.get("attempt") or 1
         if row["status"] != "pending":
             # A new attempt, of this step or of one above it, does not inherit results from the last one.
-            row["validation_results"] = []
+            row.update(dict.fromkeys(_TOLD, ""), validation_results=[])
             row.pop("problems", None)
             row.pop("cache", None)
-            row.update(dict.fromkeys(_TOLD, ""))
             _reset(row["steps"])
         if attempt == 1:
             row["started_at"] = at
@@ -84,8 +83,8 @@ class StepTree:
 
     def told(self, data: Mapping[str, Any]) -> None:
         """Problems in files from a step's own output, the path of its log, and the command to run it again."""
-        told = {key: data.get(key) for key in ("problems", "count", "lines", "log", "again")}
-        self._row(data)["problems"] = told
+        keys = ("problems", "count", "lines", "log", "again")
+        self._row(data)["problems"] = {key: data.get(key) for key in keys}
 
     def cached(self, data: Mapping[str, Any]) -> None:
         """Whether the result of a step came from the cache, and why or why not."""
@@ -104,8 +103,7 @@ class StepTree:
         """A step without a beginning did not run; a step without an end was interrupted, and its result is unknown."""
         for row in rows:
             if row["status"] == "pending":
-                row["status"] = "skipped"
-                row["reason"] = reason
+                row.update(status="skipped", reason=reason)
             elif row["status"] == "running":
                 row["duration"] = max(0.0, round(at - row["started_at"], 6))
                 row.update(status="failed", verdict="unknown", interrupted=True)
@@ -116,9 +114,7 @@ class StepTree:
 
     def _row(self, data: Mapping[str, Any]) -> Row:
         path = str(data.get("step", ""))
-        row = self.rows.get(path)
-        if row is None:
-            row = self._unplanned(path)
+        row = self.rows.get(path) or self._unplanned(path)
         if not row["step_type"]:
             row["step_type"] = data.get("type", "")
         if data.get("description"):
@@ -134,8 +130,7 @@ class StepTree:
         owner = parent if in_round else before
         siblings = self.top
         if owner:
-            above = self.rows.get(owner)
-            siblings = (self._unplanned(owner) if above is None else above)["steps"]
+            siblings = (self.rows.get(owner) or self._unplanned(owner))["steps"]
         if in_round and before not in self._rounds:
             self._rounds.add(before)
             self._begin_round(siblings, owner, before, label)
@@ -205,7 +200,7 @@ def _moved(plans: Iterable[Mapping[str, Any]], old: str, new: str) -> list[Row]:
 
 def _reset(rows: list[Row]) -> None:
     for row in rows:
-        row.update(status="pending", verdict="", duration=0.0, started_at=0.0, attempts=0, validation_results=[])
-        row.update(dict.fromkeys(_TOLD, ""))
+        row.update(dict.fromkeys(_TOLD, ""), status="pending", verdict="", duration=0.0, started_at=0.0)
+        row.update(attempts=0, validation_results=[])
         row.pop("interrupted", None)
         _reset(row["steps"])

@@ -13,7 +13,7 @@ from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place
-from seatrial.loading.read.problems import Located, Problems
+from seatrial.loading.read.problems import Problems
 from seatrial.loading.site import Site
 from seatrial.model.scenario import Location, SystemPlan
 from seatrial.registry import Registry
@@ -53,15 +53,11 @@ def check_system(systems: Systems, merged: Merged, raw: Mapping[str, Any]) -> No
     """Check what one level says of a system, as far as it goes: suites may add the keys it lacks."""
     factory = _class(systems, merged, raw, written=True)
     if factory is not None:
-        given = _without_kind(raw)
-        site = _SystemSite(systems, merged, merged.where("system")[0], factory)
+        given = {key: value for key, value in raw.items() if key != "kind"}
+        site = _SystemSite(systems, merged, factory)
         what = f"system {raw['kind']!r}"
         read_fields(factory.Settings, given, ("system",), site, what=what, partial=True, lacking=True)
         site.templates(given, ("system",))
-
-
-def _without_kind(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in raw.items() if key != "kind"}
 
 
 def _class(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> type[Any] | None:
@@ -90,8 +86,8 @@ def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], writt
         return None
     document, place = merged.where("system")
     kind = raw["kind"]
-    site = _SystemSite(systems, merged, document, factory)
-    given = _without_kind(raw)
+    site = _SystemSite(systems, merged, factory)
+    given = {key: value for key, value in raw.items() if key != "kind"}
     settings = read_instance(factory.Settings, given, ("system",), site, what=f"system {kind!r}")
     site.templates(given, ("system",))
     if settings is None:
@@ -114,21 +110,18 @@ class _SystemSite(Site):
 
     systems: Systems
     merged: Merged
-    document: Located
     factory: type[Any]
     secrets: set[str] = field(default_factory=set)
     """Collects the names of the secrets used in the settings."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
-        self.systems.problems.add(
-            document, (*where, *place[2:]) if len(where) and len(place) > 1 else where, message, hint, key=key
-        )
+        below = place[2:] if where else ()
+        self.systems.problems.add(document, (*where, *below), message, hint, key=key)
 
     def _scope(self, names: tuple[str, ...]) -> expressions.Scope:
-        return expressions.Scope(
-            extras=(*names, "parameters", "vars", "steps"), environment=self.systems.environ, secrets=self.secrets
-        )
+        extras = (*names, "parameters", "vars", "steps")
+        return expressions.Scope(extras=extras, environment=self.systems.environ, secrets=self.secrets)
 
     def formula(self, text: str, place: Place) -> None:
         for message, hint in expressions.check(text, self._scope(traits(self.factory, SystemTraits).expression_names)):

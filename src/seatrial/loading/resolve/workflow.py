@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,23 +70,15 @@ class Kinds:
     """The classes used by one invocation."""
 
     registry: Registry
-    found: dict[tuple[str, str], Kind | UsageError] = field(default_factory=dict)
+    found: dict[tuple[str, str], Kind] = field(default_factory=dict)
     texts: dict[str, tuple[CheckPlan, tuple[str, ...]]] = field(default_factory=dict)
     """Checks written as text, with their node names: suites often repeat the same few."""
 
     def get(self, kind: str, name: str) -> Kind:
         """A class by name; UsageError if it is unknown or cannot be written in a document."""
-        key = (kind, name)
-        known = self.found.get(key)
-        if known is None:
-            try:
-                known = self._look(kind, name)
-            except UsageError as error:
-                known = error
-            self.found[key] = known
-        if isinstance(known, Kind):
-            return known
-        raise known
+        if (kind, name) not in self.found:
+            self.found[(kind, name)] = self._look(kind, name)
+        return self.found[(kind, name)]
 
     def _look(self, kind: str, name: str) -> Kind:
         if name in RESERVED.get(kind, ()):
@@ -144,9 +136,8 @@ class Workflow(Site):
         self.survey = survey(raw, place)
         for name, where in self.survey.doubles:
             first = self.document.locate((*self.survey.ids[name], "id"))[0]
-            self.problem(
-                (*where, "id"), f"duplicate id {name!r}", f"the step on line {first} has it already; ids must be unique"
-            )
+            hint = f"the step on line {first} has it already; ids must be unique"
+            self.problem((*where, "id"), f"duplicate id {name!r}", hint)
         self.scope.all_steps = self.survey.names
         self.scope.ambiguous = self.survey.ambiguous
         self.scope.all_variables = self.survey.variables
@@ -208,12 +199,17 @@ class Workflow(Site):
         self.extras, self.scope = outer_extras, outer_scope
         if "allow_failures" in kind.fields and "checks" in kind.fields:
             self._allow(fields, place)
-        step = None
+        step, wrong = None, ()
         if ready and self.problems.count == before:
             step = build(kind.factory, fields, place, self)
-            self._look_further(kind, step, place)
+            if step is not None and kind.needs_powers:
+                self.result.powers.append((step, kind.name, place))
+            if step is not None and kind.checks_files:
+                wrong = step.check_files(self.folder)
         elif not ready and kind.checks_templates and self.problems.count == before:
-            self._told(kind.factory.check_templates(fields, self.folder), place)
+            wrong = kind.factory.check_templates(fields, self.folder)
+        for key, message in wrong:
+            self.problem((*place, key) if key else place, message)
         self._selectors(kind, fields, step, place)
         if kind.sets_variables and isinstance(raw.get("values"), dict):
             self.scope.variables |= set(raw["values"])
@@ -243,11 +239,14 @@ class Workflow(Site):
                 hint = f"write `{what}: {meant}`, and its keys beside it" if meant else f"write `{what}: NAME`"
                 self.problem(place, f"the key `{what}` is missing", hint)
             return None
+        return self._known(what, name, (*place, what))
+
+    def _known(self, what: str, name: str, place: Place) -> Kind | None:
         try:
             return self.kinds.get(what, name)
         except UsageError as error:
             message, _, hint = str(error).partition(": ")
-            self.problem((*place, what), message, hint)
+            self.problem(place, message, hint)
             return None
 
     def _common(self, keys: type[Any], kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -313,15 +312,14 @@ class Workflow(Site):
         return found
 
     def _cycles(self, needs: Mapping[int, list[int]], value: Sequence[Any], place: Place) -> None:
-        told: set[int] = set()
+        reported: set[int] = set()
         for at in needs:
             circle = {other for other in closure(at, needs) if at in closure(other, needs)}
-            if circle and not circle & told:
-                names = ", ".join(repr(value[one]["id"]) for one in sorted(circle))
-                self.problem(
-                    (*place, at, "needs"), f"steps need each other in a cycle: {names}", "remove one of the needs"
-                )
-            told |= circle
+            if circle and not circle & reported:
+                names = ", ".join(repr(value[other]["id"]) for other in sorted(circle))
+                message = f"steps need each other in a cycle: {names}"
+                self.problem((*place, at, "needs"), message, "remove one of the needs")
+            reported |= circle
 
     # Checks
 
@@ -336,7 +334,7 @@ class Workflow(Site):
             if not name:
                 self.problem(place, f"{shown(raw)} is not a check", "start a check with its name, in lower case")
                 return None
-            kind, rest = self._check_kind(name.group(), place), raw.strip()[name.end() :]
+            kind, rest = self._known("check", name.group(), place), raw.strip()[name.end() :]
         else:
             kind = self._kind("check", raw, place)
         if kind is None:
@@ -373,24 +371,7 @@ class Workflow(Site):
         """An already compiled check with the same text, at a new place."""
         known, nodes = self.kinds.texts[raw]
         self.result.selectors += ((name, place) for name in nodes)
-        return CheckPlan(
-            text=known.text,
-            kind=known.kind,
-            factory=known.factory,
-            fields=known.fields,
-            check=known.check,
-            source=self.document.source(place),
-            retry=known.retry,
-            allow_failure=known.allow_failure or allowed,
-        )
-
-    def _check_kind(self, name: str, place: Place) -> Kind | None:
-        try:
-            return self.kinds.get("check", name)
-        except UsageError as error:
-            message, _, hint = str(error).partition(": ")
-            self.problem(place, message, hint)
-            return None
+        return replace(known, source=self.document.source(place), allow_failure=known.allow_failure or allowed)
 
     def _from_text(self, kind: Kind, rest: str, place: Place) -> Mapping[str, Any] | None:
         reader = kind.factory
@@ -446,18 +427,6 @@ class Workflow(Site):
         elif isinstance(value, list | tuple):
             for at, one in enumerate(value):
                 self.template(one, (*place, at))
-
-    def _look_further(self, kind: Kind, step: Any, place: Place) -> None:
-        if step is None:
-            return
-        if kind.needs_powers:
-            self.result.powers.append((step, kind.name, place))
-        if kind.checks_files:
-            self._told(step.check_files(self.folder), place)
-
-    def _told(self, wrong: Iterable[tuple[str, str]], place: Place) -> None:
-        for key, message in wrong:
-            self.problem((*place, key) if key else place, message)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
         if made is not None and issubclass(kind.factory, NamesNodes):
