@@ -177,10 +177,7 @@ class _Maker:
 
 def _choice(kind: str, names: list[str], key: str) -> Schema:
     """A mapping of one of these kinds, selected by `key`."""
-    head: Schema = {
-        "type": "object",
-        "properties": {key: {"enum": names, "description": f"The kind of {kind}."}},
-    }
+    head: Schema = {"type": "object", "properties": {key: {"enum": names, "description": f"The kind of {kind}."}}}
     choices = []
     for name in names:
         when = {"properties": {key: {"const": name}}, "required": [key]}
