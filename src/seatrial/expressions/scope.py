@@ -122,9 +122,9 @@ class Scope:
     secrets_later: bool = False
     """Secrets are looked up outside the environment too, once all their names are known."""
 
-    def inside(self, *extras: str) -> Scope:
+    def inside(self) -> Scope:
         """A separate scope for a branch: its additions are unknown outside until they are taken over."""
-        return replace(self, steps=set(self.steps), variables=set(self.variables), extras=(*self.extras, *extras))
+        return replace(self, steps=set(self.steps), variables=set(self.variables))
 
     def with_names(self, *extras: str) -> Scope:
         """The same scope, with more names."""

@@ -6,36 +6,16 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
+from seatrial.loading import shapes
 from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.positions import Place
-from seatrial.loading.shapes import (
-    NUMBER,
-    TEXT,
-    TRUTH,
-    WHOLE,
-    WORDING,
-    Anything,
-    Children,
-    Choice,
-    Command,
-    Formula,
-    Many,
-    Named,
-    Nothing,
-    Observed,
-    OneOf,
-    Scalar,
-    Schema,
-    Shape,
-    Span,
-    to_be_filled,
-)
+from seatrial.loading.shapes import Many, Named, OneOf, Schema, Shape, to_be_filled
 from seatrial.loading.site import Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
@@ -102,8 +82,8 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
             default=None if one.default is MISSING else one.default,
             owner=factory,
             metadata=one.metadata,
-            compiled=_holds(shape, (Children, Observed)),
-            formula=_holds(shape, (Formula,)),
+            compiled=_holds(shape, (shapes.Children, shapes.Observed)),
+            formula=_holds(shape, (shapes.Formula,)),
         )
     return found
 
@@ -119,8 +99,7 @@ def read_fields(
     place: Place,
     site: Site,
     *,
-    ignore: Container[str] = (),
-    also: Iterable[str] = (),
+    besides: Collection[str] = (),
     what: str = "",
     partial: bool = False,
     lacking: bool = False,
@@ -128,19 +107,18 @@ def read_fields(
     """The fields of a class from a mapping, and whether they are ready: no `${{ }}` is left.
 
     A value with `${{ }}` is checked as far as possible and kept as written; with `partial`, its other parts are
-    converted. Keys in `ignore` belong to another reader; `also` are more keys to suggest for an unknown one. With
-    `lacking`, required keys may be missing.
+    converted. Keys in `besides` belong to another reader. With `lacking`, required keys may be missing.
     """
     known = described(factory)
     fields: dict[str, Any] = {}
     ready = True
     for key, value in given.items():
-        if key in ignore:
+        if key in besides:
             continue
         one = known.get(key)
         if one is None:
             message = f"unknown key {key!r}{what and f' of {what}'}"
-            site.problem((*place, key), message, nearest(str(key), [*known, *also]), key=True)
+            site.problem((*place, key), message, nearest(str(key), [*known, *besides]), key=True)
             continue
         made = one.shape.read(value, (*place, key), site)
         if partial or one.compiled or one.formula or not expressions.templated(value):
@@ -226,18 +204,18 @@ class Again:
 
 
 _PLAIN: dict[object, Shape] = {
-    str: TEXT,
-    int: WHOLE,
-    float: NUMBER,
-    bool: TRUTH,
-    object: Anything(),
-    Any: Anything(),
-    type(None): Nothing(),
-    None: Nothing(),
-    Duration: Span(),
-    Expression: Formula(),
-    StepPlan: Children(),
-    CheckPlan: Observed(),
+    str: shapes.TEXT,
+    int: shapes.WHOLE,
+    float: shapes.NUMBER,
+    bool: shapes.TRUTH,
+    object: shapes.Anything(),
+    Any: shapes.Anything(),
+    type(None): shapes.Nothing(),
+    None: shapes.Nothing(),
+    Duration: shapes.Span(),
+    Expression: shapes.Formula(),
+    StepPlan: shapes.Children(),
+    CheckPlan: shapes.Observed(),
     Retry: Again(),
 }
 
@@ -245,7 +223,7 @@ _PLAIN: dict[object, Shape] = {
 def shape_of(hint: Any) -> Shape:
     """The shape of a type; UsageError for a type documents cannot hold."""
     if hint == Argv:
-        return Command()
+        return shapes.Command()
     known = _PLAIN.get(hint) if _hashable(hint) else None
     if known is not None:
         return known
@@ -255,24 +233,24 @@ def shape_of(hint: Any) -> Shape:
     if origin in (typing.Union, types.UnionType):
         return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
     if origin is typing.Literal:
-        return Choice({one: one for one in args})
+        return shapes.Choice({one: one for one in args})
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return Named(WORDING if args[1] is str else shape_of(args[1]))
+        return Named(shapes.WORDING if args[1] is str else shape_of(args[1]))
     if hint is tuple or hint is list:
-        return Many(Anything(), hint)
+        return Many(shapes.Anything(), hint)
     if origin in (tuple, list, set, frozenset, Sequence):
         return _many(origin, args)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return Choice({one.value: one for one in hint})
+        return shapes.Choice({one.value: one for one in hint})
     if hint is dict or hint is Mapping:
-        return Named(Anything())
+        return Named(shapes.Anything())
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return Nested(hint)
     raise UsageError(f"a field of type {hint} cannot be written in a document")
 
 
 def _limited(shape: Shape, limits: list[Range]) -> Shape:
-    if limits and isinstance(shape, Scalar):
+    if limits and isinstance(shape, shapes.Scalar):
         return dataclasses.replace(shape, least=limits[0].least, most=limits[0].most)
     return shape
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from seatrial import expressions
 from seatrial.errors import nearest
 from seatrial.loading.fields import Nested, described, read_instance
 from seatrial.loading.read.document import Document, read
-from seatrial.loading.read.positions import Place
+from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
 from seatrial.loading.site import Site, Trial, shown
@@ -115,7 +115,7 @@ class _Site(Site):
             scope = seen.scope(place, environ, secrets)
             for message, hint in expressions.check(text, scope):
                 self.problem(place, message, hint)
-        for text, place in _texts(raw, (KEY,)):
+        for text, place in texts_at(raw, (KEY,)):
             if "${{" not in text or _is_formula(place):
                 continue
             if not any(key in BOUND_LATE for key in place):
@@ -133,17 +133,6 @@ class _Site(Site):
 
 def _is_formula(place: Place) -> bool:
     return place[-1] == "if" or (len(place) > 6 and place[5] == "outputs")
-
-
-def _texts(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
-    if isinstance(value, str):
-        yield value, place
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _texts(one, (*place, key))
-    elif isinstance(value, list):
-        for at, one in enumerate(value):
-            yield from _texts(one, (*place, at))
 
 
 class Names:

@@ -12,10 +12,9 @@ MOST = 10_000
 """Maximum number of suites from one matrix."""
 
 
-def expand(parameters: Mapping[str, Any], method: str, *, fixed: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """All combinations of the list parameters (those in `fixed` are left alone); ValueError if there are none or far
-    too many."""
-    axes = {name: value for name, value in parameters.items() if isinstance(value, list) and name not in fixed}
+def expand(parameters: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
+    """All combinations of the list parameters; ValueError if there are none or far too many."""
+    axes = {name: value for name, value in parameters.items() if isinstance(value, list)}
     for name, values in axes.items():
         if not values:
             raise ValueError(f"the parameter {name!r} is an empty list: it gives no suite")

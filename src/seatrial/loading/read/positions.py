@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from seatrial.model.frozen import frozen
 
 Place = tuple[str | int, ...]
@@ -9,6 +12,18 @@ Place = tuple[str | int, ...]
 
 Position = tuple[int, int]
 """Line and column, from 1."""
+
+
+def texts_at(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
+    """Every string within a structure, with its place."""
+    if isinstance(value, str):
+        yield value, place
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from texts_at(inner, (*place, key))
+    elif isinstance(value, list | tuple):
+        for at, inner in enumerate(value):
+            yield from texts_at(inner, (*place, at))
 
 
 @frozen(kw_only=False)

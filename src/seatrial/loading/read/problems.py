@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from seatrial.errors import DocumentError, PowersMissing, Problem, SuitesOverBudget
 from seatrial.loading.read.positions import Place, Position
@@ -57,10 +57,8 @@ class Problems:
 
     def done(self) -> None:
         """Raise if there are any problems."""
-        if self.count:
-            self._raise()
-
-    def _raise(self) -> NoReturn:
+        if not self.count:
+            return
         made = [
             Problem(document.file, *document.locate(place, key=key), message, hint)
             for document, place, message, hint, key in self._found

@@ -12,7 +12,7 @@ from seatrial import expressions
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
-from seatrial.loading.read.positions import Place
+from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.site import Site
 from seatrial.model.scenario import Location, SystemPlan
@@ -129,13 +129,7 @@ class _SystemSite(Site):
 
     def templates(self, value: Any, place: Place) -> None:
         """Check every `${{ }}` in the settings, with the names filled in by the system itself."""
-        if isinstance(value, str) and "${{" in value:
-            scope = self._scope(traits(self.factory, SystemTraits).template_names)
-            for message, hint in expressions.check_template(value, scope):
-                self.problem(place, message, hint)
-        elif isinstance(value, Mapping):
-            for key, one in value.items():
-                self.templates(one, (*place, key))
-        elif isinstance(value, list | tuple):
-            for at, one in enumerate(value):
-                self.templates(one, (*place, at))
+        scope = self._scope(traits(self.factory, SystemTraits).template_names)
+        for text, where in texts_at(value, place):
+            for message, hint in expressions.check_template(text, scope):
+                self.problem(where, message, hint)

@@ -7,25 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from seatrial import spi
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.workflow import Compiled
 from seatrial.model.scenario import Suite, SystemPlan
-from seatrial.spi import (
-    AdoptsNodes,
-    ChecksSuite,
-    FindsRoles,
-    HandsOver,
-    NeedsPowersInGuest,
-    Powers,
-    ProviderTraits,
-    SystemTraits,
-    known_nodes,
-    own_powers,
-    traits,
-)
+from seatrial.spi import Powers, known_nodes, own_powers, traits
 
 BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
 """The powers forbidden by `power: guest`."""
@@ -72,7 +61,7 @@ def hold(
     if names:
         factory = suite.system.factory
         # Words selecting nodes by their current role, defined in the system's settings.
-        roles = factory.role_names(suite.system.settings) if issubclass(factory, FindsRoles) else ()
+        roles = factory.role_names(suite.system.settings) if issubclass(factory, spi.FindsRoles) else ()
         known = names | frozenset(roles)
         for selector, place in compiled.selectors:
             for word in (word.strip() for word in selector.split(",")):
@@ -82,7 +71,7 @@ def hold(
     if compiled.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
-        reasons = traits(provider, ProviderTraits).why_missing
+        reasons = traits(provider, spi.ProviderTraits).why_missing
         usable = held - BY_API if suite.power == "guest" else held
         for step, kind, place in compiled.powers:
             missing = sorted(_wanted(step, suite.power) - usable)
@@ -93,7 +82,7 @@ def hold(
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
     """The problems a system finds before the run from files and environment: its `check_suite`."""
     system = suite.system.factory
-    if suite.skip or not issubclass(system, ChecksSuite):
+    if suite.skip or not issubclass(system, spi.ChecksSuite):
         return
     for path, message, hint in system.check_suite(suite, os.environ):
         place = ("system", *path)
@@ -110,7 +99,7 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
     document, place = merged.where("reuse")
     held, power = frozenset(provider.powers), Powers.SNAPSHOT.value
     hint = "remove `reuse`"
-    if not issubclass(system.factory, HandsOver):
+    if not issubclass(system.factory, spi.HandsOver):
         message = f"`reuse: snapshot` needs a system able to hand over its cluster; {system.kind!r} is not"
         hint += ", or use the system 'processes'"
     elif Powers.SNAPSHOT not in held:
@@ -131,14 +120,14 @@ def reuse_of(merged: Merged, problems: Problems, provider: type[Any], system: Sy
 def _over_nodes(provider: type[Any], system: SystemPlan) -> frozenset[Powers]:
     """The provider's powers over the system's nodes: none over nodes brought by the system itself, unless the provider
     reaches any node or adopts them."""
-    ours = system.factory.places_nodes or traits(provider, ProviderTraits).reaches_any_node
-    recognised = traits(system.factory, SystemTraits).adopts_nodes and issubclass(provider, AdoptsNodes)
+    ours = system.factory.places_nodes or traits(provider, spi.ProviderTraits).reaches_any_node
+    recognised = traits(system.factory, spi.SystemTraits).adopts_nodes and issubclass(provider, spi.AdoptsNodes)
     return frozenset(provider.powers) if ours or recognised else frozenset()
 
 
 def _wanted(step: Any, power: str) -> frozenset[Powers]:
     """A step may need other powers if those of the API are forbidden."""
-    in_guest = power == "guest" and isinstance(step, NeedsPowersInGuest)
+    in_guest = power == "guest" and isinstance(step, spi.NeedsPowersInGuest)
     return frozenset(step.needs_powers_in_guest() if in_guest else step.needs_powers())
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seatrial import expressions
+from seatrial import expressions, spi
 from seatrial.errors import NotSupported, UsageError, nearest
 from seatrial.loading.fields import Field, build, described, read_fields
 from seatrial.loading.read.document import Document
-from seatrial.loading.read.positions import Place
+from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import Site, shown
@@ -20,16 +20,6 @@ from seatrial.model.frozen import frozen
 from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.registry import RESERVED, Registry
-from seatrial.spi import (
-    ChecksFiles,
-    ChecksTemplates,
-    CheckTraits,
-    NamesNodes,
-    NeedsPowers,
-    ReadsText,
-    StepTraits,
-    traits,
-)
 
 STEP_KEYS = ("step", *described(StepKeys))
 CHECK_KEYS = ("check", *described(CheckKeys))
@@ -86,18 +76,20 @@ class Kinds:
         factory = self.registry.get(kind, name)
         fields = described(factory)
         common = STEP_KEYS if kind == "step" else CHECK_KEYS
-        said = traits(factory, StepTraits)
-        extras = traits(factory, CheckTraits).expression_names if kind == "check" else said.expression_names
+        said = spi.traits(factory, spi.StepTraits)
+        extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else said.expression_names
         return Kind(
             name=name,
             factory=factory,
             fields=fields,
             common=frozenset(common) - (set(fields) - {"step", "check"}),
             branches=tuple(sorted((k for k, f in fields.items() if f.compiled and k != "checks"), key=_branch)),
-            node_keys=() if issubclass(factory, NamesNodes) else tuple(key for key in _NODE_FIELDS if key in fields),
-            needs_powers=issubclass(factory, NeedsPowers),
-            checks_files=issubclass(factory, ChecksFiles),
-            checks_templates=issubclass(factory, ChecksTemplates),
+            node_keys=()
+            if issubclass(factory, spi.NamesNodes)
+            else tuple(key for key in _NODE_FIELDS if key in fields),
+            needs_powers=issubclass(factory, spi.NeedsPowers),
+            checks_files=issubclass(factory, spi.ChecksFiles),
+            checks_templates=issubclass(factory, spi.ChecksTemplates),
             extras=expressions.CHECK_NAMES if extras is None else extras,
             child_extras=said.child_names,
             sets_variables=said.sets_variables,
@@ -192,14 +184,15 @@ class Workflow(Site):
             self.scope = outer_scope.with_names(*kind.child_extras)
         given = {key: raw[key] for key in sorted(raw, key=_branch)} if kind.branches else raw
         what = f"step {kind.name!r}"
-        fields, ready = read_fields(kind.factory, given, place, self, ignore=kind.common, also=kind.common, what=what)
+        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.common, what=what)
         self.parents.pop()
         if not ready:
             self._templates(kind, raw, place)
         self.extras, self.scope = outer_extras, outer_scope
         if "allow_failures" in kind.fields and "checks" in kind.fields:
             self._allow(fields, place)
-        step, wrong = None, ()
+        step = None
+        wrong: Iterable[tuple[str, str]] = ()
         if ready and self.problems.count == before:
             step = build(kind.factory, fields, place, self)
             if step is not None and kind.needs_powers:
@@ -255,14 +248,15 @@ class Workflow(Site):
         for key in kind.common & raw.keys() & known.keys():
             where, value = (*place, key), raw[key]
             whole = key in _KNOWN_BEFORE or (key == "outputs" and isinstance(value, str))
+            if key == "id" and not (isinstance(value, str) and _ID.fullmatch(value)):
+                self.problem(where, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
+                continue
             if whole and expressions.templated(value):
                 self.problem(where, f"`{key}` must be known before the run", "write the value itself, not `${{ }}`")
                 continue
             self.extras = ("outputs",) if key == "outputs" else ()
             values[known[key].name] = known[key].shape.read(value, where, self)
-            if key == "id" and not (isinstance(value, str) and _ID.fullmatch(value)):
-                self.problem(where, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
-            elif key == "timeout" and values[key] == 0:
+            if key == "timeout" and values[key] == 0:
                 self.problem(where, "a timeout of 0 leaves no time", "remove it for no timeout")
             elif key in ("if", "outputs"):
                 for name, text in (value if isinstance(value, dict) else {"": value}).items():
@@ -344,7 +338,7 @@ class Workflow(Site):
             return None
         self.extras = kind.extras
         what = f"check {kind.name!r}"
-        fields, ready = read_fields(kind.factory, given, place, self, ignore=kind.common, also=kind.common, what=what)
+        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.common, what=what)
         if not ready:
             self._templates(kind, given, place)
         self.extras = outer
@@ -375,7 +369,7 @@ class Workflow(Site):
 
     def _from_text(self, kind: Kind, rest: str, place: Place) -> Mapping[str, Any] | None:
         reader = kind.factory
-        if not issubclass(reader, ReadsText):
+        if not issubclass(reader, spi.ReadsText):
             if not rest:
                 return {}
             self.problem(place, f"the check {kind.name!r} takes no argument, but has {rest!r}")
@@ -416,20 +410,14 @@ class Workflow(Site):
 
     def template(self, value: object, place: Place) -> None:
         """Check every `${{ }}` in a structure."""
-        if isinstance(value, str):
-            for message, hint in expressions.check_template(value, self.scope.with_names(*self.extras)):
-                self.problem(place, message, hint)
-            if "${{" in value:
-                self.old_names(value, place)
-        elif isinstance(value, Mapping):
-            for key, one in value.items():
-                self.template(one, (*place, key))
-        elif isinstance(value, list | tuple):
-            for at, one in enumerate(value):
-                self.template(one, (*place, at))
+        for text, where in texts_at(value, place):
+            for message, hint in expressions.check_template(text, self.scope.with_names(*self.extras)):
+                self.problem(where, message, hint)
+            if "${{" in text:
+                self.old_names(text, where)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
-        if made is not None and issubclass(kind.factory, NamesNodes):
+        if made is not None and issubclass(kind.factory, spi.NamesNodes):
             self.result.selectors += ((name, place) for name in made.node_names())
         for key in kind.node_keys:
             value = fields.get(kind.fields[key].name)
