@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from seatrial.errors import CannotTell, LinkLost
-from seatrial.links.http import Answer, Web
-from seatrial.links.http.download import bare, download
+from seatrial.links.http import Answer, Web, bare, download
 
 
 class Handler(BaseHTTPRequestHandler):

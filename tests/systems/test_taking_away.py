@@ -19,7 +19,7 @@ from seatrial.links.forge.protocol import Absent, Denied, Rejected, WorkflowRun
 from seatrial.links.forge.runs.dispatch import ready
 from seatrial.links.forge.runs.following import record_of, started
 from seatrial.links.forge.runs.order import Order, RunDeadlines
-from seatrial.links.forge.runs.polling import until_over
+from seatrial.links.forge.runs.outcome import until_over
 from seatrial.links.forge.runs.repository import Place
 from seatrial.model.values import Duration
 from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, by_history

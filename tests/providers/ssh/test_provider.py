@@ -20,7 +20,7 @@ from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Source
 from seatrial.model.resource import Node, NodeSpec
-from seatrial.providers.ssh import SSH, claims, identity
+from seatrial.providers.ssh import SSH, claims, guest
 from seatrial.providers.ssh.machines import machines as named
 from seatrial.spi import power_reading
 from seatrial.testing import context, flow
@@ -65,17 +65,17 @@ def test_the_machine_that_seatrial_runs_on_is_not_claimed_and_nothing_is_done_to
     ("kernel", "namespace", "refused"),
     [
         ("ours", "pid:[2]", True),
-        ("ours", identity.INITIAL, True),
+        ("ours", guest.INITIAL, True),
         ("ours", "-", True),
         ("ours", "pid:[3]", False),
         ("other", "pid:[2]", False),
-        ("other", identity.INITIAL, False),
+        ("other", guest.INITIAL, False),
     ],
 )
 def test_our_own_machine_is_known_from_inside_a_container_too(kernel, namespace, refused):
-    own = identity.Seen("ours", "pid:[2]", "")
+    own = guest.Seen("ours", "pid:[2]", "")
     with pytest.raises(UsageError) if refused else contextlib.nullcontext():
-        identity.require_other(SSHLink(Node(name="n11")), identity.Seen(kernel, namespace, "7"), own)
+        guest.require_other(SSHLink(Node(name="n11")), guest.Seen(kernel, namespace, "7"), own)
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_crash_goes_by_sysrq_but_never_on_our_own_kernel(tmp_path, monkeypatch
             assert not any("sysrq" in one for one in sent)
             await standing.power_on()
             # Seen from another kernel, the same machine is crashed by its SysRq, which a local node obeys itself.
-            monkeypatch.setattr(identity, "ours", lambda: identity.Seen("another kernel", identity.INITIAL, ""))
+            monkeypatch.setattr(guest, "ours", lambda: guest.Seen("another kernel", guest.INITIAL, ""))
             assert await ctx.provider.guest_crash(node) == "rebooting"
             assert "sysrq" in sent[-1]
 

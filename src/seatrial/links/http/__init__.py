@@ -1,6 +1,7 @@
 """HTTP with kept connections; errors separate the other side's faults from our own.
 
-It reads nothing from the environment (no proxies, no `.netrc`), and sets up TLS only for https URLs.
+A download to a file follows redirects, and sends private headers to no other host. It reads nothing from the
+environment (no proxies, no `.netrc`), and sets up TLS only for https URLs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.hosts import destination
@@ -22,12 +24,15 @@ from seatrial.links.tcp import judged
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Web", "request"]
+__all__ = ["Answer", "Web", "bare", "download", "request"]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes read of a body; a longer one is CannotTell."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
+
+HOPS = 5
+"""Redirects of a download followed at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,3 +258,53 @@ def _not_connected(url: str, error: Exception) -> CannotTell:
             deepest = cause
         cause = cause.__cause__ or cause.__context__
     return judged(deepest, url) if deepest is not None else LinkDown(f"{url} does not answer: {error}")
+
+
+async def download(
+    web: Web,
+    url: str,
+    into: Path,
+    *,
+    headers: Mapping[str, str],
+    private: Mapping[str, str],
+    timeout: float,
+    limit: int,
+) -> Answer:
+    """GET a file of at most `limit` bytes within `timeout` seconds; the headers in `private` (a token) go to the first
+    URL's origin alone.
+
+    An answer of 300 or more has a body, and no file. Errors as those of `Web.request`; they name URLs without their
+    query, since it may be a signature. CannotTell also when redirects lead in a circle, or from https to http.
+    """
+    origin, here = _origin(url), url
+    clock = asyncio.get_running_loop().time
+    end = clock() + timeout
+    for _ in range(HOPS + 1):
+        sent = {**headers, **(private if _origin(here) == origin else {})}
+        left = max(end - clock(), 0.001)
+        answer = await web.request("GET", here, headers=sent, timeout=left, limit=limit, into=into, shown=bare(here))
+        if answer.status not in REDIRECTS:
+            return answer
+        target = urljoin(here, answer.headers.get("location", ""))
+        if target == here or (_origin(here)[0] == "https" and _origin(target)[0] != "https"):
+            raise CannotTell(f"{bare(here)} redirects to {bare(target)}, and Seatrial does not follow it")
+        here = target
+    raise CannotTell(f"{bare(url)} redirects more than {HOPS} times")
+
+
+def bare(url: str) -> str:
+    """A URL without its query and without a user's name, to be shown."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an unreadable URL"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, (parts.hostname or "").lower(), port
+    except ValueError as error:
+        raise CannotTell(f"no request was sent to {bare(url)!r}: {error}") from error

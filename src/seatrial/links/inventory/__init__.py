@@ -17,7 +17,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.inventory import ansible, ssh_config
-from seatrial.links.inventory.names import Hosts, Lined, Wrong
+from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
 from seatrial.model.resource import Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")

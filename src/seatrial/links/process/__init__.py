@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,22 +61,26 @@ async def run(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
     input: str = "",
-    started: Callable[[int], None] | None = None,
+    started: Callable[[int], Awaitable[None] | None] | None = None,
     whole: Path | None = None,
     grace: float = 2.0,
+    keep: int = KEEP,
 ) -> Finished:
     """Run a program to its end and return its result; after death by a signal the exit code is 128 + its number.
 
-    `started` is called with the process id, also the id of the process group, before any waiting. `whole` is a file for
-    the complete output, line by line, both streams in approximate order. After `timeout` seconds, or when cancelled,
-    the whole group gets SIGTERM, and SIGKILL `grace` seconds later. Raises TimedOut (a TimeoutError), ToolMissing,
+    `started` is called with the process id, also the id of the process group, before any waiting; the program gets its
+    input only when an awaitable result is done. `whole` is a file for the complete output, line by line, both streams
+    in approximate order; `keep` bytes of each stream are in the result. After `timeout` seconds, or when cancelled, the
+    whole group gets SIGTERM, and SIGKILL `grace` seconds later. Raises TimedOut (a TimeoutError), ToolMissing,
     CannotTell when the folder does not exist.
     """
-    child = _Child(argv, cwd, env, input.encode(), whole)
+    child = _Child(argv, cwd, env, input.encode(), whole, keep)
     try:
-        if started is not None:
-            started(child.pid)
+        known = started(child.pid) if started is not None else None
         async with asyncio.timeout(timeout):
+            if known is not None:
+                await known
+            child.feed()
             await child.ended
         code = child.reap()
     except TimeoutError:
@@ -94,8 +98,8 @@ async def run(
 class _Stream(BoundedOutput):
     """One pipe and its output."""
 
-    def __init__(self, fd: int) -> None:
-        super().__init__(KEEP)
+    def __init__(self, fd: int, keep: int) -> None:
+        super().__init__(keep)
         self.fd, self.open, self.watched = fd, True, False
         self.begun = b""
         """An unfinished line, if both streams share one file."""
@@ -105,13 +109,9 @@ class _Child:
     """One running program, its pipes on the event loop; `ended` is done when it has exited and its output is in."""
 
     def __init__(
-        self,
-        argv: Sequence[str],
-        cwd: Path | str | None,
-        env: Mapping[str, str] | None,
-        input: bytes,
-        whole: Path | None,
-    ) -> None:
+        self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, input: bytes,
+        whole: Path | None, keep: int,
+    ) -> None:  # fmt: skip
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._exited = self._reaped = False
@@ -119,6 +119,7 @@ class _Child:
         self._input = memoryview(input)
         self._stdin = self._pidfd = -1
         self._streams: tuple[_Stream, ...] = ()
+        self._keep = keep
         self._whole: BinaryIO | None = whole.open("ab") if whole is not None else None
         try:
             self._spawn(argv, cwd, env)
@@ -130,7 +131,7 @@ class _Child:
     def _spawn(self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None) -> None:
         (out, out_w), (err, err_w) = os.pipe(), os.pipe()
         theirs = [out_w, err_w]
-        self.out, self.err = _Stream(out), _Stream(err)
+        self.out, self.err = _Stream(out, self._keep), _Stream(err, self._keep)
         self._streams = self.out, self.err
         stdin = subprocess.DEVNULL
         if self._input:
@@ -148,14 +149,17 @@ class _Child:
         for stream in self._streams:
             os.set_blocking(stream.fd, False)
         self._timer = self._loop.call_later(PATIENCE, self._read_as_it_comes)
-        if self._stdin >= 0:
-            os.set_blocking(self._stdin, False)
-            self._loop.add_writer(self._stdin, self._on_input)
         if hasattr(os, "pidfd_open"):
             self._pidfd = os.pidfd_open(self.pid)
             self._loop.add_reader(self._pidfd, self._on_exit)
         else:
             self._loop.run_in_executor(None, _wait, self.pid).add_done_callback(lambda _: self._on_exit())
+
+    def feed(self) -> None:
+        """Send the input."""
+        if self._stdin >= 0:
+            os.set_blocking(self._stdin, False)
+            self._loop.add_writer(self._stdin, self._on_input)
 
     def _read_as_it_comes(self) -> None:
         for stream in self._streams:

@@ -13,10 +13,9 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.batches import Batches
 from seatrial.providers.cloudstack import creation, naming
-from seatrial.providers.cloudstack.adoption import recognised
-from seatrial.providers.cloudstack.catalog import choose, choose_project
+from seatrial.providers.cloudstack.naming import recognised
 from seatrial.providers.cloudstack.removal import machine_gone
-from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
+from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, choose_project, size_of
 from seatrial.providers.nodes import require_host_name
 from seatrial.providers.ssh.guest import GuestPowers
 from seatrial.registry import provider

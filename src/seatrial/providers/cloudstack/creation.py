@@ -15,8 +15,7 @@ from seatrial.links.ssh import SSHLink
 from seatrial.links.ssh.keys import trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
-from seatrial.providers.cloudstack.catalog import choose
-from seatrial.providers.cloudstack.settings import CloudStackSettings, size_of
+from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, size_of
 from seatrial.spi import Context
 
 FOLDER = "/var/lib/seatrial"

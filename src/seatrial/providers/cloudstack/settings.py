@@ -1,13 +1,15 @@
-"""The settings of `[providers.cloudstack]`, and a machine's size from a suite's parameters."""
+"""The settings of `[providers.cloudstack]`, a machine's size from a suite's parameters, and the ids in the cloud for
+the names in both."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from seatrial.errors import UsageError
+from seatrial.errors import CannotTell, UsageError, nearest
+from seatrial.links.cloudstack import Cloud
 from seatrial.model.values import Range
 
 COUNT, SIZE = "data_volumes_per_node", "data_volume_size"
@@ -83,3 +85,56 @@ def _whole(parameters: Mapping[str, object], name: str, default: int) -> int:
         what = "a whole number up to 99" if name == COUNT else "whole GiB, such as 20 or 20G: CloudStack has no others"
         raise UsageError(f"the parameter {name} is {value!r}; allowed is {what}")
     return int(match[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Identifiers of one machine's parts."""
+
+    zone: str
+    template: str
+    offering: str
+    networks: tuple[str, ...]
+    disk_offering: str
+
+
+async def choose_project(cloud: Cloud, settings: CloudStackSettings) -> None:
+    """From now on every request is in the named project."""
+    if settings.project and not cloud.project:
+        cloud.project = _id(await cloud.list("listProjects", "project"), settings.project, "project", "project")
+
+
+async def choose(cloud: Cloud, settings: CloudStackSettings, size: Size) -> Chosen:
+    """CannotTell if something is missing: it names the setting and the existing names."""
+    await choose_project(cloud, settings)
+    zone = _id(await cloud.list("listZones", "zone"), settings.zone, "zone", "zone")
+    templates = await cloud.list("listTemplates", "template", templatefilter="executable", zoneid=zone)
+    offerings = await cloud.list("listServiceOfferings", "serviceoffering")
+    networks = await cloud.list("listNetworks", "network", zoneid=zone) if settings.networks else []
+    disk = ""
+    if size.data_gib:
+        disks = [disk for disk in await cloud.list("listDiskOfferings", "diskoffering") if disk.get("iscustomized")]
+        disk = _id(disks, settings.disk_offering, "disk offering with a size of one's choice", "disk_offering")
+    return Chosen(
+        zone=zone,
+        template=_id(templates, size.template, "template", "template"),
+        offering=_id(offerings, size.offering, "service offering", "offering"),
+        networks=tuple(_id(networks, name, "network", "network") for name in settings.networks),
+        disk_offering=disk,
+    )
+
+
+def _id(things: list[dict[str, Any]], named: str, what: str, setting: str) -> str:
+    """The identifier of a name, or of the only one if none is named."""
+    ids = {str(thing["id"]): str(thing.get("name", "")) for thing in things}
+    chosen = [id for id, name in ids.items() if named in (id, name)] if named else list(ids)
+    if len(chosen) == 1:
+        return chosen[0]
+    where = f"providers.cloudstack.{setting}"
+    if named and not chosen:
+        raise CannotTell(f"{where} is {named!r}, and CloudStack has no such {what}: {nearest(named, ids.values())}")
+    if named:
+        several = f"{len(chosen)} have this name; name one by its id: {', '.join(chosen)}"
+        raise CannotTell(f"{where} is {named!r}, and {several}")
+    listed = ", ".join(sorted(ids.values())) or "none"
+    raise CannotTell(f"{where} names no {what}, and there is not exactly one; there are: {listed}")

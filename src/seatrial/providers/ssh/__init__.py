@@ -12,8 +12,8 @@ from seatrial.links.ssh import SSHLink
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.ssh import claims, identity
-from seatrial.providers.ssh.guest import LOOK_SECONDS, GuestPowers
+from seatrial.providers.ssh import claims, guest
+from seatrial.providers.ssh.guest import GuestPowers
 from seatrial.providers.ssh.machines import SSHSettings, machines, place
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness, known_nodes
@@ -85,7 +85,7 @@ class SSH(GuestPowers):
     async def _claimed(self, machine: Node, spec: NodeSpec, ctx: Context) -> Node:
         link = SSHLink(replace(machine, name=spec.name))
         try:
-            identity.require_other(link, await identity.seen(link), identity.ours())
+            guest.require_other(link, await guest.seen(link), guest.ours())
             name = f"{ctx.trial_id}-{spec.name}@{place(machine)}"
             detail = {"node": spec.name, "machines": [claims.ways(machine)], "claimed": True}
             answer = await ctx.make(
@@ -147,9 +147,9 @@ class SSH(GuestPowers):
     async def power_reading(self, node: Node) -> Reading[PowerState]:
         """For a silent machine, only memory says that it is powered off."""
         by = f"the link of {node.name}"
-        patience = _OFF_SECONDS if node.name in self._off else LOOK_SECONDS
+        patience = _OFF_SECONDS if node.name in self._off else guest.LOOK_SECONDS
         try:
-            now = (await identity.seen(self.link(node), timeout=patience)).boot_id
+            now = (await guest.seen(self.link(node), timeout=patience)).boot_id
         except (LinkDown, LinkLost, TimeoutError):
             if node.name in self._off:
                 return remembered(PowerState.STOPPED, "Seatrial powered it off from inside, and it is silent since")
@@ -182,7 +182,7 @@ async def _answer(machine: Node) -> str:
     """Why a machine does not let us in; empty when it does."""
     link = SSHLink(machine)
     try:
-        identity.require_other(link, await identity.seen(link, timeout=8.0), identity.ours())
+        guest.require_other(link, await guest.seen(link, timeout=8.0), guest.ours())
     except (SeatrialError, TimeoutError) as error:
         return str(error)
     finally:

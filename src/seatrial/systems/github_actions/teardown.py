@@ -19,8 +19,7 @@ from seatrial.links.forge.runs.cleanup import DELETED, ended
 from seatrial.links.forge.runs.dispatch import ready, start
 from seatrial.links.forge.runs.following import run_folder
 from seatrial.links.forge.runs.order import Order, RunDeadlines, carries, short
-from seatrial.links.forge.runs.outcome import judge
-from seatrial.links.forge.runs.polling import until_over
+from seatrial.links.forge.runs.outcome import judge, until_over
 from seatrial.links.forge.runs.repository import open_forge
 from seatrial.model.values import Duration
 from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, undoes

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatrial.links.forge.github.limits import SECONDARY, pace_of, wait_of
+from seatrial.links.forge.github.api import SECONDARY, pace_of, wait_of
 from seatrial.links.http import Answer
 
 NOW = {"date": "Fri, 27 Nov 2026 08:00:00 GMT"}

@@ -11,7 +11,7 @@ from seatrial.errors import LeftBehind
 from seatrial.expressions import late
 from seatrial.links.forge.protocol import Absent, Forge, WorkflowRun
 from seatrial.links.forge.runs.order import Hunt, hunt_of, listed, looks
-from seatrial.links.forge.runs.polling import cancelled
+from seatrial.links.forge.runs.outcome import cancelled
 from seatrial.links.forge.runs.repository import open_forge
 
 CANCEL_SECONDS = 300.0

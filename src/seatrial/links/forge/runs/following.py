@@ -14,8 +14,7 @@ from seatrial.links.forge.protocol import Forge, WorkflowRun
 from seatrial.links.forge.runs.artifacts import fetch
 from seatrial.links.forge.runs.dispatch import Ready, ready, start
 from seatrial.links.forge.runs.order import Order, Say
-from seatrial.links.forge.runs.outcome import judge
-from seatrial.links.forge.runs.polling import require_same, until_over
+from seatrial.links.forge.runs.outcome import judge, require_same, until_over
 from seatrial.links.forge.runs.repository import Place
 from seatrial.spi import Context
 
