@@ -135,8 +135,8 @@ def health(scratch: Path, engine: str) -> Told:
 
 
 async def _health(scratch: Path, engine: str) -> Told:
+    from seatrial.systems.processes import Processes
     from seatrial.systems.processes.settings import ProcessSettings, ServiceSettings
-    from seatrial.systems.processes.system import Processes
     from seatrial.systems.settings import Probe
 
     async with _containers(scratch, engine) as ctx:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.systems.fakes import FakeContext, Plain, settings
 
+from seatrial.systems.processes import Processes
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.processes.system import Processes
 
 Make = Callable[..., FakeContext]
 

@@ -16,8 +16,8 @@ from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
 from seatrial.spi import Powers
+from seatrial.systems.command import Command
 from seatrial.systems.command.settings import CommandSettings
-from seatrial.systems.command.system import Command
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deployer"
 MAPPING: dict[str, Any] = yaml.safe_load((EXAMPLE / "deployer.yaml").read_text())["system"]

@@ -11,11 +11,10 @@ from tests.systems.test_processes import state_is
 
 from seatrial.errors import CannotTell, LinkDown, ToolMissing, UsageError
 from seatrial.model.resource import Node
-from seatrial.systems.processes import link_service
+from seatrial.systems.processes import Processes, link_service
 from seatrial.systems.processes.link_service import listed
 from seatrial.systems.processes.sample import SAMPLE
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.processes.system import Processes
 
 SERVICE: Any = SAMPLE["service"]
 

@@ -13,9 +13,9 @@ from tests.systems.fakes import Bare, FakeContext, settings, until
 from seatrial.errors import CannotTell, LinkRefused, UsageError
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
+from seatrial.systems.processes import Processes
 from seatrial.systems.processes.sample import SAMPLE
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.processes.system import Processes
 
 LEADER: Any = SAMPLE["leader"]
 

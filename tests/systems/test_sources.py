@@ -17,14 +17,13 @@ from seatrial.errors import LinkDown, LinkRefused
 from seatrial.model.cluster import NodeHealth, PowerState
 from seatrial.model.reading import Health, Source
 from seatrial.model.resource import Node, NodeSpec
-from seatrial.systems.command import status_parsing
+from seatrial.systems.command import Command, status_parsing
 from seatrial.systems.command.settings import CommandSettings
-from seatrial.systems.command.system import Command
 from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
+from seatrial.systems.processes import Processes
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.processes.system import Processes
 
 MEASURED, REPORTED, REMEMBERED, ABSENT = Source.MEASURED, Source.REPORTED, Source.REMEMBERED, Source.ABSENT
 

@@ -244,7 +244,7 @@ def test_a_deployment_that_was_run_again_after_its_teardown_stands(server: GitHu
 def test_a_deployment_stands_behind_a_hundred_that_failed(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGE", 3)
+    monkeypatch.setattr("seatrial.links.forge.github.PAGE", 3)
     monkeypatch.setattr("seatrial.systems.github_actions.existing_deployment.MANY", 3)
     monkeypatch.setattr(GitHub.runs, "__kwdefaults__", {**(GitHub.runs.__kwdefaults__ or {}), "most": 3})
     run = over(server, actor="grace")
@@ -259,8 +259,8 @@ def test_a_deployment_stands_behind_a_hundred_that_failed(
 def test_a_list_that_the_server_cuts_is_not_taken_for_the_whole(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGE", 2)
-    monkeypatch.setattr("seatrial.links.forge.github.actions.PAGES", 2)
+    monkeypatch.setattr("seatrial.links.forge.github.PAGE", 2)
+    monkeypatch.setattr("seatrial.links.forge.github.PAGES", 2)
     runs = [over(server) for _ in range(5)]
 
     async def asked(forge: GitHub) -> int:

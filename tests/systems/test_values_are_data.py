@@ -19,9 +19,8 @@ from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.measuring import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import Answer, look
-from seatrial.systems.processes import system as roles
+from seatrial.systems.processes import Processes, holders
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.processes.system import Processes
 from seatrial.systems.templates import fill, node_root
 
 EVIL = "${{ env.SHIP_SECRET }}${{ secrets.SHIP_SECRET }}${{ 1 + 1 }}$deployment_dir;${provider}"
@@ -74,7 +73,7 @@ def test_probes_roles_services_and_files_of_processes(tmp_path: Path, asked: lis
 
     async def scenario() -> None:
         assert (await look(ctx, written.health, node, system._roots(node))).ok
-        assert [one.name for one in await roles.holders(ctx, written.leader, [node], system._roots, single=True)]
+        assert [one.name for one in await holders(ctx, written.leader, [node], system._roots, single=True)]
         assert await system.admin_url(ctx) == {"n11": f"http://h/{EVIL}"}
 
     asyncio.run(scenario())

@@ -12,7 +12,7 @@ from seatrial.checks.http.requests import Asked, Expected
 from seatrial.checks.http.then import Then
 from seatrial.checks.http.uploads import Sent, uploads
 from seatrial.checks.tcp import observe_port
-from seatrial.links.hosts import destination, place
+from seatrial.links.tcp import destination, place
 from seatrial.model.result import Observation, Verdict
 from seatrial.registry import check
 from seatrial.spi import Context

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
-from seatrial.links.hosts import destination
-from seatrial.links.tcp import judged
+from seatrial.links.tcp import destination, judged
 
 if TYPE_CHECKING:
     import httpx
@@ -100,7 +99,7 @@ class Web:
 
         `timeout` seconds are for all of it. `ca` is a file of certificates to trust instead of the usual ones,
         `tls_name` the name the certificate must have if it is not the URL's. `connect_to` maps hosts to other addresses
-        (see links.hosts): the `Host` header and the certificate's name stay as they were. `into` is a file for the body
+        (see links.tcp): the `Host` header and the certificate's name stay as they were. `into` is a file for the body
         of a status below 300, created only when the body is complete; the answer has none then. `shown` replaces the
         URL in errors. Raises LinkDown (nobody answers), LinkLost (the connection was interrupted, or did not speak
         HTTP), LinkRefused (its TLS certificate is not good), TimeoutError (no complete answer in time), CannotTell (a

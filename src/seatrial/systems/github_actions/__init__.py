@@ -1,5 +1,256 @@
 """Deploys by a GitHub Actions workflow: `deploy.yml` creates the system, `teardown.yml` removes it."""
 
-from seatrial.systems.github_actions.system import GithubActions
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import CannotTell, LeaseTaken, UsageError
+from seatrial.expressions import late
+from seatrial.links.forge.protocol import Forge
+from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
+from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
+from seatrial.links.forge.runs.following import followed, fresh_id, made, record_of, run_to_end
+from seatrial.links.forge.runs.order import Dispatch, Order, order_of
+from seatrial.links.forge.runs.repository import Place, find_place, open_forge
+from seatrial.links.forge.runs.validation import wrong_there
+from seatrial.links.process.spawned import spawn
+from seatrial.model.cluster import ClusterStatus, NodeHealth
+from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import Suite
+from seatrial.model.values import argv_of
+from seatrial.registry import system
+from seatrial.spi import AdoptsNodes, Context
+from seatrial.systems.github_actions import planned
+from seatrial.systems.github_actions.existing_deployment import (
+    DeploymentHistory,
+    ExistingDeployment,
+    by_command,
+    by_history,
+)
+from seatrial.systems.github_actions.machines import machines
+from seatrial.systems.github_actions.measuring import Measure
+from seatrial.systems.github_actions.settings import GithubActionsSettings
+from seatrial.systems.github_actions.teardown import take_away
+from seatrial.systems.records import Declared
+from seatrial.systems.states import not_deployed
+from seatrial.systems.templates import Roots
 
 __all__ = ["GithubActions"]
+
+
+DEPLOYMENT = "deployment"
+RUN = "workflow-run"
+TURN = "deployment-turn"
+"""The kind of the lease on a deployment, for one trial of this machine at a time."""
+
+OWNER = "system:github-actions"
+
+SERVICES = 120.0
+"""Seconds for the deployment to become healthy, beside the workflow's own."""
+
+
+@system("github-actions")
+class GithubActions(Declared):
+    """A deployment created and removed by CI workflows."""
+
+    Settings: ClassVar[type[Any]] = GithubActionsSettings
+    places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider recognises machines of the deployment as its own and offers its powers for them."""
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record", "outputs")
+    """First words of templates filled in by this system itself."""
+    expression_names: ClassVar[tuple[str, ...]] = (
+        "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
+    )  # fmt: skip
+    """Additional names for the expressions in the settings."""
+
+    def __init__(self, settings: GithubActionsSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, self._roots)
+        self._settings = settings
+        self._folder = folder
+        self._nodes: Sequence[Node] = ()
+        self._outputs: Mapping[str, Any] = {}
+        deploy, teardown = settings.deploy.deadlines.whole, settings.teardown.deadlines.whole + CANCEL_SECONDS
+        before = teardown if settings.teardown.before else 0.0
+        self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": deploy + teardown}
+
+    @classmethod
+    def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """Errors in a suite's settings, by the local files and the environment."""
+        return planned.wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
+
+    async def init(self, ctx: Context) -> None:
+        """Verify that both workflows exist at the ref, accept their inputs, and would not wait for this run; starts
+        nothing."""
+        async with self._forge(ctx) as (forge, place, _):
+            await self._check(ctx, forge, place)
+        self._stage = "initialized"
+
+    async def deploy(self, ctx: Context) -> None:
+        """Run the deploy workflow; the deployment is in the ledger from before it until its teardown succeeds."""
+        async with self._forge(ctx) as (forge, place, token):
+            if self._stage != "initialized":
+                await self._check(ctx, forge, place)
+            await self._take_turn(ctx, place)
+            history = DeploymentHistory(Path(ctx.labels()["seatrial.project"]))
+            await self._refuse_foreign(ctx, forge, place, history)
+            if self._settings.teardown.before:
+                await self._clean_slate(ctx, forge, place, token)
+                await self._refuse_foreign(ctx, forge, place, history)  # meanwhile others may have deployed
+            order = self._order(ctx, self._settings.deploy, place)
+            prepared = await ready(forge, order, fresh_id(ctx))
+            record = self._record(ctx, place, token, prepared)
+            history.write(record, ctx.trial_id)
+            self._stage = "deployed"
+            self._nodes, self._outputs = (), {}
+            name = ctx.deployment_id
+            run = await made(ctx, forge, prepared, record, kind=DEPLOYMENT, name=name, owner=OWNER)
+            history.write(record, ctx.trial_id)
+            await self._learn(ctx, await followed(ctx, forge, run, order))
+
+    async def outputs(self, ctx: Context) -> Mapping[str, Any]:
+        """The workflow's artifacts and the run itself, as outputs of the step `deploy`."""
+        return self._outputs
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The nodes in the workflow's outputs, as the provider's own where it knows them."""
+        return self._nodes
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Power, link and service of these nodes."""
+        return await Measure(self._settings, self._outputs).health(ctx, nodes)
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state of the whole."""
+        if self._stage != "deployed":
+            return not_deployed(self._stage)
+        return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
+
+    async def destroy(self, ctx: Context) -> None:
+        """Run the teardown workflow and release the deployment in the ledger; without a deployment nothing happens."""
+        log = ctx.folder / "teardown.log"
+        try:
+            await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
+        finally:
+            if log.is_file():
+                ctx.output("teardown", log.read_text(encoding="utf-8", errors="replace"))
+        self._nodes = ()
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """End a run, or undo a deployment, from the ledger's record alone (called on a bare instance)."""
+        if resource.kind == DEPLOYMENT:
+            await take_away(resource.detail, resource.trial, os.environ)
+        else:
+            await end_run(resource.detail, os.environ)
+
+    # Requests
+
+    @asynccontextmanager
+    async def _forge(self, ctx: Context) -> AsyncIterator[tuple[Forge, Place, str]]:
+        """The forge, the place on it, and the template of its token, for the ledger."""
+        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in planned.WORDS}
+        environment = ctx.environment()
+        place = find_place(self._folder, environment, **said)
+        given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
+        patience = self._settings.deploy.deadlines.whole
+        async with open_forge(place.record, given, environment, ctx.log, patience=patience) as (forge, token):
+            ctx.secret(token)
+            yield forge, place, self._settings.token
+
+    async def _check(self, ctx: Context, forge: Forge, place: Place) -> None:
+        await until_visible(forge, place.ref, self._settings.deploy.deadlines.visible, place.checkout, ctx.log)
+        environment = ctx.environment()
+        problems: list[str] = []
+        for key in ("deploy", "teardown"):
+            order = planned.draft(getattr(self._settings, key), place, ctx.suite.parameters, environment)
+            for path, message, hint in await wrong_there(forge, place, order, environment, ctx.log):
+                problems.append(f"{'.'.join((key, *path))}: {message}{hint and f' ({hint})'}")
+        if problems:
+            raise UsageError("; ".join(problems))
+
+    def _order(self, ctx: Context, part: Dispatch, place: Place) -> Order:
+        return order_of(part, place.ref, ctx.bind(dict(part.inputs)))
+
+    def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
+        """Everything the teardown needs, known before anything is created; secrets stay templates."""
+        teardown = self._settings.teardown
+        inputs = late.keep(dict(teardown.inputs), ctx.names())
+        for name, value in inputs.items():
+            if ctx.masked(str(value)) != str(value):  # other spellings, through a variable or an output
+                raise UsageError(f"teardown.inputs.{name}: {planned.WRITTEN}")
+        return {
+            **record_of(place, token, prepared),
+            "teardown": {
+                "workflow": teardown.workflow,
+                "inputs": inputs,
+                "correlation_input": teardown.correlation_input,
+                "deadlines": asdict(teardown.deadlines),
+            },
+            "replace_existing": self._settings.replace_existing,
+            "project": ctx.labels()["seatrial.project"],
+            "artifacts": str(ctx.artifacts),
+            "log": str(ctx.folder / "teardown.log"),
+            "timeout": teardown.deadlines.whole + CANCEL_SECONDS,
+        }
+
+    # The current deployment
+
+    async def _take_turn(self, ctx: Context, place: Place) -> None:
+        """Deployments use production's names: one trial of this machine at a time holds a repository's deployment."""
+        host = place.api_url.partition("://")[2]
+        name = f"{host}/{place.repository}/{self._settings.deploy.workflow}".replace("/", "_")
+        if not ctx.holds(TURN, name, owner="engine:lease"):
+            await ctx.lease(TURN, [name])
+
+    async def _refuse_foreign(self, ctx: Context, forge: Forge, place: Place, history: DeploymentHistory) -> None:
+        record = {**place.record, "workflow": self._settings.deploy.workflow}
+        stands = await self._stands(ctx, forge, record, history)
+        if stands is None:
+            return
+        if stands.trial:
+            ctx.log(f"there is a deployment of the trial {stands.trial}: {stands.what}")
+        elif self._settings.replace_existing:
+            ctx.log(
+                f"there is a deployment not made by a trial; `replace_existing` allows its removal: {stands.what}",
+                "warning",
+            )
+        else:
+            raise LeaseTaken(stands.refusal(place.repository))
+
+    async def _stands(
+        self, ctx: Context, forge: Forge, record: Mapping[str, Any], history: DeploymentHistory
+    ) -> ExistingDeployment | None:
+        """By the user's command if there is one, else by the history of the workflows."""
+        asked = self._settings.standing
+        if asked is None:
+            return await by_history(forge, record, self._settings.teardown.workflow, history)
+        argv = argv_of(ctx.bind(asked.command))
+        done = await spawn(ctx, argv, cwd=self._folder, env={}, timeout=asked.timeout)
+        ctx.output("standing", done.stdout + done.stderr)
+        if not done.ok:
+            last = done.stderr.strip().rpartition("\n")[2]
+            raise CannotTell(
+                f"cannot find the current deployment: `standing` ended with exit code {done.exit_code}: {last}"
+            )
+        return by_command(done.stdout, record, history)
+
+    async def _clean_slate(self, ctx: Context, forge: Forge, place: Place, token: str) -> None:
+        """Run the teardown before the deployment."""
+        order = self._order(ctx, self._settings.teardown, place)
+        await run_to_end(ctx, forge, place, token, order, kind=RUN, owner=OWNER)
+
+    # The finished deployment
+
+    async def _learn(self, ctx: Context, outputs: Mapping[str, Any]) -> None:
+        self._outputs = outputs
+        nodes = machines(ctx, self._settings.nodes, self._settings.ssh, self._outputs, self._folder)
+        self._nodes = await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
+
+    def _roots(self, node: Node) -> Roots:
+        return Measure(self._settings, self._outputs).roots(node)

@@ -9,7 +9,7 @@ import pytest
 from tests.links.forge.github.scripted_api import Api, scripted_api
 
 from seatrial.errors import CannotTell
-from seatrial.links.forge.github.actions import GitHub
+from seatrial.links.forge.github import GitHub
 from seatrial.links.forge.protocol import Absent, Denied, Rejected, Unsure
 from seatrial_stand_ins.github import GitHubServer
 

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seatrial.links.forge.workflows.expressions import ExpressionError, render
-from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.values import as_number, as_text
-from seatrial.links.forge.workflows.workflow import Input
+from seatrial.links.forge.workflows.workflow import Input, typed_inputs
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.plants import ForeignRuns, LateRuns
 from seatrial_stand_ins.github.reading import read

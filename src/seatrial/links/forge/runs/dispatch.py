@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links.forge.protocol import Absent, Denied, Forge, Rejected, Unsure, WorkflowRun
 from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, Say, listed, looks, short
-from seatrial.links.forge.workflows.inputs import wrong_inputs
 from seatrial.links.forge.workflows.reading import read_workflow
-from seatrial.links.forge.workflows.workflow import Workflow
+from seatrial.links.forge.workflows.workflow import Workflow, wrong_inputs
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial.links.git.checkout import Checkout
 

@@ -13,9 +13,9 @@ from seatrial.links.forge.runs.order import CORRELATION, Order, short
 from seatrial.links.forge.runs.repository import Place
 from seatrial.links.forge.workflows.claims import Read
 from seatrial.links.forge.workflows.concurrency import judge
-from seatrial.links.forge.workflows.inputs import input_problems
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
+from seatrial.links.forge.workflows.workflow import input_problems
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 ROUNDS = 10

@@ -17,10 +17,9 @@ from seatrial.links.forge.workflows.expressions import (
     templated,
     value,
 )
-from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.matrix import expand, title
 from seatrial.links.forge.workflows.reading import read_workflow
-from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow
+from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow, typed_inputs
 
 DEEPEST = 10
 """Levels of workflows calling workflows; GitHub follows no further."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from seatrial.errors import Problem
 from seatrial.links.forge.workflows.claims import Claim, Claims, Read
-from seatrial.links.forge.workflows.inputs import typed_inputs
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown, as_text
+from seatrial.links.forge.workflows.workflow import typed_inputs
 
 VARIABLES = Unknown("vars", "variables of the repository are not read")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seatrial.links.forge.workflows.inputs import typed_inputs, wrong_inputs
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.links.forge.workflows.workflow import Input
+from seatrial.links.forge.workflows.workflow import Input, typed_inputs, wrong_inputs
 
 INPUTS = {
     one.name: one

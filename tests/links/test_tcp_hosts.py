@@ -6,9 +6,8 @@ import socket
 import pytest
 from tests.links.web_server import serving
 
-from seatrial.links.hosts import destination, embedded, place
 from seatrial.links.http import request
-from seatrial.links.tcp import reach
+from seatrial.links.tcp import destination, embedded, place, reach
 
 
 @pytest.mark.parametrize(
