@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.git.checkout import tracked_though_ignored
+from seatrial.links.git import tracked_though_ignored
 
 TOP = Path(__file__).parent.parent
 

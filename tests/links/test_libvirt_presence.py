@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import ExtraMissing
-from seatrial.links.libvirt import presence
-from seatrial.links.libvirt.presence import why_absent
+from seatrial.links import libvirt
+from seatrial.links.libvirt import why_absent
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("libvirt") is None, reason="libvirt-python is an extra")
 
@@ -45,7 +45,7 @@ def test_a_daemon_that_answers_is_there_and_one_that_does_not_is_told(tmp_path: 
 
 @needs_library
 def test_a_daemon_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "PATIENCE", 0.3)
+    monkeypatch.setattr(libvirt, "ACCEPTED", 0.3)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "hangs"))
         server.listen()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.loading.conftest import Planner
 
-from seatrial.links.libvirt import presence
+from seatrial.links import libvirt
 from seatrial.loading.requirements import unmet
 
 NEEDS = {"libvirt_available": True}
@@ -22,7 +22,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
         calls.append((uri, ours))
         return "" if uri == "good" else "nobody answers"
 
-    monkeypatch.setattr(presence, "why_absent", why)
+    monkeypatch.setattr(libvirt, "why_absent", why)
     return calls
 
 
@@ -51,7 +51,7 @@ def test_virsh_alone_is_no_libvirt(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     uri = f"qemu+unix:///system?socket={tmp_path}/none"
     monkeypatch.setenv("LIBVIRT_DEFAULT_URI", uri)
-    presence.why_absent.cache_clear()
+    libvirt.why_absent.cache_clear()
     assert "libvirt is not available here" in unmet(NEEDS, {"LIBVIRT_DEFAULT_URI": uri}, provider="libvirt")
     assert "libvirt is not available here" in unmet(NEEDS, {"LIBVIRT_DEFAULT_URI": uri}, provider="local")
-    presence.why_absent.cache_clear()
+    libvirt.why_absent.cache_clear()

@@ -16,10 +16,9 @@ from seatrial.errors import StepFailed
 from seatrial.links.forge.protocol import WorkflowRun
 from seatrial.links.forge.runs.repository import Place
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.systems.github_actions import planned
 from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, by_command, by_history
 from seatrial.systems.github_actions.machines import machines
-from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings
+from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings, draft
 
 RECORD = {"forge": "github", "api_url": "https://ghe/api/v3", "repository": "acme/notes", "workflow": "deploy.yml"}
 
@@ -113,7 +112,7 @@ def test_a_value_that_is_not_known_yet_is_not_judged() -> None:
         {"deploy": {"workflow": "deploy.yml", "inputs": told}, "teardown": {"workflow": "teardown.yml"}},
     )
     place = Place(api_url="https://ghe/api/v3", repository="acme/notes", ref="main")
-    inputs = dict(planned.draft(made.deploy, place, parameters, environment).inputs)
+    inputs = dict(draft(made.deploy, place, parameters, environment).inputs)
     assert isinstance(inputs.pop("c"), Unknown)
     assert inputs == {"a": 3, "b": "x-large", "d": True}
     assert json.dumps(inputs)

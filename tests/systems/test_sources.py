@@ -19,7 +19,7 @@ from seatrial.model.reading import Health, Source
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.systems.command import Command, status_parsing
 from seatrial.systems.command.settings import CommandSettings
-from seatrial.systems.github_actions.measuring import Measure
+from seatrial.systems.github_actions.machines import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
 from seatrial.systems.processes import Processes

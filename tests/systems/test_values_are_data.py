@@ -14,14 +14,13 @@ from seatrial.expressions import late
 from seatrial.model.resource import Node
 from seatrial.preflight.document import HostService
 from seatrial.preflight.service_on_host import argv_of
-from seatrial.systems import probes
-from seatrial.systems.github_actions.machines import machines
-from seatrial.systems.github_actions.measuring import Measure
+from seatrial.systems import probes, processes
+from seatrial.systems.github_actions.machines import Measure, machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import Answer, look
 from seatrial.systems.processes import Processes, holders
 from seatrial.systems.processes.settings import ProcessSettings
-from seatrial.systems.templates import fill, node_root
+from seatrial.systems.settings import fill, node_root
 
 EVIL = "${{ env.SHIP_SECRET }}${{ secrets.SHIP_SECRET }}${{ 1 + 1 }}$deployment_dir;${provider}"
 
@@ -37,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Answer(200, EVIL, {"told": EVIL}, True)
 
     monkeypatch.setattr(probes, "send", send)
-    monkeypatch.setattr(roles, "send", send)
+    monkeypatch.setattr(processes, "send", send)
     return sent
 
 

@@ -28,7 +28,7 @@ from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Selection, narrowed
 
 if TYPE_CHECKING:
-    from seatrial.links.git.changes import Changes
+    from seatrial.links.git import Changes
 
 NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 """Default names of pipeline files."""
@@ -127,7 +127,7 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
     """The checks affected by changes, each with the reason; None without `changed_since`."""
     if not options.changed_since:
         return None
-    from seatrial.links.git.changes import changes_since
+    from seatrial.links.git import changes_since
     from seatrial.preflight.affected import affected
 
     source = Path(os.path.realpath(read.source))

@@ -87,7 +87,7 @@ def unmet(
         if name.removesuffix("_available") != "libvirt":
             reasons.append(_unmet(name, value, environ))
         elif value:
-            from seatrial.links.libvirt.presence import why_absent
+            from seatrial.links.libvirt import why_absent
 
             given = (settings or {}).get("libvirt", {})
             uri = str(given.get("uri") or environ.get("LIBVIRT_DEFAULT_URI") or "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from seatrial.errors import CannotTell
-from seatrial.links.git.changes import Changes
+from seatrial.links.git import Changes
 from seatrial.preflight.cache.tree import Tree, matcher, outright
 from seatrial.preflight.document import Check, Pipeline
 from seatrial.preflight.selection import outputs_read

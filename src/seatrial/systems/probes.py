@@ -12,8 +12,7 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.settings import Probe
-from seatrial.systems.templates import Roots, fill
+from seatrial.systems.settings import Probe, Roots, fill
 
 SHOWN = 200
 """Characters of an answer in a reason."""

@@ -14,8 +14,7 @@ from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
-from seatrial.systems.settings import DataSettings, WriteSettings
-from seatrial.systems.templates import Roots, fill
+from seatrial.systems.settings import DataSettings, Roots, WriteSettings, fill
 
 AT_ONCE = 16
 """Records read or written at the same time."""

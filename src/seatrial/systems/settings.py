@@ -1,12 +1,23 @@
-"""Settings of several systems: probes, and the records of `data_integrity`. Strings may hold templates."""
+"""Settings of several systems: probes, and the records of `data_integrity`; and the values for the `${{ }}` in them
+besides the usual ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any, TypeVar
 
+from seatrial import expressions
+from seatrial.errors import CannotTell, UsageError
 from seatrial.model.frozen import frozen
+from seatrial.model.resource import Node
 from seatrial.model.values import Argv, Duration, Expression
+from seatrial.spi import Context
+
+T = TypeVar("T")
+
+Roots = Mapping[str, Mapping[str, object]]
+"""Values under their first names: `node`, `cluster`, `record`, `outputs`."""
 
 TWO, FIVE = Duration(2.0), Duration(5.0)
 NONE = Expression("")
@@ -96,3 +107,29 @@ class DataSettings:
     """Number of records before each outage."""
     timeout: Duration = FIVE
     """For one record."""
+
+
+def node_root(node: Node) -> dict[str, object]:
+    """The names under `${{ node.… }}`."""
+    return {"name": node.name, "address": node.address, "ports": dict(node.ports), "folder": node.folder}
+
+
+def fill(ctx: Context, value: T, roots: Roots) -> T:
+    """Fill in a string, or all strings of a list or mapping; other values become text."""
+    try:
+        return _filled(ctx, value, roots)  # type: ignore[no-any-return]
+    except CannotTell as error:
+        if any(path[0] in roots for path in expressions.names_in(value)):
+            raise UsageError(f"the system's settings use {value!r}: {error}") from error
+        raise
+
+
+def _filled(ctx: Context, value: Any, roots: Roots) -> Any:
+    if isinstance(value, str):
+        bound: object = ctx.bind(value, **roots) if "$" in value else value
+        return str(bound) if isinstance(bound, str | bool | int | float) else expressions.as_text(bound)
+    if isinstance(value, Mapping):
+        return {_filled(ctx, key, roots): _filled(ctx, inner, roots) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_filled(ctx, inner, roots) for inner in value)
+    return value

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from seatrial.errors import CannotTell
-from seatrial.model.cluster import ClusterStatus, NodeHealth, majority
+from seatrial.model.cluster import ClusterStatus, NodeHealth, cluster_status, majority
 from seatrial.model.reading import Health, Reading, concluded, remembered
 from seatrial.spi import Context
 
@@ -17,6 +17,10 @@ RULES: Mapping[str, Callable[[int, int], bool]] = {
 }
 
 
+EXPRESSION_NAMES = ("json", "body", "status", "exit_code", "members", "healthy", "total", "state")
+"""Names for the expressions in the settings of probes, rules and states."""
+
+
 def not_deployed(stage: str) -> ClusterStatus:
     """The status before `deploy` and after `destroy`, from memory alone: nothing is measured."""
     whys = {"initialized": "nothing is deployed yet", "destroyed": "it was destroyed"}
@@ -24,7 +28,13 @@ def not_deployed(stage: str) -> ClusterStatus:
     return ClusterStatus(state=remembered(stage, why), service=remembered(Health.NOT_OK, why))
 
 
-async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bool:
+async def whole(ctx: Context, health: Mapping[str, NodeHealth], rule: str, states: Mapping[str, str]) -> ClusterStatus:
+    """The state of the whole by its rule, under the name of the first declared state that is true."""
+    holds = await _able(ctx, rule, health)
+    return await _named(ctx, states, cluster_status(health, rule=lambda _healthy, _total: holds))
+
+
+async def _able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bool:
     """Whether the rule holds if every unmeasured node counts as healthy."""
     total = len(health)
     healthy = sum(1 for one in health.values() if one.healthy.value is not Health.NOT_OK)
@@ -36,8 +46,7 @@ async def able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> boo
     return answer
 
 
-async def named(ctx: Context, states: Mapping[str, str], status: ClusterStatus) -> ClusterStatus:
-    """The same status under the name of the first declared state that is true."""
+async def _named(ctx: Context, states: Mapping[str, str], status: ClusterStatus) -> ClusterStatus:
     if not states:
         return status
     members = {

@@ -1,4 +1,4 @@
-"""One connection to a libvirt daemon.
+"""One connection to a libvirt daemon, and a quick check for one: it asks the daemon and boots no guest.
 
 libvirt's calls block, so each runs in its own thread with a deadline: a hanging daemon costs an abandoned thread, never
 the event loop. Events come from libvirt's own loop in one thread of this process.
@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import shutil
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
-from seatrial.errors import CannotTell, ExtraMissing, ToolMissing
+from seatrial.errors import CannotTell, ExtraMissing, SeatrialError, ToolMissing
 
 T = TypeVar("T")
 
@@ -28,6 +32,12 @@ GROUP = "sudo usermod -aG libvirt $USER, and log in again"
 PATIENCE = 10.0
 """Seconds to wait for a call after cancellation, because it cannot be recalled: no object may appear after the cleanup
 has looked."""
+
+ACCEPTED = 5.0
+"""Seconds for the daemon to accept a connection."""
+
+SYSTEM = "qemu:///system"
+SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 
 LIFECYCLE = (
     "defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed"
@@ -85,18 +95,6 @@ def _begin_events(lib: Any) -> None:
 
         _events.append(threading.Thread(target=turn, name="libvirt events", daemon=True))
         _events[0].start()
-
-
-def try_to_open(uri: str) -> str:
-    """Open and close a connection; returns the reason of a failure, or an empty text. Blocks as long as the daemon
-    does."""
-    lib = library()
-    _begin_events(lib)
-    try:
-        lib.open(uri).close()  # a read-only connection works even for users without the right to create machines
-    except lib.libvirtError as error:
-        return str(judged(lib, error, f"connecting to libvirt at {uri}", uri))
-    return ""
 
 
 class Hypervisor:
@@ -258,3 +256,57 @@ async def threaded(work: Callable[[], T], what: str, timeout: float) -> T:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.shield(future)
         raise
+
+
+@functools.cache
+def why_absent(uri: str = "", *, ours: bool = True) -> str:
+    """Why libvirt is unavailable at an address (empty: the usual one); empty: it is available.
+
+    `ours`: Seatrial itself uses it, so the library is needed; otherwise a deployer does, and `virsh` is enough.
+    """
+    where = uri or SYSTEM
+    try:
+        library()
+    except SeatrialError as error:
+        return str(error) if ours else _by_its_socket(where)
+    reasons: list[str] = []
+    # A hanging daemon costs an abandoned thread.
+    thread = threading.Thread(target=lambda: reasons.append(_refused(where)), daemon=True)
+    thread.start()
+    thread.join(ACCEPTED)
+    return reasons[0] if reasons else f"libvirt at {where} did not answer within {ACCEPTED:g} s"
+
+
+def _by_its_socket(uri: str) -> str:
+    if shutil.which("virsh") is None:
+        return "neither libvirt-python nor virsh is installed"
+    parts = urlsplit(uri)
+    sockets = parse_qs(parts.query).get("socket") or (SOCKETS if parts.path == "/system" and not parts.netloc else ())
+    if not sockets:
+        return ""  # clients start a session's daemon on demand; another host's is not checked from here
+    tried = [_refusal(path) for path in sockets]
+    return "" if "" in tried else f"no libvirt daemon answers at {uri} ({'; '.join(tried)})"
+
+
+def _refusal(path: str) -> str:
+    if not Path(path).exists():
+        return f"no {path}"
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ACCEPTED)
+            client.connect(path)
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    return ""
+
+
+def _refused(uri: str) -> str:
+    """Open and close a connection; returns the reason of a failure, or an empty text. Blocks as long as the daemon
+    does."""
+    lib = library()
+    _begin_events(lib)
+    try:
+        lib.open(uri).close()  # a read-only connection works even for users without the right to create machines
+    except lib.libvirtError as error:
+        return str(judged(lib, error, f"connecting to libvirt at {uri}", uri))
+    return ""

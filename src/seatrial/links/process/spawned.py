@@ -34,25 +34,30 @@ async def spawn(
     """Run a program in the trial's environment; for errors see links.process.run."""
     await announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
-    record = _Record(ctx, name)
+    program = _Record(ctx, name)
     env = {**ctx.environment(), TAG: name, **env}
     try:
         return await process.run(
-            argv, cwd=cwd, env=env, input=input, timeout=timeout, started=record.started, whole=whole
+            argv, cwd=cwd, env=env, input=input, timeout=timeout, started=program.started, whole=whole
         )
     finally:
-        await record.ended()
+        await program.ended()
 
 
 async def announce(ctx: Context) -> None:
     """Record once, before the first program of a trial, that all processes with a tag of the trial end with it. So
     short programs and daemons are found at the end and after a crash."""
     if not ctx.holds("process", ctx.trial_id, owner=OWNER):
-        await ctx.make("process", ctx.trial_id, _exists, owner=OWNER, detail={"pid": 0, "started": ""})
+        await record(ctx, ctx.trial_id, 0, "")
 
 
-async def _exists() -> None:
-    """It does already."""
+async def record(ctx: Context, name: str, pid: int, started: str, **more: object) -> None:
+    """Write a process to the ledger; it exists already."""
+
+    async def exists() -> None:
+        """Nothing is left to do."""
+
+    await ctx.make("process", name, exists, owner=OWNER, detail={"pid": pid, "started": started, **more})
 
 
 class _Record:
@@ -76,8 +81,8 @@ class _Record:
         self._writing = asyncio.create_task(self._write())
 
     async def _write(self, members: Sequence[tuple[int, str]] = ()) -> None:
-        detail = {"pid": self._pid, "started": self._began, "members": [list(member) for member in members]}
-        await self._ctx.make("process", self._name, _exists, owner=OWNER, detail=detail)
+        left = [list(member) for member in members]
+        await record(self._ctx, self._name, self._pid, self._began, members=left)
 
     async def ended(self) -> None:
         """It ended; processes left in its group stay in the ledger, and end with the trial."""

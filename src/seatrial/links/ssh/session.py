@@ -18,8 +18,8 @@ LIMIT = 4 * 1024 * 1024
 class Session(asyncssh.SSHClientSession[bytes]):
     """The output of a command; `ended` is set when it or the connection ended."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.out, self.err = BoundedOutput(limit), BoundedOutput(limit)
+    def __init__(self) -> None:
+        self.out, self.err = BoundedOutput(LIMIT), BoundedOutput(LIMIT)
         self.sent = False
         """Whether the node has opened the session: the command may have reached it."""
         self.code: int | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import CannotTell
-from seatrial.links.git.checkout import tracked_though_ignored
+from seatrial.links.git import tracked_though_ignored
 from seatrial.preflight.cache.hashes import Hashes, described
 
 if TYPE_CHECKING:

@@ -1,4 +1,8 @@
-"""Claims on machines: making, removing and reading them."""
+"""Claims on machines: making, removing and reading them.
+
+A claim is one file in Seatrial's folder on the machine. A hard link creates it: of two control machines one is first,
+and the file is complete from its first moment on. Its first line names trial and node, its second is JSON for others.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +18,6 @@ from typing import Any
 from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkLost, LinkRefused
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node, Resource
-from seatrial.providers.ssh import scripts
 from seatrial.spi import Context
 from seatrial.spi.concurrency import finish_despite_cancel
 
@@ -23,6 +27,8 @@ SECONDS = 30.0
 BACK = 30.0
 """Seconds for a claimed machine to return from a reboot before it is left as it is."""
 
+_BASE = """[ -n "$base" ] || { if [ "$(id -u)" = 0 ]; then base=/var/lib/seatrial; else base=$HOME/.seatrial; fi; }
+"""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -45,7 +51,7 @@ async def claim(link: SSHLink, machine: Node, node: str, ctx: Context) -> Claime
     """Claim a machine. If cancelled, it first waits for the script there, so no claim appears later."""
     record = {key.removeprefix("seatrial."): value for key, value in ctx.labels().items()}
     record |= {"node": node, "from": os.uname().nodename}
-    script = scripts.claim(machine.folder, ctx.trial_id, node, json.dumps(record))
+    script = _claim_script(machine.folder, ctx.trial_id, node, json.dumps(record))
     done = await finish_despite_cancel(link.run(script, timeout=SECONDS), SECONDS)
     first, _, rest = done.stdout.partition("\n")
     if done.ok and first.startswith("claimed "):
@@ -87,7 +93,7 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
     try:
         while True:
             try:
-                done = await link.run(scripts.release(machine.folder, trial, node), timeout=SECONDS)
+                done = await link.run(_release_script(machine.folder, trial, node), timeout=SECONDS)
                 return "" if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
             except (LinkDown, LinkLost) as error:  # it may be booting
                 if clock() >= end:
@@ -103,7 +109,7 @@ async def standing(machine: Node, run: str) -> Resource | None:
     """The claim of this run (`*`: of any) on a machine; None also where nobody answers, or we are not let in."""
     link = SSHLink(machine)
     try:
-        done = await link.run(scripts.listing(machine.folder), timeout=SECONDS)
+        done = await link.run(_listing_script(machine.folder), timeout=SECONDS)
     except (LinkDown, LinkRefused):
         return None
     finally:
@@ -141,3 +147,52 @@ def ways(machine: Node) -> dict[str, object]:
 def machine_of(ways: Mapping[str, Any]) -> Node:
     """A machine from the ledger."""
     return Node(name=str(ways["name"]), ssh=dict(ways["ssh"]), folder=str(ways.get("folder") or ""))
+
+
+def _claim_script(base: str, trial: str, node: str, told: str) -> str:
+    """Prints `claimed FOLDER` and the kernel's lines of listening sockets, or `held` and the existing claim."""
+    return f"""{_head(base, trial, node)}told={shlex.quote(told)}
+umask 022
+mine="$base/.claim.$trial.$node"
+mkdir -p "$base" && printf '%s %s\\n%s\\n' "$trial" "$node" "$told" >"$mine" || exit 73
+sync "$mine" 2>/dev/null || sync
+if ln "$mine" "$base/claim" 2>/dev/null || cmp -s "$mine" "$base/claim"; then
+  rm -f "$mine"
+  mkdir -p "$base/$trial" || exit 73
+  sync "$base" 2>/dev/null || sync
+  printf 'claimed %s\\n' "$base"
+  grep -hs ' 0A ' /proc/net/tcp /proc/net/tcp6
+  exit 0
+fi
+rm -f "$mine"
+[ -e "$base/claim" ] || {{ echo "$base cannot hold a claim: it takes no hard links" >&2; exit 73; }}
+echo held
+cat "$base/claim"
+"""
+
+
+def _release_script(base: str, trial: str, node: str) -> str:
+    """End the trial's processes, remove its folder and claim; prints `released`, or `absent` when another holds it."""
+    return f"""{_head(base, trial, node)}
+rm -f "$base/.claim.$trial.$node"
+held=
+[ -e "$base/claim" ] && read -r held <"$base/claim"
+[ "$held" = "$trial $node" ] || {{ echo absent; exit 0; }}
+round=0
+while pids=$(grep -lsF "E2E_RUN_ID=$trial" /proc/[0-9]*/environ | cut -d/ -f3) && [ -n "$pids" ]; do
+  kill -s KILL $pids 2>/dev/null
+  round=$((round + 1))
+  [ "$round" -lt 100 ] || {{ echo "these processes do not end:" $pids >&2; exit 1; }}
+  sleep 0.1
+done
+rm -rf "${{base:?}}/${{trial:?}}" && rm -f "$base/claim" && echo released
+"""
+
+
+def _listing_script(base: str) -> str:
+    """Prints the existing claim, if any."""
+    return f'base={shlex.quote(base)}\n{_BASE}[ ! -e "$base/claim" ] || cat "$base/claim"\n'
+
+
+def _head(base: str, trial: str, node: str) -> str:
+    return f"base={shlex.quote(base)}; trial={shlex.quote(trial)}; node={shlex.quote(node)}\n{_BASE}"

@@ -9,11 +9,21 @@ from typing import ClassVar
 from seatrial.errors import CannotTell, LinkLost, UsageError
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
-from seatrial.providers.ssh import scripts
 from seatrial.spi import Finished
 
 LOOK_SECONDS = 10.0
 """Seconds for a machine to report its identity."""
+
+SYSRQ = "echo b > /proc/sysrq-trigger"
+POWEROFF = "poweroff || shutdown -h now || halt -p"
+POWEROFF_NOW = "poweroff -f || systemctl poweroff --force --force || halt -f -p"
+REBOOT = "reboot || shutdown -r now"
+
+LOOK = """cat /proc/sys/kernel/random/boot_id || exit 1
+readlink /proc/self/ns/pid || echo -
+sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d' ' -f20
+"""
+"""Three lines: the kernel's boot id, the PID namespace, the start time of its first process."""
 
 INITIAL = "pid:[4026531836]"
 """The first PID namespace of every Linux kernel: its processes are in no container."""
@@ -35,7 +45,7 @@ class Seen:
 
 async def seen(link: SSHLink, *, timeout: float = 10.0) -> Seen:
     """The machine at the end of this link; CannotTell when its identity is unreadable."""
-    done = await link.run(scripts.LOOK, timeout=timeout)
+    done = await link.run(LOOK, timeout=timeout)
     words = done.stdout.split()
     if not done.ok or len(words) < 2:
         raise CannotTell(
@@ -80,23 +90,23 @@ class GuestPowers:
     async def guest_stop(self, node: Node) -> None:
         """`poweroff` on the machine; returns when it is off."""
         machine = await self._other(node)
-        await self._command(node, scripts.POWEROFF, "shut down")
+        await self._command(node, POWEROFF, "shut down")
         await self.until_off(node, machine.boot_id)
 
     async def guest_reboot(self, node: Node) -> None:
         """`reboot` on the machine."""
         await self._other(node)
-        await self._command(node, scripts.REBOOT, "rebooted")
+        await self._command(node, REBOOT, "rebooted")
 
     async def guest_crash(self, node: Node) -> str:
         """SysRq `b`; in a container on this host's kernel, and without SysRq, `poweroff -f`."""
         machine, link = await self._other(node), self.link(node)
         if machine.kernel != ours().kernel:  # SysRq reaches the kernel itself
-            done = await self._sent(link, scripts.SYSRQ, 3.0)
+            done = await self._sent(link, SYSRQ, 3.0)
             if done is None or done.ok:
                 link.abort()  # such a kernel says goodbye to nobody
                 return "rebooting"
-        await self._command(node, scripts.POWEROFF_NOW, "powered off by force", timeout=5.0)
+        await self._command(node, POWEROFF_NOW, "powered off by force", timeout=5.0)
         link.abort()
         await self.until_off(node, machine.boot_id)
         return "off"

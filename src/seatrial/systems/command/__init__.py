@@ -15,6 +15,7 @@ from seatrial.errors import CannotTell, NotSupported, SeatrialError
 from seatrial.expressions import late
 from seatrial.links import inventory
 from seatrial.links.process import process_start
+from seatrial.links.process.spawned import record
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node, Resource
@@ -25,8 +26,8 @@ from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.records import Declared
+from seatrial.systems.settings import Roots, fill, node_root
 from seatrial.systems.states import not_deployed
-from seatrial.systems.templates import Roots, fill, node_root
 
 LOOK_SECONDS = 30.0
 """Default time limit of `status`, `health` and the inventory's command, in seconds."""
@@ -230,11 +231,7 @@ class Command(Declared):
         call = replace(call, env={**call.env, "SEATRIAL_PYTHON": sys.executable})
 
         async def known(pid: int) -> None:
-            async def exists() -> None:
-                """It already waits for permission to begin."""
-
-            detail = {"pid": pid, "started": process_start(pid, zombie=True)}
-            await ctx.make("process", name, exists, owner="engine:process", detail=detail)
+            await record(ctx, name, pid, process_start(pid, zombie=True))
 
         try:
             said = await verbs.run(call, known)

@@ -25,20 +25,18 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context
-from seatrial.systems.github_actions import planned
 from seatrial.systems.github_actions.existing_deployment import (
     DeploymentHistory,
     ExistingDeployment,
     by_command,
     by_history,
 )
-from seatrial.systems.github_actions.machines import machines
-from seatrial.systems.github_actions.measuring import Measure
-from seatrial.systems.github_actions.settings import GithubActionsSettings
+from seatrial.systems.github_actions.machines import Measure, machines
+from seatrial.systems.github_actions.settings import WORDS, WRITTEN, GithubActionsSettings, draft, wrong
 from seatrial.systems.github_actions.teardown import take_away
 from seatrial.systems.records import Declared
-from seatrial.systems.states import not_deployed
-from seatrial.systems.templates import Roots
+from seatrial.systems.settings import Roots
+from seatrial.systems.states import EXPRESSION_NAMES, not_deployed
 
 __all__ = ["GithubActions"]
 
@@ -64,9 +62,7 @@ class GithubActions(Declared):
     """The provider recognises machines of the deployment as its own and offers its powers for them."""
     template_names: ClassVar[tuple[str, ...]] = ("node", "record", "outputs")
     """First words of templates filled in by this system itself."""
-    expression_names: ClassVar[tuple[str, ...]] = (
-        "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
-    )  # fmt: skip
+    expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
     """Additional names for the expressions in the settings."""
 
     def __init__(self, settings: GithubActionsSettings, folder: Path) -> None:
@@ -82,7 +78,7 @@ class GithubActions(Declared):
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """Errors in a suite's settings, by the local files and the environment."""
-        return planned.wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
+        return wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
 
     async def init(self, ctx: Context) -> None:
         """Verify that both workflows exist at the ref, accept their inputs, and would not wait for this run; starts
@@ -154,7 +150,7 @@ class GithubActions(Declared):
     @asynccontextmanager
     async def _forge(self, ctx: Context) -> AsyncIterator[tuple[Forge, Place, str]]:
         """The forge, the place on it, and the template of its token, for the ledger."""
-        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in planned.WORDS}
+        said = {word: str(ctx.bind(getattr(self._settings, word))) for word in WORDS}
         environment = ctx.environment()
         place = find_place(self._folder, environment, **said)
         given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
@@ -168,7 +164,7 @@ class GithubActions(Declared):
         environment = ctx.environment()
         problems: list[str] = []
         for key in ("deploy", "teardown"):
-            order = planned.draft(getattr(self._settings, key), place, ctx.suite.parameters, environment)
+            order = draft(getattr(self._settings, key), place, ctx.suite.parameters, environment)
             for path, message, hint in await wrong_there(forge, place, order, environment, ctx.log):
                 problems.append(f"{'.'.join((key, *path))}: {message}{hint and f' ({hint})'}")
         if problems:
@@ -183,7 +179,7 @@ class GithubActions(Declared):
         inputs = late.keep(dict(teardown.inputs), ctx.names())
         for name, value in inputs.items():
             if ctx.masked(str(value)) != str(value):  # other spellings, through a variable or an output
-                raise UsageError(f"teardown.inputs.{name}: {planned.WRITTEN}")
+                raise UsageError(f"teardown.inputs.{name}: {WRITTEN}")
         return {
             **record_of(place, token, prepared),
             "teardown": {

@@ -1,4 +1,4 @@
-"""The nodes of a deployment, from its workflow's outputs."""
+"""The nodes of a deployment, from its workflow's outputs, and their measurement: power, link and service."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, StepFailed
+from seatrial.errors import CannotTell, SeatrialError, StepFailed
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
+from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node
-from seatrial.spi import Context
-from seatrial.systems.github_actions.settings import SshSettings
+from seatrial.spi import Context, link_of, power_reading
+from seatrial.spi.concurrency import map_concurrently
+from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings
+from seatrial.systems.probes import look
+from seatrial.systems.settings import Roots, node_root
+from seatrial.systems.states import whole
+
+WORKFLOW = "the deploy workflow"
 
 _WITH_PORT = re.compile(r"(?P<host>[^:\[\]\s]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 
@@ -70,3 +78,66 @@ def _node(
     if ssh.accept:
         ways["accept"] = True
     return Node(name=name, address=host, ssh=ways)
+
+
+class Measure:
+    """Measures one deployment; `outputs` are its workflow's outputs."""
+
+    def __init__(self, settings: GithubActionsSettings, outputs: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._outputs = outputs
+
+    def roots(self, node: Node) -> Roots:
+        """A node as seen by templates in the settings."""
+        return {"node": node_root(node), "outputs": self._outputs}
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
+        """Measure all of these at the same time."""
+        found = await map_concurrently(lambda node: self._node(ctx, node), nodes)
+        return {node.name: one for node, one in zip(nodes, found, strict=True)}
+
+    async def status(self, ctx: Context, nodes: Sequence[Node]) -> ClusterStatus:
+        """The state by the declared rule; without nodes by `health`, else by the workflow's result."""
+        if not nodes or (self._settings.health is None and self._settings.ssh is None):
+            return await self._alone(ctx)
+        return await whole(ctx, await self.health(ctx, nodes), self._settings.rule, self._settings.states)
+
+    async def _alone(self, ctx: Context) -> ClusterStatus:
+        probe = self._settings.health
+        if probe is None:
+            why = "its workflow succeeded; nothing else is declared"
+            return ClusterStatus(state=reported("running", why, by=WORKFLOW), service=reported(Health.OK, by=WORKFLOW))
+        deployment = Node(name="deployment")
+        seen = await look(ctx, probe, deployment, self.roots(deployment))
+        state = {Health.OK: "running", Health.NOT_OK: "critical", Health.UNKNOWN: ""}[seen.value]
+        return ClusterStatus(state=concluded(state, seen.why, [seen]), service=seen)
+
+    async def _node(self, ctx: Context, node: Node) -> NodeHealth:
+        power = absent(PowerState.RUNNING, "no source reports its power state")
+        if node.adopted:
+            try:
+                power = await power_reading(ctx.provider, node, ctx.suite.provider)
+            except (SeatrialError, OSError) as error:
+                why = f"the provider cannot read its power state: {error}"
+                return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
+        if power.value in OFF:
+            return all_off(power, f"{power.by} reports that it is {power.value}")
+        parts: dict[str, Reading[Health]] = {}
+        if node.ssh:
+            link = parts["ssh"] = await link_of(ctx, node)
+            if link.value is Health.NOT_OK:
+                power = concluded(PowerState.UNREACHABLE, "", [link])
+            elif link.ok and power.source is Source.ABSENT:
+                power = concluded(PowerState.RUNNING, "", [link])
+        service = await self._service(ctx, node, parts.get("ssh"))
+        return NodeHealth(power=power, parts={**parts, "service": service} if service is not None else parts)
+
+    async def _service(self, ctx: Context, node: Node, link: Reading[Health] | None) -> Reading[Health] | None:
+        """None: the node has no service. Without a declared service, a link that answers is enough."""
+        settings = self._settings
+        if settings.health is None:
+            return link or absent(Health.UNKNOWN, "cannot be measured: neither `health` nor `ssh` is declared")
+        name = node.name.rstrip("0123456789")
+        if settings.service_nodes and not {name, node.name} & set(settings.service_nodes):
+            return None
+        return await look(ctx, settings.health, node, self.roots(node))

@@ -4,12 +4,13 @@ whole."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
+from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, concluded, remembered
 from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
@@ -20,8 +21,8 @@ from seatrial.systems.probes import Answer, NoAnswer, accepted, look, send
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
 from seatrial.systems.records import Declared
-from seatrial.systems.states import able, named, not_deployed
-from seatrial.systems.templates import Roots, fill, node_root
+from seatrial.systems.settings import Roots, fill, node_root
+from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, whole
 
 SERVICE = "service"
 """The name of the one service on each node."""
@@ -31,7 +32,7 @@ IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
 """Environment variables of every process of a trial."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _Memory:
     """The memory handed over from one instance to another."""
 
@@ -50,9 +51,7 @@ class Processes(Declared):
     places_nodes: ClassVar[bool] = True
     template_names: ClassVar[tuple[str, ...]] = ("node", "cluster", "record")
     """First words of templates filled in by this system itself."""
-    expression_names: ClassVar[tuple[str, ...]] = (
-        "json", "body", "status", "exit_code", "members", "healthy", "total", "state"
-    )  # fmt: skip
+    expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
     """Additional names for the expressions in the settings."""
 
     def __init__(self, settings: ProcessSettings, folder: Path) -> None:
@@ -118,9 +117,7 @@ class Processes(Declared):
             if name not in health:
                 power = absent(PowerState.UNKNOWN, never.why)
                 health[name] = NodeHealth(power=power, parts={"ssh": never, "service": never})
-        holds = await able(ctx, self._settings.rule, health)
-        status = cluster_status(health, rule=lambda _healthy, _total: holds)
-        return await named(ctx, self._settings.states, status)
+        return await whole(ctx, health, self._settings.rule, self._settings.states)
 
     @classmethod
     def filled_anew(cls, settings: ProcessSettings) -> object:

@@ -118,7 +118,7 @@ async def tail(ctx: Context, node: Node, service: Service) -> str:
 
 def _require(done: Finished, what: str) -> None:
     if not done.ok:
-        raise CannotTell(f"{what}: {done.stderr.strip() or done.stdout.strip()}", evidence=done.stderr)
+        raise CannotTell(f"{what}: {done.stderr.strip() or done.stdout.strip() or done.ended}", evidence=done.stderr)
 
 
 def listed(files: Mapping[str, str], folder: Path) -> list[tuple[Path, str]]:
@@ -157,6 +157,4 @@ async def place(ctx: Context, node: Node, files: Mapping[str, str], folder: Path
 
 
 async def _obeyed(ctx: Context, node: Node, command: str) -> None:
-    done = await ctx.link(node).run(command, timeout=60)
-    if not done.ok:
-        raise CannotTell(f"cannot copy files to {node.name}: {done.stderr.strip() or f'exit code {done.exit_code}'}")
+    _require(await ctx.link(node).run(command, timeout=60), f"cannot copy files to {node.name}")

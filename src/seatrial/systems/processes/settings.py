@@ -1,4 +1,4 @@
-"""The keys of `system:` in a document for the system `processes`; strings may hold templates (see templates.py)."""
+"""The keys of `system:` in a document for the system `processes`; strings may hold templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""GitHub, github.com and Enterprise Server: its REST API as a `links.forge.Forge`."""
+"""GitHub, github.com and Enterprise Server: the Actions of one repository as a `links.forge.Forge`, and the token: from
+the document, the environment, or a logged-in `gh`."""
 
 from __future__ import annotations
 
@@ -7,14 +8,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.links import process
 from seatrial.links.forge.github.api import PATIENCE, VERSIONS, Api
-from seatrial.links.forge.github.token import find_token
 from seatrial.links.forge.protocol import EVENT, Absent, Denied, Rejected, RunArtifact, RunJob, RunStep, WorkflowRun
-
-__all__ = ["GitHub", "find_token"]
 
 READ, WRITE = "actions: read", "actions: write"
 CONTENTS = "contents: read"
@@ -31,6 +30,14 @@ DETAILS = "return_run_details"
 
 SHORT = 10.0
 """Seconds for an optional question."""
+
+GH_SECONDS = 15.0
+
+NAMES = ("GH_TOKEN", "GITHUB_TOKEN")
+ENTERPRISE_NAMES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+"""Asked first where the API is not github.com's, as `gh` does."""
+
+PUBLIC = ("api.github.com", "github.com")
 
 
 class GitHub:
@@ -254,3 +261,32 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value)
+
+
+async def find_token(given: str, api_url: str, environment: Mapping[str, str]) -> str:
+    """The given token, else the environment's, else `gh auth token`; CannotTell names the variable to set."""
+    if given.strip():
+        return given.strip()
+    host = host_of(api_url)
+    names = NAMES if host in PUBLIC else (*ENTERPRISE_NAMES, *NAMES)
+    for name in names:
+        if value := environment.get(name, "").strip():
+            return value
+    try:
+        done = await process.run(
+            ["gh", "auth", "token", "--hostname", host], env=dict(environment), timeout=GH_SECONDS, grace=0.5
+        )
+    except (ToolMissing, TimeoutError):
+        done = None
+    if done is not None and done.ok and done.stdout.strip():
+        return done.stdout.strip()
+    raise CannotTell(
+        f"no token for {host}: set {' or '.join(NAMES)}, give `token: ${{{{ secrets.NAME }}}}`, "
+        f"or log in with `gh auth login --hostname {host}`"
+    )
+
+
+def host_of(api_url: str) -> str:
+    """The host name of a server in `gh`: `github.com` for `https://api.github.com`."""
+    netloc = urlsplit(api_url).netloc.rpartition("@")[2]
+    return "github.com" if netloc in PUBLIC else netloc

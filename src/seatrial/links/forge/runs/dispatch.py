@@ -15,7 +15,7 @@ from seatrial.links.forge.runs.order import CORRELATION, Hunt, Order, Say, liste
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.workflow import Workflow, wrong_inputs
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
-from seatrial.links.git.checkout import Checkout
+from seatrial.links.git import Checkout
 
 TRIES = 4
 """Dispatches sent when server faults leave open whether one was accepted."""

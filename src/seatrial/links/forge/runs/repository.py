@@ -12,7 +12,7 @@ from typing import Any
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links.forge.protocol import Forge
 from seatrial.links.forge.runs.order import Say
-from seatrial.links.git.checkout import Checkout, checkout_of
+from seatrial.links.git import Checkout, checkout_of
 
 GITHUB = "https://api.github.com"
 

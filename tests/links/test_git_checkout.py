@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.git.checkout import checkout_of
+from seatrial.links.git import checkout_of
 
 
 def git(folder: Path, *arguments: str) -> None:

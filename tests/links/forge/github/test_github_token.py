@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import CannotTell
-from seatrial.links.forge.github.token import find_token, host_of
+from seatrial.links.forge.github import find_token, host_of
 
 
 def found(given: str = "", url: str = "https://api.github.com", **environment: str) -> str:
