@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
-from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, concluded, remembered
 from seatrial.model.resource import Node, NodeSpec, Service
