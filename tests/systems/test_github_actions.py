@@ -16,7 +16,7 @@ from seatrial.errors import StepFailed
 from seatrial.links.forge.protocol import WorkflowRun
 from seatrial.links.forge.runs.repository import Place
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, by_command, by_history
+from seatrial.systems.github_actions.deployments import DeploymentHistory, by_command, by_history
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings, draft
 

@@ -22,9 +22,8 @@ from seatrial.links.forge.runs.order import Order, RunDeadlines
 from seatrial.links.forge.runs.outcome import until_over
 from seatrial.links.forge.runs.repository import Place
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.existing_deployment import DeploymentHistory, by_history
+from seatrial.systems.github_actions.deployments import DeploymentHistory, by_history, take_away
 from seatrial.systems.github_actions.machines import _named
-from seatrial.systems.github_actions.teardown import take_away
 from seatrial_stand_ins.github import Answers, Fails, GitHubServer, RunsForEver
 from seatrial_stand_ins.github.records import RunRecord
 
@@ -245,7 +244,7 @@ def test_a_deployment_stands_behind_a_hundred_that_failed(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seatrial.links.forge.github.PAGE", 3)
-    monkeypatch.setattr("seatrial.systems.github_actions.existing_deployment.MANY", 3)
+    monkeypatch.setattr("seatrial.systems.github_actions.deployments.MANY", 3)
     monkeypatch.setattr(GitHub.runs, "__kwdefaults__", {**(GitHub.runs.__kwdefaults__ or {}), "most": 3})
     run = over(server, actor="grace")
     for _ in range(4):

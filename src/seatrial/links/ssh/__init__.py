@@ -1,4 +1,4 @@
-"""SSH into a node: one connection, opened on use, and opened again after the node was down.
+"""SSH into a node: one connection, opened on use, and opened again after the node was down; and Seatrial's own keys.
 
 The user's own SSH settings (config, known hosts, keys, agent) are ignored unless the node's record enables them: a
 trial depends only on the record.
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from seatrial.links.ssh.session import Session
 
-__all__ = ["SSHLink"]
+
+from seatrial.links.paths import write_whole
+
+__all__ = ["SSHLink", "trial_key", "write_key_pair"]
 
 T = TypeVar("T")
 
@@ -367,3 +370,23 @@ async def _feed(session: Session, input: bytes | Path) -> None:
 
 def _as_root(line: str) -> str:
     return shlex.join(["sudo", "-n", "--", "/bin/sh", "-c", line])
+
+
+def write_key_pair(path: Path) -> str:
+    """Create an Ed25519 key at `path` (0600) with its public half at `path`.pub; returns the public line."""
+    import asyncssh
+
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
+    public = key.export_public_key()
+    path.with_suffix(".pub").write_bytes(public)
+    write_whole(path, key.export_private_key(), 0o600)
+    return public.decode().strip()
+
+
+def trial_key(folder: Path) -> Path:
+    """The private key of a trial in its folder for this provider, created when missing; `.pub` is beside it."""
+    path = folder / "id_ed25519"
+    if not path.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_key_pair(path)
+    return path

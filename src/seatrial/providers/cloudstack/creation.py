@@ -11,8 +11,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.cloudstack import Cloud
-from seatrial.links.ssh import SSHLink
-from seatrial.links.ssh.keys import trial_key
+from seatrial.links.ssh import SSHLink, trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, size_of

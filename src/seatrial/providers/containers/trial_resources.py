@@ -12,7 +12,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.containers import Engine, NoSuchImage
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
-from seatrial.links.ssh.keys import trial_key
+from seatrial.links.ssh import trial_key
 from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.spi import Context
 

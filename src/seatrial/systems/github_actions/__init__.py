@@ -25,15 +25,15 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context
-from seatrial.systems.github_actions.existing_deployment import (
+from seatrial.systems.github_actions.deployments import (
     DeploymentHistory,
     ExistingDeployment,
     by_command,
     by_history,
+    take_away,
 )
 from seatrial.systems.github_actions.machines import Measure, machines
 from seatrial.systems.github_actions.settings import WORDS, WRITTEN, GithubActionsSettings, draft, wrong
-from seatrial.systems.github_actions.teardown import take_away
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots
 from seatrial.systems.states import EXPRESSION_NAMES, not_deployed

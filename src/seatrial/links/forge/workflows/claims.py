@@ -17,9 +17,8 @@ from seatrial.links.forge.workflows.expressions import (
     templated,
     value,
 )
-from seatrial.links.forge.workflows.matrix import expand, title
 from seatrial.links.forge.workflows.reading import read_workflow
-from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow, typed_inputs
+from seatrial.links.forge.workflows.workflow import Concurrency, Job, Workflow, expand, title, typed_inputs
 
 DEEPEST = 10
 """Levels of workflows calling workflows; GitHub follows no further."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seatrial.links.forge.workflows.expressions import ExpressionError
-from seatrial.links.forge.workflows.matrix import expand, title
+from seatrial.links.forge.workflows.workflow import expand, title
 
 
 def test_no_matrix_is_one_job() -> None:
