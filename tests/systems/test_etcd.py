@@ -53,7 +53,7 @@ def test_a_record_that_etcd_does_not_have_is_lost_and_not_unread(make):
         await ctx.system.deploy(ctx)
         await state_is(ctx, "running", 20)
         await ctx.system.before_outage(ctx)
-        ctx.system._records.acknowledged["never-written"] = "value"
+        ctx.system._acknowledged.append("never-written")
         report = await ctx.system.records(ctx)
         assert dict(report.lost) == {"n11": ("never-written",)}
         assert (await node(ctx, "n11")).name in report.read_from

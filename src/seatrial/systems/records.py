@@ -26,23 +26,14 @@ class NoReply(Exception):
     """The node neither wrote nor read the record: no answer, too slow, or another status or exit code."""
 
 
-def value_of(key: str) -> str:
-    """The value of a record, derived from its key, to detect a record with another's value."""
-    return f"value-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
-def record_root(key: str, value: str) -> dict[str, object]:
-    """The names under `${{ record.… }}`."""
-    plain = {"key": key, "value": value}
-    return {**plain, **{f"{name}_base64": base64.b64encode(text.encode()).decode() for name, text in plain.items()}}
-
-
 class Declared:
-    """The part of a system for records and the admin UI, from `data` and `admin` of its settings."""
+    """The part of a system for records and the admin UI, from `data` and `admin` of its settings. Only acknowledged
+    records are kept."""
 
     def __init__(self, data: DataSettings | None, admin: str, roots_of: RootsOf) -> None:
-        self._records = Records(data, roots_of) if data else None
-        self._admin, self._roots_of = admin, roots_of
+        self._data, self._admin, self._roots_of = data, admin, roots_of
+        self._written = 0
+        self._acknowledged: list[str] = []
         self._stage = ""
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
@@ -50,16 +41,6 @@ class Declared:
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         raise NotImplementedError
-
-    async def before_outage(self, ctx: Context) -> None:
-        """Write the next few numbered records through the healthy nodes."""
-        if self._records is not None and self._stage == "deployed":
-            await self._records.write(ctx, await self._healthy(ctx))
-
-    async def records(self, ctx: Context) -> RecordsReport:
-        if self._records is None:
-            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
-        return await self._records.read(ctx, await self._healthy(ctx))
 
     async def admin_url(self, ctx: Context) -> Mapping[str, str]:
         """Node to the URL of its admin UI; empty when the system declares none."""
@@ -72,28 +53,22 @@ class Declared:
         health = await self.health(ctx, nodes)
         return [node for node in nodes if health[node.name].healthy.ok]
 
-
-class Records:
-    """The records of one trial; only acknowledged ones are kept."""
-
-    def __init__(self, settings: DataSettings, roots_of: RootsOf) -> None:
-        self._settings = settings
-        self._roots_of = roots_of
-        self._written = 0
-        self.acknowledged: dict[str, str] = {}
-
-    async def write(self, ctx: Context, nodes: Sequence[Node]) -> None:
-        """Write the next few through these nodes in turn; an unacknowledged record is not an error, and is not kept."""
-        if not nodes:
+    async def before_outage(self, ctx: Context) -> None:
+        """Write the next few numbered records through the healthy nodes in turn; an unacknowledged record is not an
+        error, and is not kept."""
+        data = self._data
+        if data is None or self._stage != "deployed":
+            return
+        if not (nodes := await self._healthy(ctx)):
             ctx.log("no records written: no node is healthy", "debug")
             return
-        numbers = range(self._written, self._written + self._settings.count)
+        numbers = range(self._written, self._written + data.count)
         self._written = numbers.stop
         places = [(f"{ctx.trial_id}-{number:06d}", nodes[number % len(nodes)]) for number in numbers]
 
         async def one(place: tuple[str, Node]) -> str:
             try:
-                await self._reply(ctx, self._settings.write, self._roots(*place), place[1])
+                await self._reply(ctx, data.write, data.timeout, *place)
             except NoReply as error:
                 return str(error)
             return ""
@@ -101,46 +76,46 @@ class Records:
         reasons = await map_concurrently(one, places, most=AT_ONCE)
         for (key, node), why in zip(places, reasons, strict=True):
             if not why:
-                self.acknowledged[key] = value_of(key)
+                self._acknowledged.append(key)
             said = f"not acknowledged: {why}" if why else "acknowledged"
             ctx.log(f"record {key} written to {node.name}: {said}", "debug")
 
-    async def read(self, ctx: Context, nodes: Sequence[Node]) -> RecordsReport:
-        pairs = list(product(nodes, self.acknowledged))
-        lost: dict[str, list[str]] = {}
-        unread: dict[str, str] = {}
+    async def records(self, ctx: Context) -> RecordsReport:
+        """Read every acknowledged record back from every healthy node."""
+        data = self._data
+        if data is None:
+            raise CannotTell("the system declares no `data: {write, read}`, so no records were written")
+        nodes, lost, unread = await self._healthy(ctx), dict[str, list[str]](), dict[str, str]()
 
         async def one(pair: tuple[Node, str]) -> None:
             node, key = pair
             try:
-                if not await self._holds(ctx, key, node):
+                wanted = fill(ctx, data.read.contains, self._with_record(key, node))
+                text = await self._reply(ctx, data.read, data.timeout, key, node, missing=data.read.missing)
+                if text is None or wanted not in text:
                     lost.setdefault(node.name, []).append(key)
             except (NoReply, CannotTell) as error:
                 unread[node.name] = f"{key}: {error}"
 
-        await map_concurrently(one, pairs, most=AT_ONCE)
+        await map_concurrently(one, list(product(nodes, self._acknowledged)), most=AT_ONCE)
         return RecordsReport(
-            acknowledged=len(self.acknowledged),
+            acknowledged=len(self._acknowledged),
             read_from=tuple(node.name for node in nodes if node.name not in unread),
             lost={name: tuple(sorted(keys)) for name, keys in lost.items()},
             unread=unread,
         )
 
-    def _roots(self, key: str, node: Node) -> Roots:
-        return {**self._roots_of(node), "record": record_root(key, value_of(key))}
-
-    async def _holds(self, ctx: Context, key: str, node: Node) -> bool:
-        """Whether the node still has the record with its value."""
-        read, roots = self._settings.read, self._roots(key, node)
-        wanted = fill(ctx, read.contains, roots)
-        text = await self._reply(ctx, read, roots, node, missing=read.missing)
-        return text is not None and wanted in text
+    def _with_record(self, key: str, node: Node) -> Roots:
+        """The values for the templates of one record; its own is derived from its key, to detect another's."""
+        plain = {"key": key, "value": f"value-{hashlib.sha256(key.encode()).hexdigest()[:16]}"}
+        encoded = {f"{name}_base64": base64.b64encode(text.encode()).decode() for name, text in plain.items()}
+        return {**self._roots_of(node), "record": {**plain, **encoded}}
 
     async def _reply(
-        self, ctx: Context, how: WriteSettings, roots: Roots, node: Node, missing: Sequence[int] = ()
+        self, ctx: Context, how: WriteSettings, timeout: float, key: str, node: Node, missing: Sequence[int] = ()
     ) -> str | None:
         """The answer's body or the command's output, None for a status of `missing`; else NoReply."""
-        timeout = self._settings.timeout
+        roots = self._with_record(key, node)
         try:
             if how.http is not None:
                 asked = how.http
