@@ -10,9 +10,8 @@ from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.expressions import late
-from seatrial.links.forge.runs.cleanup import end_run
 from seatrial.links.forge.runs.dispatch import until_visible
-from seatrial.links.forge.runs.following import run_to_end
+from seatrial.links.forge.runs.following import end_run, run_to_end
 from seatrial.links.forge.runs.order import DispatchWithArtifacts, order_of
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import later, wrong_here, wrong_there

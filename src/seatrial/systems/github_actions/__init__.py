@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, LeaseTaken, UsageError
 from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge
-from seatrial.links.forge.runs.cleanup import CANCEL_SECONDS, end_run
 from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
-from seatrial.links.forge.runs.following import followed, fresh_id, made, record_of, run_to_end
+from seatrial.links.forge.runs.following import CANCEL_SECONDS, end_run, followed, fresh_id, made, record_of, run_to_end
 from seatrial.links.forge.runs.order import Dispatch, Order, order_of
 from seatrial.links.forge.runs.repository import Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import wrong_there

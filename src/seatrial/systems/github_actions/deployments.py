@@ -18,9 +18,8 @@ from typing import Any
 from seatrial.errors import LeftBehind
 from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge, WorkflowRun
-from seatrial.links.forge.runs.cleanup import DELETED, ended
 from seatrial.links.forge.runs.dispatch import ready, start
-from seatrial.links.forge.runs.following import run_folder
+from seatrial.links.forge.runs.following import DELETED, ended, run_folder
 from seatrial.links.forge.runs.order import Order, RunDeadlines, carries, short
 from seatrial.links.forge.runs.outcome import judge, until_over
 from seatrial.links.forge.runs.repository import open_forge
