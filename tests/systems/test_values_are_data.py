@@ -14,7 +14,7 @@ from seatrial.expressions import late
 from seatrial.model.resource import Node
 from seatrial.preflight.document import HostService
 from seatrial.preflight.service_on_host import argv_of
-from seatrial.systems import probes, processes
+from seatrial.systems import probes
 from seatrial.systems.github_actions.machines import Measure, machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import Answer, look
@@ -36,7 +36,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Answer(200, EVIL, {"told": EVIL}, True)
 
     monkeypatch.setattr(probes, "send", send)
-    monkeypatch.setattr(processes, "send", send)
     return sent
 
 

@@ -12,7 +12,7 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
-from seatrial.systems.settings import Probe, Roots, fill
+from seatrial.systems.settings import HttpParts, Probe, Roots, fill
 
 SHOWN = 200
 """Characters of an answer in a reason."""
@@ -30,6 +30,7 @@ class Answer:
     body: str
     json: object = None
     is_json: bool = False
+    url: str = ""
 
 
 async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, timeout: float) -> Answer:
@@ -47,6 +48,12 @@ async def send(method: str, url: str, *, headers: Mapping[str, str], body: str, 
         return Answer(got.status, got.text, got.json(), True)
     except ValueError:
         return Answer(got.status, got.text)
+
+
+async def ask(ctx: Context, request: HttpParts, url: str, roots: Roots, timeout: float) -> Answer:
+    """The answer to a request with its templates filled in; see `send`."""
+    url, headers, body = fill(ctx, (url, dict(request.headers), request.body), roots)
+    return replace(await send(request.method, url, headers=headers, body=body, timeout=timeout), url=url)
 
 
 async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
@@ -71,17 +78,16 @@ def accepted(status: int, wanted: tuple[int, ...] | int) -> bool:
 
 
 async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading[Health]:
-    url, headers, body = fill(ctx, (probe.http, dict(probe.headers), probe.body), roots)
     try:
-        answer = await send(probe.method, url, headers=headers, body=body, timeout=probe.timeout)
+        answer = await ask(ctx, probe, probe.http, roots, probe.timeout)
     except NoAnswer as error:
         return measured(Health.NOT_OK, str(error))
     if not accepted(answer.status, probe.status):
-        return measured(Health.NOT_OK, f"{url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
+        return measured(Health.NOT_OK, f"{answer.url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
     if not probe.that:
         return measured(Health.OK)
     if "json" in probe.that and not answer.is_json:
-        return measured(Health.NOT_OK, f"{url} did not answer JSON: {answer.body[:SHOWN].strip()!r}")
+        return measured(Health.NOT_OK, f"{answer.url} did not answer JSON: {answer.body[:SHOWN].strip()!r}")
     return await _judged(ctx, probe.that, answer.body, json=answer.json, body=answer.body, status=answer.status)
 
 

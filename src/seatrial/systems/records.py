@@ -13,17 +13,13 @@ from seatrial.model.cluster import NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
-from seatrial.systems.probes import SHOWN, NoAnswer, accepted, send
+from seatrial.systems.probes import SHOWN, NoAnswer, accepted, ask
 from seatrial.systems.settings import DataSettings, Roots, WriteSettings, fill
 
 AT_ONCE = 16
 """Records read or written at the same time."""
 
 RootsOf = Callable[[Node], Roots]
-
-
-class NoReply(Exception):
-    """The node neither wrote nor read the record: no answer, too slow, or another status or exit code."""
 
 
 class Declared:
@@ -69,7 +65,7 @@ class Declared:
         async def one(place: tuple[str, Node]) -> str:
             try:
                 await self._reply(ctx, data.write, data.timeout, *place)
-            except NoReply as error:
+            except NoAnswer as error:
                 return str(error)
             return ""
 
@@ -94,7 +90,7 @@ class Declared:
                 text = await self._reply(ctx, data.read, data.timeout, key, node, missing=data.read.missing)
                 if text is None or wanted not in text:
                     lost.setdefault(node.name, []).append(key)
-            except (NoReply, CannotTell) as error:
+            except (NoAnswer, CannotTell) as error:
                 unread[node.name] = f"{key}: {error}"
 
         await map_concurrently(one, list(product(nodes, self._acknowledged)), most=AT_ONCE)
@@ -114,24 +110,22 @@ class Declared:
     async def _reply(
         self, ctx: Context, how: WriteSettings, timeout: float, key: str, node: Node, missing: Sequence[int] = ()
     ) -> str | None:
-        """The answer's body or the command's output, None for a status of `missing`; else NoReply."""
+        """The answer's body or the command's output, None for a status of `missing`; else NoAnswer, also for
+        another status or exit code."""
         roots = self._with_record(key, node)
         try:
             if how.http is not None:
-                asked = how.http
-                headers: Mapping[str, str]
-                url, headers, body = fill(ctx, (asked.url, dict(asked.headers), asked.body), roots)
-                answer = await send(asked.method, url, headers=headers, body=body, timeout=timeout)
+                answer = await ask(ctx, how.http, how.http.url, roots, timeout)
                 if answer.status in missing:
                     return None
-                if not accepted(answer.status, asked.status):
-                    raise NoReply(f"{answer.status}: {answer.body[:SHOWN].strip()}")
+                if not accepted(answer.status, how.http.status):
+                    raise NoAnswer(f"{answer.status}: {answer.body[:SHOWN].strip()}")
                 return answer.body
             done = await ctx.link(node).run(fill(ctx, how.command, roots), timeout=timeout)
         except TimeoutError:
-            raise NoReply(f"timed out after {timeout:g} s") from None
-        except (NoAnswer, LinkDown, LinkLost, LinkRefused) as error:
-            raise NoReply(str(error)) from None
+            raise NoAnswer(f"timed out after {timeout:g} s") from None
+        except (LinkDown, LinkLost, LinkRefused) as error:
+            raise NoAnswer(str(error)) from None
         if not done.ok:
-            raise NoReply(f"{done.ended}: {done.stderr[-SHOWN:].strip()}")
+            raise NoAnswer(f"{done.ended}: {done.stderr[-SHOWN:].strip()}")
         return done.stdout

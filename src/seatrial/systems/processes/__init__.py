@@ -17,7 +17,7 @@ from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
 from seatrial.spi.concurrency import map_concurrently
-from seatrial.systems.probes import Answer, NoAnswer, accepted, look, send
+from seatrial.systems.probes import Answer, NoAnswer, accepted, ask, look
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
 from seatrial.systems.records import Declared
@@ -253,15 +253,14 @@ async def holders(
 ) -> list[Node]:
     """The nodes with the role; none if no node has it yet, or if only one may and the nodes disagree."""
 
-    async def ask(node: Node) -> Answer | None:
-        url, headers, body = fill(ctx, (role.http, dict(role.headers), role.body), roots_of(node))
+    async def answer_of(node: Node) -> Answer | None:
         try:
-            answer = await send(role.method, url, headers=headers, body=body, timeout=role.timeout)
+            answer = await ask(ctx, role, role.http, roots_of(node), role.timeout)
         except NoAnswer:
             return None
         return answer if accepted(answer.status, role.status) and answer.is_json else None
 
-    answers = await map_concurrently(ask, nodes)
+    answers = await map_concurrently(answer_of, nodes)
     found: dict[str, Node] = {}
     by_name = {node.name: node for node in nodes}
     for node, answer in zip(nodes, answers, strict=True):

@@ -169,15 +169,7 @@ def unpack(archive: Path, into: Path, limits: Limits, what: str) -> list[Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 room -= _copied(packed, one, target, room, what)
             return sorted(into.joinpath(*place.parts) for _, place in entries)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        IndexError,
-        zlib.error,
-    ) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, EOFError, IndexError, zlib.error) as error:
         raise CannotTell(f"{what} is not a readable zip archive: {error}") from error
     except (OSError, ValueError) as error:
         raise CannotTell(f"{what} cannot be unpacked: {error}") from error
