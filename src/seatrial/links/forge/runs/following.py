@@ -4,10 +4,10 @@ alone, after an interruption or after SIGKILL."""
 from __future__ import annotations
 
 import asyncio
-import calendar
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,7 @@ async def _found(forge: Forge, hunt: Hunt, record: Mapping[str, Any]) -> list[Wo
 
 def _of_that_time(run: WorkflowRun, asked: float) -> bool:
     try:
-        created = calendar.timegm(time.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ"))
+        created = datetime.fromisoformat(run.created).timestamp()
     except ValueError:
         return True
     return asked - BEFORE <= created <= asked + AFTER
