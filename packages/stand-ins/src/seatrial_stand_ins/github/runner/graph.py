@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.links.forge.workflows.expressions import ExpressionError, condition, render, templated, value
-from seatrial.links.forge.workflows.workflow import expand, title
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import as_number, as_text
-from seatrial.links.forge.workflows.workflow import Job, Workflow, typed_inputs, wrong_inputs
+from seatrial.links.forge.workflows.workflow import Job, Workflow, expand, title, typed_inputs, wrong_inputs
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial_stand_ins.github.runner import jobs
 from seatrial_stand_ins.github.runner.jobs import Result
