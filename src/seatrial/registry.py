@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -207,15 +208,10 @@ class Registry:
             raise UsageError(f"{source}: the {mark.kind} {mark.name!r} is already registered by {held}")
 
 
+@functools.cache
 def _built_in(kind: str) -> Mapping[str, str]:
     """The built-in names of a kind with their modules below `seatrial`, found without importing the modules."""
-    if kind not in _BUILT_IN:
-        _BUILT_IN[kind] = {name: module for package in KINDS[kind] for name, module in _names_of(package)}
-    return _BUILT_IN[kind]
-
-
-_BUILT_IN: dict[str, Mapping[str, str]] = {}
-"""A cache of the names on disk."""
+    return {name: module for package in KINDS[kind] for name, module in _names_of(package)}
 
 
 def _names_of(package: str) -> Iterable[tuple[str, str]]:

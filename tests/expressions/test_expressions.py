@@ -143,7 +143,6 @@ def scope() -> Scope:
         variables={"x"},
         all_variables={"x", "y"},
         parameters={"cluster_size"},
-        nodes=("n11",),
         extras=("json",),
         environment={"HOME": "h", "KEY": "k"},
     )
@@ -179,7 +178,6 @@ def test_what_is_there_is_not_complained_of(text: str) -> None:
         ("vars.z", "unknown variable"),
         ("steps.late.outputs.a", "not run at this point"),
         ("steps.deploi.outputs.a", "unknown step"),
-        ("nodes.n12.address", "unknown node"),
         ("jsn", "unknown variable"),
         ("suite.nam", "has no"),
         ("x" * 3000, "characters"),

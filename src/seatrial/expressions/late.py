@@ -52,9 +52,8 @@ def quote(data: str, hidden: Mapping[str, str] = NONE) -> str:
 
 def mixed(text: str) -> bool:
     """Whether a secret is part of a longer expression, so its value would be in the ledger."""
-    return any(
-        path[0] == "secrets" for hole in read(text).holes if not variable(hole) for path in references(hole.expression)
-    )
+    inner = [hole.expression for hole in read(text).holes if not variable(hole)]
+    return any(path[0] == "secrets" for expression in inner for path in references(expression))
 
 
 def fill(value: T, environment: Mapping[str, str], seen: Callable[[str], None] = lambda value: None) -> T:
@@ -70,9 +69,8 @@ def fill(value: T, environment: Mapping[str, str], seen: Callable[[str], None] =
         if not name:
             return part.written
         if name not in environment:
-            raise CannotTell(
-                f"the environment variable {name} is needed for the clean-up: set it and run `seatrial clean`"
-            )
+            why = f"the environment variable {name} is needed for the clean-up: set it and run `seatrial clean`"
+            raise CannotTell(why)
         seen(environment[name])
         return environment[name]
 

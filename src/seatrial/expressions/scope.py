@@ -113,8 +113,6 @@ class Scope:
     variables: set[str] = field(default_factory=set)
     all_variables: Set[str] = frozenset()
     parameters: Set[str] = frozenset()
-    nodes: tuple[str, ...] = ()
-    """Empty: not known before deploy."""
     extras: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: set[str] = field(default_factory=set)
@@ -226,17 +224,10 @@ def _check_secret(name: str, scope: Scope) -> list[tuple[str, str]]:
     return [(f"the secret {name} is not set", f"put it into the environment variable {name}")]
 
 
-def _check_node(name: str, scope: Scope) -> list[tuple[str, str]]:
-    if not scope.nodes or name in scope.nodes:
-        return []
-    return [(f"unknown node {name!r}", nearest(name, scope.nodes, what="nodes"))]
-
-
 _CHECKERS = {
     "steps": _check_step,
     "vars": _check_variable,
     "parameters": _check_parameter,
     "env": _check_environment,
     "secrets": _check_secret,
-    "nodes": _check_node,
 }

@@ -40,7 +40,6 @@ def compile_documents(
     of the settings come first and alone); nothing is started. UsageError for an unknown provider in `on`, or if one of
     `providers` has no suite; NothingSelected if none of them has any.
     """
-    known = registry.names("provider")
     if on:
         registry.get("provider", on)
     problems, provider_settings = Problems(), check_tables(settings, registry, environ)
@@ -59,11 +58,9 @@ def compile_documents(
     plan = _plan(compilation, loader, suites, files)
     problems.done()
     # With `on`, suites for a provider not installed here can run too, so any provider named by a suite is valid.
-    for name in sorted(set(providers) - {*known, *compilation.named}):
-        kind = UsageError if suites else NothingSelected
-        raise kind(
-            f"no suite uses the provider {name!r}: {nearest(name, compilation.named, what='providers of the suites')}"
-        )
+    for name in sorted(set(providers) - {*registry.names("provider"), *compilation.named}):
+        hint = nearest(name, compilation.named, what="providers of the suites")
+        raise (UsageError if suites else NothingSelected)(f"no suite uses the provider {name!r}: {hint}")
     return plan
 
 

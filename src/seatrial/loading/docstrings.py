@@ -18,8 +18,7 @@ def attribute_docs(factory: type[Any]) -> Mapping[str, str]:
     """
     docs: dict[str, str] = {}
     for base in reversed(factory.__mro__):
-        body = _classes(base.__module__).get(base.__qualname__, [])
-        docs |= dict(_attributes(body))
+        docs |= _attributes(_classes(base.__module__).get(base.__qualname__, []))
     return docs
 
 

@@ -53,10 +53,9 @@ _DESCRIBED: dict[type[Any], Mapping[str, Field]] = {}
 
 def described(factory: type[Any]) -> Mapping[str, Field]:
     """The keys of a class in order; UsageError if a field's type cannot be written in a document."""
-    known = _DESCRIBED.get(factory)
-    if known is None:
-        known = _DESCRIBED[factory] = _describe(factory)
-    return known
+    if factory not in _DESCRIBED:
+        _DESCRIBED[factory] = _describe(factory)
+    return _DESCRIBED[factory]
 
 
 def _describe(factory: type[Any]) -> Mapping[str, Field]:
@@ -66,31 +65,31 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
         hints = typing.get_type_hints(factory, include_extras=True)
     except NameError as error:
         raise UsageError(f"{factory.__qualname__}: the type of a field cannot be resolved: {error}") from error
-    found = {}
-    for one in dataclasses.fields(factory):
-        if not one.init:
+    known = {}
+    for field in dataclasses.fields(factory):
+        if not field.init:
             continue
         try:
-            shape = shape_of(hints[one.name])
+            shape = shape_of(hints[field.name])
         except UsageError as error:
-            raise UsageError(f"{factory.__qualname__}.{one.name}: {error}") from None
-        found[one.name.rstrip("_")] = Field(
-            name=one.name,
-            key=one.name.rstrip("_"),
+            raise UsageError(f"{factory.__qualname__}.{field.name}: {error}") from None
+        key = field.name.rstrip("_")
+        known[key] = Field(
+            name=field.name,
+            key=key,
             shape=shape,
-            required=one.default is MISSING and one.default_factory is MISSING,
-            default=None if one.default is MISSING else one.default,
+            required=field.default is MISSING and field.default_factory is MISSING,
+            default=None if field.default is MISSING else field.default,
             owner=factory,
-            metadata=one.metadata,
-            compiled=_holds(shape, (shapes.Children, shapes.Observed)),
-            formula=_holds(shape, (shapes.Formula,)),
+            metadata=field.metadata,
+            compiled=_holds(shape, shapes.Children, shapes.Observed),
+            formula=_holds(shape, shapes.Formula),
         )
-    return found
+    return known
 
 
-def _holds(shape: Shape, kinds: tuple[type[Any], ...]) -> bool:
-    inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
-    return any(isinstance(one, kinds) for one in inner)
+def _holds(shape: Shape, *kinds: type[Any]) -> bool:
+    return any(isinstance(inner, kinds) for inner in (shape.shapes if isinstance(shape, OneOf) else (shape,)))
 
 
 def read_fields(
@@ -224,9 +223,10 @@ def shape_of(hint: Any) -> Shape:
     """The shape of a type; UsageError for a type documents cannot hold."""
     if hint == Argv:
         return shapes.Command()
-    known = _PLAIN.get(hint) if _hashable(hint) else None
-    if known is not None:
-        return known
+    try:
+        return _PLAIN[hint]
+    except (KeyError, TypeError):  # not one of them, or not hashable
+        pass
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return _limited(shape_of(args[0]), [one for one in args[1:] if isinstance(one, Range)])
@@ -261,11 +261,3 @@ def _many(origin: Any, args: tuple[Any, ...]) -> Shape:
     make = tuple if origin is Sequence else origin
     fixed = origin is tuple and args[-1] is not Ellipsis
     return Many(shape_of(args[0]), make, len(args) if fixed else None)
-
-
-def _hashable(hint: object) -> bool:
-    try:
-        hash(hint)
-    except TypeError:
-        return False
-    return True

@@ -80,7 +80,7 @@ def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, s
             providers(name)
         except DocumentError as error:
             problems.take(error.problems)
-    systems = Systems(registry=registry, problems=problems, folder=settings.folder, sample=None, environ=environ)
+    systems = Systems(registry, problems, settings.folder, None, environ)
     if settings.value("system"):
         check_system(systems, merge([outermost(settings)]), settings.value("system"))
     problems.done()

@@ -51,8 +51,8 @@ class Scalar:
     def read(self, value: Any, place: Place, site: Site) -> Any:
         if type(value) in self.wanted:
             return self._within(self.convert(value) if self.convert else value, place, site)
-        if site.bound and self.from_text(value) is not None:
-            return self._within(self.from_text(value), place, site)
+        if site.bound and (made := self.from_text(value)) is not None:
+            return self._within(made, place, site)
         if to_be_filled(value, site):
             return value
         hint = self.hint if not isinstance(value, list | dict) else f"allowed: {self.allowed}"
@@ -63,9 +63,8 @@ class Scalar:
         low = self.least is not None and value < self.least
         if low or (self.most is not None and value > self.most):
             upto = "" if self.most is None else f" to {self.most:g}"
-            site.problem(
-                place, f"{value:g} is too {'small' if low else 'large'}", f"allowed: from {self.least:g}{upto}"
-            )
+            size = "small" if low else "large"
+            site.problem(place, f"{value:g} is too {size}", f"allowed: from {self.least:g}{upto}")
         return value
 
     def from_text(self, value: object) -> Any:
@@ -178,9 +177,8 @@ class Command:
         return tuple(WORDING.read(one, (*place, at), site) for at, one in enumerate(value))
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}]
-        }
+        arguments = {"type": "array", "items": WORDING.schema(refs), "minItems": 1}
+        return {"anyOf": [TEXT.schema(refs), arguments]}
 
 
 @frozen(kw_only=False)
@@ -224,7 +222,7 @@ class Many:
         if not isinstance(value, list | tuple | set | frozenset):
             site.problem(place, f"{shown(value)} is not a list", f"allowed: {self.allowed}; write it in brackets")
             return self.make(())
-        if self.length is not None and len(value) != self.length:
+        if self.length not in (None, len(value)):
             site.problem(place, f"the list has {len(value)} items; it must have {self.length}")
         return self.make(self.item.read(one, (*place, at), site) for at, one in enumerate(value))
 

@@ -52,13 +52,7 @@ class CompilationContext:
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
-        self.systems = Systems(
-            registry=self.registry,
-            problems=self.problems,
-            folder=self.settings.folder,
-            sample=self.sample,
-            environ=self.environ,
-        )
+        self.systems = Systems(self.registry, self.problems, self.settings.folder, self.sample, self.environ)
         self.base = outermost(self.settings)
 
 

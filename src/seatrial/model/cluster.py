@@ -96,14 +96,12 @@ def majority(healthy: int, total: int) -> bool:
 
 def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
     """The service answers when its part on any node does."""
-    readings = [health.parts.get("service") for health in nodes.values() if health.power.value is PowerState.RUNNING]
-    known = [reading for reading in readings if reading is not None]
-    for reading in known:
-        if reading.ok:
-            return reading
-    for reading in known:
-        if reading.value is Health.UNKNOWN:
-            return reading
+    running = [health.parts for health in nodes.values() if health.power.value is PowerState.RUNNING]
+    known = [parts["service"] for parts in running if "service" in parts]
+    for wanted in (Health.OK, Health.UNKNOWN):
+        for reading in known:
+            if reading.value is wanted:
+                return reading
     powers = [health.power for health in nodes.values()]
     if any(power.value is PowerState.UNKNOWN for power in powers):
         return concluded(Health.UNKNOWN, "the power state of a node could not be read", powers)

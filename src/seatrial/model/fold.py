@@ -165,7 +165,7 @@ class Fold:
                 row["reason"] = row["reason"] or "the run ended before the suite did"
                 self._count(trial, row["verdict"])
         if data.get("left") and not self._red:
-            self._leave("", {"kind": "unknown", "name": f"{data['left']} left, see the log", "owner": "", "error": ""})
+            self._leave("", {"kind": "unknown", "name": f"{data['left']} left, see the log"})
 
     # Suites
 
@@ -235,8 +235,7 @@ class Fold:
         self._trees[event.trial].end(event.at)
         self._count(event.trial, "skipped" if status == "skipped" else verdict)
         if data.get("left") and not row["left_behind"]:
-            name = f"{data['left']} left, see the log"
-            self._leave(event.trial, {"kind": "unknown", "name": name, "owner": "", "error": ""})
+            self._leave(event.trial, {"kind": "unknown", "name": f"{data['left']} left, see the log"})
         row["success"] = verdict == "passed" and not row["left_behind"]
 
     def _count(self, trial: str, bucket: str) -> None:

@@ -112,7 +112,6 @@ def trusted(reading: Reading[T], unknown: T, trust: Source = TRUST) -> Reading[T
     if decides(reading, trust):
         return reading
     origin = f"{reading.source} by {reading.by}" if reading.by else str(reading.source)
-    why = f"{reading.value or 'nothing'} is {origin}, not enough for a verdict here" + (
-        reading.why and f": {reading.why}"
-    )
+    more = reading.why and f": {reading.why}"
+    why = f"{reading.value or 'nothing'} is {origin}, not enough for a verdict here{more}"
     return replace(reading, value=unknown, source=Source.ABSENT, why=why)

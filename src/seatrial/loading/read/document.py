@@ -36,13 +36,11 @@ class Document:
         """Line and column of a value (of its key, with `key`); of the nearest enclosing part if it does not exist."""
         if self._marks is None:
             self._marks = _reader(self.path).marks(self.text)
-        where = place
-        while where:
-            mark = self._marks.get(where)
+        for length in range(len(place), -1, -1):
+            mark = self._marks.get(place[:length])
             if mark is not None:
-                return mark.key if key and where == place else mark.value
-            where = where[:-1]
-        return self._marks[()].value if () in self._marks else (1, 1)
+                return mark.key if key and length == len(place) > 0 else mark.value
+        return (1, 1)
 
     def source(self, place: Place = ()) -> Location:
         """The same place for the plan; the line is computed only on demand."""
@@ -90,9 +88,8 @@ def _text(path: Path, shown: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        before = raw[: error.start].split(b"\n")
+        line, column = len(before), len(before[-1].decode("utf-8", "replace")) + 1
         message = f"the byte 0x{raw[error.start]:02x} is not valid UTF-8"
         raise DocumentError([Problem(shown, line, column, message, "save the file as UTF-8")]) from None
 

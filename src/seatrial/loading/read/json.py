@@ -83,9 +83,8 @@ def _flaws(text: str) -> list[tuple[Position, str, str]]:
         names = [place[-1]] if place and isinstance(place[-1], str) else []
         texts = [*names, json.loads(token)] if token.startswith('"') else names
         if any(_SURROGATE.search(str(one)) for one in texts):
-            flaws.append(
-                (value, "half a surrogate pair is not a character", "write both halves, or the character itself")
-            )
+            hint = "write both halves, or the character itself"
+            flaws.append((value, "half a surrogate pair is not a character", hint))
     return flaws
 
 

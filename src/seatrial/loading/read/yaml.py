@@ -75,9 +75,8 @@ class _Builder:
         elif kind == "DocumentStartEvent":
             self.documents += 1
             if self.documents > 1:
-                raise Flawed(
-                    (at, "a second document begins here", "a file may contain only one document: remove `---`")
-                )
+                hint = "a file may contain only one document: remove `---`"
+                raise Flawed((at, "a second document begins here", hint))
 
     def scalar(self, event: Any, at: Position) -> None:
         value = self.resolve(event, at)
@@ -137,9 +136,8 @@ class _Builder:
         value, nodes = self.anchors[anchor]
         self.copies += nodes
         if self.copies > MOST_COPIES:
-            raise Flawed(
-                (at, f"the aliases expand to more than {MOST_COPIES:,} values", "write them out, or use parameters")
-            )
+            message = f"the aliases expand to more than {MOST_COPIES:,} values"
+            raise Flawed((at, message, "write them out, or use parameters"))
         if self.stack and self.stack[-1].wants_key:
             self.key(value, f"*{anchor}", at)
         else:
@@ -166,9 +164,7 @@ class _Builder:
     def put(self, value: Any, at: Position, nodes: int) -> Place:
         if not self.stack:
             self.root = value
-            if self.marks is not None:
-                self.marks[()] = Mark(at, at)
-            return ()
+            return self._marked((), at, at)
         top = self.stack[-1]
         top.nodes += nodes
         name: str | int
@@ -179,9 +175,12 @@ class _Builder:
             name, key_at = str(top.key), top.key_at
             top.key = None
             top.data.setdefault(name, value)
-        place = (*top.place, name) if self.marks is not None else ()
-        if self.marks is not None:
-            self.marks.setdefault(place, Mark(at, key_at))
+        return self._marked((*top.place, name), at, key_at)
+
+    def _marked(self, place: Place, at: Position, key_at: Position) -> Place:
+        if self.marks is None:
+            return ()
+        self.marks.setdefault(place, Mark(at, key_at))
         return place
 
 

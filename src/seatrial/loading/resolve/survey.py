@@ -21,10 +21,9 @@ class Survey:
 
     def id_of(self, raw: Mapping[str, Any]) -> str:
         """A step's id: the written one, else its kind if only one step has it."""
-        given = raw.get("id")
-        if isinstance(given, str):
-            return given
         kind = raw.get("step")
+        if isinstance(raw.get("id"), str):
+            return str(raw["id"])
         return kind if isinstance(kind, str) and self.unnamed[kind] == 1 and kind not in self.ids else ""
 
     @property

@@ -20,7 +20,7 @@ from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Systems:
     """The systems of all suites, and the means to create them."""
 

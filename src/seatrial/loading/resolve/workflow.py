@@ -9,14 +9,13 @@ from typing import Any
 
 from seatrial import expressions, spi
 from seatrial.errors import NotSupported, UsageError, nearest
-from seatrial.loading.fields import Field, build, described, read_fields
+from seatrial.loading.fields import build, described, read_fields
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.survey import Survey, survey
 from seatrial.loading.site import Site, shown
 from seatrial.loading.suite_keys import CheckKeys, StepKeys
-from seatrial.model.frozen import frozen
 from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, StepPlan
 from seatrial.registry import RESERVED, Registry
@@ -34,25 +33,28 @@ _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 _NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
 
 
-@frozen(kw_only=False)
 class Kind:
     """The class of a step or check, with facts computed once before its values are read."""
 
-    name: str
-    factory: type[Any]
-    fields: Mapping[str, Field]
-    common: frozenset[str]
-    """Keys of every step (check), without those of the class itself."""
-    branches: tuple[str, ...]
-    node_keys: tuple[str, ...]
-    needs_powers: bool
-    checks_files: bool
-    checks_templates: bool
-    """It can check a step even with templates in it."""
-    extras: tuple[str, ...]
-    child_extras: tuple[str, ...]
-    sets_variables: bool
-    allow_failure: bool = False
+    def __init__(self, registry: Registry, kind: str, name: str) -> None:
+        if name in RESERVED.get(kind, ()):
+            raise NotSupported(f"the {kind} {name!r} is not implemented yet: its name is reserved")
+        self.name, self.factory = name, registry.get(kind, name)
+        factory, fields = self.factory, described(self.factory)
+        self.fields = fields
+        self.common = frozenset(STEP_KEYS if kind == "step" else CHECK_KEYS) - (set(fields) - {"step", "check"})
+        """Keys of every step (check), without those of the class itself."""
+        self.branches = sorted((key for key in fields if fields[key].compiled and key != "checks"), key=_branch)
+        self.node_keys = [key for key in _NODE_FIELDS if key in fields and not issubclass(factory, spi.NamesNodes)]
+        self.needs_powers = issubclass(factory, spi.NeedsPowers)
+        self.checks_files = issubclass(factory, spi.ChecksFiles)
+        self.checks_templates = issubclass(factory, spi.ChecksTemplates)
+        """It can check a step even with templates in it."""
+        step = spi.traits(factory, spi.StepTraits)
+        extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else step.expression_names
+        self.extras = expressions.CHECK_NAMES if extras is None else extras
+        self.child_extras, self.sets_variables = step.child_names, step.sets_variables
+        self.allow_failure = kind == "check" and registry.mark(kind, name).allow_failure
 
 
 @dataclass(slots=True)
@@ -67,34 +69,8 @@ class Kinds:
     def get(self, kind: str, name: str) -> Kind:
         """A class by name; UsageError if it is unknown or cannot be written in a document."""
         if (kind, name) not in self.found:
-            self.found[(kind, name)] = self._look(kind, name)
+            self.found[(kind, name)] = Kind(self.registry, kind, name)
         return self.found[(kind, name)]
-
-    def _look(self, kind: str, name: str) -> Kind:
-        if name in RESERVED.get(kind, ()):
-            raise NotSupported(f"the {kind} {name!r} is not implemented yet: its name is reserved")
-        factory = self.registry.get(kind, name)
-        fields = described(factory)
-        common = STEP_KEYS if kind == "step" else CHECK_KEYS
-        said = spi.traits(factory, spi.StepTraits)
-        extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else said.expression_names
-        return Kind(
-            name=name,
-            factory=factory,
-            fields=fields,
-            common=frozenset(common) - (set(fields) - {"step", "check"}),
-            branches=tuple(sorted((k for k, f in fields.items() if f.compiled and k != "checks"), key=_branch)),
-            node_keys=()
-            if issubclass(factory, spi.NamesNodes)
-            else tuple(key for key in _NODE_FIELDS if key in fields),
-            needs_powers=issubclass(factory, spi.NeedsPowers),
-            checks_files=issubclass(factory, spi.ChecksFiles),
-            checks_templates=issubclass(factory, spi.ChecksTemplates),
-            extras=expressions.CHECK_NAMES if extras is None else extras,
-            child_extras=said.child_names,
-            sets_variables=said.sets_variables,
-            allow_failure=kind == "check" and self.registry.mark(kind, name).allow_failure,
-        )
 
 
 def _branch(key: str) -> int:
