@@ -82,14 +82,14 @@ def _describe(factory: type[Any]) -> Mapping[str, Field]:
             default=None if field.default is MISSING else field.default,
             owner=factory,
             metadata=field.metadata,
-            compiled=_holds(shape, shapes.Children, shapes.Observed),
+            compiled=_holds(shape, shapes.Plans),
             formula=_holds(shape, shapes.Formula),
         )
     return known
 
 
-def _holds(shape: Shape, *kinds: type[Any]) -> bool:
-    return any(isinstance(inner, kinds) for inner in (shape.shapes if isinstance(shape, OneOf) else (shape,)))
+def _holds(shape: Shape, kind: type[Any]) -> bool:
+    return any(isinstance(inner, kind) for inner in (shape.shapes if isinstance(shape, OneOf) else (shape,)))
 
 
 def read_fields(
@@ -213,8 +213,8 @@ _PLAIN: dict[object, Shape] = {
     None: shapes.Nothing(),
     Duration: shapes.Span(),
     Expression: shapes.Formula(),
-    StepPlan: shapes.Children(),
-    CheckPlan: shapes.Observed(),
+    StepPlan: shapes.Plans("step"),
+    CheckPlan: shapes.Plans("check"),
     Retry: Again(),
 }
 
@@ -229,7 +229,10 @@ def shape_of(hint: Any) -> Shape:
         pass
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return _limited(shape_of(args[0]), [one for one in args[1:] if isinstance(one, Range)])
+        shape, limit = shape_of(args[0]), next((extra for extra in args[1:] if isinstance(extra, Range)), None)
+        if limit is not None and isinstance(shape, shapes.Scalar):
+            return dataclasses.replace(shape, least=limit.least, most=limit.most)
+        return shape
     if origin in (typing.Union, types.UnionType):
         return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
     if origin is typing.Literal:
@@ -247,12 +250,6 @@ def shape_of(hint: Any) -> Shape:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return Nested(hint)
     raise UsageError(f"a field of type {hint} cannot be written in a document")
-
-
-def _limited(shape: Shape, limits: list[Range]) -> Shape:
-    if limits and isinstance(shape, shapes.Scalar):
-        return dataclasses.replace(shape, least=limits[0].least, most=limits[0].most)
-    return shape
 
 
 def _many(origin: Any, args: tuple[Any, ...]) -> Shape:

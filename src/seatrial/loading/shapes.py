@@ -285,25 +285,14 @@ class OneOf:
         return {"anyOf": [shape.schema(refs) for shape in self.shapes]}
 
 
-class Children:
-    """Child steps."""
+class Plans:
+    """Child steps or checks, compiled by the site."""
 
-    allowed = "a list of steps"
-
-    def read(self, value: Any, place: Place, site: Site) -> Any:
-        return site.steps(value, place)
-
-    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {"type": "array", "items": {"$ref": "#/$defs/step"}}
-
-
-class Observed:
-    """Checks."""
-
-    allowed = "a list of checks"
+    def __init__(self, kind: str) -> None:
+        self.kind, self.allowed = kind, f"a list of {kind}s"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        return site.checks(value, place)
+        return site.steps(value, place) if self.kind == "step" else site.checks(value, place)
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {"type": "array", "items": {"$ref": "#/$defs/check"}}
+        return {"type": "array", "items": {"$ref": f"#/$defs/{self.kind}"}}
