@@ -23,8 +23,7 @@ PROGRAMS = {
     "ansible": ("ansible-playbook",),
     "kvm": (),
 }
-"""`<name>_available: true`, or `<name>: true`; any one of the programs is enough. For libvirt the daemon is asked; KVM
-is a device."""
+"""`<name>_available: true`, or `<name>: true`: any one of the programs is enough; libvirt is a daemon, KVM a device."""
 
 PROVIDERS = {
     **dict.fromkeys(("libvirt", "kvm"), "libvirt"),

@@ -75,10 +75,8 @@ class Notify:
 
     def planned(self) -> Notification:
         """For the plan."""
-        events = (self.on,) if isinstance(self.on, str) else self.on
-        return Notification(
-            command=argv_of(self.command), webhook=self.webhook, on=events, slow_seconds=self.slow_seconds
-        )
+        events, command = (self.on,) if isinstance(self.on, str) else self.on, argv_of(self.command)
+        return Notification(command=command, webhook=self.webhook, on=events, slow_seconds=self.slow_seconds)
 
 
 @frozen

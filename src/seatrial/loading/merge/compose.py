@@ -99,7 +99,6 @@ def drafts(
     loader.taken[real] = document.file
     data = document.data
     levels = [*outer, read_level(loader.problems, document, data, (), besides=TOP)]
-    found = 0
     included = data.get("include") or []
     included = [included] if isinstance(included, str) else included
     if not isinstance(included, list):
@@ -107,7 +106,6 @@ def drafts(
         loader.problems.add(document, ("include",), message, "write their paths in brackets")
         included = []
     for at, name in enumerate(included):
-        found += 1
         place: Place = ("include", at) if isinstance(data.get("include"), list) else ("include",)
         more = loader.beside(document, name, place)
         if more is None:
@@ -120,7 +118,7 @@ def drafts(
             continue
         yield from drafts(loader, more, levels, (*above, real))
     suites = data.get("test_suites")
-    alone = [key for key in ("workflow", "steps") if key in data]
+    alone = next((key for key in ("workflow", "steps") if key in data), "")
     if isinstance(suites, dict):
         yield from _named(loader, document, suites, levels)
     elif isinstance(suites, list):
@@ -129,16 +127,16 @@ def drafts(
         hint = "allowed: a mapping of names to suites, or a list of {sut, workflow}"
         loader.problems.add(document, ("test_suites",), f"{shown(suites)} contains no suites", hint)
     elif alone:
-        key = alone[0]
         name = levels[-1].values.get("name") or document.path.stem
-        yield Draft(name, levels, data[key], document, (key,), (document, ()))
-    empty = suites is None or suites in ({}, [])
-    if empty and not found and not alone:
+        yield Draft(name, levels, data[alone], document, (alone,), (document, ()))
+    if suites in (None, {}, []) and not included and not alone:
         place = ("test_suites",) if "test_suites" in data else ()
         stray = next((key for key, value in data.items() if isinstance(value, dict) and "workflow" in value), "")
         hint = "write `test_suites:` with at least one suite, or `steps:`"
-        hint = f"put {stray!r} below `test_suites:`" if stray else hint
-        hint = "this is a pipeline: `seatrial preflight` runs it" if "pipeline" in data else hint
+        if stray:
+            hint = f"put {stray!r} below `test_suites:`"
+        if "pipeline" in data:
+            hint = "this is a pipeline: `seatrial preflight` runs it"
         loader.problems.add(document, place, "this document has no suite", hint)
 
 
