@@ -31,7 +31,7 @@ class Contained(RunningService):
 
     async def ended(self) -> str:
         status, code = await status_of(self.engine, self.container)
-        return "" if status == "running" else f"did not stay up: its container is {status}, with {code}"
+        return "" if status == "running" else f"did not stay up: its container is {status}, with exit code {code}"
 
     async def end(self) -> str:
         # The log is complete only after the engine reports the container's end.
@@ -55,8 +55,7 @@ class Contained(RunningService):
 async def begin(ctx: Context, name: str, service: Service, engine: Engine) -> Contained:
     """Start its container; CannotTell, LeaseTaken with the reason of a failure."""
     try:
-        if await bring_image(engine, service.image):
-            ctx.log(f"{engine.name} pulled {service.image}")
+        await bring_image(engine, service.image, ctx.log)
     except CannotTell as error:
         raise CannotTell(f"the service {name} has no image: {error}", evidence=error.evidence) from error
     network = await pipeline_of(ctx).network(ctx)

@@ -296,7 +296,7 @@ async def refused(folder: Path, error: type[BaseException], match: str, **settin
     ("settings", "error", "match"),
     [
         ({"image": ""}, CannotTell, r"has no image: name one in seatrial.toml"),
-        ({"image": "localhost/none"}, NoSuchImage, r"localhost/none is not in podman's store: make it or bring it"),
+        ({"image": "localhost/none"}, NoSuchImage, r"localhost/none is not in podman's store: build it"),
         ({"image": "registry.invalid/x:1", "pull": "never"}, NoSuchImage, r"not in podman's store"),
         ({"image": "registry.invalid/x:1"}, CannotTell, r"pulling registry.invalid/x:1.* can this machine reach"),
         ({"engine": "/opt/none/podman"}, ToolMissing, r"/opt/none/podman is not installed.*apt-get install podman"),

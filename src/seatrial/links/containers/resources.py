@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seatrial.errors import CannotTell
@@ -12,7 +12,9 @@ from seatrial.links.containers import STARTING, Engine, NoSuchImage, NoSuchThing
 PULL = 600.0
 """Seconds for an image pull."""
 
-LOG_LINES = "20000"
+LOG_LINES = 20000
+NODE_LINES = 4000
+"""Of a node: Podman takes 4 s to find the last 15,000, and longer the more they are."""
 
 
 def labelled(labels: Mapping[str, str]) -> list[str]:
@@ -28,33 +30,41 @@ async def take_away(engine: Engine, kind: str, name: str) -> None:
         "volume": ["volume", "rm", "--force", name],
         "network": ["network", "rm", name],
     }[kind]
-    what = f"removing the {kind} {name}"
-    done = await engine.attempt(*argv, what=what)
-    if not done.ok and not isinstance(refused := refusal(engine, what, done), NoSuchThing):
-        raise refused
+    await removed(engine, *argv)
     if kind == "container":  # callers waiting for it learn of its end
         await clients_gone(engine, [name], verbs=STARTING)
 
 
-async def bring_image(engine: Engine, image: str) -> bool:
-    """Pull an image if the store does not have it; returns whether it was pulled. NoSuchImage and CannotTell include a
-    remedy."""
+async def removed(engine: Engine, *argv: str) -> None:
+    """Run a command that removes its last argument; success if it does not exist."""
+    what = f"removing {argv[-1]}"
+    done = await engine.attempt(*argv, what=what)
+    if not done.ok and not isinstance(refused := refusal(engine, what, done), NoSuchThing):
+        raise refused
+
+
+async def bring_image(
+    engine: Engine, image: str, log: Callable[[str], None], *, pull: str = "missing", key: str = "image"
+) -> None:
+    """Pull an image, by the rule `missing`, `always` or `never`. NoSuchImage and CannotTell include a remedy with the
+    key that names the image."""
     what = f"the image {image}"
-    try:
-        await engine.call("image", "inspect", "--format", "{{.Id}}", image, what=what)
-        return False
-    except NoSuchImage as error:
-        if image.startswith("localhost/"):
-            raise NoSuchImage(
-                f"{what} is not in {engine.name}'s store, and local images (`localhost/`) cannot be pulled: "
-                "build it, or name another image"
-            ) from error
+    if pull != "always":
+        try:
+            await engine.call("image", "inspect", "--format", "{{.Id}}", image, what=what)
+            return
+        except NoSuchImage as error:
+            local = image.startswith("localhost/")
+            if local or pull == "never":
+                remedy = "build it (local images cannot be pulled)" if local else f"`{engine.name} pull {image}`"
+                refused = f"{what} is not in {engine.name}'s store: {remedy}, or name another in `{key}`"
+                raise NoSuchImage(refused) from error
+    log(f"{engine.name} pulls {image}")
     try:
         await engine.call("pull", "--quiet", image, what=f"pulling {image}", timeout=PULL)
     except CannotTell as error:
-        hint = "is the name right, and can this machine reach the registry?"
+        hint = "is the name right, and can this machine reach the registry? Local images begin with `localhost/`"
         raise CannotTell(f"{error}; {hint}", evidence=error.evidence) from error
-    return True
 
 
 async def status_of(engine: Engine, container: str) -> tuple[str, str]:
@@ -65,10 +75,13 @@ async def status_of(engine: Engine, container: str) -> tuple[str, str]:
     return status, code
 
 
-async def log_of(engine: Engine, container: str) -> str:
-    """The last 20000 lines of a container's output; empty when the container does not exist."""
+async def log_of(engine: Engine, container: str, lines: int = LOG_LINES) -> str:
+    """The last lines of a container's output, or why there are none; empty when the container does not exist."""
     what = f"reading the log of {container}"
-    done = await engine.attempt("logs", "--tail", LOG_LINES, container, what=what, timeout=20)
+    try:
+        done = await engine.attempt("logs", "--tail", str(lines), container, what=what, timeout=20)
+    except CannotTell as error:
+        return f"no log: {error}"
     if not done.ok:
         refused = refusal(engine, what, done)
         return "" if isinstance(refused, NoSuchThing) else f"no log: {refused}"

@@ -66,8 +66,7 @@ async def image_of(ctx: Context, engine: Engine, job: Job) -> str:
         await hold(ctx, engine, image)
     async with pipeline_of(ctx).part(_Images).turns[image]:
         if build is None:
-            if await bring_image(engine, image):
-                ctx.log(f"{engine.name} pulled {image}")
+            await bring_image(engine, image, ctx.log)
         elif not await _id(engine, image):
             await _build(ctx, engine, job, build, image)
     return image

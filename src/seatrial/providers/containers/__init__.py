@@ -172,9 +172,10 @@ class Containers:
 
     async def console(self, node: Node) -> str:
         """The output of its init and the image's own program (the last 64 KiB)."""
-        from seatrial.providers.containers.removal import log_of, tail_of
+        from seatrial.links.containers.resources import NODE_LINES, log_of
+        from seatrial.providers.containers.removal import tail_of
 
-        return tail_of(await log_of(_engine(node), _container(node)), TAIL)
+        return tail_of(await log_of(_engine(node), _container(node), NODE_LINES), TAIL)
 
     def enter(self, node: Node) -> Sequence[str]:
         """The engine's exec, for a person."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NotRunning, refusal
+from seatrial.links.containers.resources import NODE_LINES, labelled, log_of
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
-from seatrial.providers.containers.removal import log_of, tail_of
+from seatrial.providers.containers.removal import tail_of
 from seatrial.providers.containers.settings import IMAGE, ContainersSettings, Size, size_of
 from seatrial.providers.containers.trial_resources import TrialResources
 from seatrial.spi import Context
@@ -77,7 +78,7 @@ async def make(
     )
     public = _furnish(plan, settings, resources)
     for name in plan.volumes:
-        await engine.make("volume", "create", *_labelled(plan.labels), name, what=f"making a volume of {spec.name}")
+        await engine.make("volume", "create", *labelled(plan.labels), name, what=f"making a volume of {spec.name}")
     await _run(engine, settings, [*_place(plan, resources), *_started(plan, settings)], plan)
     folder = guest.FOLDER
     if ours:
@@ -90,7 +91,7 @@ async def make(
         raise CannotTell(
             f"providers.containers.ssh is `yes`, and {settings.image} has no SSH server that starts "
             "(/usr/sbin/sshd); set it to `auto` or `no`, or take an image with openssh-server",
-            evidence=tail_of(await log_of(engine, plan.container), 4000),
+            evidence=tail_of(await log_of(engine, plan.container, NODE_LINES), 4000),
         )
     host, port = (plan.address, SSH_PORT) if resources.reachable else (LOOPBACK, published.get("ssh", 0))
     known = {"host": host, "port": port, "user": settings.user, "key": str(resources.key), "known_host": public}
@@ -150,7 +151,7 @@ def _place(plan: Plan, resources: TrialResources) -> list[str]:
         "--network", resources.network, "--network-alias", plan.name, "--ip", plan.address,
         # Docker keeps it by itself, and newer clients refuse the word with older daemons.
         *(["--mac-address", mac_of(plan.container)] if resources.engine.podman else []),
-        *_labelled(plan.labels),
+        *labelled(plan.labels),
         *(word for name, value in plan.identity.items() for word in ("--env", f"{name}={value}")),
         *(word for one in published for word in ("--publish", one)),
         *(word for name, path in plan.volumes.items() for word in ("--volume", f"{name}:{path}")),
@@ -193,10 +194,6 @@ def mac_of(container: str) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest))
 
 
-def _labelled(labels: Mapping[str, str]) -> Sequence[str]:
-    return [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-
-
 async def _through(engine: Engine, plan: Plan) -> None:
     """Wait until the init reports that it is up; CannotTell with its log if the container ended instead."""
     clock = asyncio.get_running_loop().time
@@ -206,7 +203,7 @@ async def _through(engine: Engine, plan: Plan) -> None:
             look_at = clock() + 0.5
             await _still_up(engine, plan)
             if clock() > until:
-                log = await log_of(engine, plan.container)
+                log = await log_of(engine, plan.container, NODE_LINES)
                 raise CannotTell(
                     f"the init of {plan.name} was not through within {UP:g} s", evidence=tail_of(log, 4000)
                 )
@@ -218,7 +215,7 @@ async def _still_up(engine: Engine, plan: Plan) -> None:
     what = f"looking at {plan.name}"
     status = (await engine.call("container", "inspect", "--format", form, plan.container, what=what)).strip()
     if not status.startswith("running"):
-        log = await log_of(engine, plan.container)
+        log = await log_of(engine, plan.container, NODE_LINES)
         said = tail_of(log.strip(), 300) or "nothing"
         why = f"the container {plan.name} did not come up: it is {status}; it said: {said}"
         raise CannotTell(why, evidence=tail_of(log, 4000))

@@ -8,12 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from seatrial.errors import CannotTell
-from seatrial.links.containers import Engine, NoSuchThing, clients_gone, refusal
+from seatrial.links.containers import Engine, clients_gone
 from seatrial.links.containers.engines import again, find
+from seatrial.links.containers.resources import NODE_LINES, log_of, removed
 from seatrial.model.resource import Resource
-
-LOG_LINES = "4000"
-"""Podman takes 4 s to find the last 15,000, and longer the more they are."""
 
 HIDING: dict[str, Callable[[str], str]] = {}
 """The masks of a trial's secrets, by its id. A process without the masks keeps no log."""
@@ -27,7 +25,7 @@ async def give_back(resource: Resource) -> None:
         await _network(engine, str(detail["network"]), resource.trial)
         HIDING.pop(resource.trial, None)
     elif resource.kind == "volume":
-        await _gone(engine, "volume", "rm", "--force", str(detail["volume"]))
+        await removed(engine, "volume", "rm", "--force", str(detail["volume"]))
     else:
         await _node(engine, resource)
 
@@ -38,9 +36,9 @@ async def _node(engine: Engine, resource: Resource) -> None:
     await clients_gone(engine, [container, *volumes])
     if resource.detail.get("logs") and (hide := HIDING.get(resource.trial)) is not None:
         await _keep_log(engine, container, Path(str(resource.detail["logs"])), hide)
-    await _gone(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
+    await removed(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
     for volume in volumes:
-        await _gone(engine, "volume", "rm", "--force", volume)
+        await removed(engine, "volume", "rm", "--force", volume)
     folder = Path(str(resource.detail.get("folder") or "/nonexistent"))
     # Only a folder of one of our nodes is removed.
     if (folder / "init").is_file():
@@ -52,7 +50,7 @@ async def _network(engine: Engine, name: str, trial: str) -> None:
     to callers that ask."""
     await clients_gone(engine, [name])
     try:
-        await _gone(engine, "network", "rm", name)
+        await removed(engine, "network", "rm", name)
     except CannotTell:
         wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
         what = f"listing the containers of the network {name}"
@@ -60,38 +58,17 @@ async def _network(engine: Engine, name: str, trial: str) -> None:
         if not strays:
             raise
         for one in strays:
-            await _gone(engine, "network", "disconnect", "--force", name, one)
-        await _gone(engine, "network", "rm", name)
-
-
-async def _gone(engine: Engine, *argv: str) -> None:
-    what = f"giving back {argv[-1]}"
-    done = await engine.attempt(*argv, what=what)
-    if not done.ok:
-        refused = refusal(engine, what, done)
-        if not isinstance(refused, NoSuchThing):
-            raise refused
+            await removed(engine, "network", "disconnect", "--force", name, one)
+        await removed(engine, "network", "rm", name)
 
 
 async def _keep_log(engine: Engine, container: str, folder: Path, hide: Callable[[str], str]) -> None:
     """Into the artifacts, before it goes with its container."""
-    text = await log_of(engine, container)
+    text = await log_of(engine, container, NODE_LINES)
     with suppress(OSError):  # a full disk must not keep the container from being removed
         if text:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "console.log").write_text(hide(text), errors="backslashreplace")
-
-
-async def log_of(engine: Engine, container: str) -> str:
-    """All output of a container; empty if there is no such container."""
-    try:
-        done = await engine.attempt("logs", "--tail", LOG_LINES, container, what="reading its log", timeout=20)
-    except CannotTell as error:
-        return f"no log: {error}"
-    if not done.ok:
-        refused = refusal(engine, "reading its log", done)
-        return "" if isinstance(refused, NoSuchThing) else f"no log: {refused}"
-    return done.stdout + done.stderr
 
 
 def tail_of(text: str, most: int) -> str:

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, LeaseTaken
-from seatrial.links.containers import Engine, NoSuchImage
+from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
+from seatrial.links.containers.resources import bring_image, labelled
 from seatrial.links.ssh import trial_key
 from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.spi import Context
 
 OWNER = "provider:containers"
-PULL = 600.0
-"""Seconds for bringing an image."""
-
 TRIES = 20
 """Subnets to try before giving up."""
 
@@ -50,38 +48,18 @@ async def prepare(ctx: Context, settings: ContainersSettings) -> TrialResources:
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
     # The key library takes as long to import as the engine to answer.
-    _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(trial_key, ctx.state / "containers"))
+    _, key = await asyncio.gather(
+        bring_image(engine, settings.image, ctx.log, pull=settings.pull, key="[providers.containers] image"),
+        asyncio.to_thread(trial_key, ctx.state / "containers"),
+    )
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
     return TrialResources(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
 
 
-async def _image(ctx: Context, engine: Engine, settings: ContainersSettings) -> None:
-    what = f"the image {settings.image}"
-    if settings.pull != "always":
-        try:
-            await engine.call("image", "inspect", "--format", "{{.Id}}", settings.image, what=what)
-            return
-        except NoSuchImage as error:
-            if settings.pull == "never" or settings.image.startswith("localhost/"):
-                raise NoSuchImage(
-                    f"{what} is not in {engine.name}'s store: make it or bring it (`{engine.name} pull "
-                    f"{settings.image}`), or name another in [providers.containers] image"
-                ) from error
-    ctx.log(f"{engine.name} pulls {settings.image}")
-    try:
-        await engine.call("pull", "--quiet", settings.image, what=f"pulling {settings.image}", timeout=PULL)
-    except CannotTell as error:
-        raise CannotTell(
-            f"{error}; is the name right, and can this machine reach the registry? Images of this machine begin with "
-            "`localhost/`",
-            evidence=error.evidence,
-        ) from error
-
-
 async def _network(ctx: Context, engine: Engine) -> str:
     detail = {**detail_of(engine), "network": ctx.trial_id}
-    labels = [word for name, value in ctx.labels().items() for word in ("--label", f"{name}={value}")]
+    labels = labelled(ctx.labels())
 
     async def make() -> str:
         refused: LeaseTaken | None = None
