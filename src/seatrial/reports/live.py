@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -109,29 +110,34 @@ class Live(Console):
 
     def _running_now(self) -> Text:
         """The running steps, one line each, as many as fit on the terminal."""
-        from rich.text import Text
-
-        assert self._terminal is not None
         fold = self.fold
-        room = max(2, self._terminal.height - 4)
-        text = Text(no_wrap=True, overflow="ellipsis")
         running = [trial for trial in fold.suites if trial in self._running]
         now = self._now()
-        spin = SPIN[self._picture % len(SPIN)] if self._marks is words.MARKS else "-\\|/"[self._picture % 4]
         lines: list[tuple[str, str]] = []
         for trial in running[:SHOWN]:
             row = fold.suites[trial]
-            lines.append((f"{spin} {words.one_line(row['name'], 60)}  {since(now, row)}", "bold cyan"))
+            lines.append((f"{self._spinner()} {words.one_line(row['name'], 60)}  {since(now, row)}", "bold cyan"))
             for depth, step in words.walk(row["workflow_steps"]):
                 if step["status"] == "running":
                     lines.append((f"{'  ' * (depth + 1)}{words.title(step)}  {since(now, step)}", ""))
             if self._logged.get(trial):
                 lines.append((f"    {self._logged[trial]}", "dim"))
         waiting = sum(1 for row in fold.suites.values() if row["status"] == "pending")
-        done = len(fold.suites) - waiting - len(running)
-        for line, style in lines[: room - 1]:
+        return self._region_text(lines, len(fold.suites) - waiting - len(running), len(running), waiting)
+
+    def _spinner(self) -> str:
+        pictures = SPIN if self._marks is words.MARKS else "-\\|/"
+        return pictures[self._picture % len(pictures)]
+
+    def _region_text(self, lines: Iterable[tuple[str, str]], done: int, running: int, waiting: int) -> Text:
+        """As many lines with their styles as fit on the terminal, and the counts."""
+        from rich.text import Text
+
+        assert self._terminal is not None
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for line, style in islice(lines, max(2, self._terminal.height - 4) - 1):
             text.append(f"{line}\n", style=style)
-        return text.append(f"{done} done, {len(running)} running, {waiting} waiting", style="dim")
+        return text.append(f"{done} done, {running} running, {waiting} waiting", style="dim")
 
     def _now(self) -> float:
         """The current time: the last event's, plus the time since then."""

@@ -10,7 +10,7 @@ from seatrial.preflight.reports.preflight import Preflight
 from seatrial.preflight.reports.stages import stage_rows
 from seatrial.registry import reporter
 from seatrial.reports import words
-from seatrial.reports.live import SPIN, Live, since
+from seatrial.reports.live import Live, since
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,22 +22,19 @@ class PreflightLive(Preflight, Live):
 
     def _running_now(self) -> Text:
         """A line for each running check and one with counts; never more than the terminal has."""
-        from rich.text import Text
-
-        assert self._terminal is not None
-        spin = SPIN[self._picture % len(SPIN)] if self._marks is words.MARKS else "-\\|/"[self._picture % 4]
         stages = [stage for suite in self.fold.suites.values() for stage in stage_rows(suite)]
         checks = [(stage, check) for stage in stages for check in stage["steps"]]
-        running = [one for one in checks if one[1]["status"] == "running"]
-        room = max(2, self._terminal.height - 4)
-        text = Text(no_wrap=True, overflow="ellipsis")
-        for stage, check in running[: room - 1]:
-            title = f"{words.one_line(stage['description'], 40)}: {words.one_line(check['description'], 60)}"
-            text.append(f"{spin} {title}  {since(self._now(), check)}\n", style="cyan")
+        lines = [
+            (
+                f"{self._spinner()} {words.one_line(stage['description'], 40)}: "
+                f"{words.one_line(check['description'], 60)}  {since(self._now(), check)}",
+                "cyan",
+            )
+            for stage, check in checks
+            if check["status"] == "running"
+        ]
         waiting = sum(check["status"] == "pending" for _, check in checks)
-        done = len(checks) - waiting - len(running)
-        text.append(f"{done} done, {len(running)} running, {waiting} waiting", style="dim")
-        return text
+        return self._region_text(lines, len(checks) - waiting - len(lines), len(lines), waiting)
 
 
 @reporter("preflight_watch")
