@@ -122,7 +122,7 @@ class Row:
 
 ROWS = [
     Row("all pass", {"a": OK, "b": OK}, 0, {"a": "passed", "b": "passed"}),
-    Row("one fails", {"a": OK, "b": BAD}, 1, {"a": "passed", "b": "failed"}, "ended with 1"),
+    Row("one fails", {"a": OK, "b": BAD}, 1, {"a": "passed", "b": "failed"}, "ended with exit code 1"),
     Row("a tool is missing", {"a": {"run": ["no-such-tool"]}}, 3, {"a": "unknown"}, "no-such-tool"),
     Row("a shell misses a tool", {"a": {"run": "no-such-tool --x"}}, 3, {"a": "unknown"}, "no-such-tool"),
     Row(
@@ -556,7 +556,7 @@ def test_the_short_form_names_files_from_here_and_explains_the_cache(project: Pr
     assert lines[0].startswith("FAILED exit=1 passed=1 failed=3 ")
     assert "  web/src/a.ts:3: error: bad" in lines
     assert "  web/src/a.ts:4: error: worse" in lines
-    at = lines.index("  the command ended with 3")
+    at = lines.index("  the command ended with exit code 3")
     assert lines[at + 1 : at + 3] == ["  one", "  two"]
     assert "  not from the cache: it has no stored result; only passed checks are stored" in lines
     assert all(line.startswith("  log: .seatrial/runs/") for line in lines if line.startswith("  log:"))

@@ -46,8 +46,9 @@ SAID = [
      "this user has no permission"),
     (DOCKER, "Cannot connect to the Docker daemon at unix:///x.sock. Is the docker daemon running?", CannotTell,
      "systemctl start docker"),
-    (PODMAN, 'time="2026" level=warning msg="old"\nError: something new', CannotTell, "ended with 125: something new"),
-    (PODMAN, "", CannotTell, "ended with 125: nothing"),
+    (PODMAN, 'time="2026" level=warning msg="old"\nError: something new', CannotTell,
+     "ended with exit code 125: something new"),
+    (PODMAN, "", CannotTell, "ended with exit code 125: nothing"),
 ]  # fmt: skip
 
 

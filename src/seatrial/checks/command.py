@@ -15,9 +15,7 @@ from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
-
-NOT_FOUND = 127
-"""A shell's exit code for a missing program."""
+from seatrial.spi.link import NOT_FOUND
 
 
 @check("command")

@@ -19,6 +19,7 @@ from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context, Finished, Link
+from seatrial.spi.link import NOT_FOUND
 
 T = TypeVar("T")
 
@@ -192,6 +193,6 @@ class _OnNode:
 
 
 def _trouble(tool: str, done: Finished) -> CannotTell:
-    if done.exit_code == 127:
+    if done.exit_code == NOT_FOUND:
         return ToolMissing(f"the node has no {tool}; install coreutils or busybox there: {done.stderr.strip()}")
     return CannotTell(f"{tool} {done.ended}: {done.stderr.strip()}")

@@ -190,7 +190,7 @@ class _Collector:
         done = await self._ctx.link(node).run(["sh", "-c", _HEAD + script], timeout=PART)
         text = done.stdout + done.stderr
         if not done.ok:
-            text += f"\n(ended with {done.exit_code})\n"
+            text += f"\n({done.ended})\n"
         return text
 
     async def _power(self, node: Node) -> str:

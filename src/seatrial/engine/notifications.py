@@ -45,7 +45,7 @@ async def _send(trial: Trial, notification: Notification, message: dict[str, obj
         env = {**trial.run.environment, **trial.identity}
         done = await run(notification.command, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))
         if not done.ok:
-            raise RuntimeError(f"{notification.command[0]} ended with {done.exit_code}: {done.stderr[-200:]}")
+            raise RuntimeError(f"{notification.command[0]} {done.ended}: {done.stderr[-200:]}")
     if notification.webhook:
         import httpx
 

@@ -15,6 +15,7 @@ from seatrial.expressions import with_old_names
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import StepTraits, traits
+from seatrial.spi.context import is_true
 
 NAME = 200
 """Maximum characters of a check's name."""
@@ -60,7 +61,7 @@ class Runner:
         start = self._loop.time()
         attempts = 0
         try:
-            if plan.condition and not await self._holds(ctx, plan.condition):
+            if plan.condition and not await is_true(ctx, plan.condition):
                 self.skipped(parent, plan, f"the condition {plan.condition!r} is not met")
                 return STEP_PASSED
             self._emit("step_started", **said, attempt=1)
@@ -131,12 +132,6 @@ class Runner:
             raise
         except BaseException as error:
             return outcome_of(error)
-
-    async def _holds(self, ctx: TrialContext, condition: str) -> bool:
-        value = await ctx.evaluate(condition)
-        if not isinstance(value, bool):
-            raise CannotTell(f"the condition {condition!r} gave {value!r}, not true or false")
-        return value
 
     def _finished(
         self, plan: StepPlan, said: Mapping[str, object], outcome: Outcome, start: float, attempts: int

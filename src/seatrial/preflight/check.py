@@ -23,9 +23,7 @@ from seatrial.preflight.log import Log
 from seatrial.preflight.names import folder_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-
-NOT_FOUND = 127
-"""The shell's exit codes for a missing program."""
+from seatrial.spi.link import NOT_FOUND
 
 _NO_MODULE = re.compile(r"\S*python[\d.]*: No module named '?([\w-]+)[\w.]*'?.*")
 TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint", "coverage", "django", "build",
@@ -191,4 +189,4 @@ def _kept(ctx: Context, job: Job, log: Log) -> dict[str, object]:
 
 def _ended(code: int, last: str) -> str:
     names = {128 + one.value: f" ({one.name})" for one in signal.Signals}
-    return f"the command ended with {code}{names.get(code, '')}" + (f": {last}" if last else "")
+    return f"the command ended with exit code {code}{names.get(code, '')}" + (f": {last}" if last else "")

@@ -40,7 +40,7 @@ class RunningService(ABC):
         except TimeoutError:
             return f"{argv[0]} did not end within {timeout:g} s"
         said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-        return "" if done.ok else f"{argv[0]} ended with {done.exit_code}" + (f": {said[-300:]}" if said else "")
+        return "" if done.ok else f"{argv[0]} {done.ended}" + (f": {said[-300:]}" if said else "")
 
     @abstractmethod
     async def run(self, argv: Sequence[str], timeout: float) -> Finished:

@@ -70,7 +70,7 @@ async def _command(argv: Sequence[str], folder: Path, environ: Mapping[str, str]
     if not done.ok:
         # Its standard output may be secret; its exit code is not.
         last = done.stderr.strip().rpartition("\n")[2][:200]
-        raise CannotTell(f"the command for secrets `{argv[0]}` ended with {done.exit_code}: {last or 'no message'}")
+        raise CannotTell(f"the command for secrets `{argv[0]}` {done.ended}: {last or 'no message'}")
     try:
         data = json.loads(done.stdout)
     except ValueError:

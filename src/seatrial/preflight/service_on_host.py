@@ -69,7 +69,7 @@ class OnHost(RunningService):
         if not done.ok:
             text = self.ctx.masked(done.stdout + done.stderr).strip()
             last = text.rpartition("\n")[2][:300]
-            told = f"the service {self.name} could not be prepared: {argv[0]} ended with {done.exit_code}: {last}"
+            told = f"the service {self.name} could not be prepared: {argv[0]} {done.ended}: {last}"
             raise CannotTell(told, evidence=text[-2000:])
 
     async def start(self, argv: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ class OnHost(RunningService):
     async def ended(self) -> str:
         if self.running is None or not self.running.done():
             return ""
-        return f"did not stay up: {self.host.command[0]} ended with {self.running.result().exit_code}"
+        return f"did not stay up: {self.host.command[0]} {self.running.result().ended}"
 
     async def end(self) -> str:
         if self.running is not None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from seatrial.errors import CannotTell
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading
 from seatrial.model.resource import Node, NodeSpec
@@ -214,3 +215,11 @@ class Context(Protocol):
 
     async def release_cluster(self) -> bool:
         """Leave a cluster to the run, its owner: its nodes stay. False: it is not the run's."""
+
+
+async def is_true(ctx: Context, expression: str, **names: object) -> bool:
+    """The value of an expression; CannotTell if it is neither true nor false."""
+    value = await ctx.evaluate(expression, **names)
+    if not isinstance(value, bool):
+        raise CannotTell(f"`{expression}` returned {value!r}, expected true or false")
+    return value

@@ -11,6 +11,9 @@ from seatrial.model.frozen import frozen
 Command = str | Sequence[str]
 """A program with its arguments, or a line for a shell."""
 
+NOT_FOUND = 127
+"""A shell's exit code for a missing program."""
+
 
 @frozen
 class Finished:

@@ -20,6 +20,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
+from seatrial.spi.link import NOT_FOUND
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
@@ -33,9 +34,6 @@ ENDLESS = 7 * 86400.0
 
 FOLDER = "custom_commands"
 """The folder of scripts, beside the document or upward to the project's folder."""
-
-NOT_FOUND = 127
-"""A shell's exit code for a missing program."""
 
 
 @step("custom_command")

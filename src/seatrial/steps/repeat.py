@@ -12,7 +12,7 @@ from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.wait_until import is_true
+from seatrial.spi.context import is_true
 
 
 @step("repeat")

@@ -10,8 +10,9 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import step
 from seatrial.spi import Context
+from seatrial.spi.context import is_true
 from seatrial.steps.power import none_failed
-from seatrial.steps.wait_until import NotYet, is_true, wait_until
+from seatrial.steps.wait_until import NotYet, wait_until
 
 UNTIL = 300.0
 """Default timeout of `until` in seconds."""

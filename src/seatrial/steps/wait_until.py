@@ -65,14 +65,6 @@ async def wait_until(
         raise Overrun(f"timed out after {deadline:.4g} s waiting for {what}: {last}", evidence=seen) from error
 
 
-async def is_true(ctx: Context, expression: str, **names: object) -> bool:
-    """The value of an expression; CannotTell if it is neither true nor false."""
-    value = await ctx.evaluate(expression, **names)
-    if not isinstance(value, bool):
-        raise CannotTell(f"`{expression}` returned {value!r}, expected true or false")
-    return value
-
-
 class Deadline:
     """The suite's seconds for a kind of work (`stop`, `start`, …), shared by several actions."""
 

@@ -12,6 +12,8 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
+from seatrial.spi.context import is_true
+from seatrial.spi.link import NOT_FOUND
 from seatrial.systems.settings import HttpParts, Probe, Roots, fill
 
 SHOWN = 200
@@ -115,7 +117,7 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
     except TimeoutError:
         return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
     said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
-    if done.exit_code in (126, 127):
+    if done.exit_code in (126, NOT_FOUND):
         return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
     if not probe.that:
         why = "" if done.ok else f"{argv!r} {done.ended}: {said}"
@@ -129,9 +131,6 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
 
 
 async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Reading[Health]:
-    value = await ctx.evaluate(that, **names)
-    if value is True:
+    if await is_true(ctx, that, **names):
         return measured(Health.OK)
-    if value is not False:
-        raise CannotTell(f"{that!r} gave {value!r}, not true or false")
     return measured(Health.NOT_OK, f"false: {that} (the answer: {shown[:SHOWN].strip()})")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from seatrial.errors import CannotTell
 from seatrial.model.cluster import ClusterStatus, NodeHealth, cluster_status, majority
 from seatrial.model.reading import Health, Reading, concluded, remembered
 from seatrial.spi import Context
+from seatrial.spi.context import is_true
 
 RULES: Mapping[str, Callable[[int, int], bool]] = {
     "majority": majority,
@@ -40,10 +40,7 @@ async def _able(ctx: Context, rule: str, health: Mapping[str, NodeHealth]) -> bo
     healthy = sum(1 for one in health.values() if one.healthy.value is not Health.NOT_OK)
     if rule in RULES:
         return RULES[rule](healthy, total)
-    answer = await ctx.evaluate(rule, healthy=healthy, total=total)
-    if not isinstance(answer, bool):
-        raise CannotTell(f"the rule {rule!r} gave {answer!r}, not true or false")
-    return answer
+    return await is_true(ctx, rule, healthy=healthy, total=total)
 
 
 async def _named(ctx: Context, states: Mapping[str, str], status: ClusterStatus) -> ClusterStatus:

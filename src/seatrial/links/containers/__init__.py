@@ -124,7 +124,7 @@ def refusal(engine: Engine, what: str, done: Finished) -> CannotTell:
         if re.search(pattern, reason, re.IGNORECASE):
             hint = f"; {remedy.format(engine=engine.name)}" if remedy else ""
             return kind(f"{what}: {engine.name} says: {reason}{hint}", evidence=done.stderr)
-    return CannotTell(f"{what}: {engine.name} ended with {done.exit_code}: {reason}", evidence=done.stderr)
+    return CannotTell(f"{what}: {engine.name} {done.ended}: {reason}", evidence=done.stderr)
 
 
 def said_by(done: Finished) -> str:

@@ -153,7 +153,7 @@ def _tracked(listed: str) -> Iterator[tuple[str, str, bool]]:
 async def _told(folder: Path, *arguments: str) -> str:
     done = await _git(folder, *arguments)
     if not done.ok:
-        raise UsageError(f"git {arguments[0]} in {folder} ended with {done.exit_code}: {_last(done)}")
+        raise UsageError(f"git {arguments[0]} in {folder} {done.ended}: {_last(done)}")
     return done.stdout
 
 

@@ -18,7 +18,7 @@ from seatrial.links.output import short
 from seatrial.links.ssh.endpoint import KNOCK_EVERY, Busy, door, log_in, unacknowledged
 from seatrial.model.resource import Node
 from seatrial.spi import Finished
-from seatrial.spi.link import Command
+from seatrial.spi.link import NOT_FOUND, Command
 
 if TYPE_CHECKING:
     import asyncssh
@@ -214,7 +214,7 @@ class SSHLink:
     async def _require_sudo(self) -> None:
         """Distinguish a failed command from a failed sudo."""
         tried = await self._session("sudo -n true")
-        if self._code(tried, "sudo -n true") == 127:
+        if self._code(tried, "sudo -n true") == NOT_FOUND:
             raise ToolMissing(
                 f"{self}: sudo is not installed, and {self._door.user} is not root: log in as root, or install sudo"
             )

@@ -66,7 +66,7 @@ class Cache:
                 except TimedOut as error:
                     raise CannotTell(f"its tool `{shlex.join(tool)}` printed no version: {error}") from None
                 if not done.ok:
-                    raise CannotTell(f"its tool `{shlex.join(tool)}` ended with {done.exit_code}")
+                    raise CannotTell(f"its tool `{shlex.join(tool)}` {done.ended}")
                 self._tools[name] = digest(repr((done.stdout, done.stderr)).encode())
         return self._tools[name]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
 from seatrial.spi import Finished
+from seatrial.spi.link import NOT_FOUND
 
 TAIL = 4000
 """Characters of output in an error's evidence."""
@@ -74,7 +75,7 @@ def _accepted(call: Call, done: Finished) -> Finished:
     if done.exit_code in call.accept:
         return done
     evidence = (done.stdout + done.stderr)[-TAIL:]
-    if done.exit_code == 127 and call.argv[:2] == ("/bin/sh", "-c"):
+    if done.exit_code == NOT_FOUND and call.argv[:2] == ("/bin/sh", "-c"):
         why = f"{call.verb}: the shell did not find the program: {done.stderr.strip()[-200:]}"
         raise ToolMissing(why, evidence=evidence)
     number = done.exit_code - 128

@@ -12,15 +12,13 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, ToolMissing
 from seatrial.model.resource import Node, Service
 from seatrial.model.values import Argv
 from seatrial.spi import Context, Finished
+from seatrial.spi.link import NOT_FOUND
 
 LOOK = 5.0
 """Seconds for a node's link to answer once."""
 
 SKIPPED = ("__pycache__",)
 """Folders never copied."""
-
-NOT_THERE = 127
-"""Exit code of the start script if the service's program is missing."""
 
 # Another process can receive the same id, at the latest after a reboot: the start time distinguishes them.
 _STARTED = r"""started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -35,7 +33,7 @@ def start_script(service: Service) -> str:
     return f"""{_head(service)}
 alive && exit 0
 mkdir -p {shlex.quote(service.folder)} && cd {shlex.quote(service.folder)} || exit 1
-command -v {shlex.quote(service.argv[0])} >/dev/null || exit {NOT_THERE}
+command -v {shlex.quote(service.argv[0])} >/dev/null || exit {NOT_FOUND}
 setsid nohup {command} >>"$log_file" 2>&1 </dev/null &
 echo "$! $(started $!)" >"$pid_file"
 """
@@ -97,7 +95,7 @@ async def require(ctx: Context, node: Node, needs: Argv) -> None:
 async def start(ctx: Context, node: Node, service: Service) -> None:
     """Start it unless it runs; CannotTell when the node's shell could not start it."""
     done = await ctx.link(node).run(start_script(service), timeout=30)
-    if done.exit_code == NOT_THERE:
+    if done.exit_code == NOT_FOUND:
         raise ToolMissing(
             f"{node.name} has no program {service.argv[0]!r}, needed by the command of its {service.name}: "
             "add it to the node's image, or copy it there by `files`"
