@@ -23,7 +23,7 @@ from seatrial.links.tcp import destination, judged
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Web", "bare", "download", "request"]
+__all__ = ["Answer", "Web", "request"]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes read of a body; a longer one is CannotTell."""

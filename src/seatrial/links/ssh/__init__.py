@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 from seatrial.links.paths import write_whole
 
-__all__ = ["SSHLink", "trial_key", "write_key_pair"]
+__all__ = ["SSHLink"]
 
 T = TypeVar("T")
 
