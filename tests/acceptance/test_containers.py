@@ -148,7 +148,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a container that dies at once": (
         {"command": "image", "options": ["--entrypoint", '["/bin/sh", "-c", "echo mayday; exit 7"]']},
-        "", "exited with 7; it said: mayday",
+        "", "ended with exit code 7; it said: mayday",
     ),
     "a user who is not in the image": ({"user": "nobody-knows"}, "", "the image has no user nobody-knows"),
     "a limit of memory that is too small": ({"options": ["--memory", "1"]}, "", "making the container n11"),

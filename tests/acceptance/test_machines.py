@@ -239,7 +239,7 @@ def test_a_container_that_dies_while_it_starts_is_unknown_and_its_console_is_kep
     done = project.seatrial("run", project.write("trial.json", nodes(1, "containers")), "--format", "none")
     row = only(project.results()["results"])
     assert (done.returncode, row["verdict"]) == (3, "unknown"), row
-    assert "exited with 7; it said: mayday" in row["error"]
+    assert "ended with exit code 7; it said: mayday" in row["error"]
     assert "mayday" in kept_console(project)
     assert left_in_podman(project) == []
     assert project.left() == []

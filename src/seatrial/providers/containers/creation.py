@@ -211,13 +211,14 @@ async def _through(engine: Engine, plan: Plan) -> None:
 
 
 async def _still_up(engine: Engine, plan: Plan) -> None:
-    form = "{{.State.Status}} with {{.State.ExitCode}}"
-    what = f"looking at {plan.name}"
-    status = (await engine.call("container", "inspect", "--format", form, plan.container, what=what)).strip()
-    if not status.startswith("running"):
+    what, form = f"looking at {plan.name}", "{{.State.Status}} {{.State.ExitCode}}"
+    seen = await engine.call("container", "inspect", "--format", form, plan.container, what=what)
+    status, _, code = seen.strip().partition(" ")
+    if status != "running":
         log = await log_of(engine, plan.container, NODE_LINES)
         said = tail_of(log.strip(), 300) or "nothing"
-        why = f"the container {plan.name} did not come up: it is {status}; it said: {said}"
+        state = f"ended with exit code {code}" if status in ("exited", "stopped") else f"is {status}"
+        why = f"the container {plan.name} did not come up: it {state}; it said: {said}"
         raise CannotTell(why, evidence=tail_of(log, 4000))
 
 

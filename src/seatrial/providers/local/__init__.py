@@ -151,7 +151,7 @@ class Local:
         folder = _folder(node)
         if tree.box(tree.read_state(folder)) is not None:
             return
-        await self.crash(node)  # leftovers of a killed box
+        _kill(node)  # leftovers of a killed box
         environment = creation.box_environment(folder)
         if self._plain:
             environment["SEATRIAL_LOCAL_CONFINEMENT"] = "plain"
@@ -171,9 +171,7 @@ class Local:
 
     async def crash(self, node: Node) -> None:
         """SIGKILL of the whole tree, with no warning."""
-        state = tree.read_state(_folder(node))
-        tree.kill_tree(state, str(node.detail["tag"]))
-        _reap(state.get("machine_pid"))
+        _kill(node)
 
     async def guest_stop(self, node: Node) -> None:
         """`poweroff` inside the node."""
@@ -310,6 +308,12 @@ async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
                 await asyncio.sleep(_LOOK_EVERY)
     except TimeoutError:
         raise CannotTell(f"waited {seconds:g} s for {what}") from None
+
+
+def _kill(node: Node) -> None:
+    state = tree.read_state(_folder(node))
+    tree.kill_tree(state, str(node.detail["tag"]))
+    _reap(state.get("machine_pid"))
 
 
 def _reap(pid: object) -> None:
