@@ -45,6 +45,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 # One suite at a time: where machines are emulated, six at once are too slow for a leader's heartbeat. And the machines
 # boot once: every later suite starts from the snapshot of what the first one deployed.
+@tables.ON_MACHINES
 def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(project: Project, libvirtd: str) -> None:
     on_libvirt(project, libvirtd, memory=192)
     classic = yaml.safe_load(CLASSIC.read_text())
@@ -146,6 +147,7 @@ def _feed(uri: str, command: str, text: str) -> None:
     subprocess.run(argv, input=text, text=True, capture_output=True, timeout=60, check=True)
 
 
+@tables.ON_MACHINES
 def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
     project: Project, libvirtd: str, mine: dict[str, str]
 ) -> None:
@@ -224,6 +226,7 @@ def small_disk(libvirtd: str, tmp_path: Path) -> Iterator[Path]:
     subprocess.run([*inside, "umount", folder], check=True)
 
 
+@tables.ON_MACHINES
 def test_no_room_on_this_host_is_unknown_and_says_what_to_do(project: Project, libvirtd: str, small_disk: Path) -> None:
     on_libvirt(project, libvirtd, folder=str(small_disk))
     error = _ends(project, one_machine(), 3, "unknown")
@@ -232,6 +235,7 @@ def test_no_room_on_this_host_is_unknown_and_says_what_to_do(project: Project, l
     assert left_in_libvirt(libvirtd)(project) == []
 
 
+@tables.ON_MACHINES
 def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_so(
     project: Project, libvirtd: str, small_disk: Path
 ) -> None:

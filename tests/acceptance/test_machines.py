@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman, on_containers
 from tests.acceptance.harness import Document, Project, only, suite, until
+from tests.backends import tables
 from tests.backends.machines import machines
 
 podman = pytest.mark.backend("podman")
@@ -157,6 +158,7 @@ def test_a_command_on_a_container_that_is_killed_ends_at_once_as_a_lost_link(pro
     assert project.left() == []
 
 
+@tables.ON_MACHINES
 @libvirt
 def test_a_guest_that_ignores_reboot_fails_and_a_command_on_one_that_loses_power_is_lost(
     project: Project, libvirtd: str

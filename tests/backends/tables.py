@@ -1,7 +1,8 @@
 """Tables: slow tests with many rows alike (a kill at each record, a planted fault), of which a sample is run.
 
-Each row is a test of its own with the mark `table`. The sample is drawn from a seed, which the header of the run and
-every failure name; a row that is named on the command line is always run.
+Each row is a test of its own with the mark `table`; tests of several names are rows of one table by `table(of=NAME)`.
+The sample is drawn from a seed, which the header of the run and every failure name; a row that is named on the command
+line is always run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import pytest
 
 EVERY, SEED = "SEATRIAL_EVERY_ROW", "SEATRIAL_ROW_SEED"
 MARK = "table"
+ON_MACHINES = pytest.mark.table(of="virtual machines", one_in=3)
+"""The mark of a test that takes many seconds because its virtual machines are emulated."""
 ONE_IN = 8
 """How many rows of a table there are for each row that is run, where its mark does not say: `table(one_in=4)`."""
 LEAST = 2
@@ -61,7 +64,10 @@ def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     rows = {item.nodeid: (item, mark) for item in items if (mark := item.get_closest_marker(MARK))}
     kept = drawn(
-        ((id.partition("[")[0], id, mark.kwargs.get("one_in", ONE_IN)) for id, (_, mark) in rows.items()),
+        (
+            (mark.kwargs.get("of") or id.partition("[")[0], id, mark.kwargs.get("one_in", ONE_IN))
+            for id, (_, mark) in rows.items()
+        ),
         os.environ[SEED],
     )
     kept |= {id for id in rows if any(id == argument or id.endswith(f"/{argument}") for argument in config.args)}

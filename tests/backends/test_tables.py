@@ -38,7 +38,7 @@ def test_of_each_table_some_rows_are_drawn_and_over_many_seeds_all_of_them() -> 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A table of 40 rows, of which each fails."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    table(one_in): a row\n    backend: a back end\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    table(of, one_in): a row\n    backend: a back end\n")
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
         "@pytest.mark.table\n"
@@ -79,3 +79,10 @@ def test_every_row_is_run_when_asked_for_and_one_that_is_named_always(table: Pat
     named = [f"test_it.py::test_it[{number}]" for number in range(4)]
     assert set(named) <= rows(run(table, "-n0", *named))
     assert f"this row alone: pytest '{named[0]}'" in out
+
+
+def test_tests_of_several_names_can_be_rows_of_one_table(table: Path) -> None:
+    mark = "@pytest.mark.table(of='slow ones', one_in=3)\n"
+    tests = "".join(f"{mark}def test_{number}(): assert False\n" for number in range(9))
+    (table / "test_it.py").write_text(f"import pytest\n{tests}")
+    assert "3 failed, 6 deselected" in run(table, "-n0", SEATRIAL_ROW_SEED="1")

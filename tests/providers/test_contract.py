@@ -1,6 +1,7 @@
 """Every provider keeps the promises of the contract."""
 
 import pytest
+from tests.backends import tables
 from tests.backends.machines import machines
 
 from seatrial.spi import Powers
@@ -37,6 +38,7 @@ def test_the_local_provider_keeps(promise, tmp_path):
     ProviderContract("local", deadline=20, lists_stopped=False).keep(promise, tmp_path)
 
 
+@tables.ON_MACHINES
 @pytest.mark.slow
 @pytest.mark.backend("libvirt")
 @pytest.mark.parametrize("promises", ProviderContract.groups().values(), ids=ProviderContract.groups())

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+from tests.backends import tables
 from tests.backends.docker import ROOT
 from tests.backends.machines import machines
 
@@ -33,6 +34,7 @@ async def nothing_is_left(ctx):
     assert not await Libvirt(ctx.suite.provider_settings).find(ctx.run_id)
 
 
+@tables.ON_MACHINES
 def test_a_machine_is_what_its_suite_says_and_its_power_has_reasons(libvirtd, tmp_path):
     async def scene():
         async with trial(tmp_path, machines(libvirtd)) as ctx:
@@ -93,6 +95,7 @@ def _kill_qemu(domain):
     subprocess.run(["kill", "-9", *found.stdout.split()], check=True)
 
 
+@tables.ON_MACHINES
 def test_a_kernel_without_its_disk_is_told_as_a_panic_with_the_console(libvirtd, tmp_path):
     async def scene():
         settings = machines(libvirtd, cmdline="root=/dev/vda rw console=ttyS0 panic=0 init=/none")
@@ -287,6 +290,7 @@ def test_an_image_that_changes_is_copied_anew(libvirtd, tmp_path):
     asyncio.run(scene())
 
 
+@tables.ON_MACHINES
 @pytest.mark.skipif(not CLOUD.exists(), reason="`make backends` makes the image with cloud-init")
 def test_a_cloud_image_boots_by_its_own_loader_and_is_told_by_its_seed(libvirtd, tmp_path):
     async def scene():

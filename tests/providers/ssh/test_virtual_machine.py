@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncssh
 import pytest
+from tests.backends import tables
 from tests.providers.ssh.local_machines import registry
 
 from seatrial.errors import LinkDown, LinkLost
@@ -92,6 +93,7 @@ async def until(look, seconds: float, what: str) -> None:
             await asyncio.sleep(0.1)
 
 
+@tables.ON_MACHINES
 def test_a_real_kernel_crashes_by_sysrq_reboots_and_powers_off(tmp_path):
     async def act(machine):
         host = {"name": "n11", "host": "127.0.0.1", "port": machine.port, "key": str(tmp_path / "user")}
