@@ -103,11 +103,11 @@ def templated(value: object) -> bool:
     """Whether anything in a string or a structure is filled in later."""
     if isinstance(value, str):
         return "$" in value and _ANY.search(value) is not None
-    if isinstance(value, Mapping):
-        return any(map(templated, value.values())) or any(map(templated, value))
     if isinstance(value, list | tuple):
         return any(map(templated, value))
-    return False
+    if value is None or isinstance(value, int | float):  # before the slow question for a mapping
+        return False
+    return isinstance(value, Mapping) and (any(map(templated, value.values())) or any(map(templated, value)))
 
 
 def quoted(text: str) -> str:

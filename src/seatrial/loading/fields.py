@@ -138,7 +138,8 @@ def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, si
     trial.replay()
     if trial.problems:
         return None
-    return build(factory, fields, place, site, partial=not site.bound and expressions.templated(given))
+    partial = not site.bound and issubclass(factory, ChecksFields) and expressions.templated(given)
+    return build(factory, fields, place, site, partial=partial)
 
 
 def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Site, *, partial: bool = False) -> Any:
