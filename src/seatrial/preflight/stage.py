@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from seatrial.errors import StepStopped
-from seatrial.model.result import Outcome, Verdict, worst
+from seatrial.model.result import Outcome
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.preflight.document import Check
 from seatrial.preflight.executors.image_store import Limits, collect, let_go
@@ -15,7 +14,7 @@ from seatrial.preflight.services import Services
 from seatrial.preflight.system import pipeline_of
 from seatrial.registry import step
 from seatrial.spi import Context
-from seatrial.steps.parallel import Together
+from seatrial.steps.parallel import Together, judged
 
 
 @step("stage")
@@ -30,7 +29,7 @@ class StageStep:
 
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the checks. Outputs: `passed` (how many)."""
-        return _judged(self.steps, await _InRoom(ctx, self).run())
+        return judged(self.steps, await _InRoom(ctx, self).run(), _reason)
 
 
 @step("stages")
@@ -52,7 +51,7 @@ class Stages:
             used = let_go(ctx)
         if used:
             await collect(ctx, self.images)
-        return _judged(self.steps, outcomes)
+        return judged(self.steps, outcomes, _reason)
 
 
 class _InRoom(Together):
@@ -70,16 +69,6 @@ class _InRoom(Together):
         return pipeline_of(self._ctx).room.take(1.0 if check.cpus is None else check.cpus, check.memory_gb)
 
 
-def _judged(steps: tuple[StepPlan, ...], outcomes: Mapping[int, Outcome]) -> Outputs:
-    bad = [(steps[at], one) for at, one in outcomes.items() if one.verdict is not Verdict.PASSED]
-    if not bad:
-        return {"passed": len(outcomes)}
-    verdict = worst(one.verdict for _, one in bad)
-    first = next(one for _, one in bad if one.verdict is verdict)
-    told = "; ".join(one.error if child.kind == "stage" else f"{child.id}: {one.error}" for child, one in bad)
-    raise StepStopped(
-        told,
-        failed=verdict is Verdict.FAILED,
-        category=first.category,
-        evidence="\n".join(one.evidence for _, one in bad if one.evidence),
-    )
+def _reason(bad: Sequence[tuple[StepPlan, Outcome]]) -> str:
+    errors = [outcome.error if child.kind == "stage" else f"{child.id}: {outcome.error}" for child, outcome in bad]
+    return "; ".join(errors)

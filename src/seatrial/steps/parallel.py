@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -34,19 +34,12 @@ class Parallel:
     async def run(self, ctx: Context) -> Outputs:
         """StepStopped with the worst verdict of the children. Outputs: `passed` (how many)."""
         outcomes = await Together(ctx, self.steps, self.fail_fast).run()
-        bad = [(self.steps[at], one) for at, one in outcomes.items() if one.verdict is not Verdict.PASSED]
-        if not bad:
-            return {"passed": len(outcomes)}
-        verdict = worst(one.verdict for _, one in bad)
-        first = next(one for _, one in bad if one.verdict is verdict)
-        told = "; ".join(f"{name(child)}: {one.error}" for child, one in bad)
-        count = f"{len(bad)} of {len(self.steps)} did not pass: "
-        raise StepStopped(
-            count + told,
-            failed=verdict is Verdict.FAILED,
-            category=first.category,
-            evidence="\n".join(one.evidence for _, one in bad if one.evidence),
-        )
+
+        def reason(bad: Sequence[tuple[StepPlan, Outcome]]) -> str:
+            errors = "; ".join(f"{name(child)}: {outcome.error}" for child, outcome in bad)
+            return f"{len(bad)} of {len(self.steps)} did not pass: {errors}"
+
+        return judged(self.steps, outcomes, reason)
 
 
 class Together:
@@ -110,6 +103,24 @@ class Together:
         self._stopped_by = f"fail_fast: {name(self._steps[by])} did not pass"
         for at in self._begun - self._outcomes.keys():
             self._tasks[at].cancel()
+
+
+def judged(
+    steps: Sequence[StepPlan],
+    outcomes: Mapping[int, Outcome],
+    reason: Callable[[Sequence[tuple[StepPlan, Outcome]]], str],
+) -> Outputs:
+    """How many passed, if all did; else StepStopped with the worst verdict and the `reason` of those that did not."""
+    bad = [(steps[at], outcome) for at, outcome in outcomes.items() if outcome.verdict is not Verdict.PASSED]
+    if not bad:
+        return {"passed": len(outcomes)}
+    verdict = worst(outcome.verdict for _, outcome in bad)
+    raise StepStopped(
+        reason(bad),
+        failed=verdict is Verdict.FAILED,
+        category=next(outcome.category for _, outcome in bad if outcome.verdict is verdict),
+        evidence="\n".join(outcome.evidence for _, outcome in bad if outcome.evidence),
+    )
 
 
 def broken(children: Sequence[StepPlan]) -> Iterable[str]:
