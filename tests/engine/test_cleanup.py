@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from seatrial.engine.cleanup import Owners, sweep, sweep_found
+from seatrial.engine.cleanup import Owners, Sweep
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.errors import ToolMissing
@@ -40,7 +40,8 @@ def swept(tmp_path, *resources, registry=None, run=asyncio.run, world=None, **op
     def say(kind, /, **data):
         said.append((kind, data))
 
-    result = run(sweep(ledger, ledger.out(), owners, say=say, **options))
+    result = Sweep(say, **options)
+    run(result.remove_entries(ledger, ledger.out(), owners))
     return result, said, ledger
 
 
@@ -80,7 +81,8 @@ def test_a_plugins_owner_is_loaded_from_the_file_that_the_ledger_names(tmp_path)
     ledger = Ledger.open(tmp_path / "ledger", "r1")
     ledger.intend(thing("a", owner="provider:mine", path=str(tmp_path / "seen")), plugin=str(file))
     owners = Owners(Registry(), lambda _: NoSettings(), Leases(tmp_path))
-    result = asyncio.run(sweep(ledger, ledger.out(), owners, say=lambda kind, /, **data: None))
+    result = Sweep(lambda kind, /, **data: None)
+    asyncio.run(result.remove_entries(ledger, ledger.out(), owners))
     assert result.left == []
     assert (tmp_path / "seen").exists()
 
@@ -227,7 +229,12 @@ def found(world_of, *, hurry=lambda: False, **options):
     def say(kind, /, **data):
         said.append((kind, data))
 
-    return sweep_found("r1", [], world_of, say=say, hurry=hurry, **options), said
+    async def work():
+        sweep = Sweep(say, hurry)
+        await sweep.remove_found("r1", [], world_of, **options)
+        return sweep
+
+    return work(), said
 
 
 def lists(*resources, meddle=None, finds=None):

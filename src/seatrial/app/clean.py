@@ -13,11 +13,10 @@ from pathlib import Path
 from seatrial.app.orphans import Cleaned, give_back_orphans
 from seatrial.app.project import Project, find
 from seatrial.app.report import write_results
-from seatrial.engine.cleanup import Owners, Swept, listed, sweep, sweep_found
+from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger, living
-from seatrial.engine.trial_runner import cleanup_event
 from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
 from seatrial.registry import Registry
@@ -121,12 +120,12 @@ async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entr
     named = {(entry.resource.owner, entry.resource.kind, entry.resource.name) for entry in due}
     spared = {entry.resource.trial for entry in kept}
     for name, provider in _providers(registry, owners, [*due, *kept], project.folder_of(run)).items():
-        listing = await listed(name, provider, run)
-        for resource in listing.found:
+        resources, unread = await listed(name, provider, run)
+        for resource in resources:
             if (resource.owner, resource.kind, resource.name) not in named and resource.trial not in spared:
                 cleaned.found.append(f"{resource} of run {run}, missing from its ledger")
                 cleaned.given_back.append(f"{resource}")
-        cleaned.leave(listing.unread)
+        cleaned.leave(unread)
 
 
 async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
@@ -135,18 +134,19 @@ async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: l
     leases = Leases()
     owners = Owners(registry, project.provider_settings(registry), leases)
     say, close = _recorder(folder, ledger.run, cleaned)
-    swept = await sweep(ledger, due, owners, say=say)
+    sweep = Sweep(say)
+    await sweep.remove_entries(ledger, due, owners)
     # A kept trial keeps all its resources, even those missing from the ledger.
     spared = {entry.resource.trial for entry in kept}
     providers = _providers(registry, owners, [*due, *kept], folder)
-    swept.add(await sweep_found(ledger.run, [], providers, say=say, spared=spared))
-    cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in swept.found]
+    await sweep.remove_found(ledger.run, [], providers, spared=spared)
+    cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in sweep.found]
     if not kept:
         for kind, name, trial in leases.of_run(ledger.run):
             leases.release(kind, name, trial)
             say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
-    cleaned.leave(swept.left)
-    close(swept)
+    cleaned.leave(sweep.left)
+    close(sweep)
     ledger.close(folder / "ledger.jsonl" if folder else None)
 
 
@@ -169,7 +169,7 @@ def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Pat
     return providers
 
 
-def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Swept], None]]:
+def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Sweep], None]]:
     """Record the cleanup in `cleaned` and in the journal of the dead run, and finish this journal."""
     journal: Journal | None = None
     fold = Fold()
@@ -187,16 +187,16 @@ def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable
         if journal is not None:
             journal.emit(kind, "", data)
 
-    def close(swept: Swept) -> None:
+    def close(sweep: Sweep) -> None:
         if journal is None or folder is None:
             return
-        journal.emit("cleanup_finished", "", {**cleanup_event(swept), "duration": 0.0})
+        journal.emit("cleanup_finished", "", sweep.event())
         if unfinished:
             # A killed run did not finish, so it is not a pass, whatever its suites reported.
             verdict, code = fold.closing(trouble=True)
             data: dict[str, object] = {"verdict": verdict, "exit_code": code, "interrupted": "SIGKILL"}
             duration = max(0.0, fold.at - float(fold.run["started_at"]))
-            journal.emit("run_finished", "", {**data, "duration": round(duration, 6), "left": len(swept.left)})
+            journal.emit("run_finished", "", {**data, "duration": round(duration, 6), "left": len(sweep.left)})
         write_results(folder, fold)
         journal.close()
 

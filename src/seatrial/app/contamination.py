@@ -25,12 +25,12 @@ async def foreign_resources(project: Project, registry: Registry, run: str, used
         try:
             if not traits(registry.get("provider", name), ProviderTraits).on_this_host:
                 continue
-            listing = await listed(name, owners.provider(name), "*")
+            resources, unread = await listed(name, owners.provider(name), "*")
         except (SeatrialError, ImportError) as error:
             lines.append(f"could not list other resources on {name}: {error}")
             continue
-        lines += [f"could not list other resources on {name}: {error}" for _, error in listing.unread]
-        for resource in listing.found:
+        lines += [f"could not list other resources on {name}: {error}" for _, error in unread]
+        for resource in resources:
             if resource.run != run:
                 orphan = seen.setdefault(resource.run, Orphan(run=resource.run, holder=holders.get(resource.run, {})))
                 orphan.things.setdefault(name, []).append(resource)

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from seatrial.app.project import Project
-from seatrial.engine.cleanup import Owners, Swept, give_back_found, listed
+from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.leases import Leases
 from seatrial.errors import SeatrialError
 from seatrial.links.process import process_start
@@ -91,9 +91,9 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
         project, registry, owners, [orphan for orphan in seen.values() if not ledger_of(project, orphan)], cleaned
     )
     for name, provider in providers.items():
-        listing = await listed(name, provider, "*")
-        cleaned.leave(listing.unread)
-        for resource in listing.found:
+        resources, unread = await listed(name, provider, "*")
+        cleaned.leave(unread)
+        for resource in resources:
             if resource.run.startswith(only):
                 orphan = seen.setdefault(resource.run, Orphan(run=resource.run, holder={}))
                 orphan.things.setdefault(name, []).append(resource)
@@ -220,15 +220,15 @@ def _foreseen(orphan: Orphan) -> Iterator[str]:
 
 
 async def _give_back(providers: Mapping[str, Provider], leases: Leases, orphan: Orphan, cleaned: Cleaned) -> None:
-    swept = Swept()
+    sweep = Sweep(cleaned.say)
     for name, things in orphan.things.items():
-        await give_back_found(providers[name], things, swept, say=cleaned.say)
+        await sweep.remove_listed(providers[name], things)
     whose = f"of run {orphan.run}{f' of {orphan.project}' if orphan.project else ''}, in no ledger"
     if not orphan.run:
         whose = "of a killed `seatrial doctor`"
-    cleaned.found += [f"{resource} {whose}" for resource in swept.found]
-    cleaned.leave(swept.left)
-    if swept.left:
+    cleaned.found += [f"{resource} {whose}" for resource in sweep.found]
+    cleaned.leave(sweep.left)
+    if sweep.left:
         return  # they may still use the leases
     for kind, name, trial in leases.of_run(orphan.run):
         leases.release(kind, name, trial)

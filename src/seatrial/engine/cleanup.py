@@ -8,16 +8,15 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError, ToolMissing
 from seatrial.links.process import process_start
-from seatrial.model.frozen import frozen
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import GivesBack, Provider
@@ -32,40 +31,6 @@ GROUND = ("engine:lease", "engine:path")
 """Owners of resources under nodes and processes: addresses, ports, folders."""
 
 
-class Owner(Protocol):
-    """Removes a resource by its record."""
-
-    async def destroy(self, resource: Resource) -> None:
-        """Remove it; an absent resource is a success."""
-
-
-@dataclass(slots=True)
-class Swept:
-    """The result of a sweep."""
-
-    given_back: int = 0
-    found: list[Resource] = field(default_factory=list)
-    """Resources found by the providers but missing from the ledger."""
-    left: list[tuple[Resource, str]] = field(default_factory=list)
-    """Resources left behind, with the reason."""
-
-    def add(self, other: Swept) -> None:
-        """Add the result of another sweep."""
-        self.given_back += other.given_back
-        self.found += other.found
-        self.left += other.left
-
-
-@frozen
-class Listed:
-    """Resources found by a provider."""
-
-    found: Sequence[Resource]
-    """In order of removal."""
-    unread: Sequence[tuple[Resource, str]]
-    """The failed search itself, with the reason."""
-
-
 class Owners:
     """Finds the owner of each ledger entry in the registry, by its name."""
 
@@ -74,17 +39,22 @@ class Owners:
         self._settings = settings
         self._leases = leases
 
-    def of(self, entry: Entry) -> Owner:
-        """The owner of an entry; loads its plugin file if it came from one."""
-        kind, _, name = entry.resource.owner.partition(":")
-        if kind == "engine":
-            ours: dict[str, Owner] = {"lease": _Leased(self._leases), "path": _Path(), "process": _Process()}
-            return ours[name]
+    async def destroy(self, entry: Entry) -> None:
+        """Have its owner remove an entry (already gone is success); loads the owner's plugin file if it has one."""
+        resource = entry.resource
+        kind, _, name = resource.owner.partition(":")
         if entry.plugin and not self._registry.knows(kind, name):
             self._registry.load(Path(entry.plugin))
-        if kind == "provider":
-            return self.provider(name)
-        return _SystemOwner(self._registry.get(kind, name))
+        if resource.owner == "engine:lease":
+            self._leases.release(resource.kind, resource.name, resource.trial)
+        elif resource.owner == "engine:path":
+            _remove_path(resource)
+        elif resource.owner == "engine:process":
+            await _kill(resource)
+        elif kind == "provider":
+            await self.provider(name).destroy(resource)
+        else:
+            await _give_back_to(self._registry.get(kind, name), resource)
 
     def provider(self, name: str) -> Provider:
         """A provider created from the project's settings alone."""
@@ -92,143 +62,153 @@ class Owners:
         return made
 
 
-class _Leased:
-    def __init__(self, leases: Leases) -> None:
-        self._leases = leases
-
-    async def destroy(self, resource: Resource) -> None:
-        self._leases.release(resource.kind, resource.name, resource.trial)
-
-
-class _Path:
-    async def destroy(self, resource: Resource) -> None:
-        path, within = Path(str(resource.detail["path"])), Path(str(resource.detail["within"]))
-        if not path.resolve().is_relative_to(within.resolve()) or path.resolve() == within.resolve():
-            raise LeftBehind(f"{path} is not inside {within}: not removed")
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+async def _give_back_to(factory: type[Any], resource: Resource) -> None:
+    system = object.__new__(factory)
+    if not isinstance(system, GivesBack):
+        raise CannotTell(f"the system {factory.__name__} cannot remove a {resource.kind}: {resource.name}")
+    await system.give_back(resource)
 
 
-class _Process:
-    """A process group on this host and its remaining processes: only those started by Seatrial, never a reused pid."""
-
-    async def destroy(self, resource: Resource) -> None:
-        pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
-        tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
-        # Children carry the tag. It finds those that outlived the leader or left its group. Without a pid, it finds
-        # every process of the trial: their tags begin with the trial's name.
-        victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
-        for member, began in resource.detail.get("members") or ():  # type: ignore[attr-defined]
-            if member not in victims and began and process_start(member) == began:
-                victims.append(member)
-        while victims:
-            for victim in victims:
-                with suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
-                    if victim == pid:
-                        os.killpg(victim, signal.SIGKILL)
-            while any(_running(victim) for victim in victims):
-                await asyncio.sleep(0.01)
-            victims = _tagged(tag)
+def _remove_path(resource: Resource) -> None:
+    path, within = Path(str(resource.detail["path"])), Path(str(resource.detail["within"]))
+    if within.resolve() not in path.resolve().parents:
+        raise LeftBehind(f"{path} is not inside {within}: not removed")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _running(pid: int) -> bool:
-    return process_start(pid) != ""
+async def _kill(resource: Resource) -> None:
+    """End a process group on this host and its remaining processes: only those started by Seatrial, never a reused
+    pid."""
+    pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
+    tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
+    # Children carry the tag. It finds those that outlived the leader or left its group. Without a pid, it finds every
+    # process of the trial: their tags begin with the trial's name.
+    victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
+    for member, began in resource.detail.get("members") or ():  # type: ignore[attr-defined]
+        if member not in victims and began and process_start(member) == began:
+            victims.append(member)
+    while victims:
+        for victim in victims:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                if victim == pid:
+                    os.killpg(victim, signal.SIGKILL)
+        while any(process_start(victim) for victim in victims):
+            await asyncio.sleep(0.01)
+        victims = _tagged(tag)
 
 
 def _tagged(tag: bytes) -> list[int]:
     """The processes with this tag, or with a tag that begins with it and a dash."""
-    found = []
+    pids = []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
-            try:
-                # Most processes have no tag: skip them early.
+            with suppress(OSError):
                 environ = Path(f"/proc/{entry}/environ").read_bytes()
-                if tag not in environ:
-                    continue
-                ours = any(one == tag or one.startswith(tag + b"-") for one in environ.split(b"\0"))
-                if ours and _running(int(entry)):
-                    found.append(int(entry))
-            except OSError:
-                continue
-    return found
+                # Most processes have no tag: do not split theirs.
+                variables = environ.split(b"\0") if tag in environ else []
+                tagged = any(text == tag or text.startswith(tag + b"-") for text in variables)
+                if tagged and process_start(int(entry)):
+                    pids.append(int(entry))
+    return pids
 
 
-class _SystemOwner:
-    def __init__(self, system: type[Any]) -> None:
-        self._system = system
+class Sweep:
+    """A sweep and its result so far. Its events go to `say`; once `hurry` is true, its time limits are shorter."""
 
-    async def destroy(self, resource: Resource) -> None:
-        system = object.__new__(self._system)
-        if not isinstance(system, GivesBack):
-            raise CannotTell(f"the system {self._system.__name__} cannot remove a {resource.kind}: {resource.name}")
-        await system.give_back(resource)
+    def __init__(self, say: Callable[..., None], hurry: Callable[[], bool] = lambda: False) -> None:
+        self._say = say
+        self._hurry = hurry
+        self.given_back = 0
+        self.found: list[Resource] = []
+        """Resources found by the providers but missing from the ledger."""
+        self.left: list[tuple[Resource, str]] = []
+        """Resources left behind, with the reason."""
 
+    async def remove_entries(self, ledger: Ledger, entries: Iterable[Entry], owners: Owners) -> None:
+        """Remove entries, the newest first; entries of one owner and kind at the same time."""
+        # Addresses, ports and folders after the nodes and processes that use them.
+        newest_first = list(entries)[::-1]
+        newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
+        for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
+            await asyncio.gather(
+                *(self._remove(entry.resource, partial(owners.destroy, entry), ledger) for entry in alike)
+            )
 
-async def sweep(
-    ledger: Ledger,
-    entries: Iterable[Entry],
-    owners: Owners,
-    *,
-    say: Callable[..., None],
-    hurry: Callable[[], bool] = lambda: False,
-) -> Swept:
-    """Remove entries, the newest first; entries of one owner and kind at the same time."""
-    swept = Swept()
-    # The newest first; addresses, ports and folders after the nodes and processes that use them.
-    newest_first = list(entries)[::-1]
-    newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
-    for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
-        results = await asyncio.gather(*(_give_back(ledger, entry, owners, say, hurry) for entry in alike))
-        for entry, error in results:
-            if error:
-                swept.left.append((entry.resource, error))
-            else:
-                swept.given_back += 1
-    return swept
+    async def remove_found(
+        self, run: str, trials: Sequence[str], providers: Mapping[str, Provider], *, spared: Collection[str] = ()
+    ) -> None:
+        """Remove resources of these trials (none: of all but the spared ones) found by the providers and missing from
+        the ledger."""
 
+        async def remove(name: str, provider: Provider) -> None:
+            resources, unread = await listed(name, provider, run, self._hurry)
+            self.left += unread
+            ours = [resource for resource in resources if not (resource.trial and trials) or resource.trial in trials]
+            await self.remove_listed(provider, [resource for resource in ours if resource.trial not in spared])
 
-@contextmanager
-def hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool], seconds: float = HURRY) -> Iterator[None]:
-    """Shorten a limit to this many seconds if a second Ctrl-C comes during a wait."""
-    loop = asyncio.get_running_loop()
+        await asyncio.gather(*(remove(name, provider) for name, provider in providers.items()))
 
-    timers: list[asyncio.TimerHandle] = []
+    async def remove_listed(self, provider: Provider, resources: Sequence[Resource]) -> None:
+        """Remove a provider's findings: kind after kind in the order of the list, all of one kind at the same time."""
+        for kind in dict.fromkeys(resource.kind for resource in resources):
+            alike = [resource for resource in resources if resource.kind == kind]
+            for resource in alike:
+                text = f"found {kind} {resource.name} of this run, missing from the ledger"
+                self._say("log", level="warning", text=text)
+            self.found += alike
+            await asyncio.gather(*(self._remove(resource, partial(provider.destroy, resource)) for resource in alike))
 
-    def look() -> None:
-        if not hurry():
-            timers[:] = [loop.call_later(0.2, look)]
-        elif not limit.expired():
-            limit.reschedule(min(limit.when() or 0.0, loop.time() + seconds))
-
-    timers.append(loop.call_later(0.2, look))
-    try:
-        yield
-    finally:
-        timers[0].cancel()
-
-
-async def _give_back(
-    ledger: Ledger, entry: Entry, owners: Owners, say: Callable[..., None], hurry: Callable[[], bool]
-) -> tuple[Entry, str]:
-    resource = entry.resource
-    # A deployer's destroy may take longer than the end of a process: the entry's owner set the limit.
-    patience = max(PATIENCE, float(str(resource.detail.get("timeout", 0))))
-
-    async def destroy() -> None:
-        await owners.of(entry).destroy(resource)
-
-    error = await _tried(destroy, patience, hurry)
-    if not error:
+    async def _remove(
+        self, resource: Resource, destroy: Callable[[], Awaitable[None]], ledger: Ledger | None = None
+    ) -> None:
+        # A deployer's destroy may take longer than the end of a process: the entry's owner set the limit.
+        patience = max(PATIENCE, float(str(resource.detail.get("timeout", 0))))
+        error = await _tried(destroy, patience, self._hurry)
+        what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
+        if error:
+            self.left.append((resource, error))
+            self._say("resource", op="left", **what, error=error)
+            return
+        self.given_back += 1
         try:
-            ledger.given_back(resource)
+            if ledger is not None:
+                ledger.given_back(resource)
         except OSError as problem:
             # It is removed, but the record could not be written. The next sweep finds it absent.
-            say("log", level="error", text=f"the ledger cannot be written: {problem.strerror}")
-    _say_end(say, resource, error)
-    return entry, error
+            self._say("log", level="error", text=f"the ledger cannot be written: {problem.strerror}")
+        self._say("resource", op="given_back", **what)
+
+    def interrupt(self, error: Exception, seconds: float, remaining: Iterable[Resource]) -> None:
+        """Its time is up, or it raised: all remaining resources are left behind."""
+        why = f"the sweep did not end within {seconds:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
+        self.left = [(resource, why) for resource in remaining]
+
+    def event(self, duration: float = 0.0) -> dict[str, object]:
+        """Its result as data of `cleanup_finished`."""
+        left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in self.left]
+        found = [str(resource) for resource in self.found]
+        return {"given_back": self.given_back, "found": found, "kept": [], "left": left, "duration": round(duration, 6)}
+
+
+async def listed(
+    name: str, provider: Provider, run: str, hurry: Callable[[], bool] = lambda: False
+) -> tuple[list[Resource], list[tuple[Resource, str]]]:
+    """A run's resources found by a provider (`*`: those of every run of Seatrial), in order of removal; and a failed
+    search itself, with the reason. A provider that is not installed finds none: the ledger's own sweep reports its
+    entries as left behind, with the reason."""
+    found: list[Resource] = []
+
+    async def look() -> None:
+        with suppress(ToolMissing, ExtraMissing):
+            found.extend(await provider.find(run))
+
+    error = await _tried(look, PATIENCE, hurry)
+    search = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
+    return found, [(search, f"the search failed: {error}")] if error else []
 
 
 async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: Callable[[], bool]) -> str:
@@ -252,70 +232,19 @@ async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: 
     return ""
 
 
-def _say_end(say: Callable[..., None], resource: Resource, error: str) -> None:
-    what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
-    say("resource", op="left" if error else "given_back", **what, **({"error": error} if error else {}))
+@contextmanager
+def hurrying(limit: asyncio.Timeout, hurry: Callable[[], bool], seconds: float = HURRY) -> Iterator[None]:
+    """Shorten a limit to this many seconds if a second Ctrl-C comes during a wait."""
+    loop = asyncio.get_running_loop()
 
+    def look() -> None:
+        if not hurry():
+            timers[0] = loop.call_later(0.2, look)
+        elif not limit.expired():
+            limit.reschedule(min(limit.when() or 0.0, loop.time() + seconds))
 
-async def listed(name: str, provider: Provider, run: str, hurry: Callable[[], bool] = lambda: False) -> Listed:
-    """A run's resources found by a provider (`*`: those of every run of Seatrial). A provider that is not installed
-    finds none: the ledger's own sweep reports its entries as left behind, with the reason."""
-    found: list[Resource] = []
-
-    async def look() -> None:
-        with suppress(ToolMissing, ExtraMissing):
-            found.extend(await provider.find(run))
-
-    error = await _tried(look, PATIENCE, hurry)
-    unread = Resource(kind="list", name=name, owner=f"provider:{name}", run=run)
-    return Listed(found=found, unread=[(unread, f"the search failed: {error}")] if error else [])
-
-
-async def sweep_found(
-    run: str,
-    trials: Sequence[str],
-    providers: Mapping[str, Provider],
-    *,
-    say: Callable[..., None],
-    hurry: Callable[[], bool] = lambda: False,
-    spared: Collection[str] = (),
-) -> Swept:
-    """Remove resources of these trials (none: of all but the spared ones) found by the providers and missing from the
-    ledger."""
-    swept = Swept()
-
-    async def of(name: str, provider: Provider) -> None:
-        told = await listed(name, provider, run, hurry)
-        swept.left += told.unread
-        found = [one for one in told.found if not one.trial or not trials or one.trial in trials]
-        await give_back_found(provider, [one for one in found if one.trial not in spared], swept, say=say, hurry=hurry)
-
-    await asyncio.gather(*(of(name, provider) for name, provider in providers.items()))
-    return swept
-
-
-async def give_back_found(
-    provider: Provider,
-    found: Sequence[Resource],
-    swept: Swept,
-    *,
-    say: Callable[..., None],
-    hurry: Callable[[], bool] = lambda: False,
-) -> None:
-    """Remove a provider's findings: kind after kind in the order of the list, all of one kind at the same time."""
-
-    async def one(resource: Resource) -> None:
-        error = await _tried(lambda: provider.destroy(resource), PATIENCE, hurry)
-        _say_end(say, resource, error)
-        if error:
-            swept.left.append((resource, error))
-        else:
-            swept.given_back += 1
-
-    for kind in dict.fromkeys(resource.kind for resource in found):
-        alike = [resource for resource in found if resource.kind == kind]
-        for resource in alike:
-            text = f"found {resource.kind} {resource.name} of this run, missing from the ledger"
-            say("log", level="warning", text=text)
-            swept.found.append(resource)
-        await asyncio.gather(*(one(resource) for resource in alike))
+    timers = [loop.call_later(0.2, look)]
+    try:
+        yield
+    finally:
+        timers[0].cancel()

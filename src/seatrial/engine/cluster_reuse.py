@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from seatrial.engine.cleanup import sweep
 from seatrial.engine.cluster_pool import NEVER, ReusableCluster, holdable, shape_of, varying
 from seatrial.engine.trial import Trial
 from seatrial.model.resource import Node
@@ -68,8 +67,7 @@ async def drop(ctx: Context, trial: Trial, why: str) -> None:
         await trial.system.take_over(ctx, cluster.before)
     for node in cluster.nodes:
         trial.node_names.pop(node.name, None)
-    entries = run.pool.entries(run.ledger, cluster)
-    await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=lambda: run.hurried)
+    await run.sweep(trial.emit).remove_entries(run.ledger, run.pool.entries(run.ledger, cluster), run.owners)
     # Leftovers are tried again at the end of the run; nothing needs them before.
     run.pool.remove(cluster)
 

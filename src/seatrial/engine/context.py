@@ -269,7 +269,7 @@ class TrialContext:
         ledger = self._trial.run.ledger
         for entry in ledger.out(trial):
             if (entry.resource.kind, entry.resource.name) == (kind, name):
-                await self._trial.run.owners.of(entry).destroy(entry.resource)
+                await self._trial.run.owners.destroy(entry)
                 ledger.given_back(entry.resource)
                 self.emit("resource", op="given_back", kind=kind, name=name, owner=entry.resource.owner)
 

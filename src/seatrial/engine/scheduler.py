@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
-from seatrial.engine.cleanup import Swept, sweep, sweep_found
 from seatrial.engine.ids import trial_id
 from seatrial.engine.runner import described
 from seatrial.engine.trial import Run, Trial
-from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner, cleanup_event
+from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner
 from seatrial.errors import OverBudget
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Budget, Plan, Suite
@@ -125,22 +124,18 @@ async def clear(run: Run) -> None:
 
     say("cleanup_started", why="the end of the run")
 
-    def hurry() -> bool:
-        return run.hurried
-
     clock = asyncio.get_running_loop().time
     start = clock()
-    swept = Swept()
+    sweep = run.sweep(say)
     try:
         async with asyncio.timeout(SWEEP):
-            swept.add(await sweep(run.ledger, entries, run.owners, say=say, hurry=hurry))
+            await sweep.remove_entries(run.ledger, entries, run.owners)
             for trial, (name, provider) in owed.items():
-                swept.add(await sweep_found(run.id, [trial], {name: provider}, say=say, hurry=hurry))
+                await sweep.remove_found(run.id, [trial], {name: provider})
     except Exception as error:
-        why = f"the sweep did not end within {SWEEP:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
         out = [entry.resource for trial in owed for entry in run.ledger.out(trial) if entry.op != "kept"]
-        swept.left = [(resource, why) for resource in out]
-    say("cleanup_finished", **cleanup_event(swept), duration=round(clock() - start, 6))
+        sweep.interrupt(error, SWEEP, out)
+    say("cleanup_finished", **sweep.event(clock() - start))
 
 
 def _planned(trial: Trial) -> dict[str, object]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seatrial.engine.cleanup import Owners
+from seatrial.engine.cleanup import Owners, Sweep
 from seatrial.engine.cluster_pool import Pool
 from seatrial.engine.ids import fitted
 from seatrial.engine.journal import Journal
@@ -65,6 +65,10 @@ class Run:
         """The holder of a lease, as text."""
         host = os.uname().nodename
         return {"run": self.id, "trial": trial, "pid": os.getpid(), "host": host, "project": str(self.project)}
+
+    def sweep(self, say: Callable[..., None]) -> Sweep:
+        """A sweep with its events to `say`; a second Ctrl-C makes it quick."""
+        return Sweep(say, lambda: self.hurried)
 
 
 class Trial:

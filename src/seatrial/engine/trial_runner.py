@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from seatrial.engine.cleanup import Swept, sweep, sweep_found
+from seatrial.engine.cleanup import Sweep
 from seatrial.engine.context import TrialContext
 from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ledger import Entry
@@ -56,26 +56,23 @@ class TrialRunner:
         if outcome.verdict is not Verdict.PASSED and trial.made_something:
             await diagnose(trial, self._ctx)
         seconds = sweep_seconds(trial.run, trial.id)
+        sweep = trial.run.sweep(trial.emit)
         try:
-            swept = await asyncio.wait_for(self._give_back(outcome.verdict), seconds)
+            await asyncio.wait_for(self._give_back(outcome.verdict, sweep), seconds)
         except Exception as error:
-            swept = self._unswept(error, seconds)
+            # All remaining entries, never an empty list.
+            whole = Resource(
+                kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id
+            )
+            out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)]
+            sweep.interrupt(error, seconds, out or [whole])
+            trial.emit("cleanup_finished", **sweep.event())
         duration = asyncio.get_running_loop().time() - start
-        trial.emit("suite_finished", **_finished(outcome, swept, duration, trial.did_something))
+        trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial.did_something))
         try:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
             trial.emit("log", level="warning", text=f"the notifications did not finish within {NOTICE:g} s")
-
-    def _unswept(self, error: Exception, seconds: float) -> Swept:
-        """The remains of an interrupted sweep: all remaining entries, never an empty list."""
-        trial = self._trial
-        why = f"the sweep did not end within {seconds:g} s" if isinstance(error, TimeoutError) else f"{error!r}"
-        whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id)
-        out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)] or [whole]
-        swept = Swept(left=[(resource, why) for resource in out])
-        trial.emit("cleanup_finished", **cleanup_event(swept), duration=0.0)
-        return swept
 
     async def _steps(self) -> Outcome:
         suite = self._trial.suite
@@ -120,33 +117,26 @@ class TrialRunner:
             run.ledger.made(resource)
             return
 
-    async def _give_back(self, verdict: Verdict) -> Swept:
-        trial = self._trial
+    async def _give_back(self, verdict: Verdict, sweep: Sweep) -> None:
+        trial, run = self._trial, self._trial.run
         await trial.close_links()
-        run = trial.run
         keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
         ways = await access_commands(trial, self._ctx) if keep and trial.made_something else {}
         entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
         if not trial.made_something and not entries:
-            return Swept()
+            return
         if keep:
-            return self._keep(entries, ways)
+            self._keep(entries, ways)
+            return
         trial.emit("cleanup_started", why="the end of the suite")
         clock = asyncio.get_running_loop().time
         start = clock()
-
-        def hurry() -> bool:
-            return run.hurried
-
-        swept = await sweep(run.ledger, entries, run.owners, say=trial.emit, hurry=hurry)
-        name = trial.suite.provider
+        await sweep.remove_entries(run.ledger, entries, run.owners)
         if trials:
-            found = {name: trial.provider}
-            swept.add(await sweep_found(run.id, trials, found, say=trial.emit, hurry=hurry))
-        trial.emit("cleanup_finished", **cleanup_event(swept), duration=round(clock() - start, 6))
-        return swept
+            await sweep.remove_found(run.id, trials, {trial.suite.provider: trial.provider})
+        trial.emit("cleanup_finished", **sweep.event(clock() - start))
 
-    def _keep(self, entries: Sequence[Entry], ways: Mapping[str, str]) -> Swept:
+    def _keep(self, entries: Sequence[Entry], ways: Mapping[str, str]) -> None:
         trial, until = self._trial, time.time() + self._trial.run.keep_seconds
         for entry in entries:
             trial.run.ledger.kept(entry.resource, until)
@@ -155,7 +145,6 @@ class TrialRunner:
             trial.emit("resource", op="kept", **what, **({"reach": way} if way else {}))
         kept = [f"{entry.resource.kind} {entry.resource.name}" for entry in entries]
         trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
-        return Swept()
 
 
 def sweep_seconds(run: Run, trial: str) -> float:
@@ -164,24 +153,18 @@ def sweep_seconds(run: Run, trial: str) -> float:
     return SWEEP + max(asked, default=0.0)
 
 
-def cleanup_event(swept: Swept) -> dict[str, object]:
-    """A sweep as data for `cleanup_finished`."""
-    left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in swept.left]
-    return {"given_back": swept.given_back, "found": [str(r) for r in swept.found], "kept": [], "left": left}
-
-
-def _finished(outcome: Outcome, swept: Swept, duration: float, did_something: bool) -> dict[str, object]:
+def _finished(outcome: Outcome, left: int, duration: float, did_something: bool) -> dict[str, object]:
     data: dict[str, object] = {
         "verdict": outcome.verdict,
         "status": "completed" if outcome.verdict is Verdict.PASSED else "failed",
         "duration": round(duration, 6),
-        "left": len(swept.left),
+        "left": left,
     }
     if outcome.verdict is not Verdict.PASSED:
         data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
     elif not did_something:
         # No steps, no pass.
         data |= {"verdict": "", "status": "skipped", "reason": "no step ran: all were skipped"}
-    elif swept.left:
-        data |= {"category": Category.CLEAN_UP, "error": f"{len(swept.left)} resources were left behind"}
+    elif left:
+        data |= {"category": Category.CLEAN_UP, "error": f"{left} resources were left behind"}
     return data

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seatrial.engine.cleanup import Owners, sweep, sweep_found
+from seatrial.engine.cleanup import Owners
 from seatrial.engine.context import TrialContext
 from seatrial.engine.ids import new_run_id, trial_id
 from seatrial.engine.journal import Journal
@@ -135,10 +135,11 @@ class FakeRun:
 async def _clean_up(trial: Trial) -> None:
     run = trial.run
     await trial.close_links()
-    swept = await sweep(run.ledger, run.ledger.out(trial.id), run.owners, say=trial.emit)
-    swept.add(await sweep_found(run.id, [trial.id], {trial.suite.provider: trial.provider}, say=trial.emit))
-    if swept.left:
-        raise LeftBehind("\n".join(f"{resource}: {error}" for resource, error in swept.left))
+    sweep = run.sweep(trial.emit)
+    await sweep.remove_entries(run.ledger, run.ledger.out(trial.id), run.owners)
+    await sweep.remove_found(run.id, [trial.id], {trial.suite.provider: trial.provider})
+    if sweep.left:
+        raise LeftBehind("\n".join(f"{resource}: {error}" for resource, error in sweep.left))
 
 
 @dataclass(frozen=True)
