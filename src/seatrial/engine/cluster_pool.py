@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from seatrial.engine.ledger import Entry, Ledger
+from seatrial.engine.ledger import Entry, Key, Ledger, key_of
 from seatrial.expressions import names_in
-from seatrial.model.frozen import frozen
-from seatrial.model.resource import Node, Resource
+from seatrial.model.resource import Node
 from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
 
@@ -32,28 +29,14 @@ SHARED = ("suite", "provider")
 """First words of expressions with one value for all suites of a shape."""
 
 
-@frozen
-class Shape:
-    """Two suites of the same shape can use the same cluster."""
-
-    provider: str
-    provider_settings: Any
-    system: str
-    settings: Any
-    folder: Path
-    parameters: Mapping[str, Any]
+Shape = tuple[object, ...]
+"""The equal parts of two suites that can use the same cluster."""
 
 
 def shape_of(suite: Suite) -> Shape:
     """The shape of a suite; the names of its nodes follow from it."""
-    return Shape(
-        provider=suite.provider,
-        provider_settings=suite.provider_settings,
-        system=suite.system.kind,
-        settings=suite.system.settings,
-        folder=suite.system.folder,
-        parameters=suite.parameters,
-    )
+    system = suite.system
+    return suite.provider, suite.provider_settings, system.kind, system.settings, system.folder, suite.parameters
 
 
 def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
@@ -67,13 +50,6 @@ def varying(suite: Suite, names: Mapping[str, object]) -> dict[str, object]:
 def _named(settings: object, roots: tuple[str, ...]) -> list[str]:
     used = {path[0] for path in names_in(settings) if path[:2] != SHARED}
     return [root for root in roots if root in used]
-
-
-Key = tuple[str, str, str, str]
-
-
-def _key(resource: Resource) -> Key:
-    return resource.owner, resource.kind, resource.name, resource.trial
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -143,7 +119,7 @@ class Pool:
     def add(self, cluster: ReusableCluster) -> None:
         """The run owns it from now on."""
         self.clusters.append(cluster)
-        self._owed[cluster.trial] = (cluster.shape.provider, cluster.provider)
+        self._owed[cluster.trial] = (cluster.suite.provider, cluster.provider)
 
     def of(self, trial: str) -> ReusableCluster | None:
         """The cluster used by a trial."""
@@ -163,9 +139,8 @@ class Pool:
         return found
 
     def _free(self, shape: Shape) -> list[ReusableCluster]:
-        return [
-            cluster for cluster in self.clusters if not cluster.user and not cluster.unfit and cluster.shape == shape
-        ]
+        fit = (cluster for cluster in self.clusters if not cluster.user and not cluster.unfit)
+        return [cluster for cluster in fit if cluster.shape == shape]
 
     def standing_beside(self, trial: str, suite: Suite) -> list[Suite]:
         """The budget of free clusters while this suite runs: all but the one it would receive."""
@@ -180,11 +155,11 @@ class Pool:
     def own(self, ledger: Ledger, trial: str) -> list[Entry]:
         """A trial's resources outside the run's clusters."""
         held = {key for cluster in self.clusters if cluster.trial == trial for key in cluster.holds}
-        return [entry for entry in ledger.out(trial) if _key(entry.resource) not in held]
+        return [entry for entry in ledger.out(trial) if key_of(entry.resource) not in held]
 
     def entries(self, ledger: Ledger, cluster: ReusableCluster) -> list[Entry]:
         """The remaining resources of a cluster."""
-        return [entry for entry in ledger.out(cluster.trial) if _key(entry.resource) in cluster.holds]
+        return [entry for entry in ledger.out(cluster.trial) if key_of(entry.resource) in cluster.holds]
 
     def leave(self, ledger: Ledger, trial: str, *, keep: bool) -> tuple[list[Entry], list[str]]:
         """A trial ends: the resources to remove (or keep) now, and the trials to search for at its provider."""
@@ -236,7 +211,7 @@ class Pool:
 def holdable(entries: Iterable[Entry]) -> frozenset[Key]:
     """The entries of a trial that its cluster needs."""
     kept = (entry.resource for entry in entries if entry.resource.owner not in OWN)
-    return frozenset(_key(resource) for resource in kept if resource.kind != "exclusive")
+    return frozenset(key_of(resource) for resource in kept if resource.kind != "exclusive")
 
 
 def _deploys(steps: Sequence[StepPlan]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,7 +16,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import (
     Link,
     PreparesTrial,
@@ -56,15 +55,19 @@ class StepRunner(Protocol):
 class TrialContext:
     """See spi.Context; `runner` runs children and observes checks for it."""
 
-    __slots__ = ("_more", "_runner", "_trial", "step")
-
     def __init__(
         self, trial: Trial, runner: StepRunner, step: str = "", more: Mapping[str, object] | None = None
     ) -> None:
         self._trial = trial
         self._runner = runner
-        self.step = step
         self._more: Mapping[str, object] = more or {}
+        self.step = step
+        self.run_id = trial.run.id
+        self.trial_id = trial.id
+        self.deployment_id = trial.deployment_id
+        self.suite = trial.suite
+        self.document_folder = trial.suite.document_folder
+        self.random = trial.random
 
     def at(self, step: str, more: Mapping[str, object] | None = None) -> TrialContext:
         """The context of another step."""
@@ -73,36 +76,12 @@ class TrialContext:
     # The trial
 
     @property
-    def run_id(self) -> str:
-        return self._trial.run.id
-
-    @property
-    def trial_id(self) -> str:
-        return self._trial.id
-
-    @property
-    def deployment_id(self) -> str:
-        return self._trial.deployment_id
-
-    @property
-    def suite(self) -> Suite:
-        return self._trial.suite
-
-    @property
     def provider(self) -> Provider:
         return self._trial.provider
 
     @property
     def system(self) -> System:
         return self._trial.system
-
-    @property
-    def random(self) -> random.Random:
-        return self._trial.random
-
-    @property
-    def document_folder(self) -> Path:
-        return self._trial.suite.document_folder
 
     @property
     def folder(self) -> Path:
@@ -120,12 +99,10 @@ class TrialContext:
     def state(self) -> Path:
         path = self._trial.folder / "state"
         if not path.is_dir():
-            self._intend("path", path.name + "-" + self.trial_id, "engine:path", self._path_detail(path))
+            detail = {"path": str(path), "within": str(self._trial.run.folder)}
+            self._intend("path", f"state-{self.trial_id}", "engine:path", detail)
             path.mkdir(parents=True, mode=0o700)
         return path
-
-    def _path_detail(self, path: Path) -> dict[str, object]:
-        return {"path": str(path), "within": str(self._trial.run.folder)}
 
     def __getitem__(self, name: str) -> object:
         known: dict[str, Callable[[], object]] = {
@@ -373,11 +350,7 @@ class TrialContext:
         if not (self.system.places_nodes or node.adopted):
             # The provider does not know this node: the system reports its state.
             health = (await health_of(self, [node])).get(node.name)
-            return (
-                health.power
-                if health is not None
-                else absent(PowerState.UNKNOWN, "the system does not report its state")
-            )
+            return health.power if health else absent(PowerState.UNKNOWN, "the system does not report its state")
         power = await power_reading(self.provider, node, self.suite.provider)
         if power.value is not PowerState.RUNNING or (node.adopted and not node.ssh):
             return power  # a deployer's node may have no link

@@ -11,7 +11,7 @@ import json
 import os
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from seatrial.errors import LeaseTaken
@@ -82,7 +82,7 @@ class Leases:
         file = self._file(kind, name)
         if kind == "exclusive":
             self._unlock(file, trial)
-        elif _trial_in(file, trial) == trial:
+        elif _is_of(file, trial):
             file.unlink(missing_ok=True)
 
     def _unlock(self, file: Path, trial: str) -> None:
@@ -99,7 +99,7 @@ class Leases:
                 return
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), file.stat()) and _trial_in(file, trial) == trial:
+            if os.path.samestat(os.fstat(fd), file.stat()) and _is_of(file, trial):
                 file.unlink(missing_ok=True)
         except (BlockingIOError, FileNotFoundError):
             pass
@@ -108,47 +108,42 @@ class Leases:
 
     def holder(self, kind: str, name: str) -> str:
         """The holder of a lease, as text for people."""
-        try:
-            said = json.loads(self._file(kind, name).read_text() or "{}")
-        except (FileNotFoundError, ValueError):
+        if not (lease := _read(self._file(kind, name))):
             return "a run that is just starting or ending"
-        return f"run {said.get('run', '?')} (process {said.get('pid', '?')}, project {said.get('project', '?')})"
+        return f"run {lease.get('run', '?')} (process {lease.get('pid', '?')}, project {lease.get('project', '?')})"
 
     def of_run(self, run: str) -> list[tuple[str, str, str]]:
         """Every lease of this run: kind, name, trial."""
-        found = []
-        for file in self.folder.glob("*/*"):
-            try:
-                said = json.loads(file.read_text() or "{}")
-            except (FileNotFoundError, ValueError):
-                continue
-            if said.get("run") == run:
-                found.append((file.parent.name, file.name, str(said.get("trial", ""))))
-        return found
+        leases = [(file, lease) for file, lease in self._all() if lease.get("run") == run]
+        return [(file.parent.name, file.name, str(lease.get("trial", ""))) for file, lease in leases]
 
     def holders(self) -> dict[str, Mapping[str, object]]:
         """Every run that holds a lease, with the content of one of its leases."""
-        found: dict[str, Mapping[str, object]] = {}
+        return {str(lease["run"]): lease for _, lease in self._all() if "run" in lease}
+
+    def _all(self) -> Iterator[tuple[Path, Mapping[str, object]]]:
         for file in self.folder.glob("*/*"):
-            try:
-                said = json.loads(file.read_text() or "{}")
-                found.setdefault(str(said["run"]), said)
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
-                continue
-        return found
+            if lease := _read(file):
+                yield file, lease
 
     def _file(self, kind: str, name: str) -> Path:
         return self.folder / kind / name.replace("/", "_")
 
 
-def _trial_in(file: Path, otherwise: str) -> str:
-    """The trial named in a lease; `otherwise` if a crash cut the lease short; empty if it does not exist."""
+def _read(file: Path) -> Mapping[str, object] | None:
+    """A lease; empty if a crash cut it short, None if it does not exist."""
     try:
-        return str(json.loads(file.read_text() or "{}").get("trial", otherwise))
+        return dict(json.loads(file.read_text()))
     except FileNotFoundError:
-        return ""
-    except ValueError:
-        return otherwise
+        return None
+    except (ValueError, TypeError):
+        return {}
+
+
+def _is_of(file: Path, trial: str) -> bool:
+    """Whether a lease exists and does not name another trial."""
+    lease = _read(file)
+    return lease is not None and lease.get("trial", trial) == trial
 
 
 def _free(address: str, port: int) -> bool:

@@ -61,25 +61,25 @@ class Ledger:
 
     def intend(self, resource: Resource, plugin: str = "") -> None:
         """Record a resource before its creation; synced to disk if it can outlive the host."""
-        self._entries[_key(resource)] = Entry(resource=resource, op="intended", plugin=plugin)
+        self._entries[key_of(resource)] = Entry(resource=resource, op="intended", plugin=plugin)
         self._append({"op": "intended", "plugin": plugin, **asdict(resource)}, sync=resource.outlives_host)
 
     def made(self, resource: Resource) -> None:
         """Record its creation; its detail may have grown."""
-        entry = self._entries[_key(resource)]
-        self._entries[_key(resource)] = replace(entry, resource=resource, op="made")
+        entry = self._entries[key_of(resource)]
+        self._entries[key_of(resource)] = replace(entry, resource=resource, op="made")
         self._append({"op": "made", **asdict(resource)}, sync=resource.outlives_host)
 
     def kept(self, resource: Resource, until: float) -> None:
         """Record that it is kept until then."""
-        entry = self._entries[_key(resource)]
-        self._entries[_key(resource)] = replace(entry, op="kept", until=until)
+        entry = self._entries[key_of(resource)]
+        self._entries[key_of(resource)] = replace(entry, op="kept", until=until)
         self._append({"op": "kept", "until": until, **asdict(resource)}, sync=True)
 
     def given_back(self, resource: Resource) -> None:
         """Record its removal."""
-        self._entries.pop(_key(resource), None)
-        identity = dict(zip(("owner", "kind", "name", "trial"), _key(resource), strict=True))
+        self._entries.pop(key_of(resource), None)
+        identity = dict(zip(("owner", "kind", "name", "trial"), key_of(resource), strict=True))
         self._append({"op": "given_back", **identity}, sync=resource.outlives_host)
 
     def out(self, trial: str | None = None) -> list[Entry]:
@@ -126,8 +126,9 @@ class Ledger:
         self._torn = bool(data) and not data.endswith(b"\n")
 
 
-def _key(resource: Resource) -> Key:
-    return (resource.owner, resource.kind, resource.name, resource.trial)
+def key_of(resource: Resource) -> Key:
+    """The key of a resource."""
+    return resource.owner, resource.kind, resource.name, resource.trial
 
 
 def _held(file: Path) -> int:
