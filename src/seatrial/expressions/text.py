@@ -27,6 +27,7 @@ _TOKEN = re.compile(
     r"""[rRbB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[A-Za-z_]\w*|\d[\w.]*|//[^\n]*|\S""",
     re.DOTALL,
 )
+_NUMBERS = (int, float)
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,(?:\s*([A-Za-z_]\w*)\s*,)?")
 
 DOLLAR = "'$'"
@@ -103,11 +104,11 @@ def templated(value: object) -> bool:
     """Whether anything in a string or a structure is filled in later."""
     if isinstance(value, str):
         return "$" in value and _ANY.search(value) is not None
-    if isinstance(value, list | tuple):
-        return any(map(templated, value))
-    if value is None or isinstance(value, int | float):  # before the slow question for a mapping
+    if value is None or isinstance(value, _NUMBERS):  # before the slower questions
         return False
-    return isinstance(value, Mapping) and (any(map(templated, value.values())) or any(map(templated, value)))
+    if isinstance(value, Mapping):
+        return any(map(templated, value.values())) or any(map(templated, value))
+    return isinstance(value, list | tuple) and any(map(templated, value))
 
 
 def quoted(text: str) -> str:

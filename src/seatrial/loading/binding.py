@@ -10,8 +10,7 @@ from seatrial.errors import UsageError
 from seatrial.loading.fields import Nested, build, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
-from seatrial.loading.site import Site
-from seatrial.model.scenario import CheckPlan, StepPlan
+from seatrial.loading.site import Plans, Site
 
 
 def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
@@ -46,15 +45,10 @@ class _Running(Site):
         where = ".".join(map(str, place))
         raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
 
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
+    def plans(self, kind: str, value: object, place: Place) -> Plans:
         if isinstance(value, tuple):
             return value
-        raise UsageError(f"{self.what}: an expression cannot produce steps")
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        if isinstance(value, tuple):
-            return value
-        raise UsageError(f"{self.what}: an expression cannot produce checks")
+        raise UsageError(f"{self.what}: an expression cannot produce {kind}s")
 
 
 def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:

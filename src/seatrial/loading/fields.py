@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -47,25 +48,34 @@ class Field:
         return attribute_docs(self.owner).get(self.name) or str(self.metadata.get("doc", ""))
 
 
-_DESCRIBED: dict[type[Any], Mapping[str, Field]] = {}
+class Fields(dict[str, Field]):
+    """The keys of a class in order."""
+
+    @functools.cached_property
+    def required(self) -> tuple[Field, ...]:
+        """Those without a default."""
+        return tuple(field for field in self.values() if field.required)
+
+
+_DESCRIBED: dict[type[Any], Fields] = {}
 """A cache: the fields of a class do not change."""
 
 
-def described(factory: type[Any]) -> Mapping[str, Field]:
+def described(factory: type[Any]) -> Fields:
     """The keys of a class in order; UsageError if a field's type cannot be written in a document."""
     if factory not in _DESCRIBED:
         _DESCRIBED[factory] = _describe(factory)
     return _DESCRIBED[factory]
 
 
-def _describe(factory: type[Any]) -> Mapping[str, Field]:
+def _describe(factory: type[Any]) -> Fields:
     if not dataclasses.is_dataclass(factory):
         raise UsageError(f"{factory.__module__}.{factory.__qualname__} must be a dataclass")
     try:
         hints = typing.get_type_hints(factory, include_extras=True)
     except NameError as error:
         raise UsageError(f"{factory.__qualname__}: the type of a field cannot be resolved: {error}") from error
-    known = {}
+    known = Fields()
     for field in dataclasses.fields(factory):
         if not field.init:
             continue
@@ -114,32 +124,27 @@ def read_fields(
     for key, value in given.items():
         if key in besides:
             continue
-        one = known.get(key)
-        if one is None:
+        field = known.get(key)
+        if field is None:
             message = f"unknown key {key!r}{what and f' of {what}'}"
             site.problem((*place, key), message, nearest(str(key), [*known, *besides]), key=True)
             continue
-        made = one.shape.read(value, (*place, key), site)
-        if partial or one.compiled or one.formula or not expressions.templated(value):
-            fields[one.name] = made
-        else:
-            fields[one.name] = value
-            ready = False
-    for key, one in () if lacking else known.items():
-        if one.required and one.name not in fields and key not in given:
-            site.problem(place, f"{what or 'this'} needs the key {key!r}", f"allowed: {one.shape.allowed}")
+        made = field.shape.read(value, (*place, key), site)
+        waits = not (field.compiled or field.formula) and expressions.templated(value)
+        fields[field.name] = value if waits and not partial else made
+        ready = ready and not waits
+    for field in () if lacking else known.required:
+        if field.key not in given:
+            site.problem(place, f"{what or 'this'} needs the key {field.key!r}", f"allowed: {field.shape.allowed}")
     return fields, ready
 
 
 def read_instance(factory: type[Any], given: Mapping[str, Any], place: Place, site: Site, *, what: str = "") -> Any:
     """An instance with every `${{ }}` left in place; None if a value is invalid."""
     trial = Trial(site)
-    fields, _ = read_fields(factory, given, place, trial, what=what, partial=True)
+    fields, ready = read_fields(factory, given, place, trial, what=what, partial=True)
     trial.replay()
-    if trial.problems:
-        return None
-    partial = not site.bound and issubclass(factory, ChecksFields) and expressions.templated(given)
-    return build(factory, fields, place, site, partial=partial)
+    return None if trial.problems else build(factory, fields, place, site, partial=not (ready or site.bound))
 
 
 def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Site, *, partial: bool = False) -> Any:

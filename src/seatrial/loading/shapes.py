@@ -31,7 +31,7 @@ class Shape(Protocol):
 
 def to_be_filled(value: object, site: Site) -> bool:
     """Whether a text has `${{ }}` to fill in later; afterwards it is data."""
-    return isinstance(value, Deferred) or (isinstance(value, str) and not site.bound and templated(value))
+    return isinstance(value, str) and (isinstance(value, Deferred) or (not site.bound and templated(value)))
 
 
 @frozen(kw_only=False)
@@ -263,6 +263,11 @@ class OneOf:
         return ", or ".join(shape.allowed for shape in self.shapes)
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(self.shapes[-1], Nothing):
+            if value is None:
+                return None
+            if len(self.shapes) == 2:
+                return self.shapes[0].read(value, place, site)
         deepest: list[Any] = []
         for shape in self.shapes:
             tried = Trial(site)
@@ -273,8 +278,6 @@ class OneOf:
             # A problem further down means this shape was intended: its message helps more than a list of all shapes.
             if all(len(one[0]) > len(place) or one[3] for one in tried.problems):
                 deepest = tried.problems
-        if len(self.shapes) == 2 and isinstance(self.shapes[1], Nothing):
-            return self.shapes[0].read(value, place, site)
         for where, message, hint, key in deepest:
             site.problem(where, message, hint, key=key)
         if not deepest:
@@ -292,7 +295,7 @@ class Plans:
         self.kind, self.allowed = kind, f"a list of {kind}s"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
-        return site.steps(value, place) if self.kind == "step" else site.checks(value, place)
+        return site.plans(self.kind, value, place)
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"type": "array", "items": {"$ref": f"#/$defs/{self.kind}"}}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from seatrial.loading.read.positions import Place
+from seatrial.loading.read.problems import Located, Problems
 from seatrial.model.scenario import CheckPlan, StepPlan
+
+Plans = tuple[StepPlan, ...] | tuple[CheckPlan, ...]
 
 
 class Site:
@@ -20,13 +24,20 @@ class Site:
     def formula(self, text: str, place: Place) -> None:
         """Check an expression."""
 
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """Compile child steps."""
+    def plans(self, kind: str, value: object, place: Place) -> Plans:
+        """Compile child steps, or checks."""
         return ()
 
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """Compile checks."""
-        return ()
+
+@dataclass(slots=True)
+class DocumentSite(Site):
+    """The site of values in one document."""
+
+    problems: Problems
+    document: Located
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.problems.add(self.document, place, message, hint, key=key)
 
 
 class Trial(Site):
@@ -50,11 +61,8 @@ class Trial(Site):
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         self.problems.append((place, message, hint, key))
 
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        return self.site.steps(value, place)
-
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        return self.site.checks(value, place)
+    def plans(self, kind: str, value: object, place: Place) -> Plans:
+        return self.site.plans(kind, value, place)
 
 
 def shown(value: object) -> str:

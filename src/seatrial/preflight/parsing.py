@@ -14,7 +14,7 @@ from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
-from seatrial.loading.site import Site, Trial, shown
+from seatrial.loading.site import DocumentSite, Site, Trial, shown
 from seatrial.model.graph import closure
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.rules import broken, names
@@ -89,11 +89,9 @@ def _no_pipeline(problems: Problems, document: Document, data: object) -> None:
 
 
 @dataclass(slots=True)
-class _Site(Site):
+class _Site(DocumentSite):
     """Collects the values of a pipeline; its expressions are checked when the document is complete."""
 
-    problems: Problems
-    document: Document
     formulas: list[tuple[str, Place]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     """Places of problems."""
@@ -101,7 +99,7 @@ class _Site(Site):
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         """Record a problem."""
         self.places.append(place)
-        self.problems.add(self.document, place, message, hint, key=key)
+        DocumentSite.problem(self, place, message, hint, key=key)
 
     def formula(self, text: str, place: Place) -> None:
         """Keep an expression for later."""

@@ -12,7 +12,7 @@ from seatrial.loading.fields import Field, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import Site
+from seatrial.loading.site import DocumentSite
 from seatrial.loading.suite_keys import Deadlines, Exclusive, Notify, SuiteKeys
 from seatrial.model.scenario import Notification
 
@@ -51,18 +51,6 @@ class Merged:
         return self.places.get(path) or self.places.get(path[:1]) or self.home
 
 
-@dataclass(slots=True)
-class LevelSite(Site):
-    """The site of a level's values; the settings of systems are checked with the system's own names."""
-
-    problems: Problems
-    document: Located
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Record a problem."""
-        self.problems.add(self.document, place, message, hint, key=key)
-
-
 def read_level(
     problems: Problems,
     document: Located,
@@ -73,7 +61,7 @@ def read_level(
     unknown: Callable[[str, Any], None] | None = None,
 ) -> Level:
     """Read the suite keys of one place; keys in `besides` have another meaning there, `unknown` takes all others."""
-    site = LevelSite(problems, document)
+    site = DocumentSite(problems, document)
     values: dict[str, Any] = {}
     other = tuple(besides)
     for key, value in raw.items():

@@ -28,17 +28,15 @@ class Problems:
         self._found: list[tuple[Located, Place, str, str, bool]] = []
         self._ready: list[Problem] = []
         self._kinds: set[str] = set()
-        self.warnings: list[str] = []
-
-    @property
-    def count(self) -> int:
+        self.count = 0
         """The number of problems so far."""
-        return len(self._found) + len(self._ready)
+        self.warnings: list[str] = []
 
     def add(
         self, document: Located, place: Place, message: str, hint: str = "", *, key: bool = False, kind: str = ""
     ) -> None:
         """Record a problem; `kind` is `power` or `budget` for those with an exception of their own."""
+        self.count += 1
         self._kinds.add(kind)
         self._found.append((document, place, message, hint, key))
 
@@ -46,6 +44,7 @@ class Problems:
         """Record problems with a known position, for example those of an unreadable document."""
         if problems:
             self._kinds.add("")
+        self.count += len(problems)
         self._ready += problems
 
     def warn(self, document: Located, place: Place, message: str) -> None:

@@ -8,73 +8,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial import expressions, spi
-from seatrial.errors import NotSupported, UsageError, nearest
-from seatrial.loading.fields import build, described, read_fields
+from seatrial.errors import UsageError, nearest
+from seatrial.loading.fields import build, read_fields
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.read.problems import Problems
+from seatrial.loading.resolve.kinds import Kind, Kinds, branch
 from seatrial.loading.resolve.survey import Survey, survey
-from seatrial.loading.site import Site, shown
-from seatrial.loading.suite_keys import CheckKeys, StepKeys
+from seatrial.loading.site import DocumentSite, shown
 from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, StepPlan
-from seatrial.registry import RESERVED, Registry
-
-STEP_KEYS = ("step", *described(StepKeys))
-CHECK_KEYS = ("check", *described(CheckKeys))
-BRANCHES = ("steps", "rollback", "finally")
-"""Fields of child steps, in their order of execution."""
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _KNOWN_BEFORE = ("timeout", "allow_failure", "expect", "needs")
 """Common keys without `${{ }}`."""
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
-_NODE_FIELDS = ("target_node", "node", "nodes", "target_nodes")
-
-
-class Kind:
-    """The class of a step or check, with facts computed once before its values are read."""
-
-    def __init__(self, registry: Registry, kind: str, name: str) -> None:
-        if name in RESERVED.get(kind, ()):
-            raise NotSupported(f"the {kind} {name!r} is not implemented yet: its name is reserved")
-        self.name, self.factory = name, registry.get(kind, name)
-        factory, fields = self.factory, described(self.factory)
-        self.fields = fields
-        self.common = frozenset(STEP_KEYS if kind == "step" else CHECK_KEYS) - (set(fields) - {"step", "check"})
-        """Keys of every step (check), without those of the class itself."""
-        self.branches = sorted((key for key in fields if fields[key].compiled and key != "checks"), key=_branch)
-        self.node_keys = [key for key in _NODE_FIELDS if key in fields and not issubclass(factory, spi.NamesNodes)]
-        self.needs_powers = issubclass(factory, spi.NeedsPowers)
-        self.checks_files = issubclass(factory, spi.ChecksFiles)
-        self.checks_templates = issubclass(factory, spi.ChecksTemplates)
-        """It can check a step even with templates in it."""
-        step = spi.traits(factory, spi.StepTraits)
-        extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else step.expression_names
-        self.extras = expressions.CHECK_NAMES if extras is None else extras
-        self.child_extras, self.sets_variables = step.child_names, step.sets_variables
-        self.allow_failure = kind == "check" and registry.mark(kind, name).allow_failure
-
-
-@dataclass(slots=True)
-class Kinds:
-    """The classes used by one invocation."""
-
-    registry: Registry
-    found: dict[tuple[str, str], Kind] = field(default_factory=dict)
-    texts: dict[str, tuple[CheckPlan, tuple[str, ...]]] = field(default_factory=dict)
-    """Checks written as text, with their node names: suites often repeat the same few."""
-
-    def get(self, kind: str, name: str) -> Kind:
-        """A class by name; UsageError if it is unknown or cannot be written in a document."""
-        if (kind, name) not in self.found:
-            self.found[(kind, name)] = Kind(self.registry, kind, name)
-        return self.found[(kind, name)]
-
-
-def _branch(key: str) -> int:
-    return BRANCHES.index(key) if key in BRANCHES else len(BRANCHES)
 
 
 @dataclass(slots=True)
@@ -88,11 +37,14 @@ class Compiled:
     """Ready steps with a possible need of powers, with their kinds."""
 
 
-class Workflow(Site):
+class Workflow(DocumentSite):
     """Compiles the steps of one workflow; the site of every value in it."""
 
+    document: Document
+
     def __init__(self, kinds: Kinds, problems: Problems, document: Document, scope: expressions.Scope) -> None:
-        self.kinds, self.problems, self.document, self.scope = kinds, problems, document, scope
+        super().__init__(problems, document)
+        self.kinds, self.scope = kinds, scope
         self.result = Compiled()
         self.survey = Survey()
         self.extras: tuple[str, ...] = ()
@@ -109,14 +61,10 @@ class Workflow(Site):
         self.scope.all_steps = self.survey.names
         self.scope.ambiguous = self.survey.ambiguous
         self.scope.all_variables = self.survey.variables
-        self.result.steps = self.steps(raw, place)
+        self.result.steps = self.plans("step", raw, place)
         return self.result
 
     # Methods of a site
-
-    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        """Record a problem."""
-        self.problems.add(self.document, place, message, hint, key=key)
 
     def formula(self, text: str, place: Place) -> None:
         """Check an expression in a field."""
@@ -124,26 +72,23 @@ class Workflow(Site):
             self.problem(place, message, hint)
         self.old_names(text, place)
 
-    def steps(self, value: object, place: Place) -> tuple[StepPlan, ...]:
-        """Compile steps in sequence, or in parallel below `parallel`."""
+    def plans(self, kind: str, value: object, place: Place) -> tuple[Any, ...]:
+        """Compile checks, or steps: in sequence, or in parallel below `parallel`."""
         if not isinstance(value, list):
-            self.problem(place, f"{shown(value)} is not a list of steps", "write `- step: …` for each")
+            hint = "write `- step: …` for each" if kind == "step" else "write them in brackets"
+            self.problem(place, f"{shown(value)} is not a list of {kind}s", hint)
             return ()
-        if not value:
+        if kind == "step" and not value:
             self.problem(place, "the list of steps is empty", "write at least one `- step: …`")
-            return ()
-        if self.parents and self.parents[-1].name == "parallel":
+        if kind == "step" and self._in_parallel:
             return self._together(value, place)
-        made = [self.step(one, (*place, at)) for at, one in enumerate(value)]
-        return tuple(one for one in made if one is not None)
+        compile_one = self.step if kind == "step" else self.check
+        made = [compile_one(raw, (*place, at)) for at, raw in enumerate(value)]
+        return tuple(plan for plan in made if plan is not None)
 
-    def checks(self, value: object, place: Place) -> tuple[CheckPlan, ...]:
-        """Compile checks."""
-        if not isinstance(value, list):
-            self.problem(place, f"{shown(value)} is not a list of checks", "write them in brackets")
-            return ()
-        made = [self.check(one, (*place, at)) for at, one in enumerate(value)]
-        return tuple(one for one in made if one is not None)
+    @property
+    def _in_parallel(self) -> bool:
+        return bool(self.parents) and self.parents[-1].name == "parallel"
 
     # Steps
 
@@ -158,24 +103,22 @@ class Workflow(Site):
         self.extras = kind.extras
         if kind.child_extras:
             self.scope = outer_scope.with_names(*kind.child_extras)
-        given = {key: raw[key] for key in sorted(raw, key=_branch)} if kind.branches else raw
-        what = f"step {kind.name!r}"
-        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.common, what=what)
+        given = {key: raw[key] for key in sorted(raw, key=branch)} if kind.branches else raw
+        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.besides, what=kind.title)
         self.parents.pop()
         if not ready:
             self._templates(kind, raw, place)
         self.extras, self.scope = outer_extras, outer_scope
         if "allow_failures" in kind.fields and "checks" in kind.fields:
             self._allow(fields, place)
-        step = None
+        valid = self.problems.count == before
+        step = build(kind.factory, fields, place, self) if ready and valid else None
         wrong: Iterable[tuple[str, str]] = ()
-        if ready and self.problems.count == before:
-            step = build(kind.factory, fields, place, self)
-            if step is not None and kind.needs_powers:
-                self.result.powers.append((step, kind.name, place))
-            if step is not None and kind.checks_files:
-                wrong = step.check_files(self.folder)
-        elif not ready and kind.checks_templates and self.problems.count == before:
+        if step is not None and kind.needs_powers:
+            self.result.powers.append((step, kind.name, place))
+        if step is not None and kind.checks_files:
+            wrong = step.check_files(self.folder)
+        elif not ready and valid and kind.checks_templates:
             wrong = kind.factory.check_templates(fields, self.folder)
         for key, message in wrong:
             self.problem((*place, key) if key else place, message)
@@ -218,11 +161,11 @@ class Workflow(Site):
             self.problem(place, message, hint)
             return None
 
-    def _common(self, keys: type[Any], kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    def _common(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
         """The keys of every step or check. Its expressions have no names of the class or the step above."""
-        outer, known, values = self.extras, described(keys), {}
-        for key in kind.common & raw.keys() & known.keys():
-            where, value = (*place, key), raw[key]
+        outer, values = self.extras, {}
+        for key in kind.common.keys() & raw.keys():
+            field, where, value = kind.common[key], (*place, key), raw[key]
             whole = key in _KNOWN_BEFORE or (key == "outputs" and isinstance(value, str))
             if key == "id" and not (isinstance(value, str) and _ID.fullmatch(value)):
                 self.problem(where, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
@@ -231,7 +174,7 @@ class Workflow(Site):
                 self.problem(where, f"`{key}` must be known before the run", "write the value itself, not `${{ }}`")
                 continue
             self.extras = ("outputs",) if key == "outputs" else ()
-            values[known[key].name] = known[key].shape.read(value, where, self)
+            values[field.name] = field.shape.read(value, where, self)
             if key == "timeout" and values[key] == 0:
                 self.problem(where, "a timeout of 0 leaves no time", "remove it for no timeout")
             elif key in ("if", "outputs"):
@@ -243,8 +186,8 @@ class Workflow(Site):
 
     def _step_keys(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
         """The keys of every step, as its plan has them."""
-        values = self._common(StepKeys, kind, raw, place)
-        if "needs" in raw and not (self.parents and self.parents[-1].name == "parallel"):
+        values = self._common(kind, raw, place)
+        if "needs" in raw and not self._in_parallel:
             self.problem((*place, "needs"), "`needs` is allowed only for steps of `parallel`", key=True)
         values |= {"id": self.survey.id_of(raw), "description": values.get("description") or ""}
         values["condition"] = values.pop("if_", "")
@@ -313,12 +256,11 @@ class Workflow(Site):
         if not isinstance(given, Mapping):
             return None
         self.extras = kind.extras
-        what = f"check {kind.name!r}"
-        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.common, what=what)
+        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.besides, what=kind.title)
         if not ready:
             self._templates(kind, given, place)
         self.extras = outer
-        common = self._common(CheckKeys, kind, given, place)
+        common = self._common(kind, given, place)
         check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
         self._selectors(kind, fields, check, place)
         if self.problems.count != before:
@@ -402,7 +344,7 @@ class Workflow(Site):
                 self.old_names(text, where)
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
-        if made is not None and issubclass(kind.factory, spi.NamesNodes):
+        if made is not None and kind.names_nodes:
             self.result.selectors += ((name, place) for name in made.node_names())
         for key in kind.node_keys:
             value = fields.get(kind.fields[key].name)
