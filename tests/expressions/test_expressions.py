@@ -230,7 +230,11 @@ def test_a_lone_path_gives_the_value_itself(value: Any) -> None:
 
 def test_where_expressions_stand_in_a_text_is_known() -> None:
     text = read("a ${{ vars.x }} $provider ${{ open")
-    assert [(hole.expression, hole.start) for hole in text.holes] == [("vars.x", 2), ("suite.provider", 16)]
+    assert [(hole.expression, hole.written) for hole in text.holes] == [
+        ("vars.x", "${{ vars.x }}"),
+        ("suite.provider", "$provider"),
+    ]
+    assert [hole.braced for hole in text.holes] == [True, False]
     assert text.unclosed == 26
 
 

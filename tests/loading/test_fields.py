@@ -11,8 +11,7 @@ import pytest
 
 from seatrial.errors import StepFailed, UsageError
 from seatrial.expressions import bind, deferred, fill_deferred
-from seatrial.loading.binding import bind_fields
-from seatrial.loading.fields import described
+from seatrial.loading.fields import bind_fields, described
 from seatrial.registry import Registry
 
 

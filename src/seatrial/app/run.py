@@ -147,7 +147,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
 
     UsageError if it cannot start; then nothing is written. Afterwards every error is in the results.
     """
-    from seatrial.loading.binding import bind_fields
+    from seatrial.loading.fields import bind_fields
 
     project = project.with_flags(flags_of(options))
     refuse_over_budget(plan)

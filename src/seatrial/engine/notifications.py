@@ -5,6 +5,7 @@ from __future__ import annotations
 from seatrial.engine.trial import Trial
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Notification
+from seatrial.model.values import argv_of
 
 
 async def notify(trial: Trial, verdict: Verdict, duration: float) -> None:
@@ -43,9 +44,10 @@ async def _send(trial: Trial, notification: Notification, message: dict[str, obj
         from seatrial.links.process import run
 
         env = {**trial.run.environment, **trial.identity}
-        done = await run(notification.command, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))
+        argv = argv_of(notification.command)
+        done = await run(argv, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))
         if not done.ok:
-            raise RuntimeError(f"{notification.command[0]} {done.ended}: {done.stderr[-200:]}")
+            raise RuntimeError(f"{argv[0]} {done.ended}: {done.stderr[-200:]}")
     if notification.webhook:
         import httpx
 

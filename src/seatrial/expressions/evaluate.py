@@ -80,7 +80,7 @@ def _bind_text(text: str, names: Names) -> Any:
 
 def _value(hole: Hole, names: Names) -> Any:
     path = plain_path(hole.expression)
-    if path and not hole.written.startswith("${{"):
+    if path and not hole.braced:
         return _follow(path, hole.written, names)
     return evaluate(hole.expression, names)
 

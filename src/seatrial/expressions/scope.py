@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from seatrial.errors import nearest
@@ -151,8 +151,7 @@ def check_template(text: str, scope: Scope) -> list[tuple[str, str]]:
     if "${{" not in text:
         return []
     written = read(text)
-    holes = [hole for hole in written.holes if hole.written.startswith("${{")]
-    problems = [problem for hole in holes for problem in check(hole.expression, scope)]
+    problems = [problem for hole in written.holes if hole.braced for problem in check(hole.expression, scope)]
     if written.unclosed >= 0:
         problems.append(("`${{` is not closed", "end it with `}}`"))
     return problems
@@ -182,52 +181,29 @@ def _check_path(path: Path, scope: Scope) -> list[tuple[str, str]]:
         return []
     if root == "steps" and len(path) > 2 and path[2] != "outputs":
         return [(f"a step has no {path[2]!r}", f"write steps.{name}.outputs.NAME")]
-    checker: Callable[[str, Scope], list[tuple[str, str]]] | None = _CHECKERS.get(root)
-    return checker(name, scope) if checker else []
+    problem = _check_name(root, name, scope)
+    return [problem] if problem else []
 
 
-def _check_step(name: str, scope: Scope) -> list[tuple[str, str]]:
-    if name in scope.steps:
-        return []
-    if name in scope.all_steps:
-        why = f"the step {name!r} has not run at this point, or is not visible here"
-        return [(why, "only earlier steps are; within `parallel` only the steps in `needs`")]
-    if name in scope.ambiguous:
-        return [(f"several steps of the kind {name!r} have no id", "give your step an `id`")]
-    return [(f"unknown step {name!r}", nearest(name, scope.steps, what="steps before this one"))]
-
-
-def _check_variable(name: str, scope: Scope) -> list[tuple[str, str]]:
-    if name in scope.variables:
-        return []
-    if name in scope.all_variables:
-        return [(f"the variable {name!r} is not set at this point", "a `set` step must come before this one")]
-    return [(f"unknown variable vars.{name}", nearest(name, scope.variables, what="set are"))]
-
-
-def _check_parameter(name: str, scope: Scope) -> list[tuple[str, str]]:
-    if name in scope.parameters:
-        return []
-    return [(f"unknown parameter {name!r}", nearest(name, scope.parameters, what="this suite has"))]
-
-
-def _check_environment(name: str, scope: Scope) -> list[tuple[str, str]]:
-    if name in scope.environment or name.startswith(OURS):
-        return []
-    return [(f"the environment variable {name} is not set", f"set it: export {name}=…")]
-
-
-def _check_secret(name: str, scope: Scope) -> list[tuple[str, str]]:
-    scope.secrets.add(name)
-    if name in scope.environment or scope.secrets_later:
-        return []
-    return [(f"the secret {name} is not set", f"put it into the environment variable {name}")]
-
-
-_CHECKERS = {
-    "steps": _check_step,
-    "vars": _check_variable,
-    "parameters": _check_parameter,
-    "env": _check_environment,
-    "secrets": _check_secret,
-}
+def _check_name(root: str, name: str, scope: Scope) -> tuple[str, str] | None:
+    """The problem of a name under a root with names of its own."""
+    if root == "steps" and name not in scope.steps:
+        if name in scope.all_steps:
+            why = f"the step {name!r} has not run at this point, or is not visible here"
+            return why, "only earlier steps are; within `parallel` only the steps in `needs`"
+        if name in scope.ambiguous:
+            return f"several steps of the kind {name!r} have no id", "give your step an `id`"
+        return f"unknown step {name!r}", nearest(name, scope.steps, what="steps before this one")
+    if root == "vars" and name not in scope.variables:
+        if name in scope.all_variables:
+            return f"the variable {name!r} is not set at this point", "a `set` step must come before this one"
+        return f"unknown variable vars.{name}", nearest(name, scope.variables, what="set are")
+    if root == "parameters" and name not in scope.parameters:
+        return f"unknown parameter {name!r}", nearest(name, scope.parameters, what="this suite has")
+    if root == "env" and name not in scope.environment and not name.startswith(OURS):
+        return f"the environment variable {name} is not set", f"set it: export {name}=…"
+    if root == "secrets":
+        scope.secrets.add(name)
+        if name not in scope.environment and not scope.secrets_later:
+            return f"the secret {name} is not set", f"put it into the environment variable {name}"
+    return None

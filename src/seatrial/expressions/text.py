@@ -44,8 +44,11 @@ class Hole:
     expression: str
     written: str
     """The source text, with `${{ }}`."""
-    start: int
-    """Its first character, counted from the beginning of the text."""
+
+    @property
+    def braced(self) -> bool:
+        """Whether it is `${{ }}`, not `$deployment_dir` or `$provider`."""
+        return self.written.startswith("${{")
 
 
 @frozen(kw_only=False)
@@ -90,12 +93,12 @@ def read(text: str) -> Text:
             unclosed = last + between.index("${{")
         short = match[2] or match[3]
         expression = SHORT[short] if short else match[1].strip()
-        parts += [*([between] if between else []), Hole(expression, match[0], match.start())]
+        parts += [*([between] if between else []), Hole(expression, match[0])]
         last = match.end()
     rest = text[last:]
     if unclosed < 0 and "${{" in rest:
         unclosed = last + rest.index("${{")
-    holes = [part for part in parts if isinstance(part, Hole) and part.written.startswith("${{")]
+    holes = [part for part in parts if isinstance(part, Hole) and part.braced]
     alone = holes[0] if len(holes) == 1 and text.strip() == holes[0].written else None
     return Text((*parts, rest) if rest else tuple(parts), alone, unclosed)
 
@@ -147,7 +150,7 @@ def strip(expression: str) -> str:
 def expressions(text: str) -> Iterator[str]:
     """The expressions within a string."""
     if "${{" in text:
-        yield from (hole.expression for hole in read(text).holes if hole.written.startswith("${{"))
+        yield from (hole.expression for hole in read(text).holes if hole.braced)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""From a dataclass to the keys allowed in a document, and from the written values to an instance."""
+"""From a dataclass to the keys allowed in a document, and from the written values to an instance, also at run time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatrial.loading import shapes
 from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.positions import Place
 from seatrial.loading.shapes import Many, Named, OneOf, Schema, Shape, to_be_filled
-from seatrial.loading.site import Site, Trial, shown
+from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
@@ -41,6 +41,10 @@ class Field:
     formula: bool
     """Holds CEL: the text is never filled in."""
     metadata: Mapping[str, Any]
+
+    def waits(self, value: object) -> bool:
+        """Whether a value has `${{ }}` to fill in when the step or check runs."""
+        return not (self.compiled or self.formula) and expressions.templated(value)
 
     @property
     def doc(self) -> str:
@@ -130,7 +134,7 @@ def read_fields(
             site.problem((*place, key), message, nearest(str(key), [*known, *besides]), key=True)
             continue
         made = field.shape.read(value, (*place, key), site)
-        waits = not (field.compiled or field.formula) and expressions.templated(value)
+        waits = field.waits(value)
         fields[field.name] = value if waits and not partial else made
         ready = ready and not waits
     for field in () if lacking else known.required:
@@ -264,3 +268,51 @@ def _many(origin: Any, args: tuple[Any, ...]) -> Shape:
     make = tuple if origin is Sequence else origin
     fixed = origin is tuple and args[-1] is not Ellipsis
     return Many(shape_of(args[0]), make, len(args) if fixed else None)
+
+
+def _bound(shape: Shape, value: Any, bind: Callable[[Any], Any]) -> Any:
+    """A value with its `${{ }}` filled in, except the expressions of nested mappings: these stay unchanged."""
+    inner = shape.shapes if isinstance(shape, OneOf) else (shape,)
+    if isinstance(value, Mapping):
+        for one in inner:
+            if isinstance(one, Nested):
+                known = described(one.factory)
+                return {
+                    key: made if (field := known.get(key)) is None or field.formula else _bound(field.shape, made, bind)
+                    for key, made in value.items()
+                }
+            if isinstance(one, Named):
+                return {bind(key): _bound(one.item, made, bind) for key, made in value.items()}
+    if isinstance(value, list | tuple):
+        for one in inner:
+            if isinstance(one, Many):
+                return [_bound(one.item, made, bind) for made in value]
+    return bind(value)
+
+
+class _Running(Site):
+    """The site at run time: an invalid value raises at once."""
+
+    bound = True
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
+        where = ".".join(map(str, place))
+        raise UsageError(f"{self.what}{where and f', {where}'}: {message}{hint and f' ({hint})'}")
+
+    def plans(self, kind: str, value: object, place: Place) -> Plans:
+        if isinstance(value, tuple):
+            return value
+        raise UsageError(f"{self.what}: an expression cannot produce {kind}s")
+
+
+def bind_fields(factory: type[Any], fields: Mapping[str, Any], bind: Callable[[Any], Any]) -> Any:
+    """A ready step or check at run time; UsageError names the field with an invalid value."""
+    site, ready = _Running(factory.__name__), dict(fields)
+    for field in described(factory).values():
+        value = fields.get(field.name)
+        if field.waits(value):
+            ready[field.name] = field.shape.read(_bound(field.shape, value, bind), (field.key,), site)
+    return build(factory, ready, (), site)

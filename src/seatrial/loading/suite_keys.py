@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Notification, Retry
-from seatrial.model.values import Argv, Duration, Expression, Range, argv_of
-
-Event = Literal["failure", "slow"]
+from seatrial.model.values import Duration, Expression, Range
 
 
 @frozen
@@ -50,36 +48,6 @@ class Exclusive:
 
 
 @frozen
-class Notify:
-    """The notification for a failed or slow suite: a command or a webhook."""
-
-    command: Argv = ()
-    """A list of arguments, or text for a shell; it gets the result as JSON on standard input."""
-    webhook: str = ""
-    """An http or https URL; Seatrial posts the result there as JSON."""
-    on: Event | tuple[Event, ...] = ("failure",)
-    """When: `failure`, `slow`, or a list of both."""
-    slow_seconds: float | None = None
-    """The minimum duration of a slow suite, in seconds."""
-
-    def check_fields(self) -> Iterable[tuple[str, str]]:
-        """Require exactly one channel, and seconds for `slow`."""
-        if bool(self.command) == bool(self.webhook):
-            yield "", "a notification needs either `command` or `webhook`: write exactly one of them"
-        if self.webhook and not self.webhook.startswith(("http://", "https://")):
-            yield "webhook", f"{self.webhook!r} is not an http or https URL"
-        if self.slow_seconds is not None and self.slow_seconds <= 0:
-            yield "slow_seconds", f"{self.slow_seconds:g} is too small; allowed: a number above 0"
-        if "slow" in self.on and self.slow_seconds is None:
-            yield "on", "`slow` needs `slow_seconds`: the minimum duration of a slow suite"
-
-    def planned(self) -> Notification:
-        """For the plan."""
-        events, command = (self.on,) if isinstance(self.on, str) else self.on, argv_of(self.command)
-        return Notification(command=command, webhook=self.webhook, on=events, slow_seconds=self.slow_seconds)
-
-
-@frozen
 class SuiteKeys:
     """The keys of a suite."""
 
@@ -107,7 +75,7 @@ class SuiteKeys:
     """The timeout of each kind of operation."""
     exclusive: str | Exclusive = ""
     """An environment for one trial at a time: its name, or a mapping with `name` and `wait`."""
-    notifications: Notify | tuple[Notify, ...] = ()
+    notifications: Notification | tuple[Notification, ...] = ()
     """Notifications for a failed or slow suite: one, or a list."""
     max_concurrent_nodes: Annotated[int, Range(1)] | None = None
     """Maximum number of nodes of all suites at the same time; the lowest limit of all documents and the project

@@ -120,7 +120,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             reuse=reuse,
             exclusive=exclusive,
             exclusive_wait=exclusive_wait,
-            notifications=tuple(merged.get("notifications") or ()),
+            notifications=merged.get("notifications") or (),
             secrets=tuple(sorted({*scope.secrets, *system.secrets})),
             skip=unmet(requirements, compilation.environ, provider=name, settings=providers),
         )

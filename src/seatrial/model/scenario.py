@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seatrial.model.frozen import frozen
+from seatrial.model.values import Argv
 
 __all__ = [
     "Budget",
@@ -112,12 +113,27 @@ class SystemPlan:
 
 @frozen
 class Notification:
-    """A notification about a suite: a command or a webhook, on failure or when it was slow."""
+    """The notification for a failed or slow suite: a command or a webhook."""
 
-    command: tuple[str, ...] = ()
+    command: Argv = ()
+    """A list of arguments, or text for a shell; it gets the result as JSON on standard input."""
     webhook: str = ""
-    on: tuple[str, ...] = ("failure",)
+    """An http or https URL; Seatrial posts the result there as JSON."""
+    on: Literal["failure", "slow"] | tuple[Literal["failure", "slow"], ...] = ("failure",)
+    """When: `failure`, `slow`, or a list of both."""
     slow_seconds: float | None = None
+    """The minimum duration of a slow suite, in seconds."""
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """Require exactly one channel, and seconds for `slow`."""
+        if bool(self.command) == bool(self.webhook):
+            yield "", "a notification needs either `command` or `webhook`: write exactly one of them"
+        if self.webhook and not self.webhook.startswith(("http://", "https://")):
+            yield "webhook", f"{self.webhook!r} is not an http or https URL"
+        if self.slow_seconds is not None and self.slow_seconds <= 0:
+            yield "slow_seconds", f"{self.slow_seconds:g} is too small; allowed: a number above 0"
+        if "slow" in self.on and self.slow_seconds is None:
+            yield "on", "`slow` needs `slow_seconds`: the minimum duration of a slow suite"
 
 
 @frozen

@@ -19,7 +19,7 @@ from seatrial.engine.runner import Runner
 from seatrial.engine.scheduler import SuiteScheduler
 from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeftBehind
-from seatrial.loading.binding import bind_fields
+from seatrial.loading.fields import bind_fields
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.event import Event
 from seatrial.model.scenario import Budget, Plan, Suite

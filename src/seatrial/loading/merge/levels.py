@@ -13,7 +13,7 @@ from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import DocumentSite
-from seatrial.loading.suite_keys import Deadlines, Exclusive, Notify, SuiteKeys
+from seatrial.loading.suite_keys import Deadlines, Exclusive, SuiteKeys
 from seatrial.model.scenario import Notification
 
 KEYS: Mapping[str, Field] = described(SuiteKeys)
@@ -101,7 +101,7 @@ def merge(levels: Iterable[Level]) -> Merged:
         for key, value in level.values.items():
             held = merged.values.get(key)
             if key == "notifications":
-                value = [*(held or ()), *value]
+                value = (*(held or ()), *value)
             elif key == "max_concurrent_nodes" and held is not None and held <= value:
                 continue
             elif key == "system":
@@ -137,8 +137,8 @@ def _exclusive(made: str | Exclusive) -> tuple[str, float]:
     return (made, 0.0) if isinstance(made, str) else (made.name, made.wait)
 
 
-def _notifications(made: Notify | tuple[Notify, ...]) -> list[Notification]:
-    return [one.planned() for one in (made if isinstance(made, tuple) else (made,))]
+def _notifications(made: Notification | tuple[Notification, ...]) -> tuple[Notification, ...]:
+    return made if isinstance(made, tuple) else (made,)
 
 
 _PLANNED: Mapping[str, Callable[[Any], Any]] = {

@@ -326,8 +326,7 @@ class Workflow(DocumentSite):
 
     def _templates(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> None:
         for key, value in raw.items():
-            one = kind.fields.get(key)
-            if one is not None and not one.compiled and not one.formula:
+            if key in kind.fields and kind.fields[key].waits(value):
                 self.template(value, (*place, key))
 
     def old_names(self, text: str, place: Place) -> None:
