@@ -176,11 +176,9 @@ class Pool:
         for cluster in going:
             self.remove(cluster)
         gone = [cluster.trial for cluster in going if cluster.trial != trial]
-        for one in (*gone, *([trial] if keep else [])):
-            self._owed.pop(one, None)
         still = any(cluster.trial == trial for cluster in self.clusters)
-        if not still:
-            self._owed.pop(trial, None)
+        for ended in [*gone, *([] if still and not keep else [trial])]:
+            self._owed.pop(ended, None)
         return [*others, *self.own(ledger, trial)], [*([] if still else [trial]), *gone]
 
     def remove(self, cluster: ReusableCluster) -> None:

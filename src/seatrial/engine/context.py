@@ -133,11 +133,7 @@ class TrialContext:
             "parameters": trial.suite.parameters,
             "run": {"id": trial.run.id},
             "trial": {"id": trial.id},
-            "suite": {
-                "name": trial.suite.name,
-                "provider": trial.suite.provider,
-                "deployment_id": trial.deployment_id,
-            },
+            "suite": {"name": trial.suite.name, "provider": trial.suite.provider, "deployment_id": trial.deployment_id},
             "env": trial.run.environment,
             "secrets": trial.run.secrets,
             "nodes": trial.node_names,
@@ -180,8 +176,7 @@ class TrialContext:
         file = self.folder / "test.log"
         with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"==> step {self.step} {source}\n{text}" + ("" if text.endswith("\n") else "\n"))
-        tail = text if len(text) <= TAIL else f"… ({len(text) - TAIL} characters before)\n" + text[-TAIL:]
-        self._trial.emit("output", step=self.step, source=source, text=tail, file="test.log")
+        self._trial.emit("output", step=self.step, source=source, text=tail(text, TAIL), file="test.log")
 
     # Children, checks, waits
 
@@ -366,6 +361,11 @@ class TrialContext:
             if what in said:
                 return float(said[what])
         raise NotSupported(f"invalid deadline name {what!r}: {nearest(what, DEADLINES)}")
+
+
+def tail(text: str, most: int) -> str:
+    """The last characters of a text, with the number of those before."""
+    return text if len(text) <= most else f"… ({len(text) - most} characters before)\n" + text[-most:]
 
 
 def _made(folder: Path) -> Path:

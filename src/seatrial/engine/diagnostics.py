@@ -8,12 +8,12 @@ its sys.exit, may keep the following sweep from its work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from seatrial.engine.cleanup import hurrying
-from seatrial.engine.context import TrialContext
+from seatrial.engine.context import TrialContext, tail
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF
@@ -106,7 +106,6 @@ class _Collector:
         self._ctx = ctx
         self._folder = trial.folder / "artifacts" / "diagnostics"
         self._found: dict[str, Found] = {}
-        self._logs: Mapping[str, str] = {}
 
     async def all(self) -> None:
         """Every existing node, and those created only in part."""
@@ -129,13 +128,8 @@ class _Collector:
     async def _nodes(self) -> list[Node]:
         trial, ctx = self._trial, self._ctx
         nodes: list[Node] = []
-        try:
-            async with asyncio.timeout(PART):
-                nodes = list(await ctx.nodes())
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            ctx.log(f"the system cannot list its nodes: {type(error).__name__}: {error}", "warning")
+        async with _within(PART, lambda why: ctx.log(f"the system cannot list its nodes: {why}", "warning")):
+            nodes = list(await ctx.nodes())
         known = {node.name for node in nodes}
         for entry in trial.run.ledger.out(trial.id):
             resource = entry.resource
@@ -156,26 +150,23 @@ class _Collector:
 
     async def _shell(self, node: Node, parts: list[str]) -> None:
         """All answers of its shell; a node that does not answer is asked nothing more."""
-        try:
-            async with asyncio.timeout(ANSWER):
-                if self._knows(node) and await self._is_off(node):
-                    raise CannotTell("the node is not running")
-                await self._ctx.link(node).run(["true"], timeout=ANSWER)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            why = f"the node did not answer within {ANSWER:g} s" if isinstance(error, TimeoutError) else _said(error)
-            self._found[node.name].missing.update(dict.fromkeys(parts, why))
+        refused: list[str] = []
+        async with _within(ANSWER, refused.append, f"the node did not answer within {ANSWER:g} s"):
+            if self._knows(node) and await self._is_off(node):
+                raise CannotTell("the node is not running")
+            await self._ctx.link(node).run(["true"], timeout=ANSWER)
+        if refused:
+            self._found[node.name].missing.update(dict.fromkeys(parts, refused[0]))
             return
         abreast = asyncio.Semaphore(ABREAST)
 
-        async def one(part: str) -> None:
+        async def ask(part: str) -> None:
             async with abreast:
                 await self._part(node, part, lambda: self._asked(node, COMMANDS[part]))
 
         async with asyncio.TaskGroup() as group:
             for part in parts:
-                group.create_task(one(part))
+                group.create_task(ask(part))
 
     async def _is_off(self, node: Node) -> bool:
         """Whether the node is known to be off; if the provider does not know, the node is asked."""
@@ -188,10 +179,7 @@ class _Collector:
 
     async def _asked(self, node: Node, script: str) -> str:
         done = await self._ctx.link(node).run(["sh", "-c", _HEAD + script], timeout=PART)
-        text = done.stdout + done.stderr
-        if not done.ok:
-            text += f"\n({done.ended})\n"
-        return text
+        return done.stdout + done.stderr + ("" if done.ok else f"\n({done.ended})\n")
 
     async def _power(self, node: Node) -> str:
         """The provider's view of the node; the system's view if the provider does not know it."""
@@ -220,40 +208,25 @@ class _Collector:
         system = self._trial.system
         if isinstance(system, KeepsLogs) or not isinstance(system, ShowsEvidence):
             return {}
-        try:
-            async with asyncio.timeout(PART):
-                logs = await system.evidence(self._ctx)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            return {node.name: f"no log: {_said(error)}" for node in nodes}
+        logs: dict[str, str] = {}
+        async with _within(PART, lambda why: logs.update({node.name: f"no log: {why}" for node in nodes})):
+            logs.update(await system.evidence(self._ctx))
         return logs
 
     async def _part(self, node: Node, part: str, ask: Callable[[], Awaitable[str]]) -> None:
         found = self._found[node.name]
         found.missing[part] = "the time was up before the answer came"
-        try:
-            async with asyncio.timeout(PART):
-                text = await ask()
-            self._write(node, part, text)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            found.missing[part] = f"timed out after {PART:g} s" if isinstance(error, TimeoutError) else _said(error)
-            return
-        del found.missing[part]
-        found.parts.append(part)
+        async with _within(PART, lambda why: found.missing.update({part: why})):
+            self._write(node.name, part, await ask() or "(nothing)\n")
+            del found.missing[part]
+            found.parts.append(part)
 
-    def _write(self, node: Node, part: str, text: str) -> None:
-        text = self._trial.run.journal.masked(text)  # before the cut: half a secret would not be recognised
-        if len(text) > MOST:
-            text = f"… ({len(text) - MOST} characters before)\n" + text[-MOST:]
-        folder = self._home(node.name)
+    def _write(self, node: str, name: str, text: str) -> None:
+        # Masked before the cut: half a secret would not be recognised.
+        text = tail(self._trial.run.journal.masked(text), MOST)
+        folder = self._folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in node).strip(".")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{part}.txt").write_text(text or "(nothing)\n", encoding="utf-8", errors="backslashreplace")
-
-    def _home(self, node: str) -> Path:
-        return self._folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in node).strip(".")
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
 
     @property
     def _places(self) -> bool:
@@ -278,33 +251,38 @@ class _Collector:
         """Report the folder and the missing parts."""
         if not self._found:
             return
-        masked = self._trial.run.journal.masked
-        for node, found in self._found.items():
-            if found.missing:
-                lines = "".join(f"{part}: {masked(why)}\n" for part, why in sorted(found.missing.items()))
-                try:
-                    self._home(node).mkdir(parents=True, exist_ok=True)
-                    (self._home(node) / "missing.txt").write_text(lines, encoding="utf-8", errors="backslashreplace")
-                except OSError as error:
-                    self._ctx.log(f"diagnostics of {node} cannot be written: {error.strerror}", "warning")
+        missing = {node: dict(sorted(found.missing.items())) for node, found in self._found.items() if found.missing}
+        for node, reasons in missing.items():
+            try:
+                self._write(node, "missing", "".join(f"{part}: {why}\n" for part, why in reasons.items()))
+            except OSError as error:
+                self._ctx.log(f"diagnostics of {node} cannot be written: {error.strerror}", "warning")
         self._trial.emit(
             "diagnostics",
             folder=str(self._folder.relative_to(self._trial.folder)),
             path=str(self._folder),
             nodes={node: sorted(found.parts) for node, found in self._found.items()},
-            missing={node: dict(sorted(found.missing.items())) for node, found in self._found.items() if found.missing},
+            missing=missing,
             duration=duration,
         )
 
 
 async def _or_why(answer: Awaitable[str]) -> str:
+    lines: list[str] = []
+    async with _within(PART, lambda why: lines.append(f"not known: {why}")):
+        lines.append(await answer or "not known")
+    return lines[0]
+
+
+@asynccontextmanager
+async def _within(seconds: float, refuse: Callable[[str], object], late: str = "") -> AsyncIterator[None]:
+    """Give `refuse` the reason of any exception of a plugin, and of a timeout; a cancellation goes on."""
     try:
-        return await answer or "not known"
+        async with asyncio.timeout(seconds):
+            yield
     except asyncio.CancelledError:
         raise
+    except TimeoutError:
+        refuse(late or f"timed out after {seconds:g} s")
     except BaseException as error:
-        return f"not known: {_said(error)}"
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}"
+        refuse(str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}")

@@ -15,6 +15,7 @@ from seatrial.expressions import with_old_names
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import StepTraits, traits
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.context import is_true
 
 NAME = 200
@@ -36,23 +37,17 @@ class Runner:
         for index, plan in enumerate(plans):
             outcome = await self.child(parent, plan)
             if outcome.verdict is not Verdict.PASSED:
-                reason = (
-                    f"step {_name(plan)} {'failed' if outcome.verdict is Verdict.FAILED else 'could not be judged'}"
-                )
-                for left in plans[index + 1 :]:
-                    self.skipped(parent, left, reason)
-                raise StepStopped(
-                    f"{_name(plan)}: {outcome.error}",
-                    failed=outcome.verdict is Verdict.FAILED,
-                    category=outcome.category,
-                    evidence=outcome.evidence,
-                )
+                failed = outcome.verdict is Verdict.FAILED
+                reason = f"step {_name(plan)} {'failed' if failed else 'could not be judged'}"
+                for rest in plans[index + 1 :]:
+                    self.skipped(parent, rest, reason)
+                message = f"{_name(plan)}: {outcome.error}"
+                raise StepStopped(message, failed=failed, category=outcome.category, evidence=outcome.evidence)
 
     def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None:
         """Report a skipped step."""
-        self._emit(
-            "step_finished", **_said(parent.step, plan), status="skipped", verdict="", duration=0.0, reason=reason
-        )
+        said = _said(parent.step, plan)
+        self._emit("step_finished", **said, status="skipped", verdict="", duration=0.0, reason=reason)
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
         """Run one step to its end; an allowed failure is not handed on."""
@@ -75,19 +70,13 @@ class Runner:
         if plan.id:
             self._trial.outputs[plan.id] = with_old_names(plan.kind, outcome.outputs)
         self._finished(plan, said, outcome, start, attempts)
-        if plan.allow_failure:
-            return STEP_PASSED
-        return outcome
+        return STEP_PASSED if plan.allow_failure else outcome
 
     async def observe(
         self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
     ) -> Sequence[CheckResult]:
         """Observe checks at the same time."""
-        if len(plans) == 1:
-            return [await self._look(ctx, plans[0], plans[0].retry or retry or ONCE)]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._look(ctx, plan, plan.retry or retry or ONCE)) for plan in plans]
-        return [task.result() for task in tasks]
+        return await map_concurrently(lambda plan: self._look(ctx, plan, plan.retry or retry or ONCE), plans)
 
     async def _attempts(self, ctx: TrialContext, plan: StepPlan) -> tuple[Outcome, int]:
         """Try until it passes or no attempt is left; the step's `timeout` covers all attempts."""
@@ -117,9 +106,7 @@ class Runner:
         try:
             if self._trial.run.journal.broken:
                 raise CannotTell(self._trial.run.journal.broken)
-            step = plan.step
-            if step is None:
-                step = self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
+            step = plan.step or self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
             if not plan.children:
                 self._trial.did_something = True
             outputs = dict(await step.run(ctx) or {})
@@ -150,7 +137,7 @@ class Runner:
         if attempts > 1:
             data["attempts"] = attempts
         if outcome.outputs:
-            data["outputs"] = _shown(outcome.outputs)
+            data["outputs"] = {name: _cut(value) for name, value in outcome.outputs.items()}
         self._emit("step_finished", **data)
 
     async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry) -> CheckResult:
@@ -176,9 +163,7 @@ class Runner:
 
     async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
         try:
-            check = plan.check
-            if check is None:
-                check = self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
+            check = plan.check or self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
         except asyncio.CancelledError:
             raise
@@ -220,29 +205,19 @@ async def _alone(work: Coroutine[Any, Any, Outcome]) -> Outcome:
 def outcome_of(error: BaseException) -> Outcome:
     """The verdict of an exception: StepFailed means failed, everything else unknown."""
     if isinstance(error, BaseExceptionGroup):
-        inner = [outcome_of(one) for one in error.exceptions]
-        failed = [one for one in inner if one.verdict is Verdict.FAILED]
-        return (failed or inner)[0]
-    if isinstance(error, StepFailed):
-        return Outcome(verdict=Verdict.FAILED, error=str(error), category=error.category, evidence=_evidence_of(error))
-    if isinstance(error, StepStopped):
-        verdict = Verdict.FAILED if error.failed else Verdict.UNKNOWN
-        return Outcome(verdict=verdict, error=str(error), category=error.category, evidence=error.evidence)
-    if isinstance(error, SeatrialError):
-        return Outcome(verdict=Verdict.UNKNOWN, error=str(error), category=error.category, evidence=_evidence_of(error))
-    if isinstance(error, TimeoutError):
-        message = str(error) or "no answer in time"
-        return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.TIMEOUT, evidence=_evidence_of(error))
-    message = f"{type(error).__name__}: {error}"
-    return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.INFRASTRUCTURE, evidence=_trace(error))
-
-
-def _evidence_of(error: BaseException) -> str:
-    return str(getattr(error, "evidence", ""))
-
-
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error, limit=-6))[-3000:]
+        outcomes = [outcome_of(inner) for inner in error.exceptions]
+        return next((outcome for outcome in outcomes if outcome.verdict is Verdict.FAILED), outcomes[0])
+    if not isinstance(error, SeatrialError | TimeoutError):
+        trace = "".join(traceback.format_exception(error, limit=-6))[-3000:]
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(verdict=Verdict.UNKNOWN, error=message, category=Category.INFRASTRUCTURE, evidence=trace)
+    failed = isinstance(error, StepFailed) or (isinstance(error, StepStopped) and error.failed)
+    return Outcome(
+        verdict=Verdict.FAILED if failed else Verdict.UNKNOWN,
+        error=str(error) if isinstance(error, SeatrialError) else str(error) or "no answer in time",
+        category=error.category if isinstance(error, SeatrialError) else Category.TIMEOUT,
+        evidence=str(getattr(error, "evidence", "")),
+    )
 
 
 def _as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
@@ -306,12 +281,8 @@ def _check_data(result: CheckResult) -> dict[str, object]:
     }
 
 
-def _shown(outputs: Mapping[str, object]) -> dict[str, object]:
-    """Outputs for the journal: long texts are cut."""
-    return {name: _cut(value) for name, value in outputs.items()}
-
-
 def _cut(value: object) -> object:
+    """An output for the journal."""
     if isinstance(value, str) and len(value) > 2000:
         return value[:2000] + f"… ({len(value) - 2000} more characters)"
     return value
@@ -319,10 +290,10 @@ def _cut(value: object) -> object:
 
 def described(plans: Sequence[StepPlan], parent: str = "") -> list[dict[str, object]]:
     """The tree of steps for `suite_planned`."""
-    told = []
+    steps = []
     for plan in plans:
-        one = _said(parent, plan)
+        step = _said(parent, plan)
         if plan.children:
-            one["steps"] = described(plan.children, str(one["step"]))
-        told.append(one)
-    return told
+            step["steps"] = described(plan.children, str(step["step"]))
+        steps.append(step)
+    return steps

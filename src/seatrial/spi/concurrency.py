@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
-
-__all__ = ["finish", "finish_despite_cancel", "finish_within", "for_each", "map_concurrently"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -37,43 +35,31 @@ async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A]
 
 
 def _telling(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    leaves: list[BaseException] = []
-    queue: list[BaseException] = [errors]
-    while queue:
-        error = queue.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            queue.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    for kind in (KeyboardInterrupt, SystemExit, StepFailed):
-        for leaf in leaves:
-            if isinstance(leaf, kind):
-                return leaf
-    return leaves[0]
+    leaves = list(_leaves(errors))
+    first = (KeyboardInterrupt, SystemExit, StepFailed)
+    return next((leaf for kind in first for leaf in leaves if isinstance(leaf, kind)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 async def for_each(things: Sequence[A], act: Callable[[A], Awaitable[None]]) -> None:
     """Call `act` for all items concurrently; a failure of one does not stop the others, and the error names every
     failure."""
-    errors: list[Exception] = []
-
-    async def attempt(thing: A) -> None:
-        try:
-            await act(thing)
-        except Exception as error:  # noqa: BLE001 - raised below, when each had its turn
-            errors.append(error)
-
     if len(things) == 1:
         await act(things[0])
         return
-    async with asyncio.TaskGroup() as group:
-        for thing in things:
-            group.create_task(attempt(thing))
-    if errors:
+    results = await asyncio.gather(*(act(thing) for thing in things), return_exceptions=True)
+    if errors := [result for result in results if isinstance(result, BaseException)]:
         raise _worst(errors)
 
 
-def _worst(errors: Sequence[Exception]) -> Exception:
+def _worst(errors: Sequence[BaseException]) -> BaseException:
     """One error for several, with all their messages: failed before unknown."""
     first = min(errors, key=lambda error: not isinstance(error, StepFailed))
     if len(errors) == 1:
@@ -119,13 +105,9 @@ async def finish_within(work: Coroutine[Any, Any, A], deadline: float) -> A:
     cancelled = False
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait({task})
         except asyncio.CancelledError:
             cancelled = True
-            if task.cancelled():
-                break
-        except Exception:  # noqa: BLE001 - raised by `result` below
-            break
     result = task.result()
     if cancelled:
         raise asyncio.CancelledError

@@ -178,12 +178,7 @@ class Context(Protocol):
     # Waiting, and steps with children
 
     async def poll(
-        self,
-        look: Callable[[], Awaitable[T | None]],
-        *,
-        deadline: float,
-        what: str,
-        retry: Retry | None = None,
+        self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None
     ) -> T:
         """Look adaptively often until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
 
