@@ -10,25 +10,20 @@ from seatrial.errors import DocumentError, Problem, UsageError, nearest
 from seatrial.links.paths import SETTINGS
 from seatrial.loading.fields import described, read_instance
 from seatrial.loading.merge.levels import merge, outermost
-from seatrial.loading.read.positions import Place
 from seatrial.loading.read.problems import Problems
-from seatrial.loading.resolve.system import Systems, check_system
-from seatrial.loading.settings import Settings
-from seatrial.loading.site import Site, Trial
+from seatrial.loading.resolve.system import Systems
+from seatrial.loading.settings import Settings, SettingsSite
 from seatrial.registry import Registry
 from seatrial.spi import ProviderTraits, traits
 
 
 def settings_from(provider: type[Any], table: Mapping[str, Any]) -> Any:
     """The settings of a provider's class from a mapping; UsageError lists all problems in it."""
-    trial = Trial(Site())
-    made = read_instance(traits(provider, ProviderTraits).Settings, table, (), trial, what="the provider")
-    wrong = []
-    for place, message, hint, key in trial.problems:
-        where = "" if key or not place else f"{'.'.join(map(str, place))}: "
-        wrong.append(f"{where}{message}{hint and f' ({hint})'}")
-    if wrong:
-        raise UsageError("\n".join(wrong))
+    problems: list[Problem] = []
+    factory = traits(provider, ProviderTraits).Settings
+    made = read_instance(factory, table, (), SettingsSite(problems, ""), what="the provider")
+    if problems:
+        raise UsageError("\n".join(f"{one.message}{one.hint and f' ({one.hint})'}" for one in problems))
     return made
 
 
@@ -48,26 +43,22 @@ class ProviderSettings:
 
     def _read(self, name: str) -> Any:
         table, what = self._settings.value("providers").get(name, {}), f"providers.{name}"
-        trial, made = Trial(Site()), None
+        problems: list[Problem] = []
+        locate = self._settings.locate if self._settings.file else None
+        site = SettingsSite(problems, self._settings.file or SETTINGS, locate, ("providers", name))
+        made = None
         try:
             factory = traits(self._registry.get("provider", name), ProviderTraits).Settings
             if table and not described(factory):
-                hint = f"remove the table [{what}]"
-                trial.problem((), f"the provider {name!r} has no settings", hint, key=True)
-            made = read_instance(factory, table, (), trial, what=what)
+                site.problem((), f"the provider {name!r} has no settings", f"remove the table [{what}]", key=True)
+            made = read_instance(factory, table, (), site, what=what)
         except UsageError as error:
             known = self._registry.names("provider")
             message = str(error) if name in known else f"unknown provider {name!r}"
-            trial.problem((), message, "" if name in known else nearest(name, known), key=True)
-        if trial.problems:
-            raise DocumentError(self._located(name, *problem) for problem in trial.problems)
+            site.problem((), message, "" if name in known else nearest(name, known), key=True)
+        if problems:
+            raise DocumentError(problems)
         return made
-
-    def _located(self, name: str, place: Place, message: str, hint: str, key: bool) -> Problem:
-        where = ("providers", name, *place)
-        at = self._settings.locate(where, key=key) if self._settings.file else (0, 0)
-        text = message if key or not place else f"{'.'.join(map(str, where))}: {message}"
-        return Problem(self._settings.file or SETTINGS, *at, text, hint)
 
 
 def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, str] = os.environ) -> ProviderSettings:
@@ -80,8 +71,8 @@ def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, s
             providers(name)
         except DocumentError as error:
             problems.take(error.problems)
-    systems = Systems(registry, problems, settings.folder, None, environ)
     if settings.value("system"):
-        check_system(systems, merge([outermost(settings)]), settings.value("system"))
+        systems = Systems(registry, problems, settings.folder, None, environ)
+        systems.check(merge([outermost(settings)]), settings.value("system"))
     problems.done()
     return providers

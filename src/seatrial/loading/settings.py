@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -144,7 +144,7 @@ class Settings:
         made: dict[str, Setting] = {}
         for name, value in flags.items():
             flag = f"flag --{name.replace('_', '-')}"
-            made |= _read({name: value}, _Site(problems, flag), flag)
+            made |= _read({name: value}, SettingsSite(problems, flag), flag)
         _done(problems)
         return replace(self, held={**self.held, **made})
 
@@ -161,7 +161,7 @@ def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         if variable in environ:
             text, origin = environ[variable], f"environment {variable}"
             words = [word for word in map(str.strip, text.split(",")) if word] if isinstance(shape, Many) else text
-            held |= _read({name: words}, _Site(problems, origin, bound=True), origin)
+            held |= _read({name: words}, SettingsSite(problems, origin, bound=True), origin)
     _done(problems)
     return replace(settings, held=held)
 
@@ -187,28 +187,32 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
         at, why = toml.syntax(error)
         raise DocumentError([Problem(shown, *at, f"invalid TOML: {why}")]) from None
     settings = Settings(folder=folder, file=shown, text=text)
-    made = _read(data, _Site(problems, shown, settings.locate), shown)
+    made = _read(data, SettingsSite(problems, shown, settings.locate), shown)
     held = {
         name: Setting(name, one.value, f"{shown}:{settings.locate((name,), key=True)[0]}") for name, one in made.items()
     }
     return replace(settings, held=held)
 
 
-class _Site(Site):
+@dataclass(slots=True)
+class SettingsSite(Site):
     """Collects the problems of settings; `locate` finds places, if their origin has any."""
 
-    def __init__(
-        self, problems: list[Problem], origin: str, locate: Callable[..., Position] | None = None, bound: bool = False
-    ) -> None:
-        self.problems, self.origin, self.locate, self.bound = problems, origin, locate, bound
+    problems: list[Problem]
+    origin: str
+    locate: Callable[..., Position] | None = None
+    table: Place = ()
+    """The table of all values."""
+    bound: bool = False
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
-        at = self.locate(place, key=key) if self.locate else (0, 0)
-        text = message if key else f"{'.'.join(map(str, place))}: {message}"
+        where = (*self.table, *place)
+        at = self.locate(where, key=key) if self.locate else (0, 0)
+        text = message if key or not place else f"{'.'.join(map(str, where))}: {message}"
         self.problems.append(Problem(self.origin, *at, text, hint))
 
 
-def _read(data: Mapping[str, Any], site: _Site, origin: str) -> dict[str, Setting]:
+def _read(data: Mapping[str, Any], site: SettingsSite, origin: str) -> dict[str, Setting]:
     for name, value in data.items():
         if name not in FILLED_IN and templated(value):
             site.problem((name,), "the value must be known before the run", "write the value itself, not `${{ }}`")

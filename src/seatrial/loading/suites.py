@@ -19,7 +19,7 @@ from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.kinds import Kinds
-from seatrial.loading.resolve.system import Systems, plan_system
+from seatrial.loading.resolve.system import Systems
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.settings import Settings
@@ -76,7 +76,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         if not key.startswith("parameters."):
             variables[key.removeprefix("vars.")] = _value(value)
     variables = _filled(compilation, merged, "vars", variables, name)
-    system = plan_system(compilation.systems, merged)
+    system = compilation.systems.plan(merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
     try:

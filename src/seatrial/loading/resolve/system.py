@@ -19,6 +19,9 @@ from seatrial.model.scenario import Location, SystemPlan
 from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits
 
+PLACE = ("system",)
+"""The place of all settings of a system: each of its keys may come from another level."""
+
 
 @dataclass(slots=True)
 class Systems:
@@ -33,75 +36,71 @@ class Systems:
     environ: Mapping[str, str]
     made: dict[str, SystemPlan | None] = field(default_factory=dict)
 
+    def plan(self, merged: Merged) -> SystemPlan | None:
+        """The system of a suite, the same object for the same settings; None if it is invalid."""
+        raw = merged.get("system") or self.sample
+        document, place = merged.where("system")
+        if raw is None:
+            self.problems.add(document, place, "the system under test is missing", "write `system:` with its `kind`")
+            return None
+        raw = {"kind": raw} if isinstance(raw, str) else raw
+        written = bool(merged.get("system"))
+        key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
+        if key not in self.made:
+            self.made[key] = self._read(merged, raw, written)
+        return self.made[key]
 
-def plan_system(systems: Systems, merged: Merged) -> SystemPlan | None:
-    """The system of a suite, the same object for the same settings; None if it is invalid."""
-    raw = merged.get("system") or systems.sample
-    document, place = merged.where("system")
-    if raw is None:
-        systems.problems.add(document, place, "the system under test is missing", "write `system:` with its `kind`")
-        return None
-    raw = {"kind": raw} if isinstance(raw, str) else raw
-    written = bool(merged.get("system"))
-    key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
-    if key not in systems.made:
-        systems.made[key] = _read_system(systems, merged, raw, written)
-    return systems.made[key]
+    def check(self, merged: Merged, raw: Mapping[str, Any]) -> None:
+        """Check what one level says of a system, as far as it goes: suites may add the keys it lacks."""
+        factory = self._class(merged, raw, written=True)
+        if factory is not None:
+            site = _SystemSite(self, merged, factory)
+            given, what = _without_kind(raw), f"system {raw['kind']!r}"
+            read_fields(factory.Settings, given, PLACE, site, what=what, partial=True, lacking=True)
+            site.templates(given)
+
+    def _read(self, merged: Merged, raw: Mapping[str, Any], written: bool) -> SystemPlan | None:
+        factory = self._class(merged, raw, written)
+        if factory is None:
+            return None
+        site = _SystemSite(self, merged, factory)
+        given, what = _without_kind(raw), f"system {raw['kind']!r}"
+        settings = read_instance(factory.Settings, given, PLACE, site, what=what)
+        site.templates(given)
+        if settings is None:
+            return None
+        document, place = merged.where("system")
+        folder = Path(getattr(document, "path", self.folder / "x")).parent if written else self.folder
+        return SystemPlan(
+            kind=raw["kind"],
+            factory=factory,
+            settings=settings,
+            source=Location(file=document.file, path=place) if written else Location(file=""),
+            folder=folder.resolve(),
+            secrets=tuple(sorted(site.secrets)),
+        )
+
+    def _class(self, merged: Merged, raw: Mapping[str, Any], written: bool) -> type[Any] | None:
+        """The class of a system by its `kind`; None when there is none."""
+        document, place = merged.where("system")
+        kind, known = raw.get("kind"), self.registry.names("system")
+        if not isinstance(kind, str):
+            self.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
+            return None
+        try:
+            if kind not in known:  # includes internal kinds, not allowed in documents
+                raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
+            factory: type[Any] = self.registry.get("system", kind)
+            described(factory.Settings)
+        except UsageError as error:
+            message, _, hint = str(error).partition(": ")
+            self.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
+            return None
+        return factory
 
 
-def check_system(systems: Systems, merged: Merged, raw: Mapping[str, Any]) -> None:
-    """Check what one level says of a system, as far as it goes: suites may add the keys it lacks."""
-    factory = _class(systems, merged, raw, written=True)
-    if factory is not None:
-        given = {key: value for key, value in raw.items() if key != "kind"}
-        site = _SystemSite(systems, merged, factory)
-        what = f"system {raw['kind']!r}"
-        read_fields(factory.Settings, given, ("system",), site, what=what, partial=True, lacking=True)
-        site.templates(given, ("system",))
-
-
-def _class(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> type[Any] | None:
-    """The class of a system by its `kind`; None when there is none."""
-    document, place = merged.where("system")
-    kind = raw.get("kind")
-    known = systems.registry.names("system")
-    if not isinstance(kind, str):
-        systems.problems.add(document, place, "a system needs its `kind`", f"allowed: {', '.join(known)}")
-        return None
-    try:
-        if kind not in known:  # includes internal kinds, not allowed in documents
-            raise UsageError(f"unknown system {kind!r}: {nearest(kind, known)}")
-        factory: type[Any] = systems.registry.get("system", kind)
-        described(factory.Settings)
-    except UsageError as error:
-        message, _, hint = str(error).partition(": ")
-        systems.problems.add(document, merged.where("system", "kind")[1] if written else place, message, hint)
-        return None
-    return factory
-
-
-def _read_system(systems: Systems, merged: Merged, raw: Mapping[str, Any], written: bool) -> SystemPlan | None:
-    factory = _class(systems, merged, raw, written)
-    if factory is None:
-        return None
-    document, place = merged.where("system")
-    kind = raw["kind"]
-    site = _SystemSite(systems, merged, factory)
-    given = {key: value for key, value in raw.items() if key != "kind"}
-    settings = read_instance(factory.Settings, given, ("system",), site, what=f"system {kind!r}")
-    site.templates(given, ("system",))
-    if settings is None:
-        return None
-    folder = Path(getattr(document, "path", systems.folder / "x")).parent if written else systems.folder
-    source = Location(file=document.file, path=place) if written else Location(file="")
-    return SystemPlan(
-        kind=kind,
-        factory=factory,
-        settings=settings,
-        source=source,
-        folder=folder.resolve(),
-        secrets=tuple(sorted(site.secrets)),
-    )
+def _without_kind(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key != "kind"}
 
 
 @dataclass(slots=True)
@@ -127,9 +126,9 @@ class _SystemSite(Site):
         for message, hint in expressions.check(text, self._scope(traits(self.factory, SystemTraits).expression_names)):
             self.problem(place, message, hint)
 
-    def templates(self, value: Any, place: Place) -> None:
+    def templates(self, value: Any) -> None:
         """Check every `${{ }}` in the settings, with the names filled in by the system itself."""
         scope = self._scope(traits(self.factory, SystemTraits).template_names)
-        for text, where in texts_at(value, place):
+        for text, where in texts_at(value, PLACE):
             for message, hint in expressions.check_template(text, scope):
                 self.problem(where, message, hint)
