@@ -28,29 +28,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "CannotTell",
-    "DocumentError",
-    "ExtraMissing",
-    "LeaseTaken",
-    "LeftBehind",
-    "LinkDown",
-    "LinkLost",
-    "LinkRefused",
-    "NodeFailed",
-    "NotSupported",
-    "NothingSelected",
-    "OverBudget",
-    "Overrun",
-    "PowersMissing",
-    "Problem",
-    "SeatrialError",
-    "StepFailed",
-    "StepStopped",
-    "SuitesOverBudget",
-    "ToolMissing",
-    "UsageError",
-    "nearest",
-]
+    "CannotTell", "DocumentError", "ExtraMissing", "LeaseTaken", "LeftBehind", "LinkDown", "LinkLost", "LinkRefused",
+    "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun", "PowersMissing", "Problem",
+    "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget", "ToolMissing", "UsageError", "nearest",
+]  # fmt: skip
 
 
 class SeatrialError(Exception):

@@ -19,25 +19,7 @@ from seatrial.expressions.scope import (
 from seatrial.expressions.text import Deferred, deferred, expressions, names_in, references, strip, templated
 
 __all__ = [
-    "CHECK_NAMES",
-    "EXTRAS",
-    "NAMES",
-    "Deferred",
-    "Scope",
-    "as_text",
-    "bind",
-    "check",
-    "check_template",
-    "deferred",
-    "evaluate",
-    "expressions",
-    "fill_deferred",
-    "late",
-    "names_in",
-    "plain",
-    "references",
-    "renamed_outputs",
-    "strip",
-    "templated",
-    "with_old_names",
-]
+    "CHECK_NAMES", "EXTRAS", "NAMES", "Deferred", "Scope", "as_text", "bind", "check", "check_template", "deferred",
+    "evaluate", "expressions", "fill_deferred", "late", "names_in", "plain", "references", "renamed_outputs", "strip",
+    "templated", "with_old_names",
+]  # fmt: skip

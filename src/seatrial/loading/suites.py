@@ -43,6 +43,9 @@ class CompilationContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     kinds: Kinds = field(init=False)
     base: Level = field(init=False)
+    set_parameters: dict[str, Any] = field(init=False)
+    set_variables: dict[str, Any] = field(init=False)
+    """The overrides; a plain name is both."""
     limits: list[int] = field(default_factory=list)
     """The node limits of documents."""
     homes: dict[str, Located] = field(default_factory=dict)
@@ -55,6 +58,13 @@ class CompilationContext:
         self.kinds = Kinds(self.registry)
         self.systems = Systems(self.registry, self.problems, self.settings.folder, self.sample, self.environ)
         self.base = outermost(self.settings)
+        given = {key: _value(value) for key, value in self.overrides.items()}
+        self.set_parameters = {
+            key.removeprefix("parameters."): value for key, value in given.items() if not key.startswith("vars.")
+        }
+        self.set_variables = {
+            key.removeprefix("vars."): value for key, value in given.items() if not key.startswith("parameters.")
+        }
 
 
 def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
@@ -69,12 +79,9 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     name = compilation.on or own
     provider = _provider(compilation, name, merged)
     before = compilation.problems.count
-    parameters, requirements = _parameters(compilation, draft, merged, own)
+    parameters, requirements = _parameters(compilation, merged, own)
     parameters = _filled(compilation, merged, "parameters", parameters, name)
-    variables = {**(merged.get("vars") or {})}
-    for key, value in compilation.overrides.items():
-        if not key.startswith("parameters."):
-            variables[key.removeprefix("vars.")] = _value(value)
+    variables = {**(merged.get("vars") or {}), **compilation.set_variables}
     variables = _filled(compilation, merged, "vars", variables, name)
     system = compilation.systems.plan(merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
@@ -155,29 +162,20 @@ def _provider_settings(compilation: CompilationContext, name: str, merged: Merge
         return None
 
 
-def _parameters(
-    compilation: CompilationContext, draft: Draft, merged: Merged, own: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    requirements = merged.get("requirements") or {}
-    known = {name: value for name, value in requirements.items() if can_check(name)}
-    unknown = {name: value for name, value in requirements.items() if name not in known}
-    for name in unknown:
-        place = merged.where("requirements", name)
-        compilation.problems.warn(*place, f"unknown requirement {name!r} is taken as a parameter")
-    required = {}
-    for name, value in known.items():
-        if why := wrong(name, value):
+def _parameters(compilation: CompilationContext, merged: Merged, own: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters and the requirements of a suite."""
+    unknown, required = {}, {}
+    for name, value in (merged.get("requirements") or {}).items():
+        if not can_check(name):
+            place = merged.where("requirements", name)
+            compilation.problems.warn(*place, f"unknown requirement {name!r} is taken as a parameter")
+            unknown[name] = value
+        elif why := wrong(name, value):
             message = f"invalid value {shown(value)} for {name!r}"
             _at(compilation, merged, "requirements", name, message=message, hint=why)
         elif not foreign(name, own, compilation.on):
             required[name] = value
-    parameters = {**unknown, **(merged.get("parameters") or {})}
-    for name, value in compilation.overrides.items():
-        if name.startswith("parameters."):
-            parameters[name.removeprefix("parameters.")] = _value(value)
-        elif not name.startswith("vars."):
-            parameters[name] = _value(value)
-    return parameters, required
+    return {**unknown, **(merged.get("parameters") or {}), **compilation.set_parameters}, required
 
 
 def _filled(
@@ -186,21 +184,17 @@ def _filled(
     """Parameters and variables are evaluated before the run, so they can only use the environment."""
     names = {"env": compilation.environ, "suite": {"provider": provider}}
     made = dict(values)
+    scope = expressions.Scope(environment=compilation.environ)
+    hint = f"{key} must be known before the run: use only env and suite.provider"
     for name, value in values.items():
-        if not expressions.templated(value) or "${{" not in str(value):
-            continue
         written = [text for text in texts(value) if "${{" in text]
         formulas = [formula for text in written for formula in expressions.expressions(text)]
         used = {str(path[0]) for formula in formulas for path in expressions.references(formula)}
-        before = compilation.problems.count
-        for root in sorted(used - set(names)):
-            hint = f"{key} must be known before the run: use only env and suite.provider"
-            _at(compilation, merged, key, name, message=f"`{root}` cannot be used in {key}", hint=hint)
-        if compilation.problems.count == before:
-            scope = expressions.Scope(environment=compilation.environ)
-            for message, hint in (problem for text in written for problem in expressions.check_template(text, scope)):
-                _at(compilation, merged, key, name, message=message, hint=hint)
-        if compilation.problems.count == before:
+        problems = [(f"`{root}` cannot be used in {key}", hint) for root in sorted(used - set(names))]
+        problems = problems or [problem for text in written for problem in expressions.check_template(text, scope)]
+        for message, why in problems:
+            _at(compilation, merged, key, name, message=message, hint=why)
+        if written and not problems:
             try:
                 made[name] = expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
             except CannotTell as error:

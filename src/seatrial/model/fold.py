@@ -18,6 +18,14 @@ SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 """The exit code of a run ended by a signal."""
 
 _WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
+_TEXTS = ("category", "error", "evidence", "reason")
+_OF_STEPS = {
+    "step_started": StepTree.started,
+    "check_observed": StepTree.observed,
+    "problems": StepTree.told,
+    "cache": StepTree.cached,
+}
+"""Events about one step, without effect on its suite."""
 
 
 class Fold:
@@ -67,6 +75,9 @@ class Fold:
         handler = getattr(self, f"_on_{event.kind}", None)
         if handler is not None:
             handler(event, event.data)
+        elif event.kind in _OF_STEPS:
+            self._row(event)
+            _OF_STEPS[event.kind](self._trees[event.trial], event.at, event.data)
 
     def close(self) -> None:
         """Nothing to release: with this method a fold counts as a reporter."""
@@ -178,10 +189,7 @@ class Fold:
             "workflow_steps": [],
             "verdict": "",
             "status": "pending",
-            "category": "",
-            "error": "",
-            "evidence": "",
-            "reason": "",
+            **dict.fromkeys(_TEXTS, ""),
             "run_id": event.run,
             "trial_id": trial,
             "test_id": data.get("test_id", ""),
@@ -230,8 +238,7 @@ class Fold:
         verdict = "" if status == "skipped" else str(data.get("verdict") or "unknown")
         row.pop("interrupted", None)
         row.update(status=status, verdict=verdict, duration=data.get("duration", 0.0))
-        for key in ("category", "error", "evidence", "reason"):
-            row[key] = data.get(key) or ""
+        row.update((key, data.get(key) or "") for key in _TEXTS)
         self._trees[event.trial].end(event.at)
         self._count(event.trial, "skipped" if status == "skipped" else verdict)
         if data.get("left") and not row["left_behind"]:
@@ -247,10 +254,6 @@ class Fold:
 
     # Steps
 
-    def _on_step_started(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._row(event)
-        self._trees[event.trial].started(event.at, data)
-
     def _on_step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         suite = self._row(event)
         row = self._trees[event.trial].finished(event.at, data)
@@ -261,18 +264,6 @@ class Fold:
             suite.update(verdict="failed", category=row["category"], error=row["error"], evidence=row["evidence"])
             if not self.live:
                 self._count(event.trial, "failed")
-
-    def _on_check_observed(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._row(event)
-        self._trees[event.trial].observed(data)
-
-    def _on_problems(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._row(event)
-        self._trees[event.trial].told(data)
-
-    def _on_cache(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._row(event)
-        self._trees[event.trial].cached(data)
 
     # Nodes, files and resources left behind
 

@@ -9,17 +9,8 @@ from enum import StrEnum
 from seatrial.model.frozen import frozen
 
 __all__ = [
-    "Category",
-    "CheckResult",
-    "Observation",
-    "Outcome",
-    "Status",
-    "Verdict",
-    "failed",
-    "passed",
-    "unknown",
-    "worst",
-]
+    "Category", "CheckResult", "Observation", "Outcome", "Status", "Verdict", "failed", "passed", "unknown", "worst",
+]  # fmt: skip
 
 
 class Verdict(StrEnum):

@@ -11,17 +11,8 @@ from seatrial.model.frozen import frozen
 from seatrial.model.values import Argv
 
 __all__ = [
-    "Budget",
-    "CheckPlan",
-    "Location",
-    "Notification",
-    "Outputs",
-    "Plan",
-    "Retry",
-    "StepPlan",
-    "Suite",
-    "SystemPlan",
-]
+    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepPlan", "Suite", "SystemPlan",
+]  # fmt: skip
 
 Outputs = Mapping[str, object]
 """A step's outputs for later steps, by name; JSON values."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Row", "StepTree"]
-
 Row = dict[str, Any]
 """An object of `results.json`: JSON values."""
 
@@ -51,8 +49,7 @@ class StepTree:
         row["attempts"] = data.get("attempts") or row["attempts"]
         row["outputs"] = data.get("outputs") or {}
         row["allowed_failure"] = bool(data.get("allowed"))
-        for key in _TOLD:
-            row[key] = data.get(key) or ""
+        row.update((key, data.get(key) or "") for key in _TOLD)
         if data.get("line"):
             row["document"], row["line"] = data.get("document", ""), data["line"]
         row.pop("interrupted", None)
@@ -63,30 +60,28 @@ class StepTree:
             self._end(row["steps"], at, above or "the step above ended before it")
         return row
 
-    def observed(self, data: Mapping[str, Any]) -> None:
+    def observed(self, _at: float, data: Mapping[str, Any]) -> None:
         """A check has its result."""
         verdict = str(data.get("verdict") or "unknown")
-        self._row(data)["validation_results"].append(
-            {
-                "check": data.get("check", ""),
-                "passed": verdict == "passed",
-                "verdict": verdict,
-                "attempts": data.get("attempts", 1),
-                "seen": data.get("seen"),
-                "expected": data.get("expected"),
-                "why": data.get("why", ""),
-                "category": data.get("category", ""),
-                "duration": data.get("duration", 0.0),
-                "allowed_failure": bool(data.get("allowed_failure")),
-            }
-        )
+        result = {
+            "check": data.get("check", ""),
+            "passed": verdict == "passed",
+            "verdict": verdict,
+            "attempts": data.get("attempts", 1),
+            "seen": data.get("seen"),
+            "expected": data.get("expected"),
+            "why": data.get("why", ""),
+            "category": data.get("category", ""),
+            "duration": data.get("duration", 0.0),
+            "allowed_failure": bool(data.get("allowed_failure")),
+        }
+        self._row(data)["validation_results"].append(result)
 
-    def told(self, data: Mapping[str, Any]) -> None:
+    def told(self, _at: float, data: Mapping[str, Any]) -> None:
         """Problems in files from a step's own output, the path of its log, and the command to run it again."""
-        keys = ("problems", "count", "lines", "log", "again")
-        self._row(data)["problems"] = {key: data.get(key) for key in keys}
+        self._row(data)["problems"] = {key: data.get(key) for key in ("problems", "count", "lines", "log", "again")}
 
-    def cached(self, data: Mapping[str, Any]) -> None:
+    def cached(self, _at: float, data: Mapping[str, Any]) -> None:
         """Whether the result of a step came from the cache, and why or why not."""
         self._row(data)["cache"] = {"taken": bool(data.get("taken")), "why": list(data.get("why") or ())}
 
@@ -174,10 +169,7 @@ class StepTree:
             "duration": 0.0,
             "started_at": 0.0,
             "attempts": 0,
-            "error": "",
-            "category": "",
-            "evidence": "",
-            "reason": "",
+            **dict.fromkeys(_TOLD, ""),
             "allowed_failure": False,
             "outputs": {},
             "validation_results": [],

@@ -84,9 +84,8 @@ class DocumentLoader:
         return self.open(path, os.path.normpath(os.path.join(os.path.dirname(document.file), name)))  # noqa: PTH118, PTH120
 
     def _root(self, document: Document) -> Path:
-        home = Path(os.path.realpath(document.path)).parent
         project = Path(os.path.realpath(self.settings.folder))
-        return project if home.is_relative_to(project) else project_of(home)
+        return project if document.folder.is_relative_to(project) else project_of(document.folder)
 
 
 def drafts(

@@ -104,10 +104,10 @@ def merge(levels: Iterable[Level]) -> Merged:
                 value = (*(held or ()), *value)
             elif key == "max_concurrent_nodes" and held is not None and held <= value:
                 continue
-            elif key == "system":
-                value = _system(held, value)
             elif isinstance(held, Mapping) and isinstance(value, Mapping):
-                value = deep(held, value)
+                # Settings for another kind of system do not apply to this one.
+                other_kind = key == "system" and value.get("kind", held.get("kind")) != held.get("kind")
+                value = value if other_kind else deep(held, value)
             merged.values[key] = value
             merged.places[(key,)] = (level.document, (*level.place, key))
             if isinstance(level.values[key], Mapping):
@@ -123,13 +123,6 @@ def deep(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
         held = made.get(key)
         made[key] = deep(held, value) if isinstance(held, Mapping) and isinstance(value, Mapping) else value
     return made
-
-
-def _system(outer: Any, inner: Any) -> Any:
-    """Settings for another kind of system do not apply to this one."""
-    if not isinstance(outer, Mapping) or not isinstance(inner, Mapping):
-        return inner
-    return deep(outer, inner) if inner.get("kind", outer.get("kind")) == outer.get("kind") else inner
 
 
 def _exclusive(made: str | Exclusive) -> tuple[str, float]:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seatrial.expressions import as_text
+
 MOST = 10_000
 """Maximum number of suites from one matrix."""
 
@@ -73,6 +75,4 @@ def suffix(chosen: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
 
 
 def _clean(value: object) -> str:
-    from seatrial.expressions import as_text
-
     return re.sub(r"[^A-Za-z0-9._-]", "_", "null" if value is None else as_text(value))[:60]

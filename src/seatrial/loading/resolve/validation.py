@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +76,8 @@ def hold(
         for step, kind, place in compiled.powers:
             missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
-                _missing(suite, problems, document, kind, missing, place, held=held, reasons=reasons)
+                message, hint = _missing(suite, kind, missing, held, reasons)
+                problems.add(document, place, message, hint, kind="power")
 
 
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
@@ -132,32 +133,21 @@ def _wanted(step: Any, power: str) -> frozenset[Powers]:
 
 
 def _missing(
-    suite: Suite,
-    problems: Problems,
-    document: Document,
-    kind: str,
-    missing: Iterable[Powers],
-    place: tuple[str | int, ...],
-    *,
-    held: frozenset[Powers],
-    reasons: Mapping[Powers, str],
-) -> None:
+    suite: Suite, kind: str, missing: Sequence[Powers], held: frozenset[Powers], reasons: Mapping[Powers, str]
+) -> tuple[str, str]:
+    """The problem of a step without the powers it needs, and a hint."""
     words = ", ".join(missing)
+    needs = f"the step {kind!r} needs the power {words!r}"
+    has = f"it has: {', '.join(sorted(held)) or 'none'}"
     if frozenset(missing) <= held:
-        message = f"the step {kind!r} needs the power {words!r}, but `power: guest` forbids it"
         hint = "use a method inside the guest (`method: ssh`), or remove `power: guest`"
-    elif not suite.system.factory.places_nodes:
-        kept = suite.system.kind
-        message = f"the step {kind!r} needs the power {words!r}; the system {kept!r} does not have it over its nodes"
-        hint = (
-            f"add a command for it to the system's settings; it has: {', '.join(sorted(held)) or 'none'}; "
-            f"the provider {suite.provider!r} has power only over its own nodes"
-        )
-    else:
-        message = f"the step {kind!r} needs the power {words!r}; the provider {suite.provider!r} does not have it"
-        why = dict.fromkeys(reasons[one] for one in missing if one in reasons)
-        hint = "; ".join([f"it has: {', '.join(sorted(held)) or 'none'}", *why])
-    problems.add(document, place, message, hint, kind="power")
+        return f"{needs}, but `power: guest` forbids it", hint
+    if not suite.system.factory.places_nodes:
+        hint = f"add a command for it to the system's settings; {has}; "
+        hint += f"the provider {suite.provider!r} has power only over its own nodes"
+        return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", hint
+    why = dict.fromkeys(reasons[power] for power in missing if power in reasons)
+    return f"{needs}; the provider {suite.provider!r} does not have it", "; ".join([has, *why])
 
 
 def _random(word: str) -> bool:
