@@ -174,16 +174,12 @@ class Pool:
             going = self._surplus()
         others = [entry for cluster in going if cluster.trial != trial for entry in self.entries(ledger, cluster)]
         for cluster in going:
-            self.remove(cluster)
+            self.clusters.remove(cluster)
         gone = [cluster.trial for cluster in going if cluster.trial != trial]
         still = any(cluster.trial == trial for cluster in self.clusters)
         for ended in [*gone, *([] if still and not keep else [trial])]:
             self._owed.pop(ended, None)
         return [*others, *self.own(ledger, trial)], [*([] if still else [trial]), *gone]
-
-    def remove(self, cluster: ReusableCluster) -> None:
-        """No trial can start from it any more."""
-        self.clusters.remove(cluster)
 
     def rest(self, ledger: Ledger) -> tuple[list[Entry], dict[str, tuple[str, Provider]]]:
         """The run ends: all remaining resources of trials with a cluster of the run, and their providers by name."""

@@ -69,7 +69,7 @@ async def drop(ctx: Context, trial: Trial, why: str) -> None:
         trial.node_names.pop(node.name, None)
     await run.sweep(trial.emit).remove_entries(run.ledger, run.pool.entries(run.ledger, cluster), run.owners)
     # Leftovers are tried again at the end of the run; nothing needs them before.
-    run.pool.remove(cluster)
+    run.pool.clusters.remove(cluster)
 
 
 async def offer(ctx: Context, trial: Trial) -> bool:

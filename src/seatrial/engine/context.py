@@ -28,6 +28,7 @@ from seatrial.spi import (
     power_reading,
     traits,
 )
+from seatrial.spi.measuring import provider_knows
 
 T = TypeVar("T")
 
@@ -342,8 +343,7 @@ class TrialContext:
         return self._trial.links[key]
 
     async def state_of(self, node: Node) -> Reading[PowerState]:
-        if not (self.system.places_nodes or node.adopted):
-            # The provider does not know this node: the system reports its state.
+        if not provider_knows(self, node):
             health = (await health_of(self, [node])).get(node.name)
             return health.power if health else absent(PowerState.UNKNOWN, "the system does not report its state")
         power = await power_reading(self.provider, node, self.suite.provider)

@@ -19,6 +19,7 @@ from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF
 from seatrial.model.resource import Node
 from seatrial.spi import ExplainsPower, KeepsConsole, KeepsLogs, ProviderTraits, ShowsEvidence, health_of, traits
+from seatrial.spi.measuring import provider_knows
 
 DEADLINE = 25.0
 """Time limit for all diagnostics, in seconds."""
@@ -152,7 +153,7 @@ class _Collector:
         """All answers of its shell; a node that does not answer is asked nothing more."""
         refused: list[str] = []
         async with _within(ANSWER, refused.append, f"the node did not answer within {ANSWER:g} s"):
-            if self._knows(node) and await self._is_off(node):
+            if provider_knows(self._ctx, node) and await self._is_off(node):
                 raise CannotTell("the node is not running")
             await self._ctx.link(node).run(["true"], timeout=ANSWER)
         if refused:
@@ -184,7 +185,7 @@ class _Collector:
     async def _power(self, node: Node) -> str:
         """The provider's view of the node; the system's view if the provider does not know it."""
         provider = self._trial.provider
-        if not self._knows(node):
+        if not provider_knows(self._ctx, node):
             health = (await health_of(self._ctx, [node])).get(node.name)
             return f"state: {health.power.value if health is not None else 'not told'}\n"
         lines = [f"state: {await provider.state(node)}"]
@@ -231,9 +232,6 @@ class _Collector:
     @property
     def _places(self) -> bool:
         return self._trial.system.places_nodes
-
-    def _knows(self, node: Node) -> bool:
-        return self._places or node.adopted
 
     @property
     def _console(self) -> KeepsConsole | None:

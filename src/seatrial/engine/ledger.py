@@ -6,7 +6,6 @@ active runs from dead ones. When no resource is left, the file moves into the ru
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -96,7 +95,7 @@ class Ledger:
             return
         if not self._entries:
             if archive is not None and archive.parent.is_dir() and os.fstat(self._fd).st_size:
-                _move(self.file, archive)
+                shutil.move(self.file, archive)  # a report folder may be on another file system
             else:
                 self.file.unlink(missing_ok=True)
         os.close(self._fd)
@@ -154,17 +153,6 @@ def _held(file: Path) -> int:
             os.close(fd)
             raise
         os.close(fd)
-
-
-def _move(file: Path, archive: Path) -> None:
-    """Move the file, also to another file system: a report folder may be anywhere."""
-    try:
-        os.replace(file, archive)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        shutil.copyfile(file, archive)
-        file.unlink()
 
 
 def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:

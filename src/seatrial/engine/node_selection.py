@@ -9,6 +9,7 @@ from seatrial.errors import CannotTell, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.spi import Context, FindsRoles, health_of
+from seatrial.spi.measuring import provider_knows
 
 
 async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]:
@@ -39,9 +40,9 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
         except (SeatrialError, OSError):
             return PowerState.UNKNOWN
 
-    if ctx.system.places_nodes or all(node.adopted for node in nodes):
+    if all(provider_knows(ctx, node) for node in nodes):
         powers = await asyncio.gather(*(power(node) for node in nodes))
-    else:  # the provider does not know these nodes: the system reports their state
+    else:
         health = await health_of(ctx, nodes)
         powers = [health[node.name].power.value if node.name in health else PowerState.UNKNOWN for node in nodes]
     return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from seatrial.engine.trial import Trial
+from seatrial.links.process import run
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Notification
 from seatrial.model.values import argv_of
@@ -38,11 +41,7 @@ def due(notification: Notification, verdict: Verdict, duration: float) -> str:
 
 
 async def _send(trial: Trial, notification: Notification, message: dict[str, object]) -> None:
-    import json
-
     if notification.command:
-        from seatrial.links.process import run
-
         env = {**trial.run.environment, **trial.identity}
         argv = argv_of(notification.command)
         done = await run(argv, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))

@@ -12,9 +12,9 @@ from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ledger import Entry
 from seatrial.engine.node_access import access_commands
 from seatrial.engine.notifications import notify
-from seatrial.engine.runner import Runner, outcome_of
+from seatrial.engine.runner import STEP_PASSED, Runner, outcome_of
 from seatrial.engine.trial import Run, Trial
-from seatrial.errors import LeaseTaken, Overrun, StepStopped
+from seatrial.errors import CannotTell, LeaseTaken, Overrun
 from seatrial.model.resource import Resource
 from seatrial.model.result import Category, Outcome, Verdict
 from seatrial.spi.concurrency import finish_within
@@ -82,18 +82,11 @@ class TrialRunner:
                 self._trial.make()
                 await self._acquire_exclusive()
                 await self._runner.steps(self._ctx, suite.steps)
-        except StepStopped as stop:
-            return outcome_of(stop)
-        except TimeoutError as error:
-            if not limit.expired():
-                return outcome_of(error)
-            return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s"))
         except Exception as error:
-            return outcome_of(error)
-        if self._trial.run.journal.broken:
-            broken = self._trial.run.journal.broken
-            return Outcome(verdict=Verdict.UNKNOWN, error=broken, category=Category.INFRASTRUCTURE)
-        return Outcome(verdict=Verdict.PASSED)
+            late = isinstance(error, TimeoutError) and limit.expired()
+            return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s") if late else error)
+        broken = self._trial.run.journal.broken
+        return outcome_of(CannotTell(broken)) if broken else STEP_PASSED
 
     async def _acquire_exclusive(self) -> None:
         """Take the exclusive environment, waiting as long as the suite allows."""

@@ -46,8 +46,13 @@ async def _power_and_link(ctx: Context, node: Node) -> NodeHealth:
     return NodeHealth(power=await _power(ctx, node, link), parts={"ssh": link})
 
 
+def provider_knows(ctx: Context, node: Node) -> bool:
+    """Whether the provider created or recognised the node; else only the system can report its state."""
+    return ctx.system.places_nodes or node.adopted
+
+
 async def _power(ctx: Context, node: Node, link: Reading[Health]) -> Reading[PowerState]:
-    if not (ctx.system.places_nodes or node.adopted):  # the provider does not know this node
+    if not provider_knows(ctx, node):
         states = {Health.OK: PowerState.RUNNING, Health.NOT_OK: PowerState.UNREACHABLE}
         return concluded(states.get(link.value, PowerState.UNKNOWN), link.why, [link])
     try:

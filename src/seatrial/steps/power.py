@@ -24,6 +24,7 @@ from seatrial.spi import (
     own_powers,
     traits,
 )
+from seatrial.spi.measuring import provider_knows
 from seatrial.steps.wait_until import NotYet, wait_until
 
 ANSWER = 5.0
@@ -67,13 +68,8 @@ def _all_powers(ctx: Context, node: Node) -> frozenset[Powers]:
 def _of_provider(ctx: Context, node: Node) -> frozenset[Powers]:
     """The provider's powers over a node of the system. It has none over a node it neither created nor recognised: its
     commands could reach an unrelated machine of the same name in a deployer's inventory."""
-    reached = _knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
+    reached = provider_knows(ctx, node) or traits(ctx.provider, ProviderTraits).reaches_any_node
     return ctx.provider.powers if reached else frozenset()
-
-
-def _knows(ctx: Context, node: Node) -> bool:
-    """Whether the provider knows the node: created or recognised it."""
-    return ctx.system.places_nodes or node.adopted
 
 
 async def switch_on(ctx: Context, node: Node) -> None:
@@ -143,7 +139,7 @@ def break_off(ctx: Context, node: Node) -> None:
 
 async def power_of(ctx: Context, node: Node) -> PowerState:
     """The power state: from the provider for nodes it knows, else from the system."""
-    if _knows(ctx, node):
+    if provider_knows(ctx, node):
         return await ctx.provider.state(node)
     health = (await health_of(ctx, [node])).get(node.name)
     return health.power.value if health is not None else PowerState.UNKNOWN
@@ -151,7 +147,7 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
 
 async def boot_of(ctx: Context, node: Node) -> str:
     """The boot id from the provider, or from the kernel if the provider does not know the node."""
-    if _knows(ctx, node):
+    if provider_knows(ctx, node):
         return await ctx.provider.boot_id(node)
     try:
         done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)
@@ -184,7 +180,7 @@ async def none_failed(ctx: Context, nodes: Iterable[Node]) -> None:
     provider = ctx.provider
     if isinstance(provider, ReportsFailure):
         for node in nodes:
-            if _knows(ctx, node) and (why := await provider.failure(node)):
+            if provider_knows(ctx, node) and (why := await provider.failure(node)):
                 raise NodeFailed(why)
 
 
