@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -230,6 +230,20 @@ async def _tried(work: Callable[[], Awaitable[object]], patience: float, hurry: 
     except BaseException as problem:  # one failure, even a plugin's sys.exit, must not stop the others
         return f"{type(problem).__name__}: {problem}" if not isinstance(problem, SeatrialError) else str(problem)
     return ""
+
+
+@asynccontextmanager
+async def within(seconds: float, refuse: Callable[[str], object], late: str = "") -> AsyncIterator[None]:
+    """Give `refuse` the reason of any exception of a plugin, and of a timeout; a cancellation goes on."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except asyncio.CancelledError:
+        raise
+    except TimeoutError:
+        refuse(late or f"timed out after {seconds:g} s")
+    except BaseException as error:
+        refuse(str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -165,13 +165,10 @@ class Pool:
         """A trial ends: the resources to remove (or keep) now, and the trials to search for at its provider."""
         self.forget(trial)
         mine = self.of(trial)
-        going: list[ReusableCluster] = []
-        if mine is not None and keep and mine.used:
-            going = [mine]
-        elif mine is not None:
+        held = [mine] if mine is not None and keep and mine.used else []
+        if mine is not None and not held:
             mine.release()
-        if not keep:
-            going = self._surplus()
+        going = held if keep else self._surplus()
         others = [entry for cluster in going if cluster.trial != trial for entry in self.entries(ledger, cluster)]
         for cluster in going:
             self.clusters.remove(cluster)

@@ -8,11 +8,10 @@ its sys.exit, may keep the following sweep from its work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from seatrial.engine.cleanup import hurrying
+from seatrial.engine.cleanup import hurrying, within
 from seatrial.engine.context import TrialContext, tail
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
@@ -129,7 +128,7 @@ class _Collector:
     async def _nodes(self) -> list[Node]:
         trial, ctx = self._trial, self._ctx
         nodes: list[Node] = []
-        async with _within(PART, lambda why: ctx.log(f"the system cannot list its nodes: {why}", "warning")):
+        async with within(PART, lambda why: ctx.log(f"the system cannot list its nodes: {why}", "warning")):
             nodes = list(await ctx.nodes())
         known = {node.name for node in nodes}
         for entry in trial.run.ledger.out(trial.id):
@@ -152,7 +151,7 @@ class _Collector:
     async def _shell(self, node: Node, parts: list[str]) -> None:
         """All answers of its shell; a node that does not answer is asked nothing more."""
         refused: list[str] = []
-        async with _within(ANSWER, refused.append, f"the node did not answer within {ANSWER:g} s"):
+        async with within(ANSWER, refused.append, f"the node did not answer within {ANSWER:g} s"):
             if provider_knows(self._ctx, node) and await self._is_off(node):
                 raise CannotTell("the node is not running")
             await self._ctx.link(node).run(["true"], timeout=ANSWER)
@@ -210,14 +209,14 @@ class _Collector:
         if isinstance(system, KeepsLogs) or not isinstance(system, ShowsEvidence):
             return {}
         logs: dict[str, str] = {}
-        async with _within(PART, lambda why: logs.update({node.name: f"no log: {why}" for node in nodes})):
+        async with within(PART, lambda why: logs.update({node.name: f"no log: {why}" for node in nodes})):
             logs.update(await system.evidence(self._ctx))
         return logs
 
     async def _part(self, node: Node, part: str, ask: Callable[[], Awaitable[str]]) -> None:
         found = self._found[node.name]
         found.missing[part] = "the time was up before the answer came"
-        async with _within(PART, lambda why: found.missing.update({part: why})):
+        async with within(PART, lambda why: found.missing.update({part: why})):
             self._write(node.name, part, await ask() or "(nothing)\n")
             del found.missing[part]
             found.parts.append(part)
@@ -267,20 +266,6 @@ class _Collector:
 
 async def _or_why(answer: Awaitable[str]) -> str:
     lines: list[str] = []
-    async with _within(PART, lambda why: lines.append(f"not known: {why}")):
+    async with within(PART, lambda why: lines.append(f"not known: {why}")):
         lines.append(await answer or "not known")
     return lines[0]
-
-
-@asynccontextmanager
-async def _within(seconds: float, refuse: Callable[[str], object], late: str = "") -> AsyncIterator[None]:
-    """Give `refuse` the reason of any exception of a plugin, and of a timeout; a cancellation goes on."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except asyncio.CancelledError:
-        raise
-    except TimeoutError:
-        refuse(late or f"timed out after {seconds:g} s")
-    except BaseException as error:
-        refuse(str(error) if isinstance(error, CannotTell) else f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from seatrial.model.frozen import frozen
@@ -60,26 +60,25 @@ class Ledger:
 
     def intend(self, resource: Resource, plugin: str = "") -> None:
         """Record a resource before its creation; synced to disk if it can outlive the host."""
-        self._entries[key_of(resource)] = Entry(resource=resource, op="intended", plugin=plugin)
-        self._append({"op": "intended", "plugin": plugin, **asdict(resource)}, sync=resource.outlives_host)
+        self._record({"op": "intended", "plugin": plugin, **asdict(resource)}, sync=resource.outlives_host)
 
     def made(self, resource: Resource) -> None:
         """Record its creation; its detail may have grown."""
-        entry = self._entries[key_of(resource)]
-        self._entries[key_of(resource)] = replace(entry, resource=resource, op="made")
-        self._append({"op": "made", **asdict(resource)}, sync=resource.outlives_host)
+        self._record({"op": "made", **asdict(resource)}, sync=resource.outlives_host)
 
     def kept(self, resource: Resource, until: float) -> None:
         """Record that it is kept until then."""
-        entry = self._entries[key_of(resource)]
-        self._entries[key_of(resource)] = replace(entry, op="kept", until=until)
-        self._append({"op": "kept", "until": until, **asdict(resource)}, sync=True)
+        self._record({"op": "kept", "until": until, **asdict(resource)}, sync=True)
 
     def given_back(self, resource: Resource) -> None:
         """Record its removal."""
-        self._entries.pop(key_of(resource), None)
         identity = dict(zip(("owner", "kind", "name", "trial"), key_of(resource), strict=True))
-        self._append({"op": "given_back", **identity}, sync=resource.outlives_host)
+        self._record({"op": "given_back", **identity}, sync=resource.outlives_host)
+
+    def _record(self, record: dict[str, object], *, sync: bool) -> None:
+        """Apply a record as after a crash, and write it."""
+        _apply(self._entries, dict(record))
+        self._append(record, sync=sync)
 
     def out(self, trial: str | None = None) -> list[Entry]:
         """The remaining resources, in order of their intents."""

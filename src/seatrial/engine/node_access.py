@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seatrial.engine.cleanup import within
 from seatrial.engine.context import TrialContext
 from seatrial.engine.trial import Trial
 from seatrial.model.resource import Node
@@ -21,20 +21,16 @@ SECONDS = 5.0
 async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
     """A shell command into each node, by the node's name; nodes without one, or unknown to the system, are left out.
     Known host keys are in `state/known_hosts`, kept with the nodes."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            nodes = list(await ctx.nodes())
+    ways: dict[str, str] = {}
+    # A courtesy: no exception of a plugin, nor its sys.exit, may prevent the keeping.
+    async with within(SECONDS, lambda why: ctx.log(f"no commands to get into the nodes: {why}", "warning")):
+        nodes = await ctx.nodes()
         known = [line for node in nodes for line in _known_lines(node.ssh)]
         file = ctx.state / "known_hosts" if known else Path(os.devnull)
         if known:
             file.write_text("".join(f"{line}\n" for line in known))
-        told = {node.name: _way_in(trial, node, file) for node in nodes}
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # a courtesy: no exception of a plugin, nor its sys.exit, may prevent the keeping
-        ctx.log(f"no commands to get into the nodes: {type(error).__name__}: {error}", "warning")
-        return {}
-    return {name: way for name, way in told.items() if way}
+        ways |= {node.name: way for node in nodes if (way := _way_in(trial, node, file))}
+    return ways
 
 
 def _way_in(trial: Trial, node: Node, known: Path) -> str:
