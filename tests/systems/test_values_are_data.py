@@ -13,7 +13,7 @@ from seatrial import expressions
 from seatrial.expressions import late
 from seatrial.model.resource import Node
 from seatrial.preflight.document import HostService
-from seatrial.preflight.service_on_host import argv_of
+from seatrial.preflight.running_service import argv_of
 from seatrial.systems import probes
 from seatrial.systems.github_actions.machines import Measure, machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings

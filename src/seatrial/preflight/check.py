@@ -6,9 +6,8 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
@@ -17,10 +16,8 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.cached_run import CachedRun
-from seatrial.preflight.document import Check, Service
-from seatrial.preflight.job import Executor, Job
+from seatrial.preflight.job import Executor, Job, folder_of
 from seatrial.preflight.log import Log
-from seatrial.preflight.names import folder_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.spi.link import NOT_FOUND
@@ -33,52 +30,25 @@ TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint
 
 @step("pipeline_check")
 @dataclass(frozen=True, kw_only=True)
-class PipelineCheck:
+class PipelineCheck(Job):
     """Run one command of a pipeline."""
 
-    name: str
-    """`stage/check`."""
-    check: Check
-    """Its settings; the fields below have its values with expressions, filled in."""
     run_: Argv
+    """With `env` and the fields below: values of the settings with expressions, filled in when it starts."""
     cwd: str = ""
-    env: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     artifacts: tuple[str, ...] = ()
-    source: str
-    """The folder of the sources."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    """Secret environment variables: filled in late, and never shown."""
-    uses: Mapping[str, str] = field(default_factory=dict)
-    """Checks with artifacts it uses, to the folders in which they ran."""
-    services: Mapping[str, Service] = field(default_factory=dict)
-    """The services it needs, by name."""
-    caches: Mapping[str, str] = field(default_factory=dict)
-    host: bool = False
-    """Run it on this host, even if it names an image."""
-    again: str = ""
-    """The command to run this check alone."""
     cache: Cache | None = None
     """The cache of results; None: there is none."""
-    needs: tuple[str, ...] = ()
-    """The ids of the checks it needs in its stage, and of those with artifacts it uses."""
 
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed (product) on a failing exit code; Overrun; ToolMissing and CannotTell when there is no result.
         Outputs: `exit_code`, `note` (the meaning of an unusual passing exit code), and the declared ones."""
-        source = Path(self.source)
-        log = Log(ctx, name=self.name, folder=source / self.cwd, source=source, again=self.again)
-        job = self._job(ctx, log.raw)
+        job = self._job(ctx)
+        log = Log(ctx, job)
+        job = replace(job, log=log.raw)
         place = _place(job)
-        attempt = CachedRun(
-            ctx,
-            job,
-            cache=self.cache or Cache(source=source, off="the cache is off"),
-            needs=self.needs,
-            uses=self.uses,
-            variables=self.env,
-            secret=self.secrets,
-        )
+        attempt = CachedRun(ctx, job, self.cache or Cache(source=job.source, off="the cache is off"))
         stored = await attempt.look(place, log)
         if stored is not None:
             return stored
@@ -97,7 +67,7 @@ class PipelineCheck:
         attempt.keep(outputs, log)
         return outputs
 
-    def _job(self, ctx: Context, log: Path) -> Job:
+    def _job(self, ctx: Context) -> Job:
         check = replace(self.check, run=self.run_, cwd=self.cwd, image=self.image, artifacts=self.artifacts)
         if check.build is not None:
             args = {name: str(value) for name, value in ctx.bind(check.build.args).items()}
@@ -109,19 +79,8 @@ class PipelineCheck:
             for file in sorted(top.rglob("*"))
             if file.is_file()
         }
-        job = Job(
-            name=self.name,
-            check=check,
-            # Each command of a script must pass: without -e only the last one would count.
-            argv=("/bin/sh", "-e", "-c", self.run_) if isinstance(self.run_, str) else self.run_,
-            source=Path(self.source),
-            env={**self.env, **self.secrets},
-            log=log,
-            given=given,
-            services={name: replace(one, image=str(ctx.bind(one.image))) for name, one in self.services.items()},
-            caches=self.caches,
-            host=self.host,
-        )
+        services = {name: replace(one, image=str(ctx.bind(one.image))) for name, one in self.services.items()}
+        job = replace(self, check=check, given=given, services=services)
         return replace(job, taken=ctx.state / "taken" / ctx.step) if job.contained and check.artifacts else job
 
     def _judged(self, ctx: Context, done: Finished, log: Log) -> dict[str, object]:
@@ -167,7 +126,7 @@ def _place(job: Job) -> Executor:
 
 def _kept(ctx: Context, job: Job, log: Log) -> dict[str, object]:
     """Copy the declared files to the run's artifacts; StepFailed when a pattern matches no file."""
-    folder = job.taken or (job.source / job.check.cwd).resolve()
+    folder = job.taken or job.folder
     within = (job.taken or job.source).resolve()
     kept = []
     for pattern in job.check.artifacts:

@@ -19,7 +19,7 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import Limits
-from seatrial.preflight.names import row_name
+from seatrial.preflight.job import row_name
 from seatrial.preflight.parsing import KEY, Read
 from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
@@ -224,7 +224,7 @@ class _Compiler:
             "env": {k: _late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
             "image": check.image,
             "artifacts": check.artifacts,
-            "source": str(self._read.source),
+            "source": self._read.source,
             "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
             "services": {name: self._pipeline.services[name] for name in check.services},
             "caches": self._pipeline.caches,

@@ -1,41 +1,68 @@
-"""A job is one command of a check; an executor runs it and returns its result."""
+"""A job is one command of a check with all its values, and the names of its files; an executor runs it."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from seatrial import expressions
 from seatrial.preflight.document import Check, Service
 from seatrial.spi import Context, Finished
 
+ROW = 80
+"""Characters of a matrix row in a file name."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_PLAIN = re.compile(r"[A-Za-z0-9_.=,]*")
+_ODD = re.compile(r"[^A-Za-z0-9_.=,-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """One command of a check, with every value filled in."""
+    """One command of a check."""
 
     name: str
     """`stage/check`."""
     check: Check
     """Its settings."""
-    argv: tuple[str, ...]
     source: Path
     """The folder of the sources, on this host."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """More environment variables, secrets among them."""
-    log: Path | None = None
-    """A file for its output, as it is printed: secrets are not hidden in it."""
-    given: Mapping[str, Path] = field(default_factory=dict)
-    """Extra files for a copy of the sources: paths in the source, each with its file."""
+    """Environment variables of its pipeline, its stage and its own."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secret environment variables: filled in late, and never shown."""
+    needs: tuple[str, ...] = ()
+    """The ids of the checks it needs in its stage, and of those with artifacts it uses."""
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """Checks with artifacts it uses, to the folders in which they ran."""
     services: Mapping[str, Service] = field(default_factory=dict)
     """The services it needs, by name; their addresses are filled in at runtime."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Names of folders kept between runs, each with its path in a container."""
-    taken: Path | None = None
-    """The folder for a container's artifacts, each at its path in the working folder."""
     host: bool = False
     """Whether all checks, and services if possible, run as programs of this host."""
+    again: str = ""
+    """The command to run this check alone."""
+    log: Path | None = None
+    """A file for its output, as it is printed: secrets are not hidden in it."""
+    given: Mapping[str, Path] = field(default_factory=dict)
+    """Extra files for a copy of the sources: paths in the source, each with its file."""
+    taken: Path | None = None
+    """The folder for a container's artifacts, each at its path in the working folder."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command. Each part of a script must pass: without -e only the last one would count."""
+        run = self.check.run
+        return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
+
+    @property
+    def folder(self) -> Path:
+        """The folder to run in, on this host."""
+        return (self.source / self.check.cwd).resolve()
 
     @property
     def contained(self) -> bool:
@@ -52,3 +79,38 @@ class Executor(Protocol):
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """Run it to its end. TimedOut after its timeout; ToolMissing, CannotTell when it cannot run at all."""
+
+
+# Names for its files. The check's name comes from its document, but its files must stay in the run's folder.
+
+
+def row_name(row: Mapping[str, object]) -> str:
+    """The suffix of a check's name for a matrix row: `[python=3.11,os=linux]`."""
+    told = ",".join(f"{key}={expressions.as_text(value)}" for key, value in row.items())
+    return f"[{told}]" if told else ""
+
+
+def folder_of(check: str) -> str:
+    """The folder of a check's artifacts, relative to the trial's: `build/site`, `build/site[python=3.12]`. Matrix
+    values are free text: unsafe ones (`../x`, `<2`) become a readable part and a unique suffix."""
+    plain, _, row = check.partition("[")
+    return f"{plain}[{_as_part(row[:-1])}]" if row else plain
+
+
+def log_of(check: str) -> str:
+    """The name of a check's log, without its ending: `quality-mypy`; no two checks of a pipeline have the same."""
+    stage, _, name = check.partition("/")
+    plain, _, row = name.partition("[")
+    told = f"{stage}-{plain}" + (f"-{_as_part(row[:-1]).replace(',', '-')}" if row else "")
+    # `a-b/c` and `a/b-c` must differ.
+    return f"{told}-{_mark(check)}" if "-" in stage else told
+
+
+def _as_part(row: str) -> str:
+    if _PLAIN.fullmatch(row) and len(row) <= ROW:
+        return row
+    return f"{_ODD.sub('-', row)[:ROW].strip('-')}-{_mark(row)}"
+
+
+def _mark(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from seatrial.links.output import left_out
 from seatrial.model.values import Argv
 from seatrial.preflight import problem_matchers
-from seatrial.preflight.names import log_of
+from seatrial.preflight.job import Job, log_of
 from seatrial.spi import Context
 
 MOST = 50
@@ -33,9 +33,8 @@ LOOKED_AT = 2 * 1024 * 1024
 class Log:
     """The log of one attempt of a check."""
 
-    def __init__(self, ctx: Context, *, name: str, folder: Path, source: Path, again: str) -> None:
-        self._ctx, self._name, self._again = ctx, log_of(name), again
-        self._folder, self._source = folder, source
+    def __init__(self, ctx: Context, job: Job) -> None:
+        self._ctx, self._job, self._name = ctx, job, log_of(job.name)
         self._file, self._text = "", ""
         # In the folder for secrets: output of a program is masked only when it is complete.
         self.raw = ctx.state / f"{self._name}.raw"
@@ -94,21 +93,20 @@ class Log:
             for one in found[:MOST]
         ]  # fmt: skip
         lines = [] if found else (problem_matchers.useful(self._text, 8) or [why] * bool(why))
-        more = {"lines": lines, "log": self._file, "again": self._again}
+        more = {"lines": lines, "log": self._file, "again": self._job.again}
         self._ctx.emit("problems", step=self._ctx.step, problems=told, count=len(found), **more)
 
     def _shown(self, file: str) -> str:
         """The file by its path in the source, wherever its check ran; a missing file keeps the tool's name for it."""
-        file = file.removeprefix(f"{INSIDE}/")
-        for folder in (self._folder, self._source):
-            path = folder / file
-            if path.is_file() and path.is_relative_to(self._source):
-                return os.path.relpath(path, self._source)
-        return file.removeprefix(f"{self._source}/")
+        file, source = file.removeprefix(f"{INSIDE}/"), self._job.source
+        for path in (source / self._job.check.cwd / file, source / file):
+            if path.is_file() and path.is_relative_to(source):
+                return os.path.relpath(path, source)
+        return file.removeprefix(f"{source}/")
 
     def _there(self, file: str) -> str:
         """The path of the file on this host; empty when it does not exist."""
-        path = self._source / file
+        path = self._job.source / file
         return str(path) if path.is_file() else ""
 
 

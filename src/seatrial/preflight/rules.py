@@ -12,7 +12,7 @@ from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.model.graph import closure, cycle
 from seatrial.preflight.document import Check, Limits, Pipeline, SecretSource, Service, Stage
-from seatrial.preflight.names import row_name
+from seatrial.preflight.job import row_name
 from seatrial.preflight.problem_matchers import MATCHERS
 
 Broken = Iterator[tuple[Place, str, str]]

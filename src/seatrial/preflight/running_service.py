@@ -1,14 +1,46 @@
-"""A running service: its addresses, its health command and its end."""
+"""A running service: a container on the trial's network, or a program of this host with its own folder and ports."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from seatrial.spi import Finished
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.links import process
+from seatrial.links.containers import Engine
+from seatrial.links.containers.engines import detail_of
+from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
+from seatrial.links.process import process_start
+from seatrial.links.process.spawned import TAG, announce, spawn
+from seatrial.preflight.document import HostService, Service
+from seatrial.preflight.system import OWNER, pipeline_of
+from seatrial.spi import Context, Finished
 
 LOOPBACK = "127.0.0.1"
+
+PREPARE = 120.0
+"""Seconds for each program to run before the service."""
+
+PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Debian's folders for servers, not on every user's PATH."""
+
+PACKAGES = {
+    **dict.fromkeys(("initdb", "postgres", "pg_ctl", "pg_isready", "createdb", "psql"), "postgresql"),
+    **dict.fromkeys(("mariadbd", "mysqld", "mysql_install_db"), "mariadb-server"),
+    **dict.fromkeys(("redis-server", "redis-cli"), "redis"),
+    "memcached": "memcached",
+    "rabbitmq-server": "rabbitmq-server",
+    "nginx": "nginx",
+}
+"""Debian's packages of common services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +85,216 @@ class RunningService(ABC):
     @abstractmethod
     async def end(self) -> str:
         """End and remove it; returns its output, with secrets unmasked."""
+
+
+@dataclass(frozen=True)
+class Contained(RunningService):
+    """A service in a container."""
+
+    ctx: Context
+    engine: Engine
+    container: str
+    outside: View
+    inside: View
+
+    async def run(self, argv: Sequence[str], timeout: float) -> Finished:
+        return await self.engine.run("exec", self.container, *argv, timeout=timeout)
+
+    async def ended(self) -> str:
+        status, code = await status_of(self.engine, self.container)
+        return "" if status == "running" else f"did not stay up: its container is {status}, with exit code {code}"
+
+    async def end(self) -> str:
+        # The log is complete only after the engine reports the container's end.
+        status = "stopping"
+        for _ in range(50):
+            status, _code = await status_of(self.engine, self.container)
+            if status not in ("stopped", "stopping"):
+                break
+            await asyncio.sleep(0.1)
+        text = await log_of(self.engine, self.container)
+        for _ in range(10):
+            if text or status == "running":
+                break
+            # On a busy machine Podman's monitor may write it after the end is reported.
+            await asyncio.sleep(0.1)
+            text = await log_of(self.engine, self.container)
+        await self.ctx.give_back("container", self.container)
+        return text
+
+
+async def in_container(ctx: Context, name: str, service: Service, engine: Engine) -> Contained:
+    """Start a service in a container; CannotTell, LeaseTaken with the reason of a failure."""
+    try:
+        await bring_image(engine, service.image, ctx.log)
+    except CannotTell as error:
+        raise CannotTell(f"the service {name} has no image: {error}", evidence=error.evidence) from error
+    network = await pipeline_of(ctx).network(ctx)
+    published = {port: await ctx.lease_port() for port in service.ports}
+    inside = View(name=name, address=name, ports=service.ports)
+    outside = View(name=name, address=LOOPBACK, ports=published)
+    container = f"{ctx.trial_id}-service-{name}"
+    env = {key: str(value) for key, value in ctx.bind(dict(service.env), service=inside.names()).items()}
+    words, environment = environment_words(env, ctx.state / f"service-{name}.env")
+    argv = [
+        "run", "--detach", "--pull=never", "--name", container, "--hostname", name,
+        *(["--log-driver=k8s-file"] if engine.podman else []),
+        "--network", network, "--network-alias", name,
+        *labelled(ctx.labels()), *words,
+        *(word for port, at in published.items()
+          for word in ("--publish", f"{LOOPBACK}:{at}:{service.ports[port]}")),
+        service.image,
+    ]  # fmt: skip
+
+    async def make() -> None:
+        await engine.make(*argv, what=f"starting the service {name}", env=environment)
+
+    try:
+        await ctx.make("container", container, make, owner=OWNER, detail={**detail_of(engine), "container": container})
+    except BaseException:
+        await ctx.give_back("container", container)
+        raise
+    return Contained(ctx, engine, container, outside, inside)
+
+
+@dataclass
+class OnHost(RunningService):
+    """A service as a program of this host."""
+
+    ctx: Context
+    name: str
+    host: HostService
+    folder: Path
+    env: Mapping[str, str]
+    outside: View
+    inside: None = None
+    running: asyncio.Task[Finished] | None = None
+
+    @property
+    def file(self) -> Path:
+        """Its output, in the folder for secrets: they are masked in the kept copy."""
+        return self.ctx.state / f"service-{self.name}.raw"
+
+    async def run(self, argv: Sequence[str], timeout: float) -> Finished:
+        words = argv_of(self.host, argv, self.env)
+        return await spawn(self.ctx, words, cwd=self.folder, env=self.env, timeout=timeout)
+
+    async def prepare(self, argv: Sequence[str]) -> None:
+        """Run a program to its end before the service; CannotTell with the reason of a failure."""
+        try:
+            done = await self.run(argv, PREPARE)
+        except TimeoutError as error:
+            raise CannotTell(f"the service {self.name} could not be prepared: {error}") from error
+        if not done.ok:
+            text = self.ctx.masked(done.stdout + done.stderr).strip()
+            last = text.rpartition("\n")[2][:300]
+            told = f"the service {self.name} could not be prepared: {argv[0]} {done.ended}: {last}"
+            raise CannotTell(told, evidence=text[-2000:])
+
+    async def start(self, argv: Sequence[str]) -> None:
+        """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
+        began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        env = {**self.env, TAG: f"{self.ctx.trial_id}-service-{self.name}"}
+        words = argv_of(self.host, argv, self.env)
+        self.running = asyncio.create_task(
+            process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file)
+        )
+        await asyncio.wait([began, self.running], return_when=asyncio.FIRST_COMPLETED)
+        if not began.done():
+            self.running.result()  # raises the reason of a failed start
+        pid = began.result()
+
+        async def exists() -> None:
+            """It does already."""
+
+        detail = {"pid": pid, "started": process_start(pid, zombie=True)}
+        await self.ctx.make("server", self.folder.name, exists, owner=OWNER, detail=detail)
+
+    async def ended(self) -> str:
+        if self.running is None or not self.running.done():
+            return ""
+        return f"did not stay up: {self.host.command[0]} {self.running.result().ended}"
+
+    async def end(self) -> str:
+        if self.running is not None:
+            await self.ctx.give_back("server", self.folder.name)
+            self.running.cancel()
+            await asyncio.wait([self.running])
+        await self.ctx.give_back("folder", self.folder.name)
+        try:  # only now: its last output is complete after its end
+            return self.file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+async def on_host(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
+    """Create a service's folder, prepare and start it; CannotTell, ToolMissing with the reason of a failure."""
+    await announce(ctx)  # recorded before the folder, so the sweep ends programs before it removes their folder
+    ports = {port: await ctx.lease_port() for port in service.ports}
+    # Not in the trial's folder: other users cannot enter it, and sockets need short paths.
+    folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"
+    view = View(name=name, address=LOOPBACK, ports=ports, folder=str(folder))
+    names = view.names()
+    given = ctx.bind({**service.env, **host.env}, service=names)
+    command, *prepare = (list(map(str, ctx.bind(argv, service=names))) for argv in (host.command, *host.prepare))
+    env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
+    argv_of(host, command, env)  # missing programs are reported before anything is created
+
+    async def make() -> None:
+        folder.mkdir(mode=0o700)
+        if host.user and not os.geteuid():
+            os.chown(folder, user_of(host.user).pw_uid, user_of(host.user).pw_gid)
+
+    standing = OnHost(ctx, name, host, folder, env, view)
+    try:
+        await ctx.make("folder", folder.name, make, owner=OWNER, detail={"path": str(folder)})
+        for argv in prepare:
+            await standing.prepare(argv)
+        await standing.start(command)
+    except BaseException:
+        await standing.end()
+        raise
+    return standing
+
+
+def argv_of(host: HostService, words: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """The arguments to start a program as the service's user; ToolMissing names its package."""
+    found = shutil.which(words[0], path=env["PATH"])
+    if found is None:
+        package = PACKAGES.get(words[0])
+        remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
+        raise ToolMissing(
+            f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
+            f"looked in {env['PATH']}"
+        )
+    if not host.user or os.geteuid():
+        return [found, *words[1:]]
+    user = user_of(host.user)
+    ids = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
+    return ["setpriv", *ids, "--", found, *words[1:]]
+
+
+def user_of(name: str) -> pwd.struct_passwd:
+    """A user of this host; CannotTell when it does not exist."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise CannotTell(f"the user {name!r} of the service's `host.user` does not exist on this host") from None
+
+
+def _path(host: HostService) -> str:
+    """PATH for its programs: its own folders, then the user's, then those of servers."""
+    named = [folder for pattern in host.path for folder in _newest(pattern)]
+    usual = [folder for pattern in PLACES for folder in _newest(pattern)]
+    return os.pathsep.join([*named, os.environ.get("PATH", os.defpath), *usual])
+
+
+def _newest(pattern: str) -> list[str]:
+    """The folders for a pattern, the highest version first."""
+
+    def version(folder: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", folder)]
+
+    path = Path(pattern).expanduser()
+    found = [str(one) for one in Path(path.anchor).glob(str(path.relative_to(path.anchor)))] if path.anchor else []
+    return sorted(found, key=version, reverse=True)

@@ -1,7 +1,6 @@
 """Services of a trial: started together for the first check in need, checked for health, ended after the last check.
 
-A service is a container on the trial's network, or a program of this host (`service_on_host`). Its address depends on
-the client: checks in containers use its name, checks on this host a port on loopback.
+Its address depends on the client: checks in containers use its name, checks on this host a port on loopback.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
 from seatrial.preflight.document import Health, Service
 from seatrial.preflight.job import Job
-from seatrial.preflight.running_service import LOOPBACK, RunningService, View
+from seatrial.preflight.running_service import LOOPBACK, RunningService, View, in_container, on_host
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
@@ -84,10 +83,6 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Run
 
 async def _begun(ctx: Context, name: str, service: Service, host: bool) -> RunningService:
     """Start it in a container, or on this host if requested or without an engine."""
-    # Imported on use: most pipelines start no service.
-    from seatrial.preflight.service_in_container import begin as in_container
-    from seatrial.preflight.service_on_host import begin as on_host
-
     if service.host is not None and (host or not service.image):
         return await on_host(ctx, name, service, service.host)
     try:
@@ -179,5 +174,5 @@ def filled(ctx: Context, job: Job, views: Mapping[str, View]) -> tuple[tuple[str
     env: dict[str, str] = {}
     for name, service in job.services.items():
         env |= {key: str(value) for key, value in ctx.bind(dict(service.binds), service=names[name]).items()}
-    env |= {name: expressions.fill_deferred(value, known) for name, value in job.env.items()}
+    env |= {name: expressions.fill_deferred(value, known) for name, value in {**job.env, **job.secrets}.items()}
     return tuple(expressions.fill_deferred(word, known) for word in job.argv), env

@@ -25,7 +25,7 @@ def files_in(folder: Path) -> set[str]:
 
 def copy_of(source: Path, *, inputs: tuple[str, ...] = (), given: Mapping[str, Path] | None = None) -> set[str]:
     check = Check(run="true", source="copy", inputs=inputs)
-    job = Job(name="s/c", check=check, argv=("true",), source=source, given=given or {})
+    job = Job(name="s/c", check=check, source=source, given=given or {})
     gather(job, source.parent / "copy")
     return files_in(source.parent / "copy")
 

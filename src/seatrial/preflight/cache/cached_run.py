@@ -21,7 +21,7 @@ from seatrial.preflight.cache.hashes import described, digest, digest_of
 from seatrial.preflight.cache.manifest import Manifest, changes, key_of
 from seatrial.preflight.cache.store import Entry, Kept
 from seatrial.preflight.cache.tree import Stamp, matcher
-from seatrial.preflight.names import folder_of
+from seatrial.preflight.job import folder_of
 
 if TYPE_CHECKING:
     from seatrial.preflight.cache import Cache
@@ -39,20 +39,9 @@ OVERLAP = 64 * 1024
 class CachedRun:
     """One attempt of one check."""
 
-    def __init__(
-        self,
-        ctx: Context,
-        job: Job,
-        *,
-        cache: Cache,
-        needs: Sequence[str],
-        uses: Mapping[str, str],
-        variables: Mapping[str, str],
-        secret: Mapping[str, str],
-    ) -> None:
+    def __init__(self, ctx: Context, job: Job, cache: Cache) -> None:
         self._ctx, self._job, self._check, self._cache = ctx, job, job.check, cache
-        self._needs, self._uses, self._variables, self._secret = needs, uses, variables, secret
-        self._folder = (job.source / job.check.cwd).resolve()
+        self._folder = job.folder
         self._manifest: Manifest | None = None
         self._stamps: Mapping[str, Stamp] = {}
         self._why: list[str] = []
@@ -81,7 +70,7 @@ class CachedRun:
         job = self._job
         if self._cache.tracing and not self._job.contained:
             self._trace = self._ctx.state / f"{secrets.token_hex(8)}.trace"
-            job = replace(job, argv=trace.wrapped(job.argv, self._trace, self._path()))
+            job = replace(job, check=replace(job.check, run=trace.wrapped(job.argv, self._trace, self._path())))
         try:
             with self._cache.tree.changing():
                 yield job
@@ -134,14 +123,14 @@ class CachedRun:
         parts: dict[str, Mapping[str, str]] = {
             "command": self._command(),
             "place": {"the place where it runs": where},
-            "variables": self._hidden(self._variables),
-            "secrets": self._hidden(self._secret),
+            "variables": self._hidden(self._job.env),
+            "secrets": self._hidden(self._job.secrets),
             "surroundings": self._hidden({n: around[n] for n in self._check.env_inputs if n in around}),
-            "needs": {name: made for name in self._needs if (made := self._made_by(name))},
+            "needs": {name: made for name in self._job.needs if (made := self._made_by(name))},
         }
         if not self._job.contained:
             # Addresses of services are unknown here, and do not affect a version.
-            known = {name: value for name, value in self._variables.items() if "\0" not in value}
+            known = {name: value for name, value in self._job.env.items() if "\0" not in value}
             parts["tools"] = {
                 shlex.join(tool): await self._cache.version_of(self._ctx, tool, self._folder, known)
                 for tool in self._check.tools
@@ -161,7 +150,7 @@ class CachedRun:
             "what passes": [check.passing, dict(check.pass_exit_codes)],
             "outputs of the check": dict(check.outputs),
             "artifacts of the check": check.artifacts,
-            **({"checks with artifacts it uses": dict(self._uses)} if self._uses else {}),
+            **({"checks with artifacts it uses": dict(self._job.uses)} if self._job.uses else {}),
         }
         return {name: json.dumps(value, sort_keys=True) for name, value in parts.items()}
 
@@ -181,7 +170,7 @@ class CachedRun:
         return digest(json.dumps(told).encode()) if told else ""
 
     def _path(self) -> str:
-        return self._variables.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
+        return self._job.env.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
 
     def _program(self) -> Mapping[str, str]:
         """The program, identified by its content: another version is another program."""

@@ -22,11 +22,10 @@ class Host:
 
     async def run(self, ctx: Context, job: Job) -> Finished:
         """See Executor."""
-        folder = (job.source / job.check.cwd).resolve()
-        if not folder.is_relative_to(job.source):
+        if not job.folder.is_relative_to(job.source):
             raise CannotTell(f"the folder {job.check.cwd!r} leads out of the source {job.source}")
-        argv, env = job.argv, job.env
+        argv, env = job.argv, {**job.env, **job.secrets}
         if job.services:
             running = await Services.of(ctx).up(ctx, job.services, host=job.host)
             argv, env = filled(ctx, job, {name: service.outside for name, service in running.items()})
-        return await spawn(ctx, argv, cwd=folder, env=env, timeout=job.check.timeout, whole=job.log)
+        return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log)
