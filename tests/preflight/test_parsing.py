@@ -231,9 +231,9 @@ def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path
     assert [check.id for check in one.children] == ["one/maker[v=1]", "one/maker[v=2]"]
     (user,) = two.children
     assert isinstance(user.step, PipelineCheck)
-    assert user.step.uses == {"one/maker[v=1]": "w", "one/maker[v=2]": "w"}
+    assert user.step.job.uses == {"one/maker[v=1]": "w", "one/maker[v=2]": "w"}
     assert user.step.cache is wishes.cache
-    assert user.step.needs == ("one/maker[v=1]", "one/maker[v=2]")
+    assert user.step.job.needs == ("one/maker[v=1]", "one/maker[v=2]")
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ def test_a_check_tells_how_it_is_run_alone(tmp_path: Path) -> None:
     plan = compile_pipeline(read(tmp_path, check(matrix={"v": ["x y"]})), wishes)
     step = plan.suites[0].steps[0].children[0].children[0]
     assert isinstance(step.step, PipelineCheck)
-    assert step.step.again == "seatrial preflight 'a b.yaml' --host --only 'build/a[v=x y]'"
-    assert step.step.host
+    assert step.step.job.again == "seatrial preflight 'a b.yaml' --host --only 'build/a[v=x y]'"
+    assert step.step.job.host
 
 
 def test_the_document_on_the_page_is_right_and_the_reference_names_every_key_of_a_check(tmp_path: Path) -> None:

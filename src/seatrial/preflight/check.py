@@ -6,8 +6,9 @@ import json
 import re
 import shutil
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
@@ -30,14 +31,17 @@ TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint
 
 @step("pipeline_check")
 @dataclass(frozen=True, kw_only=True)
-class PipelineCheck(Job):
+class PipelineCheck:
     """Run one command of a pipeline."""
 
+    job: Job
+    """The command; the fields below have its values with expressions, filled in when it starts."""
     run_: Argv
-    """With `env` and the fields below: values of the settings with expressions, filled in when it starts."""
     cwd: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     artifacts: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
     cache: Cache | None = None
     """The cache of results; None: there is none."""
 
@@ -68,31 +72,32 @@ class PipelineCheck(Job):
         return outputs
 
     def _job(self, ctx: Context) -> Job:
-        check = replace(self.check, run=self.run_, cwd=self.cwd, image=self.image, artifacts=self.artifacts)
+        job = self.job
+        check = replace(job.check, run=self.run_, cwd=self.cwd, image=self.image, artifacts=self.artifacts)
         if check.build is not None:
             args = {name: str(value) for name, value in ctx.bind(check.build.args).items()}
             check = replace(check, build=replace(check.build, args=args))
         given = {
             str(Path(folder) / file.relative_to(top)): file
-            for name, folder in self.uses.items()
+            for name, folder in job.uses.items()
             for top in [ctx.artifacts / folder_of(name)]
             for file in sorted(top.rglob("*"))
             if file.is_file()
         }
-        services = {name: replace(one, image=str(ctx.bind(one.image))) for name, one in self.services.items()}
-        job = replace(self, check=check, given=given, services=services)
+        services = {name: replace(one, image=str(ctx.bind(one.image))) for name, one in job.services.items()}
+        job = replace(job, check=check, env=self.env, secrets=self.secrets, services=services, given=given)
         return replace(job, taken=ctx.state / "taken" / ctx.step) if job.contained and check.artifacts else job
 
     def _judged(self, ctx: Context, done: Finished, log: Log) -> dict[str, object]:
         code = done.exit_code
-        if code in self.check.passing:
+        if code in self.job.check.passing:
             return {"exit_code": code}
-        if (note := self.check.pass_exit_codes.get(str(code))) is not None:
+        if (note := self.job.check.pass_exit_codes.get(str(code))) is not None:
             return {"exit_code": code, "note": note}
         if missing := self._missing(ctx.masked(done.stderr), code):
             log.tell([])
             raise ToolMissing(missing, evidence=log.evidence)
-        log.look(self.run_, self.check.problems)
+        log.look(self.run_, self.job.check.problems)
         raise StepFailed(log.first or _ended(code, log.last), evidence=log.evidence)
 
     def _missing(self, stderr: str, code: int) -> str:
@@ -106,22 +111,22 @@ class PipelineCheck(Job):
         return ""
 
     async def _outputs(self, ctx: Context, done: Finished) -> dict[str, object]:
-        if not self.check.outputs:
+        if not self.job.check.outputs:
             return {}
         names: dict[str, object] = {"stdout": done.stdout.rstrip("\n"), "exit_code": done.exit_code}
         with suppress(ValueError):  # an expression over `json` reports its absence
             names["json"] = json.loads(done.stdout)
-        return {name: await ctx.evaluate(expression, **names) for name, expression in self.check.outputs.items()}
+        return {name: await ctx.evaluate(expression, **names) for name, expression in self.job.check.outputs.items()}
 
 
 def _place(job: Job) -> Executor:
     if job.contained:
-        from seatrial.preflight.executors.container import Container
+        from seatrial.preflight.executors import container
 
-        return Container()
-    from seatrial.preflight.executors.host import Host
+        return container
+    from seatrial.preflight.executors import host
 
-    return Host()
+    return host
 
 
 def _kept(ctx: Context, job: Job, log: Log) -> dict[str, object]:

@@ -19,7 +19,7 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import Limits
-from seatrial.preflight.job import row_name
+from seatrial.preflight.job import Job, row_name
 from seatrial.preflight.parsing import KEY, Read
 from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
@@ -125,8 +125,7 @@ def _images(pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _late(text: str) -> str:
-    """A text with expressions over services, filled in at runtime when their addresses are known."""
+def _deferred(text: str) -> str:
     return expressions.deferred(text, "services")
 
 
@@ -167,14 +166,21 @@ class _Compiler:
         for name, check in stage.checks.items():
             needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
                           for suffix, _ in rows[other])  # fmt: skip
-            uses = self._used(check)
+            uses, late = self._used(check), self._late(stage, check)
             for suffix, row in rows[name]:
                 id = f"{stage_name}/{name}{suffix}"
-                fields = {
-                    **self._fields(id, stage, check),
-                    "uses": uses,
-                    "needs": tuple(dict.fromkeys((*needs, *uses))),
-                }
+                job = Job(
+                    name=id,
+                    check=check,
+                    source=self._read.source,
+                    needs=tuple(dict.fromkeys((*needs, *uses))),
+                    uses=uses,
+                    services={name: self._pipeline.services[name] for name in check.services},
+                    caches=self._pipeline.caches,
+                    host=self._wishes.host,
+                    again=shlex.join([*self._wishes.command, "--only", id]),
+                )
+                fields = {"job": job, "cache": self._wishes.cache, **late}
                 yield StepPlan(
                     kind="pipeline_check",
                     factory=PipelineCheck,
@@ -215,22 +221,16 @@ class _Compiler:
             f"{used}{suffix}": checks[used].cwd for used in check.uses for suffix, _ in self._rows(used, checks[used])
         }
 
-    def _fields(self, id: str, stage: Stage, check: Check) -> dict[str, Any]:
+    def _late(self, stage: Stage, check: Check) -> dict[str, Any]:
+        """The values filled in at the start; expressions over services even later, when their addresses are known."""
+        env = {**self._pipeline.env, **stage.env, **check.env}
         return {
-            "name": id,
-            "check": check,
-            "run_": _late(check.run) if isinstance(check.run, str) else tuple(map(_late, check.run)),
+            "run_": _deferred(check.run) if isinstance(check.run, str) else tuple(map(_deferred, check.run)),
             "cwd": check.cwd,
-            "env": {k: _late(v) for k, v in {**self._pipeline.env, **stage.env, **check.env}.items()},
+            "env": {name: _deferred(value) for name, value in env.items()},
             "image": check.image,
             "artifacts": check.artifacts,
-            "source": self._read.source,
             "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
-            "services": {name: self._pipeline.services[name] for name in check.services},
-            "caches": self._pipeline.caches,
-            "host": self._wishes.host,
-            "again": shlex.join([*self._wishes.command, "--only", id]),
-            "cache": self._wishes.cache,
         }
 
 

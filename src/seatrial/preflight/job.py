@@ -71,7 +71,7 @@ class Job:
 
 
 class Executor(Protocol):
-    """One place to run jobs."""
+    """A module to run jobs in one kind of place."""
 
     async def identity(self, ctx: Context, job: Job) -> str:
         """The identity of the job's environment, for the cache: for example the digests of its image and its services;

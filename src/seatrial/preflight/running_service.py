@@ -12,11 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
 from seatrial.links.containers import Engine
-from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import TAG, announce, spawn
@@ -145,15 +145,8 @@ async def in_container(ctx: Context, name: str, service: Service, engine: Engine
           for word in ("--publish", f"{LOOPBACK}:{at}:{service.ports[port]}")),
         service.image,
     ]  # fmt: skip
-
-    async def make() -> None:
-        await engine.make(*argv, what=f"starting the service {name}", env=environment)
-
-    try:
-        await ctx.make("container", container, make, owner=OWNER, detail={**detail_of(engine), "container": container})
-    except BaseException:
-        await ctx.give_back("container", container)
-        raise
+    what = f"starting the service {name}"
+    await pipeline_of(ctx).make(ctx, "container", container, argv, what=what, env=environment)
     return Contained(ctx, engine, container, outside, inside)
 
 
@@ -199,7 +192,8 @@ class OnHost(RunningService):
         self.running = asyncio.create_task(
             process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file)
         )
-        await asyncio.wait([began, self.running], return_when=asyncio.FIRST_COMPLETED)
+        futures: set[asyncio.Future[Any]] = {began, self.running}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         if not began.done():
             self.running.result()  # raises the reason of a failed start
         pid = began.result()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from seatrial.model.result import Outcome
 from seatrial.model.scenario import Outputs, StepPlan
-from seatrial.preflight.document import Check
 from seatrial.preflight.executors.image_store import Limits, collect, let_go
+from seatrial.preflight.job import Job
 from seatrial.preflight.services import Services
 from seatrial.preflight.system import pipeline_of
 from seatrial.registry import step
@@ -65,7 +65,8 @@ class _InRoom(Together):
         return self._left_out.get(child.id) or super()._why_not(child)
 
     def _turn(self, child: StepPlan) -> AbstractAsyncContextManager[None]:
-        check: Check = child.fields["check"]
+        job: Job = child.fields["job"]
+        check = job.check
         return pipeline_of(self._ctx).room.take(1.0 if check.cpus is None else check.cpus, check.memory_gb)
 
 

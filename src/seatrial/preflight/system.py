@@ -6,14 +6,14 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from seatrial.errors import LeftBehind, NotSupported, ToolMissing
+from seatrial.errors import LeftBehind, NotSupported, SeatrialError, ToolMissing
 from seatrial.links.process import process_start
 from seatrial.model.resource import Node, Resource
 from seatrial.preflight.document import Limits
@@ -136,23 +136,32 @@ class Pipeline:
 
     async def network(self, ctx: Context) -> str:
         """The trial's network; its services and checks reach each other by name. Created on first use."""
-        from seatrial.links.containers.engines import detail_of
         from seatrial.links.containers.resources import labelled
 
-        engine, name = await self.engine(), ctx.trial_id
-
-        async def make() -> None:
-            await engine.make("network", "create", *labelled(ctx.labels()), name, what="creating the trial's network")
-
+        name = ctx.trial_id
+        argv = ("network", "create", *labelled(ctx.labels()), name)
         async with self._preparing:
-            if not ctx.holds("network", name, owner=OWNER):
-                detail = {**detail_of(engine), "network": name}
-                try:
-                    await ctx.make("network", name, make, owner=OWNER, detail=detail)
-                except BaseException:
-                    await ctx.give_back("network", name)  # the next caller tries again
-                    raise
+            if not ctx.holds("network", name, owner=OWNER):  # after a failure, the next caller tries again
+                await self.make(ctx, "network", name, argv, what="creating the trial's network")
         return name
+
+    async def make(
+        self, ctx: Context, kind: str, name: str, argv: Sequence[str], *, what: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Create a container or network by a call of the engine; after a failure, remove it."""
+        from seatrial.links.containers.engines import detail_of
+
+        engine = await self.engine()
+
+        async def create() -> None:
+            await engine.make(*argv, what=what, env=env)
+
+        try:
+            await ctx.make(kind, name, create, owner=OWNER, detail={**detail_of(engine), kind: name})
+        except BaseException:
+            await taken_away(ctx, kind, name)
+            raise
 
     async def init(self, ctx: Context) -> None:
         """Does nothing."""
@@ -189,6 +198,14 @@ def pipeline_of(ctx: Context) -> Pipeline:
     if not isinstance(ctx.system, Pipeline):
         raise NotSupported(f"the step {ctx.step} is allowed only in a pipeline")
     return ctx.system
+
+
+async def taken_away(ctx: Context, kind: str, name: str) -> None:
+    """Remove a resource of a check; if that fails, the sweep tries again and reports it."""
+    try:
+        await ctx.give_back(kind, name)
+    except SeatrialError as error:
+        ctx.log(f"the {kind} {name} could not be removed yet: {error}", "warning")
 
 
 async def _server_gone(pid: int, started: str) -> None:

@@ -176,13 +176,10 @@ class CachedRun:
         """The program, identified by its content: another version is another program."""
         name = self._job.argv[0]
         found = str(self._folder / name) if "/" in name else shutil.which(name, path=self._path())
-        try:
-            if found is None:
-                raise FileNotFoundError
-            real = os.path.realpath(found)
-            return {found: described(real, self._cache.hashes)}
-        except OSError:
-            raise CannotTell(f"the program {name!r} does not exist") from None
+        if found is not None:
+            with suppress(OSError):
+                return {found: described(os.path.realpath(found), self._cache.hashes)}
+        raise CannotTell(f"the program {name!r} does not exist")
 
     def _changed(self, before: Mapping[str, str]) -> str:
         """The changed inputs, in words; empty: none changed during the check."""

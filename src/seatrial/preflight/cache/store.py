@@ -174,7 +174,7 @@ class Store:
         for _, size, path in found:
             if held <= limit:
                 break
-            Path(path).unlink(missing_ok=True)  # another process cleans up too
+            path.unlink(missing_ok=True)  # another process cleans up too
             held -= size
             gone += 1
         return gone
@@ -218,21 +218,13 @@ class Store:
                     path.unlink()
 
 
-def _used(folder: Path) -> Iterator[tuple[float, int, str]]:
+def _used(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """Each file with its last use and its size."""
-    shards = [*_listed(str(folder / "entries")), str(folder / "last"), str(folder / "stat")]
-    for shard in shards:
-        for path in _listed(shard):
+    for pattern in ("entries/*/*", "last/*", "stat/*"):
+        for path in folder.glob(pattern):
             with suppress(OSError):
-                found = Path(path).stat()
+                found = path.stat()
                 yield found.st_mtime, found.st_size, path
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return [entry.path for entry in os.scandir(folder)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _kept(path: str, file: Path) -> Kept:

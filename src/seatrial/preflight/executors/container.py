@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from seatrial.errors import CannotTell, SeatrialError, ToolMissing
+from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
 from seatrial.links.containers import Engine, NoSuchThing, refusal, said_by
-from seatrial.links.containers.engines import detail_of
 from seatrial.links.containers.resources import environment_words, labelled, status_of
 from seatrial.links.paths import cache_folder
 from seatrial.links.process import TimedOut
@@ -25,7 +24,7 @@ from seatrial.preflight.job import Job
 from seatrial.preflight.log import INSIDE
 from seatrial.preflight.running_service import RunningService
 from seatrial.preflight.services import Services, filled
-from seatrial.preflight.system import OWNER, pipeline_of
+from seatrial.preflight.system import pipeline_of, taken_away
 from seatrial.spi import Context, Finished
 
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
@@ -41,43 +40,37 @@ STATE = ".seatrial"
 NOT_STARTED = ("created", "configured", "initialized")
 
 
-class Container:
-    """Runs jobs in containers."""
+async def identity(ctx: Context, job: Job) -> str:
+    """The digests of the image and the services; empty when the image is not in the store yet."""
+    image = await image_id(ctx, await pipeline_of(ctx).engine(), job)
+    services = await services_id(ctx, job.services, host=False)
+    return f"container {image} {services}" if image else ""
 
-    async def identity(self, ctx: Context, job: Job) -> str:
-        """The digests of the image and the services; empty when the image is not in the store yet."""
-        image = await image_id(ctx, await pipeline_of(ctx).engine(), job)
-        services = await services_id(ctx, job.services, host=False)
-        return f"container {image} {services}" if image else ""
 
-    async def run(self, ctx: Context, job: Job) -> Finished:
-        """See Executor."""
-        try:
-            engine = await pipeline_of(ctx).engine()
-        except ToolMissing as error:
-            raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
-        image = await image_of(ctx, engine, job)
-        running = await Services.of(ctx).up(ctx, job.services, host=False)
-        name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
-        file = ctx.state / f"{name}.env"
-        argv, environment = await _described(ctx, engine, job, image, running, file)
-        labels = labelled(ctx.labels())
-
-        async def make() -> None:
-            what = f"making the container of {job.name}"
-            await engine.make("create", "--name", name, *labels, *argv, what=what, env=environment)
-
-        try:
-            await ctx.make("container", name, make, owner=OWNER, detail={**detail_of(engine), "container": name})
-            if job.check.copied:
-                await _copy_in(ctx, engine, job, name)
-            done = await _through(ctx, engine, job, name)
-            if job.taken is not None:
-                await _take_out(engine, job, name, job.taken)
-            return done
-        finally:
-            file.unlink(missing_ok=True)
-            await _taken_away(ctx, name)
+async def run(ctx: Context, job: Job) -> Finished:
+    """See Executor."""
+    try:
+        engine = await pipeline_of(ctx).engine()
+    except ToolMissing as error:
+        raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
+    image = await image_of(ctx, engine, job)
+    running = await Services.of(ctx).up(ctx, job.services, host=False)
+    name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
+    file = ctx.state / f"{name}.env"
+    argv, environment = await _described(ctx, engine, job, image, running, file)
+    create = ("create", "--name", name, *labelled(ctx.labels()), *argv)
+    try:
+        what = f"making the container of {job.name}"
+        await pipeline_of(ctx).make(ctx, "container", name, create, what=what, env=environment)
+        if job.check.copied:
+            await _copy_in(ctx, engine, job, name)
+        done = await _through(ctx, engine, job, name)
+        if job.taken is not None:
+            await _take_out(engine, job, name, job.taken)
+        return done
+    finally:
+        file.unlink(missing_ok=True)
+        await taken_away(ctx, "container", name)
 
 
 async def _described(
@@ -133,7 +126,7 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
         late = not call.done()
     finally:
         if not call.done():
-            await _taken_away(ctx, name)
+            await taken_away(ctx, "container", name)
             await asyncio.wait([call], timeout=ENDED)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
@@ -182,13 +175,6 @@ async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
             refused = refusal(engine, what, done)
             if not isinstance(refused, NoSuchThing):
                 raise refused
-
-
-async def _taken_away(ctx: Context, name: str) -> None:
-    try:
-        await ctx.give_back("container", name)
-    except SeatrialError as error:  # the sweep tries again and reports a failure
-        ctx.log(f"the container {name} could not be removed yet: {error}", "warning")
 
 
 # Its own copy of the sources: a fresh checkout, plus its inputs and the artifacts it uses

@@ -12,20 +12,18 @@ from seatrial.preflight.services import Services, filled
 from seatrial.spi import Context, Finished
 
 
-class Host:
-    """Runs jobs as programs of this host."""
+async def identity(ctx: Context, job: Job) -> str:
+    """This host, the folder (commands can see it), and the digests of the services."""
+    services = await services_id(ctx, job.services, host=job.host)
+    return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
 
-    async def identity(self, ctx: Context, job: Job) -> str:
-        """This host, the folder (commands can see it), and the digests of the services."""
-        services = await services_id(ctx, job.services, host=job.host)
-        return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
 
-    async def run(self, ctx: Context, job: Job) -> Finished:
-        """See Executor."""
-        if not job.folder.is_relative_to(job.source):
-            raise CannotTell(f"the folder {job.check.cwd!r} leads out of the source {job.source}")
-        argv, env = job.argv, {**job.env, **job.secrets}
-        if job.services:
-            running = await Services.of(ctx).up(ctx, job.services, host=job.host)
-            argv, env = filled(ctx, job, {name: service.outside for name, service in running.items()})
-        return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log)
+async def run(ctx: Context, job: Job) -> Finished:
+    """See Executor."""
+    if not job.folder.is_relative_to(job.source):
+        raise CannotTell(f"the folder {job.check.cwd!r} leads out of the source {job.source}")
+    argv, env = job.argv, {**job.env, **job.secrets}
+    if job.services:
+        running = await Services.of(ctx).up(ctx, job.services, host=job.host)
+        argv, env = filled(ctx, job, {name: service.outside for name, service in running.items()})
+    return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log)

@@ -29,7 +29,6 @@ MATCHERS: Mapping[str, tuple[Matcher, tuple[str, ...]]] = {
 SHOWN = 20
 """Lines of output shown if no problem with a place was found."""
 
-
 LONGEST = 1000
 """Characters searched of a line: longer ones are not messages, and must not take forever."""
 
@@ -41,11 +40,10 @@ def find(text: str, command: Sequence[str] | str = (), wanted: str = "") -> list
     parts = command.split() if isinstance(command, str) else command
     programs = {PurePath(part).name for part in parts}
     own = [name for name, (_, called) in MATCHERS.items() if programs.intersection(called) and name != "python"]
-    for name in [wanted] if wanted else [*own, "python", "generic"]:
-        found = list(dict.fromkeys(MATCHERS[name][0](lines)))
-        if found:
+    for name in [*([wanted] if wanted else [*own, "python"]), "generic"]:
+        if found := list(dict.fromkeys(MATCHERS[name][0](lines))):
             return found
-    return list(dict.fromkeys(by_line(lines))) if wanted else []
+    return []
 
 
 def useful(text: str, most: int = SHOWN) -> list[str]:
