@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.links.paths import project_folder, project_of, write_whole
+from seatrial.links.paths import project_folder, project_of, write_once, write_whole
 
 
 def test_paths_begin_at_the_nearest_folder_with_settings_else_here(
@@ -46,3 +46,12 @@ def test_a_file_that_is_replaced_is_never_half_there_and_leaves_nothing_beside_i
     with pytest.raises(OSError, match="folder"):
         write_whole(folder, "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "state.json"]
+
+
+def test_a_file_that_is_written_once_keeps_what_the_first_wrote_unless_that_was_cut_off(tmp_path: Path) -> None:
+    file, aside = tmp_path / "mark", tmp_path / "aside"
+    assert write_once(file, b"first", aside) == b"first"
+    assert write_once(file, b"other", aside) == b"first"
+    file.write_bytes(b"")
+    assert write_once(file, b"again", aside) == b"again" == file.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["mark"]

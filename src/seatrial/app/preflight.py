@@ -22,7 +22,7 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
 from seatrial.preflight.document import Pipeline
-from seatrial.preflight.executors.image_store import Limits
+from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Selection, narrowed
@@ -89,7 +89,7 @@ async def preflight(options: PreflightOptions) -> RunReport:
         _wishes(options, read, await _affected(options, read, cache.tree)),
         cache=cache,
         engine=settings("containers").engine if "containers" in project.providers else "",
-        images=Limits(count=value("built_images"), days=value("built_images_days")),
+        images=ImageLimits(count=value("built_images"), days=value("built_images_days")),
         provider_settings=settings(PROVIDER),
     )
     plan = compile_pipeline(read, wishes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 SETTINGS = "seatrial.toml"
@@ -48,3 +49,20 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def write_once(path: Path, content: bytes, aside: Path) -> bytes:
+    """Write a file unless it exists, and return its content: the first of several processes wins. `content` has the
+    fixed length of the file; `aside` is a new temporary file beside it or below."""
+    while True:
+        with suppress(FileNotFoundError):
+            held = path.read_bytes()
+            if len(held) == len(content):
+                return held
+            path.unlink()  # a power cut came before its content
+        try:
+            aside.write_bytes(content)
+            with suppress(FileExistsError, FileNotFoundError):  # another process was first, or cleaned up
+                os.link(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)

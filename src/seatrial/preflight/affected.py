@@ -29,14 +29,13 @@ def affected(pipeline: Pipeline, changes: Changes, tree: Tree, source: Path) -> 
 
 def _spread(found: dict[str, str], before: Mapping[str, Iterable[str]]) -> None:
     """Add the dependents of affected checks."""
-    more = True
-    while more:
-        more = False
+    known = -1
+    while known < len(found):
+        known = len(found)
         for name, needs in before.items():
-            first = next((one for one in needs if one in found), None)
-            if name not in found and first is not None:
+            first = next((need for need in needs if need in found), "")
+            if name not in found and first:
                 found[name] = f"it comes after {first}"
-                more = True
 
 
 def _add_read(pipeline: Pipeline, found: dict[str, str]) -> None:

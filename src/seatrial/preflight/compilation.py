@@ -18,7 +18,7 @@ from seatrial.model.scenario import Budget, Location, Plan, StepPlan, Suite, Sys
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
-from seatrial.preflight.executors.image_store import Limits
+from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.job import Job, row_name
 from seatrial.preflight.parsing import KEY, Read
 from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
@@ -45,7 +45,7 @@ class Wishes:
     """The container engine named by the project."""
     provider_settings: Any = None
     """The project's settings of the provider `local`; None: its defaults."""
-    images: Limits = field(default_factory=Limits)
+    images: ImageLimits = field(default_factory=ImageLimits)
     """How many built images to keep."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Skipped checks (`stage/check`), each with the reason; their dependents run without them."""
@@ -58,18 +58,8 @@ class Wishes:
 def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
     """The plan of a pipeline; UsageError for an unknown selection."""
     pipeline = narrowed(_with_parameters(read.pipeline, wishes.parameters), wishes.selection)
-    stages = tuple(_Compiler(read, pipeline, wishes).stages())
-    top = StepPlan(
-        kind="stages",
-        factory=Stages,
-        fields={},
-        step=Stages(steps=stages, fail_fast=wishes.fail_fast, images=wishes.images),
-        source=_source(read, (KEY, "stages"), 0),
-        children=stages,
-    )
-    suite = _suite(read, pipeline, wishes, top)
     return Plan(
-        suites=(suite,),
+        suites=(_Compiler(read, pipeline, wishes).suite(),),
         budget=Budget(),
         documents=(read.document.file,),
         locate=lambda source: read.document.locate(_place(source), key=True)[0],
@@ -87,29 +77,6 @@ def _with_parameters(pipeline: Pipeline, given: Mapping[str, object]) -> Pipelin
 def name_of(read: Read) -> str:
     """The name of the pipeline; default: the name of its source folder."""
     return read.pipeline.name or read.source.name or KEY
-
-
-def _suite(read: Read, pipeline: Pipeline, wishes: Wishes, top: StepPlan) -> Suite:
-    from seatrial.providers.local import LocalSettings
-
-    name = name_of(read)
-    folder_name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
-    budget = replace(pipeline.budget, parallel=wishes.parallel or pipeline.budget.parallel or cores())
-    settings = PipelineSettings(budget=budget, engine=wishes.engine, images=_images(pipeline))
-    source = Location(file=read.document.file, path=(KEY,))
-    return Suite(
-        test_id=f"preflight-{folder_name}",
-        name=name,
-        provider=PROVIDER,
-        provider_settings=wishes.provider_settings or LocalSettings(),
-        parameters={**pipeline.parameters, **_selected(wishes)},
-        steps=(top,),
-        system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
-        source=source,
-        document_folder=read.document.folder,
-        nodes=0,
-        secrets=read.secrets,
-    )
 
 
 def _images(pipeline: Pipeline) -> tuple[str, ...]:
@@ -136,12 +103,43 @@ def _selected(wishes: Wishes) -> dict[str, object]:
 
 
 class _Compiler:
-    """Makes the steps of one pipeline."""
+    """Makes the suite of one pipeline."""
 
     def __init__(self, read: Read, pipeline: Pipeline, wishes: Wishes) -> None:
         self._read, self._pipeline, self._wishes = read, pipeline, wishes
 
-    def stages(self) -> Iterator[StepPlan]:
+    def suite(self) -> Suite:
+        """The only suite of the plan."""
+        from seatrial.providers.local import LocalSettings
+
+        read, pipeline, wishes, name = self._read, self._pipeline, self._wishes, name_of(self._read)
+        stages = tuple(self._stages())
+        top = StepPlan(
+            kind="stages",
+            factory=Stages,
+            fields={},
+            step=Stages(steps=stages, fail_fast=wishes.fail_fast, images=wishes.images),
+            source=_source(read, (KEY, "stages"), 0),
+            children=stages,
+        )
+        budget = replace(pipeline.budget, parallel=wishes.parallel or pipeline.budget.parallel or cores())
+        settings = PipelineSettings(budget=budget, engine=wishes.engine, images=_images(pipeline))
+        source = Location(file=read.document.file, path=(KEY,))
+        return Suite(
+            test_id="preflight-" + "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name),
+            name=name,
+            provider=PROVIDER,
+            provider_settings=wishes.provider_settings or LocalSettings(),
+            parameters={**pipeline.parameters, **_selected(wishes)},
+            steps=(top,),
+            system=SystemPlan(kind="pipeline", factory=System, settings=settings, source=source, folder=read.source),
+            source=source,
+            document_folder=read.document.folder,
+            nodes=0,
+            secrets=read.secrets,
+        )
+
+    def _stages(self) -> Iterator[StepPlan]:
         """One step for each stage."""
         why = self._wishes.left_out
         for at, (name, stage) in enumerate(self._pipeline.stages.items()):

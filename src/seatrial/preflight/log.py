@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seatrial.links.output import left_out
 from seatrial.model.values import Argv
@@ -87,11 +87,10 @@ class Log:
 
     def tell(self, found: Sequence[problem_matchers.Problem], why: str = "") -> None:
         """The event for reports: problems with their places, the useful lines, the path of the log."""
-        told: list[Mapping[str, Any]] = [
-            {"file": one.file, "path": self._there(one.file), "line": one.line, "column": one.column,
-             "severity": one.severity, "message": one.message}
-            for one in found[:MOST]
-        ]  # fmt: skip
+        told = []
+        for one in found[:MOST]:
+            path = self._job.source / one.file
+            told.append({**asdict(one), "path": str(path) if path.is_file() else ""})
         lines = [] if found else (problem_matchers.useful(self._text, 8) or [why] * bool(why))
         more = {"lines": lines, "log": self._file, "again": self._job.again}
         self._ctx.emit("problems", step=self._ctx.step, problems=told, count=len(found), **more)
@@ -103,11 +102,6 @@ class Log:
             if path.is_file() and path.is_relative_to(source):
                 return os.path.relpath(path, source)
         return file.removeprefix(f"{source}/")
-
-    def _there(self, file: str) -> str:
-        """The path of the file on this host; empty when it does not exist."""
-        path = self._job.source / file
-        return str(path) if path.is_file() else ""
 
 
 def _content(file: Path) -> bytes:

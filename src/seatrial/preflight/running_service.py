@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import pwd
 import re
@@ -278,8 +279,7 @@ def user_of(name: str) -> pwd.struct_passwd:
 
 def _path(host: HostService) -> str:
     """PATH for its programs: its own folders, then the user's, then those of servers."""
-    named = [folder for pattern in host.path for folder in _newest(pattern)]
-    usual = [folder for pattern in PLACES for folder in _newest(pattern)]
+    named, usual = (itertools.chain.from_iterable(map(_newest, patterns)) for patterns in (host.path, PLACES))
     return os.pathsep.join([*named, os.environ.get("PATH", os.defpath), *usual])
 
 

@@ -29,11 +29,6 @@ class Services:
         self._standing: dict[str, RunningService | CannotTell] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    @classmethod
-    def of(cls, ctx: Context) -> Services:
-        """The services of this trial."""
-        return pipeline_of(ctx).part(cls)
-
     async def up(self, ctx: Context, wanted: Mapping[str, Service], *, host: bool) -> dict[str, RunningService]:
         """Start all of these; CannotTell names each unhealthy one, with the end of its log."""
         found = await asyncio.gather(
@@ -48,17 +43,14 @@ class Services:
             raise CannotTell("; ".join(map(str, broken)), evidence=evidence)
         return {name: one for name, one in zip(wanted, found, strict=True) if not isinstance(one, BaseException)}
 
-    async def _one(self, ctx: Context, name: str, service: Service, host: bool) -> RunningService:
+    async def _one(self, ctx: Context, name: str, service: Service, host: bool) -> RunningService | CannotTell:
         async with self._turns[name]:
             if name not in self._standing:
                 try:
                     self._standing[name] = await _started(ctx, name, service, host)
                 except CannotTell as error:
                     self._standing[name] = error  # so the next check does not wait for the same error
-        known = self._standing[name]
-        if isinstance(known, CannotTell):
-            raise CannotTell(str(known), evidence=known.evidence)
-        return known
+        return self._standing[name]
 
     async def end(self, ctx: Context) -> None:
         """End all running services, and keep their output; the sweep handles and reports the rest."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from seatrial.model.result import Outcome
 from seatrial.model.scenario import Outputs, StepPlan
-from seatrial.preflight.executors.image_store import Limits, collect, let_go
+from seatrial.preflight.executors.image_store import ImageLimits, collect, let_go
 from seatrial.preflight.job import Job
 from seatrial.preflight.services import Services
 from seatrial.preflight.system import pipeline_of
@@ -39,7 +39,7 @@ class Stages:
 
     steps: tuple[StepPlan, ...]
     fail_fast: bool = False
-    images: Limits = field(default_factory=Limits)
+    images: ImageLimits = field(default_factory=ImageLimits)
     """How many built images to keep."""
 
     async def run(self, ctx: Context) -> Outputs:
@@ -47,7 +47,7 @@ class Stages:
         try:
             outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         finally:
-            await Services.of(ctx).end(ctx)
+            await pipeline_of(ctx).part(Services).end(ctx)
             used = let_go(ctx)
         if used:
             await collect(ctx, self.images)

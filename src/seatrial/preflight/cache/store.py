@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seatrial.links.paths import write_whole
+from seatrial.links.paths import write_once, write_whole
 from seatrial.preflight.cache.hashes import digest, digest_of, hasher
 from seatrial.preflight.cache.manifest import Manifest
 
@@ -87,26 +87,12 @@ class Store:
         """The salt for hashes of possibly secret values, so nobody can guess a value from its hash; created on first
         use, and the same for all."""
         file = self._folder / "salt"
-        while not self._salt:
-            with suppress(FileNotFoundError):
-                self._salt = file.read_bytes()
-                if len(self._salt) != SALT:  # a power cut came before its content
-                    self._salt = b""
-                    file.unlink()
-            if not self._salt:
-                self._make_salt(file)
+        if not self._salt:
+            if not file.exists():
+                self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.chmod(0o700)
+            self._salt = write_once(file, secrets.token_bytes(SALT), self._aside / secrets.token_hex(8))
         return self._salt
-
-    def _make_salt(self, file: Path) -> None:
-        self._aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
-        aside = self._aside / secrets.token_hex(8)
-        try:
-            aside.write_bytes(secrets.token_bytes(SALT))
-            with suppress(FileExistsError, FileNotFoundError):  # another process was first, or cleaned up
-                os.link(aside, file)
-        finally:
-            aside.unlink(missing_ok=True)
 
     def entry(self, key: str) -> Entry | None:
         """The result of this key; None when it is missing or damaged. A damaged one is removed."""

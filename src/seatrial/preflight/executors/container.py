@@ -54,7 +54,7 @@ async def run(ctx: Context, job: Job) -> Finished:
     except ToolMissing as error:
         raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
     image = await image_of(ctx, engine, job)
-    running = await Services.of(ctx).up(ctx, job.services, host=False)
+    running = await pipeline_of(ctx).part(Services).up(ctx, job.services, host=False)
     name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
     file = ctx.state / f"{name}.env"
     argv, environment = await _described(ctx, engine, job, image, running, file)

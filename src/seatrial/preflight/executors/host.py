@@ -9,6 +9,7 @@ from seatrial.links.process.spawned import spawn
 from seatrial.preflight.executors.images import services_id
 from seatrial.preflight.job import Job
 from seatrial.preflight.services import Services, filled
+from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context, Finished
 
 
@@ -24,6 +25,6 @@ async def run(ctx: Context, job: Job) -> Finished:
         raise CannotTell(f"the folder {job.check.cwd!r} leads out of the source {job.source}")
     argv, env = job.argv, {**job.env, **job.secrets}
     if job.services:
-        running = await Services.of(ctx).up(ctx, job.services, host=job.host)
+        running = await pipeline_of(ctx).part(Services).up(ctx, job.services, host=job.host)
         argv, env = filled(ctx, job, {name: service.outside for name, service in running.items()})
     return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log)

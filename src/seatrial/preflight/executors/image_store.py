@@ -13,14 +13,14 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine
-from seatrial.links.paths import cache_folder
+from seatrial.links.paths import cache_folder, write_once
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
@@ -28,8 +28,6 @@ LABEL = "seatrial.build"
 """The label of built images; its value identifies the cache folder."""
 
 NAME = "localhost/seatrial-build"
-
-DAY = 24 * 3600.0
 
 PATIENCE = 60.0
 """Seconds for another process to finish the removal of a wanted image."""
@@ -43,7 +41,7 @@ class _Held(dict[str, BinaryIO]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ImageLimits:
     """Limits for built images."""
 
     count: int = 20
@@ -54,18 +52,8 @@ class Limits:
 
 def mark() -> str:
     """The label value for images of this cache folder."""
-    file = cache_folder("images") / "mark"
-    while True:
-        try:
-            if text := file.read_text():
-                return text
-        except FileNotFoundError:
-            pass
-        aside = file.with_name(f".{secrets.token_hex(8)}")
-        aside.write_text(secrets.token_hex(8))
-        with suppress(FileExistsError):
-            os.link(aside, file)
-        aside.unlink()
+    folder = cache_folder("images")
+    return write_once(folder / "mark", secrets.token_hex(8).encode(), folder / f".{secrets.token_hex(8)}").decode()
 
 
 async def hold(ctx: Context, engine: Engine, tag: str) -> None:
@@ -99,7 +87,7 @@ def let_go(ctx: Context) -> bool:
     return used
 
 
-async def collect(ctx: Context, limits: Limits) -> None:
+async def collect(ctx: Context, limits: ImageLimits) -> None:
     """Remove unused images over the limits. Never raises: this does not affect the verdict."""
     try:
         gone = await _collect(await pipeline_of(ctx).engine(), limits)
@@ -110,11 +98,11 @@ async def collect(ctx: Context, limits: Limits) -> None:
         ctx.log(f"removed {len(gone)} unused built images: {', '.join(gone)}", "debug")
 
 
-async def _collect(engine: Engine, limits: Limits) -> list[str]:
+async def _collect(engine: Engine, limits: ImageLimits) -> list[str]:
     words = ("images", "--filter", f"label={LABEL}={mark()}", "--format", "{{.Repository}}:{{.Tag}}")
     known = {tag for tag in await engine.names(*words, what="the built images") if tag.startswith(f"{NAME}:")}
     newest = sorted(known, key=lambda tag: _used(engine, tag), reverse=True)
-    oldest = time.time() - limits.days * DAY
+    oldest = time.time() - limits.days * 24 * 3600
     due = [tag for at, tag in enumerate(newest) if at >= limits.count or _used(engine, tag) < oldest]
     gone = []
     for tag in due[::-1][:MOST]:

@@ -175,14 +175,11 @@ class Ignoring:
     def __init__(self, context: Path) -> None:
         self._spec: PathSpec[Pattern] | None = None
         self._brought_back: list[str] = []
-        try:
-            lines = (context / IGNORING).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        if (context / OTHER).exists():
+        if not (context / IGNORING).exists() or (context / OTHER).exists():
             return
         from pathspec import PathSpec
 
+        lines = (context / IGNORING).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         patterns = [one.strip() for one in lines if one.strip() and not one.startswith("#")]
         # Unlike in a .gitignore, every pattern starts at the top, and parts of an excluded folder can be included
         # again.
