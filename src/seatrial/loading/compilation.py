@@ -11,9 +11,9 @@ from typing import Any
 from seatrial.errors import NothingSelected, Problem, UsageError, nearest
 from seatrial.loading.merge.compose import DocumentLoader, drafts, parts
 from seatrial.loading.provider_settings import check_tables
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.validation import over_budget
 from seatrial.loading.settings import Settings
+from seatrial.loading.site import Problems
 from seatrial.loading.suites import CompilationContext, make
 from seatrial.model.scenario import Budget, Location, Plan, Suite
 from seatrial.registry import Registry

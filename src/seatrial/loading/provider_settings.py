@@ -10,9 +10,9 @@ from seatrial.errors import DocumentError, Problem, UsageError, nearest
 from seatrial.links.paths import SETTINGS
 from seatrial.loading.fields import described, read_instance
 from seatrial.loading.merge.levels import merge, outermost
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.system import Systems
 from seatrial.loading.settings import Settings, SettingsSite
+from seatrial.loading.site import Problems
 from seatrial.registry import Registry
 from seatrial.spi import ProviderTraits, traits
 

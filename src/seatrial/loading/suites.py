@@ -16,14 +16,13 @@ from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft
 from seatrial.loading.merge.levels import Level, Merged, merge, outermost
 from seatrial.loading.provider_settings import ProviderSettings
-from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.kinds import Kinds
 from seatrial.loading.resolve.system import Systems
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import shown
+from seatrial.loading.site import Located, Problems, shown
 from seatrial.model.scenario import Suite
 from seatrial.registry import Registry
 

@@ -12,9 +12,8 @@ from seatrial.errors import nearest
 from seatrial.loading.fields import Nested, described, read_instance
 from seatrial.loading.read.document import Document, read
 from seatrial.loading.read.positions import Place, texts_at
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
-from seatrial.loading.site import DocumentSite, Site, Trial, shown
+from seatrial.loading.site import DocumentSite, Problems, Site, Trial, shown
 from seatrial.model.graph import closure
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.rules import broken, names

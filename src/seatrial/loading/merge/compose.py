@@ -13,9 +13,8 @@ from seatrial.links.paths import project_of
 from seatrial.loading.merge.levels import KEYS, Level, read_level
 from seatrial.loading.read.document import Document, documents_in, read
 from seatrial.loading.read.positions import Place
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import shown
+from seatrial.loading.site import Problems, shown
 
 TOP = ("test_suites", "include", "workflow", "steps", "$schema", "version")
 ENTRY = ("sut", "workflow")

@@ -10,9 +10,8 @@ from seatrial.errors import nearest
 from seatrial.expressions import templated
 from seatrial.loading.fields import Field, described
 from seatrial.loading.read.positions import Place
-from seatrial.loading.read.problems import Located, Problems
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import DocumentSite
+from seatrial.loading.site import DocumentSite, Located, Problems
 from seatrial.loading.suite_keys import Deadlines, Exclusive, SuiteKeys
 from seatrial.model.scenario import Notification
 

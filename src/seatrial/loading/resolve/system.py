@@ -13,8 +13,7 @@ from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place, texts_at
-from seatrial.loading.read.problems import Problems
-from seatrial.loading.site import Site
+from seatrial.loading.site import Problems, Site
 from seatrial.model.scenario import Location, SystemPlan
 from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits

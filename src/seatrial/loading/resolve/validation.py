@@ -11,8 +11,8 @@ from seatrial import spi
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.document import Document
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.workflow import Compiled
+from seatrial.loading.site import Problems
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.spi import Powers, known_nodes, own_powers, traits
 

@@ -12,10 +12,9 @@ from seatrial.errors import UsageError, nearest
 from seatrial.loading.fields import build, read_fields
 from seatrial.loading.read.document import Document
 from seatrial.loading.read.positions import Place, texts_at
-from seatrial.loading.read.problems import Problems
 from seatrial.loading.resolve.kinds import Kind, Kinds, branch
 from seatrial.loading.resolve.survey import Survey, survey
-from seatrial.loading.site import DocumentSite, shown
+from seatrial.loading.site import DocumentSite, Problems, shown
 from seatrial.model.graph import closure
 from seatrial.model.scenario import CheckPlan, StepPlan
 
