@@ -171,7 +171,7 @@ class _Maker:
         made = {key: self.field(field) for key, field in KEYS.items()}
         made["provider"]["enum"] = self.registry.names("provider")
         made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
-        made["requirements"] |= {"properties": _requirements()}
+        made["requirements"] |= {"properties": {name: _requirement(name) for name in KNOWN}}
         return made
 
 
@@ -185,17 +185,13 @@ def _choice(kind: str, names: list[str], key: str) -> Schema:
     return {**head, "allOf": choices} if choices else head
 
 
-def _requirements() -> dict[str, Schema]:
-    made: dict[str, Schema] = {}
-    for name in KNOWN:
-        if name in SIZES:
-            made[name] = {"type": "number", "minimum": 0}
-        elif name in LISTS:
-            made[name] = {"type": "array", "items": _TEXT}
-        else:
-            made[name] = {"type": "boolean"}
-        made[name]["description"] = described_requirement(name)
-    return made
+def _requirement(name: str) -> Schema:
+    kind: Schema = {"type": "boolean"}
+    if name in SIZES:
+        kind = {"type": "number", "minimum": 0}
+    elif name in LISTS:
+        kind = {"type": "array", "items": _TEXT}
+    return {**kind, "description": described_requirement(name)}
 
 
 def _object(properties: Mapping[str, Schema], *, required: Iterable[str] = ()) -> Schema:

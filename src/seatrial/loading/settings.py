@@ -144,7 +144,7 @@ class Settings:
         made: dict[str, Setting] = {}
         for name, value in flags.items():
             flag = f"flag --{name.replace('_', '-')}"
-            made |= _read({name: value}, SettingsSite(problems, flag), flag)
+            made |= _read({name: value}, SettingsSite(problems, flag))
         _done(problems)
         return replace(self, held={**self.held, **made})
 
@@ -161,7 +161,7 @@ def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         if variable in environ:
             text, origin = environ[variable], f"environment {variable}"
             words = [word for word in map(str.strip, text.split(",")) if word] if isinstance(shape, Many) else text
-            held |= _read({name: words}, SettingsSite(problems, origin, bound=True), origin)
+            held |= _read({name: words}, SettingsSite(problems, origin, bound=True))
     _done(problems)
     return replace(settings, held=held)
 
@@ -187,10 +187,9 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
         at, why = toml.syntax(error)
         raise DocumentError([Problem(shown, *at, f"invalid TOML: {why}")]) from None
     settings = Settings(folder=folder, file=shown, text=text)
-    made = _read(data, SettingsSite(problems, shown, settings.locate), shown)
-    held = {
-        name: Setting(name, one.value, f"{shown}:{settings.locate((name,), key=True)[0]}") for name, one in made.items()
-    }
+    made = _read(data, SettingsSite(problems, shown, settings.locate))
+    lines = {name: settings.locate((name,), key=True)[0] for name in made}
+    held = {name: replace(setting, origin=f"{shown}:{lines[name]}") for name, setting in made.items()}
     return replace(settings, held=held)
 
 
@@ -212,12 +211,12 @@ class SettingsSite(Site):
         self.problems.append(Problem(self.origin, *at, text, hint))
 
 
-def _read(data: Mapping[str, Any], site: SettingsSite, origin: str) -> dict[str, Setting]:
+def _read(data: Mapping[str, Any], site: SettingsSite) -> dict[str, Setting]:
     for name, value in data.items():
         if name not in FILLED_IN and templated(value):
             site.problem((name,), "the value must be known before the run", "write the value itself, not `${{ }}`")
     made, _ = read_fields(ProjectSettings, data, (), site, what=SETTINGS, partial=True)
-    return {name: Setting(name, value, origin) for name, value in made.items()}
+    return {name: Setting(name, value, site.origin) for name, value in made.items()}
 
 
 def _done(problems: list[Problem]) -> None:

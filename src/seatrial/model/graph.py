@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
@@ -22,19 +23,9 @@ def closure(start: Name, needs: Mapping[Name, Iterable[Name]]) -> set[Name]:
 
 def cycle(needs: Mapping[Name, Iterable[Name]]) -> list[Name]:
     """The names along a cycle, the first also at the end, or nothing; without recursion, so chains can be long."""
-    done: set[Name] = set()
-    for start in needs:
-        way: dict[Name, list[Name]] = {} if start in done else {start: list(needs[start])}
-        while way:
-            here, waiting = next(reversed(way.items()))
-            if not waiting:
-                done.add(here)
-                del way[here]
-                continue
-            there = waiting.pop()
-            if there in way:
-                names = list(way)
-                return [*names[names.index(there) :], there]
-            if there not in done and there in needs:
-                way[there] = list(needs[there])
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        names: list[Name] = error.args[1]
+        return names[::-1]
     return []

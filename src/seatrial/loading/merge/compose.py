@@ -14,7 +14,7 @@ from seatrial.loading.merge.levels import KEYS, Level, read_level
 from seatrial.loading.read.document import Document, documents_in, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.settings import Settings
-from seatrial.loading.site import Problems, shown
+from seatrial.loading.site import DocumentSite, Problems, shown
 
 TOP = ("test_suites", "include", "workflow", "steps", "$schema", "version")
 ENTRY = ("sut", "workflow")
@@ -95,13 +95,12 @@ def drafts(
     if real in loader.taken:
         return
     loader.taken[real] = document.file
-    data = document.data
+    data, site = document.data, DocumentSite(loader.problems, document)
     levels = [*outer, read_level(loader.problems, document, data, (), besides=TOP)]
     included = data.get("include") or []
     included = [included] if isinstance(included, str) else included
     if not isinstance(included, list):
-        message = f"{shown(included)} is not a list of files"
-        loader.problems.add(document, ("include",), message, "write their paths in brackets")
+        site.problem(("include",), f"{shown(included)} is not a list of files", "write their paths in brackets")
         included = []
     for at, name in enumerate(included):
         place: Place = ("include", at) if isinstance(data.get("include"), list) else ("include",)
@@ -111,19 +110,18 @@ def drafts(
         where = Path(os.path.realpath(more.path))
         if where in (*above, real):
             way = " -> ".join([*(one.name for one in (*above, real)), where.name])
-            message = f"the documents include each other in a loop: {way}"
-            loader.problems.add(document, place, message, "remove one `include`")
+            site.problem(place, f"the documents include each other in a loop: {way}", "remove one `include`")
             continue
         yield from drafts(loader, more, levels, (*above, real))
     suites = data.get("test_suites")
-    alone = next((key for key in ("workflow", "steps") if key in data), "")
+    alone = _steps_key(data)
     if isinstance(suites, dict):
         yield from _named(loader, document, suites, levels)
     elif isinstance(suites, list):
         yield from _composed(loader, document, suites, levels)
     elif suites is not None:
         hint = "allowed: a mapping of names to suites, or a list of {sut, workflow}"
-        loader.problems.add(document, ("test_suites",), f"{shown(suites)} contains no suites", hint)
+        site.problem(("test_suites",), f"{shown(suites)} contains no suites", hint)
     elif alone:
         name = levels[-1].values.get("name") or document.path.stem
         yield Draft(name, levels, data[alone], document, (alone,), (document, ()))
@@ -131,11 +129,15 @@ def drafts(
         place = ("test_suites",) if "test_suites" in data else ()
         stray = next((key for key, value in data.items() if isinstance(value, dict) and "workflow" in value), "")
         hint = "write `test_suites:` with at least one suite, or `steps:`"
-        if stray:
-            hint = f"put {stray!r} below `test_suites:`"
         if "pipeline" in data:
             hint = "this is a pipeline: `seatrial preflight` runs it"
-        loader.problems.add(document, place, "this document has no suite", hint)
+        elif stray:
+            hint = f"put {stray!r} below `test_suites:`"
+        site.problem(place, "this document has no suite", hint)
+
+
+def _steps_key(data: Mapping[str, Any]) -> str:
+    return next((key for key in ("workflow", "steps") if key in data), "")
 
 
 def parts(document: Document) -> Iterator[Path]:
@@ -150,38 +152,36 @@ def parts(document: Document) -> Iterator[Path]:
 def _named(
     loader: DocumentLoader, document: Document, suites: Mapping[str, Any], levels: list[Level]
 ) -> Iterator[Draft]:
+    site = DocumentSite(loader.problems, document)
     for name, raw in suites.items():
         place: Place = ("test_suites", name)
         if not isinstance(raw, dict):
             hint = "write a mapping with `workflow:` below the name of the suite"
-            loader.problems.add(document, place, f"{shown(raw)} is not a suite", hint)
+            site.problem(place, f"{shown(raw)} is not a suite", hint)
             continue
         level = read_level(loader.problems, document, raw, place, besides=("workflow", "steps"))
-        steps = next((key for key in ("workflow", "steps") if key in raw), "")
+        steps = _steps_key(raw)
         if not steps:
-            message = f"the suite {name!r} has no `workflow`"
-            loader.problems.add(document, place, message, "write its steps under `workflow:`")
+            site.problem(place, f"the suite {name!r} has no `workflow`", "write its steps under `workflow:`")
             continue
         if "workflow" in raw and "steps" in raw:
-            message = "`workflow` and `steps` mean the same"
-            loader.problems.add(document, (*place, "steps"), message, "keep one", key=True)
+            site.problem((*place, "steps"), "`workflow` and `steps` mean the same", "keep one", key=True)
         title = level.values.get("name") or name
         yield Draft(title, [*levels, level], raw[steps], document, (*place, steps), (document, place))
 
 
 def _composed(loader: DocumentLoader, document: Document, suites: list[Any], levels: list[Level]) -> Iterator[Draft]:
+    site, form = DocumentSite(loader.problems, document), "write {sut: FILE, workflow: FILE}"
     for at, raw in enumerate(suites):
         place: Place = ("test_suites", at)
         if not isinstance(raw, dict):
-            loader.problems.add(document, place, f"{shown(raw)} is not a suite", "write {sut: FILE, workflow: FILE}")
+            site.problem(place, f"{shown(raw)} is not a suite", form)
             continue
         level = read_level(loader.problems, document, raw, place, besides=ENTRY)
         missing = [key for key in ENTRY if key not in raw]
         for key in missing:
-            hint = (
-                "write {sut: FILE, workflow: FILE}; suites with their own steps are a mapping: {NAME: {workflow: […]}}"
-            )
-            loader.problems.add(document, place, f"the key `{key}` is missing", hint)
+            hint = f"{form}; suites with their own steps are a mapping: {{NAME: {{workflow: […]}}}}"
+            site.problem(place, f"the key `{key}` is missing", hint)
         if missing:
             continue
         sut = loader.beside(document, raw["sut"], (*place, "sut"))
@@ -193,9 +193,9 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
             loader.problems.add(workflow, (), "this workflow has no `steps`", "write them under `steps:`")
             continue
         of_workflow = read_level(loader.problems, workflow, workflow.data, (), besides=("steps", "workflow", "$schema"))
-        # The suite's own description is more specific than those of the parts.
         name = level.values.get("name") or f"{sut.path.stem}_{workflow.path.stem}"
         of_sut, fixed = _sut(loader, sut)
+        # The suite's own description is more specific than those of the parts.
         parts = [*levels, of_sut, of_workflow, level]
         yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed)
 

@@ -60,24 +60,20 @@ def read_level(
     unknown: Callable[[str, Any], None] | None = None,
 ) -> Level:
     """Read the suite keys of one place; keys in `besides` have another meaning there, `unknown` takes all others."""
-    site = DocumentSite(problems, document)
+    site, other = DocumentSite(problems, document), tuple(besides)
     values: dict[str, Any] = {}
-    other = tuple(besides)
     for key, value in raw.items():
+        where, before = (*place, key), problems.count
         if key in other:
             continue
-        where = (*place, key)
-        field = KEYS.get(key)
-        if field is None and unknown is not None:
+        if key not in KEYS and unknown is not None:
             unknown(key, value)
-        elif field is None:
+        elif key not in KEYS:
             site.problem(where, f"unknown key {key!r}", nearest(key, [*KEYS, *other]), key=True)
+        elif templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":
+            site.problem(where, f"{key!r} must be known before the run", "write the value itself, not `${{ }}`")
         elif value is not None:
-            before = problems.count
-            if templated(value) and (isinstance(value, str) or key not in FILLED_IN) and key != "description":
-                site.problem(where, f"{key!r} must be known before the run", "write the value itself, not `${{ }}`")
-                continue
-            made = field.shape.read(value, where, site)
+            made = KEYS[key].shape.read(value, where, site)
             if problems.count == before:
                 values[key] = _PLANNED[key](made) if key in _PLANNED else made
     return Level(document, place, values)
