@@ -54,19 +54,15 @@ class Owners:
         elif kind == "provider":
             await self.provider(name).destroy(resource)
         else:
-            await _give_back_to(self._registry.get(kind, name), resource)
+            system = object.__new__(self._registry.get(kind, name))
+            if not isinstance(system, GivesBack):
+                raise CannotTell(f"the system {type(system).__name__} cannot remove a {resource.kind}: {resource.name}")
+            await system.give_back(resource)
 
     def provider(self, name: str) -> Provider:
         """A provider created from the project's settings alone."""
         made: Provider = self._registry.get("provider", name)(self._settings(name))
         return made
-
-
-async def _give_back_to(factory: type[Any], resource: Resource) -> None:
-    system = object.__new__(factory)
-    if not isinstance(system, GivesBack):
-        raise CannotTell(f"the system {factory.__name__} cannot remove a {resource.kind}: {resource.name}")
-    await system.give_back(resource)
 
 
 def _remove_path(resource: Resource) -> None:

@@ -16,9 +16,6 @@ from seatrial.model.resource import Node
 from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
 
-OWN = ("engine:process",)
-"""Owners of a trial's own resources: the programs of its steps."""
-
 VALUES = ("vars", "steps")
 """First words of expressions that can differ between trials of one run."""
 
@@ -109,10 +106,7 @@ class Pool:
     def wanted(self, shape: Shape) -> bool:
         """Whether there are more planned suites than clusters of this shape."""
         clusters = sum(1 for cluster in self.clusters if cluster.shape == shape and not cluster.unfit)
-        return self._count(shape) > clusters
-
-    def _count(self, shape: Shape) -> int:
-        return sum(1 for one in self._wanting.values() if one == shape)
+        return list(self._wanting.values()).count(shape) > clusters
 
     # Use of clusters
 
@@ -189,10 +183,11 @@ class Pool:
         """Free clusters without a planned suite that can use them."""
         surplus: list[ReusableCluster] = []
         left: list[Shape] = []
+        wanting = list(self._wanting.values())
         for cluster in self.clusters:
             if cluster.user:
                 continue
-            if cluster.unfit or left.count(cluster.shape) >= self._count(cluster.shape):
+            if cluster.unfit or left.count(cluster.shape) >= wanting.count(cluster.shape):
                 surplus.append(cluster)
             else:
                 left.append(cluster.shape)
@@ -200,9 +195,9 @@ class Pool:
 
 
 def holdable(entries: Iterable[Entry]) -> frozenset[Key]:
-    """The entries of a trial that its cluster needs."""
-    kept = (entry.resource for entry in entries if entry.resource.owner not in OWN)
-    return frozenset(key_of(resource) for resource in kept if resource.kind != "exclusive")
+    """The entries of a trial that its cluster needs: not the programs of its steps, not its exclusive environment."""
+    resources = (entry.resource for entry in entries if entry.resource.owner != "engine:process")
+    return frozenset(key_of(resource) for resource in resources if resource.kind != "exclusive")
 
 
 def _deploys(steps: Sequence[StepPlan]) -> bool:

@@ -215,15 +215,9 @@ class TrialContext:
         return resource
 
     async def make(
-        self,
-        kind: str,
-        name: str,
-        create: Callable[[], Awaitable[T]],
-        *,
-        owner: str = "",
-        detail: Mapping[str, object] | None = None,
-        outlives_host: bool = False,
-    ) -> T:
+        self, kind: str, name: str, create: Callable[[], Awaitable[T]], *, owner: str = "",
+        detail: Mapping[str, object] | None = None, outlives_host: bool = False,
+    ) -> T:  # fmt: skip
         owner = owner or f"system:{self.suite.system.kind}"
         resource = self._intend(kind, name, owner, detail or {}, outlives_host)
         self.emit("resource", op="intended", kind=kind, name=name, owner=owner)

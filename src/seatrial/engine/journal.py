@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from seatrial.model.event import Event
@@ -197,15 +198,11 @@ def _spellings(secret: str) -> set[str]:
 
 
 def read(file: Path) -> list[Event]:
-    """Read a journal; an incomplete last line, cut by a crash, is left out."""
+    """Read a journal; an invalid line, such as one cut by a crash, is left out."""
     events = []
     with file.open("rb") as lines:
         for line in lines:
-            try:
+            with suppress(ValueError, KeyError, TypeError):
                 record = json.loads(line)
                 events.append(Event(record["kind"], record["at"], record["run"], record["trial"], record["data"]))
-            except (ValueError, KeyError, TypeError):
-                if not line.endswith(b"\n"):
-                    break
-                continue
     return events

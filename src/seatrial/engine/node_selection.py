@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from itertools import compress
 
 from seatrial.errors import CannotTell, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.spi import Context, FindsRoles, health_of
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.measuring import provider_knows
 
 
@@ -34,15 +35,14 @@ async def matching(ctx: Context, word: str, nodes: list[Node]) -> Sequence[Node]
 async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
     """The nodes with power on; unknown power does not count as on."""
 
-    async def power(node: Node) -> PowerState:
-        try:
-            return await ctx.provider.state(node)
-        except (SeatrialError, OSError):
-            return PowerState.UNKNOWN
-
-    if all(provider_knows(ctx, node) for node in nodes):
-        powers = await asyncio.gather(*(power(node) for node in nodes))
-    else:
+    if not all(provider_knows(ctx, node) for node in nodes):
         health = await health_of(ctx, nodes)
-        powers = [health[node.name].power.value if node.name in health else PowerState.UNKNOWN for node in nodes]
-    return [node for node, state in zip(nodes, powers, strict=True) if state is PowerState.RUNNING]
+        return [node for node in nodes if node.name in health and health[node.name].power.value is PowerState.RUNNING]
+
+    async def runs(node: Node) -> bool:
+        try:
+            return await ctx.provider.state(node) is PowerState.RUNNING
+        except (SeatrialError, OSError):
+            return False
+
+    return list(compress(nodes, await map_concurrently(runs, nodes)))

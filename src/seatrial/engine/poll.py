@@ -39,13 +39,9 @@ def more(retry: Retry, attempts: int, elapsed: float) -> bool:
 
 
 async def poll(
-    look: Callable[[], Awaitable[T | None]],
-    *,
-    deadline: float,
-    what: str,
-    chance: random.Random,
+    look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, chance: random.Random,
     retry: Retry | None = None,
-) -> T:
+) -> T:  # fmt: skip
     """Poll until the answer is not None; Overrun with the text `what` after `deadline` seconds, even if a poll hangs.
 
     The limits of `retry` apply too.

@@ -13,7 +13,7 @@ from seatrial.engine.ledger import Entry
 from seatrial.engine.node_access import access_commands
 from seatrial.engine.notifications import notify
 from seatrial.engine.runner import STEP_PASSED, Runner, outcome_of
-from seatrial.engine.trial import Run, Trial
+from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, Overrun
 from seatrial.model.resource import Resource
 from seatrial.model.result import Category, Outcome, Verdict
@@ -39,33 +39,29 @@ class TrialRunner:
         trial = self._trial
         clock = asyncio.get_running_loop().time
         start = clock()
-        relative = trial.folder.relative_to(trial.run.folder)
-        trial.emit("suite_started", folder=str(relative))
+        trial.emit("suite_started", folder=str(trial.folder.relative_to(trial.run.folder)))
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="interrupted", category=Category.INFRASTRUCTURE)
         try:
             outcome = await self._steps()
         finally:
-            longest = DEADLINE * 2 + sweep_seconds(trial.run, trial.id) + NOTICE * 2
+            longest = DEADLINE * 2 + sweep_seconds(trial) + NOTICE * 2
             await finish_within(self._end(outcome, start), longest)
         return outcome.verdict
 
     async def _end(self, outcome: Outcome, start: float) -> None:
         """Collect diagnostics, sweep, report the end, notify. Each part runs even if another fails: other trials may be
         running."""
-        trial = self._trial
+        trial, run = self._trial, self._trial.run
         if outcome.verdict is not Verdict.PASSED and trial.made_something:
             await diagnose(trial, self._ctx)
-        seconds = sweep_seconds(trial.run, trial.id)
-        sweep = trial.run.sweep(trial.emit)
+        seconds = sweep_seconds(trial)
+        sweep = run.sweep(trial.emit)
         try:
             await asyncio.wait_for(self._give_back(outcome.verdict, sweep), seconds)
         except Exception as error:
-            # All remaining entries, never an empty list.
-            whole = Resource(
-                kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=trial.run.id, trial=trial.id
-            )
-            out = [entry.resource for entry in trial.run.pool.own(trial.run.ledger, trial.id)]
-            sweep.interrupt(error, seconds, out or [whole])
+            out = [entry.resource for entry in run.pool.own(run.ledger, trial.id)]
+            whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=run.id, trial=trial.id)
+            sweep.interrupt(error, seconds, out or [whole])  # never an empty list
             trial.emit("cleanup_finished", **sweep.event())
         duration = asyncio.get_running_loop().time() - start
         trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial.did_something))
@@ -140,9 +136,9 @@ class TrialRunner:
         trial.emit("cleanup_finished", given_back=0, kept=kept, left=[], duration=0.0)
 
 
-def sweep_seconds(run: Run, trial: str) -> float:
+def sweep_seconds(trial: Trial) -> float:
     """Time limit for the sweep of a trial: a deployer's own removal may be slow."""
-    asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in run.ledger.out(trial))
+    asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in trial.run.ledger.out(trial.id))
     return SWEEP + max(asked, default=0.0)
 
 

@@ -143,15 +143,9 @@ class Context(Protocol):
     # Other resources to remove at the end
 
     async def make(
-        self,
-        kind: str,
-        name: str,
-        create: Callable[[], Awaitable[T]],
-        *,
-        owner: str = "",
-        detail: Mapping[str, object] | None = None,
-        outlives_host: bool = False,
-    ) -> T:
+        self, kind: str, name: str, create: Callable[[], Awaitable[T]], *, owner: str = "",
+        detail: Mapping[str, object] | None = None, outlives_host: bool = False,
+    ) -> T:  # fmt: skip
         """Write the intent to the ledger, call `create`, then write `made`. The owner removes the resource by `detail`
         alone."""
 

@@ -43,13 +43,9 @@ class Link(Protocol):
     (interrupted)."""
 
     async def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        input: str = "",
+        self, command: str | Sequence[str], *, timeout: float = 60.0, input: str = "",
         env: Mapping[str, str] | None = None,
-    ) -> Finished:
+    ) -> Finished:  # fmt: skip
         """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long."""
 
     async def put(self, local: Path, remote: str) -> None:
