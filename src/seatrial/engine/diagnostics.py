@@ -113,7 +113,7 @@ class _Collector:
         if not nodes:
             return
         # The provider knows nothing about a node it did not create: neither console nor logs.
-        shared = self._places and traits(self._trial.provider, ProviderTraits).shares_host_logs
+        shared = self._trial.system.places_nodes and traits(self._trial.provider, ProviderTraits).shares_host_logs
         shell = [part for part in COMMANDS if part != "journal" or not shared]
         console = ["console"] if self._console is not None else []
         for node in nodes:
@@ -229,13 +229,10 @@ class _Collector:
         (folder / f"{name}.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
 
     @property
-    def _places(self) -> bool:
-        return self._trial.system.places_nodes
-
-    @property
     def _console(self) -> KeepsConsole | None:
         provider = self._trial.provider
-        return provider if self._places and isinstance(provider, KeepsConsole) else None
+        places = self._trial.system.places_nodes
+        return provider if places and isinstance(provider, KeepsConsole) else None
 
     def cut(self, why: str) -> None:
         """Time is up: give this reason for every part still missing."""
