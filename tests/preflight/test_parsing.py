@@ -18,7 +18,7 @@ from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.compilation import Wishes, compile_pipeline
 from seatrial.preflight.document import Check, Stage
 from seatrial.preflight.parsing import Read, read_pipeline
-from seatrial.preflight.selection import Selection
+from seatrial.preflight.selection import Choices
 from seatrial.providers.local import LocalSettings
 
 WHOLE = """
@@ -226,7 +226,7 @@ def using(**more: Any) -> str:
 
 
 def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path) -> None:
-    wishes = Wishes(selection=Selection(("two/user",)), cache=Cache(source=tmp_path))
+    wishes = Wishes(choices=Choices(only=("two/user",)), cache=Cache(source=tmp_path))
     one, two = compile_pipeline(read(tmp_path, using()), wishes).suites[0].steps[0].children
     assert [check.id for check in one.children] == ["one/maker[v=1]", "one/maker[v=2]"]
     (user,) = two.children
@@ -252,10 +252,10 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words
 def test_a_parameter_can_be_set_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
     data = {"parameters": {"python": "3.12"}, "stages": {"b": {"checks": {"a": {"run": "x"}}}}}
     found = read(tmp_path, json.dumps({"pipeline": data}))
-    suite = compile_pipeline(found, Wishes(parameters={"python": "3.13"})).suites[0]
+    suite = compile_pipeline(found, Wishes(choices=Choices(parameters={"python": "3.13"}))).suites[0]
     assert suite.parameters == {"python": "3.13", "whole": True}
     with pytest.raises(UsageError, match=r"unknown parameter 'pyton': did you mean 'python'\?"):
-        compile_pipeline(found, Wishes(parameters={"pyton": 1}))
+        compile_pipeline(found, Wishes(choices=Choices(parameters={"pyton": 1})))
 
 
 @pytest.mark.parametrize(
@@ -278,19 +278,19 @@ def test_what_is_no_pipeline_is_told(tmp_path: Path, text: str, words: str) -> N
 
 def test_one_row_of_a_matrix_can_be_selected(tmp_path: Path) -> None:
     found = read(tmp_path, WHOLE)
-    only = Selection(("quality/pytest[python=3.12]",))
-    stages = compile_pipeline(found, Wishes(selection=only)).suites[0].steps[0].children
+    only = Choices(only=("quality/pytest[python=3.12]",))
+    stages = compile_pipeline(found, Wishes(choices=only)).suites[0].steps[0].children
     # It reads an output of build/django, which comes with it.
     assert [check.id for stage in stages for check in stage.children] == [
         "build/django",
         "quality/pytest[python=3.12]",
     ]
     with pytest.raises(UsageError, match="rows of its matrix"):
-        compile_pipeline(found, Wishes(selection=Selection(("quality/pytest[python=2]",))))
+        compile_pipeline(found, Wishes(choices=Choices(only=("quality/pytest[python=2]",))))
 
 
 def test_a_check_tells_how_it_is_run_alone(tmp_path: Path) -> None:
-    wishes = Wishes(command=("seatrial", "preflight", "a b.yaml", "--host"), host=True)
+    wishes = Wishes(command=("seatrial", "preflight", "a b.yaml", "--host"), choices=Choices(host=True))
     plan = compile_pipeline(read(tmp_path, check(matrix={"v": ["x y"]})), wishes)
     step = plan.suites[0].steps[0].children[0].children[0]
     assert isinstance(step.step, PipelineCheck)

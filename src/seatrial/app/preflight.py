@@ -25,7 +25,7 @@ from seatrial.preflight.document import Pipeline
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
-from seatrial.preflight.selection import Selection, narrowed
+from seatrial.preflight.selection import Choices, narrowed
 
 if TYPE_CHECKING:
     from seatrial.links.git import Changes
@@ -44,31 +44,19 @@ FACES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreflightOptions:
+class PreflightOptions(Choices):
     """The options of a preflight."""
 
     document: Path | None = None
     """None: the project's file, else the nearest `pipeline.yaml` upward."""
-    only: tuple[str, ...] = ()
-    from_: str = ""
     changed_since: str = ""
     """A commit: run only the checks affected by changes since then."""
-    fail_fast: bool = False
-    host: bool = False
-    parallel: int | None = None
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    """Values to override the document's parameters."""
     cache: bool = True
     explain: bool = False
     """Whether to explain for each check why its cached result was used or not."""
     trace_inputs: bool = False
     """Whether to trace the files read by each check."""
     run: RunOptions = field(default_factory=RunOptions)
-
-    @property
-    def selection(self) -> Selection:
-        """The selection by name."""
-        return Selection(self.only, self.from_)
 
 
 def main(options: PreflightOptions) -> int:
@@ -148,7 +136,7 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
         modules=seen(found.modules),
         links=seen(found.links),
     )
-    pipeline = narrowed(read.pipeline, options.selection)
+    pipeline = narrowed(read.pipeline, options)
     if why := _why_everything(options, read, changes, source):
         return dict.fromkeys(pipeline.checks, why)
     return affected(pipeline, changes, tree, source)
@@ -283,13 +271,9 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
         name: _unchanged(options) for name in read.pipeline.checks if affected is not None and name not in affected
     }
     return Wishes(
-        selection=options.selection,
+        choices=options,
         left_out=left_out,
         since=options.changed_since,
-        fail_fast=options.fail_fast,
-        host=options.host,
-        parallel=options.parallel,
-        parameters=options.parameters,
         command=("seatrial", "preflight", *named, *(["--host"] if options.host else []), *sets),
     )
 

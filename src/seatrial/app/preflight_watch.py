@@ -83,7 +83,7 @@ class Watch:
                         if read is None:
                             why = await self._wait(watched, sources, {})
                         else:
-                            wanted = narrowed(read.pipeline, self._options.selection)
+                            wanted = narrowed(read.pipeline, self._options)
                             await asyncio.to_thread(sources.declare, wanted)
                             why = await self._play(watched, sources, why)
                         self._first = False
@@ -95,7 +95,7 @@ class Watch:
         """The current document, or None after reporting its problems. UsageError if the first version is invalid."""
         try:
             read = read_pipeline(self._document, environ=os.environ)
-            narrowed(read.pipeline, self._options.selection)
+            narrowed(read.pipeline, self._options)
         except UsageError as error:
             if self._first and not (isinstance(error, DocumentError) and self._document.is_file()):
                 raise

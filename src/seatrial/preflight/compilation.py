@@ -21,7 +21,7 @@ from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.job import Job, row_name
 from seatrial.preflight.parsing import KEY, Read
-from seatrial.preflight.selection import Selection, narrowed, needs_among, row_of
+from seatrial.preflight.selection import Choices, narrowed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
 from seatrial.preflight.system import Pipeline as System
 from seatrial.preflight.system import PipelineSettings
@@ -31,14 +31,9 @@ PROVIDER = "local"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """The options from the command line."""
+    """The choices of the command line, and what follows from the project and its changes."""
 
-    selection: Selection = field(default_factory=Selection)
-    fail_fast: bool = False
-    host: bool = False
-    parallel: int | None = None
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    """Values that replace the document's."""
+    choices: Choices = field(default_factory=Choices)
     cache: Cache | None = None
     """The cache of results; None: there is none."""
     engine: str = ""
@@ -57,7 +52,7 @@ class Wishes:
 
 def compile_pipeline(read: Read, wishes: Wishes) -> Plan:
     """The plan of a pipeline; UsageError for an unknown selection."""
-    pipeline = narrowed(_with_parameters(read.pipeline, wishes.parameters), wishes.selection)
+    pipeline = narrowed(_with_parameters(read.pipeline, wishes.choices.parameters), wishes.choices)
     return Plan(
         suites=(_Compiler(read, pipeline, wishes).suite(),),
         budget=Budget(),
@@ -97,9 +92,9 @@ def _deferred(text: str) -> str:
 
 
 def _selected(wishes: Wishes) -> dict[str, object]:
-    selection = wishes.selection
-    told = {"only": list(selection.only), "from": selection.from_, "changed_since": wishes.since}
-    return {"whole": selection.whole and not wishes.left_out, **{key: value for key, value in told.items() if value}}
+    choices = wishes.choices
+    told = {"only": list(choices.only), "from": choices.from_, "changed_since": wishes.since}
+    return {"whole": choices.whole and not wishes.left_out, **{key: value for key, value in told.items() if value}}
 
 
 class _Compiler:
@@ -118,11 +113,11 @@ class _Compiler:
             kind="stages",
             factory=Stages,
             fields={},
-            step=Stages(steps=stages, fail_fast=wishes.fail_fast, images=wishes.images),
+            step=Stages(steps=stages, fail_fast=wishes.choices.fail_fast, images=wishes.images),
             source=_source(read, (KEY, "stages"), 0),
             children=stages,
         )
-        budget = replace(pipeline.budget, parallel=wishes.parallel or pipeline.budget.parallel or cores())
+        budget = replace(pipeline.budget, parallel=wishes.choices.parallel or pipeline.budget.parallel or cores())
         settings = PipelineSettings(budget=budget, engine=wishes.engine, images=_images(pipeline))
         source = Location(file=read.document.file, path=(KEY,))
         return Suite(
@@ -149,7 +144,7 @@ class _Compiler:
                 kind="stage",
                 factory=StageStep,
                 fields={},
-                step=StageStep(steps=checks, fail_fast=self._wishes.fail_fast, left_out=left_out),
+                step=StageStep(steps=checks, fail_fast=self._wishes.choices.fail_fast, left_out=left_out),
                 source=_source(self._read, (KEY, "stages", name), at),
                 id=name,
                 description=stage.title or f"{name.replace('-', ' ').replace('_', ' ').capitalize()} Stage",
@@ -175,7 +170,7 @@ class _Compiler:
                     uses=uses,
                     services={name: self._pipeline.services[name] for name in check.services},
                     caches=self._pipeline.caches,
-                    host=self._wishes.host,
+                    host=self._wishes.choices.host,
                     again=shlex.join([*self._wishes.command, "--only", id]),
                 )
                 fields = {"job": job, "cache": self._wishes.cache, **late}
@@ -205,7 +200,7 @@ class _Compiler:
     def _rows(self, id: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The selected rows of the check's matrix, each with the suffix of its name."""
         rows = {row_name(row): row for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")}
-        wanted = row_of(self._wishes.selection.only, id)
+        wanted = row_of(self._wishes.choices.only, id)
         known = [f"{id}{suffix}" for suffix in rows]
         for row in wanted:
             if row not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from seatrial import expressions
 from seatrial.errors import UsageError, nearest
@@ -11,14 +11,19 @@ from seatrial.model.graph import closure
 from seatrial.preflight.document import Check, Pipeline, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The selection options."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """The selected checks, and how to run them."""
 
     only: tuple[str, ...] = ()
     """`stage` or `stage/check`; also `stage/check[row of its matrix]`."""
     from_: str = ""
     """A stage: run it and all later stages of the document."""
+    fail_fast: bool = False
+    host: bool = False
+    parallel: int | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Values that replace the document's."""
 
     @property
     def whole(self) -> bool:
@@ -26,12 +31,12 @@ class Selection:
         return not (self.only or self.from_)
 
 
-def narrowed(pipeline: Pipeline, selection: Selection) -> Pipeline:
+def narrowed(pipeline: Pipeline, choices: Choices) -> Pipeline:
     """The pipeline reduced to the selection, in the same order, with needs only inside it. Checks that provide outputs
     or artifacts for selected ones are included. UsageError with the nearest name for an unknown one."""
-    if selection.whole:
+    if choices.whole:
         return pipeline
-    wanted = _with_outputs(pipeline, set(_from(pipeline, selection.from_)) & set(_only(pipeline, selection.only)))
+    wanted = _with_outputs(pipeline, set(_from(pipeline, choices.from_)) & set(_only(pipeline, choices.only)))
     stages: dict[str, Stage] = {}
     for stage_name, stage in pipeline.stages.items():
         checks = {name: check for name, check in stage.checks.items() if f"{stage_name}/{name}" in wanted}
