@@ -113,13 +113,12 @@ class Contained(RunningService):
             if status not in ("stopped", "stopping"):
                 break
             await asyncio.sleep(0.1)
-        text = await log_of(self.engine, self.container)
-        for _ in range(10):
+        text = ""
+        for _ in range(11):
+            text = await log_of(self.engine, self.container)
             if text or status == "running":
                 break
-            # On a busy machine Podman's monitor may write it after the end is reported.
-            await asyncio.sleep(0.1)
-            text = await log_of(self.engine, self.container)
+            await asyncio.sleep(0.1)  # on a busy machine, Podman's monitor may write it after the end is reported
         await self.ctx.give_back("container", self.container)
         return text
 

@@ -31,8 +31,8 @@ async def secrets_of(
     ones. UsageError names all missing secrets; CannotTell when a source is unreadable."""
     found: dict[str, str] = {}
     looked: list[str] = []
+    missing = list(wanted)
     for source in sources:
-        missing = [name for name in wanted if name not in found]
         if not missing:
             break
         if isinstance(source, str):
@@ -43,7 +43,7 @@ async def secrets_of(
             held, where = await _command(source.command, folder, environ), f"`{source.command[0]}`"
         looked.append(where)
         found |= {name: held[name] for name in missing if held.get(name)}
-    missing = [name for name in wanted if name not in found]
+        missing = [name for name in missing if name not in found]
     if missing:
         what = "the secret" if len(missing) == 1 else "the secrets"
         raise UsageError(

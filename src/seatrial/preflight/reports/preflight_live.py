@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seatrial.model.event import Event
 from seatrial.preflight.reports.preflight import Preflight
@@ -50,10 +50,8 @@ class PreflightWatch(PreflightLive):
 
     def on(self, event: Event) -> None:
         """Take one event."""
-        if event.kind == "run_started":
-            runs = self.options.get("runs")
-            shared: dict[str, Any] = dict(self.options)
-            self.options = {**shared, "reports": [Path(str(runs)) / event.run / "report.html"]} if runs else shared
+        if event.kind == "run_started" and (runs := self.options.get("runs")):
+            self.options = {**self.options, "reports": [Path(str(runs)) / event.run / "report.html"]}
         if not self.hushed:
             super().on(event)
 
