@@ -94,7 +94,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         variables=set(variables), parameters=frozenset(parameters), environment=compilation.environ
     )
     workflow = Workflow(compilation.kinds, compilation.problems, draft.document, scope)
-    compiled = workflow.compile(draft.steps, draft.steps_place)
+    workflow.compile(draft.steps, draft.steps_place)
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
         hint = "allowed: no slashes, at most 200 characters"
         _at(compilation, merged, "name", message=f"invalid suite name {shown(draft.name)}", hint=hint)
@@ -116,7 +116,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             requirements=requirements,
             vars=variables,
             fallbacks=fallbacks,
-            steps=compiled.steps,
+            steps=workflow.steps,
             system=system,
             source=draft.home[0].source(draft.home[1]),
             document_folder=workflow.folder,
@@ -131,7 +131,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             skip=unmet(requirements, compilation.environ, provider=name, settings=providers),
         )
         suite = sized(suite, compilation.problems, merged, moot=moot)
-        hold(suite, compilation.problems, merged, draft.document, compiled, provider)
+        hold(suite, merged, workflow, provider)
         if compilation.problems.count == before:
             yield suite
     if not moot and merged.get("max_concurrent_nodes") is not None:

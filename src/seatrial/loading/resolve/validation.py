@@ -10,8 +10,7 @@ from typing import Any
 from seatrial import spi
 from seatrial.errors import UsageError, nearest
 from seatrial.loading.merge.levels import Merged
-from seatrial.loading.read.document import Document
-from seatrial.loading.resolve.workflow import Compiled
+from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.site import Problems
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.spi import Powers, known_nodes, own_powers, traits
@@ -52,32 +51,30 @@ def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
         return ()
 
 
-def hold(
-    suite: Suite, problems: Problems, merged: Merged, document: Document, compiled: Compiled, provider: type[Any]
-) -> None:
+def hold(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) -> None:
     """Reject unknown node names, powers missing in both provider and system, and settings the system itself rejects."""
-    _by_the_system(suite, problems, merged)
-    names = frozenset(_names(suite, Problems(), merged)) if compiled.selectors else frozenset()
+    _by_the_system(suite, workflow.problems, merged)
+    names = frozenset(_names(suite, Problems(), merged)) if workflow.selectors else frozenset()
     if names:
         factory = suite.system.factory
         # Words selecting nodes by their current role, defined in the system's settings.
         roles = factory.role_names(suite.system.settings) if issubclass(factory, spi.FindsRoles) else ()
         known = names | frozenset(roles)
-        for selector, place in compiled.selectors:
+        for selector, place in workflow.selectors:
             for word in (word.strip() for word in selector.split(",")):
                 if word not in known | ANY_NODE and not _random(word):
                     hint = nearest(word, known, what="nodes") + "; also *, any, random:N"
-                    problems.add(document, place, f"unknown node {word!r}", hint)
-    if compiled.powers:
+                    workflow.problem(place, f"unknown node {word!r}", hint)
+    if workflow.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
         reasons = traits(provider, spi.ProviderTraits).why_missing
         usable = held - BY_API if suite.power == "guest" else held
-        for step, kind, place in compiled.powers:
+        for step, kind, place in workflow.powers:
             missing = sorted(_wanted(step, suite.power) - usable)
             if missing:
                 message, hint = _missing(suite, kind, missing, held, reasons)
-                problems.add(document, place, message, hint, kind="power")
+                workflow.problems.add(workflow.document, place, message, hint, kind="power")
 
 
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:

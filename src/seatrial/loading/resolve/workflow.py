@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from seatrial import expressions, spi
@@ -25,17 +25,6 @@ _KNOWN_BEFORE = ("timeout", "allow_failure", "expect", "needs")
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 
 
-@dataclass(slots=True)
-class Compiled:
-    """A workflow, with the parts to validate for each of its suites."""
-
-    steps: tuple[StepPlan, ...] = ()
-    selectors: list[tuple[str, Place]] = field(default_factory=list)
-    """Node selectors and their places."""
-    powers: list[tuple[Any, str, Place]] = field(default_factory=list)
-    """Ready steps with a possible need of powers, with their kinds."""
-
-
 class Workflow(DocumentSite):
     """Compiles the steps of one workflow; the site of every value in it."""
 
@@ -44,13 +33,17 @@ class Workflow(DocumentSite):
     def __init__(self, kinds: Kinds, problems: Problems, document: Document, scope: expressions.Scope) -> None:
         super().__init__(problems, document)
         self.kinds, self.scope = kinds, scope
-        self.result = Compiled()
+        self.steps: tuple[StepPlan, ...] = ()
+        self.selectors: list[tuple[str, Place]] = []
+        """Node selectors and their places, to validate for each suite."""
+        self.powers: list[tuple[Any, str, Place]] = []
+        """Ready steps with a possible need of powers, with their kinds."""
         self.survey = Survey()
         self.extras: tuple[str, ...] = ()
         self.parents: list[Kind] = []
         self.folder = document.folder
 
-    def compile(self, raw: object, place: Place) -> Compiled:
+    def compile(self, raw: object, place: Place) -> None:
         """Compile a workflow: a list of at least one step."""
         self.survey = survey(raw, place)
         for name, where in self.survey.doubles:
@@ -60,8 +53,7 @@ class Workflow(DocumentSite):
         self.scope.all_steps = self.survey.names
         self.scope.ambiguous = self.survey.ambiguous
         self.scope.all_variables = self.survey.variables
-        self.result.steps = self.plans("step", raw, place)
-        return self.result
+        self.steps = self.plans("step", raw, place)
 
     # Methods of a site
 
@@ -114,7 +106,7 @@ class Workflow(DocumentSite):
         step = build(kind.factory, fields, place, self) if ready and valid else None
         wrong: Iterable[tuple[str, str]] = ()
         if step is not None and kind.needs_powers:
-            self.result.powers.append((step, kind.name, place))
+            self.powers.append((step, kind.name, place))
         if step is not None and kind.checks_files:
             wrong = step.check_files(self.folder)
         elif not ready and valid and kind.checks_templates:
@@ -237,7 +229,7 @@ class Workflow(DocumentSite):
 
     def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
         """Compile one check, as text or as a mapping; None if it is invalid."""
-        before, outer, selectors = self.problems.count, self.extras, len(self.result.selectors)
+        before, outer, selectors = self.problems.count, self.extras, len(self.selectors)
         rest = ""
         if isinstance(raw, str):
             if raw in self.kinds.texts:
@@ -275,13 +267,13 @@ class Workflow(DocumentSite):
             allow_failure=common.get("allow_failure", False) or kind.allow_failure,
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
-            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.result.selectors[selectors:])
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:])
         return replace(plan, allow_failure=True) if allowed else plan
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
         """An already compiled check with the same text, at a new place."""
         known, nodes = self.kinds.texts[raw]
-        self.result.selectors += ((name, place) for name in nodes)
+        self.selectors += ((name, place) for name in nodes)
         return CheckPlan(  # `replace` takes four times as long, and a check may stand in thousands of suites
             text=known.text,
             kind=known.kind,
@@ -324,31 +316,28 @@ class Workflow(DocumentSite):
     # Checked later, for each suite
 
     def _templates(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> None:
+        """Check every `${{ }}` in the keys of a class."""
         for key, value in raw.items():
             if key in kind.fields and kind.fields[key].waits(value):
-                self.template(value, (*place, key))
+                for text, where in texts_at(value, (*place, key)):
+                    for message, hint in expressions.check_template(text, self.scope.with_names(*self.extras)):
+                        self.problem(where, message, hint)
+                    if "${{" in text:
+                        self.old_names(text, where)
 
     def old_names(self, text: str, place: Place) -> None:
         """Warn of renamed names."""
         for warning in expressions.renamed_outputs(text, self.scope):
             self.problems.warn(self.document, place, warning)
 
-    def template(self, value: object, place: Place) -> None:
-        """Check every `${{ }}` in a structure."""
-        for text, where in texts_at(value, place):
-            for message, hint in expressions.check_template(text, self.scope.with_names(*self.extras)):
-                self.problem(where, message, hint)
-            if "${{" in text:
-                self.old_names(text, where)
-
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
         if made is not None and kind.names_nodes:
-            self.result.selectors += ((name, place) for name in made.node_names())
+            self.selectors += ((name, place) for name in made.node_names())
         for key in kind.node_keys:
             value = fields.get(kind.fields[key].name)
             for name in (value,) if isinstance(value, str) else value if isinstance(value, tuple | list) else ():
                 if isinstance(name, str) and not expressions.templated(name):
-                    self.result.selectors.append((name, (*place, key)))
+                    self.selectors.append((name, (*place, key)))
 
 
 def _short(kind: Kind, given: Mapping[str, Any]) -> str:
