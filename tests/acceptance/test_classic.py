@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.harness import Project, only, suite, until, validate
+from tests.backends import tables
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -40,6 +41,7 @@ def test_the_classic_workflows_pass_on_the_sample(project: Project) -> None:
     assert project.left() == []
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("etcd")
 def test_the_classic_workflows_pass_on_a_real_etcd(project: Project) -> None:
     done = project.seatrial("run", EXAMPLES / "etcd" / "classic.yaml", "--parallel", "2", timeout=300)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from tests.acceptance.containers_project import left_in_podman
 from tests.acceptance.harness import Project, until
+from tests.backends import tables
 
 from scripts import consultancy
 
@@ -301,6 +302,7 @@ def never_up(place: Place, *words: str) -> None:
         assert word in told.checks["integration/migrations"]["error"], told.console
 
 
+@tables.ON_ENGINES
 @on_host
 def test_killed_while_the_database_is_migrated_the_next_run_is_right_and_nothing_is_left(host: Place) -> None:
     runs = len(host.project.runs())
@@ -322,6 +324,7 @@ def test_killed_while_the_database_is_migrated_the_next_run_is_right_and_nothing
         assert not told.checks["integration/migrations"].get("cached")
 
 
+@tables.ON_ENGINES
 @in_containers
 def test_in_containers_nothing_changed_runs_nothing(contained: Place) -> None:
     told = contained.run()

@@ -32,6 +32,7 @@ from tests.acceptance.harness import (
     until,
     validate,
 )
+from tests.backends import tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
@@ -45,6 +46,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     cache_of_tests(monkeypatch, tmp_path_factory)
 
 
+@tables.ON_ENGINES
 def test_the_classic_workflows_of_a_real_etcd_are_green(project: Project) -> None:
     on_containers(project)
     done = project.seatrial("run", CLASSIC, "--on", "containers", "--parallel", "2", timeout=300)
@@ -67,6 +69,7 @@ def stranger() -> Iterator[str]:
     engine("rm", "--force", "--time", "0", name)
 
 
+@tables.ON_ENGINES
 def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(project: Project, stranger: str) -> None:
     on_containers(project)
     living = project.start("run", project.write("living.json", one_container({"step": "wait", "for": "100s"})))
@@ -117,6 +120,7 @@ def _waits(project: Project) -> bool:
     return any(one["kind"] == "step_started" and one["data"].get("type") == "wait" for one in project.events())
 
 
+@tables.ON_ENGINES
 def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(project: Project) -> None:
     begun = project.folder / "begun"
     slow = f'case "$*" in "run --detach"*) touch {begun}; sleep 2 ;; esac'
@@ -204,6 +208,7 @@ def _broken(project: Project, told: str, **more: str) -> str:
 # Power
 
 
+@tables.ON_ENGINES
 def test_a_container_whose_init_ignores_being_told_fails_its_restart(project: Project) -> None:
     deaf = '["/bin/sh", "-c", "trap true TERM INT; while :; do sleep 1; done"]'
     on_containers(project, command="image", options=["--entrypoint", deaf])
@@ -211,6 +216,7 @@ def test_a_container_whose_init_ignores_being_told_fails_its_restart(project: Pr
     _fails(project, restart, "waiting for the restart of n11")
 
 
+@tables.ON_ENGINES
 def test_a_container_that_was_not_killed_fails_its_crash(project: Project) -> None:
     on_containers(project, engine=stand_in(project.folder, 'test "$1" != kill || exit 0'))
     _fails(project, {"step": "crash_node", "target_node": "n11"}, "waiting for the crash of n11")

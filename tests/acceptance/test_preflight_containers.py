@@ -28,6 +28,7 @@ from tests.acceptance.harness import (
     processes_of,
     until,
 )
+from tests.backends import tables
 
 SECRET = "sesame-of-the-database-4711"
 WAIT = 300.0
@@ -73,6 +74,7 @@ def inside(run: Any, **more: Any) -> Document:
     return {"run": run, "image": IMAGE, **more}
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("podman")
 def test_checks_run_in_containers_and_the_host_stays_clean(project: Project) -> None:
     source = project.folder / "src"
@@ -145,6 +147,7 @@ def test_no_secret_is_in_any_command_line(project: Project) -> None:
         file.unlink()
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("podman")
 def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fault(project: Project) -> None:
     box = project.folder / "box"
@@ -178,6 +181,7 @@ def test_an_image_is_built_once_and_one_that_cannot_be_built_is_the_products_fau
                 engine("rmi", "--force", one)
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("podman")
 def test_built_images_go_by_number_and_by_age_and_never_one_in_use(project: Project) -> None:
     shelf = project.folder / "cache" / "images"
@@ -415,6 +419,7 @@ def _killed_and_cleaned(
         assert kill_at_records(folder, make, listers, when=when, first=record, command="preflight") > 0
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("postgresql in podman")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
 def test_ended_while_a_container_runs_nothing_is_left(project: Project, number: signal.Signals) -> None:

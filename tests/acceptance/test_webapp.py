@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.harness import Document, Project, only
+from tests.backends import tables
 from tests.backends.fixtures import required
 
 HARNESS = Path(__file__).parents[2] / "examples" / "webapp" / "harness"
@@ -82,6 +83,7 @@ def checks_of(step: Document) -> dict[str, tuple[str, str]]:
     return {one["check"]: (one["verdict"], one["category"]) for one in step["validation_results"]}
 
 
+@tables.ON_ENGINES
 def test_the_web_only_suite_passes_and_leaves_nothing_and_tells_no_secret(port: Port, stand: standing.Stand) -> None:
     document = standing.APP / "e2e.yaml"
     done = port.seatrial(
@@ -102,6 +104,7 @@ def test_the_web_only_suite_passes_and_leaves_nothing_and_tells_no_secret(port: 
     assert port.secrets_told(done.stdout, done.stderr) == []
 
 
+@tables.ON_ENGINES
 def test_planted_faults_are_each_seen_for_what_they_are(port: Port, stand: standing.Stand) -> None:
     changed = {}
     for path, replacements in PLANTED.items():

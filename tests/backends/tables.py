@@ -16,8 +16,10 @@ import pytest
 
 EVERY, SEED = "SEATRIAL_EVERY_ROW", "SEATRIAL_ROW_SEED"
 MARK = "table"
-ON_MACHINES = pytest.mark.table(of="virtual machines", one_in=3)
+ON_MACHINES = pytest.mark.table(of="virtual machines", one_in=4)
 """The mark of a test that takes many seconds because its virtual machines are emulated."""
+ON_ENGINES = pytest.mark.table(of="container engines and real servers", one_in=2)
+"""The mark of a test that takes many seconds because of what it starts in a real engine, or of a real server."""
 ONE_IN = 8
 """How many rows of a table there are for each row that is run, where its mark does not say: `table(one_in=4)`."""
 LEAST = 2

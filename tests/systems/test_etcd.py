@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.backends import tables
 from tests.systems.test_processes import node, state_is
 
 from seatrial.model.reading import Health
@@ -18,6 +19,7 @@ def system():
     return yaml.safe_load(EXAMPLE.read_text())["system"]
 
 
+@tables.ON_ENGINES
 @pytest.mark.backend("etcd")
 def test_etcd_loses_its_leader_then_its_majority_and_comes_back_with_every_record(make):
     async def scenario():

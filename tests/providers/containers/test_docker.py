@@ -7,6 +7,7 @@ import re
 
 import pytest
 from scripts.images.engines import IMAGE
+from tests.backends import tables
 
 from seatrial.errors import CannotTell, LinkLost, ToolMissing
 from seatrial.links.containers import NoSuchImage
@@ -33,6 +34,7 @@ def run_suite(work):
     asyncio.run(asyncio.wait_for(work, 240))
 
 
+@tables.ON_ENGINES
 def test_names_volumes_and_what_nobody_recorded_are_there_and_given_back(docker, tmp_path, monkeypatch):
     async def scene():
         async with trial(tmp_path, volumes=["/extra"]) as ctx:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from scripts.images.engines import IMAGE
-from tests.backends import podman
+from tests.backends import podman, tables
 from tests.providers.ssh.local_machines import Attended, registry
 
 from seatrial.errors import LinkDown
@@ -120,6 +120,7 @@ async def containers(folder: Path):
         standing.down()
 
 
+@tables.ON_ENGINES
 @pytest.mark.parametrize("promise", ProviderContract.promises())
 def test_the_ssh_provider_keeps_on_openssh(promise, tmp_path):
     async def on_containers(work):
