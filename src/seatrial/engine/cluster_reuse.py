@@ -121,10 +121,10 @@ async def release(ctx: Context, trial: Trial) -> bool:
     return True
 
 
-def whose(ctx: Context, trial: Trial, node: Node) -> str:
+def whose(trial: Trial, node: Node) -> str:
     """The trial with this node in its ledger, for `destroy`; empty: the node stays, because it is parked."""
     cluster = trial.run.pool.of(trial.id)
-    if cluster is None or not cluster.used or all(one.name != node.name for one in cluster.nodes):
+    if cluster is None or not cluster.used or node.name not in {other.name for other in cluster.nodes}:
         return trial.id
     if cluster.parked:
         return ""

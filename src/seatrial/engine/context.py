@@ -258,7 +258,7 @@ class TrialContext:
 
     async def destroy_node(self, node: Node) -> None:
         await self._trial.forget_link(node)
-        if trial := cluster_reuse.whose(self, self._trial, node):
+        if trial := cluster_reuse.whose(self._trial, node):
             await self._give_back("node", f"{trial}-{node.name}", trial)
         self.emit("node", node=node.name, state="destroyed" if trial else "parked")
 
@@ -282,10 +282,9 @@ class TrialContext:
         for name in names:
             try:
                 self._take(kind, name)
+                return name
             except LeaseTaken as error:
                 held = str(error)
-                continue
-            return name
         raise LeaseTaken(f"no {kind} is free: {held}")
 
     async def lease_address(self) -> str:

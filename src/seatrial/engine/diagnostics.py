@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 
 from seatrial.engine.cleanup import hurrying, within
 from seatrial.engine.context import TrialContext, tail
@@ -18,6 +17,7 @@ from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF
 from seatrial.model.resource import Node
 from seatrial.spi import ExplainsPower, KeepsConsole, KeepsLogs, ProviderTraits, ShowsEvidence, health_of, traits
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.measuring import provider_knows
 
 DEADLINE = 25.0
@@ -63,15 +63,6 @@ t cat /proc/sys/kernel/random/boot_id; has free && t free -m; true""",
 """Shell commands on a node, by the name of the part."""
 
 
-@dataclass(slots=True)
-class Found:
-    """The diagnostics of one node."""
-
-    parts: list[str] = field(default_factory=list)
-    missing: dict[str, str] = field(default_factory=dict)
-    """Missing part to reason."""
-
-
 async def diagnose(trial: Trial, ctx: TrialContext) -> None:
     """Save each node's answers in `artifacts/diagnostics/<node>/<part>.txt`; a second Ctrl-C skips the rest."""
 
@@ -105,7 +96,9 @@ class _Collector:
         self._trial = trial
         self._ctx = ctx
         self._folder = trial.folder / "artifacts" / "diagnostics"
-        self._found: dict[str, Found] = {}
+        self._parts: tuple[str, ...] = ()
+        self._missing: dict[str, dict[str, str]] = {}
+        """The reason for each missing part, by node."""
 
     async def all(self) -> None:
         """Every existing node, and those created only in part."""
@@ -116,9 +109,8 @@ class _Collector:
         shared = self._trial.system.places_nodes and traits(self._trial.provider, ProviderTraits).shares_host_logs
         shell = [part for part in COMMANDS if part != "journal" or not shared]
         console = ["console"] if self._console is not None else []
-        for node in nodes:
-            parts = ("power", *console, *shell, "service")
-            self._found[node.name] = Found(missing=dict.fromkeys(parts, "not asked for"))
+        self._parts = ("power", *console, *shell, "service")
+        self._missing = {node.name: dict.fromkeys(self._parts, "not asked for") for node in nodes}
         async with asyncio.TaskGroup() as group:
             # A system with all its logs in one place is asked once.
             logs = group.create_task(self._all_logs(nodes))
@@ -156,17 +148,13 @@ class _Collector:
                 raise CannotTell("the node is not running")
             await self._ctx.link(node).run(["true"], timeout=ANSWER)
         if refused:
-            self._found[node.name].missing.update(dict.fromkeys(parts, refused[0]))
+            self._missing[node.name].update(dict.fromkeys(parts, refused[0]))
             return
-        abreast = asyncio.Semaphore(ABREAST)
 
         async def ask(part: str) -> None:
-            async with abreast:
-                await self._part(node, part, lambda: self._asked(node, COMMANDS[part]))
+            await self._part(node, part, lambda: self._asked(node, COMMANDS[part]))
 
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(ask(part))
+        await map_concurrently(ask, parts, most=ABREAST)
 
     async def _is_off(self, node: Node) -> bool:
         """Whether the node is known to be off; if the provider does not know, the node is asked."""
@@ -214,12 +202,11 @@ class _Collector:
         return logs
 
     async def _part(self, node: Node, part: str, ask: Callable[[], Awaitable[str]]) -> None:
-        found = self._found[node.name]
-        found.missing[part] = "the time was up before the answer came"
-        async with within(PART, lambda why: found.missing.update({part: why})):
+        missing = self._missing[node.name]
+        missing[part] = "the time was up before the answer came"
+        async with within(PART, lambda why: missing.update({part: why})):
             self._write(node.name, part, await ask() or "(nothing)\n")
-            del found.missing[part]
-            found.parts.append(part)
+            del missing[part]
 
     def _write(self, node: str, name: str, text: str) -> None:
         # Masked before the cut: half a secret would not be recognised.
@@ -236,16 +223,16 @@ class _Collector:
 
     def cut(self, why: str) -> None:
         """Time is up: give this reason for every part still missing."""
-        for found in self._found.values():
-            for part, before in found.missing.items():
+        for missing in self._missing.values():
+            for part, before in missing.items():
                 if before in ("not asked for", "the time was up before the answer came"):
-                    found.missing[part] = why
+                    missing[part] = why
 
     def tell(self, duration: float) -> None:
         """Report the folder and the missing parts."""
-        if not self._found:
+        if not self._missing:
             return
-        missing = {node: dict(sorted(found.missing.items())) for node, found in self._found.items() if found.missing}
+        missing = {node: dict(sorted(reasons.items())) for node, reasons in self._missing.items() if reasons}
         for node, reasons in missing.items():
             try:
                 self._write(node, "missing", "".join(f"{part}: {why}\n" for part, why in reasons.items()))
@@ -255,7 +242,7 @@ class _Collector:
             "diagnostics",
             folder=str(self._folder.relative_to(self._trial.folder)),
             path=str(self._folder),
-            nodes={node: sorted(found.parts) for node, found in self._found.items()},
+            nodes={node: sorted({*self._parts} - reasons.keys()) for node, reasons in self._missing.items()},
             missing=missing,
             duration=duration,
         )

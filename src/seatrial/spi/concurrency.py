@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
@@ -18,17 +19,15 @@ LAST_CHANCE = 5.0
 async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A], *, most: int = 0) -> list[B]:
     """The results in the order of the items. When one raises, the rest is cancelled; of several errors StepFailed is
     raised before any other. `most` limits the number of concurrent calls; 0: no limit."""
-    gate = asyncio.Semaphore(most) if most else None
+    gate: AbstractAsyncContextManager[None] = asyncio.Semaphore(most) if most else nullcontext()
 
-    async def one(thing: A) -> B:
-        if gate is None:
-            return await act(thing)
+    async def turn(thing: A) -> B:
         async with gate:
             return await act(thing)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(thing)) for thing in things]
+            tasks = [group.create_task(turn(thing)) for thing in things]
     except BaseExceptionGroup as errors:
         raise _telling(errors) from errors
     return [task.result() for task in tasks]
