@@ -12,7 +12,6 @@ from seatrial.spi.check import Check, CheckTraits, ReadsText
 from seatrial.spi.context import Context
 from seatrial.spi.link import BreaksOff, Finished, Link
 from seatrial.spi.measuring import health_of, link_of, status_of
-from seatrial.spi.powers import Powers
 from seatrial.spi.provider import (
     AdoptsNodes,
     EntersNodes,
@@ -20,6 +19,7 @@ from seatrial.spi.provider import (
     KeepsConsole,
     NoSettings,
     PausesNodes,
+    Powers,
     PowersGuests,
     PowersNodes,
     PreparesTrial,

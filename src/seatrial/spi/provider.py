@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.cluster import PowerState
@@ -11,10 +12,27 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
 from seatrial.spi.link import Link
-from seatrial.spi.powers import Powers
 
 if TYPE_CHECKING:
     from seatrial.spi.context import Context
+
+
+class Powers(StrEnum):
+    """A power over a node: a provider or a system declares its own as a frozen set, a step requires some."""
+
+    LIST = "list"
+    STOP = "stop"
+    START = "start"
+    CRASH = "crash"
+    """Hard power-off through the provider's API."""
+    GRACEFUL_RESTART = "graceful restart"
+    """Power cycle through the provider's API."""
+    GUEST_STOP = "stop in the guest"
+    GUEST_REBOOT = "reboot in the guest"
+    GUEST_CRASH = "crash in the guest"
+    PAUSE = "pause"
+    SNAPSHOT = "snapshot and revert"
+    """Keep the state of running nodes, and bring it back: `TakesSnapshots`."""
 
 
 @frozen(kw_only=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Outputs
-from seatrial.spi.powers import Powers
+from seatrial.spi.provider import Powers
 
 if TYPE_CHECKING:
     from seatrial.spi.context import Context

@@ -11,7 +11,7 @@ from seatrial.model.cluster import ClusterStatus, NodeHealth
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
-from seatrial.spi.powers import Powers
+from seatrial.spi.provider import Powers
 
 if TYPE_CHECKING:
     from seatrial.spi.context import Context
