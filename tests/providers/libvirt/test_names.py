@@ -38,8 +38,9 @@ def test_hardware_addresses_follow_from_the_names():
 
 @given(st.text(), st.lists(st.integers(0, 63 * 256), max_size=20))
 def test_subnets_avoid_what_is_taken(trial, places):
-    taken = [((10 << 24) + (64 << 16) + (place << 8), (10 << 24) + (64 << 16) + (place << 8) + 300) for place in places]
+    first = int(ipaddress.IPv4Address("10.64.0.0"))
+    taken = [ipaddress.IPv4Network((first + (place // 2 * 512), 23)) for place in places]
     for subnet in list(names.subnets(trial, taken))[:5]:
         net = ipaddress.IPv4Network(subnet)
         assert net.prefixlen == 24
-        assert all(int(net.broadcast_address) < first or int(net.network_address) > last for first, last in taken)
+        assert not any(net.overlaps(network) for network in taken)

@@ -18,10 +18,8 @@ WHO = {
     "host_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n",
     "host_public": "ssh-ed25519 BBBB",
     "address": "10.64.7.11",
-    "prefix": 24,
     "gateway": "10.64.7.1",
     "mac": "52:54:00:01:02:03",
-    "folder": "/var/lib/seatrial",
 }
 
 

@@ -44,7 +44,7 @@ class Machine:
         identity = seed.Identity(
             instance="n11", hostname="n11", user="root", authorized=(folder / "user.pub").read_text().strip(),
             host_key=(folder / "host").read_text(), host_public=(folder / "host.pub").read_text().strip(),
-            address=f"{NETWORK}.15", prefix=24, gateway=f"{NETWORK}.2", mac=mac, folder="/var/lib/seatrial",
+            address=f"{NETWORK}.15", gateway=f"{NETWORK}.2", mac=mac,
         )  # fmt: skip
         (folder / "seed.iso").write_bytes(seed.iso(seed.files(identity)))
         overlay = [

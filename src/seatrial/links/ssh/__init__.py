@@ -372,15 +372,20 @@ def _as_root(line: str) -> str:
     return shlex.join(["sudo", "-n", "--", "/bin/sh", "-c", line])
 
 
-def write_key_pair(path: Path) -> str:
-    """Create an Ed25519 key at `path` (0600) with its public half at `path`.pub; returns the public line."""
+def key_pair(comment: str | None = None) -> tuple[str, str]:
+    """A new Ed25519 key: its private half in OpenSSH's format, and its public line."""
     import asyncssh
 
-    key = asyncssh.generate_private_key("ssh-ed25519", comment="seatrial")
-    public = key.export_public_key()
-    path.with_suffix(".pub").write_bytes(public)
-    write_whole(path, key.export_private_key(), 0o600)
-    return public.decode().strip()
+    key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
+    return key.export_private_key().decode(), key.export_public_key().decode().strip()
+
+
+def write_key_pair(path: Path) -> str:
+    """Create a key at `path` (0600) with its public half at `path`.pub; returns the public line."""
+    private, public = key_pair("seatrial")
+    path.with_suffix(".pub").write_text(f"{public}\n")
+    write_whole(path, private, 0o600)
+    return public
 
 
 def trial_key(folder: Path) -> Path:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.cloudstack import Cloud
-from seatrial.links.ssh import SSHLink, trial_key
+from seatrial.links.ssh import SSHLink, key_pair, trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, size_of
+from seatrial.providers.nodes import FOLDER, OWN_FOLDER, numbered, user_data
 from seatrial.spi import Context
 
-FOLDER = "/var/lib/seatrial"
 FIRST_PORT = 20000
 LOOK_AGAIN = 0.2
 STUBBORN = 60.0
@@ -52,12 +51,14 @@ async def make(
         **({"rootdisksize": size.root_gib} if size.root_gib else {}),
         **cloud.scope,
     }
-    known_host = ""
+    trust: dict[str, object] = {"accept": True}
     if settings.login == "keypair":
         request["keypair"] = naming.key_pair(ctx.trial_id)
     else:
-        data, known_host = _user_data(settings.user, public, name)
+        host_key, host_public = key_pair()
+        data = user_data(name, settings.user, public, host_key, host_public)
         request["userdata"] = base64.b64encode(data.encode()).decode()
+        trust = {"known_host": host_public}
     begun = await cloud.begin("deployVirtualMachine", **request)
     BEGUN[cloud.endpoint, name] = id = str(begun["id"])
     tags = naming.tags_from(ctx.labels(), spec.name)
@@ -75,11 +76,10 @@ async def make(
         await cloud.do("createTags", resourceids=disk, resourcetype="Volume", tags=tags, deadline=deadline)
         await cloud.do("attachVolume", id=disk, virtualmachineid=id, deadline=deadline)
     address = _address(machine, settings)
-    trust: dict[str, object] = {"known_host": known_host} if known_host else {"accept": True}
     return Node(
         name=spec.name,
         address=address,
-        ports={name: port or FIRST_PORT + place for place, (name, port) in enumerate(sorted(spec.ports.items()))},
+        ports=numbered(spec.ports, FIRST_PORT),
         ssh={"host": address, "port": settings.port, "user": settings.user, "key": str(private), **trust},
         folder=FOLDER,
         detail={**detail, "id": id},
@@ -100,35 +100,13 @@ def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
     return str(cards[0]["ipaddress"])
 
 
-def _user_data(user: str, public: str, hostname: str) -> tuple[str, str]:
-    """For cloud-init: the trial's key, and the host key, so the machine is known from the first connection on."""
-    import asyncssh
-
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    host_key, host_public = key.export_private_key().decode(), key.export_public_key().decode().strip()
-    who: dict[str, Any] = {"name": user, "ssh_authorized_keys": [public]}
-    if user != "root":
-        who |= {"sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/sh", "lock_passwd": True}
-    config = {
-        "hostname": hostname,
-        "disable_root": user != "root",
-        "ssh_pwauth": False,
-        "ssh_deletekeys": True,
-        "ssh_keys": {"ed25519_private": host_key, "ed25519_public": host_public},
-        "users": [who],
-        "package_update": False,
-    }
-    return "#cloud-config\n" + json.dumps(config, indent=1) + "\n", host_public
-
-
 async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) -> None:
     """Return once the machine has booted, lets us in and has its folder; CannotTell names the stage it stopped at."""
     clock = asyncio.get_running_loop().time
     end, refused = clock() + deadline, 0.0
-    own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'
     while True:
         try:
-            done = await link.sudo(["sh", "-c", own, user], timeout=max(1.0, min(60.0, end - clock())))
+            done = await link.sudo([*OWN_FOLDER, user], timeout=max(1.0, min(60.0, end - clock())))
         except LinkRefused as error:
             refused = refused or clock()
             if clock() - refused > STUBBORN:

@@ -13,16 +13,18 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NotRunning, refusal
-from seatrial.links.containers.resources import NODE_LINES, labelled, log_of
+from seatrial.links.containers.resources import NODE_LINES, labelled, log_of, status_of
+from seatrial.links.ssh import key_pair
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
+from seatrial.providers.containers.guest import SSH_PORT
 from seatrial.providers.containers.removal import tail_of
 from seatrial.providers.containers.settings import IMAGE, ContainersSettings, Size, size_of
 from seatrial.providers.containers.trial_resources import TrialResources
+from seatrial.providers.nodes import FOLDER
 from seatrial.spi import Context
 
 FIRST_PORT = 20001
-SSH_PORT = 22
 LOOPBACK = "127.0.0.1"
 UP = 30.0
 """Seconds for a container's init to finish its start."""
@@ -76,11 +78,15 @@ async def make(
         size=size,
         ssh=ssh,
     )
-    public = _furnish(plan, settings, resources)
+    guest.furnish(plan.folder, settings.user)
+    public = ""
+    if ssh:
+        private, public = key_pair()
+        guest.furnish_server(plan.folder, private, resources.key.with_suffix(".pub").read_text(), plan.identity)
     for name in plan.volumes:
         await engine.make("volume", "create", *labelled(plan.labels), name, what=f"making a volume of {spec.name}")
     await _run(engine, settings, [*_place(plan, resources), *_started(plan, settings)], plan)
-    folder = guest.FOLDER
+    folder = FOLDER
     if ours:
         await _through(engine, plan)
     elif not await _has_folder(engine, plan):
@@ -124,21 +130,6 @@ async def _ports(
     published = {name: await ctx.lease_port() for name in (*wanted, *(["ssh"] if ssh else []))}
     # The others reach it by its name, under the same numbers as this host.
     return {name: port or published[name] for name, port in wanted.items()}, published
-
-
-def _furnish(plan: Plan, settings: ContainersSettings, resources: TrialResources) -> str:
-    """Write the node's folder; the host key identifies its SSH server."""
-    private, public = _host_key() if plan.ssh else (b"", "")
-    guest.furnish(
-        plan.folder,
-        host_key=private,
-        authorized=resources.key.with_suffix(".pub").read_bytes(),
-        environment=plan.identity,
-        port=SSH_PORT,
-        user=settings.user,
-        ssh=plan.ssh,
-    )
-    return public
 
 
 def _place(plan: Plan, resources: TrialResources) -> list[str]:
@@ -211,9 +202,7 @@ async def _through(engine: Engine, plan: Plan) -> None:
 
 
 async def _still_up(engine: Engine, plan: Plan) -> None:
-    what, form = f"looking at {plan.name}", "{{.State.Status}} {{.State.ExitCode}}"
-    seen = await engine.call("container", "inspect", "--format", form, plan.container, what=what)
-    status, _, code = seen.strip().partition(" ")
+    status, code = await status_of(engine, plan.container)
     if status != "running":
         log = await log_of(engine, plan.container, NODE_LINES)
         said = tail_of(log.strip(), 300) or "nothing"
@@ -224,17 +213,10 @@ async def _still_up(engine: Engine, plan: Plan) -> None:
 
 async def _has_folder(engine: Engine, plan: Plan) -> bool:
     """Create the node's folder in a container with its image's own command."""
-    argv = ["exec", "--user", "0", plan.container, "mkdir", "-p", "-m", "1777", guest.FOLDER]
-    what = f"making {guest.FOLDER} on {plan.name}"
+    argv = ["exec", "--user", "0", plan.container, "mkdir", "-p", "-m", "1777", FOLDER]
+    what = f"making {FOLDER} on {plan.name}"
     done = await engine.attempt(*argv, what=what)
     if not done.ok and isinstance(refused := refusal(engine, what, done), NotRunning):
         await _still_up(engine, plan)
         raise refused
     return done.ok
-
-
-def _host_key() -> tuple[bytes, str]:
-    import asyncssh
-
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    return key.export_private_key(), key.export_public_key().decode().strip()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from seatrial.providers.nodes import FOLDER
+
 INSIDE = "/seatrial"
 """Where a node's folder of this host is in the container."""
-
-FOLDER = "/var/lib/seatrial"
-"""A folder writable by services; it is the container's own, and survives its power."""
 
 SSHD_SAYS, READY = "sshd", "up"
 """Files by which the init reports an SSH server, and the end of its start."""
@@ -53,7 +52,8 @@ if [ "$#" -gt 0 ]; then "$@" & fi
 while :; do sleep 86400 & wait "$!"; done
 """
 
-SSHD = """Port {port}
+SSH_PORT = 22
+SSHD = f"""Port {SSH_PORT}
 HostKey /run/seatrial/host_key
 AuthorizedKeysFile /run/seatrial/authorized_keys
 PasswordAuthentication no
@@ -65,29 +65,27 @@ UseDNS no
 PidFile /run/sshd-seatrial.pid
 MaxSessions 100
 MaxStartups 100
-SetEnv {environment}
 Subsystem sftp internal-sftp
-"""
+SetEnv """
 
 POWER_OFF = "if command -v systemctl >/dev/null && systemctl poweroff 2>/dev/null; then :; else kill -s TERM 1; fi"
 """Signals for a power-off and a reboot: without firmware, the engine starts it again."""
 
 
-def furnish(
-    folder: Path, *, host_key: bytes, authorized: bytes, environment: Mapping[str, str], port: int, user: str, ssh: bool
-) -> None:
+def furnish(folder: Path, user: str) -> None:
     """Write a node's folder; it is mounted into the container at INSIDE."""
-    said = folder / "said"
-    said.mkdir(parents=True, exist_ok=True)
+    (folder / "said").mkdir(parents=True, exist_ok=True)
     (folder / "init").write_text(INIT)
     (folder / "user").write_text(f"{user}\n")
-    if not ssh:
-        return
+
+
+def furnish_server(folder: Path, host_key: str, authorized: str, environment: Mapping[str, str]) -> None:
+    """Write the files of its SSH server."""
     for name, content, mode in (("host_key", host_key, 0o600), ("authorized_keys", authorized, 0o644)):
         (folder / name).touch(mode=mode)
-        (folder / name).write_bytes(content)
+        (folder / name).write_text(content)
     pairs = " ".join(f'"{name}={value}"' for name, value in environment.items())
-    (folder / "sshd.conf").write_text(SSHD.format(port=port, environment=pairs))
+    (folder / "sshd.conf").write_text(f"{SSHD}{pairs}\n")
 
 
 def for_image(folder: Path, user: str) -> dict[Path, str]:

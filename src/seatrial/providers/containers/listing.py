@@ -45,28 +45,18 @@ async def _inspected(engine: Engine, kind: str, *listing: str) -> list[Mapping[s
 
 
 def _node(engine: Engine, seen: Mapping[str, Any]) -> Resource:
-    labels = seen["Config"]["Labels"]
+    labels, container = seen["Config"]["Labels"], str(seen["Name"]).lstrip("/")
     volumes = [mount["Name"] for mount in seen.get("Mounts") or () if mount.get("Type") == "volume"]
-    trial, node = labels.get(TRIAL, ""), labels.get(NODE, "")
-    container = str(seen["Name"]).lstrip("/")
-    return Resource(
-        kind="node",
-        name=f"{trial}-{node}" if node else container,
-        owner=OWNER,
-        run=labels[RUN],
-        trial=trial,
-        detail={**detail_of(engine), "node": node, "container": container, "volumes": volumes, **to_detail(labels)},
-    )
+    node = labels.get(NODE, "")
+    name = f"{labels.get(TRIAL, '')}-{node}" if node else container
+    return _resource(engine, "node", name, labels, {"node": node, "container": container, "volumes": volumes})
 
 
 def _thing(engine: Engine, kind: str, seen: Mapping[str, Any]) -> Resource:
     name = str(seen.get("Name") or seen.get("name"))
-    labels = seen.get("Labels") or seen.get("labels") or {}
-    return Resource(
-        kind=kind,
-        name=name,
-        owner=OWNER,
-        run=labels[RUN],
-        trial=labels.get(TRIAL, ""),
-        detail={**detail_of(engine), kind: name, **to_detail(labels)},
-    )
+    return _resource(engine, kind, name, seen.get("Labels") or seen.get("labels") or {}, {kind: name})
+
+
+def _resource(engine: Engine, kind: str, name: str, labels: Mapping[str, str], own: Mapping[str, object]) -> Resource:
+    detail = {**detail_of(engine), **own, **to_detail(labels)}
+    return Resource(kind=kind, name=name, owner=OWNER, run=labels[RUN], trial=labels.get(TRIAL, ""), detail=detail)

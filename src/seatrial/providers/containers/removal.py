@@ -10,7 +10,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, clients_gone
 from seatrial.links.containers.engines import again, find
-from seatrial.links.containers.resources import NODE_LINES, log_of, removed
+from seatrial.links.containers.resources import NODE_LINES, log_of, removed, take_away
 from seatrial.model.resource import Resource
 
 HIDING: dict[str, Callable[[str], str]] = {}
@@ -25,7 +25,7 @@ async def give_back(resource: Resource) -> None:
         await _network(engine, str(detail["network"]), resource.trial)
         HIDING.pop(resource.trial, None)
     elif resource.kind == "volume":
-        await removed(engine, "volume", "rm", "--force", str(detail["volume"]))
+        await take_away(engine, "volume", str(detail["volume"]))
     else:
         await _node(engine, resource)
 
@@ -36,9 +36,9 @@ async def _node(engine: Engine, resource: Resource) -> None:
     await clients_gone(engine, [container, *volumes])
     if resource.detail.get("logs") and (hide := HIDING.get(resource.trial)) is not None:
         await _keep_log(engine, container, Path(str(resource.detail["logs"])), hide)
-    await removed(engine, "rm", "--force", "--volumes", *(["--time", "0"] if engine.podman else []), container)
+    await take_away(engine, "container", container)
     for volume in volumes:
-        await removed(engine, "volume", "rm", "--force", volume)
+        await take_away(engine, "volume", volume)
     folder = Path(str(resource.detail.get("folder") or "/nonexistent"))
     # Only a folder of one of our nodes is removed.
     if (folder / "init").is_file():
@@ -48,9 +48,8 @@ async def _node(engine: Engine, resource: Resource) -> None:
 async def _network(engine: Engine, name: str, trial: str) -> None:
     """Remove it; unrecorded containers of the trial are only disconnected, because the provider's own list shows them
     to callers that ask."""
-    await clients_gone(engine, [name])
     try:
-        await removed(engine, "network", "rm", name)
+        await take_away(engine, "network", name)
     except CannotTell:
         wanted = ("--filter", f"network={name}", "--filter", f"label=seatrial.trial={trial}")
         what = f"listing the containers of the network {name}"

@@ -15,6 +15,7 @@ from seatrial.links.containers.engines import configured, detail_of, find, mark_
 from seatrial.links.containers.resources import bring_image, labelled
 from seatrial.links.ssh import trial_key
 from seatrial.providers.containers.settings import ContainersSettings
+from seatrial.providers.nodes import routed
 from seatrial.spi import Context
 
 OWNER = "provider:containers"
@@ -80,16 +81,10 @@ async def _network(ctx: Context, engine: Engine) -> str:
 
 def subnets(chance: random.Random, routes: str) -> Iterator[str]:
     """Subnets without a route of this host, in random order."""
-    taken = [one for one in map(_routed, routes.splitlines()[1:]) if one is not None]
+    taken = routed(routes)
     numbers = list(range(16 * 256))
     chance.shuffle(numbers)
     for number in numbers:
-        subnet = ipaddress.ip_network((int(ipaddress.ip_address("10.208.0.0")) + number * 256, 24))
-        if not any(subnet.overlaps(one) for one in taken):
+        subnet = ipaddress.IPv4Network(f"10.{208 + number // 256}.{number % 256}.0/24")
+        if not any(subnet.overlaps(network) for network in taken):
             yield str(subnet)
-
-
-def _routed(line: str) -> ipaddress.IPv4Network | None:
-    words = line.split()
-    target, mask = (int.from_bytes(bytes.fromhex(words[at]), "little") for at in (1, 7))
-    return ipaddress.IPv4Network((target, mask.bit_count())) if mask else None

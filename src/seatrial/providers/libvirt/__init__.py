@@ -21,7 +21,7 @@ from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.libvirt import console, listing, machine, network, volumes
-from seatrial.providers.libvirt.settings import LibvirtSettings, size_of, uri_of
+from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
 from seatrial.providers.nodes import Addresses, require_host_name
 from seatrial.registry import provider
 from seatrial.spi import Context, Link, Powers, Readiness
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from seatrial.providers.libvirt.link import MachineLink
     from seatrial.providers.libvirt.trial_resources import TrialResources
 
-FIRST_PORT = 20001
 LAST_ADDRESS = 199
 PRESS_AGAIN = 10.0
 """Seconds between presses of the power button: early in its boot a guest does not react to it."""
@@ -115,31 +114,9 @@ class Libvirt:
     async def _create(self, spec: NodeSpec, ctx: Context, resources: TrialResources) -> Node:
         from seatrial.providers.libvirt import creation
 
-        size = size_of(spec.parameters, self._settings)
         detail = {**self.foresee(spec, ctx), "acceleration": "kvm" if resources.how.kvm else "emulation"}
-        host_key = creation.make_host_key()
-        address = f"{resources.subnet.rpartition('.')[0]}.{self._addresses.of(spec.name)}"
-        who = creation.identity(detail, resources, self._settings, address, host_key)
-        labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
-        await self._hypervisor.call(
-            f"making the machine {spec.name}",
-            lambda connection: creation.build(connection, who, detail, resources, self._settings, size, labels),
-            timeout=self.deadlines["start"],
-        )
-        node = Node(
-            name=spec.name,
-            address=address,
-            ports={name: port or FIRST_PORT + place for place, (name, port) in enumerate(sorted(spec.ports.items()))},
-            ssh={
-                "host": address,
-                "port": 22,
-                "user": who.user,
-                "key": str(resources.key),
-                "known_host": who.host_public,
-            },
-            folder=creation.FOLDER,
-            detail={**detail, "address": address},
-        )
+        place = self._addresses.of(spec.name)
+        node = await creation.make(self._hypervisor, spec, ctx, resources, self._settings, detail, place)
         # Its own error must come before the step's, because the step would blame the product.
         patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
         await creation.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
@@ -349,10 +326,11 @@ class Libvirt:
         await self._act(node, "letting go on", machine.resume)
 
     async def _act(self, node: Node, what: str, act: Callable[..., None], *more: str) -> None:
-        def work(connection: Any) -> None:
-            act(connection, _domain(node), *more)
-
-        await self._hypervisor.call(f"{what} {node.name}", work, timeout=self.deadlines["stop"])
+        await self._hypervisor.call(
+            f"{what} {node.name}",
+            lambda connection: act(connection, _domain(node), *more),
+            timeout=self.deadlines["stop"],
+        )
 
     async def _is_off(self, node: Node, seconds: float) -> bool:
         """Wait for it to be off, and disconnect its link; False after so many seconds."""

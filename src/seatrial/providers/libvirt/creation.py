@@ -9,16 +9,17 @@ from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, NodeFailed
 from seatrial.links.libvirt import Hypervisor
+from seatrial.links.ssh import key_pair
 from seatrial.model.cluster import PowerState
-from seatrial.model.resource import Node
+from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.libvirt import console, machine, network, seed, volumes, xml
 from seatrial.providers.libvirt.link import MachineLink
-from seatrial.providers.libvirt.settings import MIB, LibvirtSettings, Size
+from seatrial.providers.libvirt.settings import MIB, LibvirtSettings, Size, size_of
 from seatrial.providers.libvirt.trial_resources import TrialResources
+from seatrial.providers.nodes import FOLDER, OWN_FOLDER, numbered
+from seatrial.spi import Context
 
-FOLDER = "/var/lib/seatrial"
-"""A machine's folder for the system under test."""
-
+FIRST_PORT = 20001
 LOOK_AGAIN = 0.05
 ASK_EVERY = 1.0
 """Seconds between two looks at the power and the console of a booting machine."""
@@ -30,52 +31,51 @@ STUBBORN = 30.0
 """Seconds a machine may refuse us after its first refusal: a server can be up before our key is in place."""
 
 
-HostKey = tuple[str, str]
-"""The private key and the public one, each as text."""
-
-
-def make_host_key() -> HostKey:
-    """A key pair for a machine's SSH server, made by us so that its identity is known."""
-    import asyncssh
-
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    return key.export_private_key().decode(), key.export_public_key().decode().strip()
-
-
-def identity(
-    detail: Mapping[str, object], resources: TrialResources, settings: LibvirtSettings, address: str, host_key: HostKey
-) -> seed.Identity:
-    """The machine's identity."""
-    return seed.Identity(
+async def make(
+    hypervisor: Hypervisor, spec: NodeSpec, ctx: Context, resources: TrialResources, settings: LibvirtSettings,
+    detail: Mapping[str, object], place: int,
+) -> Node:  # fmt: skip
+    """Make a machine with this last byte in its address, and switch it on; its node."""
+    size = size_of(spec.parameters, settings)
+    host_key, host_public = key_pair()
+    start = resources.subnet.rpartition(".")[0]
+    who = seed.Identity(
         instance=str(detail["domain"]),
-        hostname=str(detail["node"]),
+        hostname=spec.name,
         user=settings.user,
         authorized=resources.key.with_suffix(".pub").read_text().strip(),
-        host_key=host_key[0],
-        host_public=host_key[1],
-        address=address,
-        prefix=24,
-        gateway=f"{resources.subnet.rpartition('.')[0]}.1",
+        host_key=host_key,
+        host_public=host_public,
+        address=f"{start}.{place}",
+        gateway=f"{start}.1",
         mac=str(detail["mac"]),
-        folder=FOLDER,
         routed=settings.network == "nat",
+    )
+    labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
+    await hypervisor.call(
+        f"making the machine {spec.name}",
+        lambda connection: build(connection, who, detail, resources, settings, size, labels),
+        timeout=ctx.provider.deadlines["start"],
+    )
+    known = {"user": who.user, "key": str(resources.key), "known_host": who.host_public}
+    return Node(
+        name=spec.name,
+        address=who.address,
+        ports=numbered(spec.ports, FIRST_PORT),
+        ssh={"host": who.address, "port": 22, **known},
+        folder=FOLDER,
+        detail={**detail, "address": who.address},
     )
 
 
 def build(
-    connection: Any,
-    who: seed.Identity,
-    detail: Mapping[str, object],
-    resources: TrialResources,
-    settings: LibvirtSettings,
-    size: Size,
-    labels: Mapping[str, str],
-) -> None:
+    connection: Any, who: seed.Identity, detail: Mapping[str, object], resources: TrialResources,
+    settings: LibvirtSettings, size: Size, labels: Mapping[str, str],
+) -> None:  # fmt: skip
     """Make its files and switch it on. Blocks."""
     pool = volumes.pool_of(connection, settings)
-    files, name = str(detail["files"]), str(detail["domain"])
+    files, name, media = str(detail["files"]), str(detail["domain"]), resources.media
     volumes.room(pool, settings.room_mb * MIB, f"the machine {name}")
-    media = resources.media
     disks = [media.overlay(pool, f"{files}root", size.root)]
     for number, data in enumerate(size.data, 1):
         disks.append(xml.Disk(path=volumes.create(pool, xml.volume(f"{files}data{number}", data, "qcow2"))))
@@ -84,20 +84,11 @@ def build(
     serial = volumes.create(pool, xml.volume(f"{files}console", 0, "raw"))
     network.introduce(connection, resources.network, who.hostname, who.mac, who.address)
     definition = xml.Machine(
-        name=name,
-        kvm=resources.how.kvm,
-        memory_mib=size.memory_mib,
-        vcpus=size.vcpus,
-        disks=disks,
-        network=resources.network,
-        mac=who.mac,
-        console=serial,
-        kernel=media.kernel,
-        initrd=media.initrd,
-        cmdline=settings.cmdline,
-        labels=labels,
-    )
-    machine.define(connection, xml.domain(definition, settings))
+        name=name, kvm=resources.how.kvm, memory_mib=size.memory_mib, vcpus=size.vcpus, disks=disks, console=serial,
+        network=resources.network, mac=who.mac, labels=labels,
+        kernel=media.kernel, initrd=media.initrd, cmdline=settings.cmdline,
+    )  # fmt: skip
+    connection.defineXML(xml.domain(definition, settings)).create()
 
 
 async def until_let_in(
@@ -108,7 +99,6 @@ async def until_let_in(
     clock = asyncio.get_running_loop().time
     end, refused, asked = clock() + deadline, 0.0, clock()
     name, direct = str(node.detail["domain"]), bool(settings.kernel)
-    own = f'mkdir -p {FOLDER} && chown "$0" {FOLDER}'
 
     async def broken(why: str, kind: type[CannotTell] = CannotTell) -> CannotTell:
         text = await read(node)
@@ -116,7 +106,7 @@ async def until_let_in(
 
     while True:
         try:
-            done = await link.sudo(["sh", "-c", own, settings.user], timeout=max(1.0, min(90.0, end - clock())))
+            done = await link.sudo([*OWN_FOLDER, settings.user], timeout=max(1.0, min(90.0, end - clock())))
         except LinkRefused as error:
             refused = refused or clock()
             if clock() - refused > STUBBORN:

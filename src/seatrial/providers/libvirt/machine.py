@@ -36,11 +36,6 @@ class DiskFailed(NodeFailed):
     """QEMU stopped a machine because its disk cannot be written any more on this host."""
 
 
-def define(connection: Any, text: str) -> None:
-    """Define it and switch it on."""
-    connection.defineXML(text).create()
-
-
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
     """Its power, and libvirt's reason; none if it does not exist. NodeFailed if QEMU stopped it by itself: the product
     is not at fault."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 PREFIX = "seatrial"
 _IDS = re.compile(r"r[0-9a-z]{23}\.t[0-9a-z]{23}$")
@@ -57,15 +58,14 @@ def mac_of(trial: str, node: str) -> str:
     return f"52:54:00:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
 
 
-def subnets(trial: str, taken: list[tuple[int, int]]) -> Iterator[str]:
-    """Private /24 networks (`10.81.7.0/24`) without overlap with the taken ones (first and last address as numbers)."""
+def subnets(trial: str, taken: Sequence[IPv4Network]) -> Iterator[str]:
+    """Private /24 networks (`10.81.7.0/24`) without overlap with the taken ones."""
     start = int(_digest(trial)[:8], 16)
     for step in range(200):
         place = (start + step * 257) % (64 * 256)
-        second, third = 64 + place // 256, place % 256
-        first = (10 << 24) + (second << 16) + (third << 8)
-        if all(first > end or first + 255 < begin for begin, end in taken):
-            yield f"10.{second}.{third}.0/24"
+        subnet = IPv4Network(f"10.{64 + place // 256}.{place % 256}.0/24")
+        if not any(subnet.overlaps(network) for network in taken):
+            yield str(subnet)
 
 
 def _digest(text: str) -> str:

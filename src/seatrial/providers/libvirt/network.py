@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from seatrial.errors import LeaseTaken
 from seatrial.links.libvirt import Ignoring, library
 from seatrial.providers.libvirt import xml
+from seatrial.providers.nodes import routed
 
 ROUTES = Path("/proc/net/route")
 QUICK = 50
@@ -22,28 +23,16 @@ QUICK = 50
 """
 
 
-def taken(connection: Any, routes: Path = ROUTES) -> list[tuple[int, int]]:
-    """First and last address of every route of this host, and of every network of libvirt."""
-    found = []
-    for line in routes.read_text().splitlines()[1:] if routes.exists() else ():
-        words = line.split()
-        start, mask = (int.from_bytes(bytes.fromhex(words[place]), "little") for place in (1, 7))
-        if mask:  # the default route is everywhere
-            found.append((start, start | (~mask & 0xFFFFFFFF)))
+def taken(connection: Any) -> list[ipaddress.IPv4Network]:
+    """Every route of this host but the default one, and every network of libvirt."""
+    networks = routed(ROUTES.read_text()) if ROUTES.exists() else []
     for network in connection.listAllNetworks():
         with contextlib.suppress(library().libvirtError):  # it went while we looked
-            found += [_range(one) for one in ElementTree.fromstring(network.XMLDesc(0)).iterfind("ip") if _is_v4(one)]
-    return found
-
-
-def _is_v4(ip: ElementTree.Element) -> bool:
-    return ip.get("family", "ipv4") == "ipv4" and bool(ip.get("address"))
-
-
-def _range(ip: ElementTree.Element) -> tuple[int, int]:
-    mask = ip.get("netmask") or ip.get("prefix") or "32"
-    whole = ipaddress.IPv4Network(f"{ip.get('address')}/{mask}", strict=False)
-    return int(whole.network_address), int(whole.broadcast_address)
+            for ip in ElementTree.fromstring(network.XMLDesc(0)).iterfind("ip"):
+                if ip.get("family", "ipv4") == "ipv4" and ip.get("address"):
+                    whole = f"{ip.get('address')}/{ip.get('netmask') or ip.get('prefix') or 32}"
+                    networks.append(ipaddress.IPv4Network(whole, strict=False))
+    return networks
 
 
 def create(connection: Any, name: str, bridge: str, subnet: str, labels: Mapping[str, str], *, nat: bool) -> None:

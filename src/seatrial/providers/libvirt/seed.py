@@ -10,9 +10,9 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from seatrial.errors import ExtraMissing
+from seatrial.providers.nodes import FOLDER, user_data
 
 LABEL = "cidata"
 DOMAIN = "seatrial.test"
@@ -32,18 +32,17 @@ class Identity:
     """The machine's own private key, in OpenSSH's format."""
     host_public: str
     address: str
-    prefix: int
+    """Its own one on a network of 256 addresses."""
     gateway: str
     """This host on the network; it answers questions for names too."""
     mac: str
-    folder: str
-    """To be made on it, for the user."""
     routed: bool = False
     """Whether there is a world behind the gateway."""
 
 
 def files(identity: Identity) -> dict[str, str]:
     """Every file of the seed by its path."""
+    address = f"{identity.address}/24"
     plain = {
         "authorized_keys": identity.authorized,
         "ssh_host_ed25519_key": identity.host_key,
@@ -52,15 +51,24 @@ def files(identity: Identity) -> dict[str, str]:
         "hosts": f"127.0.0.1 localhost\n{identity.address} {identity.hostname}",
         "resolv.conf": f"search {DOMAIN}\nnameserver {identity.gateway}",
         "user": identity.user,
-        "address": f"{identity.address}/{identity.prefix}",
+        "address": address,
         "gateway": identity.gateway,
         "mac": identity.mac,
-        "folder": identity.folder,
+        "folder": FOLDER,
     }
+    subnet = {"type": "static", "address": address, "dns_nameservers": [identity.gateway], "dns_search": [DOMAIN]}
+    if identity.routed:
+        subnet["gateway"] = identity.gateway
+    card = {"type": "physical", "name": "eth0", "mac_address": identity.mac, "subnets": [subnet]}
+    config = user_data(
+        identity.hostname, identity.user, identity.authorized, identity.host_key, identity.host_public,
+        manage_etc_hosts=False, bootcmd=[["mkdir", "-p", FOLDER]], runcmd=[["chown", identity.user, FOLDER]],
+        growpart={"mode": "auto", "devices": ["/"]},
+    )  # fmt: skip
     return {
         "meta-data": _json({"instance-id": identity.instance, "local-hostname": identity.hostname}),
-        "user-data": "#cloud-config\n" + _json(_user_data(identity)),
-        "network-config": _json(_network(identity)),
+        "user-data": config,
+        "network-config": _json({"version": 1, "config": [card]}),
         **{f"seatrial/{name}": text if text.endswith("\n") else text + "\n" for name, text in plain.items()},
     }
 
@@ -68,38 +76,6 @@ def files(identity: Identity) -> dict[str, str]:
 def _json(value: object) -> str:
     """JSON is YAML, and needs no library."""
     return json.dumps(value, indent=1) + "\n"
-
-
-def _user_data(identity: Identity) -> dict[str, Any]:
-    user: dict[str, Any] = {"name": identity.user, "ssh_authorized_keys": [identity.authorized]}
-    if identity.user != "root":
-        user |= {"sudo": "ALL=(ALL) NOPASSWD:ALL", "shell": "/bin/sh", "lock_passwd": True}
-    return {
-        "hostname": identity.hostname,
-        "manage_etc_hosts": False,
-        "disable_root": identity.user != "root",
-        "ssh_pwauth": False,
-        "ssh_deletekeys": True,
-        "ssh_keys": {"ed25519_private": identity.host_key, "ed25519_public": identity.host_public},
-        "users": [user],
-        "bootcmd": [["mkdir", "-p", identity.folder]],
-        "runcmd": [["chown", identity.user, identity.folder]],
-        "growpart": {"mode": "auto", "devices": ["/"]},
-        "package_update": False,
-    }
-
-
-def _network(identity: Identity) -> dict[str, Any]:
-    subnet: dict[str, Any] = {
-        "type": "static",
-        "address": f"{identity.address}/{identity.prefix}",
-        "dns_nameservers": [identity.gateway],
-        "dns_search": [DOMAIN],
-    }
-    if identity.routed:
-        subnet["gateway"] = identity.gateway
-    card = {"type": "physical", "name": "eth0", "mac_address": identity.mac, "subnets": [subnet]}
-    return {"version": 1, "config": [card]}
 
 
 def iso(contents: Mapping[str, str]) -> bytes:
