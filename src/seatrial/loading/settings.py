@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from seatrial.errors import DocumentError, Problem
 from seatrial.expressions import templated
@@ -18,7 +18,7 @@ from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
 from seatrial.loading.site import Site
 from seatrial.loading.suite_keys import Deadlines, Exclusive
 from seatrial.model.frozen import frozen
-from seatrial.model.values import Range
+from seatrial.model.values import Format, Keep, Range
 
 PREFIX = "SEATRIAL_"
 FILLED_IN = ("parameters", "vars", "system")
@@ -55,11 +55,11 @@ class ProjectSettings:
     """Maximum number of nodes of all suites at the same time."""
     max_memory_gb: Annotated[float, Range(0)] | None = None
     """Maximum memory of all suites at the same time, in GB."""
-    keep: Literal["never", "failed", "always"] = "never"
+    keep: Keep = "never"
     """Resources to keep at the end: `never` any, those of `failed` suites, or `always` all."""
     report_dir: str | None = None
     """The folder of the report."""
-    format: Literal["auto", "plain", "live", "json", "compact", "github", "none"] | None = None
+    format: Format | None = None
     """The console output of a run; `compact` is for `preflight` only."""
     plugins: tuple[str, ...] = ()
     """Python files with steps, checks, providers, systems, reporters."""

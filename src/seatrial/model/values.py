@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NewType
+from typing import Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
@@ -16,13 +16,15 @@ Duration = NewType("Duration", float)
 Expression = NewType("Expression", str)
 """A CEL expression."""
 
-KEEP = ("never", "failed", "always")
+Keep = Literal["never", "failed", "always"]
 """The runs after which nodes are kept."""
 
-FORMATS = ("auto", "plain", "live", "json", "github", "none")
-"""The console's presentation of a run; a pipeline also has `compact`."""
+Format = Literal["auto", "plain", "live", "json", "compact", "github", "none"]
+"""The console's presentation of a run; `compact` is for pipelines only."""
 
-PIPELINE_FORMATS = ("auto", "plain", "live", "json", "compact", "github", "none")
+KEEP: tuple[str, ...] = get_args(Keep)
+PIPELINE_FORMATS: tuple[str, ...] = get_args(Format)
+FORMATS = tuple(name for name in PIPELINE_FORMATS if name != "compact")
 WATCH_FORMATS = ("auto", "plain", "live")
 
 Argv = tuple[str, ...] | str
