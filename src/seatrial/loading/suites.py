@@ -183,17 +183,19 @@ def _filled(
     """Parameters and variables are evaluated before the run, so they can only use the environment."""
     names = {"env": compilation.environ, "suite": {"provider": provider}}
     made = dict(values)
-    scope = expressions.Scope(environment=compilation.environ)
-    hint = f"{key} must be known before the run: use only env and suite.provider"
     for name, value in values.items():
         written = [text for text in texts(value) if "${{" in text]
+        if not written:
+            continue
         formulas = [formula for text in written for formula in expressions.expressions(text)]
         used = {str(path[0]) for formula in formulas for path in expressions.references(formula)}
+        hint = f"{key} must be known before the run: use only env and suite.provider"
         problems = [(f"`{root}` cannot be used in {key}", hint) for root in sorted(used - set(names))]
+        scope = expressions.Scope(environment=compilation.environ)
         problems = problems or [problem for text in written for problem in expressions.check_template(text, scope)]
         for message, why in problems:
             _at(compilation, merged, key, name, message=message, hint=why)
-        if written and not problems:
+        if not problems:
             try:
                 made[name] = expressions.bind(value, {**names, "deploy_dir": "$deployment_dir"})
             except CannotTell as error:
