@@ -6,21 +6,18 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial.app.orphans import Cleaned, give_back_orphans
+from seatrial.app.orphans import Cleaned, give_back_orphans, listed_by, owners_of, planned, release_leases, started
 from seatrial.app.project import Project, find
 from seatrial.app.report import write_results
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.journal import Journal, read
-from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger, living
-from seatrial.errors import SeatrialError
 from seatrial.model.fold import Fold
-from seatrial.registry import Registry
-from seatrial.spi import Provider, SystemTraits, traits
+from seatrial.model.resource import Resource
+from seatrial.spi import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +66,8 @@ async def clean(options: CleanOptions) -> Cleaned:
         try:
             await _clean_run(project, file, options, cleaned)
         except Exception as error:  # noqa: BLE001  a problem with one run must not stop the cleanup of the others
-            reason = f"could not clean up: {type(error).__name__}: {error}"
-            cleaned.left.append({"kind": "ledger", "name": file.stem, "owner": "engine:ledger", "error": reason})
+            ledger = Resource(kind="ledger", name=file.stem, owner="engine:ledger", run=file.stem)
+            cleaned.leave([(ledger, f"could not clean up: {type(error).__name__}: {error}")])
     await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
     return cleaned
 
@@ -86,87 +83,63 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
         return
     except FileNotFoundError:
         return  # another cleanup was faster
-    due, kept = _due(ledger.out(), options)
+    entries = ledger.out()
+    kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
     for entry in kept:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
         cleaned.alone.append(f"{entry.resource}: kept until {when}; use `seatrial clean --all` to remove it now")
-    if options.dry_run:
-        try:
-            await _foresee(project, run, due, kept, cleaned)
-        finally:
-            ledger.close()
-        return
-    if ledger.unreadable:
+    if ledger.unreadable and not options.dry_run:
         cleaned.alone.append(
             f"run {run}: {ledger.unreadable} lines of its ledger are unreadable ({file}). Resources named only there, "
             "and not listed by their providers, are unknown"
         )
     try:
-        await _give_back(project, ledger, due, kept, cleaned)
+        await (_foresee if options.dry_run else _give_back)(project, ledger, entries, kept, cleaned)
     finally:
         ledger.close()
 
 
-def _due(entries: list[Entry], options: CleanOptions) -> tuple[list[Entry], list[Entry]]:
-    kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
-    return [entry for entry in entries if entry not in kept], kept
-
-
-async def _foresee(project: Project, run: str, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
+async def _foresee(project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
     """Record the resources in the ledger, and those listed only by providers, as removable."""
-    cleaned.given_back += [f"{entry.resource}" for entry in due]
-    registry = project.registry(())
-    owners = Owners(registry, project.provider_settings(registry), Leases())
-    named = {(entry.resource.owner, entry.resource.kind, entry.resource.name) for entry in due}
+    due = [entry.resource for entry in entries if entry not in kept]
+    cleaned.given_back += map(str, due)
+    named = {(resource.owner, resource.kind, resource.name) for resource in due}
     spared = {entry.resource.trial for entry in kept}
-    for name, provider in _providers(registry, owners, [*due, *kept], project.folder_of(run)).items():
-        resources, unread = await listed(name, provider, run)
+    for name, provider in _providers(project, ledger.run, owners_of(project), entries).items():
+        resources, unread = await listed(name, provider, ledger.run)
         for resource in resources:
             if (resource.owner, resource.kind, resource.name) not in named and resource.trial not in spared:
-                cleaned.found.append(f"{resource} of run {run}, missing from its ledger")
+                cleaned.found.append(f"{resource} of run {ledger.run}, missing from its ledger")
                 cleaned.given_back.append(f"{resource}")
         cleaned.leave(unread)
 
 
-async def _give_back(project: Project, ledger: Ledger, due: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
+async def _give_back(
+    project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned
+) -> None:
     folder = project.folder_of(ledger.run)
-    registry = project.registry(())
-    leases = Leases()
-    owners = Owners(registry, project.provider_settings(registry), leases)
+    owners = owners_of(project)
     say, close = _recorder(folder, ledger.run, cleaned)
     sweep = Sweep(say)
-    await sweep.remove_entries(ledger, due, owners)
+    await sweep.remove_entries(ledger, (entry for entry in entries if entry not in kept), owners)
     # A kept trial keeps all its resources, even those missing from the ledger.
     spared = {entry.resource.trial for entry in kept}
-    providers = _providers(registry, owners, [*due, *kept], folder)
-    await sweep.remove_found(ledger.run, [], providers, spared=spared)
+    await sweep.remove_found(ledger.run, [], _providers(project, ledger.run, owners, entries), spared=spared)
     cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in sweep.found]
     if not kept:
-        for kind, name, trial in leases.of_run(ledger.run):
-            leases.release(kind, name, trial)
-            say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
+        release_leases(owners.leases, ledger.run, say)
     cleaned.leave(sweep.left)
     close(sweep)
     ledger.close(folder / "ledger.jsonl" if folder else None)
 
 
-def _providers(registry: Registry, owners: Owners, out: list[Entry], folder: Path | None) -> dict[str, Provider]:
-    """The providers of a run, from its ledger and the plan in its journal, without those that fail to start: the sweep
-    of the ledger reports their errors."""
-    owned = {(kind, name) for entry in out for kind, _, name in [entry.resource.owner.partition(":")]}
-    names = {name for kind, name in owned if kind == "provider"}
-    for kind, name in owned:
-        if kind == "system" and registry.knows(kind, name):
-            names |= set(traits(registry.get(kind, name), SystemTraits).listed_by)
-    if folder is not None and (folder / "events.jsonl").is_file():
-        planned = (event for event in read(folder / "events.jsonl") if event.kind == "suite_planned")
-        names |= {str(event.data.get("provider")) for event in planned}
-    providers: dict[str, Provider] = {}
-    for name in sorted(names):
-        if registry.knows("provider", name):
-            with suppress(SeatrialError, ImportError):
-                providers[name] = owners.provider(name)
-    return providers
+def _providers(project: Project, run: str, owners: Owners, entries: list[Entry]) -> dict[str, Provider]:
+    """The providers of a run, from its ledger and its plan, without those that fail to start: the sweep of the ledger
+    reports their errors."""
+    names = planned(project.runs / run / "events.jsonl", owners.registry)
+    for kind, _, name in {entry.resource.owner.partition(":") for entry in entries}:
+        names |= {name} if kind == "provider" else listed_by(owners.registry, name) if kind == "system" else set()
+    return started(owners, sorted(names))[0]
 
 
 def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Sweep], None]]:

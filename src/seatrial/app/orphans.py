@@ -2,7 +2,7 @@
 
 Orphans of this project are removed. A run of another project is left to that project while its ledger exists. Without a
 ledger, its resources are removed once its process is dead or the expiry in their labels is over. Resources without
-labels of Seatrial are never listed and never touched.
+labels of Seatrial are never listed and never touched. After a run, orphans are only reported.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ from pathlib import Path
 from seatrial.app.project import Project
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.leases import Leases
-from seatrial.errors import SeatrialError
+from seatrial.engine.ledger import living
+from seatrial.errors import SeatrialError, UsageError
 from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
-from seatrial.spi import Provider, ProviderTraits, traits
+from seatrial.spi import Provider, ProviderTraits, SystemTraits, traits
 
 
 @dataclass(slots=True)
@@ -58,21 +59,20 @@ class Orphan:
     things: dict[str, list[Resource]] = field(default_factory=dict)
     """Resources by provider."""
 
-    def _label(self, name: str) -> str:
-        """The value of a label; the greatest one if resources differ (each trial has its own expiry)."""
-        values = [str(resource.detail.get(name) or "") for things in self.things.values() for resource in things]
-        return max(values, default="")
+    def labels(self, name: str) -> list[str]:
+        """The values of a label; resources can differ (each trial has its own expiry)."""
+        values = (resource.detail.get(name) for things in self.things.values() for resource in things)
+        return [str(value) for value in values if value]
 
     @property
     def project(self) -> str:
         """The folder of its project; empty: unknown, so its resources must not be touched."""
-        return str(self.holder.get("project") or "") or self._label("project")
+        return str(self.holder.get("project") or "") or max(self.labels("project"), default="")
 
     @property
     def expired(self) -> bool:
         """Whether every expiry in its labels is over."""
-        texts = [str(resource.detail.get("expires") or "") for things in self.things.values() for resource in things]
-        ends = [_moment(text) for text in texts if text]
+        ends = [_moment(text) for text in self.labels("expires")]
         return bool(ends) and all(0 < end < time.time() for end in ends)
 
     def summary(self) -> str:
@@ -81,23 +81,31 @@ class Orphan:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+def owners_of(project: Project, registry: Registry | None = None) -> Owners:
+    """The owners of a project's resources; a plugin loaded for a ledger stays in their own registry."""
+    registry = registry or project.registry(())
+    return Owners(registry, project.provider_settings(registry), Leases())
+
+
 async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "", dry_run: bool = False) -> None:
     """Remove orphans; `only`: a prefix of run ids."""
-    leases = Leases()
-    registry = project.registry(())
-    owners = Owners(registry, project.provider_settings(registry), leases)
-    seen = {run: Orphan(run=run, holder=holder) for run, holder in leases.holders().items() if run.startswith(only)}
-    providers = _providers(
-        project, registry, owners, [orphan for orphan in seen.values() if not ledger_of(project, orphan)], cleaned
-    )
-    for name, provider in providers.items():
-        resources, unread = await listed(name, provider, "*")
-        cleaned.leave(unread)
-        for resource in resources:
-            if resource.run.startswith(only):
-                orphan = seen.setdefault(resource.run, Orphan(run=resource.run, holder={}))
-                orphan.things.setdefault(name, []).append(resource)
-    for _, orphan in sorted(seen.items()):
+    owners = owners_of(project)
+    holders = {run: holder for run, holder in owners.leases.holders().items() if run.startswith(only)}
+    held = {run: Orphan(run=run, holder=holder) for run, holder in holders.items()}
+    # A run without a ledger can have used any provider.
+    lost = not all(ledger_of(project, orphan) for orphan in held.values())
+    names = owners.registry.names("provider") if lost else sorted(_used(project, owners.registry))
+    providers, failed = started(owners, names, on_this_host=True)
+    for name, error in failed.items():
+        # A provider without its extra has created nothing here.
+        if getattr(error, "category", "unsupported") != "unsupported":
+            listing = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
+            cleaned.leave([(listing, f"could not list resources: {error}")])
+    seen, unread = await _listed_runs(providers, holders)
+    cleaned.leave(unread)
+    for run, orphan in sorted({**held, **seen}.items()):
+        if not run.startswith(only):
+            continue
         # Decide only now: a run started in the meantime has already written its ledger.
         due, why = _judged(project, orphan)
         if why:
@@ -105,41 +113,82 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
         elif due and dry_run:
             cleaned.given_back += list(_foreseen(orphan))
         elif due:
-            await _give_back(providers, leases, orphan, cleaned)
+            await _give_back(providers, owners.leases, orphan, cleaned)
 
 
-def _providers(
-    project: Project, registry: Registry, owners: Owners, held: list[Orphan], cleaned: Cleaned
-) -> dict[str, Provider]:
-    """The providers with resources on this host: those this project has used, or all of them if a run without a ledger
-    holds leases on this machine."""
-    names = registry.names("provider") if held else sorted(used(project))
-    providers: dict[str, Provider] = {}
-    for name in names:
-        if not registry.knows("provider", name):
-            continue
+async def foreign_resources(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
+    """After a run: one line for each other, inactive run with resources at the providers in `used`, and one for each
+    unreadable list. Nothing is touched."""
+    owners = owners_of(project, registry)
+    providers, failed = started(owners, sorted(set(used)), on_this_host=True)
+    orphans, unread = await _listed_runs(providers, owners.leases.holders())
+    errors = [*failed.items(), *((listing.name, error) for listing, error in unread)]
+    others = (_foreign(project, orphan) for name, orphan in sorted(orphans.items()) if name != run)
+    return [*(f"could not list other resources on {name}: {error}" for name, error in errors), *filter(None, others)]
+
+
+def _foreign(project: Project, orphan: Orphan) -> str:
+    """The line about an inactive run; empty if there is nothing to report."""
+    if not orphan.project:
+        return ""  # the owner is unknown: another user, or leases on another machine
+    ledger = ledger_of(project, orphan)
+    if ledger is None:
+        what = "in no ledger"
+    elif ledger.is_relative_to(project.ledger_folder):
+        return ""  # active or kept on purpose, as this project knows
+    else:
         try:
-            if traits(registry.get("provider", name), ProviderTraits).on_this_host:
+            if living(ledger):
+                return ""
+        except OSError:  # it has just ended, or belongs to another user
+            return ""
+        what = "kept or left behind by a finished run"
+    whose = f"run {orphan.run} of {orphan.project}"
+    return f"not from this run: {orphan.summary()} of {whose}, {what}; see `seatrial clean --dry-run`"
+
+
+def started(
+    owners: Owners, names: Iterable[str], *, on_this_host: bool = False
+) -> tuple[dict[str, Provider], dict[str, Exception]]:
+    """The known ones among these providers, and those that failed to start, each with its error; `on_this_host`: only
+    providers whose resources are on this host."""
+    providers: dict[str, Provider] = {}
+    failed: dict[str, Exception] = {}
+    for name in names:
+        try:
+            if owners.registry.knows("provider", name) and (
+                not on_this_host or traits(owners.registry.get("provider", name), ProviderTraits).on_this_host
+            ):
                 providers[name] = owners.provider(name)
         except (SeatrialError, ImportError) as error:
-            # A provider without its extra has created nothing here.
-            if getattr(error, "category", "unsupported") != "unsupported":
-                listing = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
-                cleaned.leave([(listing, f"could not list resources: {error}")])
-    return providers
+            failed[name] = error
+    return providers, failed
 
 
-def used(project: Project) -> set[str]:
+async def _listed_runs(
+    providers: Mapping[str, Provider], holders: Mapping[str, Mapping[str, object]]
+) -> tuple[dict[str, Orphan], list[tuple[Resource, str]]]:
+    """Every run with resources at these providers, and the unreadable lists, each with its error."""
+    orphans: dict[str, Orphan] = {}
+    unread: list[tuple[Resource, str]] = []
+    for name, provider in providers.items():
+        resources, errors = await listed(name, provider, "*")
+        unread += errors
+        for resource in resources:
+            orphan = orphans.setdefault(resource.run, Orphan(run=resource.run, holder=holders.get(resource.run, {})))
+            orphan.things.setdefault(name, []).append(resource)
+    return orphans, unread
+
+
+def _used(project: Project, registry: Registry) -> set[str]:
     """The providers in the settings of this project and in the plans of its runs."""
-    names = set(project.providers)
-    for journal in project.runs.glob("r*/events.jsonl"):
-        names |= _planned(journal)
-    return names
+    journals = project.runs.glob("r*/events.jsonl")
+    return set(project.providers).union(*(planned(journal, registry) for journal in journals))
 
 
-def _planned(journal: Path) -> set[str]:
+def planned(journal: Path, registry: Registry) -> set[str]:
     """The providers of a run's planned suites; they precede the first started suite in the journal."""
-    names = set()
+    names: set[str] = set()
     try:
         with journal.open("rb") as lines:
             for line in lines:
@@ -148,14 +197,20 @@ def _planned(journal: Path) -> set[str]:
                     found = re.search(rb'"provider":"([^"\\]+)"', line)
                     names |= {found[1].decode(errors="replace")} if found else set()
                     if b'"pipeline_check"' in line:  # its checks create resources without their provider
-                        from seatrial.preflight.system import Pipeline
-
-                        names |= set(Pipeline.listed_by)
+                        names |= listed_by(registry, "pipeline")
                 elif b'"suite_started"' in kind or b'"suite_finished"' in kind:
                     break
     except OSError:
         pass  # an unreadable journal adds nothing; settings and leases may
     return names
+
+
+def listed_by(registry: Registry, system: str) -> set[str]:
+    """The providers with lists of a system's own resources; none if the system is unknown."""
+    try:
+        return set(traits(registry.get("system", system), SystemTraits).listed_by)
+    except UsageError:
+        return set()
 
 
 def _judged(project: Project, orphan: Orphan) -> tuple[bool, str]:
@@ -179,11 +234,8 @@ def _judged(project: Project, orphan: Orphan) -> tuple[bool, str]:
         return True, ""
     if doubt:
         return False, f"run {orphan.run}: {gone}, but {doubt}"
-    ends = orphan._label("expires") or "an unknown time"
-    return (
-        False,
-        f"{orphan.summary()} of run {orphan.run}: {gone}, so the run may still be active; it expires at {ends}",
-    )
+    end = max(orphan.labels("expires"), default="an unknown time")
+    return False, f"{orphan.summary()} of run {orphan.run}: {gone}, so the run may still be active; it expires at {end}"
 
 
 def ledger_of(project: Project, orphan: Orphan) -> Path | None:
@@ -228,11 +280,15 @@ async def _give_back(providers: Mapping[str, Provider], leases: Leases, orphan: 
         whose = "of a killed `seatrial doctor`"
     cleaned.found += [f"{resource} {whose}" for resource in sweep.found]
     cleaned.leave(sweep.left)
-    if sweep.left:
-        return  # they may still use the leases
-    for kind, name, trial in leases.of_run(orphan.run):
+    if not sweep.left:  # otherwise they may still use the leases
+        release_leases(leases, orphan.run, cleaned.say)
+
+
+def release_leases(leases: Leases, run: str, say: Callable[..., None]) -> None:
+    """Release all leases of a run, with an event for each."""
+    for kind, name, trial in leases.of_run(run):
         leases.release(kind, name, trial)
-        cleaned.say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
+        say("resource", op="given_back", kind=kind, name=name, owner="engine:lease")
 
 
 def _moment(text: str) -> float:

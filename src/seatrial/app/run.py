@@ -215,7 +215,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
 
 async def _report_foreign_resources(project: Project, run: Run, plan: Plan) -> None:
     """Warn about resources of other, inactive runs on this machine."""
-    from seatrial.app.contamination import foreign_resources
+    from seatrial.app.orphans import foreign_resources
 
     used = {suite.provider for suite in plan.suites if not suite.skip}
     try:

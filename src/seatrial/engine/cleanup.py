@@ -35,18 +35,18 @@ class Owners:
     """Finds the owner of each ledger entry in the registry, by its name."""
 
     def __init__(self, registry: Registry, settings: Callable[[str], Any], leases: Leases) -> None:
-        self._registry = registry
+        self.registry = registry
         self._settings = settings
-        self._leases = leases
+        self.leases = leases
 
     async def destroy(self, entry: Entry) -> None:
         """Have its owner remove an entry (already gone is success); loads the owner's plugin file if it has one."""
         resource = entry.resource
         kind, _, name = resource.owner.partition(":")
-        if entry.plugin and not self._registry.knows(kind, name):
-            self._registry.load(Path(entry.plugin))
+        if entry.plugin and not self.registry.knows(kind, name):
+            self.registry.load(Path(entry.plugin))
         if resource.owner == "engine:lease":
-            self._leases.release(resource.kind, resource.name, resource.trial)
+            self.leases.release(resource.kind, resource.name, resource.trial)
         elif resource.owner == "engine:path":
             _remove_path(resource)
         elif resource.owner == "engine:process":
@@ -54,14 +54,14 @@ class Owners:
         elif kind == "provider":
             await self.provider(name).destroy(resource)
         else:
-            system = object.__new__(self._registry.get(kind, name))
+            system = object.__new__(self.registry.get(kind, name))
             if not isinstance(system, GivesBack):
                 raise CannotTell(f"the system {type(system).__name__} cannot remove a {resource.kind}: {resource.name}")
             await system.give_back(resource)
 
     def provider(self, name: str) -> Provider:
         """A provider created from the project's settings alone."""
-        made: Provider = self._registry.get("provider", name)(self._settings(name))
+        made: Provider = self.registry.get("provider", name)(self._settings(name))
         return made
 
 

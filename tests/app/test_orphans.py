@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.app.contamination import foreign_resources
+from seatrial.app.orphans import foreign_resources
 from seatrial.app.project import find
 from seatrial.engine.ledger import Ledger
 from seatrial.model.resource import Resource
