@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from seatrial.app.preflight import schema_text
+from seatrial.app.init import schema_text
 from seatrial.errors import DocumentError, UsageError
 from seatrial.loading.fields import described
 from seatrial.preflight.cache import Cache
@@ -100,7 +100,7 @@ def test_all_that_the_format_has_is_read_and_satisfies_the_schema(tmp_path: Path
     found = read(tmp_path, WHOLE)
     assert found.secrets == ("DJANGO_SECRET_KEY", "PG")
     assert found.pipeline.services["database"].host is not None
-    jsonschema.validate(yaml.safe_load(WHOLE), json.loads(schema_text()))
+    jsonschema.validate(yaml.safe_load(WHOLE), json.loads(schema_text(of="pipeline")))
 
 
 def test_the_same_pipeline_may_be_json(tmp_path: Path) -> None:

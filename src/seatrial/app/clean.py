@@ -11,12 +11,12 @@ from pathlib import Path
 
 from seatrial.app.orphans import Cleaned, give_back_orphans, listed_by, owners_of, planned, release_leases, started
 from seatrial.app.project import Project, find
-from seatrial.app.report import write_results
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.ledger import Entry, Ledger, living
 from seatrial.model.fold import Fold
 from seatrial.model.resource import Resource
+from seatrial.reports.json import write_all
 from seatrial.spi import Provider
 
 
@@ -77,12 +77,12 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
     try:
         if living(file):
             raise BlockingIOError
+        if not file.exists():
+            return  # another cleanup was faster
         ledger = Ledger.open(project.ledger_folder, run)
     except BlockingIOError:
         cleaned.alone.append(f"run {run}: still active")
         return
-    except FileNotFoundError:
-        return  # another cleanup was faster
     entries = ledger.out()
     kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
     for entry in kept:
@@ -170,7 +170,7 @@ def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable
             data: dict[str, object] = {"verdict": verdict, "exit_code": code, "interrupted": "SIGKILL"}
             duration = max(0.0, fold.at - float(fold.run["started_at"]))
             journal.emit("run_finished", "", {**data, "duration": round(duration, 6), "left": len(sweep.left)})
-        write_results(folder, fold)
+        write_all(folder, fold)
         journal.close()
 
     return say, close

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seatrial.app.project import SCHEMA, find
 from seatrial.errors import UsageError
+from seatrial.registry import Registry
 
 SETTINGS = """\
 # Settings of this project. SEATRIAL_<NAME> in the environment overrides them, and command-line options override both.
@@ -59,6 +60,12 @@ test_suites:
         retry: {{max_attempts: 20, delay_seconds: 0.5}}
 """
 
+NEXT = """
+  seatrial check       validate it (starts nothing)
+  seatrial run         run it on this machine
+  seatrial inspect     see the results
+"""
+
 IGNORED = ".seatrial/"
 
 
@@ -75,19 +82,8 @@ def begin(folder: Path) -> str:
         lines.append(_ignore(folder / ".gitignore"))
     except OSError as error:
         raise UsageError(f"could not write {error.filename or folder}: {error.strerror}") from error
-    enter = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
-    go_on = [
-        ("seatrial check", "validate it (starts nothing)"),
-        ("seatrial run", "run it on this machine"),
-        ("seatrial inspect", "see the results"),
-    ]
-    lines += [
-        "",
-        "next:",
-        *(f"  {command}" for command in enter),
-        *(f"  {command:<20} {what}" for command, what in go_on),
-    ]
-    return "\n".join(lines) + "\n"
+    enter = [] if folder.resolve() == Path.cwd() else [f"  cd {shlex.quote(str(folder))}"]
+    return "\n".join([*lines, "", "next:", *enter]) + NEXT
 
 
 def _write(folder: Path, name: str, text: Callable[[], str]) -> str:
@@ -112,8 +108,14 @@ def _ignore(file: Path) -> str:
 
 
 def schema_text(plugins: Sequence[Path] = (), start: Path | None = None, *, of: str = "scenario") -> str:
-    """The JSON Schema of documents, including the steps and checks of the project's plugins and of these."""
-    from seatrial.loading.schema import schema, schema_of_settings
+    """The JSON Schema of scenarios, pipelines or settings; for scenarios and settings with the classes of the project's
+    plugins and of these."""
+    from seatrial.loading.schema import schema, schema_of, schema_of_settings
 
-    made = schema_of_settings if of == "settings" else schema
-    return json.dumps(made(find(start).registry(plugins)), indent=2, ensure_ascii=False) + "\n"
+    if of == "pipeline":
+        from seatrial.preflight.document import Pipeline
+
+        made = schema_of(Registry(), "pipeline", Pipeline)
+    else:
+        made = (schema_of_settings if of == "settings" else schema)(find(start).registry(plugins))
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"

@@ -14,7 +14,7 @@ from seatrial.app.report import events_of
 from seatrial.engine.ledger import living
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
-from seatrial.reports.words import MARKS
+from seatrial.reports.words import MARKS, walk
 
 Row = Mapping[str, Any]
 
@@ -41,11 +41,7 @@ def seen(wanted: str, start: Path | None = None) -> Seen:
     project = find(start)
     folder = project.run_folder(wanted)
     events = events_of(folder)
-    ledger = project.ledger_folder / f"{events[0].run if events else folder.name}.jsonl"
-    try:
-        active = living(ledger)
-    except FileNotFoundError:
-        active = False
+    active = living(project.ledger_folder / f"{events[0].run if events else folder.name}.jsonl")
     fold = Fold(live=active)
     for event in events:
         fold.on(event)
@@ -80,9 +76,8 @@ def _lines(run: Seen, verbose: bool) -> Iterator[str]:
     elif not results["finished"] and not run.living:
         state += " (unfinished: the run was killed, or the machine went down)"
     yield f"run {results['run_id']}: {state}"
-    yield _fact(
-        "when", f"{_moment(results['started_at'])}, {results['duration']:.1f} s on {results['host'] or 'this host'}"
-    )
+    when, where = _moment(results["started_at"]), results["host"] or "this host"
+    yield _fact("when", f"{when}, {results['duration']:.1f} s on {where}")
     yield _fact("documents", ", ".join(results["documents"]))
     yield _fact("report", str(run.folder))
     counts = ", ".join(f"{count} {word}" for word, count in results["totals"].items() if count)
@@ -102,7 +97,7 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
     yield f"{MARKS.get(how, '…')} {suite['test_id'] or suite['name']}: {how}{category}, {suite['duration']:.1f} s"
     if suite["reason"]:
         yield f"    {suite['reason']}"
-    shown = [row for row in _flat(suite["workflow_steps"]) if verbose or _wrong(row)]
+    shown = [row for _, row in walk(suite["workflow_steps"]) if verbose or _wrong(row)]
     for row in shown:
         yield from _step(row)
     if suite["error"] and not any(row["error"] and row["error"] in suite["error"] for row in shown):
@@ -114,12 +109,6 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
         yield f"    diagnostics: {folder / suite['folder'] / diagnostics['folder']}"
     for file in _files(folder / suite["folder"]) if suite["folder"] else ():
         yield f"    see {file}"
-
-
-def _flat(rows: Iterable[Row]) -> Iterator[Row]:
-    for row in rows:
-        yield row
-        yield from _flat(row["steps"])
 
 
 def _wrong(row: Row) -> bool:
@@ -157,11 +146,10 @@ def _check(check: Row) -> str:
 
 
 def _remains(run: Seen) -> Iterator[str]:
+    yield ""
     if not run.out:
-        yield ""
         yield "all resources created by this run were removed" if not run.living else "no resources created yet"
         return
-    yield ""
     yield "in use:" if run.living else "remaining resources:"
     leases = Counter(row["kind"] for row in run.out if _quiet_lease(row))
     for row in run.out:
@@ -174,9 +162,8 @@ def _remains(run: Seen) -> Iterator[str]:
         if row.get("reach"):
             yield f"        {row['reach']}"
     if leases:
-        yield "    " + ", ".join(
-            f"{count} leased {kind}{'es' if kind[-1] == 's' else 's'}" for kind, count in leases.items()
-        )
+        plurals = (f"{count} leased {kind}{'es' if kind[-1] == 's' else 's'}" for kind, count in leases.items())
+        yield f"    {', '.join(plurals)}"
     if not run.living:
         kept = all(row.get("op") == "kept" for row in run.out)
         yield f"to remove them: seatrial clean {run.results['run_id']}{' --all' if kept else ''}"

@@ -138,9 +138,9 @@ def _foreign(project: Project, orphan: Orphan) -> str:
         return ""  # active or kept on purpose, as this project knows
     else:
         try:
-            if living(ledger):
+            if living(ledger) or not ledger.exists():  # it has just ended
                 return ""
-        except OSError:  # it has just ended, or belongs to another user
+        except OSError:  # it belongs to another user
             return ""
         what = "kept or left behind by a finished run"
     whose = f"run {orphan.run} of {orphan.project}"

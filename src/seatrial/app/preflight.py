@@ -21,7 +21,6 @@ from seatrial.model.scenario import StepPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
-from seatrial.preflight.document import Pipeline
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
@@ -230,14 +229,6 @@ def is_pipeline(path: Path) -> bool:
     except (DocumentError, OSError):
         return False
     return isinstance(data, dict) and KEY in data
-
-
-def schema_text() -> str:
-    """The JSON Schema of pipeline documents."""
-    from seatrial.loading.schema import schema_of
-    from seatrial.registry import Registry
-
-    return json.dumps(schema_of(Registry(), "pipeline", Pipeline), indent=2, ensure_ascii=False) + "\n"
 
 
 def document_of(options: PreflightOptions, project: Project) -> Path:

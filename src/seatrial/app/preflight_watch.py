@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from seatrial.app.preflight import PreflightOptions, document_of, preflight
 from seatrial.app.project import Project, find
 from seatrial.app.reporting import coloured
-from seatrial.app.run import SIGNALS
+from seatrial.app.run import signals
 from seatrial.app.run_options import RunReport
 from seatrial.errors import DocumentError, SeatrialError, UsageError
 from seatrial.links.file_watch import Watched, needed
@@ -111,7 +110,7 @@ class Watch:
         run = replace(self._options.run, format="none", reporters=(face,))
         round_ = self._round = asyncio.create_task(preflight(replace(self._options, run=run)))
         meanwhile: dict[str, Counts] = {}
-        with _signals(self._end), sources.round():
+        with signals(self._end), sources.round():
             while not round_.done():
                 news = asyncio.ensure_future(watched.changes())
                 try:
@@ -164,7 +163,7 @@ class Watch:
 
     async def _wait(self, watched: Watched, sources: Sources, changes: Mapping[str, Counts]) -> str:
         """Wait for a relevant change."""
-        with _signals(self._end):
+        with signals(self._end):
             if not changes:
                 self._screen.waiting()
             while not changes:
@@ -225,20 +224,6 @@ def _text(path: str) -> bytes | None:
         return Path(path).read_bytes()
     except OSError:
         return None
-
-
-@contextmanager
-def _signals(end: Callable[[str], None]) -> Iterator[None]:
-    """Signal handlers between rounds; each run installs and removes its own."""
-    loop = asyncio.get_running_loop()
-    for number, name in SIGNALS.items():
-        loop.add_signal_handler(number, end, name)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Screen:

@@ -11,32 +11,19 @@ from seatrial.engine.journal import read
 from seatrial.errors import UsageError
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
-
-FILES = {
-    "json": "results.json",
-    "junit": "junit.xml",
-    "ctrf": "ctrf.json",
-    "html": "report.html",
-    "github": "summary.md",
-    "annotations": "annotations.txt",
-    "console": "console.txt",
-    "preflight": "preflight.txt",
-    "preflight_json": "preflight.json",
-    "compact": "compact.txt",
-}
-"""The formats of `seatrial report`, with their file names."""
+from seatrial.registry import Registry
 
 
 def main(run: str, formats: Sequence[str], out: Path | None, project: Path | None = None) -> int:
     """Write reports of a run: to standard output, or to `out` (a folder, or a file for one format)."""
-    folder = find(project).run_folder(run)
-    events = events_of(folder)
+    events = events_of(find(project).run_folder(run))
     for name in formats:
         text = rendered(name, events)
         if out is None:
             sys.stdout.write(text)
             continue
-        file = out / FILES[name] if out.is_dir() or len(formats) > 1 or not out.suffix else out
+        in_folder = out.is_dir() or len(formats) > 1 or not out.suffix
+        file = out / Registry().get("reporter", name).file if in_folder else out
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
         print(file)
@@ -45,11 +32,8 @@ def main(run: str, formats: Sequence[str], out: Path | None, project: Path | Non
 
 def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
     """One report as text; `live`: the run is active."""
-    from seatrial.errors import nearest
     from seatrial.reports.document import render
 
-    if name not in FILES:
-        raise UsageError(f"unknown report format {name!r}: {nearest(name, FILES)}")
     if name == "github" and of_pipeline(events):
         name = "preflight_github"
     return render(name, events, Fold(live=live))
@@ -67,10 +51,3 @@ def events_of(folder: Path) -> list[Event]:
     if not file.is_file():
         raise UsageError(f"{file} does not exist: the folder does not belong to a run, or the run wrote no events")
     return read(file)
-
-
-def write_results(folder: Path, fold: Fold) -> None:
-    """Rewrite `results.json` and each suite's `result.json` from a complete fold."""
-    from seatrial.reports.json import write_all
-
-    write_all(folder, fold)

@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         for warning in (*plan.warnings, *dead):
             journal.emit("log", "", {"level": "warning", "text": warning})
         scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
-        with _signals(run) as caught:
+        with _cancelling(run) as caught:
             try:
                 await scheduler.run()
                 await _report_foreign_resources(project, run, plan)
@@ -264,9 +264,8 @@ def _uncancel() -> None:
 
 
 @contextmanager
-def _signals(run: Run) -> Iterator[list[str]]:
+def _cancelling(run: Run) -> Iterator[list[str]]:
     """The first signal cancels the run, which then cleans up; a second one shortens the waits of the cleanup."""
-    loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     caught: list[str] = []
 
@@ -278,15 +277,21 @@ def _signals(run: Run) -> Iterator[list[str]]:
         else:
             run.hurried = True
 
-    installed = []
-    for number, name in SIGNALS.items():
-        try:
-            loop.add_signal_handler(number, on_signal, name)
-            installed.append(number)
-        except (RuntimeError, ValueError, NotImplementedError):
-            break  # not the main thread: its caller handles signals
-    try:
+    with signals(on_signal):
         yield caught
+
+
+@contextmanager
+def signals(handle: Callable[[str], None]) -> Iterator[None]:
+    """Call `handle` with the name of each signal; outside the main thread, signals belong to the caller."""
+    loop = asyncio.get_running_loop()
+    installed = []
+    with suppress(RuntimeError, ValueError, NotImplementedError):  # not the main thread
+        for number, name in SIGNALS.items():
+            loop.add_signal_handler(number, handle, name)
+            installed.append(number)
+    try:
+        yield
     finally:
         for number in installed:
             loop.remove_signal_handler(number)

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from seatrial.cli.parser import FORMAT, Arguments, Command, argument, flag, several_of
 from seatrial.errors import UsageError
-
-REPORTS = (
-    "html", "junit", "ctrf", "json", "github", "annotations", "console", "preflight", "preflight_json", "compact"
-)  # fmt: skip
-"""The formats of a later report; a copy of the list in `app.report`, because help must not import it."""
+from seatrial.model.values import REPORTS
 
 RUN = argument(
     "run", nargs="?", default="last", metavar="RUN",

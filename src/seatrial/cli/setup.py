@@ -29,14 +29,9 @@ def doctor(arguments: Arguments) -> int:
 
 
 def schema(arguments: Arguments) -> int:
-    if arguments.what == "pipeline":
-        from seatrial.app.preflight import schema_text as pipeline_schema
+    from seatrial.app.init import schema_text
 
-        text = pipeline_schema()
-    else:
-        from seatrial.app.init import schema_text
-
-        text = schema_text(tuple(arguments.plugins), of=arguments.what)
+    text = schema_text(tuple(arguments.plugins), of=arguments.what)
     if arguments.out is None:
         sys.stdout.write(text)
     else:

@@ -9,7 +9,6 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from seatrial.model.event import Event
@@ -198,11 +197,15 @@ def _spellings(secret: str) -> set[str]:
 
 
 def read(file: Path) -> list[Event]:
-    """Read a journal; an invalid line, such as one cut by a crash, is left out."""
-    events = []
+    """Read a journal; an invalid line is left out."""
     with file.open("rb") as lines:
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError):
-                record = json.loads(line)
-                events.append(Event(record["kind"], record["at"], record["run"], record["trial"], record["data"]))
-    return events
+        return list(filter(None, map(event_of, lines)))
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event in a line of a journal; None if a crash or a full disk damaged it."""
+    try:
+        record = json.loads(line)
+        return Event(record["kind"], record["at"], record["run"], record["trial"], record["data"])
+    except (ValueError, KeyError, TypeError):
+        return None

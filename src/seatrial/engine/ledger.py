@@ -169,10 +169,12 @@ def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:
 
 
 def living(file: Path) -> bool:
-    """Whether an active run holds this ledger."""
-    with file.open("rb") as handle:
-        try:
+    """Whether an active run holds this ledger; false if it does not exist any more."""
+    try:
+        with file.open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
     return False

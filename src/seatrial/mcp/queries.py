@@ -13,10 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seatrial.app import plans
-from seatrial.app.init import schema_text as scenario_schema
 from seatrial.app.inspect import described, seen
 from seatrial.app.preflight import PreflightOptions, outline
-from seatrial.app.preflight import schema_text as pipeline_schema
 from seatrial.app.project import find
 from seatrial.app.report import events_of, of_pipeline, rendered
 from seatrial.app.run import plan_documents
@@ -28,9 +26,6 @@ REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "jun
 
 HIDDEN_IN = (("artifacts", "logs"), ("artifacts", "diagnostics"))
 """Folders of a suite with all secrets masked by the engine; the product wrote the other artifacts."""
-
-SCHEMAS = ("pipeline", "scenario")
-"""Kinds of documents with a JSON Schema."""
 
 _RUN = re.compile(r"last|r[0-9a-z]+")
 
@@ -86,11 +81,6 @@ def inside(folder: Path, path: str) -> Path:
             f"{path!r} is not in the project {project}: this server can only read and run documents of the project"
         )
     return Path(path)
-
-
-def schema(what: str) -> str:
-    """The JSON Schema of `pipeline` or `scenario` documents."""
-    return pipeline_schema() if what == "pipeline" else scenario_schema()
 
 
 def named(run: str) -> str:

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from seatrial.app.project import find
-from seatrial.app.run_events import Following
+from seatrial.app.project import Project, find
+from seatrial.engine.journal import event_of
+from seatrial.engine.ledger import living
 from seatrial.mcp.queries import named
 from seatrial.model.event import Event
+from seatrial.model.fold import Fold
+from seatrial.reports import words
 
 REPORTED = (
     "run_started", "suite_started", "step_started", "step_finished", "check_observed", "problems", "node", "fault",
@@ -26,7 +29,62 @@ LONG = 300
 PAUSE = 0.05
 """Seconds between two reads of the journal."""
 
+ENDED = ("completed", "failed", "skipped")
+
 Progress = Callable[[int, int, str], Awaitable[None]]
+
+
+class Following:
+    """One run. A cursor is a byte offset in its journal: continue from it to see each later event exactly once."""
+
+    def __init__(self, project: Project, run: str) -> None:
+        """UsageError if there is no such run."""
+        self.folder = project.run_folder(run)
+        self.fold = Fold(live=True)
+        self.cursor = 0
+        self.began = 0.0
+        """Time of its first event, in seconds since 1970."""
+        self._ledgers = project.ledger_folder
+
+    @property
+    def run(self) -> str:
+        """Its id."""
+        return str(self.fold.run["run_id"] or self.folder.name)
+
+    @property
+    def living(self) -> bool:
+        """Whether its process is running."""
+        return living(self._ledgers / f"{self.run}.jsonl")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has finished."""
+        return bool(self.fold.run["finished"])
+
+    def news(self) -> list[tuple[int, Event]]:
+        """The events since the last call, each with the cursor after it. An incomplete line is left for later."""
+        try:
+            with (self.folder / "events.jsonl").open("rb") as journal:
+                journal.seek(self.cursor)
+                data = journal.read()
+        except FileNotFoundError:
+            return []
+        events = []
+        for line in data.splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                break
+            self.cursor += len(line)
+            if event := event_of(line):
+                self.began = self.began or event.at
+                self.fold.on(event)
+                events.append((self.cursor, event))
+        return events
+
+    def counted(self) -> tuple[int, int]:
+        """The number of finished steps, and of all steps."""
+        steps = [step for suite in self.fold.suites.values() for _, step in words.walk(suite["workflow_steps"])]
+        leaves = [step for step in steps if not step["steps"]]
+        return sum(step["status"] in ENDED for step in leaves), len(leaves)
 
 
 async def watched(run: str, cursor: int, *, wait: float, until_end: bool, progress: Progress) -> dict[str, Any]:
@@ -78,5 +136,4 @@ def _line(event: Event, began: float) -> str:
         how = "; ".join((messages or list(map(str, lines)))[:3])
     why = next(filter(None, map(data.get, ("error", "why", "reason", "text", "description"))), "")
     parts = [f"{event.at - began:9.3f}", event.kind, str(who), str(how), f"({why})" if why else ""]
-    text = " ".join(" ".join(part for part in parts if part).split())
-    return text if len(text) <= LONG else f"{text[:LONG]}… ({len(text) - LONG} more characters)"
+    return words.one_line(" ".join(parts), LONG)

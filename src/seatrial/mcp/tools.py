@@ -15,6 +15,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from seatrial import __version__
+from seatrial.app.init import schema_text
 from seatrial.errors import SeatrialError, nearest
 from seatrial.mcp import queries
 from seatrial.mcp.run_processes import Refused, RunProcesses
@@ -69,7 +70,7 @@ def server_of(processes: RunProcesses, *, allow_run: bool) -> MCPServer[Any]:
         server.add_tool(tool, annotations=LOOKS, structured_output=False if tool in texts else None)
     for tool in runs if allow_run else ():
         server.add_tool(tool, annotations=STARTS)
-    for what in queries.SCHEMAS:
+    for what in ("pipeline", "scenario"):
         server.resource(
             f"seatrial://schema/{what}",
             name=f"{what} schema",
@@ -81,7 +82,7 @@ def server_of(processes: RunProcesses, *, allow_run: bool) -> MCPServer[Any]:
 
 def _schema_of(what: str) -> Callable[[], Awaitable[str]]:
     async def read() -> str:
-        return await _aside(queries.schema, what)
+        return await _aside(schema_text, of=what)
 
     return read
 

@@ -27,6 +27,11 @@ PIPELINE_FORMATS: tuple[str, ...] = get_args(Format)
 FORMATS = tuple(name for name in PIPELINE_FORMATS if name != "compact")
 WATCH_FORMATS = ("auto", "plain", "live")
 
+REPORTS = (
+    "html", "junit", "ctrf", "json", "github", "annotations", "console", "preflight", "preflight_json", "compact"
+)  # fmt: skip
+"""The formats of a later report."""
+
 Argv = tuple[str, ...] | str
 """A command: a list of arguments, or one string for a shell."""
 
