@@ -155,8 +155,10 @@ class Workflow(DocumentSite):
     def _common(self, kind: Kind, raw: Mapping[str, Any], place: Place) -> dict[str, Any]:
         """The keys of every step or check. Its expressions have no names of the class or the step above."""
         outer, values = self.extras, {}
-        for key in kind.common.keys() & raw.keys():
-            field, where, value = kind.common[key], (*place, key), raw[key]
+        for key, value in raw.items():
+            field, where = kind.common.get(key), (*place, key)
+            if field is None:
+                continue
             whole = key in _KNOWN_BEFORE or (key == "outputs" and isinstance(value, str))
             if key == "id" and not (isinstance(value, str) and _ID.fullmatch(value)):
                 self.problem(where, f"invalid id {shown(value)}", "an id is a letter, then letters, digits, _ and -")
