@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, NodeFailed
 from seatrial.links.libvirt import Hypervisor
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.resource import NodeSpec
-from seatrial.providers.libvirt import Libvirt, machine, probes, probing, volumes
+from seatrial.providers.libvirt import Libvirt, listing, machine, names, probing, volumes
 from seatrial.providers.libvirt import creation as building
 from seatrial.providers.libvirt.images import Media
 from seatrial.providers.libvirt.probing import Acceleration, acceleration, give_up_kvm
@@ -202,11 +202,11 @@ def test_what_emulation_does_not_help_is_not_tried_again(accelerate, errors, cre
 
 
 def test_files_of_a_probe_that_was_killed_are_known_by_its_process(monkeypatch):
-    mine = f"{probes.files(probes.name())}root"
+    mine = f"{names.probe_files(names.new_probe())}root"
     dead = "seatrial-probe-0123456789ab.999999999-7.console"
     theirs = "seatrial-cache-guest-0123"
     monkeypatch.setattr(volumes, "look", lambda _pool: [mine, dead, theirs])
-    assert probes.forgotten_files(None) == [dead]
+    assert listing.forgotten_files(None) == [dead]
 
 
 @pytest.mark.parametrize("error, broken_off", [(NodeFailed("internal-error"), 1), (None, 0), (CannotTell("gone"), 0)])

@@ -233,11 +233,11 @@ def test_where_libvirt_was_never_used_nothing_is_listed(tmp_path, monkeypatch):
 
 
 def test_where_it_was_used_a_list_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
-    from seatrial.providers.libvirt.trial_resources import mark_used
+    from seatrial.providers.libvirt.trial_resources import used_mark
 
     monkeypatch.setenv("SEATRIAL_CACHE_DIR", str(tmp_path))
     uri = f"qemu+unix:///system?socket={tmp_path}/none"
-    mark_used(uri)
+    used_mark(uri).touch()
     with pytest.raises(CannotTell, match="no libvirt daemon answers"):
         asyncio.run(Libvirt(settings_from(Libvirt, {"uri": uri})).find("*"))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.errors import UsageError
 from seatrial.providers.local import shims
 
 FOLDER = Path("/node")
@@ -77,8 +78,8 @@ def test_a_delayed_shutdown_is_refused(make):
 
 
 def test_a_folder_that_path_cannot_carry_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no ':'"):
-        shims.write(tmp_path / "a:b", "r-t/n11")
+    with pytest.raises(UsageError, match="no ':'"):
+        shims.require_carried(tmp_path / "a:b")
 
 
 def test_a_folder_with_quotes_and_spaces_is_carried(make):

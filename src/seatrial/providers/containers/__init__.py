@@ -198,7 +198,6 @@ class Containers:
         await self.resume(node)
         await self._act(node, "stop", "stopping", "-t", str(ORDERLY))
         await self._require(node, PowerState.STOPPED)
-        self._break_off(_container(node))
 
     async def crash(self, node: Node) -> None:
         """SIGKILL of its init takes every process with it."""
@@ -208,19 +207,18 @@ class Containers:
         with suppress(NotRunning):
             await self._act(node, "kill", "killing the init of", "--signal", "KILL")
         await self._require(node, PowerState.STOPPED)
-        self._break_off(_container(node))
 
     async def guest_stop(self, node: Node) -> None:
         """Signal its init from inside; Overrun if it does not obey."""
         await self._tell(node)
-        if not await self._went_down(node):
+        if not await self._becomes(node, PowerState.STOPPED):
             raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s after the signal to its init")
 
     async def guest_reboot(self, node: Node) -> None:
         """Signal its init from inside; the engine starts the container once it is down, as a firmware would. A
         container that stays up is left as it is."""
         await self._tell(node)
-        if await self._went_down(node):
+        if await self._becomes(node, PowerState.STOPPED):
             await self.start(node)
 
     async def guest_crash(self, node: Node) -> str:
@@ -254,25 +252,21 @@ class Containers:
         if not done.ok and done.exit_code < KILLED:  # an obedient init ends this very command
             raise CannotTell(f"{node.name} did not accept the command to power off: {done.stderr.strip()}")
 
-    async def _went_down(self, node: Node) -> bool:
-        down = await self._becomes(node, PowerState.STOPPED)
-        if down:
-            self._break_off(_container(node))
-        return down
-
     async def _require(self, node: Node, wanted: PowerState) -> None:
         if not await self._becomes(node, wanted):
             told = f"{OBEYED:g} s after the command of {_engine(node).name}, {node.name} is still not {wanted}"
             raise Overrun(told) if wanted is PowerState.STOPPED else CannotTell(told)
 
     async def _becomes(self, node: Node, wanted: PowerState) -> bool:
-        """Whether its state is so within OBEYED seconds."""
+        """Whether its state is so within OBEYED seconds; the link of a stopped one is interrupted."""
         try:
             async with asyncio.timeout(OBEYED):
                 while await self.state(node) is not wanted:
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             return False
+        if wanted is PowerState.STOPPED:
+            self._break_off(_container(node))
         return True
 
     def _break_off(self, container: str) -> None:

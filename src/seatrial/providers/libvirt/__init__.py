@@ -144,7 +144,7 @@ class Libvirt:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """Domains, files without a domain, and networks with the run's id; none if libvirt was never used."""
-        from seatrial.providers.libvirt.trial_resources import was_used
+        from seatrial.providers.libvirt.trial_resources import used_mark
 
         try:
             library()
@@ -153,7 +153,7 @@ class Libvirt:
                 lambda connection: listing.listed(connection, self._settings, self._hypervisor.uri, run),
             )
         except (ExtraMissing, ToolMissing, Forbidden):
-            if was_used(self._hypervisor.uri):
+            if used_mark(self._hypervisor.uri).exists():
                 raise
             return ()
 

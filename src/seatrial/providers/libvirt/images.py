@@ -10,7 +10,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.libvirt import Hypervisor
-from seatrial.providers.libvirt import copies, probes, volumes, xml
+from seatrial.providers.libvirt import copies, listing, volumes, xml
 from seatrial.providers.libvirt.settings import LibvirtSettings
 
 NAME_ONE = 'in seatrial.toml, [providers.libvirt] image = "…"'
@@ -72,7 +72,7 @@ async def brought(hypervisor: Hypervisor, settings: LibvirtSettings, named: Name
 
     def copied(connection: Any) -> tuple[list[str], list[str]]:
         pool = volumes.pool_of(connection, settings)
-        for dead in probes.forgotten_files(pool):
+        for dead in listing.forgotten_files(pool):
             volumes.delete(pool, dead)
         paths = [copies.cached(connection, pool, path) if path else "" for path in (image.path, kernel, initrd)]
         return paths, copies.prune(connection, pool)

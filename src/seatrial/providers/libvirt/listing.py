@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seatrial.links.libvirt import Ignoring, library
+from seatrial.links.process import process_start
 from seatrial.model.resource import Resource
-from seatrial.providers.libvirt import names, probes, volumes, xml
+from seatrial.providers.libvirt import names, volumes, xml
 from seatrial.providers.libvirt.settings import LibvirtSettings
 from seatrial.providers.nodes import to_detail
 
@@ -85,10 +87,29 @@ def shared_detail(run: str, trial: str, uri: str, pool: str, node: str = names.T
 
 def _probes(connection: Any, settings: LibvirtSettings, uri: str) -> Iterator[Resource]:
     """Leftovers of killed probes; each is a run of its own."""
-    for name, labels in probes.forgotten(connection).items():
+    for name, labels in forgotten_probes(connection).items():
         pool = volumes.pool_name(settings)
         detail = {"uri": uri, "network": name, "domain": name, "pool": pool, "files": name}
         yield _resource("network", name, name.removeprefix(f"{names.PREFIX}-"), "", detail, labels)
+
+
+def forgotten_probes(connection: Any) -> dict[str, Mapping[str, str]]:
+    """Networks of dead probes, with their labels. Their guests ended with the process's connection."""
+    dead: dict[str, Mapping[str, str]] = {}
+    for network in connection.listAllNetworks():
+        if re.fullmatch(names.PROBE, network.name()):
+            with contextlib.suppress(library().libvirtError):  # it went while we looked
+                labels = xml.network_labels(network.XMLDesc(0))
+                pid, _, start = labels.get(names.PROCESS, "").partition(" ")
+                if pid.isdigit() and process_start(int(pid)) != start:
+                    dead[network.name()] = labels
+    return dead
+
+
+def forgotten_files(pool: Any) -> list[str]:
+    """Files of dead probes."""
+    named = filter(None, map(names.PROBE_FILE.fullmatch, volumes.look(pool)))
+    return [match[0] for match in named if process_start(int(match[1])) != match[2]]
 
 
 def labels_of(connection: Any, pool: Any, file: names.File) -> dict[str, str]:

@@ -1,17 +1,32 @@
-"""Names of all resources: each contains the run, the trial and the node, so a name alone shows the owner."""
+"""Names of all resources: each contains the run, the trial and the node, so a name alone shows the owner; and those of
+probes with their process, so leftovers of a killed one are recognised."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import secrets
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+
+from seatrial.links.paths import project_folder
+from seatrial.links.process import process_start
 
 PREFIX = "seatrial"
 _IDS = re.compile(r"r[0-9a-z]{23}\.t[0-9a-z]{23}$")
 TRIAL = "-"
 """In place of a node in names that belong to the whole trial."""
+
+PROBE = rf"{PREFIX}-probe-[0-9a-f]{{12}}"
+PROBE_FILE = re.compile(rf"{PROBE}\.(\d+)-(\d+)\..*")
+PROCESS = "seatrial.process"
+"""A probe's label with its process."""
+
+OVER = 120.0
+"""Seconds after which any probe has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,25 @@ def subnets(trial: str, taken: Sequence[IPv4Network]) -> Iterator[str]:
         subnet = IPv4Network(f"10.{64 + place // 256}.{place % 256}.0/24")
         if not any(subnet.overlaps(network) for network in taken):
             yield str(subnet)
+
+
+def new_probe() -> str:
+    """A name for one probe's network and guest."""
+    return f"{PREFIX}-probe-{secrets.token_hex(6)}"
+
+
+def probe_files(probe: str) -> str:
+    """Prefix of its files: it names the process."""
+    return f"{probe}.{os.getpid()}-{process_start(os.getpid())}."
+
+
+def probe_labels() -> dict[str, str]:
+    """The probe's owner, and its expiry."""
+    return {
+        "seatrial.project": str(project_folder()),
+        "seatrial.expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + OVER)),
+        PROCESS: f"{os.getpid()} {process_start(os.getpid())}",
+    }
 
 
 def _digest(text: str) -> str:

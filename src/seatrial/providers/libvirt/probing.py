@@ -21,7 +21,7 @@ from seatrial.errors import CannotTell, ExtraMissing, NodeFailed, SeatrialError,
 from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.links.paths import cache_folder, project_folder, write_whole
 from seatrial.model.cluster import PowerState
-from seatrial.providers.libvirt import console, copies, machine, names, network, probes, volumes, xml
+from seatrial.providers.libvirt import console, copies, listing, machine, names, network, volumes, xml
 from seatrial.providers.libvirt.images import Media, brought, looked_at
 from seatrial.providers.libvirt.settings import LibvirtSettings
 from seatrial.spi import Readiness
@@ -117,7 +117,7 @@ async def _remembered(hypervisor: Hypervisor, settings: LibvirtSettings, media: 
 async def readiness(settings: LibvirtSettings, uri: str) -> Readiness:
     """Whether a guest on a network of its own boots here, and how machines will run; removes everything it created."""
     hypervisor = Hypervisor(uri)
-    name = probes.name()
+    name = names.new_probe()
     try:
         try:
             how = await _how(hypervisor, settings)
@@ -152,10 +152,10 @@ async def _how(hypervisor: Hypervisor, settings: LibvirtSettings) -> Acceleratio
 
 
 def _lay(connection: Any, name: str) -> None:
-    for dead in probes.forgotten(connection):
+    for dead in listing.forgotten_probes(connection):
         network.destroy(connection, dead)
     subnet = next(names.subnets(name, network.taken(connection)))
-    network.create(connection, name, f"sea{secrets.token_hex(5)}", subnet, probes.labels(), nat=False)
+    network.create(connection, name, f"sea{secrets.token_hex(5)}", subnet, names.probe_labels(), nat=False)
 
 
 async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, media: Media) -> str:
@@ -164,8 +164,8 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, m
     User space begins when the kernel hands over to its first program or an init writes on the console (see
     `console.in_user_space`), or when the guest writes to its disk as only a running system does.
     """
-    name = probes.name()
-    files = probes.files(name)
+    name = names.new_probe()
+    files = names.probe_files(name)
     watch = Watch(name, f"{files}console", settings)
     cmdline = f"{settings.cmdline} {LOUD}" if media.kernel else ""
 
@@ -236,7 +236,7 @@ class Watch:
 
 async def run_boot_sector(hypervisor: Hypervisor, settings: LibvirtSettings, *, kvm: bool, net: str = "") -> str:
     """Boot a guest of a few bytes that powers itself off. Empty: it did; else why not."""
-    name = net or probes.name()
+    name = net or names.new_probe()
     by = "KVM" if kvm else "emulation"
 
     def start(connection: Any) -> None:

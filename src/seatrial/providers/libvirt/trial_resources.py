@@ -41,7 +41,7 @@ class TrialResources:
 async def prepare(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettings) -> TrialResources:
     """Inspect the images first, then the machine, then create the network. CannotTell names the problem."""
     named = looked_at(settings, Path(ctx.labels()["seatrial.project"]))
-    mark_used(uri_of(settings))
+    used_mark(uri_of(settings)).touch()  # from now on an unreadable list is an error
     media, pruned = await brought(hypervisor, settings, named)
     if pruned:
         ctx.log(f"deleted copies of images unused for {copies.UNUSED / copies.DAY:g} days: {', '.join(pruned)}")
@@ -93,15 +93,6 @@ async def _network(ctx: Context, hypervisor: Hypervisor, settings: LibvirtSettin
     return await ctx.make("network", name, make, owner=OWNER, detail=detail)
 
 
-def mark_used(uri: str) -> None:
-    """Remember that resources may exist: from now on an unreadable list is an error."""
-    _mark(uri).touch()
-
-
-def was_used(uri: str) -> bool:
-    """Whether something of this user's was ever made there, as far as this host remembers."""
-    return _mark(uri).exists()
-
-
-def _mark(uri: str) -> Path:
+def used_mark(uri: str) -> Path:
+    """A file that exists if something of this user's may ever have been made there, as far as this host remembers."""
     return cache_folder("libvirt") / f"used-{hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()}"

@@ -80,14 +80,10 @@ class Local:
 
     async def destroy(self, resource: Resource) -> None:
         """End every process of the node and remove its folder; its logs stay among the artifacts."""
-        tag = str(resource.detail["tag"])
-        folder = Path(str(resource.detail["folder"] or os.devnull))
-        state = tree.read_state(folder)
-        tree.kill_tree(state, tag)
-        _reap(state.get("machine_pid"))
+        folder = _kill(resource.detail)
         # Only a folder marked as this node's own is removed.
         with suppress(FileNotFoundError, NotADirectoryError):
-            if json.loads((folder / "machine.json").read_text())["env"]["SEATRIAL_NODE"] == tag:
+            if json.loads((folder / "machine.json").read_text())["env"]["SEATRIAL_NODE"] == resource.detail["tag"]:
                 shutil.rmtree(folder)
 
     async def find(self, run: str) -> Sequence[Resource]:
@@ -146,16 +142,11 @@ class Local:
 
     async def start(self, node: Node) -> None:
         """Power it on and wait until SSH listens; a running one stays as it is."""
-        from seatrial.providers.local import control, creation
+        from seatrial.providers.local.creation import switch_on
 
-        folder = _folder(node)
-        if tree.box(tree.read_state(folder)) is not None:
+        if tree.box(tree.read_state(_folder(node))) is not None:
             return
-        _kill(node)  # leftovers of a killed box
-        environment = creation.box_environment(folder)
-        if self._plain:
-            environment["SEATRIAL_LOCAL_CONFINEMENT"] = "plain"
-        pid = control.switch_on(folder, environment)
+        pid = switch_on(_kill(node.detail), plain=self._plain)  # it may have left something behind when it was killed
         await _until(lambda: _is_up(node, pid), self.deadlines["start"], f"the node {node.name} to boot")
 
     async def stop(self, node: Node) -> None:
@@ -171,7 +162,7 @@ class Local:
 
     async def crash(self, node: Node) -> None:
         """SIGKILL of the whole tree, with no warning."""
-        _kill(node)
+        _kill(node.detail)
 
     async def guest_stop(self, node: Node) -> None:
         """`poweroff` inside the node."""
@@ -310,10 +301,13 @@ async def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
         raise CannotTell(f"waited {seconds:g} s for {what}") from None
 
 
-def _kill(node: Node) -> None:
-    state = tree.read_state(_folder(node))
-    tree.kill_tree(state, str(node.detail["tag"]))
+def _kill(detail: Mapping[str, object]) -> Path:
+    """End every process of a node, those left by a killed box too; its folder."""
+    folder = Path(str(detail["folder"] or os.devnull))
+    state = tree.read_state(folder)
+    tree.kill_tree(state, str(detail["tag"]))
     _reap(state.get("machine_pid"))
+    return folder
 
 
 def _reap(pid: object) -> None:

@@ -1,10 +1,9 @@
-"""Talking to a node's init from the host, and switching its box on."""
+"""Talking to a node's init from the host."""
 
 import json
 import os
 import socket
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,19 +44,3 @@ async def ask(folder: Path, *words: str) -> dict[str, Any]:
         raise ConnectionResetError("the node went down before its init answered")
     answer: dict[str, Any] = json.loads(line)
     return answer
-
-
-def switch_on(folder: Path, environment: Mapping[str, str]) -> int:
-    """Start the box of the machine in a folder, in a session of its own; its process id."""
-    argv = [sys.executable, "-m", "seatrial.providers.local.machine", str(folder)]
-    console = os.open(folder / "box.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        # Not subprocess: a kept node outlives the process that started it, and nobody waits for it.
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, console, 1),
-            (os.POSIX_SPAWN_DUP2, console, 2),
-        ]
-        return os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
-    finally:
-        os.close(console)

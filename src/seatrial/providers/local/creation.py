@@ -1,20 +1,20 @@
-"""The parts of a local node before it is powered on: its folder, keys and machine.json."""
+"""A local node's folder, keys and machine.json; and the start of its box."""
 
 import getpass
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import UsageError
-from seatrial.providers.local import shims
+from seatrial.providers.local import confinement, shims
 
 # Variables the box inherits from the host's environment, beside the run's names: enough to run this very Python.
 _INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
     "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
-    "SEATRIAL_LOCAL_CONFINEMENT",
+    confinement.FORCE,
 )  # fmt: skip
 _RUN_NAMES = ("E2E_", "SEATRIAL_")
 
@@ -24,10 +24,7 @@ def prepare(
 ) -> str:
     """Make the folder of a node; its host key as a line of a known_hosts file. Raises OSError, UsageError."""
     folder, logs = Path(str(detail["folder"])), Path(str(detail["logs"]))
-    try:
-        shims.require_carried(folder)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    shims.require_carried(folder)
     for inner in (folder / "services", folder / "home", folder / "data", logs):
         inner.mkdir(parents=True, exist_ok=True)
     run = {name: value for name, value in environment.items() if name.startswith(_RUN_NAMES)}
@@ -49,11 +46,21 @@ def prepare(
     return f"[{address}]:{port} {public}"
 
 
-def box_environment(folder: Path) -> dict[str, str]:
-    """The environment of a box."""
+def switch_on(folder: Path, *, plain: bool) -> int:
+    """Start the box of the machine in a folder, in a session of its own; its process id."""
     env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    tags: dict[str, str] = json.loads((folder / "machine.json").read_text())["env"]
-    return env | tags | {"SEATRIAL_NODE_FOLDER": str(folder)}
+    env |= json.loads((folder / "machine.json").read_text())["env"] | {"SEATRIAL_NODE_FOLDER": str(folder)}
+    if plain:
+        env[confinement.FORCE] = confinement.PLAIN
+    argv = [sys.executable, "-m", "seatrial.providers.local.machine", str(folder)]
+    console = os.open(folder / "box.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        # Not subprocess: a kept node outlives the process that started it, and nobody waits for it.
+        nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        streams = [(os.POSIX_SPAWN_DUP2, console, number) for number in (1, 2)]
+        return os.posix_spawn(sys.executable, argv, env, file_actions=[nothing, *streams], setsid=True)
+    finally:
+        os.close(console)
 
 
 def user() -> str:

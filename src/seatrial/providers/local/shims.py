@@ -5,6 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from seatrial.errors import UsageError
+
 # The init's action on a signal; kept beside the scripts that send them.
 SIGNALS = {"shutdown": "TERM", "poweroff": "USR1", "reboot": "USR2", "crash": "HUP", "cut": "QUIT"}
 NAMES = ("reboot", "poweroff", "halt", "shutdown", "systemctl", "init", "telinit", "sysrq", "seatrial-init")
@@ -84,14 +86,13 @@ sys.exit(answer["code"])
 
 
 def require_carried(folder: Path) -> None:
-    """Raises ValueError for a folder not allowed in PATH."""
+    """UsageError for a folder not allowed in PATH."""
     if ":" in str(folder) or "\n" in str(folder):
-        raise ValueError(f"a local node cannot live in {str(folder)!r}: a folder in PATH has no ':' and no line break")
+        raise UsageError(f"a local node cannot live in {str(folder)!r}: a folder in PATH has no ':' and no line break")
 
 
 def write(folder: Path, tag: str) -> None:
-    """Put the node's power programs into FOLDER/sbin. Raises ValueError for a folder not allowed in PATH."""
-    require_carried(folder)
+    """Put the node's power programs into FOLDER/sbin."""
     sbin = folder / "sbin"
     sbin.mkdir(parents=True, exist_ok=True)
     values = {"@TAG@": tag, "@FOLDER@": str(folder), "@PYTHON@": sys.executable}
