@@ -11,21 +11,7 @@ from seatrial.testing.fakes import FakeLink, FakeNode, FakeProvider, FakeSystem,
 from seatrial.testing.provider_contract import ContractFixture, ProviderContract
 
 __all__ = [
-    "ContractFixture",
-    "FakeLink",
-    "FakeNode",
-    "FakeProvider",
-    "FakeRun",
-    "FakeSystem",
-    "ProviderContract",
-    "VirtualLoop",
-    "World",
-    "check_plan",
-    "context",
-    "doing",
-    "fake_registry",
-    "flow",
-    "looking",
-    "step_plan",
+    "ContractFixture", "FakeLink", "FakeNode", "FakeProvider", "FakeRun", "FakeSystem", "ProviderContract",
+    "VirtualLoop", "World", "check_plan", "context", "doing", "fake_registry", "flow", "looking", "step_plan",
     "virtual_time",
-]
+]  # fmt: skip

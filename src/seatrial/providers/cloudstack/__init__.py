@@ -39,12 +39,8 @@ class CloudStack(GuestPowers):
         Powers.SNAPSHOT: "its snapshots do not bring running machines back as of one moment",
     }
     deadlines: Mapping[str, float] = {
-        "deploy": 900.0,
-        "start": 600.0,
-        "stop": 300.0,
-        "restart": 600.0,
-        "destroy": 600.0,
-    }
+        "deploy": 900.0, "start": 600.0, "stop": 300.0, "restart": 600.0, "destroy": 600.0,
+    }  # fmt: skip
     cut_off = (LinkDown, LinkLost, TimeoutError)
 
     Settings: ClassVar[type[Any]] = CloudStackSettings

@@ -77,13 +77,10 @@ async def make(
         await cloud.do("attachVolume", id=disk, virtualmachineid=id, deadline=deadline)
     address = _address(machine, settings)
     return Node(
-        name=spec.name,
-        address=address,
-        ports=numbered(spec.ports, FIRST_PORT),
+        name=spec.name, address=address, ports=numbered(spec.ports, FIRST_PORT),
         ssh={"host": address, "port": settings.port, "user": settings.user, "key": str(private), **trust},
-        folder=FOLDER,
-        detail={**detail, "id": id},
-    )
+        folder=FOLDER, detail={**detail, "id": id},
+    )  # fmt: skip
 
 
 def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:

@@ -111,7 +111,7 @@ class Containers:
         """Containers, volumes and networks with the run's id; none if no engine was ever used. A trial asks its own
         engine, other callers ask every engine used from here."""
         from seatrial.links.containers.engines import out_of_reach, used
-        from seatrial.providers.containers.listing import listed
+        from seatrial.providers.containers.queries import listed
 
         if self._resources is not None and run != "*":
             return await listed(self._resources.engine, run)

@@ -53,31 +53,21 @@ class Plan:
 
 
 async def make(
-    spec: NodeSpec,
-    ctx: Context,
-    settings: ContainersSettings,
-    resources: TrialResources,
-    detail: Mapping[str, Any],
+    spec: NodeSpec, ctx: Context, settings: ContainersSettings, resources: TrialResources, detail: Mapping[str, Any],
     place: int,
-) -> Node:
+) -> Node:  # fmt: skip
     """A running container with a way in."""
     engine, ours = resources.engine, settings.command != IMAGE
     size = size_of(spec.parameters, settings)
     ssh = settings.ssh == "yes" or (settings.ssh == "auto" and ours)
     ports, published = await _ports(spec, ctx, settings, resources, ssh=ssh)
     plan = Plan(
-        name=spec.name,
-        container=str(detail["container"]),
-        folder=Path(str(detail["folder"])),
-        address=f"{resources.subnet.rpartition('.')[0]}.{place}",
-        ports=ports,
-        published=published,
+        name=spec.name, container=str(detail["container"]), folder=Path(str(detail["folder"])),
+        address=f"{resources.subnet.rpartition('.')[0]}.{place}", ports=ports, published=published,
         volumes=dict(zip(detail["volumes"], size.volumes, strict=True)),
         labels={**ctx.labels(), "seatrial.node": spec.name},
-        identity={name: value for name, value in ctx.environment().items() if name in IDENTITY},
-        size=size,
-        ssh=ssh,
-    )
+        identity={name: value for name, value in ctx.environment().items() if name in IDENTITY}, size=size, ssh=ssh,
+    )  # fmt: skip
     guest.furnish(plan.folder, settings.user)
     public = ""
     if ssh:

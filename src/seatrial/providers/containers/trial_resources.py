@@ -63,18 +63,18 @@ async def _network(ctx: Context, engine: Engine) -> str:
     labels = labelled(ctx.labels())
 
     async def make() -> str:
-        refused: LeaseTaken | None = None
-        for _ in range(TRIES):
+        tries = 0
+        while True:
             subnet = await ctx.lease("subnet", subnets(ctx.random, Path("/proc/net/route").read_text()))
             try:
                 await engine.make(
                     "network", "create", "--subnet", subnet, *labels, ctx.trial_id, what="making the trial's network"
                 )
-            except LeaseTaken as error:
-                refused = error
-                continue
-            return subnet
-        raise refused or CannotTell("no subnet was tried")
+                return subnet
+            except LeaseTaken:
+                tries += 1
+                if tries == TRIES:
+                    raise
 
     return await ctx.make("network", ctx.trial_id, make, owner=OWNER, detail=detail)
 

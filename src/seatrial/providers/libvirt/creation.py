@@ -40,17 +40,10 @@ async def make(
     host_key, host_public = key_pair()
     start = resources.subnet.rpartition(".")[0]
     who = seed.Identity(
-        instance=str(detail["domain"]),
-        hostname=spec.name,
-        user=settings.user,
-        authorized=resources.key.with_suffix(".pub").read_text().strip(),
-        host_key=host_key,
-        host_public=host_public,
-        address=f"{start}.{place}",
-        gateway=f"{start}.1",
-        mac=str(detail["mac"]),
-        routed=settings.network == "nat",
-    )
+        instance=str(detail["domain"]), hostname=spec.name, user=settings.user,
+        authorized=resources.key.with_suffix(".pub").read_text().strip(), host_key=host_key, host_public=host_public,
+        address=f"{start}.{place}", gateway=f"{start}.1", mac=str(detail["mac"]), routed=settings.network == "nat",
+    )  # fmt: skip
     labels = {**ctx.labels(), "seatrial.node": spec.name, "seatrial.pool": str(detail["pool"])}
     await hypervisor.call(
         f"making the machine {spec.name}",
@@ -59,13 +52,9 @@ async def make(
     )
     known = {"user": who.user, "key": str(resources.key), "known_host": who.host_public}
     return Node(
-        name=spec.name,
-        address=who.address,
-        ports=numbered(spec.ports, FIRST_PORT),
-        ssh={"host": who.address, "port": 22, **known},
-        folder=FOLDER,
-        detail={**detail, "address": who.address},
-    )
+        name=spec.name, address=who.address, ports=numbered(spec.ports, FIRST_PORT),
+        ssh={"host": who.address, "port": 22, **known}, folder=FOLDER, detail={**detail, "address": who.address},
+    )  # fmt: skip
 
 
 def build(

@@ -175,16 +175,9 @@ async def why_no_user_space(hypervisor: Hypervisor, settings: LibvirtSettings, m
 
     def start(connection: Any) -> None:
         guest = xml.Machine(
-            name=name,
-            kvm=True,
-            memory_mib=max(settings.memory, MEMORY),
-            vcpus=settings.vcpus,
-            disks=[root],
-            console=serial,
-            kernel=media.kernel,
-            initrd=media.initrd,
-            cmdline=cmdline,
-        )
+            name=name, kvm=True, memory_mib=max(settings.memory, MEMORY), vcpus=settings.vcpus, disks=[root],
+            console=serial, kernel=media.kernel, initrd=media.initrd, cmdline=cmdline,
+        )  # fmt: skip
         connection.createXML(xml.domain(guest, settings), library().VIR_DOMAIN_START_AUTODESTROY)
 
     def away(connection: Any) -> None:
@@ -241,13 +234,10 @@ async def run_boot_sector(hypervisor: Hypervisor, settings: LibvirtSettings, *, 
 
     def start(connection: Any) -> None:
         guest = xml.Machine(
-            name=name,
-            kvm=kvm,
-            memory_mib=32,
-            disks=[xml.Disk(path=_sector(connection, settings), format="raw", read_only=True)],
-            network=net,
+            name=name, kvm=kvm, memory_mib=32,
+            disks=[xml.Disk(path=_sector(connection, settings), format="raw", read_only=True)], network=net,
             mac=names.mac_of(name, "probe"),
-        )
+        )  # fmt: skip
         connection.createXML(xml.domain(guest, settings), library().VIR_DOMAIN_START_AUTODESTROY)
 
     def off(connection: Any) -> str | None:
@@ -264,14 +254,9 @@ async def run_boot_sector(hypervisor: Hypervisor, settings: LibvirtSettings, *, 
 
 
 async def _boot(
-    hypervisor: Hypervisor,
-    name: str,
-    what: str,
-    start: Callable[[Any], None],
-    look: Callable[[Any], str | None],
-    away: Callable[[Any], None],
-    deadline: float,
-) -> str:
+    hypervisor: Hypervisor, name: str, what: str, start: Callable[[Any], None], look: Callable[[Any], str | None],
+    away: Callable[[Any], None], deadline: float,
+) -> str:  # fmt: skip
     """Start a guest, look until there is an answer, end the guest. It goes with our connection, too."""
     try:
         try:

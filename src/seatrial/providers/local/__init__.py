@@ -223,10 +223,10 @@ class Local:
 
     async def _ask(self, node: Node, *words: str) -> str:
         """The error of the node's init; empty if it did as requested."""
-        from seatrial.providers.local import control
+        from seatrial.providers.local import guest
 
         try:
-            answer = await control.ask(_folder(node), *words)
+            answer = await guest.ask(_folder(node), *words)
         except OSError as error:
             raise LinkDown(f"the init of {node.name} does not answer: {error}") from error
         return str(answer["error"]).strip() if answer["code"] else ""

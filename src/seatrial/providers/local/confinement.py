@@ -26,15 +26,9 @@ _MOUNTING = {"SYS_ADMIN": 21}
 
 # Doors to the host's own init and to its power: where one exists, the node finds nothing behind it.
 HIDDEN = (
-    "/run/systemd/private",
-    "/run/dbus/system_bus_socket",
-    "/run/initctl",
-    "/dev/initctl",
-    "/dev/watchdog",
-    "/dev/watchdog0",
-    "/sys/power/state",
-    "/sys/power/disk",
-)
+    "/run/systemd/private", "/run/dbus/system_bus_socket", "/run/initctl", "/dev/initctl", "/dev/watchdog",
+    "/dev/watchdog0", "/sys/power/state", "/sys/power/disk",
+)  # fmt: skip
 _PROGRAM_FOLDERS = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 
 _libc = ctypes.CDLL(None, use_errno=True)

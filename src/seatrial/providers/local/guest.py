@@ -1,4 +1,5 @@
-"""The node's first process: it starts and stops services, answers SSH, reaps, and obeys the node's power commands."""
+"""The node's first process: it starts and stops services, answers SSH, reaps, and obeys the node's power commands; and
+how the host asks it."""
 
 import asyncio
 import json
@@ -7,14 +8,14 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seatrial.links.paths import write_whole
-from seatrial.providers.local import control, shims
+from seatrial.providers.local import shims
 from seatrial.providers.local.services import Children, Services
 from seatrial.providers.local.sshd import Answer, SshListener, serve
 
@@ -27,6 +28,7 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOG
 
 # An answer to the power command must reach its client before the node goes down.
 _GOODBYE = 0.02
+_ANSWERS_WITHIN = 60.0
 
 
 class Guest:
@@ -126,16 +128,9 @@ class Guest:
 
     def _door(self) -> SshListener:
         return SshListener(
-            folder=self._folder,
-            address=self._machine["address"],
-            port=self._machine["ssh_port"],
-            host_key=self._machine["host_key"],
-            authorized_keys=self._machine["authorized_keys"],
-            environment=self.environment,
-            confined=self._confined,
-            children=self._children,
-            init=self.command,
-        )
+            folder=self._folder, machine=self._machine, environment=self.environment, confined=self._confined,
+            children=self._children, init=self.command,
+        )  # fmt: skip
 
     def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
@@ -167,7 +162,7 @@ class Guest:
         path = self._folder / "run/init.sock"
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
-        with control.short_name(path) as name:
+        with short_name(path) as name:
             listener.bind(name)
         path.chmod(0o600)
 
@@ -184,3 +179,36 @@ class Guest:
 def cut(how: int) -> NoReturn:
     """End at once, flushing nothing; the kernel or the box ends every other process of the node."""
     os._exit(how)
+
+
+@contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """A socket file name within the kernel's 108 bytes, however deep its folder."""
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+async def ask(folder: Path, *words: str) -> dict[str, Any]:
+    """The init's answer to `seatrial-init WORDS`: code, out, error. Raises OSError if it does not answer."""
+    link = socket.socket(socket.AF_UNIX)
+    link.setblocking(False)
+    try:
+        with short_name(folder / "run/init.sock") as name:
+            link.connect(name)
+        reader, writer = await asyncio.open_unix_connection(sock=link)
+    except BaseException:
+        link.close()
+        raise
+    try:
+        writer.write(json.dumps(words).encode() + b"\n")
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            line = await reader.readline()
+    finally:
+        writer.close()
+    if not line:
+        raise ConnectionResetError("the node went down before its init answered")
+    answer: dict[str, Any] = json.loads(line)
+    return answer

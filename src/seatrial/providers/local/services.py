@@ -33,15 +33,9 @@ class Children:
         self._running: dict[int, Child] = {}
 
     def spawn(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: str,
-        env: Mapping[str, str],
-        stdin: int = subprocess.DEVNULL,
-        stdout: int | IO[bytes] = subprocess.PIPE,
-        stderr: int | IO[bytes] = subprocess.PIPE,
-    ) -> Child:
+        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: int = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> Child:  # fmt: skip
         """Start a program in a session of its own. Raises OSError when it cannot be started."""
         # Found in the node's PATH, where the node's own power programs come first, not in the init's.
         process = subprocess.Popen(

@@ -31,13 +31,11 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class SshListener:
-    """The server's address, its users, and how it runs commands."""
+    """The machine's server, and how it runs commands."""
 
     folder: Path
-    address: str
-    port: int
-    host_key: str
-    authorized_keys: str
+    machine: Mapping[str, Any]
+    """Its machine.json, with `address`, `ssh_port`, `host_key` and `authorized_keys`."""
     environment: Mapping[str, str]
     confined: bool
     children: Children
@@ -57,25 +55,12 @@ async def serve(door: SshListener) -> Any:
                     self.channel.exit(0)
 
     return await asyncssh.listen(
-        door.address,
-        door.port,
-        server_host_keys=[door.host_key],
-        authorized_client_keys=door.authorized_keys,
-        password_auth=False,
-        kbdint_auth=False,
-        host_based_auth=False,
-        gss_kex=False,
-        gss_auth=False,
-        agent_forwarding=False,
-        x11_forwarding=False,
-        allow_pty=False,
-        process_factory=partial(_handle, door),
-        sftp_factory=Files,
-        allow_scp=True,
-        encoding=None,
-        login_timeout=30,
-        server_version="Seatrial",
-    )
+        door.machine["address"], door.machine["ssh_port"], server_version="Seatrial", login_timeout=30, encoding=None,
+        server_host_keys=[door.machine["host_key"]], authorized_client_keys=door.machine["authorized_keys"],
+        password_auth=False, kbdint_auth=False, host_based_auth=False, gss_kex=False, gss_auth=False,
+        agent_forwarding=False, x11_forwarding=False, allow_pty=False,
+        process_factory=partial(_handle, door), sftp_factory=Files, allow_scp=True,
+    )  # fmt: skip
 
 
 async def _handle(door: SshListener, process: Any) -> None:
