@@ -72,7 +72,6 @@ class VirtualTime:
 
     @property
     def now(self) -> float:
-        """Seconds since the loop began."""
         return self.runner.get_loop().time()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -150,7 +150,6 @@ class CloudStack(GuestPowers):
         return recognised(nodes, await cloud.list("listVirtualMachines", "virtualmachine"), self._settings)
 
     def link(self, node: Node) -> SSHLink:
-        """SSH to the machine."""
         key = str(node.detail.get("machine", node.name)), str(sorted(node.ssh.items(), key=str))
         return self._links.setdefault(key, SSHLink(node))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from seatrial.errors import CannotTell
@@ -61,7 +62,7 @@ async def _steady(cloud: Cloud, name: str) -> list[dict[str, Any]]:
 
 
 async def _destroyed(cloud: Cloud, id: str, deadline: float) -> None:
-    try:
+    with suppress(NoSuchThing):
         disks = await cloud.list("listVolumes", "volume", virtualmachineid=id, type="DATADISK")
         request: dict[str, Any] = {"id": id, "expunge": True}
         if disks:
@@ -73,17 +74,13 @@ async def _destroyed(cloud: Cloud, id: str, deadline: float) -> None:
                 raise
             # Some clouds reserve expunging: a destroyed machine counts as removed, and disappears by itself.
             await cloud.do("destroyVirtualMachine", deadline=deadline, **{**request, "expunge": None})
-    except NoSuchThing:
-        return
 
 
 async def _disk_gone(cloud: Cloud, disk: Mapping[str, Any], deadline: float) -> None:
-    try:
+    with suppress(NoSuchThing):
         if disk.get("virtualmachineid"):
             await cloud.do("detachVolume", id=disk["id"], deadline=deadline)
         await cloud.do("deleteVolume", id=disk["id"], deadline=deadline)
-    except NoSuchThing:
-        return
 
 
 async def _unlisted(cloud: Cloud, name: str) -> None:

@@ -48,7 +48,6 @@ class CloudStackSettings:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """All networks."""
         return (self.network,) if isinstance(self.network, str) else tuple(self.network)
 
 

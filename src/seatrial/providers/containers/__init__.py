@@ -227,12 +227,10 @@ class Containers:
         return "off"
 
     async def pause(self, node: Node) -> None:
-        """Freeze it."""
         if await self.state(node) is not PowerState.PAUSED:
             await self._act(node, "pause", "freezing")
 
     async def resume(self, node: Node) -> None:
-        """Let it go on."""
         if await self.state(node) is PowerState.PAUSED:
             await self._act(node, "unpause", "letting go on")
 

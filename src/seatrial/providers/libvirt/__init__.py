@@ -300,7 +300,6 @@ class Libvirt:
             raise Overrun(f"{node.name} did not power itself off within {self.deadlines['stop']:g} s")
 
     async def guest_reboot(self, node: Node) -> None:
-        """`reboot` inside it."""
         await self._tell(node, "reboot")
 
     async def guest_crash(self, node: Node) -> str:
@@ -318,11 +317,9 @@ class Libvirt:
         return "off"
 
     async def pause(self, node: Node) -> None:
-        """Freeze it."""
         await self._act(node, "freezing", machine.pause)
 
     async def resume(self, node: Node) -> None:
-        """Let it go on."""
         await self._act(node, "letting go on", machine.resume)
 
     async def _act(self, node: Node, what: str, act: Callable[..., None], *more: str) -> None:

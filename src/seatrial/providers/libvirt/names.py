@@ -51,7 +51,6 @@ def file_of(name: str) -> File | None:
 
 
 def network_of(trial: str) -> str:
-    """The name of a trial's network."""
     return f"{PREFIX}-{trial}"
 
 

@@ -62,7 +62,6 @@ class LibvirtSettings:
 
 
 def uri_of(settings: LibvirtSettings) -> str:
-    """The daemon's address."""
     return settings.uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
 
 

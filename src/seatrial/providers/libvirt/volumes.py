@@ -114,7 +114,6 @@ def room(pool: Any, needed: int, what: str) -> None:
 
 
 def path_of(pool: Any) -> str:
-    """The folder of a pool."""
     return ElementTree.fromstring(pool.XMLDesc(0)).findtext("target/path") or "?"
 
 
@@ -179,7 +178,6 @@ def delete(pool: Any, name: str) -> None:
 
 
 def delete_all(pool: Any, prefix: str) -> None:
-    """Delete all volumes with names of this prefix."""
     for name in look(pool):
         if name.startswith(prefix):
             delete(pool, name)

@@ -33,7 +33,6 @@ def under(parent: Node, tag: str, text: str = "", /, **attributes: object) -> No
 
 
 def text_of(node: Node) -> str:
-    """As text."""
     return Tree.tostring(node, encoding="unicode")
 
 
@@ -68,7 +67,6 @@ class Machine:
 
 
 def domain(machine: Machine, settings: LibvirtSettings) -> str:
-    """A virtual machine."""
     root = element("domain", type_="kvm" if machine.kvm else "qemu")
     under(root, "name", machine.name)
     if machine.labels:
@@ -176,17 +174,14 @@ def network_labels(xml: str) -> dict[str, str]:
 
 
 def domain_labels(metadata: str) -> dict[str, str]:
-    """The labels in a domain's metadata."""
     return {one.get("name", ""): one.text or "" for one in Tree.fromstring(metadata).iter() if one.get("name")}
 
 
 def dhcp_host(mac: str, name: str, address: str) -> str:
-    """A fixed address."""
     return text_of(element("host", mac=mac, name=name, ip=address))
 
 
 def dns_host(name: str, address: str) -> str:
-    """A resolvable name."""
     root = element("host", ip=address)
     under(root, "hostname", name)
     return text_of(root)

@@ -106,7 +106,6 @@ class Local:
     # Looking
 
     def link(self, node: Node) -> Link:
-        """SSH to the node."""
         from seatrial.links.ssh import SSHLink
 
         return SSHLink(node)
@@ -170,7 +169,6 @@ class Local:
         await self._until_off(node)
 
     async def guest_reboot(self, node: Node) -> None:
-        """`reboot` inside the node."""
         await self._tell(node, "reboot")
 
     async def guest_crash(self, node: Node) -> str:
@@ -182,11 +180,9 @@ class Local:
         return "off"
 
     async def pause(self, node: Node) -> None:
-        """Freeze every process of it."""
         tree.pause(_folder(node), str(node.detail["tag"]))
 
     async def resume(self, node: Node) -> None:
-        """Let every process of it go on."""
         tree.resume(_folder(node), str(node.detail["tag"]))
 
     # Services

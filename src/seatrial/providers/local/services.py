@@ -99,7 +99,6 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
         return self.child is not None and not self.child.ended.done()
 
 

@@ -94,7 +94,6 @@ class GuestPowers:
         await self.until_off(node, machine.boot_id)
 
     async def guest_reboot(self, node: Node) -> None:
-        """`reboot` on the machine."""
         await self._other(node)
         await self._command(node, REBOOT, "rebooted")
 
