@@ -10,6 +10,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,9 @@ class Findings:
     def works(self) -> bool:
         """Whether the machine and all wanted providers work."""
         wanted = self.asked or (self.default,)
-        needed = [
-            finding
-            for finding in self.all
-            if finding.kind == "machine" or (finding.kind == "provider" and finding.name in wanted)
-        ]
-        return all(finding.ready for finding in needed) and {finding.name for finding in needed} >= set(wanted)
+        providers = {finding.name: finding.ready for finding in self.all if finding.kind == "provider"}
+        machine = all(finding.ready for finding in self.all if finding.kind == "machine")
+        return machine and all(providers.get(name, False) for name in wanted)
 
     def data(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -102,14 +100,12 @@ async def _providers(
     tries = [asyncio.create_task(_readiness(registry, name, settings)) for name in names]
     await asyncio.wait(tries, timeout=deadline)
     await _cancel([task for task in tries if not task.done()])
-    late = Readiness(False, f"no answer within {deadline:g} s")
     findings = []
     for name, task in zip(names, tries, strict=True):
+        again = f"seatrial doctor {name} --deadline {max(60, round(4 * deadline))}s"
+        late = Readiness(False, f"no answer within {deadline:g} s", again)
         answer = task.result() if task.done() and not task.cancelled() else late
-        remedy = (
-            f"seatrial doctor {name} --deadline {max(60, round(4 * deadline))}s" if answer is late else answer.remedy
-        )
-        findings.append(Finding(kind="provider", name=name, ready=answer.ready, tried=answer.tried, remedy=remedy))
+        findings.append(Finding(kind="provider", name=name, **asdict(answer)))
     return findings
 
 
@@ -137,14 +133,9 @@ async def _readiness(registry: Registry, name: str, settings: Callable[[str], An
 
 
 def _machine(project: Project) -> list[Finding]:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return [
-        Finding(
-            kind="machine", name="python", ready=sys.version_info >= (3, 11), tried=f"{version} ({sys.executable})"
-        ),
-        _writable("project state", project.state),
-        _writable("user state", state_folder()),
-    ]
+    tried = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+    python = Finding(kind="machine", name="python", ready=sys.version_info >= (3, 11), tried=tried)
+    return [python, _writable("project state", project.state), _writable("user state", state_folder())]
 
 
 def _writable(name: str, folder: Path) -> Finding:
@@ -154,22 +145,29 @@ def _writable(name: str, folder: Path) -> Finding:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".seatrial-doctor-"):
             pass
     except OSError as error:
+        tried = f"could not write to {place}: {error.strerror}"
         variable = " (or set XDG_STATE_HOME to another folder)" if name == "user state" else ""
-        return Finding(
-            kind="machine", name=name, ready=False, tried=f"could not write to {place}: {error.strerror}",
-            remedy=f"chmod u+rwx {place}{variable}",
-        )  # fmt: skip
+        return Finding(kind="machine", name=name, ready=False, tried=tried, remedy=f"chmod u+rwx {place}{variable}")
     return Finding(kind="machine", name=name, ready=True, tried=f"{folder} is writable")
 
 
 def _optional() -> list[Finding]:
+    etcd = shutil.which("etcd")
+    live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return [
         _extra("sql check", "sql", sqlalchemy="SQLAlchemy", psycopg="psycopg"),
         _extra("mcp", "mcp", mcp="the MCP SDK"),
         _extra("preflight --watch", "watch", watchfiles="watchfiles"),
-        _etcd(),
-        _terminal(),
-    ]
+        Finding(
+            kind="optional", name="etcd", ready=etcd is not None,
+            tried=etcd or "etcd is not on PATH (needed by the etcd example)",
+            remedy="" if etcd else "apt-get install etcd-server",
+        ),
+        Finding(
+            kind="optional", name="terminal", ready=True,
+            tried="live progress" if live else "plain lines: standard output is not a terminal",
+        ),
+    ]  # fmt: skip
 
 
 def _extra(name: str, extra: str, **modules: str) -> Finding:
@@ -179,19 +177,6 @@ def _extra(name: str, extra: str, **modules: str) -> Finding:
     tried = f"{' and '.join(missing)} cannot be imported" if missing else installed
     remedy = f"pip install 'seatrial[{extra}]'" if missing else ""
     return Finding(kind="optional", name=name, ready=not missing, tried=tried, remedy=remedy)
-
-
-def _etcd() -> Finding:
-    program = shutil.which("etcd")
-    tried = program or "etcd is not on PATH (needed by the etcd example)"
-    remedy = "" if program else "apt-get install etcd-server"
-    return Finding(kind="optional", name="etcd", ready=program is not None, tried=tried, remedy=remedy)
-
-
-def _terminal() -> Finding:
-    shown = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    tried = "live progress" if shown else "plain lines: standard output is not a terminal"
-    return Finding(kind="optional", name="terminal", ready=True, tried=tried)
 
 
 def described(findings: Findings, width: int = 0) -> str:
@@ -222,12 +207,10 @@ def _beside(head: str, text: str, width: int) -> list[str]:
     text = " ".join(text.split())
     if not width:
         return [head + text]
+    wrap = partial(textwrap.wrap, text, break_long_words=False, break_on_hyphens=False)
     if head and width - len(head) < NARROW:
-        below = textwrap.wrap(text, max(width, 2 * NARROW // 3), initial_indent="    ", subsequent_indent="    ",
-                              break_long_words=False, break_on_hyphens=False)  # fmt: skip
-        return [*([head.rstrip()] if head.strip() else []), *below]
-    return textwrap.wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
-                         break_on_hyphens=False)  # fmt: skip
+        return [head.rstrip(), *wrap(max(width, 2 * NARROW // 3), initial_indent="    ", subsequent_indent="    ")]
+    return wrap(width, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def _summary(findings: Findings) -> str:

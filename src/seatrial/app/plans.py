@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial.app.preflight import PreflightOptions, document_of, is_pipeline
+from seatrial.app.preflight import PreflightOptions, document_of, is_pipeline, outline
 from seatrial.app.project import Project
-from seatrial.errors import UsageError
+from seatrial.app.run_options import RunOptions
+from seatrial.errors import DocumentError, Problem, UsageError
 from seatrial.model.scenario import Plan, StepPlan, Suite
 from seatrial.registry import Registry
 
@@ -26,6 +27,18 @@ def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], l
     here = [path for path in pipelines if path.resolve().is_relative_to(project.folder.resolve())]
     named = project.settings.value("scenarios") or (project.folder / "scenarios").is_dir()
     return (project.scenarios() if named or not here else []), here
+
+
+def outlines_of(pipelines: Sequence[Path], run: RunOptions) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The outlines of pipelines, and the problems of the invalid ones."""
+    outlines: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for path in pipelines:
+        try:
+            outlines.append(outline(PreflightOptions(document=path, run=run)))
+        except DocumentError as error:
+            problems += error.problems
+    return outlines, problems
 
 
 def powers_of(suite: Suite, registry: Registry) -> list[str]:
@@ -51,20 +64,23 @@ def suite_data(suite: Suite) -> dict[str, Any]:
         "memory_gb": suite.memory_gb,
         "parameters": dict(suite.parameters),
         "skip": suite.skip,
-        "steps": _steps_data(suite.steps),
+        "steps": [_step_data(step) for step in suite.steps],
     }
 
 
-def _steps_data(steps: Iterable[StepPlan]) -> list[dict[str, Any]]:
-    rows = []
-    for step in steps:
-        data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
-        if step.kind == "validate":
-            data["checks"] = [getattr(check, "text", str(check)) for check in step.fields.get("checks", ())]
-        if step.children:
-            data["steps"] = _steps_data(step.children)
-        rows.append(data)
-    return rows
+def _step_data(step: StepPlan) -> dict[str, Any]:
+    data: dict[str, Any] = {"step": step.kind, "id": step.id, "description": step.description}
+    if step.kind == "validate":
+        data["checks"] = checks_of(step)
+    if step.children:
+        data["steps"] = [_step_data(child) for child in step.children]
+    return data
+
+
+def checks_of(step: StepPlan) -> list[str]:
+    """The checks of a step `validate`, as in the document; none for other steps."""
+    checks = step.fields.get("checks", ()) if step.kind == "validate" else ()
+    return [getattr(check, "text", str(check)) for check in checks]
 
 
 def check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, Any]:
@@ -76,10 +92,6 @@ def check_data(plan: Plan, project: Project, registry: Registry) -> dict[str, An
         "warnings": list(plan.warnings),
         "documents": list(plan.documents),
         "project": str(project.folder),
-        "budget": {
-            "parallel": plan.budget.parallel,
-            "nodes": plan.budget.nodes,
-            "memory_gb": plan.budget.memory_gb,
-        },
+        "budget": {"parallel": plan.budget.parallel, "nodes": plan.budget.nodes, "memory_gb": plan.budget.memory_gb},
         "suites": [{**suite_data(suite), "powers": powers_of(suite, registry)} for suite in plan.suites],
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.app.project import Project, find
+from seatrial.app.project import Project, find, from_here
 from seatrial.app.run import run_plan
 from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.errors import DocumentError, UsageError
@@ -162,7 +162,8 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
     check_tables(project.settings, project.registry(options.run.plugins))
     read = read_pipeline(document_of(options, project), environ=os.environ)
     affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
-    plan = compile_pipeline(read, _wishes(options, read, affected))
+    wishes = _wishes(options, read, affected)
+    plan = compile_pipeline(read, wishes)
 
     def outlined(check: StepPlan) -> dict[str, Any]:
         name = check.id.partition("[")[0]
@@ -174,7 +175,7 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
             "inputs": list(settings.inputs),
         }
         if affected is not None:
-            more |= {"because": affected[name]} if name in affected else {"skipped": _unchanged(options)}
+            more |= {"because": affected[name]} if name in affected else {"skipped": wishes.left_out[name]}
         return {
             "id": check.id,
             "title": check.description,
@@ -196,10 +197,6 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
             for stage in plan.suites[0].steps[0].children
         },
     }
-
-
-def _unchanged(options: PreflightOptions) -> str:
-    return f"nothing it depends on changed since {options.changed_since}"
 
 
 def _listed(whole: Mapping[str, Any]) -> str:
@@ -238,29 +235,23 @@ def document_of(options: PreflightOptions, project: Project) -> Path:
         return path / NAMES[0] if path.is_dir() else path
     setting = project.settings.value("pipeline")
     if setting:
-        return _from_here(project.folder / setting)
+        return from_here(project.folder / setting)
     here = Path.cwd()
     for folder in (here, *here.parents):
         for name in NAMES:
             if (folder / name).is_file():
-                return _from_here(folder / name)
+                return from_here(folder / name)
     raise UsageError(
         f"no {NAMES[0]} in {here} or above it; name the file (`seatrial preflight FILE`), "
         'or set `pipeline = "FILE"` in seatrial.toml'
     )
 
 
-def _from_here(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
 def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:
     sets = [word for name, value in options.parameters.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     named = [str(options.document)] if options.document is not None else []
-    left_out = {
-        name: _unchanged(options) for name in read.pipeline.checks if affected is not None and name not in affected
-    }
+    others = [name for name in read.pipeline.checks if name not in affected] if affected is not None else []
+    left_out = dict.fromkeys(others, f"nothing it depends on changed since {options.changed_since}")
     return Wishes(
         choices=options,
         left_out=left_out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -94,17 +95,13 @@ class Project:
         origin, line, column = self.settings.origin("plugins"), 0, 0
         if self.settings.file and origin.startswith(self.settings.file + ":"):
             origin = self.settings.file
-            line, column = self._place_of(name, *self.settings.locate(("plugins",)))
+            line, column = self.settings.locate(("plugins",))
+            before = "\n" * (line - 1) + " " * (column - 1)
+            rest = "\n".join(self.settings.text.split("\n")[line - 1 :])[column - 1 :]
+            if found := re.search(f"[\"']{re.escape(name)}[\"']", rest):
+                *above, last = (before + rest[: found.start()]).split("\n")
+                line, column = len(above) + 1, len(last) + 1
         return Problem(origin, line, column, f"invalid plugin {name!r}: {error}")
-
-    def _place_of(self, name: str, line: int, column: int) -> tuple[int, int]:
-        """The place of a name in a list of the settings beginning at this line and column."""
-        for number, text in enumerate(self.settings.text.split("\n")[line - 1 :], line):
-            begin = column - 1 if number == line else 0
-            found = [text.find(f"{quote}{name}{quote}", begin) for quote in "\"'"]
-            if max(found) >= 0:
-                return number, max(found) + 1
-        return line, column
 
     def scenarios(self) -> list[Path]:
         """The documents for `seatrial run` without paths; UsageError if there are none."""
@@ -121,14 +118,13 @@ class Project:
                 f"the project {self.folder} has no scenarios (searched: {', '.join(patterns)}); "
                 "name a file (`seatrial run FILE`) or create a first scenario with `seatrial init`"
             )
-        here = Path.cwd()
-        return [path.relative_to(here) if path.is_relative_to(here) else path for path in documents]
+        return [from_here(path) for path in documents]
 
     def new_run_folder(self, run_id: str) -> Path:
         """Create the folder of a new run; if `report_dir` is elsewhere, a link leads to it."""
         if not self.state.is_dir():
             _make(self.state)
-            _ignored(self.state)
+            (self.state / ".gitignore").write_text("*\n")
         own = self.runs / run_id
         wanted = self.settings.value("report_dir")
         if not wanted:
@@ -176,6 +172,12 @@ class Project:
         return (self.runs / matching[0]).resolve()
 
 
+def from_here(path: Path) -> Path:
+    """A path relative to the current folder if it is in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def within(folder: Path) -> list[Path]:
     """The documents in a folder and below it, sorted by name, without hidden folders such as `.seatrial`."""
     files = (file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml", ".json") and file.name != SCHEMA)
@@ -202,8 +204,3 @@ def _make(folder: Path) -> None:
         raise UsageError(
             f"could not create the folder {folder} of the run: {error.strerror}; nothing was started"
         ) from error
-
-
-def _ignored(state: Path) -> None:
-    """Keep the state folder out of version control."""
-    (state / ".gitignore").write_text("*\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -38,10 +39,8 @@ def main(paths: Sequence[Path], options: RunOptions) -> int:
     return asyncio.run(run_documents(paths, options)).exit_code
 
 
-def demo(options: RunOptions) -> int:
-    """Run the scenario included in Seatrial."""
-    document = Path(__file__).parent.parent / "sample" / "demo.yaml"
-    return main([document], options)
+DEMO = Path(__file__).parent.parent / "sample" / "demo.yaml"
+"""The scenario included in Seatrial."""
 
 
 async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport:
@@ -55,11 +54,7 @@ async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport
 
 
 def plan_documents(
-    paths: Sequence[Path],
-    options: RunOptions,
-    *,
-    project: Project | None = None,
-    registry: Registry | None = None,
+    paths: Sequence[Path], options: RunOptions, *, project: Project | None = None, registry: Registry | None = None
 ) -> Plan:
     """Read, validate and select, without running. DocumentError has all problems of all files."""
     from seatrial.loading.compilation import compile_documents
@@ -132,8 +127,6 @@ def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
 
 
 def _passed_in(project: Project, run: str) -> set[str]:
-    import json
-
     file = project.run_folder(run) / "results.json"
     try:
         rows = json.loads(file.read_text())["results"]

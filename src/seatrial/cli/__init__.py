@@ -25,6 +25,32 @@ COMMANDS = {
 }
 """Each command: its module in this package and its summary."""
 
+HEAD = """\
+usage: seatrial COMMAND [PATH ...] [OPTION ...]
+
+Deploy your system on real infrastructure, break it on purpose, check that it
+still works, and clean up everything afterwards.
+
+"""
+
+TAIL = """
+options of all commands:
+  --debug           log every decision and show tracebacks
+  --no-color        print plain text
+  --help            describe the command and its options, with examples
+  --version         (alone) print the version
+
+examples:
+  seatrial demo                          see it work in seconds, on this machine
+  seatrial init && seatrial run          create a project and run its first scenario
+  seatrial run failover.yaml --parallel 3
+  seatrial inspect last                  see why the last run failed
+
+exit codes:
+  0 passed   1 failed   2 invalid usage or document   3 unknown: not measured
+  4 resources left behind   5 nothing was selected   129/130/143 interrupted
+"""
+
 EARLY = ("--debug", "--no-color")
 """Options allowed before the command."""
 
@@ -58,11 +84,11 @@ def dispatch(words: list[str]) -> int:
     while words and words[0] in EARLY:
         early.append(words.pop(0))
     if not words or words[0] in ("-h", "--help", "help"):
-        from seatrial.cli.overview import overview
-
         if words[1:] and words[0] == "help":
             return dispatch([words[1], "--help"])
-        (sys.stdout if words else sys.stderr).write(overview())
+        width = max(map(len, COMMANDS)) + 2
+        lines = [f"  {name:<{width}}{summary}\n" for name, (_, summary) in COMMANDS.items()]
+        (sys.stdout if words else sys.stderr).write(f"{HEAD}commands:\n{''.join(lines)}{TAIL}")
         return 0 if words else 2
     name = words[0]
     if name not in COMMANDS:

@@ -47,9 +47,7 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
         if debug:
             sys.excepthook(type(error), error, error.__traceback__)
         else:
-            sys.stderr.write(
-                "    This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where.\n"
-            )
+            sys.stderr.write(f"    {BUG}\n")
         return SeatrialError.exit_code
 
 

@@ -201,13 +201,10 @@ def existing_file(text: str) -> Path:
 COMMON = (flag("--debug", help="log every decision and show tracebacks"), flag("--no-color", help="print plain text"))
 """Options of every command."""
 
-FOLDER = argument(
-    "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER", help="project folder (default: the current one)"
-)
-FORMAT = choice(
-    "--format", ("text", "json"), default="text", metavar="FORMAT",
-    help="text, or json for one JSON document on standard output",
-)  # fmt: skip
+FOLDER = argument("folder", nargs="?", type=Path, default=Path(), metavar="FOLDER",
+                  help="project folder (default: the current one)")  # fmt: skip
+FORMAT = choice("--format", ("text", "json"), default="text", metavar="FORMAT",
+                help="text, or json for one JSON document on standard output")  # fmt: skip
 
 
 def plugin(help: str = "load a plugin file") -> Argument:

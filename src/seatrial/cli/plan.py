@@ -44,20 +44,13 @@ def _row(suite: Suite) -> tuple[str, str, str, str]:
 
 def check(arguments: Arguments) -> int:
     """Validate and plan; report every problem in every file."""
-    from seatrial.app.plans import check_data, documents_of
-    from seatrial.app.preflight import PreflightOptions, outline
+    from seatrial.app.plans import check_data, documents_of, outlines_of
     from seatrial.app.project import find
-    from seatrial.errors import DocumentError, Problem
+    from seatrial.errors import DocumentError
 
     scenarios, pipelines = documents_of(arguments.paths, find())
     arguments.paths = scenarios if arguments.paths else []
-    outlines: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    for path in pipelines:
-        try:
-            outlines.append(outline(PreflightOptions(document=path, run=options_of(arguments))))
-        except DocumentError as error:
-            problems += error.problems
+    outlines, problems = outlines_of(pipelines, options_of(arguments))
     if pipelines and not scenarios:
         if problems:
             raise DocumentError(problems)
@@ -155,6 +148,8 @@ def _shown(value: object) -> str:
 
 
 def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
+    from seatrial.app.plans import checks_of
+
     for number, step in enumerate(steps, 1):
         path = f"{above}{number}"
         name = f"[{step.id}]" if step.id not in ("", step.kind) else ""
@@ -162,8 +157,8 @@ def _print_steps(steps: Iterable[StepPlan], above: str) -> None:
         indent = "  " * (path.count(".") + 1)
         condition = f"  if {step.condition}" if step.condition else ""
         sys.stdout.write(f"{indent}{path:>3} {about}{condition}\n")
-        for check in step.fields.get("checks", ()) if step.kind == "validate" else ():
-            sys.stdout.write(f"{indent}      - {getattr(check, 'text', check)}\n")
+        for check in checks_of(step):
+            sys.stdout.write(f"{indent}      - {check}\n")
         _print_steps(step.children, f"{path}.")
 
 

@@ -52,18 +52,14 @@ COMMANDS = {
     "preflight": Command(
         act=preflight,
         arguments=(
-            argument(
-                "document", nargs="?", type=Path, metavar="PIPELINE",
-                help="pipeline file (default: the project's, else the nearest pipeline.yaml upward)",
-            ),
+            argument("document", nargs="?", type=Path, metavar="PIPELINE",
+                     help="pipeline file (default: the project's, else the nearest pipeline.yaml upward)"),
             *group(
                 "selection",
                 repeatable("--only", metavar="STAGE[/CHECK]", help="run only this stage or check (repeatable)"),
                 argument("--from", dest="from_", default="", metavar="STAGE", help="run this stage and all later ones"),
-                argument(
-                    "--changed-since", metavar="REF",
-                    help="run only checks affected by changes since the branch left REF, or not committed yet",
-                ),
+                argument("--changed-since", metavar="REF",
+                         help="run only checks affected by changes since the branch left REF, or not committed yet"),
                 flag("--list", help="print the selected checks without running them"),
             ),
             *group(
@@ -71,10 +67,8 @@ COMMANDS = {
                 flag("--watch", help="re-run whenever inputs or the pipeline file change; stop with Ctrl-C"),
                 flag("--fail-fast", help="stop at the first check that does not pass"),
                 flag("--host", help="run every check on this machine, including checks that specify an image"),
-                argument(
-                    "--parallel", type=positive, metavar="N",
-                    help="maximum number of checks to run in parallel (default: the number of cores)",
-                ),
+                argument("--parallel", type=positive, metavar="N",
+                         help="maximum number of checks to run in parallel (default: the number of cores)"),
                 set_argument("pipeline parameter"),
             ),
             *group(
@@ -85,10 +79,8 @@ COMMANDS = {
             ),
             *group(
                 "output",
-                choice(
-                    "--format", PIPELINE_FORMATS, metavar="FORMAT",
-                    help="plain, live, json, compact (only failures, for agents), github, none or auto",
-                ),
+                choice("--format", PIPELINE_FORMATS, metavar="FORMAT",
+                       help="plain, live, json, compact (only failures, for agents), github, none or auto"),
                 REPORT_DIR,
             ),
         ),

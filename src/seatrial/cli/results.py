@@ -10,10 +10,8 @@ from seatrial.cli.parser import FORMAT, Arguments, Command, argument, flag, seve
 from seatrial.errors import UsageError
 from seatrial.model.values import REPORTS
 
-RUN = argument(
-    "run", nargs="?", default="last", metavar="RUN",
-    help="run id, the start of one, `last` (default), or a report folder",
-)  # fmt: skip
+RUN = argument("run", nargs="?", default="last", metavar="RUN",
+               help="run id, the start of one, `last` (default), or a report folder")  # fmt: skip
 
 
 def clean(arguments: Arguments) -> int:
@@ -48,10 +46,8 @@ COMMANDS = {
     "clean": Command(
         act=clean,
         arguments=(
-            argument(
-                "run", nargs="?", default="", metavar="RUN",
-                help="clean up only this run: its id, or the start of its id",
-            ),
+            argument("run", nargs="?", default="", metavar="RUN",
+                     help="clean up only this run: its id, or the start of its id"),
             flag("--all", help="also remove kept resources before their time is over"),
             flag("--dry-run", help="show what would be removed, without removing it"),
             FORMAT,
@@ -69,10 +65,8 @@ COMMANDS = {
         act=report,
         arguments=(
             RUN,
-            argument(
-                "--format", type=several_of(REPORTS), default=("html",), metavar="F[,F]",
-                help=f"any of {', '.join(REPORTS)} (default: html)",
-            ),
+            argument("--format", type=several_of(REPORTS), default=("html",), metavar="F[,F]",
+                     help=f"any of {', '.join(REPORTS)} (default: html)"),
             argument("--out", type=Path, metavar="PATH", help="output folder or file (default: standard output)"),
         ),
         examples=(

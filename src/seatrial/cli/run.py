@@ -66,26 +66,18 @@ def set_argument(noun: str) -> Argument:
 REPORT_DIR = argument("--report-dir", type=Path, metavar="DIR", help="new folder for the report")
 
 SELECTION = (
-    argument(
-        "paths", nargs="*", type=Path, metavar="PATH",
-        help="scenario files or folders (default: the project's scenarios)",
-    ),
+    argument("paths", nargs="*", type=Path, metavar="PATH",
+             help="scenario files or folders (default: the project's scenarios)"),
     *group(
         "selection",
-        argument(
-            "--provider", dest="providers", type=words, default=(), metavar="P[,P]",
-            help="select only suites of these providers",
-        ),
-        repeatable(
-            "--run-test", dest="tests", metavar="ID",
-            help="select only this suite (repeatable); --list-tests shows ids",
-        ),
-        argument(
-            "--rerun", default="", metavar="RUN", help="select only suites that did not pass in that run (id or `last`)"
-        ),
-        argument(
-            "--shard", type=shard, metavar="I/N", help="select the I-th of N shards, to divide suites among N machines"
-        ),
+        argument("--provider", dest="providers", type=words, default=(), metavar="P[,P]",
+                 help="select only suites of these providers"),
+        repeatable("--run-test", dest="tests", metavar="ID",
+                   help="select only this suite (repeatable); --list-tests shows ids"),
+        argument("--rerun", default="", metavar="RUN",
+                 help="select only suites that did not pass in that run (id or `last`)"),
+        argument("--shard", type=shard, metavar="I/N",
+                 help="select the I-th of N shards, to divide suites among N machines"),
     ),
     *group(
         "overrides",
@@ -93,28 +85,22 @@ SELECTION = (
         set_argument("parameter"),
         plugin(),
         argument("--parallel", type=positive, metavar="N", help="maximum number of suites to run in parallel"),
-        argument(
-            "--max-nodes", type=positive, metavar="N", help="maximum number of nodes at a time, for all suites together"
-        ),
-        argument(
-            "--max-memory-gb", type=amount, metavar="GB", help="maximum memory at a time, for all suites together"
-        ),
+        argument("--max-nodes", type=positive, metavar="N",
+                 help="maximum number of nodes at a time, for all suites together"),
+        argument("--max-memory-gb", type=amount, metavar="GB",
+                 help="maximum memory at a time, for all suites together"),
     ),
 )  # fmt: skip
 """Paths, selection and overrides: the same for `run`, `list` and `check`."""
 
 OUTPUT = group(
     "output and cleanup",
-    choice(
-        "--format", FORMATS, metavar="FORMAT",
-        help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)",
-    ),
+    choice("--format", FORMATS, metavar="FORMAT",
+           help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)"),
     REPORT_DIR,
     choice("--keep", KEEP, metavar="WHEN", help="keep nodes after the run: never (default), failed or always"),
-    argument(
-        "--keep-for", dest="keep_seconds", type=seconds, default=argparse.SUPPRESS, metavar="TIME",
-        help="how long to keep them (default 4h)",
-    ),
+    argument("--keep-for", dest="keep_seconds", type=seconds, default=argparse.SUPPRESS, metavar="TIME",
+             help="how long to keep them (default 4h)"),
 )  # fmt: skip
 """The same for `run` and `demo`."""
 
@@ -154,9 +140,9 @@ def _list_tests(paths: list[Path], options: RunOptions, *, as_json: bool) -> int
 
 
 def demo(arguments: Arguments) -> int:
-    from seatrial.app.run import demo as run_demo
+    from seatrial.app.run import DEMO, main
 
-    return run_demo(options_of(arguments))
+    return main([DEMO], options_of(arguments))
 
 
 COMMANDS = {

@@ -60,13 +60,10 @@ COMMANDS = {
     "doctor": Command(
         act=doctor,
         arguments=(
-            argument(
-                "provider", nargs="*", metavar="PROVIDER",
-                help="examine only these (default: all, and the machine itself)",
-            ),
-            argument(
-                "--deadline", type=seconds, default=30.0, metavar="TIME", help="time limit per provider (default 30s)"
-            ),
+            argument("provider", nargs="*", metavar="PROVIDER",
+                     help="examine only these (default: all, and the machine itself)"),
+            argument("--deadline", type=seconds, default=30.0, metavar="TIME",
+                     help="time limit per provider (default 30s)"),
             plugin(),
             FORMAT,
         ),
@@ -80,10 +77,8 @@ COMMANDS = {
     "schema": Command(
         act=schema,
         arguments=(
-            choice(
-                "what", ("scenario", "pipeline", "settings"), nargs="?", default="scenario", metavar="DOCUMENT",
-                help="kind of document: scenario (default), pipeline, or settings (seatrial.toml)",
-            ),
+            choice("what", ("scenario", "pipeline", "settings"), nargs="?", default="scenario", metavar="DOCUMENT",
+                   help="kind of document: scenario (default), pipeline, or settings (seatrial.toml)"),
             plugin("include the steps, checks, … of this plugin file"),
             argument("--out", type=Path, metavar="FILE", help="output file (default: standard output)"),
         ),

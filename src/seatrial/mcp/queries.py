@@ -14,12 +14,11 @@ from typing import Any
 
 from seatrial.app import plans
 from seatrial.app.inspect import described, seen
-from seatrial.app.preflight import PreflightOptions, outline
 from seatrial.app.project import find
 from seatrial.app.report import events_of, of_pipeline, rendered
 from seatrial.app.run import plan_documents
 from seatrial.app.run_options import RunOptions
-from seatrial.errors import DocumentError, Problem, UsageError
+from seatrial.errors import DocumentError, UsageError
 
 REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "junit.xml", "ctrf.json", "test.log")
 """Files written by a run itself, with all secrets masked."""
@@ -38,20 +37,14 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
     project = find()
     scenarios, pipelines = plans.documents_of([inside(folder, path) for path in paths], project)
     checked: dict[str, Any] = {"suites": [], "warnings": []}
-    outlines: list[dict[str, Any]] = []
-    problems: list[Problem] = []
+    outlines, problems = plans.outlines_of(pipelines, RunOptions())
     if scenarios:
         try:
             registry = project.registry(())
             plan = plan_documents(scenarios, RunOptions(), project=project, registry=registry)
             checked = plans.check_data(plan, project, registry)
         except DocumentError as error:
-            problems += error.problems
-    for path in pipelines:
-        try:
-            outlines.append(outline(PreflightOptions(document=path)))
-        except DocumentError as error:
-            problems += error.problems
+            problems = [*error.problems, *problems]
     return {
         "project": str(project.folder), "suites": checked["suites"], "pipelines": outlines,
         "problems": [asdict(problem) for problem in problems], "warnings": checked["warnings"], "ok": not problems,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,6 @@ LEAVING = 1.0
 """Seconds to wait for runs after the client has disconnected; they end by themselves."""
 
 
-class Refused(SeatrialError):
-    """The run was not started; `problems` has the problems of documents."""
-
-    def __init__(self, message: str, problems: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(message)
-        self.problems = problems
-
-
 class RunProcess:
     """The process of one run."""
 
@@ -42,14 +34,14 @@ class RunProcess:
         self.ended = asyncio.Event()
 
     async def started(self) -> str:
-        """The run id; Refused if the run was not started."""
+        """The run id; SeatrialError with the reason if the run was not started."""
         while (message := await self._receive()) is not None:
             if "run_id" in message:
                 self.run = str(message["run_id"])
                 return self.run
             if "refused" in message:
-                raise Refused(str(message["refused"]), message["problems"])
-        raise Refused("the process of the run ended before the run began; see the messages of the server", ())
+                raise SeatrialError(str(message["refused"]))
+        raise SeatrialError("the process of the run ended before the run began; see the messages of the server")
 
     async def follow(self) -> None:
         while (message := await self._receive()) is not None:

@@ -18,7 +18,7 @@ from seatrial import __version__
 from seatrial.app.init import schema_text
 from seatrial.errors import SeatrialError, nearest
 from seatrial.mcp import queries
-from seatrial.mcp.run_processes import Refused, RunProcesses
+from seatrial.mcp.run_processes import RunProcesses
 from seatrial.mcp.run_progress import watched
 
 T = TypeVar("T")
@@ -89,15 +89,9 @@ def _schema_of(what: str) -> Callable[[], Awaitable[str]]:
 
 @contextmanager
 def _tool_errors() -> Iterator[None]:
-    """Turn errors into ToolError with their message and place."""
+    """Turn errors into ToolError with their messages and places."""
     try:
         yield
-    except Refused as error:
-        lines = [
-            f"{problem['file']}:{problem['line']}:{problem['column']}: {problem['message']} {problem['hint']}"
-            for problem in error.problems
-        ]
-        raise ToolError("\n".join(lines) or str(error)) from error
     except SeatrialError as error:
         raise ToolError(f"{error}\n{error.evidence}".rstrip()) from error
 

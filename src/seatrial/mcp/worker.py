@@ -13,11 +13,11 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import DocumentError, SeatrialError
+from seatrial.errors import SeatrialError
 from seatrial.model.event import Event
 
 Say = Callable[[Mapping[str, Any]], None]
@@ -51,12 +51,10 @@ def main() -> int:
     try:
         code = asyncio.run(_run(request, say))
     except SeatrialError as error:
-        problems = [asdict(problem) for problem in error.problems] if isinstance(error, DocumentError) else []
-        text = f"{error}\n{error.evidence}".rstrip()
-        say({"refused": text, "problems": problems, "exit_code": error.exit_code})
+        say({"refused": f"{error}\n{error.evidence}".rstrip(), "exit_code": error.exit_code})
         return error.exit_code
     except Exception as error:  # noqa: BLE001  the server must get the reason
-        say({"refused": f"{type(error).__name__}: {error}", "problems": [], "exit_code": 3})
+        say({"refused": f"{type(error).__name__}: {error}", "exit_code": 3})
         return 3
     say({"exit_code": code})
     return code

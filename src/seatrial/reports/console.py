@@ -150,11 +150,8 @@ class Console(Document):
                 self._line(trial, depth, f"| {line}")
 
     def _fault(self, event: Event, data: Mapping[str, Any]) -> None:
-        path = str(data.get("step", ""))
-        row = self.fold.step(event.trial, path)
-        method = f" by {data['method']}" if data.get("method") else ""
-        text = words.one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
-        self._line(event.trial, (_depth(row) if row else 0) + 1, f"{self._marks['fault']} {text}", "fault")
+        row = self.fold.step(event.trial, str(data.get("step", "")))
+        self._line(event.trial, _depth(row) + 1, f"{self._marks['fault']} {words.fault(data)}", "fault")
 
     def _cluster(self, event: Event, data: Mapping[str, Any]) -> None:
         """The origin and the reuse of a suite's cluster; a dropped one is already a warning."""
@@ -168,7 +165,7 @@ class Console(Document):
         took = f"  ({words.seconds(data['duration'])})" if "duration" in data else ""
         row = self.fold.step(event.trial, str(data.get("step", "")))
         if data.get("op") in texts:
-            self._line(event.trial, (_depth(row) if row else 0) + 1, f"{texts[data['op']]}{took}")
+            self._line(event.trial, _depth(row) + 1, f"{texts[data['op']]}{took}")
 
     def _log(self, event: Event, data: Mapping[str, Any]) -> None:
         if data.get("level") in ("warning", "error"):
@@ -177,11 +174,11 @@ class Console(Document):
             self._line(trial, 1, f"{data['level']}: {words.one_line(data.get('text', ''), 600)}", state)
 
     def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
-        self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}", "")
+        self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}")
         for node, parts in (data.get("missing") or {}).items():
             for reason in dict.fromkeys(parts.values()):
                 listed = ", ".join(part for part, other in parts.items() if other == reason)
-                self._line(event.trial, 2, words.one_line(f"{node}: no {listed} ({reason})", 200), "")
+                self._line(event.trial, 2, words.one_line(f"{node}: no {listed} ({reason})", 200))
 
     def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         took = f"  ({words.seconds(data.get('duration') or 0.0)})"
@@ -256,8 +253,8 @@ class Console(Document):
             self.say(f"Report: {path}")
 
 
-def _depth(row: Row) -> int:
-    return 1 + str(row["step"]).count(".")
+def _depth(row: Row | None) -> int:
+    return 1 + str(row["step"]).count(".") if row else 0
 
 
 def _speaks_unicode(out: TextIO | Path) -> bool:

@@ -148,7 +148,7 @@ class _Budget:
         text = words.plain(text).rstrip()
         room = max(200, min(most, self.left))
         self.left -= min(len(text), room)
-        return text if len(text) <= room else f"… {len(text) - room} characters before\n{text[-room:]}"
+        return words.tail(text, room)
 
 
 def _part(name: str) -> str:

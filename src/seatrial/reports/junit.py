@@ -7,7 +7,8 @@ for the import and 500 steps).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from seatrial.registry import reporter
@@ -23,7 +24,8 @@ _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#09;"
 BODY = 20_000
 """Maximum characters of a case's details."""
 
-COUNTS = ("tests", "failures", "errors", "skipped")
+COUNTED = {"passed": "", "failed": "failures", "skipped": "skipped", "pending": "skipped", "allowed": "skipped"}
+"""The count of a case by its state; every other state is an error."""
 
 
 @reporter("junit")
@@ -34,17 +36,21 @@ class JUnit(Document):
 
     def text(self) -> str:
         run = self.fold.results()
-        counted = dict.fromkeys(COUNTS, 0)
-        inside = [_suite(suite, run["host"], counted) for suite in suites_of(run)]
-        attributes = {"name": "seatrial", "id": run["run_id"], **counted, "time": f"{run['duration']:.3f}"}
+        suites = suites_of(run)
+        counts = _counts(case for suite in suites for case in suite.cases)
+        attributes = {"name": "seatrial", "id": run["run_id"], **counts, "time": f"{run['duration']:.3f}"}
+        inside = [_suite(suite, run["host"]) for suite in suites]
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{_element(0, "testsuites", attributes, inside)}\n'
 
 
-def _suite(suite: CaseSuite, host: str, total: dict[str, int]) -> str:
-    """One suite; adds its counts to the total."""
+def _counts(cases: Iterable[Case]) -> dict[str, int]:
+    counts = Counter(COUNTED.get(case.state, "errors") for case in cases)
+    return {"tests": counts.total(), **{name: counts[name] for name in ("failures", "errors", "skipped")}}
+
+
+def _suite(suite: CaseSuite, host: str) -> str:
     row = suite.row
     attributes: dict[str, object] = {"name": suite.name}
-    counted = dict.fromkeys(COUNTS, 0)
     inside = []
     if row:
         if row["started_at"]:
@@ -57,20 +63,12 @@ def _suite(suite: CaseSuite, host: str, total: dict[str, int]) -> str:
             if value not in ("", None, {})
         ]
         inside.append(_element(2, "properties", {}, properties))
-    for case in suite.cases:
-        kind, text = _case(suite, case)
-        inside.append(text)
-        counted["tests"] += 1
-        if kind:
-            counted[kind] += 1
-    for name, count in counted.items():
-        total[name] += count
-    duration = row["duration"] if row else 0.0
-    return _element(1, "testsuite", {**attributes, **counted, "time": f"{duration:.3f}"}, inside)
+    inside += [_case(suite, case) for case in suite.cases]
+    attributes |= {**_counts(suite.cases), "time": f"{row['duration'] if row else 0.0:.3f}"}
+    return _element(1, "testsuite", attributes, inside)
 
 
-def _case(suite: CaseSuite, case: Case) -> tuple[str, str]:
-    """The count of a case (empty for a pass) and its element."""
+def _case(suite: CaseSuite, case: Case) -> str:
     row = suite.row
     classname = row["test_id"] or suite.name if row else "seatrial"
     attributes = {"classname": classname, "name": case.name, "time": f"{case.duration:.3f}"}
@@ -78,19 +76,18 @@ def _case(suite: CaseSuite, case: Case) -> tuple[str, str]:
         attributes["file"] = row["provenance"]["document"]
     if case.file:
         attributes |= {"file": words.plain(case.file), **({"line": str(case.line)} if case.line else {})}
-    if case.state == "passed":
-        return "", _element(2, "testcase", attributes)
-    if case.state in ("skipped", "pending", "allowed"):
+    inside = []
+    if COUNTED.get(case.state) == "skipped":
         why = {"pending": "never ran", "allowed": f"failed, allowed: {case.message}"}.get(case.state, case.message)
-        return "skipped", _element(2, "testcase", attributes, [_element(3, "skipped", {"message": why})])
-    tag, count = ("failure", "failures") if case.state == "failed" else ("error", "errors")
-    about = {"message": _xml(case.message) or case.state, "type": case.category or "unknown"}
-    return count, _element(2, "testcase", attributes, [_element(3, tag, about, text=_cut(case.body or case.message))])
+        inside.append(_element(3, "skipped", {"message": why}))
+    elif case.state != "passed":
+        about = {"message": _xml(case.message) or case.state, "type": case.category or "unknown"}
+        text = words.tail(case.body or case.message, BODY)
+        inside.append(_element(3, "failure" if case.state == "failed" else "error", about, text=text))
+    return _element(2, "testcase", attributes, inside)
 
 
-def _element(
-    depth: int, tag: str, attributes: Mapping[str, object], inside: list[str] | None = None, text: str = ""
-) -> str:
+def _element(depth: int, tag: str, attributes: Mapping[str, object], inside: Sequence[str] = (), text: str = "") -> str:
     """One element on an indented line, with children, text, or neither."""
     indent = "  " * depth
     written = "".join(f' {name}="{_escaped(value)}"' for name, value in attributes.items())
@@ -111,7 +108,3 @@ def _xml(text: object) -> str:
     """Text without characters forbidden in XML 1.0."""
     cleaned = words.plain(text)
     return cleaned if cleaned.isprintable() else _NOT_XML.sub("", cleaned)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= BODY else f"… {len(text) - BODY} characters before\n{text[-BODY:]}"

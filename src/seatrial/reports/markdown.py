@@ -39,7 +39,7 @@ def fitted(blocks: list[Block]) -> str:
             break
         before = block.size()
         keep = max(1000, len(block.evidence) - (size - budget) - 200)
-        block.evidence = f"… {len(block.evidence) - keep} characters before\n{block.evidence[-keep:]}"
+        block.evidence = words.tail(block.evidence, keep)
         if block.size() > before - (size - budget):  # characters of several bytes: cut to the minimum
             block.evidence = f"… cut\n{block.evidence[-1000:]}"
         size += block.size() - before

@@ -44,12 +44,10 @@ class Timeline:
             if len(changes) < MOST:
                 changes.append((event.at, state, why))
         elif event.kind == "fault" and len(self.faults) < MOST:
-            method = f" by {data['method']}" if data.get("method") else ""
-            what = words.one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
-            self.faults.append((event.at, words.one_line(data.get("node", ""), 60), what, str(data.get("step", ""))))
+            node = words.one_line(data.get("node", ""), 60)
+            self.faults.append((event.at, node, words.fault(data), str(data.get("step", ""))))
         elif event.kind == "check_observed" and len(self.checks) < 10 * MOST:
-            check = {"verdict": data.get("verdict"), "allowed_failure": data.get("allowed_failure", False)}
-            state = words.check_state(check)
+            state = words.check_state({"verdict": None, "allowed_failure": False, **data})
             text = f"{words.one_line(data.get('check', ''), 100)}: {words.word(state)}"
             self.checks.append((event.at, state, text, str(data.get("step", ""))))
         elif event.kind == "cleanup_finished":

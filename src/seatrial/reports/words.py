@@ -59,6 +59,11 @@ def one_line(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else f"{line[:limit]}… ({len(line) - limit} more characters)"
 
 
+def tail(text: str, most: int) -> str:
+    """The end of a text, at most this many characters, with the number of omitted ones."""
+    return text if len(text) <= most else f"… {len(text) - most} characters before\n{text[-most:]}"
+
+
 def value(seen: object, limit: int = 300) -> str:
     """An observed value: text unchanged, everything else as JSON."""
     if isinstance(seen, str):
@@ -152,6 +157,12 @@ def details(check: Mapping[str, Any], limit: int = 300) -> list[str]:
     if check["attempts"] != 1:
         lines.append(f"attempts: {check['attempts']} in {seconds(check['duration'])}")
     return lines
+
+
+def fault(data: Mapping[str, Any]) -> str:
+    """A fault from its event: `crash n11 by destroy`."""
+    method = f" by {data['method']}" if data.get("method") else ""
+    return one_line(f"{data.get('fault', 'fault')} {data.get('node', '')}{method}")
 
 
 def left_line(left: Mapping[str, Any]) -> str:
