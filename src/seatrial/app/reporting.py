@@ -34,14 +34,9 @@ def format_of(project: Project, options: RunOptions) -> str:
 
 def reporters_of(project: Project, registry: Registry, options: RunOptions, folder: Path, fold: Fold) -> list[Reporter]:
     """The reporters of a run; each gets events after the shared fold."""
-    colour = coloured(options.color)
     names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
-    shared: dict[str, Any] = {
-        "fold": fold,
-        "root": project.folder,
-        "colour": colour,
-        "reports": [folder / "report.html"],
-    }
+    shared: dict[str, Any] = {"fold": fold, "root": project.folder, "colour": coloured(options.color)}
+    shared["reports"] = [folder / "report.html"]
     made = [registry.get("reporter", name)(folder, shared) for name in ("json", *options.files, *names)]
     for name, out in _shown(format_of(project, options), options.faces or FACES):
         made.append(registry.get("reporter", name)(out, {**shared, **_repository(), "append": isinstance(out, Path)}))

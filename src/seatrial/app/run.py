@@ -170,7 +170,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         names=project.names,
         labels=project.labels,
         secrets=_secrets(plan, options, journal),
-        keep=options.keep or project.keep,
+        keep=project.keep,
         keep_seconds=options.keep_seconds,
         locate=plan.locate,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, argument, choice, flag, group, positive, repeatable
-from seatrial.cli.run import REPORT_DIR, set_argument
+from seatrial.cli.run import REPORT_DIR, chosen, set_argument
 from seatrial.model.values import PIPELINE_FORMATS
 
 
@@ -17,26 +17,10 @@ def preflight(arguments: Arguments) -> int:
 
     if arguments.changed_since == "":
         raise UsageError("seatrial preflight: --changed-since needs a branch, a tag or a commit")
-    run = RunOptions(
-        format=arguments.format or "",
-        report_dir=arguments.report_dir,
-        debug=arguments.debug,
-        color=False if arguments.no_color else None,
-    )
-    options = PreflightOptions(
-        document=arguments.document,
-        only=tuple(arguments.only),
-        from_=arguments.from_,
-        changed_since=arguments.changed_since or "",
-        fail_fast=arguments.fail_fast,
-        host=arguments.host,
-        parallel=arguments.parallel,
-        parameters=dict(arguments.overrides),
-        cache=not arguments.no_cache,
-        explain=arguments.explain,
-        trace_inputs=arguments.trace_inputs,
-        run=run,
-    )
+    color, parameters = False if arguments.no_color else None, dict(arguments.overrides)
+    run = RunOptions(format=arguments.format or "", report_dir=arguments.report_dir, debug=arguments.debug, color=color)
+    options = chosen(PreflightOptions, arguments, changed_since=arguments.changed_since or "", parameters=parameters,
+                     cache=not arguments.no_cache, run=run)  # fmt: skip
     if arguments.list and arguments.watch:
         raise UsageError("seatrial preflight: --list and --watch exclude each other: --list runs no check")
     if arguments.list:

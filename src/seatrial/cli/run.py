@@ -8,7 +8,7 @@ import re
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.cli.parser import (
     Argument,
@@ -25,11 +25,14 @@ from seatrial.cli.parser import (
     seconds,
     shard,
     words,
-)  # fmt: skip
+)
 from seatrial.model.values import FORMATS, KEEP
 
 if TYPE_CHECKING:
+    from seatrial.app.preflight import PreflightOptions
     from seatrial.app.run_options import RunOptions
+
+Options = TypeVar("Options", "RunOptions", "PreflightOptions")
 
 _STRUCTURE = re.compile(r":\s|\s#|\n|:$")
 
@@ -109,13 +112,16 @@ def options_of(arguments: Arguments) -> RunOptions:
     """The options given on the command line; the application has the defaults."""
     from seatrial.app.run_options import RunOptions
 
-    given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in vars(arguments).items()
-    }
-    given["overrides"] = dict(given.get("overrides", ()))
-    given["format"] = given.get("format") or ""
-    given["color"] = False if arguments.no_color else None
-    return RunOptions(**{field.name: given[field.name] for field in fields(RunOptions) if field.name in given})
+    color = False if arguments.no_color else None
+    parameters = dict(getattr(arguments, "overrides", ()))
+    return chosen(RunOptions, arguments, overrides=parameters, format=arguments.format or "", color=color)
+
+
+def chosen(factory: type[Options], arguments: Arguments, **more: Any) -> Options:
+    """Options made from the arguments with the names of their fields, and from `more`."""
+    given: dict[str, Any] = vars(arguments) | more
+    tuples: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return factory(**{field.name: tuples[field.name] for field in fields(factory) if field.name in tuples})
 
 
 def run(arguments: Arguments) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +26,9 @@ REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "jun
 
 HIDDEN_IN = (("artifacts", "logs"), ("artifacts", "diagnostics"))
 """Folders of a suite with all secrets masked by the engine; the product wrote the other artifacts."""
+
+SUMMARY = {"started_at": None, "verdict": "unknown", "exit_code": None, "documents": (), "finished": False}
+"""The facts of a run in a list of runs, each with its default."""
 
 _RUN = re.compile(r"last|r[0-9a-z]+")
 
@@ -53,16 +57,12 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
 
 def in_short(content: Mapping[str, Any]) -> dict[str, Any]:
     """A short form of the result of `documents`."""
-    suites = [
-        {name: suite[name] for name in ("test_id", "provider", "description", "document", "nodes", "skip")}
-        | {"steps": len(suite["steps"])}
-        for suite in content["suites"]
-    ]
-    pipelines = [
-        {name: pipeline[name] for name in ("name", "document")}
-        | {"checks": [check["id"] for stage in pipeline["stages"].values() for check in stage["checks"]]}
-        for pipeline in content["pipelines"]
-    ]
+    names = ("test_id", "provider", "description", "document", "nodes", "skip")
+    suites = [{**{name: suite[name] for name in names}, "steps": len(suite["steps"])} for suite in content["suites"]]
+    pipelines = []
+    for pipeline in content["pipelines"]:
+        checks = [check["id"] for stage in pipeline["stages"].values() for check in stage["checks"]]
+        pipelines.append({"name": pipeline["name"], "document": pipeline["document"], "checks": checks})
     return {**content, "suites": suites, "pipelines": pipelines}
 
 
@@ -85,16 +85,12 @@ def named(run: str) -> str:
 
 def runs(most: int) -> list[dict[str, Any]]:
     """The newest runs, the newest first."""
-    project = find()
     summaries: list[dict[str, Any]] = []
-    for folder in sorted(project.runs.glob("r*"), reverse=True)[:most]:
-        try:
+    for folder in sorted(find().runs.glob("r*"), reverse=True)[:most]:
+        results: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
             results = json.loads((folder / "results.json").read_text())
-        except (OSError, ValueError):
-            results = {}
-        summary: dict[str, Any] = {"started_at": None, "verdict": "unknown", "exit_code": None, "documents": []}
-        summary = {name: results.get(name, default) for name, default in summary.items()}
-        summaries.append({"run": folder.name, **summary, "finished": bool(results.get("finished"))})
+        summaries.append({"run": folder.name, **{name: results.get(name, SUMMARY[name]) for name in SUMMARY}})
     return summaries
 
 
@@ -127,14 +123,13 @@ def log(run: str, file: str, *, lines: int, from_end: bool, skip: int) -> dict[s
     place = (folder / wanted).resolve()
     if wanted.is_absolute() and place.is_relative_to(folder):
         wanted = PurePosixPath(place.relative_to(folder))
-    if ".." in wanted.parts or not place.is_relative_to(folder) or wanted.is_absolute():
+    if ".." in wanted.parts or not place.is_relative_to(folder):
         raise UsageError(f"{file!r} is not in the folder of the run; available: {_listed(folder)}")
     if not _shown(wanted):
         raise UsageError(
             f"{file!r} is not a log or report of Seatrial and can contain secrets; available: {_listed(folder)}"
         )
-    text = _text(folder, place, file)
-    all_lines = text.splitlines()
+    all_lines = _text(folder, place, file).splitlines()
     rest = len(all_lines) - skip
     chosen = all_lines[max(0, rest - lines) : max(0, rest)] if from_end else all_lines[skip : skip + lines]
     return {"file": str(wanted), "lines_in_file": len(all_lines), "text": _bounded("\n".join(chosen))}

@@ -32,17 +32,14 @@ def artifacts(folder: Path, tail: int) -> list[Artifact]:
         try:
             if file.is_symlink() or not file.is_file() or file.name in NOT_LISTED:
                 continue
-            size = file.stat().st_size
-            text = _tail(file, size, tail) if file.suffix in LOGS and size else ""
+            size, text = file.stat().st_size, b""
+            if file.suffix in LOGS:
+                with file.open("rb") as log:
+                    log.seek(max(0, size - tail))
+                    text = log.read(tail)
         except OSError:
             continue
-        kept.append(Artifact(str(file.relative_to(folder)), size, text))
+        kept.append(Artifact(str(file.relative_to(folder)), size, text.decode("utf-8", "replace")))
         if len(kept) == MOST:
             break
     return kept
-
-
-def _tail(file: Path, size: int, most: int) -> str:
-    with file.open("rb") as log:
-        log.seek(max(0, size - most))
-        return log.read(most).decode("utf-8", "replace")
