@@ -17,8 +17,7 @@ class Batches(Generic[T]):
     def __init__(
         self, query: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]], missing: type[CannotTell], *, most: int
     ) -> None:
-        """`query` returns the answers for these names, and raises `missing` when one does not exist; at most `most`
-        queries run at the same time."""
+        """`query` answers for these names, and raises `missing` if one does not exist; `most` queries run at once."""
         self._query, self._missing = query, missing
         self._turn = asyncio.Semaphore(most)
         self._wanted: set[str] = set()

@@ -218,8 +218,7 @@ class ProviderContract:
     registry: Registry = field(default_factory=fake_registry, kw_only=True)
     deadline: float = field(default=DEADLINE, kw_only=True)
     lists_stopped: bool = field(default=True, kw_only=True)
-    """Whether `find` is needed after a crash to show a node without power; False if such a node is only a folder of its
-    run."""
+    """Whether `find` has to show a crashed node too; False if a node without power is only a folder of its run."""
 
     @classmethod
     def promises(cls) -> list[str]:

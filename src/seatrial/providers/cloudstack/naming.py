@@ -88,8 +88,7 @@ async def listed(cloud: Cloud, run: str) -> list[Resource]:
 def recognised(
     nodes: Sequence[Node], machines: Sequence[Mapping[str, Any]], settings: CloudStackSettings
 ) -> list[Node]:
-    """The nodes in their order, machines of the account with their identifiers; CannotTell if an address belongs to
-    several."""
+    """The nodes in their order, the account's with their identifiers; CannotTell for an address of several machines."""
     by_address: dict[str, list[Mapping[str, Any]]] = {}
     for machine in machines:
         if machine.get("state") not in GONE and _allowed(machine, settings):

@@ -1,5 +1,4 @@
-"""The settings of `[providers.cloudstack]`, a machine's size from a suite's parameters, and the ids in the cloud for
-the names in both."""
+"""The settings of `[providers.cloudstack]`, a machine's size from a suite's parameters, and the ids for both."""
 
 from __future__ import annotations
 

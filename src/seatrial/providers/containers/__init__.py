@@ -193,8 +193,7 @@ class Containers:
         await self._require(node, PowerState.RUNNING)
 
     async def stop(self, node: Node) -> None:
-        """The engine's stop: the init gets the signal, and SIGKILL if it does not obey in 10 s. A frozen one resumes
-        first."""
+        """A signal for the init by the engine, and SIGKILL if it does not obey in 10 s. A frozen one resumes first."""
         await self.resume(node)
         await self._act(node, "stop", "stopping", "-t", str(ORDERLY))
         await self._require(node, PowerState.STOPPED)
@@ -215,8 +214,7 @@ class Containers:
             raise Overrun(f"{node.name} did not power itself off within {OBEYED:g} s after the signal to its init")
 
     async def guest_reboot(self, node: Node) -> None:
-        """Signal its init from inside; the engine starts the container once it is down, as a firmware would. A
-        container that stays up is left as it is."""
+        """Signal its init from inside. The engine starts it when it is down, as a firmware would; else it stays."""
         await self._tell(node)
         if await self._becomes(node, PowerState.STOPPED):
             await self.start(node)

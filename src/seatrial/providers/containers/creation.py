@@ -169,8 +169,7 @@ async def _run(engine: Engine, settings: ContainersSettings, words: Sequence[str
 
 
 def mac_of(container: str) -> str:
-    """The same at every start: otherwise the other nodes would look for it at its old address until their caches
-    expire."""
+    """The same at every start: the other nodes keep a container's old address in their caches for a while."""
     digest = hashlib.blake2b(container.encode(), digest_size=5).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest))
 

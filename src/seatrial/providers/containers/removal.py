@@ -46,8 +46,7 @@ async def _node(engine: Engine, resource: Resource) -> None:
 
 
 async def _network(engine: Engine, name: str, trial: str) -> None:
-    """Remove it; unrecorded containers of the trial are only disconnected, because the provider's own list shows them
-    to callers that ask."""
+    """Remove it; unrecorded containers of the trial are only disconnected: the provider's own list shows them."""
     try:
         await take_away(engine, "network", name)
     except CannotTell:

@@ -1,5 +1,4 @@
-"""The boot media of machines: the image, kernel and initrd of the settings, inspected by their first bytes, and their
-copies in the pool."""
+"""The boot media of machines: files in the settings, inspected by their first bytes, and their copies in the pool."""
 
 from __future__ import annotations
 

@@ -19,8 +19,7 @@ LOGIN = 60.0
 
 
 class MachineLink(SSHLink):
-    """A way into a machine; LinkDown reports a kernel panic. If the machine does not answer because it has broken down,
-    `excuse` can raise that instead."""
+    """A way into a machine; LinkDown reports a kernel panic. `excuse` can raise a broken machine's failure instead."""
 
     def __init__(
         self, node: Node, console: Callable[[Node], Awaitable[str]], excuse: Callable[[Node], Awaitable[None]]

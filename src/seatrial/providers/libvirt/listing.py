@@ -21,8 +21,7 @@ LABELS = "labels"
 
 
 def listed(connection: Any, settings: LibvirtSettings, uri: str, run: str) -> Sequence[Resource]:
-    """Nodes, then files belonging to none of them, then networks, including those of killed probes: the order in which
-    they can be removed."""
+    """Nodes, then files of none of them, then networks, also of killed probes: they can be removed in this order."""
     nodes = [node for node in _nodes(connection, settings, uri) if run in ("*", node.run)]
     held = {f"{node.trial}/{node.detail['node']}" for node in nodes}
     shared = {net.trial: net for net in _networks(connection, settings, uri) if run in ("*", net.run)}

@@ -37,8 +37,7 @@ class DiskFailed(NodeFailed):
 
 
 def power(connection: Any, name: str) -> tuple[PowerState, str]:
-    """Its power, and libvirt's reason; none if it does not exist. NodeFailed if QEMU stopped it by itself: the product
-    is not at fault."""
+    """Its power and libvirt's reason, or `gone`. NodeFailed if QEMU stopped it: the product is not at fault."""
     lib, known = library(), None
     with Ignoring("NO_DOMAIN"):
         domain = connection.lookupByName(name)
@@ -77,8 +76,7 @@ def _refuse_stopped_by_qemu(connection: Any, domain: Any, reason: int) -> None:
 
 
 def _asked_of_qemu(domain: Any) -> str:
-    """QEMU's own word for the state of a machine, for libvirt's is `unknown` after an internal error; empty: there is
-    no monitor to ask."""
+    """QEMU's own word for the state, as libvirt's is `unknown` after an internal error; empty: there is no monitor."""
     try:
         qemu = importlib.import_module("libvirt_qemu")
         said = qemu.qemuMonitorCommand(domain, '{"execute":"query-status"}', 0)
@@ -95,8 +93,7 @@ def log_of(connection: Any, name: str) -> str:
 
 
 def sound(connection: Any, name: str) -> tuple[PowerState, str]:
-    """Its power and the reason. NodeFailed when it cannot come up or answer any more: it was stopped by QEMU, or it
-    crashed."""
+    """Its power and the reason. NodeFailed when it cannot come up or answer any more: QEMU stopped, or it crashed."""
     state, reason = power(connection, name)
     if reason in BROKEN_OFF:
         raise NodeFailed(f"libvirt reports the machine {name} as {reason}: {log_of(connection, name)}")

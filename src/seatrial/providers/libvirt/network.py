@@ -19,8 +19,7 @@ from seatrial.providers.nodes import routed
 
 ROUTES = Path("/proc/net/route")
 QUICK = 50
-"""Milliseconds between the kernel's questions for a hardware address; its default second would hide a node already up.
-"""
+"""Milliseconds between the kernel's questions for a hardware address; its second would hide a node already up."""
 
 
 def taken(connection: Any) -> list[ipaddress.IPv4Network]:

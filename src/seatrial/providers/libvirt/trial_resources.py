@@ -1,5 +1,4 @@
-"""Resources shared by the machines of one trial: images readable by QEMU, the network, the keys. Created once per
-trial."""
+"""Resources shared by the machines of one trial, created once: images readable by QEMU, the network, the keys."""
 
 from __future__ import annotations
 

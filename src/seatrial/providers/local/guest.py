@@ -1,5 +1,4 @@
-"""The node's first process: it starts and stops services, answers SSH, reaps, and obeys the node's power commands; and
-how the host asks it."""
+"""The node's first process: it runs services, answers SSH and the host, reaps, and obeys the node's power commands."""
 
 import asyncio
 import json

@@ -65,18 +65,15 @@ def machines(settings: SSHSettings) -> list[Node]:
 
 def _reached(ssh: dict[str, object], settings: SSHSettings, here: Path) -> dict[str, object]:
     """The way to a machine; the settings fill the inventory's gaps."""
-    if settings.user is not None:
-        ssh.setdefault("user", settings.user)
-    if settings.key is not None:
-        ssh.setdefault("key", str(here / Path(settings.key).expanduser()))
+    key = None if settings.key is None else str(here / Path(settings.key).expanduser())
+    given = {"user": settings.user, "key": key, "become": settings.become}
+    ssh = {name: value for name, value in given.items() if value is not None} | ssh
     if not ssh.get("key"):
         ssh["agent"] = True  # the user's own: agent and default files
     if not ssh.get("known_host"):
         ssh.setdefault("known_hosts", str(here / Path(settings.known_hosts or OURS).expanduser()))
     if settings.accept_new:
         ssh["accept"] = True
-    if settings.become is not None:
-        ssh.setdefault("become", settings.become)
     jump = ssh.get("jump")
     if isinstance(jump, dict):
         ssh["jump"] = _reached(dict(jump), replace(settings, become=None), here)
