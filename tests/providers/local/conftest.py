@@ -132,7 +132,7 @@ class Machine:
         return found
 
     def destroy(self) -> None:
-        tree.kill_tree(self.folder, self.tag)
+        tree.kill_tree(self.state, self.tag)
         if self.box is not None:
             self.box.wait(5)
 

@@ -22,7 +22,7 @@ def test_a_process_that_left_parent_session_and_environment_dies_with_a_killed_n
     machine = make(mode=mode).power_on()
     _escape(machine, escape, mark)
     until(lambda: asleep(mark), "it sleeps")
-    tree.kill_tree(machine.folder, machine.tag)
+    tree.kill_tree(machine.state, machine.tag)
     assert asleep(mark) == []
     assert machine.ended() < 0
     assert not machine.answers()
@@ -49,25 +49,25 @@ def test_a_node_whose_box_was_killed_is_found_by_its_tag(make, mode, mark, aslee
 
 def test_killing_twice_or_nothing_is_fine(make, tmp_path):
     machine = make().power_on()
-    tree.kill_tree(machine.folder, machine.tag)
-    tree.kill_tree(machine.folder, machine.tag)
-    tree.kill_tree(tmp_path / "never", "r-t/never")
+    tree.kill_tree(machine.state, machine.tag)
+    tree.kill_tree(machine.state, machine.tag)
+    tree.kill_tree(tree.read_state(tmp_path / "never"), "r-t/never")
 
 
 def test_a_killed_node_is_gone_at_once(make, mode):
     machine = make(mode=mode, **{f"s{i}": {"argv": ["/bin/sleep", "1000"]} for i in range(5)}).power_on()
     started = time.monotonic()
-    tree.kill_tree(machine.folder, machine.tag)
+    tree.kill_tree(machine.state, machine.tag)
     assert time.monotonic() - started < 1.0
     assert tree.members(machine.state, machine.tag) == set()
 
 
 def test_a_frozen_node_answers_nobody_and_goes_on_afterwards(make, mode):
     machine = make(mode=mode).power_on()
-    tree.pause(machine.folder, machine.tag)
+    tree.pause(machine.state, machine.tag)
     assert tree.paused(machine.state)
     assert not _answers_within(machine, 0.3)
-    tree.resume(machine.folder, machine.tag)
+    tree.resume(machine.state, machine.tag)
     assert not tree.paused(machine.state)
     assert machine.ask("echo back") == "back"
 
@@ -84,8 +84,8 @@ def _answers_within(machine, seconds):
 
 def test_a_frozen_node_can_be_killed(make, mode):
     machine = make(mode=mode).power_on()
-    tree.pause(machine.folder, machine.tag)
-    tree.kill_tree(machine.folder, machine.tag)
+    tree.pause(machine.state, machine.tag)
+    tree.kill_tree(machine.state, machine.tag)
     assert machine.ended() < 0
 
 
@@ -93,7 +93,7 @@ def test_a_node_killed_while_it_forks_all_the_time_leaves_nothing(make, mode, un
     loop = "while :; do sleep 60 & sleep 0.001; done"
     machine = make(mode=mode, bomb={"argv": ["/bin/sh", "-c", loop]}).power_on()
     until(lambda: len(tree.find_tagged(machine.run_id)) > 12, "it forks")
-    tree.kill_tree(machine.folder, machine.tag)
+    tree.kill_tree(machine.state, machine.tag)
     assert tree.find_tagged(machine.run_id) == []
 
 

@@ -164,10 +164,9 @@ class Containers:
         return seen.boot
 
     async def _seen(self, node: Node) -> Seen:
-        if self._looks is None:
-            from seatrial.providers.containers.queries import Looks
+        from seatrial.providers.containers.queries import Looks
 
-            self._looks = Looks()
+        self._looks = self._looks or Looks()
         return await self._looks.at(_engine(node), _container(node))
 
     async def console(self, node: Node) -> str:

@@ -24,7 +24,7 @@ from seatrial.providers.libvirt import console, listing, machine, network, volum
 from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
 from seatrial.providers.nodes import Addresses, require_host_name
 from seatrial.registry import provider
-from seatrial.spi import Context, Link, Powers, Readiness
+from seatrial.spi import Context, Powers, Readiness
 from seatrial.spi.concurrency import for_each
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Libvirt:
         node = await creation.make(self._hypervisor, spec, ctx, resources, self._settings, detail, place)
         # Its own error must come before the step's, because the step would blame the product.
         patience = min(ctx.deadline("start"), ctx.deadline("deploy") * 0.9)
-        await creation.until_let_in(self._hypervisor, node, self._link(node), self.console, self._settings, patience)
+        await creation.until_let_in(self._hypervisor, node, self.link(node), self.console, self._settings, patience)
         return node
 
     async def destroy(self, resource: Resource) -> None:
@@ -167,11 +167,8 @@ class Libvirt:
 
     # Looking
 
-    def link(self, node: Node) -> Link:
+    def link(self, node: Node) -> MachineLink:
         """SSH to the machine; it is interrupted as soon as libvirt reports the machine down."""
-        return self._link(node)
-
-    def _link(self, node: Node) -> MachineLink:
         from seatrial.providers.libvirt.link import MachineLink
 
         name = _domain(node)
@@ -220,7 +217,7 @@ class Libvirt:
         state, reason = await self._power(node)
         if state is not PowerState.RUNNING:
             raise LinkDown(f"{node.name} has no boot id to give: it is {reason}")
-        done = await self._link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=20)
+        done = await self.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=20)
         if not done.ok:
             raise CannotTell(f"the boot id of {node.name} cannot be read: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -345,7 +342,7 @@ class Libvirt:
     async def _tell(self, node: Node, script: str, *, refused: int = -1) -> bool:
         """Run a power command as root, even if it takes the connection with it; False: its exit code means refusal."""
         try:
-            done = await self._link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
+            done = await self.link(node).sudo(["sh", "-c", script], timeout=self.deadlines["stop"])
         except LinkLost:
             return True
         if done.ok or done.exit_code == refused:
@@ -371,7 +368,7 @@ class Libvirt:
         for node in nodes:
             self._break_off(_domain(node))
         await for_each(nodes, self.resume)
-        await for_each(nodes, lambda node: set_clock(self._link(node)))
+        await for_each(nodes, lambda node: set_clock(self.link(node)))
 
 
 def _domain(node: Node) -> str:

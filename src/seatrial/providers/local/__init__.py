@@ -180,10 +180,10 @@ class Local:
         return "off"
 
     async def pause(self, node: Node) -> None:
-        tree.pause(_folder(node), str(node.detail["tag"]))
+        tree.pause(tree.read_state(_folder(node)), str(node.detail["tag"]))
 
     async def resume(self, node: Node) -> None:
-        tree.resume(_folder(node), str(node.detail["tag"]))
+        tree.resume(tree.read_state(_folder(node)), str(node.detail["tag"]))
 
     # Services
 

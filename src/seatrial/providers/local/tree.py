@@ -93,9 +93,8 @@ def members(state: Mapping[str, Any], tag: str = "") -> set[Process]:
     return _living(processes, roots, _self_and_ancestors())
 
 
-def kill_tree(node: Path | Mapping[str, Any], tag: str = "") -> None:
+def kill_tree(state: Mapping[str, Any], tag: str) -> None:
     """End a whole node with SIGKILL, at once; done already is fine. TimeoutError when a process does not end."""
-    state = read_state(node) if isinstance(node, Path) else node
     deadline = time.monotonic() + _GONE_WITHIN
     while True:
         stopped = _freeze(state, tag)
@@ -127,9 +126,9 @@ def kill_orphans(state: Mapping[str, Any], keep: Iterable[int]) -> None:
                 pass
 
 
-def pause(node: Path | Mapping[str, Any], tag: str = "") -> None:
+def pause(state: Mapping[str, Any], tag: str) -> None:
     """Freeze every process of a node, and return when each stands still. TimeoutError when one does not."""
-    stopped = _freeze(read_state(node) if isinstance(node, Path) else node, tag)
+    stopped = _freeze(state, tag)
     deadline = time.monotonic() + _GONE_WITHIN
     while moving := [pid for pid, start in stopped if alive(pid, start) and not _stands_still(pid)]:
         if time.monotonic() > deadline:
@@ -137,9 +136,8 @@ def pause(node: Path | Mapping[str, Any], tag: str = "") -> None:
         time.sleep(0.001)  # it stops when it is next scheduled, and nobody is notified
 
 
-def resume(node: Path | Mapping[str, Any], tag: str = "") -> None:
+def resume(state: Mapping[str, Any], tag: str) -> None:
     """Let every process of a node go on."""
-    state = read_state(node) if isinstance(node, Path) else node
     for process in members(state, tag):
         send(process, signal.SIGCONT)
 
