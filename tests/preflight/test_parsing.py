@@ -233,7 +233,7 @@ def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path
     assert isinstance(user.step, PipelineCheck)
     assert user.step.job.uses == {"one/maker[v=1]": "w", "one/maker[v=2]": "w"}
     assert user.step.cache is wishes.cache
-    assert user.step.job.needs == ("one/maker[v=1]", "one/maker[v=2]")
+    assert user.step.job.needs == {"one/maker[v=1]": ["w/d/*"], "one/maker[v=2]": ["w/d/*"]}
 
 
 @pytest.mark.parametrize(

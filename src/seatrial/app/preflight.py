@@ -25,6 +25,7 @@ from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.parsing import KEY, Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Choices, narrowed
+from seatrial.preflight.warnings import pipes, warnings_of
 
 if TYPE_CHECKING:
     from seatrial.links.git import Changes
@@ -79,7 +80,7 @@ async def preflight(options: PreflightOptions) -> RunReport:
         images=ImageLimits(count=value("built_images"), days=value("built_images_days")),
         provider_settings=settings(PROVIDER),
     )
-    plan = compile_pipeline(read, wishes)
+    plan = replace(compile_pipeline(read, wishes), warnings=tuple(pipes(read)))
     secrets = await secrets_of(read.secrets, read.pipeline.secrets.from_, read.document.folder, os.environ)
     run = replace(options.run, faces=FACES, files=("preflight_json",), secrets=secrets, fail_fast=options.fail_fast)
     try:
@@ -188,6 +189,7 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
         "name": name_of(read),
         "document": read.document.file,
         "secrets": list(read.secrets),
+        "warnings": list(warnings_of(read)),
         "stages": {
             stage.id: {
                 "title": stage.description,

@@ -85,6 +85,8 @@ def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> in
         _print_json({"success": True, "exit_code": 0, "problems": [], "suites": [], "pipelines": outlines})
         return 0
     for pipeline in outlines:
+        for warning in pipeline["warnings"]:
+            sys.stderr.write(f"warning: {warning}\n")
         checks = sum(len(stage["checks"]) for stage in pipeline["stages"].values())
         content = f"{count(checks, 'check')} in {count(len(pipeline['stages']), 'stage')}"
         sys.stdout.write(f"pipeline {pipeline['name']}: {content}: no problems found, nothing was started\n")

@@ -51,7 +51,8 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
             problems = [*error.problems, *problems]
     return {
         "project": str(project.folder), "suites": checked["suites"], "pipelines": outlines,
-        "problems": [asdict(problem) for problem in problems], "warnings": checked["warnings"], "ok": not problems,
+        "problems": [asdict(problem) for problem in problems], "ok": not problems,
+        "warnings": [*checked["warnings"], *(warning for pipeline in outlines for warning in pipeline["warnings"])],
     }  # fmt: skip
 
 

@@ -8,9 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from seatrial.errors import CannotTell
 from seatrial.links.git import Changes
-from seatrial.preflight.cache.tree import Tree, matcher, outright
+from seatrial.preflight.cache.hashes import Hashes
+from seatrial.preflight.cache.patterns import matcher, outright
+from seatrial.preflight.cache.programs import Programs
+from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.document import Check, Pipeline
-from seatrial.preflight.selection import outputs_read
+from seatrial.preflight.selection import needed, outputs_read
 
 LINKED = 2
 """Most links to folders on the way to a file; more indicate a link to itself."""
@@ -22,7 +25,7 @@ def affected(pipeline: Pipeline, changes: Changes, tree: Tree, source: Path) -> 
     checks = pipeline.checks
     look = _Look(checks, changes, tree, source)
     found = {name: why for name, check in checks.items() if (why := look.why(check))}
-    _spread(found, {name: {*_needed(pipeline, name), *look.makers(check)} for name, check in checks.items()})
+    _spread(found, {name: {*needed(pipeline, name), *look.makers(check)} for name, check in checks.items()})
     _add_read(pipeline, found)
     return {name: found[name] for name in checks if name in found}
 
@@ -52,18 +55,10 @@ def _add_read(pipeline: Pipeline, found: dict[str, str]) -> None:
 
 def _artifacts_read(pipeline: Pipeline, name: str) -> Iterator[str]:
     stage, inputs = name.partition("/")[0], pipeline.checks[name].wanted
-    for other in _needed(pipeline, name):
+    for other in needed(pipeline, name):
         made = pipeline.checks[other].made
-        if made and (other.partition("/")[0] == stage or not inputs or _any_overlap(made, inputs)):
+        if made and (other.partition("/")[0] == stage or not inputs or any_overlap(made, inputs)):
             yield other
-
-
-def _needed(pipeline: Pipeline, name: str) -> list[str]:
-    """The checks needed by a check, including all checks of needed stages."""
-    stage_name, _, check_name = name.partition("/")
-    stage = pipeline.stages[stage_name]
-    needed = [f"{stage_name}/{one}" for one in stage.checks[check_name].needs]
-    return [*needed, *(f"{other}/{one}" for other in stage.needs for one in pipeline.stages[other].checks)]
 
 
 class _Look:
@@ -80,22 +75,22 @@ class _Look:
         if not check.wanted:
             return "it declares no `inputs`"
         # The image or the program contains these files even if `!pattern` excludes them from the inputs.
-        besides = list(_besides(check))
+        besides = list(_besides(check, Path(self._source)))
         wanted, always = matcher(check.wanted), matcher(besides)
         unwanted = matcher(pattern[1:] for pattern in check.unwanted)
         for path, real in self._paths:
             if always.match_file(path) or (wanted.match_file(path) and not unwanted.match_file(path)):
                 return f"{path} changed" if path == real else f"{path} links to {real}, and {real} changed"
         for folder in sorted(self._changes.folders):
-            declared = _any_overlap([folder], check.wanted) and not unwanted.match_file(f"{folder}/x")
-            if declared or _any_overlap([folder], besides):
+            declared = any_overlap([folder], check.wanted) and not unwanted.match_file(f"{folder}/x")
+            if declared or any_overlap([folder], besides):
                 return f"{folder}, another repository, changed"
         return self._unknown(check)
 
     def makers(self, check: Check) -> list[str]:
         """The checks that make artifacts among its inputs."""
         others = ((name, other) for name, other in self._checks.items() if other is not check)
-        return [name for name, other in others if _any_overlap(other.made, check.wanted)]
+        return [name for name, other in others if any_overlap(other.made, check.wanted)]
 
     def _unknown(self, check: Check) -> str:
         """The reason why changes of the inputs cannot be detected: git ignores them, or they do not exist."""
@@ -104,7 +99,7 @@ class _Look:
             try:
                 files = self._tree.files([pattern, *check.unwanted])
             except CannotTell as error:
-                if _any_overlap(made, [pattern]):
+                if any_overlap(made, [pattern]):
                     continue  # not made yet
                 return str(error)
             for path in sorted(files):
@@ -156,17 +151,15 @@ def _seen_through_links(changes: Changes, source: str) -> Mapping[str, str]:
     return found
 
 
-def _besides(check: Check) -> Iterator[str]:
-    """The implicit inputs: a program inside the sources, and the files its image is built from."""
-    program = check.run.split()[0] if isinstance(check.run, str) and check.run.split() else check.run[:1]
-    program = program if isinstance(program, str) else "".join(program)
-    if "/" in program and not program.startswith("/") and "${{" not in program:
-        yield os.path.normpath(f"{check.cwd}/{program}" if check.cwd else program)
+def _besides(check: Check, source: Path) -> Iterator[str]:
+    """The implicit inputs: programs and scripts inside the sources, and the files its image is built from."""
+    folder = source / check.cwd
+    yield from Programs(folder=folder, source=source, path="", env={}, hashes=Hashes(Path())).own_files(check.run)
     if check.build is not None:
         yield os.path.normpath(check.build.context) if check.build.context not in ("", ".") else "**"
 
 
-def _any_overlap(some: Iterable[str], others: Iterable[str]) -> bool:
+def any_overlap(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether a pattern of each can match the same file, judged by their literal parts."""
     firsts, seconds = ([PurePosixPath(outright(pattern)[0]) for pattern in patterns] for patterns in (some, others))
     return any(one.is_relative_to(other) or other.is_relative_to(one) for one in firsts for other in seconds)

@@ -11,17 +11,12 @@ from pathlib import Path, PurePosixPath
 
 from seatrial.errors import CannotTell
 from seatrial.preflight.cache.hashes import Hashes, described
-from seatrial.preflight.cache.tree import Tree, matcher, outright
+from seatrial.preflight.cache.patterns import TOOLS, matcher, outright
+from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.document import Check, Pipeline
 
 NEVER = frozenset({".git", ".hg", ".svn", ".seatrial"})
 """Folders without sources."""
-
-TOOLS = frozenset(
-    {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".tox", ".nox", ".venv", "venv",
-     "node_modules", ".cache", ".import_linter_cache", ".idea", ".vscode"}
-)  # fmt: skip
-"""Caches of tools; they count only for a check that names them literally."""
 
 THERE = "there"
 """The state of an undeclared file: it is not read before its first change."""

@@ -17,7 +17,9 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.cached_run import CachedRun
+from seatrial.preflight.cache.patterns import files_like
 from seatrial.preflight.job import Executor, Job, folder_of
+from seatrial.preflight.lease import alone
 from seatrial.preflight.log import Log
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
@@ -49,6 +51,10 @@ class PipelineCheck:
         """StepFailed (product) on a failing exit code; Overrun; ToolMissing and CannotTell when there is no result.
         Outputs: `exit_code`, `note` (the meaning of an unusual passing exit code), and the declared ones."""
         job = self._job(ctx)
+        async with alone(ctx, job):
+            return await self._run(ctx, job)
+
+    async def _run(self, ctx: Context, job: Job) -> Outputs:
         log = Log(ctx, job)
         job = replace(job, log=log.raw)
         place = _place(job)
@@ -130,20 +136,20 @@ def _place(job: Job) -> Executor:
 
 
 def _kept(ctx: Context, job: Job, log: Log) -> dict[str, object]:
-    """Copy the declared files to the run's artifacts; StepFailed when a pattern matches no file."""
+    """Copy the declared files to the run's artifacts; StepFailed when a pattern matches no file, or a file outside."""
     folder = job.taken or job.folder
     within = (job.taken or job.source).resolve()
     kept = []
     for pattern in job.check.artifacts:
-        # `dist/**` also matches folders; only files are wanted.
-        glob = f"{pattern}/*" if pattern.endswith("**") else pattern
-        files = [path for path in sorted(folder.glob(glob)) if path.is_file()]
+        files = files_like(folder, pattern)
         if not files:
             log.tell([])
             raise StepFailed(f"it left no file for its declared artifact {pattern!r}")
         for file in files:
             if not file.resolve().is_relative_to(within):
-                continue  # this check did not make a file behind a link out of the source
+                log.tell([])
+                name = file.relative_to(folder)
+                raise StepFailed(f"its artifact {str(name)!r} leads out of the source by a link: {file.resolve()}")
             target = ctx.artifacts / folder_of(job.name) / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)

@@ -14,6 +14,7 @@ from seatrial.errors import CannotTell, UsageError, nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.loading.requirements import cores
+from seatrial.model.graph import closure
 from seatrial.model.scenario import Budget, Location, Plan, StepPlan, Suite, SystemPlan
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
@@ -21,7 +22,7 @@ from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.job import Job, row_name
 from seatrial.preflight.parsing import KEY, Read
-from seatrial.preflight.selection import Choices, narrowed, needs_among, row_of
+from seatrial.preflight.selection import Choices, narrowed, needed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
 from seatrial.preflight.system import Pipeline as System
 from seatrial.preflight.system import PipelineSettings
@@ -160,13 +161,14 @@ class _Compiler:
             needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
                           for suffix, _ in rows[other])  # fmt: skip
             uses, late = self._used(check), self._late(stage, check)
+            before = self._artifacts_before(f"{stage_name}/{name}")
             for suffix, row in rows[name]:
                 id = f"{stage_name}/{name}{suffix}"
                 job = Job(
                     name=id,
                     check=check,
                     source=self._read.source,
-                    needs=tuple(dict.fromkeys((*needs, *uses))),
+                    needs=before,
                     uses=uses,
                     services={name: self._pipeline.services[name] for name in check.services},
                     caches=self._pipeline.caches,
@@ -196,6 +198,18 @@ class _Compiler:
             return ()
         checks = self._pipeline.stages[stage].checks
         return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
+
+    def _artifacts_before(self, id: str) -> Mapping[str, Sequence[str]]:
+        """The checks with artifacts that come before a check, selected or not, each with its patterns."""
+        pipeline = self._read.pipeline
+        found: dict[str, Sequence[str]] = {}
+        for other in sorted(closure(id, {name: needed(pipeline, name) for name in pipeline.checks})):
+            check = pipeline.checks[other]
+            rows = expand({key: list(values) for key, values in check.matrix.items()}, "full")
+            for row in rows if check.artifacts and other != id else ():
+                names = {"matrix": row, "parameters": self._pipeline.parameters, "env": os.environ}
+                found[f"{other}{row_name(row)}"] = [_bound(pattern, names) for pattern in check.made]
+        return found
 
     def _rows(self, id: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The selected rows of the check's matrix, each with the suffix of its name."""
@@ -227,14 +241,19 @@ class _Compiler:
         }
 
 
+def _bound(text: str, names: Mapping[str, Any]) -> str:
+    """The text with its values, or as it is if they are known only at runtime."""
+    try:
+        return str(expressions.bind(text, names))
+    except CannotTell:
+        return text
+
+
 def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
     """The title for people; it names the matrix row unless the title contains the row's values."""
     title = check.title or name
     if "${{" in title:
-        try:
-            return str(expressions.bind(title, {"matrix": row, "env": os.environ}))
-        except CannotTell:
-            return title
+        return _bound(title, {"matrix": row, "env": os.environ})
     return f"{title} {suffix}" if suffix else title
 
 

@@ -111,7 +111,7 @@ class Check:
     """One command, judged by its exit code."""
 
     run: Argv
-    """A list of arguments, or a string for `/bin/sh -e -c`."""
+    """A list of arguments, or a string for `/bin/sh -e -c`; a string with `set -o pipefail` is for bash."""
     title: str = ""
     """The title in output; default: its name."""
     image: str = ""
@@ -121,11 +121,11 @@ class Check:
     source: Literal["read-only", "copy"] = "read-only"
     """How a container gets the sources: mounted, or as a copy of its own."""
     inputs: tuple[str, ...] = ()
-    """Patterns of the files its result depends on."""
+    """Patterns of the files its result depends on, such as `src/**` or `*.{ts,js}`."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables."""
     env_inputs: tuple[str, ...] = ()
-    """Names of environment variables its result depends on."""
+    """Names of environment variables its result depends on; also patterns such as `VITE_*`."""
     tools: tuple[tuple[str, ...], ...] = ()
     """Commands whose output (versions) affects its result."""
     cwd: str = ""
@@ -153,7 +153,7 @@ class Check:
     uses: tuple[str, ...] = ()
     """Earlier checks, as `stage/check`; this check gets their artifacts at the original paths."""
     artifacts: tuple[str, ...] = ()
-    """Patterns of files, from its folder, to keep with the run; each must match."""
+    """Patterns of files, from its folder, to keep with the run; each must match, and no link may lead outside."""
     memory_gb: float = 0.0
     """Memory in GB: its share of the budget, and the limit of its container."""
     cpus: float | None = None

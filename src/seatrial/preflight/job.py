@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from seatrial import expressions
 from seatrial.preflight.document import Check, Service
+from seatrial.preflight.shell import needs_bash
 from seatrial.spi import Context, Finished
 
 ROW = 80
@@ -34,8 +35,9 @@ class Job:
     """Environment variables of its pipeline, its stage and its own."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Secret environment variables: filled in late, and never shown."""
-    needs: tuple[str, ...] = ()
-    """The ids of the checks it needs in its stage, and of those with artifacts it uses."""
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The checks before it with artifacts, in its stage and in earlier ones, each with the patterns from the source;
+    also checks left out of this run."""
     uses: Mapping[str, str] = field(default_factory=dict)
     """Checks with artifacts it uses, to the folders in which they ran."""
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -57,7 +59,9 @@ class Job:
     def argv(self) -> tuple[str, ...]:
         """The command. Each part of a script must pass: without -e only the last one would count."""
         run = self.check.run
-        return ("/bin/sh", "-e", "-c", run) if isinstance(run, str) else run
+        if not isinstance(run, str):
+            return run
+        return ("bash" if needs_bash(run) else "/bin/sh", "-e", "-c", run)
 
     @property
     def folder(self) -> Path:

@@ -11,6 +11,7 @@ from seatrial.errors import nearest
 from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.model.graph import closure, cycle
+from seatrial.preflight.cache.patterns import MOST, alternatives
 from seatrial.preflight.document import Check, Limits, Pipeline, SecretSource, Service, Stage
 from seatrial.preflight.job import row_name
 from seatrial.preflight.problem_matchers import MATCHERS
@@ -21,6 +22,7 @@ Broken = Iterator[tuple[Place, str, str]]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLES = re.compile(r"(?!\d)(?:[A-Za-z0-9_*?]|\[!?[A-Za-z0-9_-]+\])+")
 
 OF_THE_RUN = ("whole", "only", "from", "changed_since")
 """Names the run itself records beside the pipeline's parameters."""
@@ -115,6 +117,13 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     if check.timeout is not None and not check.timeout:
         yield (*place, "timeout"), "a timeout of 0 leaves no time", "leave it out for none"
     yield from _variables(check.env, (*place, "env"))
+    for at, name in enumerate(check.env_inputs):
+        if not _VARIABLES.fullmatch(name):
+            hint = "allowed: a name of letters, digits and _, or a pattern with * and ?, for example `VITE_*`"
+            yield (*place, "env_inputs", at), f"no environment variable can have the name {name!r}", hint
+    for at, pattern in enumerate(check.inputs):
+        if len(alternatives(pattern)) > MOST:
+            yield (*place, "inputs", at), f"its braces make more than {MOST} patterns", "write shorter patterns"
     yield from _matrix(check, place)
     for key, limit in (("cpus", pipeline.budget.cpus), ("memory_gb", pipeline.budget.memory_gb)):
         wanted: float = getattr(check, key) or 0.0

@@ -96,6 +96,14 @@ def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
                 yield str(path[1])
 
 
+def needed(pipeline: Pipeline, name: str) -> list[str]:
+    """The checks needed by a check, including all checks of needed stages."""
+    stage_name, _, check_name = name.partition("/")
+    stage = pipeline.stages[stage_name]
+    needed = [f"{stage_name}/{one}" for one in stage.checks[check_name].needs]
+    return [*needed, *(f"{other}/{one}" for other in stage.needs for one in pipeline.stages[other].checks)]
+
+
 def needs_among(
     needs: Sequence[str], kept: Iterable[str], named: Mapping[str, Stage] | Mapping[str, Check]
 ) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ BEFORE = {
     "secrets": {"TOKEN": "1"},
     "surroundings": {},
     "tools": {"python --version": "1"},
-    "programs": {"/bin/python": "1"},
+    "programs": {"the program /bin/python": "1"},
+    "disk": {"build/dist": "1"},
     "needs": {"build/site": "1"},
     "command": {"the command": "1"},
     "place": {"the place where it runs": "1"},
@@ -32,6 +33,7 @@ def test_each_part_is_told_in_words() -> None:
         "the output of `python --version` changed",
         "the program /bin/python changed",
         "the result of build/site changed",
+        "the artifact of build/dist in the sources changed",
         "the command changed",
         "the place where it runs changed",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import hashlib
 import json
 import os
@@ -19,8 +20,10 @@ from seatrial.errors import CannotTell
 from seatrial.preflight.cache import trace
 from seatrial.preflight.cache.hashes import described, digest, digest_of
 from seatrial.preflight.cache.manifest import Manifest, changes, key_of
+from seatrial.preflight.cache.patterns import files_like, matcher
+from seatrial.preflight.cache.programs import Programs
 from seatrial.preflight.cache.store import Entry, Kept
-from seatrial.preflight.cache.tree import Stamp, matcher
+from seatrial.preflight.cache.tree import Stamp, ignored_note, stamp
 from seatrial.preflight.job import folder_of
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class CachedRun:
         self._folder = job.folder
         self._manifest: Manifest | None = None
         self._stamps: Mapping[str, Stamp] = {}
+        self._made: dict[str, Stamp] = {}
+        """The artifacts of needed checks."""
         self._why: list[str] = []
         self._trace: Path | None = None
         self._kept_from: str = ""
@@ -86,7 +91,7 @@ class CachedRun:
         if self._manifest is None:
             return
         told = {name: value for name, value in outputs.items() if name != "artifacts"}
-        why = self._kept_from or self._unfit(told, files) or self._changed(self._manifest["files"])
+        why = self._kept_from or self._unfit(told, files) or self._changed(self._manifest)
         if not why:
             try:
                 self._cache.store.keep(key_of(self._manifest), told, log.whole(), files)
@@ -125,8 +130,10 @@ class CachedRun:
             "place": {"the place where it runs": where},
             "variables": self._hidden(self._job.env),
             "secrets": self._hidden(self._job.secrets),
-            "surroundings": self._hidden({n: around[n] for n in self._check.env_inputs if n in around}),
-            "needs": {name: made for name in self._job.needs if (made := self._made_by(name))},
+            "surroundings": self._hidden({name: around[name] for name in around if self._reads(name)}),
+            "needs": {name: made for name in self._job.uses if (made := self._made_by(name))},
+            "disk": self._on_disk(),
+            "programs": self._programs(),
         }
         if not self._job.contained:
             # Addresses of services are unknown here, and do not affect a version.
@@ -135,10 +142,11 @@ class CachedRun:
                 shlex.join(tool): await self._cache.version_of(self._ctx, tool, self._folder, known)
                 for tool in self._check.tools
             }
-            parts["programs"] = self._program()
         # Last: the command reads the same files right after this.
         parts["files"] = self._cache.tree.contents(self._check.inputs)
         self._stamps = self._cache.tree.stamps(parts["files"])
+        if self._cache.explain and (left := self._cache.tree.left_out(self._check.inputs)):
+            self._why.append(ignored_note(left))
         return parts
 
     def _command(self) -> Mapping[str, str]:
@@ -161,39 +169,66 @@ class CachedRun:
             for name, value in values.items()
         }
 
+    def _reads(self, name: str) -> bool:
+        """Whether its result depends on an environment variable of this host."""
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._check.env_inputs)
+
     def _made_by(self, name: str) -> str:
-        """A digest of the files made by a check; empty when it passed and made none."""
-        files = self._cache.passed.get(name)
-        if files is None:
-            return "it did not pass"
+        """A digest of the files made by a check of this run; empty when it made none, or is not part of this run."""
+        files = self._cache.passed.get(name, ())
         told = [[path, file.stat().st_mode & 0o7777, digest_of(file)] for path, file in files]
         return digest(json.dumps(told).encode()) if told else ""
+
+    def _on_disk(self) -> Mapping[str, str]:
+        """The artifacts of the needed checks as they are in the source now: the command reads these.
+        CannotTell when a pattern of theirs is unknown."""
+        found: dict[str, str] = {}
+        self._made = {}
+        for name, patterns in self._job.needs.items():
+            states: dict[str, str] = {}
+            for pattern in patterns:
+                if "${{" in pattern:
+                    raise CannotTell(f"the artifact {pattern!r} of {name}, which it needs, is unknown before the run")
+                for file in files_like(self._job.source, pattern):
+                    path = str(file)
+                    self._made[path] = stamp(path)
+                    states[path.removeprefix(f"{self._job.source}/")] = described(path, self._cache.hashes)
+            if states:
+                found[name] = digest(json.dumps(states, sort_keys=True).encode())
+        return found
 
     def _path(self) -> str:
         return self._job.env.get("PATH") or self._ctx.environment().get("PATH", os.defpath)
 
-    def _program(self) -> Mapping[str, str]:
-        """The program, identified by its content: another version is another program."""
-        name = self._job.argv[0]
-        found = str(self._folder / name) if "/" in name else shutil.which(name, path=self._path())
-        if found is not None:
-            with suppress(OSError):
-                return {found: described(os.path.realpath(found), self._cache.hashes)}
-        raise CannotTell(f"the program {name!r} does not exist")
+    def _programs(self) -> Mapping[str, str]:
+        programs = Programs(
+            folder=self._folder,
+            source=self._job.source,
+            path="" if self._job.contained else self._path(),
+            env={**self._ctx.environment(), **self._job.env},
+            hashes=self._cache.hashes,
+            versions_known=bool(self._check.tools),
+        )
+        return programs.of(self._check.run)
 
-    def _changed(self, before: Mapping[str, str]) -> str:
-        """The changed inputs, in words; empty: none changed during the check."""
+    def _changed(self, before: Manifest) -> str:
+        """The changed dependencies, in words; empty: none changed during the check."""
+        made = self._made
         try:
-            now = self._cache.tree.contents(self._check.inputs)
-        except CannotTell as error:
+            now = {"files": self._cache.tree.contents(self._check.inputs), "disk": self._on_disk(),
+                   "programs": self._programs()}  # fmt: skip
+        except (CannotTell, OSError) as error:
             return str(error)
-        if now != before:
-            told = ", ".join(changes({"files": before}, {"files": now}))
-            return f"while it ran, {told}; exclude files the check itself makes from its inputs with `!pattern`"
-        # Equal now, but the check may have seen other content of a written input in between.
+        if told := changes({part: before[part] for part in now}, now):
+            advice = "; exclude files the check itself makes from its inputs with `!pattern`"
+            return f"while it ran, {', '.join(told)}{advice if now['files'] != before['files'] else ''}"
+        # Equal now, but the check may have seen other content of a written file in between.
         stamps, own = self._cache.tree.stamps(self._stamps), matcher(self._check.made)
-        for path, stamp in self._stamps.items():
-            if stamps.get(path) != stamp and not own.match_file(path):
+        for path, written in self._stamps.items():
+            if stamps.get(path) != written and not own.match_file(path):
+                return f"while it ran, {path} was written, and may have had other content in between"
+        for path, written in self._made.items():
+            if made.get(path) != written:
                 return f"while it ran, {path} was written, and may have had other content in between"
         return ""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from seatrial.preflight.cache.hashes import digest
 
-FORMAT = 1
+FORMAT = 2
 """The version of the cache format; a new number invalidates all stored results."""
 
 Manifest = Mapping[str, Mapping[str, str]]
@@ -19,8 +19,9 @@ SAID: Mapping[str, str] = {
     "surroundings": "the environment variable {name}",
     "secrets": "the secret {name}",
     "tools": "the output of `{name}`",
-    "programs": "the program {name}",
+    "programs": "{name}",
     "needs": "the result of {name}",
+    "disk": "the artifact of {name} in the sources",
     "command": "{name}",
     "place": "{name}",
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seatrial.errors import UsageError
 from seatrial.links import process
-from seatrial.preflight.cache.tree import matcher
+from seatrial.preflight.cache.patterns import matcher
 
 CALLS = "open,openat,openat2,creat,rename,renameat,renameat2,execve"
 OPTIONS = ("-f", "-qq", "-y", "-e", f"trace={CALLS}", "-e", "status=successful", "-e", "signal=none", "-s", "4096")

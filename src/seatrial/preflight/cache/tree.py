@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from seatrial.errors import CannotTell
 from seatrial.links.git import tracked_though_ignored
 from seatrial.preflight.cache.hashes import Hashes, described
+from seatrial.preflight.cache.patterns import TOOLS, alternatives, matcher, outright, parts_of
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec, PathSpec
-    from pathspec.pattern import Pattern
+    from pathspec import GitIgnoreSpec
 
     Ignoring = tuple[tuple[int, str, GitIgnoreSpec], ...]
     """The .gitignore files for a folder, the outermost first; each with the prefix to remove from a path of the source,
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 Stamp = tuple[int, int]
 """Time of the last change, and inode."""
 
-_WILD = frozenset("*?[")
 GIT = ".git"
+
+LISTED = 5
+"""Most ignored files listed."""
+
+PROBED = 2000
+"""Files looked at in an ignored folder, to see whether a pattern matches one of them."""
 
 
 class Tree:
@@ -73,7 +78,7 @@ class Tree:
             if path not in self._contents:
                 full = f"{self._source}/{path}"
                 try:
-                    self._stamps[path] = _stamp(full)
+                    self._stamps[path] = stamp(full)
                     self._contents[path] = described(full, self._hashes)
                 except OSError as error:
                     raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
@@ -91,7 +96,7 @@ class Tree:
         found: set[str] = set()
         for pattern in patterns:
             if not pattern.startswith("!"):
-                matches = set(self._like(pattern))
+                matches = {path for one in alternatives(pattern) for path in self._like(one)}
                 if not matches:
                     raise CannotTell(f"its input {pattern!r} matches no file of the source")
                 found |= matches
@@ -108,6 +113,36 @@ class Tree:
         is_folder = Path(f"{self._source}/{path}").is_dir()
         return self._is_ignored(folder) or _leaves_out(self._ignoring(folder), path, is_folder)
 
+    def left_out(self, patterns: Sequence[str]) -> list[str]:
+        """The files and folders that match these patterns but do not count, because .gitignore excludes them. Caches of
+        tools are not listed. CannotTell as for `files`."""
+        counted = self.files(patterns)
+        unwanted = matcher(pattern[1:] for pattern in patterns if pattern.startswith("!"))
+        found: set[str] = set()
+        for pattern in (one for each in patterns if not each.startswith("!") for one in alternatives(each)):
+            start, _ = outright(pattern)
+            if not Path(f"{self._source}/{start}").is_dir() or self._is_ignored(start):
+                continue
+            skipped: list[tuple[str, bool]] = []
+            for _ in self._walk(start, self._ignoring(start), (_identity(f"{self._source}/{start}"),), skipped):
+                pass
+            spec = matcher([pattern])
+            for path, is_folder in skipped:
+                if path.rpartition("/")[2] in TOOLS or path.endswith(".pyc"):
+                    continue
+                files = self._probed(path) if is_folder else (path,)
+                if any(spec.match_file(one) and one not in counted and not unwanted.match_file(one) for one in files):
+                    found.add(f"{path}/" if is_folder else path)
+        return sorted(found)
+
+    def _probed(self, folder: str) -> Iterator[str]:
+        below = (
+            f"{top[len(self._source) + 1 :]}/{name}"
+            for top, _, names in os.walk(f"{self._source}/{folder}")
+            for name in names
+        )
+        return itertools.islice(below, PROBED)
+
     def _like(self, pattern: str) -> Iterator[str]:
         start, wild = outright(pattern)
         full = f"{self._source}/{start}"
@@ -115,28 +150,52 @@ class Tree:
             if not wild and os.path.lexists(full):
                 yield start
             return
-        # Ignored files count if a pattern names their folder literally, as in `dist/**`.
+        # Ignored files count if a pattern names their folder literally, as in `dist/**`, or has no `**`.
         ignoring = None if self._is_ignored(start) else self._ignoring(start)
         below = list(self._walk(start, ignoring, (_identity(full),)))
         if ignoring is not None and self._left_out:
             added = (path for path in self._tracked() if not start or path.startswith(f"{start}/"))
             below += (path for path in added if os.path.lexists(f"{self._source}/{path}"))
+            below += self._at_its_depth(start, parts_of(pattern)) if wild and "**" not in pattern else ()
         spec = matcher([pattern]) if wild else None
         yield from (path for path in below if spec is None or spec.match_file(path))
 
-    def _walk(self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    def _at_its_depth(self, start: str, parts: Sequence[str]) -> Iterator[str]:
+        """The files as deep as the pattern, ignored or not."""
+        folders = [start]
+        for depth in range(start.count("/") + bool(start), len(parts)):
+            spec, last = matcher(["/".join(parts[: depth + 1])]), depth + 1 == len(parts)
+            entries = [
+                (f"{folder}/{name}" if folder else name, is_folder)
+                for folder in folders
+                for name, is_folder in self._entries(folder)
+                if name != GIT
+            ]
+            matching = [(path, is_folder) for path, is_folder in entries if spec.match_file(path)]
+            if last:
+                yield from (path for path, is_folder in matching if not is_folder)
+            folders = [path for path, is_folder in matching if is_folder]
+
+    def _walk(
+        self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...],
+        skipped: list[tuple[str, bool]] | None = None,
+    ) -> Iterator[str]:  # fmt: skip
+        """The files below a folder; ignored ones, with whether they are folders, go to `skipped`."""
         for name, is_folder in self._entries(folder):
             path = f"{folder}/{name}" if folder else name
             if ignoring is not None and name == GIT:
                 continue
             if ignoring is not None and _leaves_out(ignoring, path, is_folder):
                 self._left_out = True
+                if skipped is not None:
+                    skipped.append((path, is_folder))
                 continue
             full = f"{self._source}/{path}"
             if not is_folder or Path(full).is_symlink():
                 yield path
             if is_folder and (identity := _identity(full)) not in above:  # else a link to a folder above it
-                yield from self._walk(path, None if ignoring is None else self._ignoring(path), (*above, identity))
+                inner = None if ignoring is None else self._ignoring(path)
+                yield from self._walk(path, inner, (*above, identity), skipped)
 
     def _entries(self, folder: str) -> list[tuple[str, bool]]:
         if folder not in self._folders:
@@ -185,18 +244,10 @@ class Tree:
         return self._outer
 
 
-def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
-    """A matcher for these patterns; a folder's name covers its whole content."""
-    from pathspec import PathSpec
-
-    return PathSpec.from_lines("gitignore", ["/" + pattern.removeprefix("./").lstrip("/") for pattern in patterns])
-
-
-def outright(pattern: str) -> tuple[str, bool]:
-    """The literal start of a pattern, and whether the rest has wildcards."""
-    parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    plain = list(itertools.takewhile(_WILD.isdisjoint, parts))
-    return "/".join(plain), len(plain) < len(parts)
+def ignored_note(left: Sequence[str]) -> str:
+    """The words for files that match the inputs, but do not count."""
+    names = ", ".join(left[:LISTED]) + (f" and {len(left) - LISTED} more" if len(left) > LISTED else "")
+    return f"git ignores {names}, so no change of it counts; to count it, name it in `inputs` without `**`"
 
 
 def _leaves_out(ignoring: Ignoring, path: str, is_folder: bool) -> bool:
@@ -221,7 +272,7 @@ def _spec(file: str) -> GitIgnoreSpec | None:
     return GitIgnoreSpec.from_lines(lines)
 
 
-def _stamp(path: str) -> Stamp:
+def stamp(path: str) -> Stamp:
     """The stamp of a regular file; times of a folder do not show changes inside it."""
     try:
         found = Path(path).stat()

@@ -18,7 +18,8 @@ from seatrial.links.containers.resources import environment_words, labelled, sta
 from seatrial.links.paths import cache_folder
 from seatrial.links.process import TimedOut
 from seatrial.preflight.cache.hashes import Hashes
-from seatrial.preflight.cache.tree import GIT, Tree, outright
+from seatrial.preflight.cache.patterns import outright
+from seatrial.preflight.cache.tree import GIT, Tree
 from seatrial.preflight.executors.images import image_id, image_of, services_id
 from seatrial.preflight.job import Job
 from seatrial.preflight.log import INSIDE

@@ -1,0 +1,82 @@
+"""Patterns of files: like those of .gitignore, from the source folder, with braces, and with brackets also literal."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+    from pathspec.pattern import Pattern
+
+MOST = 256
+"""Alternatives of one pattern."""
+
+TOOLS = frozenset(
+    {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".tox", ".nox", ".venv", "venv",
+     "node_modules", ".cache", ".import_linter_cache", ".idea", ".vscode"}
+)  # fmt: skip
+"""Caches of tools; they count only for a check that names them literally."""
+
+_WILD = re.compile(r"(?<!\\)[*?\[{]")
+
+
+def alternatives(pattern: str) -> list[str]:
+    """The patterns without braces for one with them: `*.{ts,js}`; one with brackets also as a literal name:
+    `app/[id]/page.tsx`. At most MOST + 1."""
+    found = list(itertools.islice(_without_braces(pattern), MOST + 1))
+    if len(found) > 1:
+        found.append(pattern)  # a file can have braces in its name
+    literal = (re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", one) for one in found if "[" in one)
+    return list(dict.fromkeys([*found, *literal]))
+
+
+def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
+    """A matcher for these patterns; a folder's name covers its whole content."""
+    from pathspec import PathSpec
+
+    every = (one for pattern in patterns for one in alternatives(pattern))
+    return PathSpec.from_lines("gitignore", ["/" + one.removeprefix("./").lstrip("/") for one in every])
+
+
+def parts_of(pattern: str) -> list[str]:
+    """Its parts between slashes."""
+    return [part for part in pattern.split("/") if part not in ("", ".")]
+
+
+def outright(pattern: str) -> tuple[str, bool]:
+    """The literal start of a pattern, and whether the rest has wildcards."""
+    parts = parts_of(pattern)
+    plain = list(itertools.takewhile(lambda part: not _WILD.search(part), parts))
+    return re.sub(r"\\(.)", r"\1", "/".join(plain)), len(plain) < len(parts)
+
+
+def files_like(folder: Path, pattern: str) -> list[Path]:
+    """The files like a pattern of artifacts, whether git ignores them or not."""
+    found: set[Path] = set()
+    for one in alternatives(pattern):
+        # `dist/**` also matches folders; only files are wanted.
+        glob = re.sub(r"\\([\[\]])", r"[\1]", f"{one}/*" if one.endswith("**") else one)
+        found |= {path for path in folder.glob(glob) if path.is_file()}
+    return sorted(found)
+
+
+def _without_braces(pattern: str) -> Iterator[str]:
+    opened = -1
+    depth, cuts = 0, list[int]()
+    for at, letter in enumerate(pattern):
+        if letter == "{":
+            opened, depth = (at if depth == 0 else opened), depth + 1
+        elif letter == "," and depth == 1:
+            cuts.append(at)
+        elif letter == "}" and depth:
+            depth -= 1
+            if depth == 0 and cuts:
+                ends = [opened, *cuts, at]
+                for start, end in itertools.pairwise(ends):
+                    yield from _without_braces(pattern[:opened] + pattern[start + 1 : end] + pattern[at + 1 :])
+                return
+    yield pattern
