@@ -140,6 +140,8 @@ class FakeContext:
     def secret(self, value: str) -> None:
         self.hidden.append(value)
 
+    def mask_file(self, file: Path) -> None: ...
+
     def masked(self, text: str) -> str:
         for secret in self.hidden:
             text = text.replace(secret, "***")

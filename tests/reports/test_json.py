@@ -55,7 +55,7 @@ def test_a_suite_that_ended_is_on_disk_at_once(tmp_path: Path) -> None:
 
 def test_between_two_ends_it_is_written_at_most_twice_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr(module, "write_whole", lambda file, content: written.append(file.name))
+    monkeypatch.setattr(module, "write_whole", lambda file, content, mode: written.append(file.name))
     story = Story().tell("run_started").plan().begin()
     for _ in range(100):
         story.tell("log", "t1", after=0.05, level="info", text="…")
@@ -67,7 +67,7 @@ def test_between_two_ends_it_is_written_at_most_twice_a_second(tmp_path: Path, m
 
 def test_a_large_result_is_not_written_anew_for_each_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr(module, "write_whole", lambda file, content: written.append(file.name))
+    monkeypatch.setattr(module, "write_whole", lambda file, content, mode: written.append(file.name))
     story = Story().tell("run_started")
     for index in range(1000):
         story.plan(f"t{index}", [(str(n), "wait") for n in range(1, 11)], name="x" * 100)
@@ -87,7 +87,9 @@ def test_of_many_running_suites_each_file_is_written_in_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    monkeypatch.setattr(module, "write_whole", lambda file, content: written.append(f"{file.parent.name}/{file.name}"))
+    monkeypatch.setattr(
+        module, "write_whole", lambda file, content, mode: written.append(f"{file.parent.name}/{file.name}")
+    )
     story, names = Story().tell("run_started"), [f"t{index}" for index in range(100)]
     for name in names:
         story.plan(name).begin(name)

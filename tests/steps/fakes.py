@@ -298,6 +298,11 @@ class Fake:
     def log(self, text: str, level: str = "info") -> None:
         self.said.append(f"{level}: {text}")
 
+    def masked(self, text: str) -> str:
+        return text
+
+    def mask_file(self, file: Path) -> None: ...
+
     def output(self, source: str, text: str) -> None:
         self.outputs.append((source, text))
 

@@ -186,6 +186,11 @@ class FakeContext:
     def log(self, text: str, level: str = "info") -> None:
         self.said.append((level, text))
 
+    def masked(self, text: str) -> str:
+        return text
+
+    def mask_file(self, file: Path) -> None: ...
+
     def output(self, source: str, text: str) -> None:
         self.printed.append((source, text))
 

@@ -128,12 +128,12 @@ class Project:
         own = self.runs / run_id
         wanted = self.settings.value("report_dir")
         if not wanted:
-            _make(own)
+            _make(own, 0o700)
             return own
         folder = Path(wanted).absolute()
         if (folder / "events.jsonl").exists():
             raise UsageError(f"{wanted} already contains the report of another run; choose a new folder")
-        _make(folder)
+        _make(folder, 0o700)
         _make(self.runs)
         own.symlink_to(folder)
         return folder
@@ -196,10 +196,10 @@ def find(start: Path | None = None) -> Project:
     return Project(folder=settings.folder, settings=settings)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, mode: int = 0o777) -> None:
     """Create a folder for a run; UsageError if this fails, because a run needs it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"could not create the folder {folder} of the run: {error.strerror}; nothing was started"

@@ -24,6 +24,8 @@ from seatrial.engine.ids import new_run_id
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.engine.masked_files import mask_file
+from seatrial.engine.masking import SHORTEST
 from seatrial.engine.scheduler import SuiteScheduler, refuse_over_budget
 from seatrial.engine.trial import Run
 from seatrial.errors import NothingSelected, SeatrialError, UsageError, nearest
@@ -157,6 +159,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         project.forget(run_id)
         raise
     leases = Leases()
+    secrets, short = _secrets(plan, project, options, journal)
     run = Run(
         id=run_id,
         folder=folder,
@@ -169,7 +172,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         construct=bind_fields,
         names=project.names,
         labels=project.labels,
-        secrets=_secrets(plan, options, journal),
+        secrets=secrets,
         keep=project.keep,
         keep_seconds=options.keep_seconds,
         locate=plan.locate,
@@ -179,7 +182,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     interrupted, broken = "", False
     try:
         journal.emit("run_started", "", _started(plan, project, options))
-        for warning in (*plan.warnings, *dead):
+        for warning in (*plan.warnings, *dead, *short):
             journal.emit("log", "", {"level": "warning", "text": warning})
         scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
         with _cancelling(run) as caught:
@@ -198,6 +201,8 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
         journal.close()
         ledger.close(folder / "ledger.jsonl")
+        with suppress(FileNotFoundError):  # resources remain, so it stays where `seatrial clean` looks for it
+            mask_file(folder / "ledger.jsonl", journal.masks)
     exit_code = results["exit_code"]
     if journal.trouble and exit_code in (0, 4, 5):
         # A report could not be written after the last event: this must not look like a pass.
@@ -302,10 +307,12 @@ def _started(plan: Plan, project: Project, options: RunOptions) -> dict[str, obj
     }
 
 
-def _secrets(plan: Plan, options: RunOptions, journal: Journal) -> dict[str, str]:
-    """The secrets of the suites, from the environment; from now on their values are masked."""
-    wanted = {name for suite in plan.suites for name in suite.secrets}
-    values = {name: os.environ[name] for name in wanted if name in os.environ} | dict(options.secrets)
-    for value in values.values():
-        journal.mask(value)
-    return values
+def _secrets(plan: Plan, project: Project, options: RunOptions, journal: Journal) -> tuple[dict[str, str], list[str]]:
+    """The secrets of the suites and settings, from the environment, masked from now on; and those too short for it."""
+    wanted = {name for suite in plan.suites for name in suite.secrets} | {*(project.settings.value("secrets") or ())}
+    values = {name: os.environ[name] for name in sorted(wanted) if name in os.environ} | dict(options.secrets)
+    return values, [
+        f"the secret {name} is too short to be masked: use at least {SHORTEST} characters"
+        for name, value in values.items()
+        if not journal.mask(value)
+    ]

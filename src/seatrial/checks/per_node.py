@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from seatrial.checks.readings import status_of
 from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepFailed
+from seatrial.links.output import end
 from seatrial.model.reading import Reading, concluded, decides, remembered, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown, worst
@@ -152,6 +153,6 @@ async def shell(ctx: Context, node: Node, script: str, *arguments: str, what: st
     if done.exit_code == ABSENT:
         raise NotThere(done.stderr.strip() or f"{what} does not exist")
     if not done.ok:
-        said = done.stderr.strip()[-300:] or f"exit code {done.exit_code}"
+        said = end(done.stderr.strip(), 300) or f"exit code {done.exit_code}"
         raise CannotTell(f"{what} could not be inspected: {said}")
     return done.stdout

@@ -10,6 +10,7 @@ from typing import Any
 
 from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
 from seatrial.errors import CannotTell
+from seatrial.links.output import beginning
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
 from seatrial.model.values import Duration
@@ -104,7 +105,7 @@ class Process(OnEachNode):
         what = self.name or self.matching
         named = [one for one in running if not self.name or one.program == self.name]
         found = [one for one in named if re.search(self.matching, one.line)]
-        seen = {"count": len(found), "processes": [f"{one.pid} {one.line.strip()[:80]}" for one in found[:5]]}
+        seen = {"count": len(found), "processes": [f"{one.pid} {beginning(one.line.strip(), 80)}" for one in found[:5]]}
         least = 1 if self.at_least is None else self.at_least
         if len(found) != self.count if self.count is not None else len(found) < least:
             return failed(seen, expected, f"{len(found)} processes of {what}, expected {expected['count']}")
@@ -140,5 +141,5 @@ def read(text: str) -> tuple[str, list[Running]]:
                 seconds = float(uptime) - int(fields[19]) / int(ticks)
                 running.append(Running(int(pid), users[pid], seconds, command))
     except (IndexError, ValueError) as error:
-        raise CannotTell(f"the list of processes cannot be read: {error}", evidence=text[:2000]) from error
+        raise CannotTell(f"the list of processes cannot be read: {error}", evidence=beginning(text, 2000)) from error
     return asked, running

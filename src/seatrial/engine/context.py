@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from seatrial import expressions
 from seatrial.engine import cluster_reuse
 from seatrial.engine import poll as polling
+from seatrial.engine.masked_files import mask_file
 from seatrial.engine.node_selection import matching
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
@@ -169,6 +170,9 @@ class TrialContext:
 
     def masked(self, text: str) -> str:
         return self._trial.run.journal.masked(text)
+
+    def mask_file(self, file: Path) -> None:
+        mask_file(file, self._trial.run.journal.masks)
 
     def output(self, source: str, text: str) -> None:
         if not text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from seatrial.engine.trial import Trial
+from seatrial.links.output import end
 from seatrial.links.process import run
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Notification
@@ -46,7 +47,7 @@ async def _send(trial: Trial, notification: Notification, message: dict[str, obj
         argv = argv_of(notification.command)
         done = await run(argv, cwd=trial.suite.document_folder, env=env, input=json.dumps(message))
         if not done.ok:
-            raise RuntimeError(f"{argv[0]} {done.ended}: {done.stderr[-200:]}")
+            raise RuntimeError(f"{argv[0]} {done.ended}: {end(done.stderr, 200)}")
     if notification.webhook:
         import httpx
 

@@ -21,6 +21,9 @@ from seatrial.spi.context import is_true
 NAME = 200
 """Maximum characters of a check's name."""
 
+OUTPUT = 2000
+"""Characters of an output in its event."""
+
 STEP_PASSED = Outcome(verdict=Verdict.PASSED)
 
 
@@ -137,8 +140,15 @@ class Runner:
         if attempts > 1:
             data["attempts"] = attempts
         if outcome.outputs:
-            data["outputs"] = {name: _cut(value) for name, value in outcome.outputs.items()}
+            data["outputs"] = {name: self._cut(value) for name, value in outcome.outputs.items()}
         self._emit("step_finished", **data)
+
+    def _cut(self, value: object) -> object:
+        """An output for the journal."""
+        if not isinstance(value, str) or len(value) <= OUTPUT:
+            return value
+        value = self._trial.run.journal.masked(value)
+        return value[:OUTPUT] + f"… ({len(value) - OUTPUT} more characters)" if len(value) > OUTPUT else value
 
     async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry) -> CheckResult:
         start = self._loop.time()
@@ -279,13 +289,6 @@ def _check_data(result: CheckResult) -> dict[str, object]:
         "duration": result.duration,
         "allowed_failure": result.allowed_failure,
     }
-
-
-def _cut(value: object) -> object:
-    """An output for the journal."""
-    if isinstance(value, str) and len(value) > 2000:
-        return value[:2000] + f"… ({len(value) - 2000} more characters)"
-    return value
 
 
 def described(plans: Sequence[StepPlan], parent: str = "") -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from seatrial.engine.cleanup import Sweep
 from seatrial.engine.context import TrialContext
 from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ledger import Entry
+from seatrial.engine.masked_files import protect
 from seatrial.engine.node_access import access_commands
 from seatrial.engine.notifications import notify
 from seatrial.engine.runner import STEP_PASSED, Runner, outcome_of
@@ -63,12 +64,23 @@ class TrialRunner:
             whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=run.id, trial=trial.id)
             sweep.interrupt(error, seconds, out or [whole])  # never an empty list
             trial.emit("cleanup_finished", **sweep.event())
+        await self._protect()
         duration = asyncio.get_running_loop().time() - start
         trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial.did_something))
         try:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
             trial.emit("log", level="warning", text=f"the notifications did not finish within {NOTICE:g} s")
+
+    async def _protect(self) -> None:
+        """Mask the secrets in the files of the suite. A remaining deployment keeps its own: its removal needs them."""
+        trial, run = self._trial, self._trial.run
+        if not trial.folder.is_dir():
+            return
+        state = trial.folder / "state"
+        spared = (state, trial.deploy_dir) if run.ledger.out(trial.id) else (state,)
+        for trouble in await asyncio.to_thread(protect, trial.folder, run.journal.masks, spared):
+            trial.emit("log", level="warning", text=f"secrets may remain in {trouble}")
 
     async def _steps(self) -> Outcome:
         suite = self._trial.suite

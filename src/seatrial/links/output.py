@@ -8,6 +8,16 @@ def short(line: str) -> str:
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
+def beginning(text: str, most: int) -> str:
+    """The first characters of a text. The mark at the cut lets the journal find an incomplete secret before it."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def end(text: str, most: int) -> str:
+    """The last characters of a text, with the same mark."""
+    return text if len(text) <= most else f"…{text[-most:]}"
+
+
 def left_out(count: int) -> bytes:
     """The line in place of dropped bytes."""
     return f"\n[... {count} bytes left out ...]\n".encode()

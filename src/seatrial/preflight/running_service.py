@@ -19,6 +19,7 @@ from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
 from seatrial.links.containers import Engine
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
+from seatrial.links.output import beginning, end
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import TAG, announce, spawn
 from seatrial.preflight.document import HostService, Service
@@ -73,7 +74,7 @@ class RunningService(ABC):
         except TimeoutError:
             return f"{argv[0]} did not end within {timeout:g} s"
         said = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-        return "" if done.ok else f"{argv[0]} {done.ended}" + (f": {said[-300:]}" if said else "")
+        return "" if done.ok else f"{argv[0]} {done.ended}" + (f": {end(said, 300)}" if said else "")
 
     @abstractmethod
     async def run(self, argv: Sequence[str], timeout: float) -> Finished:
@@ -180,7 +181,7 @@ class OnHost(RunningService):
             raise CannotTell(f"the service {self.name} could not be prepared: {error}") from error
         if not done.ok:
             text = self.ctx.masked(done.stdout + done.stderr).strip()
-            last = text.rpartition("\n")[2][:300]
+            last = beginning(text.rpartition("\n")[2], 300)
             told = f"the service {self.name} could not be prepared: {argv[0]} {done.ended}: {last}"
             raise CannotTell(told, evidence=text[-2000:])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, UsageError
 from seatrial.links import process
+from seatrial.links.output import beginning
 from seatrial.preflight.document import SecretSource
 
 PATIENCE = 60.0
@@ -69,7 +70,7 @@ async def _command(argv: Sequence[str], folder: Path, environ: Mapping[str, str]
     done = await process.run(argv, cwd=folder, env=environ, timeout=PATIENCE)
     if not done.ok:
         # Its standard output may be secret; its exit code is not.
-        last = done.stderr.strip().rpartition("\n")[2][:200]
+        last = beginning(done.stderr.strip().rpartition("\n")[2], 200)
         raise CannotTell(f"the command for secrets `{argv[0]}` {done.ended}: {last or 'no message'}")
     try:
         data = json.loads(done.stdout)

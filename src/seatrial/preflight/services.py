@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, SeatrialError, ToolMissing
+from seatrial.links.output import beginning
 from seatrial.preflight.document import Health, Service
 from seatrial.preflight.job import Job
 from seatrial.preflight.running_service import LOOPBACK, RunningService, View, in_container, on_host
@@ -68,7 +69,7 @@ async def _started(ctx: Context, name: str, service: Service, host: bool) -> Run
         if not isinstance(error, CannotTell):
             raise
         lines = [line for line in text.splitlines() if line.strip()][-LINES:]
-        said = f"; its last output: {lines[-1][:300]}" if lines else "; it printed nothing"
+        said = f"; its last output: {beginning(lines[-1], 300)}" if lines else "; it printed nothing"
         raise CannotTell(f"{error}{said}", evidence="\n".join(lines)) from error
     return standing
 

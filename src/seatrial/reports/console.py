@@ -60,6 +60,7 @@ class Console(Document):
         """Write one line in the colour of the state."""
         if self._marks is words.ASCII_MARKS:
             line = line.encode("ascii", "backslashreplace").decode()
+        line = words.harmless(line)
         if self._colour and state in words.COLOURS:
             line = f"\x1b[{words.COLOURS[state]}m{line}\x1b[0m"
         self._print(line)

@@ -41,7 +41,7 @@ class Document(ABC):
             with self.out.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(text)
         else:  # as a whole, so no reader sees half of it
-            write_whole(self.out, text.encode("utf-8", "backslashreplace"))
+            write_whole(self.out, text.encode("utf-8", "backslashreplace"), 0o600)
 
     @abstractmethod
     def text(self) -> str:

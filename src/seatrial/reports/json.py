@@ -86,7 +86,7 @@ class Json(Document):
         head = _encoder.encode({key: value for key, value in run.items() if key != "results"})
         rows = ",\n".join(map(self._row, self.fold.suites))
         content = f'{head[:-1]},"results":[\n{rows}\n]}}\n'.encode("utf-8", "backslashreplace")
-        write_whole(self.out, content)
+        write_whole(self.out, content, 0o600)
         self._size = len(content)
         self._written_at = at
         self._late = self._dirty = False
@@ -106,7 +106,7 @@ class Json(Document):
         if row["folder"]:
             folder = self.out.parent / row["folder"]
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "result.json", (self._row(trial) + "\n").encode("utf-8", "backslashreplace"))
+            write_whole(folder / "result.json", (self._row(trial) + "\n").encode("utf-8", "backslashreplace"), 0o600)
 
 
 def write_all(folder: Path, fold: Fold) -> None:

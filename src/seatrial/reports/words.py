@@ -53,6 +53,16 @@ def plain(text: object) -> str:
     return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", cleaned)
 
 
+_COMMANDS = re.compile(r"##(?=\[|vso\[|teamcity\[)|^(\s*):(?=:)")
+
+
+def harmless(line: str) -> str:
+    """A line without commands to a CI's runner: `##[` and `::` of a product get a space inside."""
+    if "::" not in line and "##" not in line:
+        return line
+    return _COMMANDS.sub(lambda match: "# #" if match[1] is None else f"{match[1]}: ", line)
+
+
 def one_line(text: object, limit: int = 300) -> str:
     """Plain text on one line, cut at `limit` characters with the number of omitted ones."""
     line = " ".join(plain(text).split())

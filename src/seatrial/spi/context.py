@@ -118,6 +118,9 @@ class Context(Protocol):
     def masked(self, text: str) -> str:
         """The text with every secret masked. Mask before you truncate, and before you write anywhere but to events."""
 
+    def mask_file(self, file: Path) -> None:
+        """Mask every secret in a file that you keep."""
+
     # Nodes
 
     async def nodes(self) -> Sequence[Node]:

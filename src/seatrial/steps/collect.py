@@ -122,6 +122,7 @@ class _Gathered:
             place = self._place(*Path(remote.lstrip("/")).parts)
             try:
                 await self._link.get(remote, place)
+                self._ctx.mask_file(place)
             except FileNotFoundError:  # it existed when it was listed
                 self.files.pop()
                 self._miss(f"{remote} is gone")
@@ -135,7 +136,7 @@ class _Gathered:
         self._write(name, text)
 
     def _write(self, name: str, text: str) -> None:
-        self._place(name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        self._place(name).write_text(self._ctx.masked(text), encoding="utf-8", errors="backslashreplace")
 
     async def _logs(self) -> None:
         text = (await service_logs(self._ctx)).get(self._node.name, "")

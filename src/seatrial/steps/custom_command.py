@@ -10,6 +10,7 @@ from dataclasses import field
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.links.output import beginning
 from seatrial.links.paths import project_of
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
@@ -140,7 +141,7 @@ class CustomCommand:
         _keep(ctx, where, done.stdout, done.stderr)
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
         if done.exit_code not in expected:
-            text = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2][:200]
+            text = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
             said = f": {text}" if text else ""
             place = f" on {where}" if where else ""
             evidence = _last(done.stdout, done.stderr)

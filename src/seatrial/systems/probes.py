@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
+from seatrial.links.output import beginning, end
 from seatrial.links.tcp import reach
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
@@ -85,11 +86,13 @@ async def _look_http(ctx: Context, probe: Probe, roots: Roots) -> Reading[Health
     except NoAnswer as error:
         return measured(Health.NOT_OK, str(error))
     if not accepted(answer.status, probe.status):
-        return measured(Health.NOT_OK, f"{answer.url} answered {answer.status}: {answer.body[:SHOWN].strip()}")
+        return measured(
+            Health.NOT_OK, f"{answer.url} answered {answer.status}: {beginning(answer.body.strip(), SHOWN)}"
+        )
     if not probe.that:
         return measured(Health.OK)
     if "json" in probe.that and not answer.is_json:
-        return measured(Health.NOT_OK, f"{answer.url} did not answer JSON: {answer.body[:SHOWN].strip()!r}")
+        return measured(Health.NOT_OK, f"{answer.url} did not answer JSON: {beginning(answer.body.strip(), SHOWN)!r}")
     return await _judged(ctx, probe.that, answer.body, json=answer.json, body=answer.body, status=answer.status)
 
 
@@ -116,7 +119,7 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
         done = await ctx.link(node).run(argv, timeout=probe.timeout)
     except TimeoutError:
         return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
-    said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
+    said = end(done.stderr.strip() or done.stdout.strip(), SHOWN)
     if done.exit_code in (126, NOT_FOUND):
         return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
     if not probe.that:
@@ -133,4 +136,4 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
 async def _judged(ctx: Context, that: str, shown: str, **names: object) -> Reading[Health]:
     if await is_true(ctx, that, **names):
         return measured(Health.OK)
-    return measured(Health.NOT_OK, f"false: {that} (the answer: {shown[:SHOWN].strip()})")
+    return measured(Health.NOT_OK, f"false: {that} (the answer: {beginning(shown.strip(), SHOWN)})")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.links.output import beginning, end
 from seatrial.model.cluster import NodeHealth
 from seatrial.model.resource import Node
 from seatrial.spi import Context, RecordsReport
@@ -119,7 +120,7 @@ class Declared:
                 if answer.status in missing:
                     return None
                 if not accepted(answer.status, how.http.status):
-                    raise NoAnswer(f"{answer.status}: {answer.body[:SHOWN].strip()}")
+                    raise NoAnswer(f"{answer.status}: {beginning(answer.body.strip(), SHOWN)}")
                 return answer.body
             done = await ctx.link(node).run(fill(ctx, how.command, roots), timeout=timeout)
         except TimeoutError:
@@ -127,5 +128,5 @@ class Declared:
         except (LinkDown, LinkLost, LinkRefused) as error:
             raise NoAnswer(str(error)) from None
         if not done.ok:
-            raise NoAnswer(f"{done.ended}: {done.stderr[-SHOWN:].strip()}")
+            raise NoAnswer(f"{done.ended}: {end(done.stderr.strip(), SHOWN)}")
         return done.stdout

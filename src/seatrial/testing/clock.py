@@ -35,6 +35,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._returned)
         return future
 
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """As asyncio's, which ends its threads in one more thread."""
+        self._threads += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._threads -= 1
+
     def _returned(self, _: asyncio.Future[Any]) -> None:
         self._threads -= 1
 

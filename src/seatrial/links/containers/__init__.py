@@ -14,6 +14,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links import process
+from seatrial.links.output import beginning
 from seatrial.spi import Finished
 from seatrial.spi.concurrency import finish_despite_cancel
 
@@ -131,7 +132,7 @@ def said_by(done: Finished) -> str:
     """The line with the reason: engines print warnings first and the error last."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("Error", "docker: "))] or lines or ["nothing"]
-    return errors[-1].removeprefix("docker: ").removeprefix("Error: ")[:500]
+    return beginning(errors[-1].removeprefix("docker: ").removeprefix("Error: "), 500)
 
 
 MAKING = (b"run", b"create")

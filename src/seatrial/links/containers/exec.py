@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine, NoSuchThing
-from seatrial.links.output import short
+from seatrial.links.output import end, short
 from seatrial.spi import Finished
 from seatrial.spi.link import Command
 
@@ -111,7 +111,7 @@ class ExecLink:
         if done.exit_code:
             await self._still(before, shown)
             if not done.stdout and _by_the_engine(done):
-                raise CannotTell(f"{self}: {done.stderr.strip()[-300:]}")
+                raise CannotTell(f"{self}: {end(done.stderr.strip(), 300)}")
         return done
 
     async def _still(self, before: str, what: str) -> None:
@@ -154,10 +154,10 @@ class ExecLink:
         reason = done.stderr.strip()
         missing = re.search("could not be found|no such file|could not find the file", reason, re.IGNORECASE)
         if missing and source.startswith(self._container + ":"):
-            raise FileNotFoundError(f"{self}: `{what}`: {reason[-300:]}")
+            raise FileNotFoundError(f"{self}: `{what}`: {end(reason, 300)}")
         if missing and not Path(source).exists():
             raise FileNotFoundError(f"{source} does not exist")
-        raise CannotTell(f"{self}: `{what}`: {reason[-300:]}")
+        raise CannotTell(f"{self}: `{what}`: {end(reason, 300)}")
 
 
 def _by_the_engine(done: Finished) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 from seatrial.links.inventory import ansible, ssh_config
 from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
+from seatrial.links.output import beginning
 from seatrial.model.resource import Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
@@ -48,9 +49,11 @@ def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node
         nodes = _nodes(_hosts(text, folder, style), folder)
     except Wrong as error:
         where = f"{source}:{error.line}" if error.line else source
-        raise CannotTell(f"{where}: the inventory cannot be read as {style}: {error}", evidence=text[:2000]) from None
+        raise CannotTell(
+            f"{where}: the inventory cannot be read as {style}: {error}", evidence=beginning(text, 2000)
+        ) from None
     if not nodes:
-        raise CannotTell(f"{source}: the inventory has no nodes", evidence=text[:2000])
+        raise CannotTell(f"{source}: the inventory has no nodes", evidence=beginning(text, 2000))
     return nodes
 
 

@@ -32,6 +32,7 @@ async def spawn(
     whole: Path | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; for errors see links.process.run."""
+    warn_of_secrets(ctx, argv)
     await announce(ctx)
     name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
     program = _Record(ctx, name)
@@ -42,6 +43,13 @@ async def spawn(
         )
     finally:
         await program.ended()
+
+
+def warn_of_secrets(ctx: Context, argv: Sequence[str]) -> None:
+    """Warn if a secret is an argument of a program: every user of this machine can read it there."""
+    if any(ctx.masked(word) != word for word in argv):
+        text = f"a secret is on the command line of {Path(argv[0]).name}: every user of this machine can see it there; "
+        ctx.log(f"{text}use `env` or `stdin`", "warning")
 
 
 async def announce(ctx: Context) -> None:

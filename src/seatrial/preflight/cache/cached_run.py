@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seatrial.engine.masking import hide_in_urls
 from seatrial.errors import CannotTell
 from seatrial.preflight.cache import trace
 from seatrial.preflight.cache.hashes import described, digest, digest_of
@@ -299,17 +300,21 @@ class CachedRun:
                 raise TypeError
         except (TypeError, ValueError):
             return "its outputs are not plain values"
-        if self._ctx.masked(text) != text:
+        if self._secret_in(text):
             return "a secret is in its outputs"
         for path, file in files:
             if not self._job.contained and os.path.realpath(self._folder / path) != str(self._folder / path):
                 return f"its artifact {path} is a link"
-            if self._ctx.masked(path) != path or any(self._ctx.masked(piece) != piece for piece in _pieces(file)):
+            if self._secret_in(path) or any(map(self._secret_in, _pieces(file))):
                 return f"a secret is in its artifact {self._ctx.masked(path)}"
         most = self._cache.limit // 4
         if sum(file.stat().st_size for _, file in files) > most:
             return f"its artifacts are larger than a quarter of the cache ({most} bytes)"
         return ""
+
+    def _secret_in(self, text: str) -> bool:
+        """Whether a declared secret is in a text; a URL of an artifact may carry a user's name."""
+        return self._ctx.masked(text) != hide_in_urls(text)
 
     def _look_at_trace(self, file: Path) -> None:
         """Warn of undeclared files that it read."""

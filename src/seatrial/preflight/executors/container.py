@@ -15,6 +15,7 @@ from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
 from seatrial.links.containers import Engine, NoSuchThing, refusal, said_by
 from seatrial.links.containers.resources import environment_words, labelled, status_of
+from seatrial.links.output import beginning
 from seatrial.links.paths import cache_folder
 from seatrial.links.process import TimedOut
 from seatrial.preflight.cache.hashes import Hashes
@@ -155,7 +156,7 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
         try:
             await asyncio.to_thread(gather, job, staged)
         except (OSError, shutil.Error) as error:
-            raise CannotTell(f"the sources of {job.name} cannot be copied: {str(error)[:300]}") from error
+            raise CannotTell(f"the sources of {job.name} cannot be copied: {beginning(str(error), 300)}") from error
         own = [] if engine.podman else ["--archive"]  # Podman sets their owner to the container's user
         what = f"copying the sources of {job.name}"
         await engine.call("cp", *own, f"{staged}/.", f"{name}:{INSIDE}", what=what, timeout=COPY)

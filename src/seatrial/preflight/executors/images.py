@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.links.containers import REFUSALS, Engine, NoSuchImage
 from seatrial.links.containers.resources import bring_image
+from seatrial.links.output import beginning
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.preflight.cache.hashes import digest
@@ -223,7 +224,7 @@ async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str)
     if done.ok:
         return
     lines = [line.strip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-    last = ctx.masked(lines[-1] if lines else "no message")[:300]
+    last = beginning(ctx.masked(lines[-1] if lines else "no message"), 300)
     # A failure of the engine is not the product's fault; a failed command of the Dockerfile is.
     refused = "|".join((NOT_BROUGHT, *(pattern for pattern, _, _ in REFUSALS)))
     if "while running runtime" not in last and re.search(refused, last, re.IGNORECASE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from seatrial.links.output import end
 from seatrial.providers.libvirt import volumes
 
 KEEP = 64 * 1024
@@ -67,7 +68,7 @@ def stage(text: str, *, direct: bool) -> str:
         return "it wrote nothing on its serial port (has its kernel `console=ttyS0`?)"
     if "login:" in text or "Reached target" in text or "sshd" in text.lower():
         return "its system came up, and no SSH server answers: does the image start one, and take the address given?"
-    return f"it was still booting; its last line: {text.strip().splitlines()[-1][-200:]}"
+    return f"it was still booting; its last line: {end(text.strip().splitlines()[-1], 200)}"
 
 
 def tail(text: str, lines: int = 40) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, ExtraMissing, NodeFailed, SeatrialError, ToolMissing
 from seatrial.links.libvirt import Forbidden, Hypervisor, library
+from seatrial.links.output import end
 from seatrial.links.paths import cache_folder, project_folder, write_whole
 from seatrial.model.cluster import PowerState
 from seatrial.providers.libvirt import console, copies, listing, machine, names, network, volumes, xml
@@ -222,7 +223,7 @@ class Watch:
             self._seen, self._since = seen, now
         elif now - self._since > STALL:
             lines = text.strip().splitlines()
-            last = f"its last line: {lines[-1][-200:]}" if lines else "it wrote nothing on its serial console"
+            last = f"its last line: {end(lines[-1], 200)}" if lines else "it wrote nothing on its serial console"
             return f"it stood still for {STALL:g} s; {last}"
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, ToolMissing
+from seatrial.links.output import end
 from seatrial.links.paths import write_whole
 from seatrial.model.cluster import PowerState
 from seatrial.model.frozen import frozen
@@ -280,7 +281,7 @@ def _is_up(node: Node, pid: int) -> bool:
         said = state.get("error") if state.get("machine_pid") == pid else ""
         wrote = _tail(folder / "box.log") + _tail(Path(str(node.detail["logs"])) / "console.log")
         why = said or wrote.strip().rpartition("\n")[2] or "it said nothing"
-        raise CannotTell(f"the node {node.name} could not be switched on: {why}", evidence=wrote[-4000:])
+        raise CannotTell(f"the node {node.name} could not be switched on: {why}", evidence=end(wrote, 4000))
     if state.get("machine_pid") != pid or state["reason"] != "running":
         return False
     ready = folder / "run/ready"

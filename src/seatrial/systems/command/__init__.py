@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, NotSupported, SeatrialError
 from seatrial.expressions import late
 from seatrial.links import inventory
+from seatrial.links.output import beginning, end
 from seatrial.links.process import process_start
-from seatrial.links.process.spawned import record
+from seatrial.links.process.spawned import record, warn_of_secrets
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
 from seatrial.model.resource import Node, Resource
@@ -226,6 +227,7 @@ class Command(Declared):
         return await self._called(ctx, self._call(ctx, verb, node))
 
     async def _called(self, ctx: Context, call: verbs.Call) -> Finished:
+        warn_of_secrets(ctx, call.argv)
         self._calls += 1
         name = f"{ctx.trial_id}-{call.verb}-{self._calls}"
         call = replace(call, env={**call.env, "SEATRIAL_PYTHON": sys.executable})
@@ -248,9 +250,11 @@ class Command(Declared):
         try:
             found = json.loads(said.stdout)
         except ValueError as error:
-            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=said.stdout[-verbs.TAIL :]) from None
+            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, verbs.TAIL)) from None
         if not isinstance(found, dict):
-            raise CannotTell(f"{verb} printed {type(found).__name__}, not an object", evidence=said.stdout[:500])
+            raise CannotTell(
+                f"{verb} printed {type(found).__name__}, not an object", evidence=beginning(said.stdout, 500)
+            )
         return found
 
     # Nodes and their state

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
+from seatrial.links.output import beginning, end
 from seatrial.spi import Finished
 from seatrial.spi.link import NOT_FOUND
 
@@ -67,20 +68,20 @@ async def run(call: Call, started: Started | None = None) -> Finished:
         )
     except process.TimedOut as error:
         text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s"
-        raise Overrun(text, evidence=(error.stdout + error.stderr)[-TAIL:]) from None
+        raise Overrun(text, evidence=end(error.stdout + error.stderr, TAIL)) from None
     return _accepted(call, done)
 
 
 def _accepted(call: Call, done: Finished) -> Finished:
     if done.exit_code in call.accept:
         return done
-    evidence = (done.stdout + done.stderr)[-TAIL:]
+    evidence = end(done.stdout + done.stderr, TAIL)
     if done.exit_code == NOT_FOUND and call.argv[:2] == ("/bin/sh", "-c"):
-        why = f"{call.verb}: the shell did not find the program: {done.stderr.strip()[-200:]}"
+        why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}"
         raise ToolMissing(why, evidence=evidence)
     number = done.exit_code - 128
     ended = done.ended + (f" (signal {number})" if number in signal.valid_signals() else "")
-    last = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2][:200]
+    last = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
     raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
 
 

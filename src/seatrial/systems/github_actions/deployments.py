@@ -23,6 +23,7 @@ from seatrial.links.forge.runs.following import DELETED, ended, run_folder
 from seatrial.links.forge.runs.order import Order, RunDeadlines, carries, short
 from seatrial.links.forge.runs.outcome import judge, until_over
 from seatrial.links.forge.runs.repository import open_forge
+from seatrial.links.output import beginning
 from seatrial.model.values import Duration
 
 GOING_ON = ("in_progress", "queued", "pending", "requested")
@@ -140,7 +141,7 @@ def by_command(printed: str, record: Mapping[str, Any], history: DeploymentHisto
         empty = False
     if empty:
         return None
-    return ExistingDeployment(text.splitlines()[0][:200], history.trial_in(record, text))
+    return ExistingDeployment(beginning(text.splitlines()[0], 200), history.trial_in(record, text))
 
 
 async def take_away(record: Mapping[str, Any], trial: str, environment: Mapping[str, str]) -> None:

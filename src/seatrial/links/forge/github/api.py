@@ -15,6 +15,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.forge.protocol import Absent, Denied, Rejected, Unsure
 from seatrial.links.http import REDIRECTS, Answer, Web, bare, download
+from seatrial.links.output import beginning
 
 VERSIONS = ("2022-11-28", "2026-03-10", "")
 """API versions, in the order Seatrial tries them; without one a server answers as its oldest."""
@@ -228,19 +229,21 @@ def _message(answer: Answer) -> str:
     try:
         body = answer.json()
     except ValueError:
-        return answer.text.strip()[:200] or "nothing"
+        return beginning(answer.text.strip(), 200) or "nothing"
     if not isinstance(body, dict):
-        return answer.text.strip()[:200]
+        return beginning(answer.text.strip(), 200)
     errors = body.get("errors")
     more = "; ".join(str(one.get("message", one) if isinstance(one, dict) else one) for one in errors or ())
-    return (str(body.get("message", "")) + (f" ({more})" if more else ""))[:400]
+    return beginning(str(body.get("message", "")) + (f" ({more})" if more else ""), 400)
 
 
 def _json(answer: Answer, url: str) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise CannotTell(f"{url} answers {answer.status} without JSON: {answer.text.strip()[:200]!r}") from None
+        raise CannotTell(
+            f"{url} answers {answer.status} without JSON: {beginning(answer.text.strip(), 200)!r}"
+        ) from None
 
 
 def wait_of(answer: Answer) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed
 from seatrial.links.forge.protocol import Forge, RunJob, RunStep, WorkflowRun
 from seatrial.links.forge.runs.order import RunDeadlines, Say, looks
+from seatrial.links.output import beginning
 
 FIRST, LONGEST = 0.2, 5.0
 """Seconds between looks: they grow from the first to the longest; an unchanged answer costs nothing."""
@@ -154,7 +155,7 @@ async def _failed(forge: Forge, run: WorkflowRun, where: str, folder: Path, mask
         last = _last(lines, step)
         said = next((line for line in reversed(last) if line.strip()), "")
         how = "took too long" if job.conclusion == "timed_out" else "failed"
-        message = message or f"{where} {how}: {at}" + (f": {said[:LONG]}" if said else "")
+        message = message or f"{where} {how}: {at}" + (f": {beginning(said, LONG)}" if said else "")
         told += [f"{at}: {job.conclusion} {job.url}", *last]
     if len(jobs) > 1:
         message += f" (and {len(jobs) - 1} more jobs)"
