@@ -115,7 +115,7 @@ def status(nodes: dict) -> dict:
     if well * 2 > len(nodes):
         state = "ready" if well == len(nodes) else "impaired"
     else:
-        state = "down" if any(up.values()) else "off"
+        state = "down" if any(up.values()) else "off" if INVENTORY.exists() else "initialized"
     return {"state": state, "nodes": {name: "on" if on else "off" for name, on in up.items()}}
 
 

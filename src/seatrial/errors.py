@@ -114,10 +114,12 @@ class StepFailed(SeatrialError):
     exit_code = 1
     category = "product"
 
-    def __init__(self, message: str, *, category: str = "", evidence: str = "") -> None:
+    def __init__(self, message: str, *, category: str = "", evidence: str = "", unclear: str = "") -> None:
         super().__init__(message, evidence=evidence)
         if category:
             self.category = category
+        self.unclear = unclear
+        """The part that could not be measured: a step that is expected to fail is unknown then."""
 
 
 class Overrun(StepFailed):

@@ -61,10 +61,13 @@ class Quits:
 '''
 
 
+FINE = {"step": "custom_command", "custom_command": ["true"]}
+
+
 @pytest.mark.parametrize("what", ["exit", "interrupt", "odd", "cancelled", "group", "closing"])
 def test_what_a_step_or_check_raises_is_unknown(what: str, project: Project) -> None:
     (project.folder / "plugin.py").write_text(PLUGIN)
-    document = suite({"step": "raise", "what": what, "allow_failure": True}, {"step": "wait", "for": 0})
+    document = suite({"step": "raise", "what": what, "allow_failure": True}, FINE)
     check = {"check": "raises", "what": what}
     document["test_suites"]["checks"] = {"provider": "local", "workflow": [validate(check, check)]}
     document["test_suites"]["steps"] = {"provider": "local", "workflow": [{"step": "raise", "what": what}]}
@@ -87,7 +90,7 @@ def test_ending_the_process_from_a_callback_is_no_pass_and_leaves_nothing(projec
 @pytest.mark.parametrize("where", ["made", "step_started", "suite_finished", "run_finished", "close"])
 def test_a_reporter_that_ends_the_process_is_no_pass(where: str, project: Project) -> None:
     (project.folder / "plugin.py").write_text(REPORTER.replace("WHERE", where))
-    document = project.write("a.json", suite({"step": "wait", "for": 0}))
+    document = project.write("a.json", suite(FINE))
     done = project.seatrial("run", document, "--plugin", "plugin.py")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "SystemExit" in done.stderr + done.stdout or "sys.exit" in done.stderr

@@ -14,7 +14,7 @@ from tests.acceptance.harness import Document, Project, suite, until, validate
 
 from seatrial.providers.local import tree
 
-WAITS = suite({"step": "wait", "for": 0})
+PASSES = suite({"step": "custom_command", "custom_command": ["true"]})
 
 
 def deployed() -> Document:
@@ -50,7 +50,7 @@ def test_no_home_and_no_terminal_are_needed(project: Project) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_inputs_and_outputs_change_no_verdict(closed: str, project: Project) -> None:
-    passes, fails = project.write("a.json", WAITS), suite({"step": "custom_command", "custom_command": "exit 1"})
+    passes, fails = project.write("a.json", PASSES), suite({"step": "custom_command", "custom_command": "exit 1"})
     project.write("b.json", fails)
     assert shell(project, f'"$SEATRIAL" run {passes.name} {closed}') == 0
     assert project.results()["success"]
@@ -64,7 +64,7 @@ def test_a_reader_who_goes_away_keeps_nothing_from_being_given_back(project: Pro
 
 
 def test_a_folder_that_was_deleted_is_named_as_the_trouble(project: Project) -> None:
-    document = project.write("a.json", WAITS)
+    document = project.write("a.json", PASSES)
     gone = project.folder / "gone"
     gone.mkdir()
     for command in (f"run {document}", "clean", f"check {document}"):
@@ -77,7 +77,7 @@ def test_a_folder_that_was_deleted_is_named_as_the_trouble(project: Project) -> 
 
 
 def test_a_report_folder_that_cannot_be_made_is_refused_before_anything_is_started(project: Project) -> None:
-    document = project.write("a.json", WAITS)
+    document = project.write("a.json", PASSES)
     (project.folder / "file").write_text("")
     done = project.seatrial("run", document, "--report-dir", "file/report")
     assert done.returncode == 2, done.stderr

@@ -29,10 +29,13 @@ if verb == "deploy":
     nodes.append({{"name": NAME, "ansible_connection": "local", "address": "127.0.0.1"}})
     json.dump(nodes, open("inventory.json", "w"))
 elif verb == "status":
-    state = EVIL if os.path.exists("odd") else "running"
+    state = EVIL if os.path.exists("odd") else "destroyed" if os.path.exists("gone") else "running"
     print(json.dumps({{"state": state, "nodes": {{"n1": "running", NAME: "running"}}}}))
+elif verb == "destroy":
+    open("gone", "w").close()
 elif verb == "health":
-    print(json.dumps({{"n1": {{"service": "ok", EVIL: "ok"}}, NAME: {{"service": "ok"}}}}))
+    word = "gone" if os.path.exists("gone") else "ok"
+    print(json.dumps({{"n1": {{"service": word, EVIL: word}}, NAME: {{"service": word}}}}))
     for file in glob.glob(os.environ["PROJECT"] + "/.seatrial/ledger/*"):
         shutil.copy(file, os.environ["PROJECT"] + "/seen-ledger-" + os.path.basename(file))
 """

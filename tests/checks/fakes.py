@@ -126,11 +126,17 @@ class FakeContext:
         self.document_folder = folder or Path("/")
         self.state = folder or Path("/")
         self.trial_id, self.step = "trial", "1"
+        self.trust, self.was_up = "measured", True
         self.hidden: list[str] = []
         trouble = trouble or {}
         self.links = {name: FakeLink(trouble.get(name), programs) for name in health}
         self._power = {name: one.power for name, one in health.items()} | dict(power or {})
         self._nodes = {name: Node(name=name) for name in health}
+
+    def saw_up(self) -> None:
+        self.was_up = True
+
+    def seen(self, text: str, *, measured: bool) -> None: ...
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "E2E_RUN_ID": "trial"}

@@ -110,7 +110,7 @@ def paused(**parts: Reading[Health]) -> NodeHealth:
         ),
         ("[n11].service!=ok", FakeContext(n11=paused(service=NOT_OK)), "passed"),
         ("[n12].ssh!=ok", DESTROYED, "passed"),
-        ("[n12].ssh!=ok", ONE_MISSING, "passed"),
+        ("[n12].ssh!=ok", ONE_MISSING, "unknown"),
         ("[*].ssh==ok", ONE_MISSING, "failed"),
         ("[n12].ssh!=ok", NOT_DEPLOYED, "unknown"),
         (".ssh==ok", RUNNING, "passed"),

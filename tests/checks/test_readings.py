@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.checks.fakes import FakeContext, look, well
+from tests.checks.fakes import NOT_OK, FakeContext, look, well
 
 from seatrial.checks import readings
 from seatrial.checks.cluster import Status
 from seatrial.checks.database import Down, Running
 from seatrial.checks.nodes import AllRunning, HealthStatus, PoweredOff
-from seatrial.model import reading
 from seatrial.model.cluster import NodeHealth, PowerState
-from seatrial.model.reading import Health, Source, measured, reported
+from seatrial.model.reading import Health, Source, reported
 from seatrial.model.result import Verdict
 
 CHECKS = Path(readings.__file__).parent
@@ -53,37 +52,51 @@ def test_no_check_asks_a_system_or_a_node_for_its_state_but_here() -> None:
         assert any(map(goes_past, ast.walk(ast.parse(around))))
 
 
-def test_today_what_was_reported_and_what_is_remembered_decide() -> None:
+def test_a_report_passes_no_check_unless_the_document_trusts_it() -> None:
     ctx = FakeContext(n11=TOLD, power={"n11": TOLD.power})
-    assert look(PoweredOff(), ctx).verdict is Verdict.PASSED
-    assert look(HealthStatus(part="service"), ctx).verdict is Verdict.PASSED
+    for check in (PoweredOff(), HealthStatus(part="service")):
+        seen = look(check, ctx)
+        assert seen.verdict is Verdict.UNKNOWN
+        assert "the deployer reports" in seen.why
+        assert "trust: reported" in seen.why
+    ctx.trust = "reported"
+    for check in (PoweredOff(), HealthStatus(part="service")):
+        assert look(check, ctx).verdict is Verdict.PASSED
+
+
+def test_a_report_alone_fails_a_check() -> None:
+    ctx = FakeContext(n11=TOLD, power={"n11": TOLD.power})
+    for check in (AllRunning(), HealthStatus(part="service", differs=True)):
+        assert look(check, ctx).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("trust", ["measured", "reported"])
+def test_memory_decides_nothing(trust: Any) -> None:
     gone = FakeContext(state="destroyed", declared=["n11"])
-    gone.system.source = Source.REMEMBERED
-    for check in (Status(state="destroyed"), PoweredOff(), Down(), HealthStatus(part="ssh", differs=True)):
-        assert look(check, gone).verdict is Verdict.PASSED
+    gone.system.source, gone.trust = Source.REMEMBERED, trust
+    for check in (
+        *(Status(state="destroyed"), Status(differs=True), PoweredOff(), AllRunning(), Down(), Running()),
+        HealthStatus(part="ssh", differs=True),
+    ):
+        assert look(check, gone).verdict is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize("trust", [Source.MEASURED, Source.REPORTED])
-def test_a_stricter_rule_reaches_every_check(trust: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule that is to come: with it these verdicts are unknown where the source is not good enough."""
-    for function in (reading.decides, reading.trusted, readings.status_of, readings.health_of, readings.power_of):
-        defaults = tuple(trust if one is reading.TRUST else one for one in function.__defaults__ or ())
-        monkeypatch.setattr(function, "__defaults__", defaults)
-    ctx = FakeContext(n11=TOLD, power={"n11": TOLD.power})
-    expected = Verdict.UNKNOWN if trust is Source.MEASURED else Verdict.PASSED
-    assert look(PoweredOff(), ctx).verdict is expected
-    assert look(HealthStatus(part="service"), ctx).verdict is expected
+def test_what_was_measured_decides() -> None:
     healthy = FakeContext(n11=well(), n12=well())
     for check in (Status(), Running(), AllRunning(), HealthStatus(part="healthy")):
         assert look(check, healthy).verdict is Verdict.PASSED
-    gone = FakeContext(state="destroyed", declared=["n11"])
-    gone.system.source = Source.REMEMBERED
-    assert look(Status(state="destroyed"), gone).verdict is Verdict.UNKNOWN
+
+
+def test_what_never_was_up_is_not_down() -> None:
+    gone = FakeContext(n11=well(service=NOT_OK))
+    assert look(Down(), gone).verdict is Verdict.PASSED
+    gone.was_up = False
     assert look(Down(), gone).verdict is Verdict.UNKNOWN
+    assert look(Running(), gone).verdict is Verdict.FAILED
 
 
-def test_a_check_has_the_readings_as_they_are() -> None:
-    ctx = FakeContext(n11=well())
-    (node,) = asyncio.run(ctx.nodes())
-    assert asyncio.run(readings.power_of(ctx, node)) == measured(PowerState.RUNNING)  # type: ignore[arg-type]
-    assert asyncio.run(readings.health_of(ctx, [])) == {}  # type: ignore[arg-type]
+def test_before_a_deployment_no_state_differs() -> None:
+    ctx = FakeContext(state="initialized")
+    ctx.was_up = False
+    assert look(Status(state="initialized"), ctx).verdict is Verdict.PASSED
+    assert look(Status(state="running", differs=True), ctx).verdict is Verdict.UNKNOWN

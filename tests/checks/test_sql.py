@@ -54,9 +54,12 @@ def test_the_answer_decides_in_sqlite(sqlite: Path, fields, expected) -> None:
     assert verdict(Sql(url="sqlite:///ship.db", **fields), FakeContext(sqlite)) == expected
 
 
-def test_nothing_that_a_query_changes_is_kept(sqlite: Path) -> None:
+@pytest.mark.parametrize("query", ["DELETE FROM cargo", "DROP TABLE cargo", "SELECT 1; DROP TABLE cargo"])
+def test_a_query_that_writes_is_refused_and_nothing_changes(sqlite: Path, query: str) -> None:
     ctx = FakeContext(sqlite)
-    assert look(Sql(url="sqlite:///ship.db", query="DELETE FROM cargo"), ctx).verdict == "passed"
+    seen = look(Sql(url="sqlite:///ship.db", query=query), ctx)
+    assert seen.verdict == "unknown"
+    assert "only reads" in seen.why
     assert look(Sql(url="sqlite:///ship.db", query="SELECT count(*) FROM cargo", value=2), ctx).verdict == "passed"
 
 
@@ -177,9 +180,10 @@ def test_values_of_postgresql_are_shown_as_json(ship: str, tmp_path: Path) -> No
 
 
 @pytest.mark.backend("postgresql")
-def test_what_a_query_changes_in_postgresql_is_not_kept(ship: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("query", ["DELETE FROM cargo", "DROP TABLE cargo", "COMMIT; DROP TABLE cargo"])
+def test_postgresql_refuses_a_query_that_writes_and_nothing_changes(ship: str, tmp_path: Path, query: str) -> None:
     ctx = FakeContext(tmp_path)
-    assert look(Sql(url=ship, query="DELETE FROM cargo"), ctx).verdict == "passed"
+    assert look(Sql(url=ship, query=query), ctx).verdict == "unknown"
     assert look(Sql(url=ship, query="SELECT count(*) FROM cargo", value=2), ctx).verdict == "passed"
 
 

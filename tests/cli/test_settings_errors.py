@@ -128,7 +128,11 @@ def test_a_provider_that_cannot_be_made_is_the_same_in_exit_code_console_results
 ) -> None:
     (project / "bench.py").write_text(PLUGIN)
     suite = "test_suites:\n  a: {provider: bench, steps: [{step: set, values: {x: 1}}]}\n"
-    write(project, 'plugins = ["bench.py"]\n', suite + "  b: {steps: [{step: set, values: {x: 1}}]}\n")
+    write(
+        project,
+        'plugins = ["bench.py"]\n',
+        suite + "  b: {steps: [{step: custom_command, custom_command: ['true']}]}\n",
+    )
     done = seatrial("run", "suite.yaml")
     assert done.returncode == 3, done.stderr
     assert "the bench is broken" in done.stdout

@@ -43,6 +43,7 @@ def state(*, silent: tuple[str, ...] = (), off: tuple[str, ...] = (), nodes: lis
 
     suite = SimpleNamespace(provider="fake")
     ctx: Any = SimpleNamespace(system=Small(), provider=Provider(), suite=suite, nodes=all_nodes, link=Link)
+    ctx.saw_up = lambda: None
     return asyncio.run(status_of(ctx)).state.value
 
 

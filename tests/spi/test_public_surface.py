@@ -18,11 +18,11 @@ SURFACE = {
     "seatrial.spi": """
         AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksTemplates Context
         EntersNodes ExplainsPower FindsRoles Finished GivesBack GivesOutputs HandsOver HasPowers
-        KeepsConsole KeepsLogs KeepsRecords KnowsNodes Link MeasuresNodes NamesNodes NeedsPowers
+        KeepsConsole KeepsLogs KeepsRecords KnowsNodes Link MeasuresNodes MissesNodes NamesNodes NeedsPowers
         NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial
         Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower Reporter ReportsFailure
-        ReportsStatus RunsServices ServesAdmin SetsDeadlines SettlesSettings ShowsEvidence StartsServices
-        Step StepTraits System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers
+        ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence
+        StartsServices Step StepTraits System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers
         power_reading status_of traits
     """,
     "seatrial.errors": """
@@ -33,11 +33,11 @@ SURFACE = {
     "seatrial.model.cluster": "ClusterStatus NodeHealth PowerState all_off cluster_status",
     "seatrial.model.event": "Event",
     "seatrial.model.fold": "Fold",
-    "seatrial.model.reading": "Health Reading Source absent concluded measured remembered reported",
+    "seatrial.model.reading": "Health Reading Source Trust absent concluded measured remembered reported",
     "seatrial.model.resource": "Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
     "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
-    "seatrial.model.values": "Argv Duration Expression Range argv_of duration",
+    "seatrial.model.values": "Argv Duration Expression Range WaitFor argv_of duration",
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut run",
     "seatrial.links.ssh": "SSHLink",

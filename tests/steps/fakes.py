@@ -89,6 +89,8 @@ class FakeLink:
             pattern = command[4]
             found = [name for name in self.files if name == pattern or name.startswith(pattern.rstrip("*"))]
             return Finished(exit_code=0, stdout="".join(f"{name}\n" for name in found), stderr="")
+        if tuple(command)[:3] == ("/bin/sh", "-e", "-c"):
+            command = command[3]
         key = command if isinstance(command, str) else " ".join(command)
         return self.commands.get(key, Finished(exit_code=0, stdout="", stderr=""))
 
@@ -277,6 +279,7 @@ class Fake:
         self.deploy_dir = folder / "deployment"
         self.document_folder = folder
         self.step = "1"
+        self.trust, self.was_up = "measured", False
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.said: list[str] = []
         self.skipped: list[tuple[str, str]] = []
@@ -288,6 +291,11 @@ class Fake:
         self.links: dict[str, FakeLink] = {}
         self.cluster, self.offers, self.parks = "", False, False
         self.looked: list[tuple[Sequence[CheckPlan], Retry | None]] = []
+
+    def saw_up(self) -> None:
+        self.was_up = True
+
+    def seen(self, text: str, *, measured: bool) -> None: ...
 
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}

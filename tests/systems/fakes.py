@@ -163,10 +163,16 @@ class FakeContext:
         self.system, self.provider = system, provider
         self.random = random.Random(1)
         self.suite = SimpleNamespace(name="fake", provider="plain", parameters=parameters)
+        self.trust, self.was_up = "measured", False
         self.resources: dict[tuple[str, str], Resource] = {}
         self.intended: list[Resource] = []
         self.said: list[tuple[str, str]] = []
         self.printed: list[tuple[str, str]] = []
+
+    def saw_up(self) -> None:
+        self.was_up = True
+
+    def seen(self, text: str, *, measured: bool) -> None: ...
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}

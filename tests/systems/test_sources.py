@@ -59,15 +59,20 @@ async def powered(ctx: Any, state: PowerState = PowerState.RUNNING) -> Node:
         # The link that we tried is measured, and shows that the node runs.
         ({"n11": {"db": "ok"}}, "running", {"power": ("running", MEASURED), "ssh": ("ok", MEASURED)}),
         ({"n11": {"db": "ok"}}, "stopped", {"power": ("unreachable", MEASURED), "ssh": ("not_ok", MEASURED)}),
-        # What the deployer's health says of its own look is its report, and the link is not tried then.
-        ({"n11": {"ssh": "ok", "db": "ok"}}, "running", {"power": ("running", ABSENT), "ssh": ("ok", REPORTED)}),
-        ({"n11": {"ssh": "ok", "db": "no"}}, "running", {"db": ("not_ok", REPORTED), "service": ("not_ok", REPORTED)}),
+        ({"n11": {"db": "no"}}, "stopped", {"power": ("unreachable", MEASURED), "db": ("not_ok", MEASURED)}),
+        # The deployer's health is the measurement that the document asks for, and the link is tried all the same.
+        ({"n11": {"ssh": "ok", "db": "ok"}}, "running", {"power": ("running", MEASURED), "ssh": ("ok", MEASURED)}),
+        ({"n11": {"ssh": "ok", "db": "no"}}, "running", {"db": ("not_ok", MEASURED), "service": ("not_ok", MEASURED)}),
+        # A contradiction leaves nothing known.
+        ({"n11": {"ssh": "ok"}}, "stopped", {"ssh": ("unknown", ABSENT)}),
+        ({"n11": {"ssh": "failed"}}, "running", {"ssh": ("unknown", ABSENT)}),
         # Asked in vain.
         ({"n11": {"db": None}}, "running", {"db": ("unknown", ABSENT), "service": ("unknown", ABSENT)}),
+        ({"n11": {"db": "unknown"}}, "running", {"db": ("unknown", ABSENT)}),
         ({}, "running", {"service": ("unknown", ABSENT)}),
     ],
 )
-def test_a_link_is_measured_and_a_deployers_health_is_reported(tmp_path, health, state, expected) -> None:
+def test_a_link_and_a_deployers_health_are_measured(tmp_path, health, state, expected) -> None:
     async def scenario() -> None:
         ctx = deployer(tmp_path, health=prints(health))
         await ctx.system.deploy(ctx)
@@ -83,15 +88,12 @@ def test_a_deployers_status_is_reported_for_the_whole_and_for_each_node(tmp_path
         said = {"state": "running", "nodes": {"n11": "stopped"}}
         ctx = deployer(tmp_path, status=prints(said), status_json={"state": "state", "nodes": "nodes"})
         await ctx.system.deploy(ctx)
+        ctx.provider.link(await powered(ctx)).refuse = LinkRefused("its key is not known")
         status = await ctx.system.status(ctx)
-        assert (status.state.value, status.state.source, status.state.by) == (
-            "running",
-            REPORTED,
-            status_parsing.STATUS,
-        )
+        assert (status.state.value, status.state.source) == ("running", REPORTED)
+        assert status.state.by == status_parsing.STATUS
         assert (status.service.value, status.service.source) == (Health.OK, REPORTED)
-        off = ("not_ok", REPORTED)
-        assert sources(status.nodes["n11"]) == {"power": ("stopped", REPORTED), "ssh": off, "service": off}
+        assert sources(status.nodes["n11"]) == {"power": ("stopped", REPORTED), "ssh": ("unknown", ABSENT)}
 
     asyncio.run(scenario())
 
@@ -102,7 +104,7 @@ def test_without_a_status_the_whole_is_concluded_from_its_nodes(tmp_path) -> Non
         await ctx.system.deploy(ctx)
         await powered(ctx)
         state = (await ctx.system.status(ctx)).state
-        assert (state.value, state.source) == ("running", REPORTED)
+        assert (state.value, state.source) == ("running", MEASURED)
 
     asyncio.run(scenario())
 
@@ -134,19 +136,69 @@ def test_the_power_of_an_adopted_node_is_measured_by_its_provider(tmp_path) -> N
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("state", "health", "expected"),
+    [
+        ("running", "ok", ("running", MEASURED)),
+        ("running", "failed", ("", ABSENT)),
+        ("stopped", "ok", ("", ABSENT)),
+        ("critical", "failed", ("critical", MEASURED)),
+        ("critical", "ok", ("", ABSENT)),
+        ("upgrading", "ok", ("upgrading", REPORTED)),
+        ("running", None, ("running", REPORTED)),
+    ],
+)
+def test_the_word_of_a_deployer_is_confirmed_or_refuted_by_a_measurement(tmp_path, state, health, expected) -> None:
+    async def scenario() -> None:
+        inventory = {"command": "echo 'n11 ansible_connection=local'"}
+        told, seen = prints({"state": state}), prints({"n11": {"db": health}})
+        ctx = deployer(tmp_path, status=told, health=seen, inventory=inventory)
+        await ctx.system.deploy(ctx)
+        found = (await ctx.system.status(ctx)).state
+        assert (found.value, found.source) == expected
+        assert state in found.why
+
+    asyncio.run(scenario())
+
+
+def test_without_health_and_status_nothing_is_known_of_the_service_and_it_is_said(tmp_path) -> None:
+    async def scenario() -> None:
+        ctx = deployer(tmp_path)
+        await ctx.system.deploy(ctx)
+        await powered(ctx)
+        status = await ctx.system.status(ctx)
+        assert (status.state.value, status.service.value) == ("", Health.UNKNOWN)
+        assert "neither `health` nor `status` is declared" in status.state.why
+        assert status.nodes["n11"].power.value is PowerState.RUNNING
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("word", "power"),
+    [("off", "stopped"), ("TERMINATED", "stopped"), ("Shut Off", "stopped"), ("poweredOn", "running"),
+     ("suspended", "paused"), ("migrating", "unknown")],
+)  # fmt: skip
+def test_the_words_of_clouds_for_a_machine_are_known_and_others_are_named(word: str, power: str) -> None:
+    reading = status_parsing.powers({"n11": {"state": word}}, "state", {})["n11"]
+    assert str(reading.value) == power
+    assert power != "unknown" or f"{word!r}" in reading.why
+
+
 # Before a deployment and after it
 
 
 @pytest.mark.parametrize("kind", ["command", "processes"])
-def test_the_state_before_and_after_a_deployment_is_remembered(tmp_path, make, kind) -> None:
+def test_before_and_after_a_deployment_a_provider_is_asked_for_its_nodes(tmp_path, make, kind) -> None:
     async def scenario() -> None:
         ctx = deployer(tmp_path) if kind == "command" else make({"service": {"command": "true"}, "health": {"tcp": 1}})
         for act, state in ((None, ""), (ctx.system.init, "initialized"), (ctx.system.destroy, "destroyed")):
             if act is not None:
                 await act(ctx)
             status = await ctx.system.status(ctx)
-            assert (status.state.value, status.state.source) == (state, REMEMBERED)
-            assert (status.service.value, status.service.source) == (Health.NOT_OK, REMEMBERED)
+            source = MEASURED if kind == "processes" and state else REMEMBERED
+            assert (status.state.value, status.state.source) == (state, source)
+            assert (status.service.value, status.service.source) == (Health.NOT_OK, source)
             assert status.state.why
 
     asyncio.run(scenario())
@@ -193,7 +245,7 @@ def test_power_link_and_probe_are_measured_and_what_nobody_could_say_is_absent(t
     asyncio.run(scenario())
 
 
-def test_a_node_that_was_never_made_is_remembered_so(tmp_path) -> None:
+def test_a_node_that_was_never_made_is_not_ok(tmp_path) -> None:
     async def scenario() -> None:
         class Full(Bare):
             async def create(self, spec: NodeSpec, ctx: Any) -> Node:
@@ -204,7 +256,7 @@ def test_a_node_that_was_never_made_is_remembered_so(tmp_path) -> None:
         ctx: Any = FakeContext(tmp_path / "suite", system, Full(tmp_path / "nodes"))
         with pytest.raises(LinkDown):
             await system.deploy(ctx)
-        bad = ("not_ok", REMEMBERED)
+        bad = ("not_ok", MEASURED)
         known = (await system.status(ctx)).nodes["n11"]
         assert sources(known) == {"power": ("unknown", ABSENT), "ssh": bad, "service": bad}
 
@@ -256,7 +308,7 @@ def test_a_workflow_that_succeeded_is_a_report_and_a_probe_of_the_whole_a_measur
     ("ssh", "state", "expected"),
     [
         # No link and no probe: it is taken for running, and nobody says so.
-        ({}, "running", {"power": ("running", ABSENT), "service": ("unknown", ABSENT)}),
+        ({}, "running", {"power": ("unknown", ABSENT), "service": ("unknown", ABSENT)}),
         ({"user": "root"}, "running", {"power": ("running", MEASURED), "ssh": ("ok", MEASURED)}),
         ({"user": "root"}, "stopped", {"power": ("unreachable", MEASURED), "service": ("not_ok", MEASURED)}),
     ],

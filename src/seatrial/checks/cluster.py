@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seatrial.checks.readings import status_of
-from seatrial.model.cluster import SAME_STATE, STATES
+from seatrial.checks.readings import by_status
+from seatrial.model.cluster import SAME_STATE, STATES, ClusterStatus
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -19,13 +19,18 @@ _COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
 
 async def observe_state(ctx: Context, wanted: str, *, differs: bool = False) -> Observation:
     """Compare the system's state with the wanted one; unknown if the state is empty."""
-    state = (await status_of(ctx)).state
     expected = f"not {wanted}" if differs else wanted
-    if not state.value:
-        return unknown(state.why or "the state of the cluster could not be determined", expected=expected)
-    same = SAME_STATE.get(state.value, state.value) == SAME_STATE.get(wanted, wanted)
-    judge = failed if same is differs else passed
-    return judge(state.value, expected, state.why)
+
+    def judge(status: ClusterStatus) -> Observation:
+        state = status.state
+        if not state.value:
+            return unknown(state.why or "the state of the cluster could not be determined", expected=expected)
+        if differs and state.value == "initialized" and not ctx.was_up:
+            return unknown(f"{state.why or 'nothing is deployed yet'}: there is no state to differ", expected=expected)
+        same = SAME_STATE.get(state.value, state.value) == SAME_STATE.get(wanted, wanted)
+        return (failed if same is differs else passed)(state.value, expected, state.why)
+
+    return await by_status(ctx, judge)
 
 
 @check("cluster_status")

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.checks.content import held, holds, shown
 from seatrial.checks.per_node import OnNodes, on_each, text_of
@@ -15,7 +15,7 @@ from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
 
 
 @check("command")
@@ -23,8 +23,14 @@ from seatrial.spi.link import NOT_FOUND
 class Command(OnNodes):
     """A command ends with the right exit code and output: `command:test -f /etc/motd`."""
 
+    expression_names: ClassVar[tuple[str, ...]] = ("exit_code", "stdout", "stderr", "json", "node")
+    may_be_empty: ClassVar[tuple[str, ...]] = ("command", "input")
+
     command: Argv
-    """A list of arguments, or one string for a shell."""
+    """A list of arguments, or text for a shell: it ends at the first line that fails."""
+    shell: str = ""
+    """The shell of the text, with its options, such as `bash -eo pipefail`; default: `/bin/sh -e`, with `pipefail`
+    where it has that."""
     on: str = ""
     """Nodes to run it on (a selector); by default it runs on this host."""
     exit_code: int = 0
@@ -55,7 +61,8 @@ class Command(OnNodes):
             return await self._on_host(ctx)
 
         async def look(node: Node) -> Observation:
-            run = ctx.link(node).run(self.command, timeout=self.timeout, input=self.input, env=self.env or None)
+            argv = argv_of(self.command, shell=self.shell)
+            run = ctx.link(node).run(argv, timeout=self.timeout, input=self.input, env=self.env or None)
             try:
                 return await self._judge(ctx, await run, node.name)
             except TimeoutError as error:
@@ -66,7 +73,7 @@ class Command(OnNodes):
     async def _on_host(self, ctx: Context) -> Observation:
         from seatrial.links.process.spawned import spawn
 
-        argv, cwd = argv_of(self.command), ctx.document_folder
+        argv, cwd = argv_of(self.command, shell=self.shell), ctx.document_folder
         try:
             done = await spawn(ctx, argv, cwd=cwd, env=self.env, timeout=self.timeout, input=self.input)
         except TimeoutError as error:
@@ -80,6 +87,9 @@ class Command(OnNodes):
         said = shown(ctx, done.stderr or done.stdout)
         if done.exit_code == NOT_FOUND != self.exit_code:
             return unknown(f"program not found (exit code {NOT_FOUND}): {said}", self.exit_code)
+        if done.exit_code != self.exit_code and (done.ended_by_others or done.exit_code == NOT_EXECUTABLE):
+            why = f"something ended it by {done.ended_by_others}" if done.ended_by_others else "it cannot be run"
+            return unknown(f"exit code {done.exit_code}: {why}: {said}", self.exit_code)
         if done.exit_code != self.exit_code:
             return failed(done.exit_code, self.exit_code, f"exit code {done.exit_code}: {said}")
         wrong = held(ctx, done.stdout, self.contains, self.lacks, "the output")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.checks.nodes import reading_of
-from seatrial.checks.readings import status_of
+from seatrial.checks.readings import by_status
 from seatrial.model.cluster import SAME_STATE, ClusterStatus
 from seatrial.model.reading import Health
 from seatrial.model.result import Observation, failed, passed, unknown
@@ -58,11 +58,14 @@ class _Service:
     state: ClassVar[str]
 
     async def observe(self, ctx: Context) -> Observation:
-        status = await status_of(ctx)
-        if status.state.value == "initialized" and not status.nodes:
-            # Without nodes nothing is measured: a service never deployed did not go down.
+        return await by_status(ctx, lambda status: self._judge(ctx, status))
+
+    def _judge(self, ctx: Context, status: ClusterStatus) -> Observation:
+        if status.state.value == "initialized":
             return unknown(status.state.why or "nothing is deployed yet", self.state)
         open_ = possible(status)
+        if self.state == DOWN and open_ == {DOWN} and not ctx.was_up:
+            return unknown("the service never answered in this trial, so it did not go down", self.state)
         why = "; ".join(reasons(status)) or status.state.why
         if self.state not in open_:
             return failed(" or ".join(sorted(open_)), self.state, why)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, on_each
-from seatrial.checks.readings import health_of, power_of
+from seatrial.checks.readings import by_health, by_power, decide_by
 from seatrial.model.cluster import NodeHealth, PowerState
-from seatrial.model.reading import Health, Reading, absent, concluded, trusted
+from seatrial.model.reading import Health, Reading, absent, concluded
 from seatrial.model.resource import Node
-from seatrial.model.result import Observation, Verdict, failed, passed, unknown
+from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -23,13 +23,19 @@ _STATES = get_args(State)
 async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation:
     """Compare the power state of each node with the wanted one; a destroyed node counts as stopped."""
 
-    async def look(node: Node) -> Observation:
-        power = await power_of(ctx, node)
+    def judge(power: Reading[PowerState]) -> Observation:
         if power.value is PowerState.UNKNOWN:
-            return unknown("its power state could not be read", expected=wanted, seen=str(power.value))
-        return (passed if power.value == wanted else failed)(str(power.value), wanted)
+            why = power.why or "its power state could not be read"
+            return unknown(why, expected=wanted, seen=str(power.value))
+        return (passed if power.value == wanted else failed)(str(power.value), wanted, power.why)
 
-    return await on_each(ctx, selector, look, wanted, absent_as=DESTROYED if wanted == "stopped" else "")
+    return await on_each(
+        ctx,
+        selector,
+        lambda node: by_power(ctx, node, judge),
+        wanted,
+        absent_as=DESTROYED if wanted == "stopped" else "",
+    )
 
 
 @check("all_nodes_running")
@@ -134,24 +140,21 @@ class HealthStatus:
         return (self.nodes,)
 
     async def observe(self, ctx: Context) -> Observation:
-        chosen = await choose(ctx, self.nodes)
-        health = await health_of(ctx, chosen.nodes)
-        readings = {
-            name: trusted(concluded(Health.NOT_OK, f"the node was {gone.value}", [gone]), Health.UNKNOWN)
-            for name, gone in chosen.absent.items()
-        }
-        missing = absent(Health.UNKNOWN, "the system did not measure this node")
-        for name in (node.name for node in chosen.nodes):
-            readings[name] = reading_of(health[name], self.part) if name in health else missing
         wanted = Health.OK if (_VALUES[self.value] is Health.OK) is not self.differs else Health.NOT_OK
-        return combined({name: _judged(reading, wanted) for name, reading in readings.items()}, str(wanted))
 
+        def judge(reading: Reading[Health]) -> Observation:
+            if reading.value is Health.UNKNOWN:
+                return unknown(reading.why or "it could not be measured", seen=str(reading.value))
+            return (passed if reading.value is wanted else failed)(str(reading.value), why=reading.why)
 
-def _judged(reading: Reading[Health], wanted: Health) -> Observation:
-    if reading.value is Health.UNKNOWN:
-        return unknown(reading.why or "it could not be measured", seen=str(reading.value))
-    verdict = Verdict.PASSED if reading.value is wanted else Verdict.FAILED
-    return Observation(verdict=verdict, seen=str(reading.value), why=reading.why)
+        chosen = await choose(ctx, self.nodes)
+        missing = judge(absent(Health.UNKNOWN, "the system did not measure this node"))
+        each = {node.name: missing for node in chosen.nodes}
+        each |= await by_health(ctx, chosen.nodes, lambda health: judge(reading_of(health, self.part)))
+        for name, gone in chosen.absent.items():
+            reading = concluded(Health.NOT_OK, f"the node was {gone.value}", [gone])
+            each[name] = decide_by(ctx, reading, Health.UNKNOWN, judge)
+        return combined(each, str(wanted))
 
 
 def reading_of(health: NodeHealth, part: str) -> Reading[Health]:

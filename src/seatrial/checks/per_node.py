@@ -6,13 +6,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seatrial.checks.readings import status_of
+from seatrial.checks.readings import decide_by, state_of_whole
 from seatrial.errors import CannotTell, LinkDown, LinkLost, SeatrialError, StepFailed
 from seatrial.links.output import end
-from seatrial.model.reading import Reading, concluded, decides, remembered, reported
+from seatrial.model.reading import Reading, concluded, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown, worst
-from seatrial.spi import Context, KnowsNodes
+from seatrial.spi import Context, KnowsNodes, MissesNodes
 from seatrial.spi.concurrency import map_concurrently
 
 ALL = ("*", "all")
@@ -75,16 +75,18 @@ async def choose(ctx: Context, selector: str) -> Chosen:
     words = [word.strip() for word in selector.split(",")]
     everything = any(word in ALL for word in words)
     if not nodes:
-        state = (await status_of(ctx)).state
+        state = await state_of_whole(ctx)
         if state.value != "destroyed":
             raise CannotTell(f"no nodes to check: {state.why or state.value or 'the system has none'}")
         destroyed = concluded(DESTROYED, state.why, [state])
         return Chosen((), dict.fromkeys((declared or words) if everything else words, destroyed))
-    missing = set(declared) - {node.name for node in nodes}
-    # Seatrial remembers all nodes created by the provider; other nodes are in the system's list, such as an inventory.
-    never = remembered(NEVER_MADE, "") if ctx.system.places_nodes else reported(NEVER_MADE, by="the system")
+    there = {node.name for node in nodes}
+    missing = [name for name in declared if name not in there]
+    if isinstance(system, MissesNodes):
+        missing += [name for name in system.missing_nodes(ctx, nodes) if name not in missing]
+    never = reported(NEVER_MADE, by="the system")
     if everything:
-        return Chosen(nodes, {name: never for name in declared if name in missing})
+        return Chosen(nodes, dict.fromkeys(missing, never))
     here = [word for word in words if word not in missing]
     found = await ctx.select(",".join(here)) if here else ()
     absent = {word: never for word in words if word in missing}
@@ -110,10 +112,12 @@ async def on_each(
             return unknown(str(error))
 
     def missing(reading: Reading[str]) -> Observation:
-        if not decides(reading):
-            return unknown(f"{reading.value} (only {reading.source})")
-        judge = passed if reading.value == absent_as else failed
-        return judge(reading.value, expected, f"the node was {reading.value}")
+        def judge(gone: Reading[str]) -> Observation:
+            if not gone.value:
+                return unknown(gone.why)
+            return (passed if gone.value == absent_as else failed)(gone.value, expected, f"the node was {gone.value}")
+
+        return decide_by(ctx, reading, "", judge)
 
     chosen = await choose(ctx, selector)
     found = await map_concurrently(one, chosen.nodes)

@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.checks.content import holds
 from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.model.result import Category, Observation, failed, passed, unknown
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import NOT_GIVEN, Duration, Expression
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -39,19 +39,26 @@ OURS = (
 """Texts of a refused connection caused by the test's URL or login."""
 
 
+WRITES = ("25006", "1792")
+"""Error codes of databases for a statement that writes in a transaction that only reads."""
+
+
 @check("sql")
 @dataclass(frozen=True, kw_only=True)
 class Sql:
     """A query returns the right rows or value; PostgreSQL and SQLite, others with their SQLAlchemy driver."""
 
+    expression_names: ClassVar[tuple[str, ...]] = ("rows", "value", "count")
+
     url: str
     """`postgresql://user:password@host/name`, `sqlite:///file` (relative to the document)."""
     query: str = "SELECT 1"
-    """One statement; it is rolled back."""
+    """One statement; it only reads. PostgreSQL, MySQL, MariaDB and SQLite refuse one that writes; others roll it back.
+    """
     rows: int | tuple[Any, ...] | None = None
     """The expected number of rows, or the rows themselves, each a list of values."""
-    value: Any = None
-    """The first value of the first row."""
+    value: Any = NOT_GIVEN
+    """The first value of the first row; `null` for NULL."""
     that: Expression = Expression("")
     """CEL over `rows` (a list of maps by column), `value`, `count`."""
     timeout: Duration = Duration(10.0)
@@ -85,14 +92,14 @@ class Sql:
             wanted = [list(row) if isinstance(row, list | tuple) else [row] for row in self.rows]
             if rows != wanted:
                 return failed(rows[:20], wanted, "the query returns other rows")
-        if self.value is not None:
+        if self.value is not NOT_GIVEN:
             if not rows:
                 return failed("no row", self.value, "the query returns no row")
             if value != self.value:
                 return failed(value, self.value, f"the query returns {value!r}")
         seen = value if len(rows) == 1 and len(columns) == 1 else {"rows": len(rows)}
         if not self.that:
-            return passed(seen, self.value if self.value is not None else self.rows)
+            return passed(seen, self.rows if self.value is NOT_GIVEN else self.value)
         maps = [dict(zip(columns, row, strict=True)) for row in rows]
         return await holds(ctx, self.that, seen, rows=maps, value=value, count=len(rows))
 
@@ -118,7 +125,7 @@ def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str],
     try:
         with engine.connect() as connection:
             _limit(connection, timeout)
-            result = connection.exec_driver_sql(query)
+            result = _read_only(connection, query)
             columns = list(result.keys()) if result.returns_rows else []
             rows = result.fetchmany(LIMIT + 1) if result.returns_rows else []
             found = [[_plain(value) for value in row] for row in rows]
@@ -141,12 +148,25 @@ def _engine(sqlalchemy: Any, url: str, timeout: float, folder: Path) -> Any:
     if backend == "postgresql":
         # Without the encoding, a database with the locale C returns bytes instead of text.
         arguments = {"connect_timeout": max(1, round(timeout)), "client_encoding": "utf8"}
+        if made.drivername == "postgresql+psycopg":
+            arguments["cursor_factory"] = _one_statement()
     elif backend == "sqlite" and made.database and not made.database.startswith((":", "file:")):
         file = folder / made.database
         if not file.is_file():  # SQLite would create it: a check leaves no files behind.
             raise FileNotFoundError(f"database file {file} does not exist")
         made, arguments = made.set(database=str(file)), {"timeout": timeout}
     return sqlalchemy.create_engine(made, connect_args=arguments, poolclass=sqlalchemy.pool.NullPool)
+
+
+def _one_statement() -> Any:
+    """A cursor for one statement at a time: a second one could end the transaction that only reads."""
+    import psycopg
+
+    class OneStatement(psycopg.Cursor):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            return super().execute(query, params, **{**options, "prepare": True})
+
+    return OneStatement
 
 
 def _limit(connection: Any, timeout: float) -> None:
@@ -159,6 +179,18 @@ def _limit(connection: Any, timeout: float) -> None:
         driver.set_progress_handler(lambda: int(time.monotonic() > until), 10_000)
 
 
+def _read_only(connection: Any, query: str) -> Any:
+    """Run a statement by the database's own means against writing."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    elif dialect == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    elif dialect in ("mysql", "mariadb"):
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+    return connection.exec_driver_sql(query)
+
+
 def _broken(error: Any, timeout: float) -> Observation:
     """The observation for a driver's error: failed (product), unknown (test's URL or query), or timed out."""
     said = str(error.orig).strip()
@@ -168,6 +200,13 @@ def _broken(error: Any, timeout: float) -> Observation:
         return _late(timeout)
     if code.startswith(("28", "08P01")) or (any(text in said for text in OURS) and not code):
         return unknown(f"the database refuses the login: {first}", seen="refused")
+    if (
+        code in WRITES
+        or "readonly database" in said
+        or "one statement at a time" in said
+        or "multiple commands" in said
+    ):
+        return unknown(f"the check only reads, by one statement: {first}")
     if code in SYNTAX or "syntax error" in said or "incomplete input" in said:
         return unknown(f"invalid query: {first}")
     return failed("no answer" if not code and error.connection_invalidated else first, "an answer", said)

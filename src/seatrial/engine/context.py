@@ -14,7 +14,7 @@ from seatrial.engine.node_selection import matching
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
 from seatrial.model.cluster import PowerState
-from seatrial.model.reading import Reading, absent, measured
+from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
@@ -24,6 +24,7 @@ from seatrial.spi import (
     Provider,
     ProviderTraits,
     SetsDeadlines,
+    SetsPace,
     System,
     health_of,
     power_reading,
@@ -68,14 +69,43 @@ class TrialContext:
         self.trial_id = trial.id
         self.deployment_id = trial.deployment_id
         self.suite = trial.suite
+        self.trust: Trust = trial.suite.trust
+        self.may_fail = False
+        """Whether the step, or one around it, may fail: it decides nothing."""
+        self.last_seen, self.last_seen_measured = "", True
         self.document_folder = trial.suite.document_folder
         self.random = trial.random
 
-    def at(self, step: str, more: Mapping[str, object] | None = None) -> TrialContext:
+    def at(
+        self, step: str, more: Mapping[str, object] | None = None, *, may_fail: bool = False
+    ) -> TrialContext:  # fmt: skip
         """The context of another step."""
-        return TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
+        ctx = TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
+        ctx.trust, ctx.may_fail = self.trust, self.may_fail or may_fail
+        return ctx
+
+    def trusting(self, trust: Trust) -> TrialContext:
+        """The context of a check with a `trust` of its own."""
+        ctx = self.at(self.step)
+        ctx.trust = trust
+        return ctx
 
     # The trial
+
+    @property
+    def pace(self) -> polling.Pace:
+        """The pauses between looks at this system."""
+        return self.system.pace if isinstance(self.system, SetsPace) else (polling.SHORTEST, polling.LONGEST)
+
+    @property
+    def was_up(self) -> bool:
+        return self._trial.was_up
+
+    def saw_up(self) -> None:
+        self._trial.was_up = True
+
+    def seen(self, text: str, *, measured: bool) -> None:
+        self.last_seen, self.last_seen_measured = text, measured
 
     @property
     def provider(self) -> Provider:
@@ -201,7 +231,7 @@ class TrialContext:
     async def poll(
         self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None
     ) -> T:
-        return await polling.poll(look, deadline=deadline, what=what, chance=self.random, retry=retry)
+        return await polling.poll(look, deadline=deadline, what=what, chance=self.random, retry=retry, pace=self.pace)
 
     # Resources
 

@@ -15,16 +15,19 @@ T = TypeVar("T")
 SHORTEST, LONGEST = 0.01, 0.06
 """Seconds between adaptive polls: the first pause and the maximum. Below 100 ms, because a poll takes time too."""
 
+Pace = tuple[float, float]
+"""Seconds: the first pause and the longest."""
+
 ONCE = Retry(max_attempts=1)
 
 
-def delays(retry: Retry, chance: random.Random) -> Iterator[float]:
-    """The endless sequence of pauses between attempts."""
-    delay = SHORTEST if retry.delay is None else retry.delay
+def delays(retry: Retry, chance: random.Random, pace: Pace = (SHORTEST, LONGEST)) -> Iterator[float]:
+    """The endless sequence of pauses between attempts; `pace`: the first and the longest without a delay in `retry`."""
+    delay = pace[0] if retry.delay is None else retry.delay
     while True:
         yield delay * (1 - retry.jitter * chance.random())
         if retry.delay is None:
-            delay = min(delay * 1.5, LONGEST)
+            delay = min(delay * 1.5, pace[1])
         elif retry.backoff == "exponential":
             delay *= 2
 
@@ -40,7 +43,7 @@ def more(retry: Retry, attempts: int, elapsed: float) -> bool:
 
 async def poll(
     look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, chance: random.Random,
-    retry: Retry | None = None,
+    retry: Retry | None = None, pace: Pace = (SHORTEST, LONGEST),
 ) -> T:  # fmt: skip
     """Poll until the answer is not None; Overrun with the text `what` after `deadline` seconds, even if a poll hangs.
 
@@ -52,7 +55,7 @@ async def poll(
     start, looks = clock(), 0
     try:
         async with limit:
-            for pause in delays(retry or Retry(), chance):
+            for pause in delays(retry or Retry(), chance, pace):
                 answer = await look()
                 looks += 1
                 if answer is not None:

@@ -7,14 +7,15 @@ import traceback
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from seatrial import expressions
 from seatrial.engine.context import TrialContext
 from seatrial.engine.poll import ONCE, delays, more
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
 from seatrial.expressions import with_old_names
-from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, unknown
+from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, failed, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.spi import StepTraits, traits
+from seatrial.spi import CheckTraits, StepTraits, traits
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.context import is_true
 
@@ -54,7 +55,7 @@ class Runner:
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
         """Run one step to its end; an allowed failure is not handed on."""
-        ctx = parent.at(_path(parent.step, plan), plan.more)
+        ctx = parent.at(_path(parent.step, plan), plan.more, may_fail=plan.allow_failure)
         said = _said(parent.step, plan)
         start = self._loop.time()
         attempts = 0
@@ -70,6 +71,8 @@ class Runner:
         except Exception as error:  # the condition could not be evaluated
             outcome = outcome_of(error)
         outcome = _as_expected(plan, outcome)
+        if outcome.verdict is Verdict.PASSED and not plan.children and traits(plan.factory, StepTraits).decides:
+            self._decided(ctx)
         if plan.id:
             self._trial.outputs[plan.id] = with_old_names(plan.kind, outcome.outputs)
         self._finished(plan, said, outcome, start, attempts)
@@ -79,16 +82,25 @@ class Runner:
         self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
     ) -> Sequence[CheckResult]:
         """Observe checks at the same time."""
-        return await map_concurrently(lambda plan: self._look(ctx, plan, plan.retry or retry or ONCE), plans)
+        results = await map_concurrently(lambda plan: self._look(ctx, plan, plan.retry or retry or ONCE), plans)
+        if any(one.verdict is Verdict.PASSED and not one.allowed_failure for one in results):
+            self._decided(ctx)
+        return results
+
+    def _decided(self, ctx: TrialContext) -> None:
+        """Something was measured that the verdict of the suite rests on: not in a step that may fail."""
+        self._trial.decided = self._trial.decided or not ctx.may_fail
 
     async def _attempts(self, ctx: TrialContext, plan: StepPlan) -> tuple[Outcome, int]:
-        """Try until it passes or no attempt is left; the step's `timeout` covers all attempts."""
+        """Try until it passes or no attempt is left; both time limits, the step's and its retry's, cover all attempts,
+        also the one under way."""
         attempts = 0
         start = self._loop.time()
         outcome = Outcome(verdict=Verdict.UNKNOWN, error="not tried")
         retry = plan.retry or ONCE
         wanted = Verdict.FAILED if plan.expect_failure else Verdict.PASSED
-        limit = asyncio.timeout(plan.timeout)
+        seconds = min((one for one in (plan.timeout, retry.timeout) if one is not None), default=None)
+        limit = asyncio.timeout(seconds)
         try:
             async with limit:
                 for pause in delays(retry, ctx.random):
@@ -101,8 +113,7 @@ class Runner:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            last = f"; the last attempt: {outcome.error}" if attempts > 1 else ""
-            return outcome_of(Overrun(f"did not end within {plan.timeout:g} s{last}", evidence=str(error))), attempts
+            return _late(ctx, seconds or 0.0, outcome if attempts > 1 else None, error), attempts
         return outcome, attempts
 
     async def _once(self, ctx: TrialContext, plan: StepPlan) -> Outcome:
@@ -151,16 +162,29 @@ class Runner:
         return value[:OUTPUT] + f"… ({len(value) - OUTPUT} more characters)" if len(value) > OUTPUT else value
 
     async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry) -> CheckResult:
+        """Look until it passes or no attempt is left. A look that is under way when the time is up is cut off: the
+        check has to hold within it."""
         start = self._loop.time()
-        attempts = 0
+        attempts, looked = 0, 0
         observation = unknown("never looked")
-        for pause in delays(retry, ctx.random):
-            attempts += 1
-            observation = await self._observation(ctx, plan)
-            elapsed = self._loop.time() - start
-            if observation.verdict is Verdict.PASSED or not more(retry, attempts, elapsed + pause):
-                break
-            await asyncio.sleep(pause)
+        limit = asyncio.timeout(retry.timeout)
+        try:
+            async with limit:
+                for pause in delays(retry, ctx.random, ctx.pace):
+                    attempts += 1
+                    observation = await self._observation(ctx, plan)
+                    looked += 1
+                    ctx.seen(f"{plan.text}: {observation.why or observation.seen}",
+                             measured=observation.verdict is not Verdict.UNKNOWN)  # fmt: skip
+                    elapsed = self._loop.time() - start
+                    if observation.verdict is Verdict.PASSED or not more(retry, attempts, elapsed + pause):
+                        break
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            if not looked:
+                observation = failed(why=f"no answer within {retry.timeout:g} s", category=Category.TIMEOUT)
         result = CheckResult(
             check=_filled(ctx, plan.text),
             observation=observation,
@@ -173,6 +197,9 @@ class Runner:
 
     async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
         try:
+            ctx = ctx.trusting(plan.trust) if plan.trust else ctx
+            if plan.check is None:
+                _require_values(ctx, plan)
             check = plan.check or self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
             observation = await check.observe(ctx)
         except asyncio.CancelledError:
@@ -182,7 +209,30 @@ class Runner:
             return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
         if not isinstance(observation, Observation):
             return unknown(f"the check {plan.kind!r} returned {type(observation).__name__}, not an Observation")
+        verdict: object = observation.verdict  # a plugin may give anything
+        if not isinstance(verdict, Verdict):
+            return unknown(f"the check {plan.kind!r} returned the verdict {verdict!r}; allowed: a Verdict")
         return observation
+
+
+def _require_values(ctx: TrialContext, plan: CheckPlan) -> None:
+    """CannotTell when a value of a check that is filled in now comes out empty."""
+    may_be_empty = traits(plan.factory, CheckTraits).may_be_empty
+    for key, given in plan.fields.items():
+        for text in given if isinstance(given, list | tuple) else (given,):
+            if key in may_be_empty or not isinstance(text, str) or "$" not in text:
+                continue
+            if expressions.templated(text) and ctx.bind(text) in (None, "", [], (), {}):
+                raise CannotTell(f"`{key}` is empty: {text} has no value now, so there is nothing to compare with")
+
+
+def _late(ctx: TrialContext, seconds: float, before: Outcome | None, error: TimeoutError) -> Outcome:
+    """The outcome of a step that a time limit ended: with the last look of its wait, else with its last attempt. If
+    that could not measure, neither can this."""
+    last = ctx.last_seen or (before.error if before else "")
+    measured = ctx.last_seen_measured if ctx.last_seen else before is None or before.verdict is Verdict.FAILED
+    text = f"did not end within {seconds:g} s" + (f"; last seen: {last}" if last else "")
+    return outcome_of(Overrun(text, evidence=str(error)) if measured else CannotTell(text, evidence=str(error)))
 
 
 async def _alone(work: Coroutine[Any, Any, Outcome]) -> Outcome:
@@ -227,16 +277,27 @@ def outcome_of(error: BaseException) -> Outcome:
         error=str(error) if isinstance(error, SeatrialError) else str(error) or "no answer in time",
         category=error.category if isinstance(error, SeatrialError) else Category.TIMEOUT,
         evidence=str(getattr(error, "evidence", "")),
+        unclear=error.unclear if isinstance(error, StepFailed) else "",
     )
 
 
+ACCIDENTS = (Category.TIMEOUT, Category.INFRASTRUCTURE, Category.UNSUPPORTED, Category.CLEAN_UP)
+"""Categories of failures that are not the product's own."""
+
+
 def _as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
-    """An expected failure passes if the product failed; unknown stays unknown."""
+    """A failure of the product is what was expected; a timeout is none, and unknown stays unknown."""
     if not plan.expect_failure or outcome.verdict is Verdict.UNKNOWN:
         return outcome
-    if outcome.verdict is Verdict.FAILED:
-        return Outcome(verdict=Verdict.PASSED, outputs={**outcome.outputs, "error": outcome.error})
-    return Outcome(verdict=Verdict.FAILED, error="passed, and was expected to fail", category=Category.TEST)
+    if outcome.verdict is Verdict.PASSED:
+        return Outcome(verdict=Verdict.FAILED, error="passed, and was expected to fail", category=Category.TEST)
+    if outcome.unclear:
+        text = f"it failed, and something else could not be measured: {outcome.unclear}"
+        return Outcome(verdict=Verdict.UNKNOWN, error=text, evidence=outcome.evidence)
+    if outcome.category in ACCIDENTS:
+        text = f"a failure of the product was expected, and this is another one: {outcome.error}"
+        return Outcome(verdict=Verdict.UNKNOWN, error=text, category=outcome.category, evidence=outcome.evidence)
+    return Outcome(verdict=Verdict.PASSED, outputs={**outcome.outputs, "error": outcome.error})
 
 
 def _path(parent: str, plan: StepPlan) -> str:

@@ -88,7 +88,11 @@ class Trial:
         self.links: dict[tuple[str, object], Link] = {}
         self.node_names: dict[str, object] = {}
         """The nodes as seen by expressions."""
+        self.was_up = False
+        """Whether the service was seen to answer."""
         self.made_something = False
+        self.decided = False
+        """Whether a measurement passed that decides."""
         self.did_something = False
         """Whether any step has begun, other than groups of steps."""
 

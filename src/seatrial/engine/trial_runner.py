@@ -66,7 +66,7 @@ class TrialRunner:
             trial.emit("cleanup_finished", **sweep.event())
         await self._protect()
         duration = asyncio.get_running_loop().time() - start
-        trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial.did_something))
+        trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial))
         try:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
@@ -154,7 +154,7 @@ def sweep_seconds(trial: Trial) -> float:
     return SWEEP + max(asked, default=0.0)
 
 
-def _finished(outcome: Outcome, left: int, duration: float, did_something: bool) -> dict[str, object]:
+def _finished(outcome: Outcome, left: int, duration: float, trial: Trial) -> dict[str, object]:
     data: dict[str, object] = {
         "verdict": outcome.verdict,
         "status": "completed" if outcome.verdict is Verdict.PASSED else "failed",
@@ -163,9 +163,11 @@ def _finished(outcome: Outcome, left: int, duration: float, did_something: bool)
     }
     if outcome.verdict is not Verdict.PASSED:
         data |= {"category": outcome.category, "error": outcome.error, "evidence": outcome.evidence}
-    elif not did_something:
-        # No steps, no pass.
-        data |= {"verdict": "", "status": "skipped", "reason": "no step ran: all were skipped"}
+    elif not trial.decided:
+        # Nothing measured, no pass.
+        ran = "nothing that decides was measured: a passed check or step that may not fail is needed"
+        reason = ran if trial.did_something else "no step ran: all were skipped"
+        data |= {"verdict": "", "status": "skipped", "reason": reason}
     elif left:
         data |= {"category": Category.CLEAN_UP, "error": f"{left} resources were left behind"}
     return data

@@ -31,7 +31,7 @@ NAMES: Mapping[str, str] = {
 ROOTS = tuple(NAMES)
 
 EXTRAS: Mapping[str, str] = {
-    "node": "in a system's settings, the current node: `name`, `address`, `ports`, `folder`",
+    "node": "in a system's settings, the current node: `name`, `address`, `ports`, `folder`; in a check, its name",
     "cluster": "in the settings of `processes`: `peers`, `size`, `names`",
     "record": "in `data`, the record to write or read: `key`, `value`, `key_base64`, `value_base64`",
     "outputs": "in the settings of `github-actions`, values from the workflow's artifacts; in a step's, its own",
@@ -41,6 +41,10 @@ EXTRAS: Mapping[str, str] = {
     "headers": "in a check, the headers of the HTTP answer, with lowercase names",
     "seen": "in a check, the observed value",
     "stdout": "in a check, the standard output of the command",
+    "stderr": "in a check, the standard error of the command",
+    "rows": "in a `sql` check, the rows, each a map by column",
+    "value": "in a `sql` check, the first value of the first row",
+    "count": "in a `sql` check, the number of rows",
     "exit_code": "in a check or probe, the exit code of the command",
     "members": "in `states`, the nodes by name: `power`, `healthy`, `parts`",
     "healthy": "in `rule` and `states`, the number of healthy nodes",

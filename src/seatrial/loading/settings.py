@@ -18,6 +18,7 @@ from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
 from seatrial.loading.site import Site
 from seatrial.loading.suite_keys import Deadlines, Exclusive
 from seatrial.model.frozen import frozen
+from seatrial.model.reading import Trust
 from seatrial.model.values import Format, Keep, Range
 
 PREFIX = "SEATRIAL_"
@@ -69,6 +70,8 @@ class ProjectSettings:
     """Parameters of every suite, for `${{ parameters.NAME }}`."""
     secrets: tuple[str, ...] = ()
     """Environment variables with secret values, masked in all output."""
+    trust: Trust | None = None
+    """The `trust` of all suites without their own."""
     exclusive: str | Exclusive | None = None
     """An environment for one trial at a time: its name, or a mapping with `name` and `wait`."""
     names: Names = field(default_factory=Names)

@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from seatrial.model.frozen import frozen
+from seatrial.model.reading import Trust
 from seatrial.model.scenario import Notification, Retry
 from seatrial.model.values import Duration, Expression, Range
 
@@ -67,6 +68,9 @@ class SuiteKeys:
     """The system under test: its `kind` and settings, or the kind alone."""
     power: Literal["api", "guest"] = "api"
     """How steps switch nodes off and on: through the provider's API, or from inside the guest."""
+    trust: Trust = "measured"
+    """`reported`: a check may also pass by the word of another program, such as a deployer's `status`; by default only
+    by what Seatrial measured."""
     reuse: Literal["none", "snapshot"] = "none"
     """`snapshot`: suites with the same system and parameters start from one cluster, reverted between them."""
     timeout: Duration | None = None
@@ -154,3 +158,5 @@ class CheckKeys:
     """The retries of the check: a number of attempts, or a mapping."""
     allow_failure: bool = False
     """A failure does not change the verdict of the step."""
+    trust: Trust | None = None
+    """Like the suite's `trust`, for this check alone."""

@@ -123,6 +123,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             power=merged.get("power") or "api",
             timeout=merged.get("timeout"),
             deadlines=merged.get("deadlines") or {},
+            trust=merged.get("trust") or "measured",
             reuse=reuse,
             exclusive=exclusive,
             exclusive_wait=exclusive_wait,

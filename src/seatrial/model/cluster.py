@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import TRUST, Health, Reading, Source, absent, concluded, trusted
+from seatrial.model.reading import Health, Reading, Source, Trust, absent, concluded, trusted
 
 __all__ = ["ClusterStatus", "NodeHealth", "PowerState", "all_off", "cluster_status"]
 
@@ -52,7 +52,7 @@ class NodeHealth:
         yield self.power
         yield from self.parts.values()
 
-    def trusted(self, trust: Source = TRUST) -> NodeHealth:
+    def trusted(self, trust: Trust) -> NodeHealth:
         """The same, with unknown for every reading too weak for a verdict."""
         parts = {name: trusted(reading, Health.UNKNOWN, trust) for name, reading in self.parts.items()}
         return NodeHealth(power=trusted(self.power, PowerState.UNKNOWN, trust), parts=parts)
@@ -62,6 +62,28 @@ def all_off(power: Reading[PowerState], why: str) -> NodeHealth:
     """The health of a powered-off node: link and service are not ok, with the source of its power."""
     off = concluded(Health.NOT_OK, why, [power])
     return NodeHealth(power=replace(power, why=why), parts={"ssh": off, "service": off})
+
+
+def power_by_parts(
+    parts: Mapping[str, Reading[Health]], said: Reading[PowerState] | None = None
+) -> Reading[PowerState]:
+    """The power of a node without an API for it: a part that answers shows that it runs, a silent link that it cannot
+    be reached. `said` is what a provider or another program says; a measurement confirms or refutes a report."""
+    link = parts.get("ssh")
+    silent = link if link is not None and (link.value, link.source) == (Health.NOT_OK, Source.MEASURED) else None
+    if said is not None and said.source is Source.MEASURED and not (silent and said.value is PowerState.RUNNING):
+        return said
+    measured = {name: part for name, part in parts.items() if part.source is Source.MEASURED}
+    alive = [name for name, part in measured.items() if part.value is Health.OK]
+    report = f"{said.by} reports that it is {said.value}" if said else ""
+    if alive and silent is None:
+        why = f"its {alive[0]} answers, but {report}" if said and said.value is not PowerState.RUNNING else ""
+        return concluded(PowerState.RUNNING, why, [measured[alive[0]]])
+    if said is not None and said.value in OFF and not alive:
+        return concluded(said.value, report, list(measured.values()) or [said])
+    if silent is not None:
+        return concluded(PowerState.UNREACHABLE, "; ".join(filter(None, (silent.why, report))), [silent])
+    return said or absent(PowerState.UNKNOWN, "no source reports its power state, and no part of it answers")
 
 
 NOT_ASKED = absent(Health.UNKNOWN, "")
@@ -76,7 +98,7 @@ class ClusterStatus:
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
     service: Reading[Health] = NOT_ASKED
 
-    def trusted(self, trust: Source = TRUST) -> ClusterStatus:
+    def trusted(self, trust: Trust) -> ClusterStatus:
         """The same, with unknown for every reading too weak for a verdict."""
         nodes = {name: health.trusted(trust) for name, health in self.nodes.items()}
         service = trusted(self.service, Health.UNKNOWN, trust)
@@ -96,14 +118,14 @@ def majority(healthy: int, total: int) -> bool:
 
 def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
     """The service answers when its part on any node does."""
-    running = [health.parts for health in nodes.values() if health.power.value is PowerState.RUNNING]
-    known = [parts["service"] for parts in running if "service" in parts]
+    on = [health.parts for health in nodes.values() if health.power.value not in (*OFF, PowerState.UNREACHABLE)]
+    known = [parts["service"] for parts in on if "service" in parts]
     for wanted in (Health.OK, Health.UNKNOWN):
         for reading in known:
             if reading.value is wanted:
                 return reading
     powers = [health.power for health in nodes.values()]
-    if any(power.value is PowerState.UNKNOWN for power in powers):
+    if any(one.power.value is PowerState.UNKNOWN and "service" not in one.parts for one in nodes.values()):
         return concluded(Health.UNKNOWN, "the power state of a node could not be read", powers)
     return concluded(Health.NOT_OK, known[0].why if known else "no node is running", known or powers)
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import field, replace
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Health", "Reading", "Source", "absent", "concluded", "measured", "remembered", "reported"]
+__all__ = ["Health", "Reading", "Source", "Trust", "absent", "concluded", "measured", "remembered", "reported"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -98,20 +98,26 @@ def concluded(value: T, why: str, readings: Iterable[Reading[object]]) -> Readin
 
 _RANKS = {source: rank for rank, source in enumerate(Source)}
 
-TRUST = Source.ABSENT
-"""The weakest source under a verdict: any."""
+Trust = Literal["measured", "reported"]
+"""The weakest source under a verdict: a document says `trust: reported` where another program's word is enough."""
 
 
-def decides(reading: Reading[object], trust: Source = TRUST) -> bool:
+def decides(reading: Reading[object], trust: Trust) -> bool:
     """Whether a verdict may rest on this reading. Every check asks this; the rule is only here."""
-    return _RANKS[reading.source] <= _RANKS[trust]
+    return _RANKS[reading.source] <= _RANKS[Source(trust)]
 
 
-def trusted(reading: Reading[T], unknown: T, trust: Source = TRUST) -> Reading[T]:
+def trusted(reading: Reading[T], unknown: T, trust: Trust) -> Reading[T]:
     """The reading if a verdict may rest on it, else the unknown value with the reason."""
     if decides(reading, trust):
         return reading
-    origin = f"{reading.source} by {reading.by}" if reading.by else str(reading.source)
-    more = reading.why and f": {reading.why}"
-    why = f"{reading.value or 'nothing'} is {origin}, not enough for a verdict here{more}"
-    return replace(reading, value=unknown, source=Source.ABSENT, why=why)
+    return replace(reading, value=unknown, source=Source.ABSENT, why=_not_enough(reading))
+
+
+def _not_enough(reading: Reading[object]) -> str:
+    if reading.source is Source.ABSENT:
+        return reading.why
+    why = f" ({reading.why})" if reading.why else ""
+    if reading.source is Source.REPORTED:
+        return f"{reading.by or 'another program'} reports {reading.value}, and Seatrial measured nothing{why}"
+    return f"only Seatrial's own actions suggest {reading.value}, and nothing was measured{why}"

@@ -103,4 +103,6 @@ class Outcome:
     error: str = ""
     category: str = ""
     evidence: str = ""
+    unclear: str = ""
+    """The part of a failed step that could not be measured."""
     outputs: Mapping[str, object] = field(default_factory=dict)

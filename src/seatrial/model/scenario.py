@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seatrial.model.frozen import frozen
+from seatrial.model.reading import Trust
 from seatrial.model.values import Argv
 
 __all__ = [
@@ -85,6 +86,14 @@ class CheckPlan:
     source: Location
     retry: Retry | None = None
     allow_failure: bool = False
+    trust: Trust | None = None
+    """None: as its suite says."""
+    named: bool = False
+    """The document gives it a name of its own."""
+
+    def is_called(self, name: str) -> bool:
+        """Whether `allow_failures` means it: by its text or own name, or by its kind if it has no own name."""
+        return name == self.text or (name == self.kind and not self.named)
 
 
 @frozen
@@ -157,6 +166,8 @@ class Suite:
     timeout: float | None = None
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Seconds for deploy, start, stop, restart, destroy; these override the provider's and the system's own."""
+    trust: Trust = "measured"
+    """The weakest source of a reading under a verdict of its checks."""
     reuse: str = "none"
     """`none`, or `snapshot`: start from a deployed cluster of the same shape if the run has one."""
     exclusive: str = ""

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
-from typing import Literal, NewType, get_args
+from typing import Any, Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Argv", "Duration", "Expression", "Range", "argv_of", "duration"]
+__all__ = ["Argv", "Duration", "Expression", "Range", "WaitFor", "argv_of", "duration"]
 
 Duration = NewType("Duration", float)
 """Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
 
 Expression = NewType("Expression", str)
 """A CEL expression."""
+
+
+class _NotGiven:
+    def __repr__(self) -> str:
+        return "not given"
+
+
+NOT_GIVEN: Any = _NotGiven()
+"""The default of a key whose value may be null."""
+
+WaitFor = Literal["service", "link", "power"]
+"""What has to answer before a started node is up; `power` alone: nothing on it."""
 
 Keep = Literal["never", "failed", "always"]
 """The runs after which nodes are kept."""
@@ -36,9 +49,32 @@ Argv = tuple[str, ...] | str
 """A command: a list of arguments, or one string for a shell."""
 
 
-def argv_of(command: Argv | Sequence[str]) -> tuple[str, ...]:
-    """The argument list of a command: a string goes to the shell."""
-    return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(map(str, command))
+SHELL = ("/bin/sh", "-e")
+"""The shell of a command written as text: a line that fails ends it."""
+
+_PIPEFAIL = "(set -o pipefail) 2>/dev/null && set -o pipefail; "
+"""Not every shell has it."""
+
+_SIMPLE = re.compile(r"[\w./:=@%+,-]+")
+
+
+def argv_of(command: Argv | Sequence[str], *more: str, shell: str = "") -> tuple[str, ...]:
+    """The argument list of a command with more arguments; a text goes to the shell, `/bin/sh -e` unless another is
+    given. With the default, a pipe fails with any of its commands where the shell can do that."""
+    if not isinstance(command, str):
+        return (*map(str, command), *more)
+    text = f"{command} {shlex.join(more)}" if more else command
+    if shell:
+        return (*shlex.split(shell), "-c", text)
+    return (*SHELL, "-c", _PIPEFAIL + text if "|" in text else text)
+
+
+def words_of(command: str) -> tuple[str, ...]:
+    """The words of a text that is one command without any syntax of a shell; `${{ }}` is allowed in a word. Empty: it
+    needs a shell."""
+    words = re.findall(r"(?:\$\{\{.*?\}\}|\S)+", command) if "\n" not in command.strip() else []
+    plain = (re.sub(r"\$\{\{.*?\}\}", "x", word) for word in words)
+    return tuple(words) if words and all(map(_SIMPLE.fullmatch, plain)) else ()
 
 
 @frozen(kw_only=False)

@@ -34,7 +34,7 @@ EXIT_CODES = {
     2: "invalid usage or document; nothing was started",
     3: "unknown: at least one suite could not be judged",
     4: "resources left behind",
-    5: "nothing was selected, or everything was skipped",
+    5: "nothing was selected, everything was skipped, or nothing that decides was measured",
     129: "interrupted by SIGHUP",
     130: "interrupted by SIGINT",
     143: "interrupted by SIGTERM",

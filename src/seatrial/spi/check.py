@@ -33,5 +33,8 @@ class ReadsText(Protocol):
 class CheckTraits:
     """Class attributes of a check, each with its default."""
 
+    may_be_empty: tuple[str, ...] = ()
+    """Fields with a use for an empty value. For the others one that comes out empty makes the check unknown: nothing
+    would be compared."""
     expression_names: tuple[str, ...] | None = None
     """Names for the expressions in its fields, besides the usual ones; None: those of an HTTP answer."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import PowerState
-from seatrial.model.reading import Reading
+from seatrial.model.reading import Reading, Trust
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
@@ -52,6 +52,21 @@ class Context(Protocol):
     @property
     def system(self) -> System:
         """The trial's system. Ask `isinstance(ctx.system, KeepsLogs)` before you use an optional method."""
+
+    @property
+    def trust(self) -> Trust:
+        """The weakest source of a reading under a verdict: the check's, else the suite's."""
+
+    @property
+    def was_up(self) -> bool:
+        """Whether the service of this trial was seen to answer: only then can it be down."""
+
+    def saw_up(self) -> None:
+        """Remember that the service was seen to answer."""
+
+    def seen(self, text: str, *, measured: bool) -> None:
+        """Remember the last look of a wait. When a time limit ends the step, the message has it, and a look that could
+        not measure makes the step unknown."""
 
     @property
     def random(self) -> random.Random:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,6 +11,12 @@ from seatrial.model.frozen import frozen
 
 Command = str | Sequence[str]
 """A program with its arguments, or a line for a shell."""
+
+FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU)
+"""Signals from outside a program; a crash has others."""
+
+NOT_EXECUTABLE = 126
+"""A shell's exit code for a program without the permission to run."""
 
 NOT_FOUND = 127
 """A shell's exit code for a missing program."""
@@ -30,6 +37,13 @@ class Finished:
     def ok(self) -> bool:
         """Exit code 0."""
         return self.exit_code == 0
+
+    @property
+    def ended_by_others(self) -> str:
+        """The signal of a program ended from outside, such as SIGKILL: its end does not tell about the product. Empty:
+        it ended by itself, or crashed."""
+        number = self.exit_code - 128
+        return signal.Signals(number).name if number in FROM_OUTSIDE else ""
 
     @property
     def ended(self) -> str:

@@ -22,6 +22,13 @@ LINK_SECONDS = 5.0
 
 async def status_of(ctx: Context) -> ClusterStatus:
     """The state of the whole: the system's own, else the majority rule over the health of its nodes."""
+    status = await _status_of(ctx)
+    if status.service.ok:
+        ctx.saw_up()
+    return status
+
+
+async def _status_of(ctx: Context) -> ClusterStatus:
     system = ctx.system
     if isinstance(system, ReportsStatus):
         return await system.status(ctx)

@@ -82,6 +82,8 @@ class StepTraits:
     """Names for the expressions in its own fields, besides the usual ones."""
     child_names: tuple[str, ...] = ()
     """Names for the expressions in its child steps, besides the usual ones."""
+    decides: bool = True
+    """A pass of it is a measurement, and a suite without any does not pass."""
     sets_variables: bool = False
     """Its outputs become `${{ vars.NAME }}` for the steps after it. The loader takes their names from its key `values`.
     """

@@ -11,6 +11,7 @@ from seatrial.model.cluster import ClusterStatus, NodeHealth
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
+from seatrial.model.values import WaitFor
 from seatrial.spi.provider import Powers
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class KnowsNodes(Protocol):
     @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Their names; empty: unknown."""
+
+
+@runtime_checkable
+class MissesNodes(Protocol):
+    """A system with a number of requested nodes whose names are only known once they exist."""
+
+    def missing_nodes(self, ctx: Context, nodes: Sequence[Node]) -> Sequence[str]:
+        """Names for the requested nodes that are not among these."""
 
 
 @runtime_checkable
@@ -102,6 +111,22 @@ class SetsDeadlines(Protocol):
 
     deadlines: Mapping[str, float]
     """Seconds allowed for deploy, start, stop, restart, destroy; a suite's own `deadlines` come first."""
+
+
+@runtime_checkable
+class SetsPace(Protocol):
+    """A system of other people's programs or servers: Seatrial asks them less often than its own nodes."""
+
+    pace: tuple[float, float]
+    """Seconds between looks: the first pause and the longest; each is half as long again as the one before."""
+
+
+@runtime_checkable
+class SetsWait(Protocol):
+    """A system with its own answer to the question when a started node is up."""
+
+    wait_for: WaitFor
+    """For steps without their own `wait_for`."""
 
 
 # Powers

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from seatrial.errors import CannotTell, SeatrialError
 from seatrial.model.resource import Node
@@ -29,6 +30,8 @@ done"""
 @dataclass(frozen=True, kw_only=True)
 class Collect:
     """Gather files, logs and the output of commands from nodes into `artifacts/NODE/`."""
+
+    decides: ClassVar[bool] = False
 
     nodes: str | Sequence[str] = "*"
     """A node, or a selector: `n12`, `n12,n13`, `*`, `any` (a running one), `random:2`, or a role of the system

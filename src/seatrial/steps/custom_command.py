@@ -21,7 +21,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
@@ -43,7 +43,10 @@ class CustomCommand:
     """Run a command in the document's folder (or on nodes), and judge it by its exit code."""
 
     custom_command: Argv = ()
-    """A list of arguments, or a string for `/bin/sh -c`."""
+    """A list of arguments, or text for a shell: it ends at the first line that fails."""
+    shell: str = ""
+    """The shell of the text, with its options, such as `bash -eo pipefail`; default: `/bin/sh -e`, with `pipefail`
+    where it has that."""
     script: str = ""
     """A script and its arguments, in place of `custom_command`; Seatrial looks beside the document and in
     `custom_commands/` upward."""
@@ -110,7 +113,7 @@ class CustomCommand:
 
     def _argv(self, ctx: Context) -> Sequence[str]:
         if not self.script:
-            return argv_of(self.custom_command)
+            return argv_of(self.custom_command, shell=self.shell)
         name, *arguments = shlex.split(self.script)
         return [str(find(name, ctx.document_folder)), *arguments]
 
@@ -129,7 +132,8 @@ class CustomCommand:
 
         async def one(node: Node) -> Outputs:
             try:
-                done = await ctx.link(node).run(self.custom_command, timeout=limit, input=self.stdin, env=env)
+                argv = argv_of(self.custom_command, shell=self.shell)
+                done = await ctx.link(node).run(argv, timeout=limit, input=self.stdin, env=env)
             except TimeoutError as error:
                 raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
             return self._judged(ctx, done, node.name)
@@ -149,6 +153,9 @@ class CustomCommand:
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
             message = f"the command {done.ended}{place}, expected {wanted}{said}"
+            if done.ended_by_others or done.exit_code == NOT_EXECUTABLE:
+                why = f"something ended it by {done.ended_by_others}" if done.ended_by_others else "it cannot be run"
+                raise CannotTell(f"{message}: {why}", evidence=evidence)
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
         streams = {"stdout": done.stdout.rstrip("\n")[-KEPT:], "stderr": done.stderr.rstrip("\n")[-KEPT:]}
         parsed = _json(done.stdout)

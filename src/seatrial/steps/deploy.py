@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.cluster import ClusterStatus
@@ -20,6 +21,8 @@ from seatrial.steps.wait_until import Deadline
 @dataclass(frozen=True, kw_only=True)
 class Init:
     """Prepare the system for deployment without deploying it."""
+
+    decides: ClassVar[bool] = False
 
     async def run(self, ctx: Context) -> Outputs | None:
         """StepFailed if the system could not be prepared."""
@@ -59,6 +62,8 @@ class Deploy:
 @dataclass(frozen=True, kw_only=True)
 class Destroy:
     """Remove the system and its nodes."""
+
+    decides: ClassVar[bool] = False
 
     async def run(self, ctx: Context) -> Outputs:
         """Overrun when it still exists after the deadline.

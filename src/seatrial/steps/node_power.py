@@ -9,6 +9,7 @@ from seatrial.errors import CannotTell
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
+from seatrial.model.values import WaitFor
 from seatrial.registry import step
 from seatrial.spi import Context, Powers, PowersCluster
 from seatrial.spi.concurrency import for_each
@@ -21,6 +22,7 @@ from seatrial.steps.power import (
     until_off,
     until_served,
     until_up,
+    wait_for,
 )
 from seatrial.steps.targets import Targets, to_outputs
 from seatrial.steps.wait_running import until_running
@@ -48,6 +50,9 @@ class StopNode(Targets):
 class StartNode(Targets):
     """Power nodes on; returns when link and service of each answer, whatever the state of the cluster."""
 
+    wait_for: WaitFor | None = None
+    """What has to answer: `service` (default), only the `link`, or only the `power`."""
+
     def needs_powers(self) -> frozenset[Powers]:
         return frozenset({Powers.START})
 
@@ -58,7 +63,8 @@ class StartNode(Targets):
         async def up(node: Node) -> None:
             deadline = Deadline(ctx, "start")
             await start(ctx, node)
-            await until_up(ctx, node, deadline.left(), what=f"the start of {node.name}")
+            up = wait_for(ctx, self.wait_for)
+            await until_up(ctx, node, deadline.left(), what=f"the start of {node.name}", up=up)
             ctx.emit("node", node=node.name, state="running", why="started")
 
         await for_each(nodes, up)

@@ -8,6 +8,7 @@ from seatrial.errors import CannotTell, NodeFailed, NotSupported
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
 from seatrial.model.resource import Node
+from seatrial.model.values import WaitFor
 from seatrial.spi import (
     BreaksOff,
     Context,
@@ -19,6 +20,7 @@ from seatrial.spi import (
     ProviderTraits,
     ReportsFailure,
     RunsServices,
+    SetsWait,
     StartsServices,
     health_of,
     own_powers,
@@ -197,10 +199,17 @@ async def until_off(ctx: Context, node: Node, deadline: float) -> None:
     await ctx.link(node).close()
 
 
+def wait_for(ctx: Context, said: WaitFor | None) -> WaitFor:
+    """What has to answer before a started node is up: as the step says, else as the system does."""
+    return said or (ctx.system.wait_for if isinstance(ctx.system, SetsWait) else "service")
+
+
 async def until_up(
-    ctx: Context, node: Node, deadline: float, *, what: str, also: Callable[[], Awaitable[None]] | None = None
-) -> None:
-    """Return when the node is powered on, its link answers and its service is up, whatever the state of the cluster.
+    ctx: Context, node: Node, deadline: float, *, what: str, up: WaitFor = "service",
+    also: Callable[[], Awaitable[None]] | None = None,
+) -> None:  # fmt: skip
+    """Return when the node is powered on, its link answers and its service is up, whatever the state of the cluster;
+    `up` says how much of that.
     `also` is called first; it raises NotYet if the node is in the wrong boot."""
     ensured = False
 
@@ -211,7 +220,11 @@ async def until_up(
             raise _unlike(node, state)
         if also is not None:
             await also()
+        if up == "power":
+            return True
         await _answering(ctx, node)
+        if up == "link":
+            return True
         if not ensured:
             await ensure_service(ctx, node)
             ensured = True

@@ -10,10 +10,11 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
+from seatrial.model.values import WaitFor
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.node_power import is_now
-from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, until_up
+from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, until_up, wait_for
 from seatrial.steps.targets import Targets, by_node, to_outputs
 from seatrial.steps.wait_until import Deadline, NotYet
 
@@ -25,6 +26,9 @@ class RestartNode(Targets):
 
     method: Literal["ssh", "graceful"] = "ssh"
     """`ssh`: reboot inside the guest; `graceful`: power cycle by the provider."""
+
+    wait_for: WaitFor | None = None
+    """What has to answer after it: `service` (default), only the `link`, or only the `power`."""
 
     def needs_powers(self) -> frozenset[Powers]:
         return frozenset({Powers.GRACEFUL_RESTART if self.method == "graceful" else Powers.GUEST_REBOOT})
@@ -58,7 +62,8 @@ class RestartNode(Targets):
                 raise NotYet(f"the boot id of {node.name} is still {before}")
 
         try:
-            await until_up(ctx, node, deadline.left(), what=f"the restart of {node.name}", also=booted_again)
+            what, up = f"the restart of {node.name}", wait_for(ctx, self.wait_for)
+            await until_up(ctx, node, deadline.left(), what=what, up=up, also=booted_again)
         except Overrun as error:
             if now != before or not await self._same_boot(ctx, node, before):
                 raise

@@ -16,6 +16,7 @@ from seatrial.spi import Context
 class Set:
     """Name values: later steps read them as `${{ vars.NAME }}`."""
 
+    decides: ClassVar[bool] = False
     sets_variables: ClassVar[bool] = True
     """The engine puts the outputs of this step there."""
 

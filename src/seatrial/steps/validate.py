@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.result import Category, CheckResult, Verdict
@@ -17,6 +18,9 @@ from seatrial.spi import Context
 @dataclass(frozen=True, kw_only=True)
 class Validate:
     """Observe checks at the same time; passes if all checks not in `allow_failures` pass."""
+
+    decides: ClassVar[bool] = False
+    """Its checks do."""
 
     checks: tuple[CheckPlan, ...]
     """The checks: names, or objects with `check`."""
@@ -40,7 +44,8 @@ class Validate:
         failed, unknown = by_verdict[Verdict.FAILED], by_verdict[Verdict.UNKNOWN]
         if failed:
             category = failed[0].observation.category or Category.PRODUCT
-            raise StepFailed(_summary(failed), category=category, evidence=_evidence(results))
+            unclear = _summary(unknown)
+            raise StepFailed(_summary(failed), category=category, evidence=_evidence(results), unclear=unclear)
         if unknown:
             error = CannotTell(_summary(unknown), evidence=_evidence(results))
             error.category = unknown[0].observation.category or error.category
@@ -49,7 +54,7 @@ class Validate:
         return {**counts, "seen": {one.check: one.observation.seen for one in results}}
 
     def _plan(self, plan: CheckPlan) -> CheckPlan:
-        allowed = plan.text in self.allow_failures or plan.kind in self.allow_failures
+        allowed = any(map(plan.is_called, self.allow_failures))
         return dataclasses.replace(plan, allow_failure=True) if allowed and not plan.allow_failure else plan
 
 

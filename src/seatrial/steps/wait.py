@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Duration, Expression
@@ -22,6 +23,9 @@ UNTIL = 300.0
 @dataclass(frozen=True, kw_only=True)
 class Wait:
     """Wait for a duration, or until an expression is true."""
+
+    decides: ClassVar[bool] = False
+    """Only time has passed, or a value of the document was true."""
 
     for_: Duration | None = None
     """The duration."""

@@ -49,6 +49,7 @@ async def wait_until(
             last = error
         except TimeoutError as error:
             last = NotYet(str(error) or "no answer in time")
+        ctx.seen(str(last), measured=not _failed_to_look(last))
         return None
 
     try:
@@ -59,10 +60,14 @@ async def wait_until(
             error.evidence = error.evidence or more
             raise
         seen = more or str(getattr(last, "evidence", ""))
-        # No answer from a node is a state seen; every other CannotTell means the look failed.
-        if isinstance(last, CannotTell) and not isinstance(last, LinkDown | LinkLost):
+        if _failed_to_look(last):
             raise CannotTell(f"{what} could not be determined within {deadline:.4g} s: {last}", evidence=seen) from last
         raise Overrun(f"timed out after {deadline:.4g} s waiting for {what}: {last}", evidence=seen) from error
+
+
+def _failed_to_look(error: Exception) -> bool:
+    """No answer from a node is a state seen; every other CannotTell means that the look failed."""
+    return isinstance(error, CannotTell) and not isinstance(error, LinkDown | LinkLost)
 
 
 class Deadline:

@@ -81,7 +81,7 @@ def read_level(
 
 def outermost(settings: Settings) -> Level:
     """`seatrial.toml`: the project's defaults for all suites (node limits do not belong to a suite)."""
-    values = {name: settings.value(name) for name in ("parameters", "vars", "system") if settings.value(name)}
+    values = {name: settings.value(name) for name in ("parameters", "vars", "system", "trust") if settings.value(name)}
     values["deadlines"] = settings.value("deadlines").given()
     if settings.value("exclusive"):
         values["exclusive"] = _exclusive(settings.value("exclusive"))

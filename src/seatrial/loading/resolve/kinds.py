@@ -40,6 +40,8 @@ class Kind:
         """It can check a step even with templates in it."""
         step = spi.traits(factory, spi.StepTraits)
         extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else step.expression_names
+        self.may_be_empty = spi.traits(factory, spi.CheckTraits).may_be_empty
+        """Keys of a check with a use for an empty value."""
         self.extras = expressions.CHECK_NAMES if extras is None else extras
         self.child_extras, self.sets_variables = step.child_names, step.sets_variables
         self.allow_failure = kind == "check" and registry.mark(kind, name).allow_failure

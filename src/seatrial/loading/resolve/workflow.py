@@ -252,6 +252,8 @@ class Workflow(DocumentSite):
         fields, ready = read_fields(kind.factory, given, place, self, besides=kind.besides, what=kind.title)
         if not ready:
             self._templates(kind, given, place)
+        if not isinstance(raw, str):
+            self._refuse_empty(kind, given, place)
         self.extras = outer
         common = self._common(kind, given, place)
         check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
@@ -267,10 +269,19 @@ class Workflow(DocumentSite):
             source=self.document.source(place),
             retry=common.get("retry"),
             allow_failure=common.get("allow_failure", False) or kind.allow_failure,
+            trust=common.get("trust"),
+            named=not isinstance(raw, str) and bool(common.get("name")),
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
             self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:])
         return replace(plan, allow_failure=True) if allowed else plan
+
+    def _refuse_empty(self, kind: Kind, given: Mapping[str, Any], place: Place) -> None:
+        """An empty expectation compares with nothing."""
+        for key, value in given.items():
+            empty = value in ("", []) or (isinstance(value, list) and "" in value)
+            if empty and key in kind.fields and key not in kind.may_be_empty:
+                self.problem((*place, key), f"`{key}` is empty", "write the expected value, or remove the key")
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
         """An already compiled check with the same text, at a new place."""
@@ -307,7 +318,7 @@ class Workflow(DocumentSite):
         if not isinstance(names, tuple):
             return
         for at, name in enumerate(names):
-            matching = {id(one) for one in checks if name in (one.text, one.kind)}
+            matching = {id(one) for one in checks if one.is_called(name)}
             if matching:
                 checks = tuple(replace(one, allow_failure=True) if id(one) in matching else one for one in checks)
             else:

@@ -3,32 +3,34 @@ and health."""
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, NotSupported, SeatrialError
+from seatrial.errors import CannotTell, NotSupported, SeatrialError, StepFailed
 from seatrial.expressions import late
 from seatrial.links import inventory
-from seatrial.links.output import beginning, end
+from seatrial.links.output import end
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import record, warn_of_secrets
-from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, service_of
-from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
+from seatrial.model.frozen import frozen
+from seatrial.model.reading import Health, Reading, absent, reported
 from seatrial.model.resource import Node, Resource
-from seatrial.model.values import Argv, argv_of
+from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context, Finished, Powers, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
+from seatrial.systems.command.shared_look import SharedLook
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots, fill, node_root
-from seatrial.systems.states import not_deployed
+from seatrial.systems.states import not_deployed, without_deployment
 
 LOOK_SECONDS = 30.0
 """Default time limit of `status`, `health` and the inventory's command, in seconds."""
@@ -57,7 +59,14 @@ class Command(Declared):
         self._settings = settings
         self._folder = folder
         self._nodes: Sequence[Node] = ()
+        self._before: Sequence[Node] = ()
+        """The nodes at the time of `destroy`."""
         self._calls = 0
+        self._said: dict[str, str] = {}
+        """Measuring verb to its last output: only a changed one is kept again."""
+        self._look = SharedLook(self._ask)
+        self.pace = (float(settings.poll), 10 * float(settings.poll))
+        self.wait_for = settings.wait_for
         self.deadlines = {_DEADLINE[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in _DEADLINE}
 
     @classmethod
@@ -77,15 +86,12 @@ class Command(Declared):
 
     async def deploy(self, ctx: Context) -> None:
         """Run `deploy`; the deployment is in the ledger from before it until `destroy`."""
-        destroy, hidden = self._call(ctx, "destroy", later=True), _secrets(ctx)
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        looks = {verb: self._record(ctx, verb) for verb in verbs.MEASURING if getattr(self._settings, verb)}
+        words = {"state": self._settings.status_json.state, "states": dict(self._settings.states)}
         detail: dict[str, object] = {
-            "argv": list(destroy.argv),
-            "cwd": destroy.cwd,
-            "env": {**{name: late.quote(value, hidden) for name, value in ours.items()}, **destroy.env},
-            "timeout": destroy.timeout,
-            "accept": list(destroy.accept),
+            **self._record(ctx, "destroy"),
             "log": str(ctx.folder / "destroy.log"),
+            "confirm": {"calls": looks, **words},
         }
         self._stage = "deployed"
         await ctx.make(
@@ -109,22 +115,48 @@ class Command(Declared):
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """The health of these nodes: the deployer's `health`, and their links, tried by Seatrial."""
-        return await self._measured(ctx, nodes, await self._json(ctx, "status") if self._settings.status else {})
+        return await self._measured(ctx, nodes, await self._look(ctx))
 
     async def status(self, ctx: Context) -> ClusterStatus:
-        """The deployer's state in Seatrial's words; derived from the nodes if it has no `status`."""
-        if self._stage != "deployed":
+        """The deployer's state in Seatrial's words, confirmed or refuted by the measurement of its nodes."""
+        if not self._stage:
             return not_deployed(self._stage)
-        nodes, settings = await self.nodes(ctx), self._settings
-        told_status = await self._json(ctx, "status") if settings.status else {}
-        health = {**await self._measured(ctx, nodes, told_status), **self._absent(ctx, nodes)}
-        if not settings.status:
-            return cluster_status(health)
-        said_state = status_parsing.at(told_status, settings.status_json.state, "status")
-        state = status_parsing.word(said_state, settings.states)
-        service = service_of(health) if settings.health else status_parsing.service_by_state(state)
-        said = reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
-        return ClusterStatus(state=said, nodes=health, service=service)
+        if self._stage != "deployed":
+            return await self._status_without_deployment(ctx)
+        nodes, look = await self.nodes(ctx), await self._look(ctx)
+        health = {**await self._measured(ctx, nodes, look), **self._missing(ctx, nodes)}
+        measured, claim = cluster_status(health), self._claim(look)
+        state = status_parsing.settle(claim, measured.state)
+        service = measured.service
+        if claim is None and not self._settings.health:
+            why = "neither `health` nor `status` is declared in the system's settings"
+            state, service = absent("", why), absent(Health.UNKNOWN, why)
+        elif claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
+            service = status_parsing.service_by_state(claim.value)
+        return ClusterStatus(state=state, nodes=health, service=service)
+
+    async def _status_without_deployment(self, ctx: Context) -> ClusterStatus:
+        """Before `deploy` and after `destroy`: the deployer is asked, and the nodes of before."""
+        memory = not_deployed(self._stage)
+        try:
+            look = await self._look(ctx)
+        except (SeatrialError, OSError) as error:  # a deployment that is gone may have nobody to answer
+            look, memory = (
+                _Look(status={}, health={}),
+                replace(memory, state=replace(memory.state, why=f"{memory.state.why}; {error}")),
+            )
+        claim = self._claim(look)
+        if claim is not None and self._stage == "destroyed" and claim.value in status_parsing.GONE:
+            claim = replace(claim, value=self._stage)
+        return without_deployment(memory, await self._measured(ctx, self._before, look), claim)
+
+    def _claim(self, look: _Look) -> Reading[str] | None:
+        """The deployer's word for the whole; None without a `status`."""
+        if not self._settings.status or not look.status:
+            return None
+        told = status_parsing.at(look.status, self._settings.status_json.state, "status")
+        state = status_parsing.word(told, self._settings.states)
+        return reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Run the deployer's own verb for one node; False if it has none."""
@@ -143,6 +175,7 @@ class Command(Declared):
     async def destroy(self, ctx: Context) -> None:
         """Run `destroy` and release the deployment in the ledger."""
         log = ctx.folder / "destroy.log"
+        before = await self._present(ctx)
         try:
             if self._stage == "deployed":
                 await ctx.give_back(KIND, ctx.deployment_id)
@@ -151,28 +184,23 @@ class Command(Declared):
         finally:
             if log.is_file():
                 ctx.output("destroy", log.read_text(encoding="utf-8", errors="replace"))
-        self._nodes = ()
+        self._before, self._nodes = before, ()
         self._stage = "destroyed"
 
     async def give_back(self, resource: Resource) -> None:
-        """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails."""
+        """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails, or when the
+        deployer's `status` or `health` reports it afterwards."""
         detail: Mapping[str, Any] = resource.detail
-        environment = dict(os.environ)
-        call = verbs.Call(
-            verb="destroy",
-            argv=tuple(late.fill(detail["argv"], environment)),
-            cwd=detail["cwd"],
-            env={**environment, **late.fill(detail["env"], environment)},
-            timeout=float(detail["timeout"]),
-            accept=tuple(detail["accept"]),
-        )
         log = Path(detail["log"])
         try:
-            said = await verbs.run(call)
+            said = await verbs.run(_recorded("destroy", detail))
         except SeatrialError as error:
             _keep(log, error.evidence)
             raise
         _keep(log, said.stdout + said.stderr)
+        if still := await _still_there(detail.get("confirm") or {}):
+            evidence = end(said.stdout, 500)
+            raise StepFailed(f"destroy ended with exit code {said.exit_code}, but {still}", evidence=evidence)
 
     # The deployer's command line
 
@@ -183,20 +211,27 @@ class Command(Declared):
         if not command:
             raise NotSupported(f"the deployer has no command for {verb!r}; add one to the system's settings")
         roots = _roots(node) if node else {}
+        if isinstance(command, str) and (plain := words_of(command)):
+            command = plain  # text without any syntax of a shell means the same as a list
+        flagged = settings.parameters_as_flags
+        if flagged is None and not isinstance(command, str):
+            flagged = ("init",) if settings.init else ("deploy",)
+        flags = verbs.flags_of(ctx.suite.parameters) if verb in (flagged or ()) else []
+        if isinstance(command, str) and flags:
+            flags = [shlex.join(flags)]
         program, *words = argv_of(command)
         named = fill(ctx, program, roots)
         beside = self._program(named)
-        flagged = settings.parameters_as_flags
-        with_flags = verb in (flagged if flagged is not None else ("init",) if settings.init else ("deploy",))
-        flags = verbs.flags_of(ctx.suite.parameters) if with_flags else []
         if later:
             names, hidden = {**ctx.names(), **roots}, _secrets(ctx)
             first = late.keep(program, names, hidden) if beside == named else late.quote(beside, hidden)
-            rest = [*late.keep(words, names, hidden), *(late.quote(flag, hidden) for flag in flags)]
-            argv = tuple(str(word) for word in (first, *rest))
+            words, flags = late.keep(words, names, hidden), [str(late.quote(flag, hidden)) for flag in flags]
             env = {name: str(value) for name, value in late.keep(dict(settings.env), names, hidden).items()}
         else:
-            argv, env = (beside, *fill(ctx, words, roots), *flags), fill(ctx, dict(settings.env), roots)
+            first, words, env = beside, fill(ctx, words, roots), fill(ctx, dict(settings.env), roots)
+        if isinstance(command, str):
+            words, flags = [*words[:-1], " ".join([str(words[-1]), *flags])], []
+        argv = tuple(str(word) for word in (first, *words, *flags))
         return verbs.Call(
             verb=verb,
             argv=argv,
@@ -205,6 +240,18 @@ class Command(Declared):
             timeout=self._timeout(ctx, verb),
             accept=settings.exit_codes.get(verb, (0,)),
         )
+
+    def _record(self, ctx: Context, verb: str) -> dict[str, object]:
+        """A verb for the ledger."""
+        call, hidden = self._call(ctx, verb, later=True), _secrets(ctx)
+        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        return {
+            "argv": list(call.argv),
+            "cwd": call.cwd,
+            "env": {**{name: late.quote(value, hidden) for name, value in ours.items()}, **call.env},
+            "timeout": call.timeout,
+            "accept": list(call.accept),
+        }
 
     def _program(self, program: str) -> str:
         """Look for a program with a path beside the document first."""
@@ -238,26 +285,42 @@ class Command(Declared):
         try:
             said = await verbs.run(call, known)
         except SeatrialError as error:
-            ctx.output(call.verb, error.evidence)
+            self._keep_output(ctx, call.verb, error.evidence)
             raise
         finally:
             await ctx.give_back("process", name)
-        ctx.output(call.verb, said.stdout + said.stderr)
+        self._keep_output(ctx, call.verb, said.stdout + said.stderr)
         return said
 
+    def _keep_output(self, ctx: Context, verb: str, text: str) -> None:
+        if verb in verbs.MEASURING:
+            if self._said.get(verb) == text:
+                return
+            self._said[verb] = text
+        ctx.output(verb, text)
+
+    async def _ask(self, ctx: Context) -> _Look:
+        """Run the measuring verbs, one after the other: a deployer may lock itself."""
+        status = await self._json(ctx, "status") if self._settings.status else {}
+        health = await self._json(ctx, "health") if self._settings.health else None
+        return _Look(status=status, health=health)
+
     async def _json(self, ctx: Context, verb: str) -> Mapping[str, Any]:
-        said = await self._called(ctx, self._call(ctx, verb))
+        """The JSON of a measuring verb; CannotTell when it ends badly, too late or without JSON."""
         try:
-            found = json.loads(said.stdout)
-        except ValueError as error:
-            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, verbs.TAIL)) from None
-        if not isinstance(found, dict):
-            raise CannotTell(
-                f"{verb} printed {type(found).__name__}, not an object", evidence=beginning(said.stdout, 500)
-            )
-        return found
+            return status_parsing.document(verb, await self._called(ctx, self._call(ctx, verb)))
+        except StepFailed as error:
+            raise CannotTell(str(error), evidence=error.evidence) from error
 
     # Nodes and their state
+
+    async def _present(self, ctx: Context) -> Sequence[Node]:
+        """The nodes that are about to go; none if the inventory cannot be read: `destroy` must run all the same."""
+        try:
+            return await self.nodes(ctx)
+        except (SeatrialError, OSError) as error:
+            ctx.log(f"the nodes before destroy are not known: {error}", "debug")
+            return ()
 
     async def _inventory(self, ctx: Context) -> Sequence[Node]:
         settings = self._settings.inventory
@@ -277,50 +340,85 @@ class Command(Declared):
             source, folder = str(path), path.parent
         return inventory.read(text, source, folder, settings.format)
 
-    def _absent(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
-        """The requested nodes missing from the inventory."""
+    def missing_nodes(self, ctx: Context, nodes: Sequence[Node]) -> Sequence[str]:
+        """The requested nodes missing from the inventory; those known by their number alone are `absent-1`, …"""
         there = {node.name for node in nodes}
-        names = [name for name in self._settings.nodes if name not in there]
         size = str(ctx.suite.parameters.get("cluster_size", ""))
         if self._settings.inventory is not None and not self._settings.nodes and size.isdigit():
-            names = [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
+            return [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
+        return [name for name in self._settings.nodes if name not in there]
+
+    def _missing(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
         why = "it was requested, but is not in the inventory"
         missing = reported(Health.NOT_OK, why, by="the deployer's inventory")
         parts, power = {"ssh": missing, "service": missing}, absent(PowerState.UNKNOWN, why)
-        return {name: NodeHealth(power=power, parts=parts) for name in names}
+        return {name: NodeHealth(power=power, parts=parts) for name in self.missing_nodes(ctx, nodes)}
 
-    async def _measured(self, ctx: Context, nodes: Sequence[Node], status: Mapping[str, Any]) -> dict[str, NodeHealth]:
+    async def _measured(self, ctx: Context, nodes: Sequence[Node], look: _Look) -> dict[str, NodeHealth]:
         settings, where = self._settings, self._settings.status_json
-        health = await self._json(ctx, "health") if settings.health else None
-        told_nodes = status_parsing.at(status, where.nodes, "status", absent={})
+        told_nodes = status_parsing.at(look.status, where.nodes, "status", absent={})
         powers = status_parsing.powers(told_nodes, where.node_state, settings.states)
 
         async def one(node: Node) -> NodeHealth:
             parts = {}
-            if health is not None:
-                parts = status_parsing.parts(health.get(node.name), node.name, settings.service_part, settings.states)
-            return await self._health_of(ctx, node, parts, powers.get(node.name, ""))
+            if look.health is not None:
+                told = look.health.get(node.name)
+                parts = status_parsing.parts(told, node.name, settings.service_part, settings.states)
+            return await self._health_of(ctx, node, parts, powers.get(node.name))
 
         found = await map_concurrently(one, nodes)
         return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
 
-    async def _health_of(self, ctx: Context, node: Node, parts: dict[str, Reading[Health]], said: str) -> NodeHealth:
+    async def _health_of(
+        self, ctx: Context, node: Node, parts: dict[str, Reading[Health]], said: Reading[PowerState] | None
+    ) -> NodeHealth:
         if node.adopted:
-            power = await power_reading(ctx.provider, node, ctx.suite.provider)
-        elif said in tuple(PowerState):
-            power = reported(PowerState(said), by=status_parsing.STATUS)
-        else:
-            power = absent(PowerState.RUNNING, "no source reports its power state", by=status_parsing.STATUS)
-        if power.value in OFF:
-            by = power.by if node.adopted else "the deployer"
-            return all_off(power, f"{by} reports that it is {power.value}")
-        if "ssh" not in parts and node.ssh:
-            link = parts["ssh"] = await link_of(ctx, node)
-            if link.value is Health.NOT_OK and (node.adopted or not said):
-                power = concluded(PowerState.UNREACHABLE, "", [link])
-            elif link.ok and power.source is Source.ABSENT:
-                power = concluded(PowerState.RUNNING, "", [link])
-        return NodeHealth(power=power, parts=parts)
+            said = await power_reading(ctx.provider, node, ctx.suite.provider)
+            if said.value in OFF:
+                return all_off(said, f"{said.by} reports that it is {said.value}")
+        if node.ssh:
+            link, told = await link_of(ctx, node), parts.get("ssh")
+            parts["ssh"] = link if told is None else status_parsing.both(link, told)
+        return NodeHealth(power=power_by_parts(parts, said), parts=parts)
+
+
+@frozen
+class _Look:
+    """The answers of the measuring verbs; `health` is None if it is not declared."""
+
+    status: Mapping[str, Any]
+    health: Mapping[str, Any] | None
+
+
+def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
+    """A call from its record in the ledger, with this environment's secrets."""
+    environment = dict(os.environ)
+    return verbs.Call(
+        verb=verb,
+        argv=tuple(late.fill(detail["argv"], environment)),
+        cwd=detail["cwd"],
+        env={**environment, **late.fill(detail["env"], environment)},
+        timeout=float(detail["timeout"]),
+        accept=tuple(detail["accept"]),
+    )
+
+
+async def _still_there(confirm: Mapping[str, Any]) -> str:
+    """The report of a deployment that exists after its `destroy`; empty: nothing reports one."""
+    told: dict[str, Mapping[str, Any]] = {}
+    for verb, call in (confirm.get("calls") or {}).items():
+        try:
+            told[verb] = status_parsing.document(verb, await verbs.run(_recorded(verb, call)))
+        except (SeatrialError, OSError):
+            continue  # nobody is left to answer
+    state = status_parsing.at(told.get("status", {}), confirm.get("state", ""), "status", absent="")
+    if (word := status_parsing.word(state, confirm.get("states", {}))) not in status_parsing.GONE:
+        return f"its status says {word}"
+    for node, parts in told.get("health", {}).items():
+        for part, reading in status_parsing.parts(parts, node, "", confirm["states"]).items():
+            if reading.ok:
+                return f"its health says that {part} of {node} is ok"
+    return ""
 
 
 def _secrets(ctx: Context) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seatrial.links.inventory import STYLES
-from seatrial.model.values import Argv, Duration
+from seatrial.model.values import Argv, Duration, WaitFor
 from seatrial.systems.settings import DataSettings
 
 VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy",
@@ -87,6 +87,10 @@ class CommandSettings:
     """Paths of the values in the JSON of `status`."""
     states: Mapping[str, str] = field(default_factory=dict)
     """The deployer's word for a state (of the whole, of a node, of a part) to Seatrial's."""
+    poll: Duration = Duration(1.0)
+    """The first pause between looks while something is waited for; the pauses grow to ten times this."""
+    wait_for: WaitFor = "service"
+    """What has to answer before a started node is up, for steps without their own `wait_for`."""
     service_part: str = "service"
     """The part of a node's health for the service; if it is missing, all parts but `ssh` together."""
     admin: str = ""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from seatrial.errors import CannotTell
-from seatrial.model.cluster import SAME_STATE
-from seatrial.model.reading import Health, Reading, absent, reported
+from seatrial.links.output import beginning, end
+from seatrial.model.cluster import SAME_STATE, STATES, PowerState
+from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
+from seatrial.spi import Finished
+
+TAIL = 4000
+"""Characters of output in an error's evidence."""
+
+Words = Mapping[str, str]
+"""The deployer's word for a state to Seatrial's."""
 
 STATUS = "the deployer's status"
 HEALTH = "the deployer's health"
@@ -15,13 +25,35 @@ HEALTH = "the deployer's health"
 WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed")
 """Words for a healthy part of a node."""
 
+UNMEASURED = ("", "unknown", "n/a", "na", "none", "null", "skipped", "not_measured")
+"""Words for a part without a measurement."""
+
+GONE = ("", "destroyed", "initialized", "absent", "deleted", "gone", "none", "not_deployed", "not_found", "removed")
+"""States of a whole after its removal."""
+
+POWERS: Words = {
+    **dict.fromkeys(("on", "up", "active", "started", "poweredon", "powered_on", "power_on"), "running"),
+    **dict.fromkeys(("off", "down", "terminated", "halted", "shutoff", "shutdown", "deallocated", "deleted",
+                     "destroyed", "poweredoff", "powered_off", "power_off"), "stopped"),
+    **dict.fromkeys(("suspended", "frozen"), "paused"),
+}  # fmt: skip
+"""Words of clouds and hypervisors for the power state of a machine."""
+
 ANSWERS = ("running", "degraded")
 """States of a whole with a working service, if the deployer reports only a state."""
 
 SILENT = ("critical", "stopped", "destroyed", "initialized")
 
-Words = Mapping[str, str]
-"""The deployer's word for a state to Seatrial's."""
+
+def document(verb: str, said: Finished) -> Mapping[str, Any]:
+    """The JSON object on a verb's standard output; CannotTell if there is none."""
+    try:
+        found = json.loads(said.stdout)
+    except ValueError as error:
+        raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, TAIL)) from None
+    if not isinstance(found, dict):
+        raise CannotTell(f"{verb} printed {type(found).__name__}, not an object", evidence=beginning(said.stdout, 500))
+    return found
 
 
 def word(told: object, words: Words) -> str:
@@ -47,22 +79,30 @@ def reading(value: object, part: str, words: Words) -> Reading[Health]:
     """One part: a word, true or false, or a mapping with `status`, `state` or `ok`; null is not measured."""
     if isinstance(value, Mapping):
         value = value.get("status", value.get("state", value.get("ok")))
-    if value is None:
-        return absent(Health.UNKNOWN, f"the deployer reports no value of {part}", by=HEALTH)
     said = str(value).lower()
+    if value is None or words.get(said, said) in UNMEASURED:
+        return absent(Health.UNKNOWN, f"the deployer's health has no value of {part}: {value}", by=HEALTH)
     well = words.get(said, said) in WELL
-    return reported(Health.OK, by=HEALTH) if well else reported(Health.NOT_OK, f"{part} is {value}", by=HEALTH)
+    return measured(Health.OK, by=HEALTH) if well else measured(Health.NOT_OK, f"{part} is {value}", by=HEALTH)
 
 
-def powers(told: object, key: str, words: Words) -> dict[str, str]:
-    """Node to its state in Seatrial's words, from a mapping (of states, or of mappings with `key`) or a list of
-    mappings."""
+def powers(told: object, key: str, words: Words) -> dict[str, Reading[PowerState]]:
+    """Node to its reported power, from a mapping (of states, or of mappings with `key`) or a list of mappings."""
     if isinstance(told, list):
         told = {one.get("name"): one for one in told if isinstance(one, Mapping)}
     if not isinstance(told, Mapping):
         return {}
     states = {str(name): one.get(key, "") if isinstance(one, Mapping) else one for name, one in told.items()}
-    return {name: word(one, words) for name, one in states.items()}
+    return {name: _power(one, words) for name, one in states.items() if one not in ("", None)}
+
+
+def _power(told: object, words: Words) -> Reading[PowerState]:
+    said = word(told, words)
+    ours = said if said in tuple(PowerState) else POWERS.get(said.lower().replace(" ", ""), "")
+    if ours:
+        return reported(PowerState(ours), by=STATUS)
+    why = f"the deployer reports {told!r}, no power state; say what it means in `states`"
+    return absent(PowerState.UNKNOWN, why, by=STATUS)
 
 
 def service_by_state(state: str) -> Reading[Health]:
@@ -71,6 +111,31 @@ def service_by_state(state: str) -> Reading[Health]:
         return reported(Health.OK, by=STATUS)
     why = f"the deployer reports {state}"
     return reported(Health.NOT_OK, why, by=STATUS) if state in SILENT else absent(Health.UNKNOWN, why, by=STATUS)
+
+
+def both(link: Reading[Health], told: Reading[Health]) -> Reading[Health]:
+    """A node's link, as Seatrial tried it and as the deployer's health has it; contradictory, neither is known."""
+    if link.value is Health.UNKNOWN:
+        return told
+    if told.value in (Health.UNKNOWN, link.value):
+        return link
+    why = f"a contradiction: Seatrial's own link is {link.value}, and {HEALTH} says {told.value}"
+    return absent(Health.UNKNOWN, "; ".join(filter(None, (why, link.why or told.why))))
+
+
+def settle(claim: Reading[str] | None, finding: Reading[str]) -> Reading[str]:
+    """The state of the whole by the deployer's word and by Seatrial's measurement of its nodes: the measured one where
+    both agree. The word alone is reported; two that contradict each other leave no state."""
+    if claim is None:
+        return finding
+    if finding.source is not Source.MEASURED or not finding.value:
+        return claim
+    both = f"{claim.why}, and Seatrial measured {finding.value}: {finding.why}"
+    if claim.value not in STATES:  # a state of its own: only the deployer can know it
+        return replace(claim, why=both)
+    if claim.value == finding.value or (claim.value, finding.value) == ("running", "degraded"):
+        return replace(finding, why=both)
+    return absent("", f"a contradiction: {both}")
 
 
 def at(found: object, path: str, verb: str, absent: object = None) -> Any:

@@ -17,11 +17,13 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
 from seatrial.links.output import beginning, end
+from seatrial.model.values import SHELL
 from seatrial.spi import Finished
 from seatrial.spi.link import NOT_FOUND
+from seatrial.systems.command.status_parsing import TAIL
 
-TAIL = 4000
-"""Characters of output in an error's evidence."""
+MEASURING = ("status", "health")
+"""Verbs that only look."""
 
 # The program waits for a line before it begins: by then the ledger knows its process. If Seatrial dies first, it ends.
 _GATE = 'read -r _ && exec "$@" </dev/null'
@@ -76,7 +78,7 @@ def _accepted(call: Call, done: Finished) -> Finished:
     if done.exit_code in call.accept:
         return done
     evidence = end(done.stdout + done.stderr, TAIL)
-    if done.exit_code == NOT_FOUND and call.argv[:2] == ("/bin/sh", "-c"):
+    if done.exit_code == NOT_FOUND and call.argv[:2] == SHELL:
         why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}"
         raise ToolMissing(why, evidence=evidence)
     number = done.exit_code - 128

@@ -19,6 +19,7 @@ from seatrial.links.forge.runs.repository import Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import wrong_there
 from seatrial.links.process.spawned import spawn
 from seatrial.model.cluster import ClusterStatus, NodeHealth
+from seatrial.model.reading import reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
@@ -31,11 +32,11 @@ from seatrial.systems.github_actions.deployments import (
     by_history,
     take_away,
 )
-from seatrial.systems.github_actions.machines import Measure, machines
+from seatrial.systems.github_actions.machines import WORKFLOW, Measure, machines
 from seatrial.systems.github_actions.settings import WORDS, WRITTEN, GithubActionsSettings, draft, wrong
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots
-from seatrial.systems.states import EXPRESSION_NAMES, not_deployed
+from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, without_deployment
 
 __all__ = ["GithubActions"]
 
@@ -69,6 +70,8 @@ class GithubActions(Declared):
         self._settings = settings
         self._folder = folder
         self._nodes: Sequence[Node] = ()
+        self._before: Sequence[Node] = ()
+        """The nodes at the time of `destroy`."""
         self._outputs: Mapping[str, Any] = {}
         deploy, teardown = settings.deploy.deadlines.whole, settings.teardown.deadlines.whole + CANCEL_SECONDS
         before = teardown if settings.teardown.before else 0.0
@@ -122,9 +125,11 @@ class GithubActions(Declared):
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole."""
-        if self._stage != "deployed":
-            return not_deployed(self._stage)
-        return await Measure(self._settings, self._outputs).status(ctx, self._nodes)
+        measure = Measure(self._settings, self._outputs)
+        if self._stage == "deployed":
+            return await measure.status(ctx, self._nodes)
+        claim = reported(self._stage, "the teardown workflow succeeded", by=WORKFLOW) if self._before else None
+        return without_deployment(not_deployed(self._stage), await measure.health(ctx, self._before), claim)
 
     async def destroy(self, ctx: Context) -> None:
         """Run the teardown workflow and release the deployment in the ledger; without a deployment nothing happens."""
@@ -134,7 +139,7 @@ class GithubActions(Declared):
         finally:
             if log.is_file():
                 ctx.output("teardown", log.read_text(encoding="utf-8", errors="replace"))
-        self._nodes = ()
+        self._before, self._nodes = self._nodes, ()
         self._stage = "destroyed"
 
     async def give_back(self, resource: Resource) -> None:

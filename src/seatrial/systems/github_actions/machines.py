@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
-from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
-from seatrial.model.reading import Health, Reading, Source, absent, concluded, reported
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, power_by_parts
+from seatrial.model.reading import Health, Reading, absent, concluded, reported
 from seatrial.model.resource import Node
 from seatrial.spi import Context, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
@@ -113,24 +113,20 @@ class Measure:
         return ClusterStatus(state=concluded(state, seen.why, [seen]), service=seen)
 
     async def _node(self, ctx: Context, node: Node) -> NodeHealth:
-        power = absent(PowerState.RUNNING, "no source reports its power state")
+        said: Reading[PowerState] | None = None
         if node.adopted:
             try:
-                power = await power_reading(ctx.provider, node, ctx.suite.provider)
+                said = await power_reading(ctx.provider, node, ctx.suite.provider)
             except (SeatrialError, OSError) as error:
                 why = f"the provider cannot read its power state: {error}"
                 return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
-        if power.value in OFF:
-            return all_off(power, f"{power.by} reports that it is {power.value}")
-        parts: dict[str, Reading[Health]] = {}
-        if node.ssh:
-            link = parts["ssh"] = await link_of(ctx, node)
-            if link.value is Health.NOT_OK:
-                power = concluded(PowerState.UNREACHABLE, "", [link])
-            elif link.ok and power.source is Source.ABSENT:
-                power = concluded(PowerState.RUNNING, "", [link])
+        if said is not None and said.value in OFF:
+            return all_off(said, f"{said.by} reports that it is {said.value}")
+        parts: dict[str, Reading[Health]] = {"ssh": await link_of(ctx, node)} if node.ssh else {}
         service = await self._service(ctx, node, parts.get("ssh"))
-        return NodeHealth(power=power, parts={**parts, "service": service} if service is not None else parts)
+        if service is not None:
+            parts["service"] = service
+        return NodeHealth(power=power_by_parts(parts, said), parts=parts)
 
     async def _service(self, ctx: Context, node: Node, link: Reading[Health] | None) -> Reading[Health] | None:
         """None: the node has no service. Without a declared service, a link that answers is enough."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, concluded, remembered
+from seatrial.model.reading import Health, Reading, absent, concluded, measured
 from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
@@ -22,7 +22,7 @@ from seatrial.systems.processes import link_service
 from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots, fill, node_root
-from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, whole
+from seatrial.systems.states import EXPRESSION_NAMES, whole, without_nodes
 
 SERVICE = "service"
 """The name of the one service on each node."""
@@ -110,9 +110,9 @@ class Processes(Declared):
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole by the declared rule, over every requested node."""
         if self._stage != "deployed":
-            return not_deployed(self._stage)
+            return await without_nodes(ctx, self._stage)
         health: dict[str, NodeHealth] = dict(await self.health(ctx, await self.nodes(ctx)))
-        never = remembered(Health.NOT_OK, "the node was never created")
+        never = measured(Health.NOT_OK, "the node was never created")
         for name in self._names:
             if name not in health:
                 power = absent(PowerState.UNKNOWN, never.why)
@@ -188,7 +188,7 @@ class Processes(Declared):
         identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
         return Service(
             name=SERVICE,
-            argv=(*argv_of(command), *_flags(settings.parameter_flags, ctx.suite.parameters)),
+            argv=argv_of(command, *_flags(settings.parameter_flags, ctx.suite.parameters)),
             env={**identity, **{name: str(value) for name, value in fill(ctx, dict(program.env), roots).items()}},
             folder=fill(ctx, settings.folder, roots),
             stop_signal=settings.stop_signal,
