@@ -40,15 +40,12 @@ def main(options: CleanOptions) -> int:
         result = {"found": cleaned.found, "given_back": cleaned.given_back, "left": cleaned.left}
         print(json.dumps({**result, "left_alone": cleaned.alone}, indent=2))
         return 4 if cleaned.left else 0
-    for line in cleaned.found:
-        print(f"found {line}")
     verb = "would remove" if options.dry_run else "removed"
-    for line in cleaned.given_back:
-        print(f"{verb} {line}")
-    for line in cleaned.alone:
-        print(f"skipped: {line}")
-    for row in cleaned.left:
-        print(f"LEFT BEHIND: {row['kind']} {row['name']} ({row['owner']}): {row['error']}")
+    left = [f"{row['kind']} {row['name']} ({row['owner']}): {row['error']}" for row in cleaned.left]
+    parts = {"found": cleaned.found, verb: cleaned.given_back, "skipped:": cleaned.alone, "LEFT BEHIND:": left}
+    for heading, lines in parts.items():
+        for line in lines:
+            print(heading, line)
     if not cleaned.given_back and not cleaned.left:
         print("nothing to clean up")
     return 4 if cleaned.left else 0

@@ -24,9 +24,6 @@ from seatrial.spi import Readiness
 
 DEFAULT_PROVIDER = "local"
 
-DEADLINE = 30.0
-"""Seconds for each provider; an emulated guest on a busy machine is slow."""
-
 CLEANUP = 5.0
 """Additional seconds for a provider to remove the resources of its probe."""
 
@@ -78,12 +75,10 @@ class Findings:
         }
 
 
-def examine(
-    names: Sequence[str] = (), *, plugins: Sequence[Path] = (), deadline: float = DEADLINE, start: Path | None = None
-) -> Findings:
+def examine(names: Sequence[str] = (), *, plugins: Sequence[Path] = (), deadline: float) -> Findings:
     """Probe everything, or only these providers, in parallel, with `deadline` seconds each. UsageError for an unknown
     name."""
-    project = find(start)
+    project = find()
     registry = project.registry(plugins)
     known = registry.names("provider")
     if unknown := [name for name in names if name not in known]:

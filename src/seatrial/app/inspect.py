@@ -36,9 +36,9 @@ class Seen:
         return {"folder": str(self.folder), "living": self.living, "out": list(self.out), **self.results}
 
 
-def seen(wanted: str, start: Path | None = None) -> Seen:
+def seen(wanted: str) -> Seen:
     """A run by its id, a unique prefix, `last`, or its folder; UsageError if there is none."""
-    project = find(start)
+    project = find()
     folder = project.run_folder(wanted)
     events = events_of(folder)
     active = living(project.ledger_folder / f"{events[0].run if events else folder.name}.jsonl")

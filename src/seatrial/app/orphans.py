@@ -220,7 +220,7 @@ def _judged(project: Project, orphan: Orphan) -> tuple[bool, str]:
     own = project.folder_of(orphan.run) is not None
     if not orphan.project and not own:
         return False, ""  # unknown owner
-    own = own or _same(Path(orphan.project), project.folder)
+    own = own or Path(orphan.project).resolve() == project.folder.resolve()
     if ledger := ledger_of(project, orphan):
         if own or ledger.is_relative_to(project.ledger_folder) or not orphan.things:
             return False, ""  # its own ledger decides
@@ -249,10 +249,6 @@ def _exists(file: Path) -> bool:
         return file.exists()
     except PermissionError:
         return True  # probably another user's project; only that user can tell that the ledger is gone
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one == other or one.resolve() == other.resolve()
 
 
 def _may_live(holder: Mapping[str, object]) -> str:

@@ -128,14 +128,8 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
             for path in paths
         )
 
-    changes = replace(
-        found,
-        files=seen(found.files),
-        folders=seen(found.folders),
-        known=seen(found.known),
-        modules=seen(found.modules),
-        links=seen(found.links),
-    )
+    changes = replace(found, files=seen(found.files), folders=seen(found.folders), known=seen(found.known),
+                      modules=seen(found.modules), links=seen(found.links))  # fmt: skip
     pipeline = narrowed(read.pipeline, options)
     if why := _why_everything(options, read, changes, source):
         return dict.fromkeys(pipeline.checks, why)

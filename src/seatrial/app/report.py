@@ -14,9 +14,9 @@ from seatrial.model.fold import Fold
 from seatrial.registry import Registry
 
 
-def main(run: str, formats: Sequence[str], out: Path | None, project: Path | None = None) -> int:
+def main(run: str, formats: Sequence[str], out: Path | None) -> int:
     """Write reports of a run: to standard output, or to `out` (a folder, or a file for one format)."""
-    events = events_of(find(project).run_folder(run))
+    events = events_of(find().run_folder(run))
     for name in formats:
         text = rendered(name, events)
         if out is None:

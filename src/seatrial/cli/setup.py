@@ -62,6 +62,7 @@ COMMANDS = {
         arguments=(
             argument("provider", nargs="*", metavar="PROVIDER",
                      help="examine only these (default: all, and the machine itself)"),
+            # An emulated guest on a busy machine is slow.
             argument("--deadline", type=seconds, default=30.0, metavar="TIME",
                      help="time limit per provider (default 30s)"),
             plugin(),

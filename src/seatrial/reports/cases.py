@@ -22,7 +22,6 @@ class Case:
     """One test case; `state` is a key of words.MARKS."""
 
     name: str
-    kind: str
     state: str
     message: str = ""
     category: str = ""
@@ -55,7 +54,7 @@ def suites_of(run: Row) -> list[CaseSuite]:
         why = words.EXIT_CODES.get(run["exit_code"], "") if run["finished"] else "the run did not finish"
         state, category = ("left behind", "clean-up") if left else ("unknown", "")
         message = "\n".join([why, *left])
-        case = Case(name="run", kind="run", state=state, message=message, category=category, verdict=True)
+        case = Case(name="run", state=state, message=message, category=category, verdict=True)
         suites.append(CaseSuite(name="run", cases=(case,), row={}))
     return suites
 
@@ -65,15 +64,14 @@ def _cases(row: Row) -> list[Case]:
     state = words.state(row)
     red = any(case.state in RED for case in cases)
     if not red and state in ("failed", "unknown", "interrupted", "pending"):
-        case = Case(
-            name="verdict", kind="suite", state="unknown" if state == "pending" else state, category=row["category"],
-            message=words.plain(row["error"] or row["reason"] or "planned, but never ran"),
-            body=words.plain(row["evidence"]), verdict=True,
-        )  # fmt: skip
-        cases.append(case)
+        message = words.plain(row["error"] or row["reason"] or "planned, but never ran")
+        state, body = "unknown" if state == "pending" else state, words.plain(row["evidence"])
+        cases.append(
+            Case(name="verdict", state=state, message=message, category=row["category"], body=body, verdict=True)
+        )
     if row["left_behind"]:
         message = "\n".join(map(words.left_line, row["left_behind"]))
-        cases.append(Case(name="clean-up", kind="clean-up", state="left behind", message=message, category="clean-up"))
+        cases.append(Case(name="clean-up", state="left behind", message=message, category="clean-up"))
     return cases
 
 
@@ -95,8 +93,8 @@ def _case(step: Row) -> Case:
     # The name of a pipeline check does not depend on its position.
     name = step["id"] if "/" in step["id"] else f"{step['step']} {words.title(step)}"
     return Case(
-        name=name, kind=words.plain(step["step_type"]), state=words.state(step),
-        message=words.plain(step["error"] or step["reason"]), category=step["category"], body="\n".join(lines),
+        name=name, state=words.state(step), message=words.plain(step["error"] or step["reason"]),
+        category=step["category"], body="\n".join(lines),
         started_at=step["started_at"], duration=step["duration"], attempts=max(1, step["attempts"]),
         file=first.get("file", ""), line=first.get("line", 0),
     )  # fmt: skip

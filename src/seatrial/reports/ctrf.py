@@ -71,7 +71,7 @@ def _tests(suite: CaseSuite) -> list[dict[str, Any]]:
     if unsure and not any(test["status"] == "failed" for test in tests):
         why = unsure[0].message or "it did not finish"
         message = f"could not be judged: {unsure[0].name}: {why}"
-        verdict = Case(name="verdict", kind="suite", state="failed", message=message, category=unsure[0].category)
+        verdict = Case(name="verdict", state="failed", message=message, category=unsure[0].category)
         tests.append({**_test(suite, verdict), "rawStatus": "unknown"})
     return tests
 
@@ -84,20 +84,11 @@ def _test(suite: CaseSuite, case: Case) -> dict[str, Any]:
     }  # fmt: skip
     if case.started_at:
         test |= {"start": _ms(case.started_at), "stop": _ms(case.started_at + case.duration)}
-    if case.message:
-        test["message"] = case.message
-    if case.body:
-        test["trace"] = case.body[-20_000:]
-    if case.attempts > 1:
-        test["retries"] = case.attempts - 1
+    more = {"message": case.message, "trace": case.body[-20_000:], "retries": case.attempts - 1}
     if row := suite.row:
-        source = row["provenance"]
-        if source["document"]:
-            test["filePath"] = words.plain(source["document"])
-        if source["line"]:
-            test["line"] = source["line"]
-        test["extra"] = {"test_id": row["test_id"], "deployment_id": row["deployment_id"], "category": case.category}
-    return test
+        more |= {"filePath": words.plain(row["provenance"]["document"]), "line": row["provenance"]["line"]}
+        more["extra"] = {"test_id": row["test_id"], "deployment_id": row["deployment_id"], "category": case.category}
+    return test | {name: value for name, value in more.items() if value}
 
 
 def _ms(at: float) -> int:
