@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 
+from seatrial.links.ssh.wire import unwrapped
 from seatrial.model.resource import Node
 
 
@@ -106,11 +107,16 @@ class Server:
             self._sessions -= 1
 
     async def _run(self, process: Any) -> None:
-        if process.command.startswith("wait "):
-            await asyncio.sleep(float(process.command.split()[1]))
+        order = unwrapped(process.command)
+        command = order.command if order else process.command
+        if order and command.split()[0] in ("wait", "hang", "die"):  # others go to a shell, as with any server
+            process.stdout.write(b"<%s 1>" % order.token.encode())
+            process.stderr.write(b"<%s 0>" % order.token.encode())
+        if command.startswith("wait "):
+            await asyncio.sleep(float(command.split()[1]))
             process.exit(0)
             return
-        if process.command == "hang":
+        if command == "hang":
             self.running.set()
             try:
                 await process.stdin.read()
@@ -120,7 +126,7 @@ class Server:
             finally:
                 self.cut.set()
             return
-        if process.command == "die":
+        if command == "die":
             process.exit_with_signal("KILL")
             return
         stdin = await process.stdin.read()

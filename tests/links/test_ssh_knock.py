@@ -65,7 +65,7 @@ async def _answered_at_once(patch: pytest.MonkeyPatch) -> None:
     sshd = Sshd()
     async with sshd.silent(patch):
         node = Node(name="n11", ssh={"host": "127.0.0.1", "port": sshd.port})
-        sock = await knock(door(node), 10)
+        sock = await knock(door(node), 10, 10)
         try:
             assert len(sshd.coming) == WAITING
             assert sock.fileno() >= 0, "the connection that was chosen is closed"

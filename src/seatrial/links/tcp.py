@@ -12,7 +12,9 @@ import errno
 import ipaddress
 import re
 import socket
+import threading
 from collections.abc import Mapping
+from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown
 
@@ -58,15 +60,71 @@ def destination(host: str, port: int, instead: Mapping[str, str]) -> tuple[str, 
     return embedded(host) or host, port
 
 
-async def reach(host: str, port: int, *, timeout: float = 5.0) -> None:
-    """Connect and close; LinkDown when nobody answers there, CannotTell when this machine could not even try."""
+Address = tuple[Any, Any]
+"""A socket's family, and the address for it."""
+
+
+async def resolved(host: str, port: int, *, timeout: float = 5.0) -> list[Address]:
+    """The addresses of a host; CannotTell when its name has none, or the resolver does not answer in time: then nothing
+    was measured of the host."""
+    with contextlib.suppress(OSError, UnicodeError):
+        return _addresses(host, port, socket.AI_NUMERICHOST)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Address]] = loop.create_future()
+
+    def settle(found: list[Address] | Exception) -> None:
+        if answer.done():
+            return
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def look() -> None:
+        found: list[Address] | Exception
+        try:
+            found = _addresses(host, port)
+        except (OSError, UnicodeError) as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended: the answer came too late
+            loop.call_soon_threadsafe(settle, found)
+
+    # Not a thread of the loop: the end of the process waits for those.
+    threading.Thread(target=look, name=f"resolve {host}", daemon=True).start()
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(embedded(host) or host, port)
+            return await answer
+    except TimeoutError:
+        raise CannotTell(
+            f"the name {host} could not be resolved within {timeout:g} s: the resolver of this machine does not answer"
+        ) from None
+    except UnicodeError as error:
+        raise CannotTell(f"{host!r} is not a host name: {error}") from error
+    except OSError as error:
+        raise judged(error, host) from error
+
+
+def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+async def reach(host: str, port: int, *, timeout: float = 5.0) -> None:
+    """Connect and close; LinkDown when nobody answers there, CannotTell when this machine could not even try."""
+    addresses = await resolved(embedded(host) or host, port, timeout=timeout)
+    failed: list[OSError] = []
+    try:
+        async with asyncio.timeout(timeout):
+            for _, address in addresses:
+                try:
+                    _, writer = await asyncio.open_connection(address[0], port)
+                    break
+                except OSError as error:
+                    failed.append(error)
+            else:
+                raise judged(failed[0], f"{host}:{port}") from failed[0]
     except TimeoutError:
         raise LinkDown(f"{host}:{port} did not answer within {timeout:g} s") from None
-    except OSError as error:
-        raise judged(error, f"{host}:{port}") from error
     writer.close()
     with contextlib.suppress(OSError):  # It was open; errors at its end do not matter.
         await writer.wait_closed()

@@ -60,7 +60,8 @@ class Link(Protocol):
         self, command: str | Sequence[str], *, timeout: float = 60.0, input: str = "",
         env: Mapping[str, str] | None = None,
     ) -> Finished:  # fmt: skip
-        """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long."""
+        """Run a command (a list is quoted, a string goes to the node's shell); TimeoutError when it takes too long:
+        its processes are dead then."""
 
     async def put(self, local: Path, remote: str) -> None:
         """Copy a file to the node."""

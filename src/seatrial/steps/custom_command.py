@@ -135,7 +135,10 @@ class CustomCommand:
                 argv = argv_of(self.custom_command, shell=self.shell)
                 done = await ctx.link(node).run(argv, timeout=limit, input=self.stdin, env=env)
             except TimeoutError as error:
-                raise Overrun(f"the command did not end on {node.name} within {self.timeout:g} s") from error
+                out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")
+                _keep(ctx, node.name, out, err)
+                text = f"the command did not end on {node.name} within {limit:g} s"
+                raise Overrun(text, evidence=_last(out, err)) from error
             return self._judged(ctx, done, node.name)
 
         found = await by_node(nodes, one)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, ToolMissing
 from seatrial.links.output import short
-from seatrial.links.ssh.endpoint import KNOCK_EVERY, Busy, door, log_in, unacknowledged
+from seatrial.links.process import TimedOut
+from seatrial.links.ssh import ending
+from seatrial.links.ssh.endpoint import KNOCK_EVERY, door, log_in, unacknowledged
+from seatrial.links.ssh.places import WAIT, Places, Refused
+from seatrial.links.ssh.wire import Order, numbers, order
 from seatrial.model.resource import Node
 from seatrial.spi import Finished
+from seatrial.spi.concurrency import finish
 from seatrial.spi.link import NOT_FOUND, Command
 
 if TYPE_CHECKING:
@@ -35,11 +39,17 @@ T = TypeVar("T")
 PATIENCE = 0.3
 """Seconds for an open connection to acknowledge before another is tried in parallel."""
 
-SESSIONS = 10
-"""Parallel commands and copies on one connection: the default limit of OpenSSH's server."""
-
 FILE_SECONDS = 600.0
 CHUNK = 256 * 1024
+
+ENDING = 20.0
+"""Seconds to end the processes of a command on the node."""
+
+ABSENT, NOT_REGULAR = 44, 45
+"""Exit codes of the scripts for files."""
+
+GET = f'[ -e "$0" ] || exit {ABSENT}; [ -f "$0" ] || exit {NOT_REGULAR}; exec cat <"$0"'
+PUT = f'[ -f "$0" ] || ! [ -e "$0" ] || exit {NOT_REGULAR}; exec cat >"$0"'
 
 
 class SSHLink:
@@ -50,21 +60,29 @@ class SSHLink:
     (a file of such lines). A node without a known key is refused, unless `accept` is true: then the first key is
     recorded in `known_host`, and must stay. `agent` true: the user's own keys are tried too. `become` true: all
     commands run as root, through `sudo -n`. `jump`: the same keys for a machine to go through.
+    `silence`: seconds (30) without any answer after which an open connection counts as interrupted.
+
+    `trial` marks the processes of commands, so that all of them can be ended at its end.
     """
 
-    def __init__(self, node: Node, *, connect_timeout: float = 5.0, login_timeout: float = 20.0) -> None:
-        """`connect_timeout`: until an SSH server speaks, longer after a silent connection; `login_timeout`: from then
-        until the login succeeds."""
+    def __init__(
+        self, node: Node, *, connect_timeout: float = 5.0, login_timeout: float = 20.0, trial: str = ""
+    ) -> None:
+        """`connect_timeout`: until a server accepts the connection; `login_timeout`: from then until it speaks SSH, and
+        again until the login succeeds."""
         self.name = node.name
+        self._node = node
         self._door = door(node)
         self._connect_timeout, self._login_timeout = connect_timeout, login_timeout
-        self._patience = connect_timeout
         self._connection: asyncssh.SSHClientConnection | None = None
         self._attempt: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._jump: SSHLink | None = None
         if self._door.jump is not None:
             self._jump = SSHLink(self._door.jump, connect_timeout=connect_timeout, login_timeout=login_timeout)
-        self._places = asyncio.Semaphore(SESSIONS)
+        self._places = Places()
+        self._numbers = numbers(trial)
+        self._unended: set[int] = set()
+        """Numbers of commands that timed out while the node was silent: they are ended before anything else begins."""
 
     def __str__(self) -> str:
         return str(self._door)
@@ -82,7 +100,8 @@ class SSHLink:
         self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
         """Run a command; after death by a signal its exit code is 128 + its number. Keeps the first and the last 2 MiB
-        of each stream."""
+        of each stream. It ends when the command itself ends, though processes that it left may hold its output open.
+        """
         return await self._ran(command, timeout, input, env, root=self._door.become)
 
     async def sudo(
@@ -93,22 +112,16 @@ class SSHLink:
 
     async def put(self, local: Path, remote: str, *, timeout: float = FILE_SECONDS) -> None:
         """Copy a file to the node."""
-        async with self._in_time(f"put {remote}", timeout):
-            if self._by_sudo(self._door.become):
-                line = shlex.join(["/bin/sh", "-c", 'exec cat >"$0"', remote])
-                await self._require_copied(await self._session(_as_root(line), input=local), f"put {remote}")
-            else:
-                async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
-                    await sftp.put(str(local), remote)
+        await self._copied(PUT, remote, f"put {remote}", timeout, input=local)
 
     async def get(self, remote: str, local: Path, *, timeout: float = FILE_SECONDS) -> None:
-        """Copy a file from the node; FileNotFoundError when it does not exist."""
-        async with self._in_time(f"get {remote}", timeout):
-            if self._by_sudo(self._door.become):
-                await self._get_by_command(remote, local)
-            else:
-                async with await self._begun(lambda connection: connection.start_sftp_client()) as sftp:
-                    await sftp.get(remote, str(local))
+        """Copy a regular file from the node, also from behind a link; FileNotFoundError when it does not exist."""
+        try:
+            with local.open("wb") as file:
+                await self._copied(GET, remote, f"get {remote}", timeout, each=file.write)
+        except BaseException:
+            local.unlink(missing_ok=True)
+            raise
 
     @contextlib.asynccontextmanager
     async def forward(self, host: str, port: int) -> AsyncIterator[int]:
@@ -144,6 +157,7 @@ class SSHLink:
         """Drop the connection at once, because the node is known to be down. Running commands end as LinkLost, and the
         next command opens a new connection."""
         connection, self._connection = self._connection, None
+        self._unended.clear()
         if self._attempt is not None:
             self._attempt.cancel()
         if connection is not None:
@@ -172,72 +186,146 @@ class SSHLink:
     async def _ran(
         self, command: Command, timeout: float, input: str, env: Mapping[str, str] | None, *, root: bool
     ) -> Finished:
-        line = command if isinstance(command, str) else shlex.join(command)
-        if env:  # sshd drops unlisted variables, so the node's shell sets them
-            line = " ".join(f"export {name}={shlex.quote(value)};" for name, value in env.items()) + " " + line
-        by_sudo = self._by_sudo(root)
-        async with self._in_time(line, timeout):
-            session = await self._session(_as_root(line) if by_sudo else line, input=input.encode())
-            code = self._code(session, line)
-            done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text())
-            if by_sudo and not done.ok and "sudo" in done.stderr:
-                await self._require_sudo()
+        sent = order(command, env, sudo=self._by_sudo(root), number=next(self._numbers))
+        session = await self._session(sent, timeout, input=input.encode())
+        code = self._code(session, sent.shown)
+        done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text())
+        if sent.sudo and not done.ok and "sudo" in done.stderr:
+            await self._require_sudo()
         return done
 
+    async def _copied(self, script: str, remote: str, what: str, timeout: float, **streams: Any) -> None:
+        command = ["/bin/sh", "-c", script, remote]
+        sent = order(command, None, sudo=self._by_sudo(self._door.become), number=next(self._numbers))
+        session = await self._session(sent, timeout, shown=what, **streams)
+        code = self._code(session, what)
+        if code == ABSENT:
+            raise FileNotFoundError(f"{self}: the file {remote} does not exist")
+        if code == NOT_REGULAR:
+            raise CannotTell(f"{self}: {remote} is not a regular file")
+        if code != 0:
+            if sent.sudo:
+                await self._require_sudo()
+            raise CannotTell(f"{self}: `{short(what)}` was refused: {session.err.text().strip()}")
+
     async def _session(
-        self, line: str, *, input: bytes | Path = b"", each: Callable[[bytes], object] | None = None
+        self,
+        sent: Order,
+        timeout: float,
+        *,
+        shown: str = "",
+        input: bytes | Path = b"",
+        each: Callable[[bytes], object] | None = None,
     ) -> Session:
-        """Run a line until it or the connection ends; `each` gets the output instead of keeping it."""
+        """Run a command until it or the connection ends; `each` gets the output instead of keeping it.
+
+        The time begins when the connection has room for a session. A command that times out is ended on the node.
+        """
         from seatrial.links.ssh.session import Session
 
-        session = Session()
-        if each is not None:
-            session.out.add = each  # type: ignore[method-assign, assignment]
-
-        def start(connection: asyncssh.SSHClientConnection) -> Awaitable[Any]:
-            return connection.create_session(lambda: session, line, encoding=None)
-
-        async with self._places:
+        if self._unended:
+            await self._end(*self._unended)
+        end = asyncio.get_running_loop().time() + WAIT
+        while True:
+            session = Session(sent.token, closed=await self._places.take(end, str(self)), each=each)
             try:
-                await self._begun(start, sent=lambda: session.sent)
-                await _feed(session, input)
-                await session.ended.wait()
+                async with self._in_time(shown or sent.shown, timeout):
+                    await self._started(session, sent)
+                    await _feed(session, input)
+                    await session.ended.wait()
+                    return session
+            except Refused as refused:
+                why = str(refused)
+            except TimeoutError as error:
+                session.cut()
+                await self._end_late(session, sent, str(error))
+                raise TimedOut(str(error), session.out.text(), session.err.text()) from None
+            except asyncio.CancelledError:
+                session.cut()
+                if session.marked.begun:
+                    await finish(asyncio.ensure_future(self._end_late(session, sent, "it was cancelled")), ENDING)
+                raise
             finally:
                 session.cut()
-        return session
+            await self._places.refused(end, str(self), why)
 
-    def _code(self, session: Session, line: str) -> int:
+    async def _started(self, session: Session, sent: Order) -> None:
+        import asyncssh
+
+        async def start(connection: asyncssh.SSHClientConnection) -> None:
+            try:
+                await connection.create_session(lambda: session, sent.line, encoding=None)
+            except asyncssh.ChannelOpenError as error:
+                if session.sent or connection.is_closed() or error.reason == "SSH connection closed":
+                    raise
+                raise Refused(error.reason) from error
+            self._places.opened()
+
+        await self._begun(start, sent=lambda: session.sent)
+
+    def _code(self, session: Session, shown: str) -> int:
         if session.code is None:
-            raise LinkLost(f"{self}: the connection was interrupted while `{short(line)}` ran, so it has no exit code")
+            silent = f" after {self._door.silence:g} s of silence" if session.silent else ""
+            raise LinkLost(
+                f"{self}: the connection was interrupted{silent} while `{short(shown)}` ran, so it has no exit code"
+            )
+        if not session.marked.begun:
+            said = f": {session.greeting[-300:]}" if session.greeting else ""
+            raise LinkRefused(
+                f"{self}: the login shell of {self._door.user} runs no commands (exit code {session.code}){said}; give "
+                "the user a shell, for example by `chsh -s /bin/sh`, or log in as another user"
+            )
         return session.code
+
+    # The end of what timed out
+
+    async def _end_late(self, session: Session, sent: Order, why: str) -> None:
+        """End a command that timed out; a node that is silent now gets that as its next command. CannotTell when some
+        of its processes remain."""
+        if not sent.number or not session.sent:
+            return
+        self._unended.add(sent.number)
+        if not session.marked.begun:
+            return
+        try:
+            await self._end(sent.number)
+        except (LinkDown, LinkLost, TimeoutError):
+            return
+        except CannotTell as error:
+            raise CannotTell(f"{why}, and could not be ended: {error}") from error
+
+    async def _end(self, *unended: int) -> None:
+        """End the processes of these commands, over a connection of its own: theirs may have no room for a session."""
+        other = SSHLink(self._node, connect_timeout=min(2.0, self._connect_timeout), login_timeout=self._login_timeout)
+        other._door, other._jump = self._door, self._jump
+        script = ending.of_commands(unended)
+        try:
+            session = await other._session(order(script, None, sudo=False, number=0), ENDING)
+            if other._code(session, "kill") != 0 and self._by_sudo(True):
+                session = await other._session(order(script, None, sudo=True, number=0), ENDING)
+            if other._code(session, "kill") != 0:
+                raise CannotTell(f"{self}: {session.err.text().strip()}")
+        finally:
+            other._jump = None
+            await other.close()
+        self._unended.difference_update(unended)
 
     async def _require_sudo(self) -> None:
         """Distinguish a failed command from a failed sudo."""
-        tried = await self._session("sudo -n true")
-        if self._code(tried, "sudo -n true") == NOT_FOUND:
-            raise ToolMissing(
-                f"{self}: sudo is not installed, and {self._door.user} is not root: log in as root, or install sudo"
-            )
-        if tried.code != 0:
-            raise LinkRefused(
-                f"{self}: {self._door.user} may not run commands as root without a password "
-                f"({tried.err.text().strip()}); put `{self._door.user} ALL=(ALL) NOPASSWD: ALL` into sudoers"
-            )
-
-    async def _get_by_command(self, remote: str, local: Path) -> None:
-        line = shlex.join(["/bin/sh", "-c", '[ -e "$0" ] || exit 44; exec cat -- "$0"', remote])
-        with local.open("wb") as file:
-            session = await self._session(_as_root(line), each=file.write)
-        if session.code != 0:
-            local.unlink()
-        if session.code == 44:
-            raise FileNotFoundError(f"{self}: the file {remote} does not exist")
-        await self._require_copied(session, f"get {remote}")
-
-    async def _require_copied(self, session: Session, what: str) -> None:
-        if self._code(session, what) != 0:
-            await self._require_sudo()
-            raise CannotTell(f"{self}: `{short(what)}` was refused: {session.err.text().strip()}")
+        user = self._door.user
+        tried = await self._session(order("sudo -n true", None, sudo=False, number=0), ENDING)
+        code, said = self._code(tried, "sudo -n true"), tried.err.text().strip()
+        if code == NOT_FOUND:
+            raise ToolMissing(f"{self}: sudo is not installed, and {user} is not root: log in as root, or install sudo")
+        if code == 0:
+            return
+        if "tty" in said:
+            remedy = f"put `Defaults:{user} !requiretty` into sudoers"
+            raise LinkRefused(f"{self}: sudo runs commands of {user} in a terminal only ({said}); {remedy}")
+        raise LinkRefused(
+            f"{self}: {user} may not run commands as root without a password ({said}); put "
+            f"`{user} ALL=(ALL) NOPASSWD: ALL` into sudoers"
+        )
 
     # The connection
 
@@ -257,7 +345,7 @@ class SSHLink:
                 if again and await self._replaced(connection, opening, sent):
                     continue
                 return await opening
-            except (asyncssh.ChannelOpenError, asyncssh.SFTPConnectionLost, asyncssh.DisconnectError, OSError):
+            except (asyncssh.ChannelOpenError, asyncssh.DisconnectError, OSError):
                 if not again or sent() or (connection is self._connection and not connection.is_closed()):
                     raise
             finally:
@@ -312,14 +400,7 @@ class SSHLink:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         tunnel = await self._jump._open() if self._jump is not None else None
-        try:
-            connection = await log_in(self._door, self._patience, self._login_timeout, tunnel)
-        except Busy:
-            # On a slow machine, short attempts would never succeed.
-            self._patience = min(2 * self._patience, max(self._connect_timeout, self._login_timeout))
-            raise
-        self._patience = self._connect_timeout
-        return connection
+        return await log_in(self._door, self._connect_timeout, self._login_timeout, tunnel)
 
     def _attempted(self, attempt: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
         if self._attempt is attempt:
@@ -327,6 +408,7 @@ class SSHLink:
         if attempt.cancelled() or attempt.exception() is not None:
             return
         old, self._connection = self._connection, attempt.result()
+        self._places.forget()
         if old is not None and not old.is_closed():
             old.abort()
 
@@ -346,14 +428,10 @@ class SSHLink:
             if self._connection is None or self._connection.is_closed():
                 raise LinkDown(f"{self}: the login did not succeed within {timeout:g} s, for {shown}") from None
             raise TimeoutError(f"{self}: {shown} did not end within {timeout:g} s") from None
-        except asyncssh.SFTPNoSuchFile as error:
-            raise FileNotFoundError(f"{self}: {shown}: {error.reason}") from error
-        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
+        except (asyncssh.DisconnectError, asyncssh.ChannelOpenError) as error:
+            if isinstance(error, asyncssh.ChannelOpenError) and self._connection and not self._connection.is_closed():
+                raise CannotTell(f"{self}: the server does not run {shown}: {error.reason}") from error
             raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error.reason}") from error
-        except asyncssh.ChannelOpenError as error:
-            raise LinkLost(f"{self}: no session was opened for {shown}: {error.reason}") from error
-        except asyncssh.SFTPError as error:
-            raise CannotTell(f"{self}: {shown} was refused: {error.reason}") from error
         except ConnectionError as error:
             raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error}") from error
 
@@ -366,10 +444,6 @@ async def _feed(session: Session, input: bytes | Path) -> None:
     elif input:
         await session.write(input)
     session.end_input()  # otherwise a command that reads would wait forever
-
-
-def _as_root(line: str) -> str:
-    return shlex.join(["sudo", "-n", "--", "/bin/sh", "-c", line])
 
 
 def key_pair(comment: str | None = None) -> tuple[str, str]:

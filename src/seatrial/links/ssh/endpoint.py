@@ -6,29 +6,33 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.errors import LinkDown, LinkRefused
-from seatrial.links.tcp import judged
+from seatrial.errors import CannotTell, LinkDown, LinkRefused
+from seatrial.links.tcp import Address, judged, resolved
 from seatrial.model.resource import Node
 
 if TYPE_CHECKING:
     import asyncssh
 
-KEEPALIVE = 1.0
-"""Seconds between probes of a silent peer; the fourth one without an answer ends the connection."""
+SILENCE = 30.0
+"""Seconds without any answer after which an open connection counts as interrupted: a paused machine, or a partition
+that a command makes and heals itself, is shorter."""
 
-UNACKNOWLEDGED = 2.0
-"""Seconds for the peer's kernel to acknowledge sent data: a machine without power is silent."""
+KEEPALIVES = 4
+"""Probes of a silent peer in that time."""
 
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """Preferred ciphers: they cost this side a third of chacha20."""
 
 KNOCK_EVERY = 0.08
 """Seconds between connection attempts to a silent address: the kernel alone would retry only after 1, 3, 7 s."""
+
+PROHIBITED = 1
+"""The code of a refused channel in RFC 4254: administratively prohibited."""
 
 KNOCKS = 12
 """Parallel connection attempts."""
@@ -51,6 +55,7 @@ class SshEndpoint:
     agent: bool
     become: bool
     jump: Node | None
+    silence: float
 
     def __str__(self) -> str:
         return f"{self.name} ({self.user}@{self.host}:{self.port})"
@@ -71,6 +76,7 @@ def door(node: Node) -> SshEndpoint:
         accept=ssh.get("accept") is True,
         agent=ssh.get("agent") is True,
         become=ssh.get("become") is True,
+        silence=float(str(ssh.get("silence") or SILENCE)),
         jump=Node(name=f"{node.name}'s jump host", ssh=jump) if isinstance(jump, Mapping) else None,
     )
 
@@ -84,14 +90,26 @@ async def log_in(
     if not door.host:
         raise LinkRefused(f"{door.name} has no SSH: its record has no host")
     trusted, keys = _trusted(door), _client_keys(door)
-    sock = None if tunnel else await knock(door, connect_timeout)
+    accepted = False
+
+    def signs(key: Any) -> Any:
+        async def sign(data: bytes) -> bytes:
+            nonlocal accepted
+            accepted = True  # a server asks only for the signature of a key that it accepts
+            signature: bytes = key.sign(data)
+            return signature
+
+        key.sign_async = sign
+        return key
+
+    sock = None if tunnel else await knock(door, connect_timeout, login_timeout)
     try:
         async with asyncio.timeout(login_timeout):
             connection = await asyncssh.connect(
                 door.host,
                 door.port,
                 username=door.user,
-                client_keys=keys,
+                client_keys=[signs(key) for key in asyncssh.load_keypairs(keys)] if keys else keys,
                 known_hosts=trusted,
                 config=None,
                 agent_path=os.environ.get("SSH_AUTH_SOCK") if door.agent else None,
@@ -101,31 +119,43 @@ async def log_in(
                 x509_trusted_certs=None,
                 login_timeout=login_timeout,
                 encryption_algs=CIPHERS,
-                keepalive_interval=KEEPALIVE,
-                keepalive_count_max=3,
+                keepalive_interval=door.silence / KEEPALIVES,
+                keepalive_count_max=KEEPALIVES - 1,
                 tunnel=tunnel,
                 sock=sock,
             )
     except BaseException as error:
         if sock is not None:
             sock.close()
-        raise _failure(error, door, login_timeout) from error
+        raise _failure(error, door, login_timeout, accepted) from error
     if trusted is None:
         key = connection.get_server_host_key()
         door.known_host = key.export_public_key("openssh").decode().strip() if key is not None else ""
     return connection
 
 
-def _failure(error: BaseException, door: SshEndpoint, login_timeout: float) -> BaseException:
-    """The error for a failed login."""
+def _failure(error: BaseException, door: SshEndpoint, login_timeout: float, accepted: bool) -> BaseException:
+    """The error for a failed login; `accepted`: the server accepted a key in it."""
     import asyncssh
 
     match error:
+        case asyncssh.KeyExchangeFailed() if "host key" not in error.reason:
+            return LinkRefused(
+                f"{door} has no algorithm in common with Seatrial: {error.reason}; allow a current one in its "
+                "sshd_config (Ciphers, MACs, KexAlgorithms)"
+            )
         case asyncssh.HostKeyNotVerifiable() | asyncssh.KeyExchangeFailed():
             return LinkRefused(f"{door} shows another host key than the recorded one: {error.reason}")
+        case asyncssh.PermissionDenied() if accepted:
+            return LinkRefused(
+                f"{door} accepts the key, and wants a second factor (a password or code), which Seatrial cannot give: "
+                "set `AuthenticationMethods publickey` for this user in its sshd_config"
+            )
         case asyncssh.PermissionDenied() | asyncssh.IllegalUserName():
             keys = ", ".join(door.keys) or ("(your own)" if door.agent else "(none)")
             return LinkRefused(f"{door} refuses the key {keys}: {error.reason}")
+        case asyncssh.ChannelOpenError() if door.jump is not None:
+            return _not_forwarded(error, door, f"{door.jump.name} ({door.jump.ssh.get('host')})")
         case asyncssh.DisconnectError() | asyncssh.ChannelOpenError():
             return LinkDown(f"{door} closed the connection before the login: {error.reason}")
         case TimeoutError():
@@ -135,46 +165,58 @@ def _failure(error: BaseException, door: SshEndpoint, login_timeout: float) -> B
     return error
 
 
-async def knock(door: SshEndpoint, timeout: float) -> socket.socket:
-    """A connection with the first data from the server; LinkDown when none comes in time.
+def _not_forwarded(error: asyncssh.ChannelOpenError, door: SshEndpoint, jump: str) -> CannotTell:
+    if error.code == PROHIBITED:
+        remedy = "set `AllowTcpForwarding yes` in its sshd_config"
+        return LinkRefused(f"{jump} does not forward to {door.host}:{door.port} ({error.reason}): {remedy}")
+    return LinkDown(f"{door} does not answer behind {jump}: {error.reason}")
+
+
+async def knock(door: SshEndpoint, timeout: float, speech: float) -> socket.socket:
+    """A connection with the first data from the server; LinkDown when none is accepted within `timeout` seconds, or
+    when the server says nothing for another `speech` seconds. CannotTell when its name cannot be resolved.
 
     Nothing is negotiated yet: on a booting machine a look costs a packet, not a handshake. A refusal ends the attempt
     at once, because callers retry; silent addresses are tried repeatedly.
     """
+    addresses = await resolved(door.host, door.port, timeout=timeout)
     taken = asyncio.Event()
     try:
-        async with asyncio.timeout(timeout):
-            loop = asyncio.get_running_loop()
-            infos = await loop.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in infos))
-            return await _knocking(addresses, taken)
+        async with asyncio.timeout(timeout) as limit:
+
+            def accepted() -> None:
+                if not taken.is_set():
+                    taken.set()
+                    limit.reschedule(asyncio.get_running_loop().time() + speech)
+
+            return await _knocking(door, addresses, accepted, taken, timeout)
     except _Mute:
         raise LinkDown(f"{door} closed the connection before it sent anything") from None
     except TimeoutError:
-        kind = Busy if taken.is_set() else LinkDown
-        raise kind(f"{door} did not answer within {timeout:g} s") from None
+        if taken.is_set():
+            raise LinkDown(f"{door} accepts connections, but did not speak SSH within {speech:g} s") from None
+        raise LinkDown(f"{door} did not answer within {timeout:g} s") from None
     except OSError as error:
         raise judged(error, str(door)) from error
-
-
-class Busy(LinkDown):
-    """The server accepts connections but is silent so far. Another connection would only add to its load."""
 
 
 class _Mute(Exception):
     """The server accepted the connection and closed it: typical for a port forwarded to nobody."""
 
 
-async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
+async def _knocking(
+    door: SshEndpoint, addresses: list[Address], accepted: Callable[[], None], taken: asyncio.Event, patience: float
+) -> socket.socket:
     knocks: list[asyncio.Task[socket.socket]] = []
     kept: socket.socket | None = None
-    count = 0
+    count, last, clock = 0, 0.0, asyncio.get_running_loop().time
     try:
         while True:
-            if not taken.is_set():  # a server busy with one connection gets no second one
+            # A server busy with one connection gets no second one, unless that one may be lost.
+            if not taken.is_set() or clock() - last > patience:
                 turn = count % len(addresses)
-                count += 1
-                knocks.append(asyncio.ensure_future(_one(addresses[turn:] + addresses[:turn], taken)))
+                count, last = count + 1, clock()
+                knocks.append(asyncio.ensure_future(_one(door, addresses[turn:] + addresses[:turn], accepted)))
                 if len(knocks) > KNOCKS:
                     knocks.pop(0).cancel()
             done, _ = await asyncio.wait(knocks, timeout=KNOCK_EVERY, return_when=asyncio.FIRST_COMPLETED)
@@ -190,7 +232,7 @@ async def _knocking(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> s
                 answer.close()
 
 
-async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket.socket:
+async def _one(door: SshEndpoint, addresses: list[Address], accepted: Callable[[], None]) -> socket.socket:
     """Try these addresses in turn."""
     failed: BaseException | None = None
     for family, address in addresses:
@@ -198,8 +240,8 @@ async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket
         try:
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, address)
-            taken.set()
-            _be_watchful(sock)
+            accepted()
+            _be_watchful(sock, door.silence)
             await _spoken(sock)
             return sock
         except BaseException as error:
@@ -211,10 +253,11 @@ async def _one(addresses: list[tuple[Any, Any]], taken: asyncio.Event) -> socket
     raise failed
 
 
-def _be_watchful(sock: socket.socket) -> None:
-    """Make the kernel give up on a silent peer soon, even while only listening."""
-    options = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3,
-               "TCP_USER_TIMEOUT": round(UNACKNOWLEDGED * 1000)}  # fmt: skip
+def _be_watchful(sock: socket.socket, silence: float) -> None:
+    """Make the kernel give up on a silent peer in time, even while only listening."""
+    every = max(1, round(silence / KEEPALIVES))
+    options = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": every, "TCP_KEEPINTVL": every, "TCP_KEEPCNT": KEEPALIVES - 1,
+               "TCP_USER_TIMEOUT": round(silence * 1000)}  # fmt: skip
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in options.items():
         if hasattr(socket, name):

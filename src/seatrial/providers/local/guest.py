@@ -9,14 +9,14 @@ import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from seatrial.links.paths import write_whole
 from seatrial.providers.local import shims
 from seatrial.providers.local.services import Children, Services
-from seatrial.providers.local.sshd import Answer, SshListener, serve
+from seatrial.providers.local.sshd import SshListener, serve
 
 # How the guest ends, as exit codes for the box.
 SHUTDOWN, POWEROFF, REBOOT, CRASH, CUT = 0, 10, 11, 12, 13
@@ -28,6 +28,15 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOG
 # An answer to the power command must reach its client before the node goes down.
 _GOODBYE = 0.02
 _ANSWERS_WITHIN = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to `seatrial-init`."""
+
+    code: int = 0
+    out: str = ""
+    error: str = ""
 
 
 class Guest:
@@ -128,7 +137,7 @@ class Guest:
     def _door(self) -> SshListener:
         return SshListener(
             folder=self._folder, machine=self._machine, environment=self.environment, confined=self._confined,
-            children=self._children, init=self.command,
+            children=self._children,
         )  # fmt: skip
 
     def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,32 +1,25 @@
 """The node's SSH server: real commands, SFTP and scp in the node's own process tree."""
 
 import asyncio
+import os
 import shlex
 import signal
 import subprocess
 from asyncio.streams import FlowControlMixin
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from seatrial.links.ssh.wire import rewritten
 from seatrial.providers.local import shims
 from seatrial.providers.local.services import Child, Children
 
 # How long output may still come once a command has ended and left a background process holding its pipes.
 _DRAIN = 1.0
 _CHUNK = 1 << 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The answer to a command of the init itself."""
-
-    code: int = 0
-    out: str = ""
-    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +32,6 @@ class SshListener:
     environment: Mapping[str, str]
     confined: bool
     children: Children
-    init: Callable[[Sequence[str]], Awaitable[Answer]]
 
 
 async def serve(door: SshListener) -> Any:
@@ -47,7 +39,22 @@ async def serve(door: SshListener) -> Any:
     import asyncssh
 
     class Files(asyncssh.SFTPServer):
-        """SFTP with an exit status, as sshd sends it: OpenSSH's scp takes a session without a status for a failure."""
+        """SFTP for regular files, with an exit status, as sshd sends it: OpenSSH's scp takes a session without a status
+        for a failure."""
+
+        def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
+            self._require_regular(path)
+            return super().open(path, pflags, attrs)
+
+        def open56(self, path: bytes, desired_access: int, flags: int, attrs: Any) -> Any:
+            self._require_regular(path)
+            return super().open56(path, desired_access, flags, attrs)
+
+        def _require_regular(self, path: bytes) -> None:
+            # To open a FIFO is to wait for its other end, here for the whole node.
+            local = Path(os.fsdecode(self.map_path(path)))
+            if local.exists() and not (local.is_file() or local.is_dir()):
+                raise asyncssh.SFTPFailure(f"{os.fsdecode(path)} is not a regular file")
 
         def exit(self) -> None:
             if self.channel.get_subsystem() == "sftp":
@@ -64,40 +71,27 @@ async def serve(door: SshListener) -> Any:
 
 
 async def _handle(door: SshListener, process: Any) -> None:
-    """One session: a command of the init, or a command for the node's shell."""
+    """One session: a command for the node's shell."""
     command: str | None = process.command
-    words = _init_words(command or "")
-    if words:
-        _finish(process, await door.init(words))
-        return
+    argv = ["/bin/sh"] if command is None else ["/bin/sh", "-c", rewritten(command, partial(_inside, door))]
+    env = {**{str(k): str(v) for k, v in process.env.items()}, **door.environment}
+    pipe = subprocess.PIPE
     try:
-        argv = ["/bin/sh"]
-        if command is not None:
-            argv += ["-c", shims.reroute(command, door.folder, confined=door.confined)]
-        env = {**{str(k): str(v) for k, v in process.env.items()}, **door.environment}
-        pipe = subprocess.PIPE
         child = door.children.spawn(argv, cwd=str(door.folder / "home"), env=env, stdin=pipe, stdout=pipe, stderr=pipe)
-    except (shims.Refused, OSError) as error:
-        _finish(process, Answer(code=126, error=f"seatrial: {error}\n"))
+    except OSError as error:
+        with suppress(OSError):  # the client may be gone
+            process.stderr.write(f"seatrial: {error}\n".encode())
+            process.exit(126)
         return
     await _attend(process, child)
 
 
-def _init_words(command: str) -> list[str]:
-    """The words after `seatrial-init`, when the whole command line is one plain call of it."""
-    if not command.startswith("seatrial-init ") or any(mark in command for mark in ";|&<>$`\n(){}"):
-        return []
+def _inside(door: SshListener, command: str) -> str:
+    """The command, kept from reaching past the node."""
     try:
-        return shlex.split(command)[1:]
-    except ValueError:
-        return []
-
-
-def _finish(process: Any, answer: Answer) -> None:
-    with suppress(OSError):  # the client may be gone
-        process.stdout.write(answer.out.encode())
-        process.stderr.write(answer.error.encode())
-        process.exit(answer.code)
+        return shims.reroute(command, door.folder, confined=door.confined)
+    except shims.Refused as error:
+        return f"echo {shlex.quote(f'seatrial: {error}')} >&2; exit 126"
 
 
 async def _attend(process: Any, child: Child) -> None:

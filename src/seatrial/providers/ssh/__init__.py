@@ -83,7 +83,7 @@ class SSH(GuestPowers):
         raise LeaseTaken(f"no machine could be had for {spec.name}: {'; '.join(why) or 'the inventory has too few'}")
 
     async def _claimed(self, machine: Node, spec: NodeSpec, ctx: Context) -> Node:
-        link = SSHLink(replace(machine, name=spec.name))
+        link = SSHLink(replace(machine, name=spec.name), trial=ctx.trial_id)
         try:
             guest.require_other(link, await guest.seen(link), guest.ours())
             name = f"{ctx.trial_id}-{spec.name}@{place(machine)}"
@@ -104,7 +104,7 @@ class SSH(GuestPowers):
         known = {"known_host": link.known_host} if link.known_host else {}
         node = Node(
             name=spec.name, address=machine.address, ports=ports, ssh={**machine.ssh, **known},
-            folder=f"{answer.base}/{ctx.trial_id}", detail={"machine": machine.name},
+            folder=f"{answer.base}/{ctx.trial_id}", detail={"machine": machine.name, "trial": ctx.trial_id},
         )  # fmt: skip
         self._links[_way(node)] = link
         ctx.link(node)  # from now on it is closed with the trial
@@ -138,7 +138,7 @@ class SSH(GuestPowers):
 
     def link(self, node: Node) -> SSHLink:
         """SSH to the node: one connection for all who ask."""
-        return self._links.setdefault(_way(node), SSHLink(node))
+        return self._links.setdefault(_way(node), SSHLink(node, trial=str(node.detail.get("trial") or "")))
 
     async def state(self, node: Node) -> PowerState:
         """Running while it answers; stopped if Seatrial powered it off from inside, and it has been silent since."""

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkLost, LinkRefused
-from seatrial.links.ssh import SSHLink
+from seatrial.errors import CannotTell, LeftBehind, LinkDown, LinkLost, LinkRefused, ToolMissing
+from seatrial.links.ssh import SSHLink, ending
 from seatrial.model.resource import Node, Resource
 from seatrial.spi import Context
 from seatrial.spi.concurrency import finish_despite_cancel
@@ -93,7 +93,10 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
     try:
         while True:
             try:
-                done = await link.run(_release_script(machine.folder, trial, node), timeout=SECONDS)
+                script = _release_script(machine.folder, trial, node)
+                done = await link.run(script, timeout=SECONDS)
+                if done.exit_code == ending.REMAIN and await _ended_as_root(link, trial):
+                    done = await link.run(script, timeout=SECONDS)
                 return "" if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
             except (LinkDown, LinkLost) as error:  # it may be booting
                 if clock() >= end:
@@ -103,6 +106,14 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
         return f"{trial} may still claim {machine.name}: {error}" if claimed else ""
     finally:
         await link.close()
+
+
+async def _ended_as_root(link: SSHLink, trial: str) -> bool:
+    """Whether root could end the processes that the user could not; not every user may become root."""
+    try:
+        return (await link.sudo(ending.of_trial(trial), timeout=SECONDS)).ok
+    except (LinkRefused, ToolMissing):
+        return False
 
 
 async def standing(machine: Node, run: str) -> Resource | None:
@@ -178,13 +189,7 @@ rm -f "$base/.claim.$trial.$node"
 held=
 [ -e "$base/claim" ] && read -r held <"$base/claim"
 [ "$held" = "$trial $node" ] || {{ echo absent; exit 0; }}
-round=0
-while pids=$(grep -lsF "E2E_RUN_ID=$trial" /proc/[0-9]*/environ | cut -d/ -f3) && [ -n "$pids" ]; do
-  kill -s KILL $pids 2>/dev/null
-  round=$((round + 1))
-  [ "$round" -lt 100 ] || {{ echo "these processes do not end:" $pids >&2; exit 1; }}
-  sleep 0.1
-done
+{ending.of_trial(trial)}
 rm -rf "${{base:?}}/${{trial:?}}" && rm -f "$base/claim" && echo released
 """
 

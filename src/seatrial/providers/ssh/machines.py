@@ -11,6 +11,7 @@ from seatrial.errors import CannotTell
 from seatrial.links import inventory
 from seatrial.links.paths import project_folder
 from seatrial.model.resource import Node
+from seatrial.model.values import Duration
 
 OURS = "~/.ssh/known_hosts"
 """The user's own host keys: read, because these are the user's own machines, and never written."""
@@ -36,9 +37,14 @@ class SSHSettings:
     """Whether commands run by `sudo`, for machines that do not say."""
     folder: str = ""
     """The folder on the machines that Seatrial works in."""
+    silence: Duration = Duration(30.0)
+    """How long a machine may be silent before its connection, and each command that runs over it, counts as
+    interrupted: longer than a partition that a command heals itself, or a pause of the machine."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """The machines come from one place."""
+        if self.silence <= 0:
+            yield "silence", "must be longer than 0"
         if self.inventory and self.hosts:
             yield "hosts", "name `inventory` or `hosts`, not both"
 
@@ -74,6 +80,7 @@ def _reached(ssh: dict[str, object], settings: SSHSettings, here: Path) -> dict[
         ssh.setdefault("known_hosts", str(here / Path(settings.known_hosts or OURS).expanduser()))
     if settings.accept_new:
         ssh["accept"] = True
+    ssh.setdefault("silence", float(settings.silence))
     jump = ssh.get("jump")
     if isinstance(jump, dict):
         ssh["jump"] = _reached(dict(jump), replace(settings, become=None), here)
