@@ -81,8 +81,8 @@ class SSHLink:
             self._jump = SSHLink(self._door.jump, connect_timeout=connect_timeout, login_timeout=login_timeout)
         self._places = Places()
         self._numbers = numbers(trial)
-        self._unended: set[int] = set()
-        """Numbers of commands that timed out while the node was silent: they are ended before anything else begins."""
+        self._unended: dict[int, Order] = {}
+        """Commands that timed out while the node was silent: they are ended before anything else begins."""
 
     def __str__(self) -> str:
         return str(self._door)
@@ -224,7 +224,7 @@ class SSHLink:
         from seatrial.links.ssh.session import Session
 
         if self._unended:
-            await self._end(*self._unended)
+            await self._end(*self._unended.values())
         end = asyncio.get_running_loop().time() + WAIT
         while True:
             session = Session(sent.token, closed=await self._places.take(end, str(self)), each=each)
@@ -284,31 +284,35 @@ class SSHLink:
         of its processes remain."""
         if not sent.number or not session.sent:
             return
-        self._unended.add(sent.number)
+        self._unended[sent.number] = sent
         if not session.marked.begun:
             return
         try:
-            await self._end(sent.number)
+            await self._end(sent)
         except (LinkDown, LinkLost, TimeoutError):
             return
         except CannotTell as error:
             raise CannotTell(f"{why}, and could not be ended: {error}") from error
 
-    async def _end(self, *unended: int) -> None:
+    async def _end(self, *unended: Order) -> None:
         """End the processes of these commands, over a connection of its own: theirs may have no room for a session."""
         other = SSHLink(self._node, connect_timeout=min(2.0, self._connect_timeout), login_timeout=self._login_timeout)
         other._door, other._jump = self._door, self._jump
-        script = ending.of_commands(unended)
+        script = ending.of_commands(sent.number for sent in unended)
         try:
             session = await other._session(order(script, None, sudo=False, number=0), ENDING)
-            if other._code(session, "kill") != 0 and self._by_sudo(True):
-                session = await other._session(order(script, None, sudo=True, number=0), ENDING)
-            if other._code(session, "kill") != 0:
+            remain = other._code(session, "kill") != 0
+            # A user neither sees nor may end all that its commands started as root.
+            if self._by_sudo(True) and (remain or any(sent.sudo or "sudo" in sent.command for sent in unended)):
+                as_root = await other._session(order(script, None, sudo=True, number=0), ENDING)
+                remain = remain and other._code(as_root, "kill") != 0
+            if remain:
                 raise CannotTell(f"{self}: {session.err.text().strip()}")
         finally:
             other._jump = None
             await other.close()
-        self._unended.difference_update(unended)
+        for sent in unended:
+            self._unended.pop(sent.number, None)
 
     async def _require_sudo(self) -> None:
         """Distinguish a failed command from a failed sudo."""

@@ -7,6 +7,7 @@ and the file is complete from its first moment on. Its first line names trial an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -93,10 +94,8 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
     try:
         while True:
             try:
-                script = _release_script(machine.folder, trial, node)
-                done = await link.run(script, timeout=SECONDS)
-                if done.exit_code == ending.REMAIN and await _ended_as_root(link, trial):
-                    done = await link.run(script, timeout=SECONDS)
+                await _end_as_root(link, machine, trial, node)
+                done = await link.run(_release_script(machine.folder, trial, node), timeout=SECONDS)
                 return "" if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
             except (LinkDown, LinkLost) as error:  # it may be booting
                 if clock() >= end:
@@ -108,12 +107,15 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
         await link.close()
 
 
-async def _ended_as_root(link: SSHLink, trial: str) -> bool:
-    """Whether root could end the processes that the user could not; not every user may become root."""
-    try:
-        return (await link.sudo(ending.of_trial(trial), timeout=SECONDS)).ok
-    except (LinkRefused, ToolMissing):
-        return False
+async def _end_as_root(link: SSHLink, machine: Node, trial: str, node: str) -> None:
+    """End what the trial's commands started by `sudo`: the user neither sees nor may end all of it. Not every user may
+    become root."""
+    if machine.ssh.get("user", "root") == "root" or machine.ssh.get("become") is True:
+        return
+    held = await link.run(_held_script(machine.folder, trial, node), timeout=SECONDS)
+    if held.ok:
+        with contextlib.suppress(LinkRefused, ToolMissing):
+            await link.sudo(ending.of_trial(trial), timeout=SECONDS)
 
 
 async def standing(machine: Node, run: str) -> Resource | None:
@@ -191,6 +193,15 @@ held=
 [ "$held" = "$trial $node" ] || {{ echo absent; exit 0; }}
 {ending.of_trial(trial)}
 rm -rf "${{base:?}}/${{trial:?}}" && rm -f "$base/claim" && echo released
+"""
+
+
+def _held_script(base: str, trial: str, node: str) -> str:
+    """Exit code 0 when the claim is this trial's."""
+    return f"""{_head(base, trial, node)}
+held=
+[ -e "$base/claim" ] && read -r held <"$base/claim"
+[ "$held" = "$trial $node" ]
 """
 
 
