@@ -21,12 +21,16 @@ from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
 
 PORT = 2222
+SILENCE = 3.0
 SERVER = """
 import asyncio, sys
 import asyncssh
+from seatrial.links.ssh.wire import unwrapped
 async def handle(process):
+    order = unwrapped(process.command)
+    process.stdout.write(f"<{order.token} 1>")
     await process.stdin.read()
-    if process.command == "hang":
+    if order.command == "hang":
         await process.channel.wait_closed()
     process.exit(0)
 async def main():
@@ -61,6 +65,7 @@ class Machine:
             "user": "root",
             "key": str(self.folder / "user"),
             "known_host": known,
+            "silence": SILENCE,
         }
         return Node(name="n11", ssh=ssh)
 
@@ -148,7 +153,7 @@ def test_a_peer_that_falls_silent_in_the_middle_of_a_command_is_a_lost_link_with
         await asyncio.wait([running], timeout=0.3)
         machine.silence()
         begun = time.monotonic()
-        with pytest.raises(LinkLost):
+        with pytest.raises(LinkLost, match="after 3 s of silence while `hang` ran"):
             await running
         assert 1.0 < time.monotonic() - begun < 5.5
 

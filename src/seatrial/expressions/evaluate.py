@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Set
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -29,6 +30,10 @@ from seatrial.expressions.text import (
 )
 
 Names = Mapping[str, object]
+
+_IPV6 = re.compile(r"[0-9A-Fa-f:]+(?:\.\d+){0,3}(?:%[\w.-]+)?")
+_URL_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/\s@\[]*@)?$")
+_PORT = re.compile(r":\d*")
 
 
 def bind(value: Any, names: Names) -> Any:
@@ -53,11 +58,12 @@ def fill_but(text: str, names: Names, stays: Callable[[Hole], bool], given: Call
     """The text with all but some of its expressions filled in: a text to fill in later, with everything else as data.
     `given` quotes the data."""
     made, data = "", ""  # neighbours are quoted as one: `$` and `{{` may come from two of them
-    for part in read(text).parts:
+    parts = read(text).parts
+    for at, part in enumerate(parts):
         if isinstance(part, Hole) and stays(part):
             made, data = made + given(data) + part.written, ""
         else:
-            data += as_text(_value(part, names)) if isinstance(part, Hole) else part
+            data += _inside(parts, at, as_text(_value(part, names))) if isinstance(part, Hole) else part
     return made + given(data)
 
 
@@ -75,7 +81,22 @@ def _bind_text(text: str, names: Names) -> Any:
     if written.alone is not None:
         return evaluate(written.alone.expression, names)
     # A value is data: it is never evaluated as an expression.
-    return "".join(as_text(_value(part, names)) if isinstance(part, Hole) else part for part in written.parts)
+    parts = written.parts
+    return "".join(
+        _inside(parts, at, as_text(_value(part, names))) if isinstance(part, Hole) else part
+        for at, part in enumerate(parts)
+    )
+
+
+def _inside(parts: Sequence[str | Hole], at: int, value: str) -> str:
+    """A value in its text: an IPv6 address as the host of a URL, or of a `HOST:PORT`, needs brackets there."""
+    if value.count(":") < 2 or not _IPV6.fullmatch(value):
+        return value
+    before, after = (parts[side] if 0 <= side < len(parts) else "" for side in (at - 1, at + 1))
+    if isinstance(before, str) and _URL_BEGIN.search(before):
+        return f"[{value}]"
+    alone = at == 0 and isinstance(after, str) and len(parts) == (3 if after == ":" else 2)
+    return f"[{value}]" if alone and _PORT.fullmatch(str(after)) else value
 
 
 def _value(hole: Hole, names: Names) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +22,16 @@ from seatrial.steps.wait_running import service_logs
 MOST = 1000
 """Maximum number of files for one pattern on one node."""
 
-# Expands the pattern on the node without splitting it at blanks; a folder expands to its files.
-_LIST = """IFS=; for f in $1; do
-if [ -d "$f" ]; then find "$f" -type f; elif [ -e "$f" ]; then printf '%s\\n' "$f"; fi
-done"""
+# Expands the pattern on the node without splitting it at blanks; a folder expands to its files, also behind links.
+# Names may have any byte but NUL, so they come in hexadecimal: regular files, an empty name, and everything else.
+_LIST = """IFS=
+list() {
+  for f in $1; do
+    case $f in -*) f=./$f;; esac
+    if [ -e "$f" ] || [ -L "$f" ]; then find -L "$f" ! -type d "$2" -type f -print0; fi
+  done
+}
+{ list "$1" -a; printf '\\0'; list "$1" '!'; } | od -A n -v -t x1 | tr -d ' \\n'"""
 
 
 @step("collect")
@@ -93,6 +101,7 @@ class _Gathered:
         self.missing: list[str] = []
 
     async def all(self) -> None:
+        """CannotTell when something is missing that must not be; the rest is collected all the same."""
         paths = (self._plan.paths,) if isinstance(self._plan.paths, str) else self._plan.paths
         if self._plan.logs:
             await self._logs()
@@ -100,35 +109,56 @@ class _Gathered:
             await self._paths(pattern)
         for name, command in self._plan.commands.items():
             await self._command(name, command)
+        if self.missing and not self._plan.optional:
+            what = "; ".join(self.missing)
+            raise CannotTell(f"{what} on {self._node.name}; to ignore this, set `optional: true`")
 
     def _place(self, *names: str) -> Path:
         """The target of a file; every part of its name is made safe, so no name leads out of the artifacts."""
-        relative = Path(safe(self._node.name), *map(safe, names))
+        whole = Path(safe(self._node.name), *map(safe, names))
+        relative = whole
+        for count in itertools.count(2):  # two names may be one once they are safe
+            if str(relative) not in self.files:
+                break
+            relative = whole.with_name(f"{whole.name}~{count}")
         place = self._ctx.artifacts / relative
         place.parent.mkdir(parents=True, exist_ok=True)
         self.files.append(str(relative))
         return place
 
     def _miss(self, what: str) -> None:
-        if not self._plan.optional:
-            raise CannotTell(f"{what} on {self._node.name}; to ignore this, set `optional: true`")
         self.missing.append(what)
 
     async def _paths(self, pattern: str) -> None:
-        listed = await self._link.run(["sh", "-c", _LIST, "sh", pattern], timeout=self._plan.command_timeout)
-        found = listed.stdout.splitlines()
-        if not found:
+        files, others = await self._listed(pattern)
+        if not files and not others:
             self._miss(f"there is no {pattern}")
-        if len(found) > MOST:
-            raise CannotTell(f"{pattern} matches {len(found)} files on {self._node.name}; the maximum is {MOST}")
-        for remote in found:
+        if len(files) > MOST:
+            raise CannotTell(f"{pattern} matches {len(files)} files on {self._node.name}; the maximum is {MOST}")
+        for remote in others:
+            self._miss(f"{printable(remote)} is not a regular file")
+        for remote in files:
             place = self._place(*Path(remote.lstrip("/")).parts)
             try:
                 await self._link.get(remote, place)
                 self._ctx.mask_file(place)
             except FileNotFoundError:  # it existed when it was listed
                 self.files.pop()
-                self._miss(f"{remote} is gone")
+                self._miss(f"{printable(remote)} is gone")
+
+    async def _listed(self, pattern: str) -> tuple[list[str], list[str]]:
+        """The regular files of a pattern, and what else there is."""
+        listed = await self._link.run(["sh", "-c", _LIST, "sh", pattern], timeout=self._plan.command_timeout)
+        try:
+            names = [os.fsdecode(name) for name in bytes.fromhex(listed.stdout).split(b"\0")]
+        except ValueError as error:  # part of the output was left out
+            raise CannotTell(f"{pattern} matches too many files on {self._node.name}; the maximum is {MOST}") from error
+        if "" not in names[:-1]:
+            raise CannotTell(f"{pattern} cannot be listed on {self._node.name}: {listed.stderr.strip()}")
+        for line in sorted(set(listed.stderr.splitlines())):
+            self._miss(line)
+        end = names.index("")
+        return names[:end], names[end + 1 : -1]
 
     async def _command(self, name: str, command: str) -> None:
         done = await self._link.run(command, timeout=self._plan.command_timeout)
@@ -149,6 +179,11 @@ class _Gathered:
             self._miss("the service has no log")
         if isinstance(self._ctx.provider, KeepsConsole):
             self._write("console.log", await self._ctx.provider.console(self._node))
+
+
+def printable(name: str) -> str:
+    """A file's name for a message."""
+    return name if name.isprintable() else ascii(os.fsencode(name))[1:]
 
 
 def safe(name: str) -> str:

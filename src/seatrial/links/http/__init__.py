@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
-from seatrial.links.tcp import destination, judged
+from seatrial.links.tcp import destination, judged, resolved
 
 if TYPE_CHECKING:
     import httpx
@@ -113,15 +113,23 @@ class Web:
             if number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
                 raise CannotTell(f"no request was sent to {shown!r}: a port is a number from 1 to 65535")
         try:
-            at, name, more = _place(url, connect_to or {})
-            name = tls_name or name
+            places = await _places(url, connect_to or {}, timeout)
             own_host = any(header.lower() == "host" for header in headers or ())
-            client = self._client(url, verify, ca, name)
-            sent = {**({} if own_host else more), **(headers or {})}
-            extensions = {"sni_hostname": name} if name else None
-            request = client.build_request(method, at, headers=sent, extensions=extensions, **content)
             async with asyncio.timeout(timeout):
-                return await _answered(client, request, limit, into, shown)
+                for turn, (at, name, more) in enumerate(places, 1):
+                    name = tls_name or name
+                    client = self._client(url, verify, ca, name)
+                    sent = {**({} if own_host else more), **(headers or {})}
+                    extensions: dict[str, Any] = {"sni_hostname": name} if name else {}
+                    if turn < len(places):  # an address that is silent leaves time for the next
+                        extensions["timeout"] = {"connect": timeout / len(places)}
+                    request = client.build_request(method, at, headers=sent, extensions=extensions, **content)
+                    try:
+                        return await _answered(client, request, limit, into, shown)
+                    except (httpx.ConnectError, httpx.ConnectTimeout):
+                        if turn == len(places):
+                            raise
+            raise AssertionError("a name has an address")
         except TimeoutError:
             raise TimeoutError(f"{shown} did not answer within {timeout:g} s") from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
@@ -153,16 +161,20 @@ async def request(method: str, url: str, **options: Any) -> Answer:
         return await web.request(method, url, **options)
 
 
-def _place(url: str, instead: Mapping[str, str]) -> tuple[httpx.URL, str, dict[str, str]]:
-    """The URL to connect to; if it is another one, the TLS name to ask for and the headers to send with it."""
+async def _places(url: str, instead: Mapping[str, str], timeout: float) -> list[tuple[httpx.URL, str, dict[str, str]]]:
+    """For each address of the URL's host: the URL to connect to, the TLS name to ask for, and the headers to send."""
     import httpx
 
     given = httpx.URL(url)
+    if given.scheme not in ("http", "https") or not given.host:
+        return [(given, "", {})]  # httpx says what is wrong
     port = given.port or (443 if given.scheme == "https" else 80)
     host, at = destination(given.host, port, instead)
-    if (host, at) == (given.host, port):
-        return given, "", {}
-    return given.copy_with(host=host, port=at), given.raw_host.decode("ascii"), {"Host": given.netloc.decode("ascii")}
+    addresses = [address[0] for _, address in await resolved(host, at, timeout=timeout)]
+    if addresses == [given.host] and at == port:
+        return [(given, "", {})]
+    name, header = given.raw_host.decode("ascii"), {"Host": given.netloc.decode("ascii")}
+    return [(given.copy_with(host=address, port=at), name, header) for address in addresses]
 
 
 async def _answered(
