@@ -29,6 +29,7 @@ from seatrial.expressions import (
 from seatrial.expressions import (
     NAMES as DESCRIBED,
 )
+from seatrial.expressions.evaluate import fill_but
 from seatrial.expressions.text import read
 
 NAMES = {
@@ -251,3 +252,26 @@ def test_older_names_of_outputs_go_on_and_are_warned_of() -> None:
     assert renamed_outputs("steps.gone.outputs.parked", scope) == []
     assert with_old_names("destroy", {"parked": True}) == {"parked": True, "moored": True}
     assert with_old_names("set", {"parked": True}) == {"parked": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://${{ node.address }}:${{ node.ports.web }}/health", "http://[2001:db8::5]:8080/health"),
+        ("http://${{ node.address }}/", "http://[2001:db8::5]/"),
+        ("postgresql://app:secret@${{ node.address }}:5432/shop", "postgresql://app:secret@[2001:db8::5]:5432/shop"),
+        ("curl -s http://${{ node.address }}:80/a", "curl -s http://[2001:db8::5]:80/a"),
+        ("${{ node.address }}:${{ node.ports.web }}", "[2001:db8::5]:8080"),
+        ("${{ node.address }}:5432", "[2001:db8::5]:5432"),
+        ("http://[${{ node.address }}]:80/", "http://[2001:db8::5]:80/"),
+        ("${{ node.address }}", "2001:db8::5"),
+        ("ssh root@${{ node.address }}", "ssh root@2001:db8::5"),
+        ("http://proxy/${{ node.address }}", "http://proxy/2001:db8::5"),
+        ("http://x/?at=${{ node.address }}:80", "http://x/?at=2001:db8::5:80"),
+        ("${{ node.time }}:30", "10:20:30"),
+    ],
+)
+def test_an_ipv6_address_has_brackets_where_a_port_may_follow(text: str, expected: str) -> None:
+    node = {"address": "2001:db8::5", "ports": {"web": 8080}, "time": "10:20"}
+    assert bind(text, {"node": node}) == expected
+    assert fill_but(text, {"node": node}, lambda hole: False) == expected

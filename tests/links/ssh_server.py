@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,15 @@ class Server:
     """Connections that were made and spoken to."""
     most_sessions: int = 0
     """Commands at a time."""
+    max_sessions: int = 1000
+    """Sessions at a time on a connection; a further one is refused, as by OpenSSH."""
+    refused: int = 0
+    """Sessions that were refused."""
+    shell: tuple[str, ...] = ("/bin/sh", "-c")
+    """The login shell: a command line is added."""
+    forwards: bool = True
+    algorithms: dict[str, Any] = field(default_factory=dict)
+    """Options of asyncssh for the ciphers and such."""
     host_key: Any = None
     user_key: Any = None
     _acceptor: Any = None
@@ -69,7 +79,17 @@ class Server:
                 return True
 
             def connection_requested(self, *_: object) -> bool:
+                if not server.forwards:  # as OpenSSH with AllowTcpForwarding no
+                    raise asyncssh.ChannelOpenError(1, "open failed")
                 return True
+
+            def session_requested(self) -> Any:
+                if server._sessions >= server.max_sessions:
+                    server.refused += 1
+                    return False
+                server._sessions += 1
+                server.most_sessions = max(server.most_sessions, server._sessions)
+                return asyncssh.SSHServerProcess(server._handle, None, 0, False)
 
             def connection_lost(self, exc: Exception | None) -> None:
                 server._open.discard(self.conn)
@@ -84,10 +104,9 @@ class Server:
             server_factory=SshEndpoint,
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(public),
-            process_factory=self._handle,
             encoding=None,
-            sftp_factory=lambda chan: asyncssh.SFTPServer(chan, chroot=str(self.folder).encode()),
             reuse_address=True,
+            **self.algorithms,
         )
         self.port = self._acceptor.get_port()
 
@@ -99,10 +118,10 @@ class Server:
         await self._acceptor.wait_closed()
 
     async def _handle(self, process: Any) -> None:
-        self._sessions += 1
-        self.most_sessions = max(self.most_sessions, self._sessions)
         try:
             await self._run(process)
+            # As with OpenSSH, a session counts until both sides have closed it.
+            await process.channel.wait_closed()
         finally:
             self._sessions -= 1
 
@@ -129,14 +148,41 @@ class Server:
         if command == "die":
             process.exit_with_signal("KILL")
             return
-        stdin = await process.stdin.read()
-        child = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", process.command, stdin=-1, stdout=-1, stderr=-1, cwd=self.folder
-        )
-        out, err = await child.communicate(stdin)
-        process.stdout.write(out)
-        process.stderr.write(err)
-        process.exit(child.returncode)
+        begin: Any = subprocess.Popen
+        options: Any = {"stdin": -1, "stdout": -1, "stderr": -1, "cwd": self.folder, "start_new_session": True}
+        child = await asyncio.to_thread(begin, [*self.shell, process.command], **options)
+        pumps = [
+            asyncio.create_task(_pump(child.stdout, process.stdout)),
+            asyncio.create_task(_pump(child.stderr, process.stderr)),
+        ]
+        feed = asyncio.create_task(_feed(process, child.stdin))
+        code = await asyncio.to_thread(child.wait)
+        await asyncio.wait(pumps, timeout=0.2)  # a process that it left may hold its output open
+        feed.cancel()
+        with contextlib.suppress(OSError):
+            process.exit(code if code >= 0 else 128 - code)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(feed, *pumps, return_exceptions=True)
+
+
+async def _pump(source: Any, sink: Any) -> None:
+    reader, loop = asyncio.StreamReader(), asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
+    try:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                sink.write(data)
+                await sink.drain()
+    finally:
+        transport.close()
+
+
+async def _feed(process: Any, sink: Any) -> None:
+    """Input; signals are refused, as OpenSSH does for root."""
+    with contextlib.suppress(OSError, asyncssh.SignalReceived, asyncssh.BreakReceived), sink:
+        while data := await process.stdin.read(1 << 16):
+            await asyncio.to_thread(sink.write, data)
 
 
 @contextlib.asynccontextmanager

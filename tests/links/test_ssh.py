@@ -13,18 +13,19 @@ import asyncssh
 import pytest
 from tests.links.ssh_server import Server, serving
 
-from seatrial.errors import LinkDown, LinkLost, LinkRefused, ToolMissing
+from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, ToolMissing
 from seatrial.links.ssh import SSHLink
+from seatrial.links.ssh.endpoint import _failure, door
 from seatrial.model.resource import Node
 from seatrial.spi import Link
 
 
-def on(folder: Path, act: Callable[[Server, SSHLink], Awaitable[None]], **ssh: object) -> None:
+def on(folder: Path, act: Callable[[Server, SSHLink], Awaitable[None]], trial: str = "", **ssh: object) -> None:
     """Run `act` with a server and a link to it."""
 
     async def main() -> None:
         async with serving(folder) as server:
-            link = SSHLink(server.node(**ssh))
+            link = SSHLink(server.node(**ssh), trial=trial)
             try:
                 await act(server, link)
             finally:
@@ -403,6 +404,62 @@ def test_a_node_behind_another_is_reached_through_it(tmp_path: Path) -> None:
     on(tmp_path, act)
 
 
+def test_a_jump_host_that_forbids_forwarding_is_blamed_and_not_the_node(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        gate = Server(_made(tmp_path / "gate"))
+        await gate.start()
+        behind = SSHLink(server.node(jump=dict(gate.node().ssh)))
+        try:
+            gate.forwards = False
+            with pytest.raises(LinkRefused, match=r"jump host .*does not forward to 127\.0\.0\.1.*AllowTcpForwarding"):
+                await behind.run(["true"])
+            gate.forwards = True
+            await server.crash()
+            with pytest.raises(LinkDown, match=r"does not answer behind n11's jump host"):
+                await behind.run(["true"])
+            await server.start()
+        finally:
+            await behind.close()
+            await gate.crash()
+
+    on(tmp_path, act)
+
+
+def test_a_node_without_a_common_cipher_is_not_taken_for_another_node(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        await server.crash()
+        server.algorithms = {"encryption_algs": ["aes128-cbc"]}
+        await server.start()
+        with pytest.raises(LinkRefused, match=r"no algorithm in common.*aes128-cbc.*sshd_config") as refused:
+            await link.run(["true"])
+        assert "host key" not in str(refused.value)
+
+    on(tmp_path, act)
+
+
+def test_a_server_that_accepts_the_key_and_lets_nobody_in_wants_a_second_factor(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        error = _failure(asyncssh.PermissionDenied("no"), door(server.node()), 20.0, accepted=True)
+        assert isinstance(error, LinkRefused)
+        assert "accepts the key, and wants a second factor" in str(error)
+
+    on(tmp_path, act)
+
+
+def test_a_fifo_is_no_file_to_copy_and_blocks_nobody(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        os.mkfifo(tmp_path / "fifo")
+        for work in (link.get(f"{tmp_path}/fifo", tmp_path / "x"), link.put(tmp_path / "key", f"{tmp_path}/fifo")):
+            with pytest.raises(CannotTell, match="fifo is not a regular file"):
+                await work
+        (tmp_path / "target").write_text("behind a link")
+        (tmp_path / "link").symlink_to("target")
+        await link.get(f"{tmp_path}/link", tmp_path / "copy")
+        assert (tmp_path / "copy").read_text() == "behind a link"
+
+    on(tmp_path, act)
+
+
 SUDO = """#!/bin/sh
 [ "$1 $2" = "-n --" ] || [ "$*" = "-n true" ] || exit 9
 [ -e %s ] || { echo "sudo: a password is required" >&2; exit 1; }
@@ -435,6 +492,19 @@ def test_root_is_had_by_sudo_and_a_password_is_a_refusal(tmp_path: Path, monkeyp
         root = SSHLink(server.node(become=True))
         assert (await root.run("echo ${BY_SUDO:-none}")).stdout == "none\n"
         await root.close()
+
+    on(tmp_path, act, user="tester", become=True)
+
+
+def test_a_sudo_that_wants_a_terminal_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sudo = _made(tmp_path / "bin") / "sudo"
+    sudo.write_text('#!/bin/sh\necho "sudo: sorry, you must have a tty to run sudo" >&2; exit 1\n')
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
+
+    async def act(server: Server, link: SSHLink) -> None:
+        with pytest.raises(LinkRefused, match=r"in a terminal only .*Defaults:tester !requiretty"):
+            await link.run(["true"])
 
     on(tmp_path, act, user="tester", become=True)
 

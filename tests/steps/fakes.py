@@ -88,7 +88,8 @@ class FakeLink:
         if list(command)[:2] == ["sh", "-c"]:
             pattern = command[4]
             found = [name for name in self.files if name == pattern or name.startswith(pattern.rstrip("*"))]
-            return Finished(exit_code=0, stdout="".join(f"{name}\n" for name in found), stderr="")
+            names = "".join(f"{name}\0" for name in [*found, ""])
+            return Finished(exit_code=0, stdout=names.encode().hex(), stderr="")
         if tuple(command)[:3] == ("/bin/sh", "-e", "-c"):
             command = command[3]
         key = command if isinstance(command, str) else " ".join(command)

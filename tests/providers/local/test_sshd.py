@@ -1,6 +1,7 @@
 """The node's SSH server, spoken to by real clients."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 
@@ -86,6 +87,23 @@ def test_files_go_in_and_out_by_sftp(make, tmp_path):
 
     asyncio.run(go())
     assert (tmp_path / "out").read_bytes() == (machine.folder / "home/data").read_bytes() == b"\0\1\2" * 100_000
+
+
+def test_a_fifo_among_the_files_is_no_file_and_does_not_stop_the_server(make, tmp_path):
+    machine = make().power_on()
+    os.mkfifo(machine.folder / "home/fifo")
+    (machine.folder / "home/link").symlink_to("fifo")
+
+    async def go() -> None:
+        async with asyncio.timeout(10), machine.connect() as connection, connection.start_sftp_client() as sftp:
+            for name in ("fifo", "link"):
+                with pytest.raises(asyncssh.SFTPFailure, match="not a regular file"):
+                    await sftp.open(name)
+            with pytest.raises(asyncssh.SFTPError, match="Not a regular file"):
+                await asyncssh.scp((connection, "fifo"), str(tmp_path / "out"))
+
+    asyncio.run(go())
+    assert machine.ssh("echo on").stdout == "on\n"
 
 
 @pytest.mark.skipif(shutil.which("scp") is None, reason="needs the OpenSSH client")

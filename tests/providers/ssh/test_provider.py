@@ -143,11 +143,14 @@ def test_destroy_ends_what_the_trial_runs_there_and_leaves_the_rest(tmp_path):
     async def act():
         async with machines(tmp_path / "m", "n11") as standing, trial(tmp_path / "t", standing.settings) as ctx:
             node = await ctx.create_node(N11)
-            link = ctx.link(node)
-            for run in (ctx.trial_id, "somebody"):
-                start = "setsid nohup sleep 300 >/dev/null 2>&1 & echo $!"
-                pid = (await link.run(start, env={"E2E_RUN_ID": run})).stdout.strip()
-                assert pid
+            theirs = SSHLink(node, trial="t-of-somebody")
+            for link, start in (
+                (ctx.link(node), "setsid nohup sleep 300 >/dev/null 2>&1 & echo $!"),
+                (ctx.link(node), "env -i setsid sleep 300 >/dev/null 2>&1 & echo $!"),
+                (theirs, "setsid nohup sleep 300 >/dev/null 2>&1 & echo $!"),
+            ):
+                assert (await link.run(start, env={"E2E_RUN_ID": "somebody"})).stdout.strip()
+            await theirs.close()
             (standing.base("n11") / "theirs").touch()
             assert Path(node.folder).is_dir()
             await ctx.destroy_node(node)

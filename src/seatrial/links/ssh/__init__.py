@@ -105,10 +105,17 @@ class SSHLink:
         return await self._ran(command, timeout, input, env, root=self._door.become)
 
     async def sudo(
-        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
+        self,
+        command: Command,
+        *,
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+        power: bool = False,
     ) -> Finished:
-        """Run a command as root, through `sudo -n` for other users; LinkRefused when sudo asks for a password."""
-        return await self._ran(command, timeout, input, env, root=True)
+        """Run a command as root, through `sudo -n` for other users; LinkRefused when sudo asks for a password. `power`:
+        the machine goes down by it, so its processes are not ended after the timeout."""
+        return await self._ran(command, timeout, input, env, root=True, power=power)
 
     async def put(self, local: Path, remote: str, *, timeout: float = FILE_SECONDS) -> None:
         """Copy a file to the node."""
@@ -184,9 +191,16 @@ class SSHLink:
         return root and self._door.user != "root"
 
     async def _ran(
-        self, command: Command, timeout: float, input: str, env: Mapping[str, str] | None, *, root: bool
+        self,
+        command: Command,
+        timeout: float,
+        input: str,
+        env: Mapping[str, str] | None,
+        *,
+        root: bool,
+        power: bool = False,
     ) -> Finished:
-        sent = order(command, env, sudo=self._by_sudo(root), number=next(self._numbers))
+        sent = order(command, env, sudo=self._by_sudo(root), number=0 if power else next(self._numbers))
         session = await self._session(sent, timeout, input=input.encode())
         code = self._code(session, sent.shown)
         done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text())

@@ -125,6 +125,6 @@ class GuestPowers:
     async def _sent(self, link: SSHLink, script: str, timeout: float) -> Finished | None:
         """Run a command as root; None if it took the connection with it."""
         try:
-            return await link.sudo(script, timeout=timeout)
+            return await link.sudo(script, timeout=timeout, power=True)
         except self.cut_off:
             return None

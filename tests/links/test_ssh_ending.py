@@ -1,0 +1,141 @@
+"""The end of a command on a node: when the command ends, and when its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from tests.links.ssh_server import Server
+from tests.links.test_ssh import on
+
+from seatrial.errors import CannotTell, LinkDown
+from seatrial.links.process import TimedOut
+from seatrial.links.ssh import SSHLink, ending
+
+
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+async def until(path: Path) -> str:
+    """The content of a file, once it has one."""
+    async with asyncio.timeout(10):
+        while not (path.exists() and path.read_text().strip()):
+            await asyncio.sleep(0.01)
+    return path.read_text().strip()
+
+
+def test_a_command_ends_when_it_ends_and_not_when_a_process_that_it_left_closes_its_output(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        begun = time.monotonic()
+        done = await link.run("sleep 300 & echo $!; echo err >&2; exit 5", timeout=60)
+        assert time.monotonic() - begun < 10
+        assert (done.exit_code, done.stderr) == (5, "err\n")
+        pid = done.stdout.strip()
+        assert alive(pid)
+        assert (await link.run(ending.of_trial("t1"))).ok
+        assert not alive(pid)
+
+    on(tmp_path, act, trial="t1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 300 & echo $! >{0}; wait",
+        "trap '' TERM HUP; sh -c 'echo $$ >{0}; trap \"\" TERM; while :; do sleep 1; done'",
+        "setsid sh -c 'echo $$ >{0}; exec sleep 300' & sleep 300",
+        "(env -i setsid sh -c 'echo $$ >{0}; exec sleep 300' >/dev/null 2>&1 &) ; sleep 300",
+        "env -i setsid sh -c '(sh -c \"echo \\$\\$ >{0}; exec sleep 300\" &)' >/dev/null 2>&1; sleep 300",
+    ],
+)
+def test_what_timed_out_is_dead_before_anything_else_begins(tmp_path: Path, command: str) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        other = (await link.run("sleep 300 >/dev/null 2>&1 & echo $!")).stdout.strip()
+        running = link.run(f"echo so far; echo err >&2; {command.format(tmp_path / 'pid')}", timeout=1)
+        with pytest.raises(TimedOut, match=r"did not end within 1 s") as late:
+            await running
+        assert (late.value.stdout, late.value.stderr) == ("so far\n", "err\n")
+        assert not alive(await until(tmp_path / "pid"))
+        assert alive(other), "another command's process was ended"
+        assert (await link.run(ending.of_trial("t1"))).ok
+        assert not alive(other)
+
+    on(tmp_path, act, trial="t1")
+
+
+def test_a_cancelled_command_is_dead_too(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        running = asyncio.create_task(link.run(f"setsid sh -c 'echo $$ >{tmp_path / 'pid'}; exec sleep 300' & wait"))
+        pid = await until(tmp_path / "pid")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert not alive(pid)
+
+    on(tmp_path, act)
+
+
+def test_with_one_session_at_a_time_a_timed_out_command_is_ended_all_the_same(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        server.max_sessions = 2  # one of each connection: the server of the tests counts all together
+        with pytest.raises(TimedOut):
+            await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+        assert not alive(await until(tmp_path / "pid"))
+        assert (await link.run(["true"])).ok
+
+    on(tmp_path, act)
+
+
+def test_what_cannot_be_ended_is_unknown_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stays(numbers: object) -> str:
+        return "echo 'these processes do not end: 7 (db)' >&2; exit 46"
+
+    async def act(server: Server, link: SSHLink) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(ending, "of_commands", stays)
+            with pytest.raises(
+                CannotTell, match=r"did not end within 1 s, and could not be ended: .*do not end: 7 \(db\)"
+            ):
+                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+            with pytest.raises(CannotTell, match="do not end"):  # nothing begins beside it
+                await link.run(["true"])
+        pid = await until(tmp_path / "pid")
+        assert alive(pid)
+        assert (await link.run(["true"])).ok
+        assert not alive(pid)
+
+    on(tmp_path, act)
+
+
+def test_a_command_that_timed_out_on_a_silent_node_is_ended_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        async def silent(*_: object) -> None:
+            raise LinkDown("n11 does not answer")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SSHLink, "_end", silent)
+            with pytest.raises(TimedOut):
+                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+        pid = await until(tmp_path / "pid")
+        assert alive(pid)
+        assert (await link.run(["true"])).ok
+        assert not alive(pid)
+
+    on(tmp_path, act)
+
+
+def test_the_way_of_the_ending_command_itself_is_spared(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        # The very command belongs to the trial that it ends.
+        done = await link.run(f"echo before; {ending.of_trial('t1')}\necho after")
+        assert done.stdout == "before\nafter\n"
+
+    on(tmp_path, act, trial="t1")
