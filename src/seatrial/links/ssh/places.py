@@ -31,7 +31,7 @@ class Places:
         self._freed = asyncio.Event()
 
     async def take(self, end: float, who: str) -> Callable[[], None]:
-        """A place, and the way to give it back; CannotTell when none is free in time."""
+        """A place, and the function to release it; CannotTell when none is free in time."""
         while self._used >= self.limit:
             self._freed.clear()
             if not await self._woken(end - asyncio.get_running_loop().time()):
@@ -42,17 +42,17 @@ class Places:
         self._used += 1
         free = False
 
-        def give_back() -> None:
+        def release() -> None:
             nonlocal free
             if not free:
                 free = True
                 self._used -= 1
                 self._freed.set()
 
-        return give_back
+        return release
 
     async def refused(self, end: float, who: str, why: str) -> None:
-        """Learn from a refusal, after its place was given back, and return when it is time for another attempt."""
+        """Learn from a refusal, after its place was released, and return when it is time for another attempt."""
         self._refusals += 1
         if self._refusals > 1:  # the first may be about a session that is just ending there
             self.limit = max(1, min(self.limit, self._used))

@@ -123,7 +123,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
             self.channel.write_eof()
 
     def cut(self) -> None:
-        """Close the session, without waiting for the node; a command that runs is told to end."""
+        """Close the session, without waiting for the node; a running command gets SIGTERM."""
         self.finish()
         if self.channel is None:
             self._closed()  # it was never opened
