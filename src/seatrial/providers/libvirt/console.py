@@ -27,14 +27,14 @@ USER_SPACE = re.compile(
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc|\r")
 
 
-def read(connection: Any, pool: Any, name: str, last: int = KEEP) -> str:
+def read(connection: Any, pool: Any, name: str) -> str:
     """The end of the console; empty when nothing was written. Blocks."""
     volume = volumes.found(pool, name)
     if volume is None:
         return ""
-    data = volumes.read(connection, volume, last)
-    if len(data) < last and (older := volumes.found(pool, f"{name}.0")) is not None:
-        data = volumes.read(connection, older, last - len(data)) + data  # libvirt's log daemon turns large files over
+    data = volumes.read(connection, volume, KEEP)
+    if len(data) < KEEP and (older := volumes.found(pool, f"{name}.0")) is not None:
+        data = volumes.read(connection, older, KEEP - len(data)) + data  # libvirt's log daemon turns large files over
     return CONTROL.sub("", data.decode(errors="backslashreplace"))
 
 

@@ -42,15 +42,13 @@ class Answer:
 class Guest:
     """One boot of one node."""
 
-    def __init__(
-        self, folder: Path, machine: Mapping[str, Any], boot_id: str, *, confined: bool, plain_pid: int
-    ) -> None:
+    def __init__(self, folder: Path, machine: Mapping[str, Any], boot_id: str, *, confined: bool) -> None:
         self._folder = folder
         self._machine = machine
         self._boot_id = boot_id
         self._confined = confined
         self._booted = time.monotonic()
-        self.environment = self._make_environment(plain_pid)
+        self.environment = self._make_environment()
         self._children = Children()
         self._services = Services(folder, self._children, self.environment)
         self._going: asyncio.Future[int] | None = None
@@ -121,14 +119,14 @@ class Guest:
             "services": self._services.status(),
         }
 
-    def _make_environment(self, pid: int) -> dict[str, str]:
+    def _make_environment(self) -> dict[str, str]:
         env: dict[str, str] = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         env |= self._machine["env"]
         return env | {
             "PATH": f"{self._folder / 'sbin'}:{env.get('PATH', os.defpath)}",
             "HOME": str(self._folder / "home"),
             "SEATRIAL_BOOT_ID": self._boot_id,
-            "SEATRIAL_INIT_PID": str(pid),
+            "SEATRIAL_INIT_PID": str(os.getpid()),
             "SEATRIAL_NODE_NAME": str(self._machine["name"]),
             "SEATRIAL_NODE_ADDRESS": str(self._machine["address"]),
             "SEATRIAL_NODE_FOLDER": str(self._folder),

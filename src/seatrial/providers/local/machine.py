@@ -181,7 +181,7 @@ class Box:
                 os._exit(code)
             if not confined:
                 confinement.adopt_orphans()
-            life = guest.Guest(self._folder, self._machine, boot_id, confined=confined, plain_pid=os.getpid())
+            life = guest.Guest(self._folder, self._machine, boot_id, confined=confined)
             code = asyncio.run(life.run(_BLOCKED))
         except BaseException as error:  # noqa: BLE001  the process ends here whatever it was, and says why
             traceback.print_exc()
@@ -228,7 +228,7 @@ class Box:
             self._state["error"] = error.read_text()
             error.unlink()
         if self._confinement is not None and self._confinement.mode == confinement.PLAIN:
-            tree.kill_orphans(self._state, keep={os.getpid()})
+            tree.kill_orphans(self._state)
             tree.remove_cgroup(self._state)
 
     def _write(self, **changes: object) -> None:

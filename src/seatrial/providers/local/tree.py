@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,18 +108,12 @@ def kill_tree(state: Mapping[str, Any], tag: str) -> None:
     remove_cgroup(state)
 
 
-def kill_orphans(state: Mapping[str, Any], keep: Iterable[int]) -> None:
-    """From the box: end every process of its node but those to keep; its own children are left to be waited for."""
-    mine = set(keep)
-    while True:
-        found = {process for process in members(state) if process[0] not in mine}
-        found |= {process for process in _descendants(os.getpid()) if process[0] not in mine}
-        if not found:
-            return
-        for process in found:
+def kill_orphans(state: Mapping[str, Any]) -> None:
+    """From the box: end every other process of its node; its own children are left to be waited for."""
+    while processes := members(state) | _descendants(os.getpid()):
+        for process in processes:
             send(process, signal.SIGSTOP)
-        more = {process for process in _descendants(os.getpid()) if process[0] not in mine} - found
-        for process in found | more:
+        for process in processes | _descendants(os.getpid()):
             send(process, signal.SIGKILL)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
