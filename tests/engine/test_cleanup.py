@@ -62,6 +62,20 @@ def test_the_newest_goes_first_and_all_of_one_kind_together(tmp_path):
     assert [name for _, name in order[:3]] == ["c", "b", "a"]
 
 
+def test_what_is_to_be_removed_alone_goes_one_after_another(tmp_path):
+    order = []
+
+    async def notes(moment, name):
+        order.append((moment, name))
+        await asyncio.sleep(1)
+
+    with virtual_time() as clock:
+        things = [thing(name, alone=True) for name in "abc"]
+        swept(tmp_path, *things, run=clock.run, world=World(meddle=notes))
+        assert clock.now == pytest.approx(6)
+    assert [name for _, name in order] == ["c", "c", "b", "b", "a", "a"]
+
+
 @pytest.mark.parametrize("owner", ["provider:none", "system:none", "engine:none", "nonsense"])
 def test_an_owner_that_is_not_known_is_left_and_keeps_nobody(tmp_path, owner):
     result, said, ledger = swept(tmp_path, thing("a"), thing("odd", owner=owner))

@@ -52,6 +52,22 @@ def test_what_create_did_not_finish_stays_intended_and_is_given_back(tmp_path):
     assert not list((tmp_path / "ledger").iterdir())
 
 
+def test_what_create_learned_before_it_failed_is_in_the_ledger(tmp_path):
+    async def test(ctx):
+        learned = detail(tmp_path)
+
+        async def create():
+            learned["run"] = 7
+            raise RuntimeError("half way")
+
+        with pytest.raises(RuntimeError):
+            await ctx.make("thing", "a", create, owner="engine:path", detail=learned)
+        assert [entry.resource.detail.get("run") for entry in ctx._trial.run.ledger.out()] == [7]
+        assert [line["op"] for line in ledger_lines(ctx)] == ["intended", "intended"]
+
+    run(tmp_path, test)
+
+
 def test_what_cannot_be_given_back_is_said_at_the_end(tmp_path):
     async def refuses(moment, name):
         if moment == "before destroy":

@@ -16,9 +16,11 @@ from seatrial.errors import StepFailed
 from seatrial.links.forge.protocol import WorkflowRun
 from seatrial.links.forge.runs.repository import Place
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.systems.github_actions.deployments import DeploymentHistory, by_command, by_history
+from seatrial.systems.github_actions.environments import Environment
+from seatrial.systems.github_actions.history import DeploymentHistory
 from seatrial.systems.github_actions.machines import machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings, draft
+from seatrial.systems.github_actions.standing import by_command, by_history
 
 RECORD = {"forge": "github", "api_url": "https://ghe/api/v3", "repository": "acme/notes", "workflow": "deploy.yml"}
 
@@ -88,11 +90,14 @@ def test_what_stands_is_the_newest_deployment_that_was_not_torn_down(tmp_path: P
             ]
 
         class Forge:
+            ahead = 0.0
+
             async def runs(self, workflow: str, *, event: str) -> list[WorkflowRun]:
                 return runs(deploys if workflow == "deploy.yml" else teardowns)
 
         forge: Any = Forge()
-        found = asyncio.run(by_history(forge, RECORD, "teardown.yml", DeploymentHistory(tmp_path)))
+        alone = Environment(alone=True)
+        found = asyncio.run(by_history(forge, RECORD, "teardown.yml", DeploymentHistory(tmp_path), alone))
         return found.run.id if found is not None and found.run is not None else 0
 
     assert stands([], []) == 0

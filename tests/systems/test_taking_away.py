@@ -22,13 +22,16 @@ from seatrial.links.forge.runs.order import Order, RunDeadlines
 from seatrial.links.forge.runs.outcome import until_over
 from seatrial.links.forge.runs.repository import Place
 from seatrial.model.values import Duration
-from seatrial.systems.github_actions.deployments import DeploymentHistory, by_history, take_away
+from seatrial.systems.github_actions.deployments import take_away
+from seatrial.systems.github_actions.environments import Environment
+from seatrial.systems.github_actions.history import DeploymentHistory
 from seatrial.systems.github_actions.machines import _named
+from seatrial.systems.github_actions.standing import by_history
 from seatrial_stand_ins.github import Answers, Fails, GitHubServer, RunsForEver
 from seatrial_stand_ins.github.records import RunRecord
 
 T = TypeVar("T")
-TRIAL = "t0123456789ab"
+TRIAL = "t0123456789abcdefghjkmnp"
 SOON = RunDeadlines(**{name: Duration(float(seconds)) for name, seconds in DEADLINES.items()})
 
 
@@ -59,7 +62,8 @@ def record(server: GitHubServer, folder: Path, **more: Any) -> dict[str, Any]:
         "forge": "github", "api_url": server.url, "repository": REPOSITORY, "token": "", "workflow": "deploy.yml",
         "ref": "main", "correlation": "", "above": 0, "actor": "", "run": 0,
         "asked": round(time.time()), "visible": 0.3, "settle": 0.1, "timeout": 30,
-        "teardown": teardown, "replace_existing": False, "project": str(folder),
+        "teardown": teardown, "environment": {"alone": not given, "digest": "i0000aaaaaa"},
+        "replace_existing": False, "project": str(folder),
         "artifacts": str(folder / "artifacts"), "log": str(folder / "teardown.log"), **more,
     }  # fmt: skip
 
@@ -224,7 +228,7 @@ def history(server: GitHubServer, folder: Path) -> WorkflowRun | None:
     told = record(server, folder)
 
     async def looking(forge: GitHub) -> WorkflowRun | None:
-        found = await by_history(forge, told, "teardown.yml", DeploymentHistory(folder))
+        found = await by_history(forge, told, "teardown.yml", DeploymentHistory(folder), Environment(alone=True))
         return found.run if found else None
 
     return with_forge(server, looking)
@@ -244,7 +248,7 @@ def test_a_deployment_stands_behind_a_hundred_that_failed(
     server: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seatrial.links.forge.github.PAGE", 3)
-    monkeypatch.setattr("seatrial.systems.github_actions.deployments.MANY", 3)
+    monkeypatch.setattr("seatrial.systems.github_actions.standing.MANY", 3)
     monkeypatch.setattr(GitHub.runs, "__kwdefaults__", {**(GitHub.runs.__kwdefaults__ or {}), "most": 3})
     run = over(server, actor="grace")
     for _ in range(4):

@@ -125,11 +125,12 @@ class Sweep:
         """Resources left behind, with the reason."""
 
     async def remove_entries(self, ledger: Ledger, entries: Iterable[Entry], owners: Owners) -> None:
-        """Remove entries, the newest first; entries of one owner and kind at the same time."""
+        """Remove entries, the newest first; entries of one owner and kind at the same time, unless their detail says
+        `alone`."""
         # Addresses, ports and folders after the nodes and processes that use them.
         newest_first = list(entries)[::-1]
         newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
-        for _, alike in groupby(newest_first, key=lambda entry: (entry.resource.owner, entry.resource.kind)):
+        for _, alike in groupby(newest_first, key=_together):
             await asyncio.gather(
                 *(self._remove(entry.resource, partial(owners.destroy, entry), ledger) for entry in alike)
             )
@@ -188,6 +189,12 @@ class Sweep:
         left = [{"kind": r.kind, "name": r.name, "owner": r.owner, "error": error} for r, error in self.left]
         found = [str(resource) for resource in self.found]
         return {"given_back": self.given_back, "found": found, "kept": [], "left": left, "duration": round(duration, 6)}
+
+
+def _together(entry: Entry) -> tuple[str, str, str]:
+    """Entries removed at the same time have the same key."""
+    resource = entry.resource
+    return resource.owner, resource.kind, resource.name if resource.detail.get("alone") else ""
 
 
 async def listed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -255,7 +256,13 @@ class TrialContext:
         owner = owner or f"system:{self.suite.system.kind}"
         resource = self._intend(kind, name, owner, detail or {}, outlives_host)
         self.emit("resource", op="intended", kind=kind, name=name, owner=owner)
-        made = await create()
+        known = deepcopy(resource.detail)
+        try:
+            made = await create()
+        except BaseException:
+            if resource.detail != known:  # what it learned until then is for the cleanup
+                self._trial.run.ledger.intend(resource)
+            raise
         self._trial.run.ledger.made(resource)
         self.emit("resource", op="made", kind=kind, name=name, owner=owner)
         return made

@@ -151,7 +151,7 @@ class TrialRunner:
 def sweep_seconds(trial: Trial) -> float:
     """Time limit for the sweep of a trial: a deployer's own removal may be slow."""
     asked = (float(str(entry.resource.detail.get("timeout", 0))) for entry in trial.run.ledger.out(trial.id))
-    return SWEEP + max(asked, default=0.0)
+    return SWEEP + sum(asked)  # deployments are removed one after another
 
 
 def _finished(outcome: Outcome, left: int, duration: float, trial: Trial) -> dict[str, object]:

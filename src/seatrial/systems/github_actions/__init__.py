@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, LeaseTaken, UsageError
+from seatrial.errors import CannotTell, UsageError
 from seatrial.expressions import late
 from seatrial.links.forge.protocol import Forge
-from seatrial.links.forge.runs.dispatch import Ready, ready, until_visible
-from seatrial.links.forge.runs.following import CANCEL_SECONDS, end_run, followed, fresh_id, made, record_of, run_to_end
+from seatrial.links.forge.runs.dispatch import Ready, read_there, ready, until_visible
+from seatrial.links.forge.runs.following import CANCEL_SECONDS, end_run, followed, made, record_of, run_to_end
 from seatrial.links.forge.runs.order import Dispatch, Order, order_of
 from seatrial.links.forge.runs.repository import Place, find_place, open_forge
 from seatrial.links.forge.runs.validation import wrong_there
@@ -25,15 +25,12 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context
-from seatrial.systems.github_actions.deployments import (
-    DeploymentHistory,
-    ExistingDeployment,
-    by_command,
-    by_history,
-    take_away,
-)
+from seatrial.systems.github_actions.deployments import take_away
+from seatrial.systems.github_actions.environments import DEPLOY, TEARDOWN, Environment, environment_of, problems
+from seatrial.systems.github_actions.history import DeploymentHistory, RunId
 from seatrial.systems.github_actions.machines import WORKFLOW, Measure, machines
 from seatrial.systems.github_actions.settings import WORDS, WRITTEN, GithubActionsSettings, draft, wrong
+from seatrial.systems.github_actions.standing import ExistingDeployment, by_command, by_history
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots
 from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, without_deployment
@@ -73,9 +70,14 @@ class GithubActions(Declared):
         self._before: Sequence[Node] = ()
         """The nodes at the time of `destroy`."""
         self._outputs: Mapping[str, Any] = {}
+        self._made: list[str] = []
+        """The deployments of this trial in the ledger, by name, the oldest first."""
+        self._cleaned: set[str] = set()
+        """The digests of environments that this trial tore down before it deployed, or deployed."""
         deploy, teardown = settings.deploy.deadlines.whole, settings.teardown.deadlines.whole + CANCEL_SECONDS
         before = teardown if settings.teardown.before else 0.0
-        self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": deploy + teardown}
+        self._undoing = deploy + teardown
+        self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": self._undoing}
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -90,24 +92,33 @@ class GithubActions(Declared):
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
-        """Run the deploy workflow; the deployment is in the ledger from before it until its teardown succeeds."""
+        """Run the deploy workflow; each deployment is in the ledger, with the inputs of its own teardown, from before
+        it until that teardown succeeds."""
         async with self._forge(ctx) as (forge, place, token):
             if self._stage != "initialized":
                 await self._check(ctx, forge, place)
             await self._take_turn(ctx, place)
             history = DeploymentHistory(Path(ctx.labels()["seatrial.project"]))
-            await self._refuse_foreign(ctx, forge, place, history)
-            if self._settings.teardown.before:
+            order, inputs = self._order(ctx, self._settings.deploy, place), self._kept_inputs(ctx)
+            environment = await self._environment(ctx, forge, place, order, inputs)
+            await self._refuse_foreign(ctx, forge, place, history, environment)
+            if self._settings.teardown.before and environment.digest not in self._cleaned:
                 await self._clean_slate(ctx, forge, place, token)
-                await self._refuse_foreign(ctx, forge, place, history)  # meanwhile others may have deployed
-            order = self._order(ctx, self._settings.deploy, place)
-            prepared = await ready(forge, order, fresh_id(ctx))
-            record = self._record(ctx, place, token, prepared)
+                # Meanwhile others may have deployed.
+                await self._refuse_foreign(ctx, forge, place, history, environment)
+            self._cleaned.add(environment.digest)
+            name = RunId(ctx.trial_id, environment.digest).fresh(ctx.random.getrandbits(32))
+            prepared = await ready(forge, order, name)
+            record = self._record(ctx, place, token, prepared, name, inputs, environment)
             history.write(record, ctx.trial_id)
             self._stage = "deployed"
-            self._nodes, self._outputs = (), {}
-            name = ctx.deployment_id
-            run = await made(ctx, forge, prepared, record, kind=DEPLOYMENT, name=name, owner=OWNER)
+            self._made.append(name)
+            self.deadlines["destroy"] = self._undoing * len(self._made)
+            try:
+                run = await made(ctx, forge, prepared, record, kind=DEPLOYMENT, name=name, owner=OWNER)
+            finally:
+                if not record.get("refused"):  # else nothing began, and the deployment before it is as it was
+                    self._nodes, self._outputs = (), {}
             history.write(record, ctx.trial_id)
             await self._learn(ctx, await followed(ctx, forge, run, order))
 
@@ -132,14 +143,18 @@ class GithubActions(Declared):
         return without_deployment(not_deployed(self._stage), await measure.health(ctx, self._before), claim)
 
     async def destroy(self, ctx: Context) -> None:
-        """Run the teardown workflow and release the deployment in the ledger; without a deployment nothing happens."""
-        log = ctx.folder / "teardown.log"
-        try:
-            await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
-        finally:
-            if log.is_file():
-                ctx.output("teardown", log.read_text(encoding="utf-8", errors="replace"))
+        """Run the teardown workflow for each deployment of this trial, the newest first, and release it in the ledger;
+        without a deployment nothing happens."""
+        while self._made:
+            log = _log(ctx, self._made[-1])
+            try:
+                await ctx.give_back(DEPLOYMENT, self._made[-1])
+            finally:
+                if log.is_file():
+                    ctx.output("teardown", log.read_text(encoding="utf-8", errors="replace"))
+            self._made.pop()
         self._before, self._nodes = self._nodes, ()
+        self._cleaned.clear()
         self._stage = "destroyed"
 
     async def give_back(self, resource: Resource) -> None:
@@ -177,13 +192,36 @@ class GithubActions(Declared):
     def _order(self, ctx: Context, part: Dispatch, place: Place) -> Order:
         return order_of(part, place.ref, ctx.bind(dict(part.inputs)))
 
-    def _record(self, ctx: Context, place: Place, token: str, prepared: Ready) -> dict[str, Any]:
-        """Everything the teardown needs, known before anything is created; secrets stay templates."""
-        teardown = self._settings.teardown
-        inputs = late.keep(dict(teardown.inputs), ctx.names())
+    def _kept_inputs(self, ctx: Context) -> Mapping[str, Any]:
+        """The teardown's inputs as the ledger keeps them: secrets stay templates."""
+        inputs = late.keep(dict(self._settings.teardown.inputs), ctx.names())
         for name, value in inputs.items():
             if ctx.masked(str(value)) != str(value):  # other spellings, through a variable or an output
                 raise UsageError(f"teardown.inputs.{name}: {WRITTEN}")
+        return inputs
+
+    async def _environment(
+        self, ctx: Context, forge: Forge, place: Place, order: Order, inputs: Mapping[str, Any]
+    ) -> Environment:
+        """The environment to deploy to; UsageError if the inputs that choose it have no values, or other ones in the
+        teardown."""
+        teardown = self._order(ctx, self._settings.teardown, place)
+        workflows = {DEPLOY: await read_there(forge, order), TEARDOWN: await read_there(forge, teardown)}
+        chosen, given = self._settings.environment, {DEPLOY: order.inputs, TEARDOWN: teardown.inputs}
+        if wrong := [message for _, message, _ in problems(chosen or (), workflows, given)]:
+            raise UsageError("; ".join(wrong))
+        environment = environment_of(chosen, workflows, order.inputs, inputs, teardown.correlation_input)
+        for name, value in environment.values.items():
+            if ctx.masked(value) != value:
+                raise UsageError(f"environment: the input {name!r} is a secret: names of runs show the environment")
+        return environment
+
+    def _record(
+        self, ctx: Context, place: Place, token: str, prepared: Ready, name: str, inputs: Mapping[str, Any],
+        environment: Environment,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Everything the teardown needs, known before anything is created."""
+        teardown = self._settings.teardown
         return {
             **record_of(place, token, prepared),
             "teardown": {
@@ -192,11 +230,14 @@ class GithubActions(Declared):
                 "correlation_input": teardown.correlation_input,
                 "deadlines": asdict(teardown.deadlines),
             },
+            "environment": asdict(environment),
+            "digest": environment.digest,
             "replace_existing": self._settings.replace_existing,
             "project": ctx.labels()["seatrial.project"],
             "artifacts": str(ctx.artifacts),
-            "log": str(ctx.folder / "teardown.log"),
+            "log": str(_log(ctx, name)),
             "timeout": teardown.deadlines.whole + CANCEL_SECONDS,
+            "alone": True,  # teardowns share a concurrency group: GitHub cancels the second one in the queue
         }
 
     # The current deployment
@@ -208,12 +249,14 @@ class GithubActions(Declared):
         if not ctx.holds(TURN, name, owner="engine:lease"):
             await ctx.lease(TURN, [name])
 
-    async def _refuse_foreign(self, ctx: Context, forge: Forge, place: Place, history: DeploymentHistory) -> None:
+    async def _refuse_foreign(
+        self, ctx: Context, forge: Forge, place: Place, history: DeploymentHistory, environment: Environment
+    ) -> None:
         record = {**place.record, "workflow": self._settings.deploy.workflow}
-        stands = await self._stands(ctx, forge, record, history)
+        stands = await self._stands(ctx, forge, record, history, environment)
         if stands is None:
             return
-        if stands.trial:
+        if stands.trial and not stands.elsewhere:
             ctx.log(f"there is a deployment of the trial {stands.trial}: {stands.what}")
         elif self._settings.replace_existing:
             ctx.log(
@@ -221,15 +264,21 @@ class GithubActions(Declared):
                 "warning",
             )
         else:
-            raise LeaseTaken(stands.refusal(place.repository))
+            stands.refuse(place.repository, self._settings.abandoned_after)
 
     async def _stands(
-        self, ctx: Context, forge: Forge, record: Mapping[str, Any], history: DeploymentHistory
+        self,
+        ctx: Context,
+        forge: Forge,
+        record: Mapping[str, Any],
+        history: DeploymentHistory,
+        environment: Environment,
     ) -> ExistingDeployment | None:
         """By the user's command if there is one, else by the history of the workflows."""
         asked = self._settings.standing
         if asked is None:
-            return await by_history(forge, record, self._settings.teardown.workflow, history)
+            teardown, after = self._settings.teardown.workflow, self._settings.abandoned_after
+            return await by_history(forge, record, teardown, history, environment, abandoned_after=after)
         argv = argv_of(ctx.bind(asked.command))
         done = await spawn(ctx, argv, cwd=self._folder, env={}, timeout=asked.timeout)
         ctx.output("standing", done.stdout + done.stderr)
@@ -254,3 +303,8 @@ class GithubActions(Declared):
 
     def _roots(self, node: Node) -> Roots:
         return Measure(self._settings, self._outputs).roots(node)
+
+
+def _log(ctx: Context, name: str) -> Path:
+    """The file for the output of a deployment's teardown."""
+    return ctx.folder / f"teardown-{name}.log"

@@ -13,12 +13,16 @@ from seatrial.errors import CannotTell, UsageError
 from seatrial.expressions import late
 from seatrial.links.forge.runs.order import Dispatch, DispatchWithArtifacts, Order, order_of
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place
-from seatrial.links.forge.runs.validation import Wrong, later, wrong_here
+from seatrial.links.forge.runs.validation import Wrong, later, workflow_here, wrong_here
 from seatrial.links.forge.workflows.values import Unknown
 from seatrial.model.values import Argv, Duration, Expression
+from seatrial.systems.github_actions.environments import problems
 from seatrial.systems.settings import DataSettings, Probe
 
 MINUTE = Duration(60.0)
+
+ABANDONED = Duration(12 * 3600.0)
+"""Twice the longest job on GitHub's runners, three times the default of `--keep-for`."""
 
 WORDS = ("repository", "api_url", "ref")
 """Settings that name the place of the workflows."""
@@ -42,7 +46,7 @@ class TeardownSettings(Dispatch):
     """The teardown workflow; it must also succeed when there is nothing left."""
 
     before: bool = False
-    """Run it before each deployment too, for a clean start."""
+    """Run it before the trial's first deployment to each environment too, for a clean start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,11 @@ class GithubActionsSettings:
     """`${{ secrets.NAME }}`; default: $GH_TOKEN or $GITHUB_TOKEN, else the output of `gh auth token`."""
     replace_existing: bool = False
     """Deploy over, and tear down, a deployment not made by a trial of this project."""
+    environment: tuple[str, ...] | None = None
+    """The inputs of both workflows that choose the environment, for example `[env_name, zone]`; both show each in their
+    `run-name`. `[]`: there is only one. Without it, a teardown with inputs leaves open which one a run is for."""
+    abandoned_after: Duration = ABANDONED
+    """When a deployment by a trial unknown to this machine, named in its run, is no longer left alone as active."""
     standing: StandingSettings | None = None
     """How to find the current deployment if the history of the workflows is not enough."""
     nodes: Mapping[str, Any] = field(default_factory=dict)
@@ -134,9 +143,13 @@ def wrong(
         return
     if place is None:
         return
-    for key, part in (("deploy", settings.deploy), ("teardown", settings.teardown)):
-        for path, message, hint in wrong_here(place, draft(part, place, parameters, environment), environment):
+    parts = {"deploy": settings.deploy, "teardown": settings.teardown}
+    orders = {key: draft(part, place, parameters, environment) for key, part in parts.items()}
+    for key, order in orders.items():
+        for path, message, hint in wrong_here(place, order, environment):
             yield (key, *path), message, hint
+    workflows = {key: workflow for key, order in orders.items() if (workflow := workflow_here(place, order))}
+    yield from problems(settings.environment or (), workflows, {key: order.inputs for key, order in orders.items()})
 
 
 def _place(

@@ -67,13 +67,17 @@ async def until_visible(forge: Forge, ref: str, seconds: float, checkout: Checko
     )
 
 
-async def ready(forge: Forge, order: Order, id: str) -> Ready:
-    """Read the workflow at the ref and check the inputs against its own; `id` goes into its name where it lets us."""
-    text = await forge.read(order.path, short(order.ref))
+async def read_there(forge: Forge, order: Order) -> Workflow:
+    """The workflow of an order at its ref; UsageError if it cannot be read."""
     try:
-        workflow = read_workflow(text, order.path)
+        return read_workflow(await forge.read(order.path, short(order.ref)), order.path)
     except WorkflowError as error:
         raise UsageError(f"the workflow cannot be read: {error}") from error
+
+
+async def ready(forge: Forge, order: Order, id: str) -> Ready:
+    """Read the workflow at the ref and check the inputs against its own; `id` goes into its name where it lets us."""
+    workflow = await read_there(forge, order)
     named, carried = _correlating(workflow, order)
     order = replace(order, inputs={**order.inputs, **({named: id} if named else {})})
     if workflow.dispatch is None:

@@ -15,7 +15,7 @@ from seatrial.links.forge.workflows.claims import Read
 from seatrial.links.forge.workflows.concurrency import judge
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.links.forge.workflows.workflow import input_problems
+from seatrial.links.forge.workflows.workflow import Workflow, input_problems
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 
 ROUNDS = 10
@@ -47,6 +47,16 @@ def wrong_here(place: Place, order: Order, environment: Mapping[str, str]) -> It
         return
     yield from _wrong_in(text, order, f"{order.path} at {ref}")
     yield from _collisions(place, order, lambda path: checkout.file(path, ref), environment, [], ours=checkout.file)
+
+
+def workflow_here(place: Place, order: Order) -> Workflow | None:
+    """The workflow of an order by the local checkout; None if it is missing, or cannot be read."""
+    checkout, ref = place.checkout, short(order.ref)
+    text = checkout.file(order.path, ref) if checkout is not None and checkout.knows(ref) else None
+    try:
+        return read_workflow(text, order.path) if text is not None else None
+    except WorkflowError:
+        return None
 
 
 def _wrong_in(text: str, order: Order, where: str) -> Iterator[Wrong]:

@@ -13,7 +13,7 @@ from seatrial.links.forge.workflows.values import CaseSensitive, Unknown, Unknow
 
 __all__ = [
     "CaseSensitive", "ExpressionError", "Function", "Unknown", "UnknownValue", "condition", "condition_calls",
-    "evaluate", "pieces", "render", "templated", "templates", "value",
+    "evaluate", "parts", "pieces", "render", "templated", "templates", "value",
 ]  # fmt: skip
 
 Function = Callable[..., Any]
@@ -37,10 +37,10 @@ def evaluate(expression: str, contexts: Mapping[str, Any], functions: Mapping[st
 def value(template: Any, contexts: Mapping[str, Any], functions: Mapping[str, Function] | None = None) -> Any:
     """A value of a workflow file, filled in at every depth; a text of one `${{ }}` alone keeps its type."""
     if isinstance(template, str):
-        parts = _parts(template)
-        if len(parts) == 1 and parts[0][1]:
-            return evaluate(parts[0][0], contexts, functions)
-        return "".join(values.as_text(evaluate(text, contexts, functions)) if hole else text for text, hole in parts)
+        split = parts(template)
+        if len(split) == 1 and split[0][1]:
+            return evaluate(split[0][0], contexts, functions)
+        return "".join(values.as_text(evaluate(text, contexts, functions)) if hole else text for text, hole in split)
     if isinstance(template, Mapping):
         return {render(str(key), contexts, functions): value(one, contexts, functions) for key, one in template.items()}
     if isinstance(template, Sequence):
@@ -59,7 +59,7 @@ def render(template: str, contexts: Mapping[str, Any], functions: Mapping[str, F
 def pieces(template: str, contexts: Mapping[str, Any]) -> list[str | Unknown]:
     """A text in pieces: known text, and gaps for unknown values."""
     found: list[str | Unknown] = []
-    for text, hole in _parts(template):
+    for text, hole in parts(template):
         try:
             found.append(values.as_text(evaluate(text, contexts)) if hole else text)
         except UnknownValue as error:
@@ -81,7 +81,7 @@ def condition(text: str, contexts: Mapping[str, Any], functions: Mapping[str, Fu
 
 def templates(template: str) -> list[Node]:
     """The trees of all expressions in a text; ExpressionError when one cannot be read."""
-    return [parse(one.strip()) for one, hole in _parts(template) if hole]
+    return [parse(one.strip()) for one, hole in parts(template) if hole]
 
 
 def condition_calls(text: str) -> set[str]:
@@ -99,22 +99,22 @@ def templated(template: object) -> bool:
     return isinstance(template, Sequence) and any(map(templated, template))
 
 
-def _parts(template: str) -> list[tuple[str, bool]]:
+def parts(template: str) -> list[tuple[str, bool]]:
     """Texts and expressions in turn; an expression is without its `${{ }}`."""
-    parts: list[tuple[str, bool]] = []
+    found: list[tuple[str, bool]] = []
     at = 0
     while (begin := template.find("${{", at)) >= 0:
-        found = _HOLE.match(template, begin)
-        if found is None:
+        hole = _HOLE.match(template, begin)
+        if hole is None:
             shown = template[begin:].splitlines()[0][:80]
             raise ExpressionError(f"the expression starting with {shown!r} is not closed by `}}}}`")
         if begin > at:
-            parts.append((template[at:begin], False))
-        parts.append((found.group(1), True))
-        at = found.end()
+            found.append((template[at:begin], False))
+        found.append((hole.group(1), True))
+        at = hole.end()
     if at < len(template):
-        parts.append((template[at:], False))
-    return parts
+        found.append((template[at:], False))
+    return found
 
 
 class _Evaluation:
