@@ -15,6 +15,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import find
 from seatrial.links.containers.exec import ExecLink
+from seatrial.links.process import TimedOut
 from seatrial.spi import BreaksOff, Link
 
 pytestmark = pytest.mark.backend("podman")
@@ -123,12 +124,15 @@ def _command_lines() -> list[bytes]:
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 def test_a_command_whose_time_is_up_is_ended_in_the_container_too(how, tmp_path):
     async def act(box):
-        running = asyncio.create_task(box.link.run("sleep 987 & sleep 986", timeout=3 if how == "timeout" else 90))
+        command = "echo so far; sleep 987 & env -i setsid sleep 985 & sleep 986"
+        running = asyncio.create_task(box.link.run(command, timeout=3 if how == "timeout" else 90))
         await box.runs("sleep 986")
         if how == "cancel":
             running.cancel()
-        with pytest.raises(TimeoutError if how == "timeout" else asyncio.CancelledError):
+        with pytest.raises(TimedOut if how == "timeout" else asyncio.CancelledError) as ended:
             await running
+        if isinstance(ended.value, TimedOut):
+            assert ended.value.stdout == "so far\n"
         left = await box.engine.run("exec", box.name, "pgrep", "-fl", "sleep 98")
         assert not left.ok, left.stdout
 

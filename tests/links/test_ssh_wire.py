@@ -25,7 +25,7 @@ SHELLS = [shutil.which(name) for name in ("sh", "bash", "dash", "tcsh", "fish", 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell])
 def test_every_login_shell_starts_the_same_command(shell: str) -> None:
     sent = order(NASTY, {"X": "it's ${X}"}, sudo=False, number=50_001)
-    plain = subprocess.run(["/bin/sh", "-c", sent.command], capture_output=True, check=False)
+    plain = subprocess.run(["/bin/sh", "-c", sent.exports + sent.command], capture_output=True, check=False)
     by_shell = subprocess.run([shell, "-c", sent.line], capture_output=True, check=False)
     kept = bytearray()
     marked = Marked(sent.token, kept.extend)
@@ -84,6 +84,17 @@ def test_the_greeting_of_a_login_shell_is_no_output(tmp_path: Path) -> None:
         await link.put(local, f"{tmp_path}/there")
         await link.get(f"{tmp_path}/there", tmp_path / "again")
         assert (tmp_path / "again").read_bytes() == (tmp_path / "there").read_bytes() == local.read_bytes()
+
+    on(tmp_path, act)
+
+
+def test_a_search_for_processes_does_not_find_itself(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        for command in ("pgrep -f no-such-server-here", ["pgrep", "-f", "no-such-server-here"]):
+            done = await link.run(command, env={"X": "y"})
+            assert (done.exit_code, done.stdout) == (1, "")
+        seen = (await link.run("env; set")).stdout
+        assert not any(name in seen for name in ("SEATRIAL_LINE", "SEATRIAL_ENV", "SEATRIAL_WIRE"))
 
     on(tmp_path, act)
 

@@ -15,7 +15,7 @@ from tests.providers.ssh.local_machines import machines, registry
 
 import seatrial
 from seatrial.errors import CannotTell, LeaseTaken, LeftBehind, LinkDown, LinkLost, PowersMissing, UsageError
-from seatrial.links.ssh import SSHLink
+from seatrial.links.ssh import SSHLink, ending
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Source
@@ -158,6 +158,22 @@ def test_destroy_ends_what_the_trial_runs_there_and_leaves_the_rest(tmp_path):
             left = await ctx.provider.link(node).run("pgrep -fx 'sleep 300' | wc -l")
             assert left.stdout.strip() == "1"
             await ctx.provider.link(node).close()
+
+    run_suite(act())
+
+
+def test_what_cannot_be_ended_at_the_end_is_left_behind_with_its_claim(tmp_path, monkeypatch):
+    async def act():
+        async with machines(tmp_path / "m", "n11") as standing, trial(tmp_path / "t", standing.settings) as ctx:
+            node = await ctx.create_node(N11)
+            with monkeypatch.context() as patched:
+                stays = "echo 'these processes do not end: 7 (db)' >&2; exit 46"
+                patched.setattr(ending, "of_trial", lambda trial: stays)
+                with pytest.raises(LeftBehind, match=r"these processes do not end: 7 \(db\)"):
+                    await ctx.destroy_node(node)
+                assert (standing.base("n11") / "claim").exists()
+            await ctx.destroy_node(node)
+            assert not (standing.base("n11") / "claim").exists()
 
     run_suite(act())
 

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.links.containers import Engine, NoSuchThing
 from seatrial.links.output import end, short
+from seatrial.links.process import TimedOut
+from seatrial.links.ssh import ending
 from seatrial.spi import Finished
 from seatrial.spi.link import Command
 
@@ -19,10 +21,6 @@ T = TypeVar("T")
 
 MARK = "SEATRIAL_EXEC"
 """The variable that marks a command in the container, to kill it after its timeout."""
-
-END = """for one in /proc/[0-9]*; do
-  if tr '\\0' '\\n' <"$one/environ" 2>/dev/null | grep -qx "$1"; then kill -s KILL "${one#/proc/}"; fi
-done"""
 
 GIVEN = "SEATRIAL_GIVEN_"
 TAKE = f"""while [ "$1" != -- ]; do eval "export $1=\\"\\${GIVEN}$1\\""; unset "{GIVEN}$1"; shift; done
@@ -101,9 +99,10 @@ class ExecLink:
         try:
             words = ("exec", *options, self._container, *whole)
             done = await self._engine.run(*words, timeout=timeout, input=input, env=given)
-        except TimeoutError:
+        except TimeoutError as error:
             await self._end(mark)
-            raise TimeoutError(f"{self}: {shown} did not end within {timeout:g} s") from None
+            out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")
+            raise TimedOut(f"{self}: {shown} did not end within {timeout:g} s", out, err) from None
         except asyncio.CancelledError:
             if asyncio.current_task() not in self._broken:
                 await asyncio.shield(self._end(mark))
@@ -137,10 +136,13 @@ class ExecLink:
 
     async def _end(self, mark: str) -> None:
         """End the command inside the container: the engine ends only its own side."""
+        script = ending.of_environment(mark)
         try:
-            await self._engine.run("exec", "--user", "0", self._container, "sh", "-c", END, "sh", mark, timeout=20)
+            done = await self._engine.run("exec", "--user", "0", self._container, "sh", "-c", script, timeout=20)
         except TimeoutError as error:
             raise CannotTell(f"{self}: a command could not be ended in the container") from error
+        if done.exit_code == ending.REMAIN:
+            raise CannotTell(f"{self}: a command could not be ended in the container: {done.stderr.strip()}")
 
     async def _copy(self, source: str, target: str, what: str) -> None:
         before = await self._boot()

@@ -80,6 +80,13 @@ by_environment() {{ :; }}
 {_ENDING}"""
 
 
+def of_environment(line: str) -> str:
+    """The same for the processes with this line (`NAME=value`) in their environment."""
+    return f"""is_marked() {{ return 1; }}
+by_environment() {{ grep -lsF '{line}' /proc/[0-9]*/environ | cut -d/ -f3 | tr '\\n' ' '; }}
+{_ENDING}"""
+
+
 def of_trial(trial: str) -> str:
     """Shell text to end all processes of a trial; exit code REMAIN when some do. `trial` is safe in a shell."""
     most = FIRST + STEP * (COUNT + 1)

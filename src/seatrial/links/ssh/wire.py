@@ -27,17 +27,27 @@ STEP, CLASSES, COUNT, FIRST = 1009, 1008, 990, 50_000
 LIMIT = 1 << 51
 """Added to a command's number, in KiB: a limit of resident memory, without effect on Linux and too large to matter."""
 
+# The command travels in a variable from here on: `pgrep -f` must not find it in the arguments of these shells.
+_BEGIN = (
+    'SEATRIAL_LINE=$(printf %b "$1"); SEATRIAL_ENV=$(printf %b "$2"); SEATRIAL_WIRE=$3; '
+    'export SEATRIAL_LINE SEATRIAL_ENV SEATRIAL_WIRE; exec /bin/sh -c "$4"'
+)
+_EVAL = 'eval "$SEATRIAL_WIRE"'
+
 # Children inherit both marks, also with an empty environment, another title and in a session of their own: the limit
 # that no kernel enforces, and the slack of timers (up to 1 ms), which PAM does not reset.
-_SHELL = (
-    f"{{ ulimit -S -m $(({LIMIT} + $2)); echo $2 >/proc/self/timerslack_ns; }} 2>/dev/null; "
-    'printf "<%s %s>" $1 $$; printf "<%s 0>" $1 >&2; c=$(printf %b "$3"); t=$1; shift 3; exec 4>&2 2>/dev/null; '
-    '"$@" /bin/sh -c "$c" 2>&4 4>&-; s=$?; printf "</%s>" $t; printf "</%s>" $t >&4; exit $s'
+_MARKS = (
+    "e=$SEATRIAL_ENV; unset SEATRIAL_ENV SEATRIAL_WIRE; "
+    "{{ ulimit -S -m {limit}; echo {number} >/proc/self/timerslack_ns; }} 2>/dev/null; "
+    'printf "<%s %s>" {token} $$; printf "<%s 0>" {token} >&2; exec 4>&2 2>/dev/null; '
 )
-_SUDO = " sudo -n --"
-_WRAPPED = re.compile(rf"(exec /bin/sh -c '{re.escape(_SHELL)}' sh )([\w-]+) (\d+) '([^']*)'({_SUDO})?")
+_RUN = 'eval "$e"; {run} 2>&4 4>&-; s=$?; printf "</%s>" {token}; printf "</%s>" {token} >&4; exit $s'
+_PLAIN = r'/bin/sh -c "eval \"unset SEATRIAL_LINE; \$SEATRIAL_LINE\""'
+_SUDO = 'sudo -n -- /bin/sh -c "$SEATRIAL_LINE"'
 _SPECIAL = re.compile(rb"[^ -~]|['!\\]")
 _OCTAL = re.compile(rb"\\0([0-7]{3})")
+_PARTS = re.compile(rf"exec /bin/sh -c '{re.escape(_BEGIN)}' sh '([^']*)' '([^']*)' '([^']*)' '{re.escape(_EVAL)}'")
+_FACTS = re.compile(r".* echo (\d+) >/proc/.* printf \"<%s %s>\" ([\w-]+) .*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +55,42 @@ class Order:
     """A command for a node."""
 
     command: str
-    """The line for `/bin/sh`, with its variables."""
+    """The line for `/bin/sh`."""
     shown: str
     """The user's line, for messages."""
     number: int = 0
     """The mark of its processes."""
     sudo: bool = False
+    exports: str = ""
+    """The line that sets its variables: sshd drops unlisted ones."""
     token: str = ""
     """Unknown to the command, so its output cannot contain it."""
 
     @property
     def line(self) -> str:
         """The line for the login shell."""
-        return (
-            f"exec /bin/sh -c '{_SHELL}' sh {self.token} {self.number} '{_encoded(self.command)}'"
-            f"{_SUDO if self.sudo else ''}"
-        )
+        marks = _MARKS.format(limit=LIMIT + self.number, number=self.number, token=self.token)
+        run = _RUN.format(token=self.token, run=_SUDO if self.sudo else _PLAIN)
+        words = (_encoded(self.command), _encoded(self.exports), f"{marks}{run}", _EVAL)
+        return f"exec /bin/sh -c '{_BEGIN}' sh " + " ".join(f"'{word}'" for word in words)
 
 
 def order(command: Command, env: Mapping[str, str] | None, *, sudo: bool, number: int) -> Order:
-    """A command with its variables; sshd drops unlisted ones, so the node's shell sets them."""
+    """A command with its variables."""
     shown = command if isinstance(command, str) else shlex.join(command)
     exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in (env or {}).items())
-    return Order(exports + shown, shown, number, sudo, f"seatrial-{secrets.token_hex(6)}")
+    inside = f"{exports}{shown}" if sudo else shown  # sudo would drop them
+    return Order(inside, shown, number, sudo, "" if sudo else exports, f"seatrial-{secrets.token_hex(6)}")
 
 
 def unwrapped(line: str) -> Order | None:
     """The order in a line; None for a line of somebody else."""
-    match = _WRAPPED.fullmatch(line)
-    if match is None:
+    match = _PARTS.fullmatch(line)
+    facts = _FACTS.fullmatch(match[3]) if match else None
+    if match is None or facts is None:
         return None
-    command = _OCTAL.sub(lambda code: bytes([int(code[1], 8)]), match[4].encode()).decode(errors="surrogateescape")
-    return Order(command, command, int(match[3]), bool(match[5]), match[2])
+    command, exports = _decoded(match[1]), _decoded(match[2])
+    return Order(command, command, int(facts[1]), _SUDO in match[3], exports, facts[2])
 
 
 def rewritten(line: str, change: Callable[[str], str]) -> str:
@@ -88,6 +102,10 @@ def rewritten(line: str, change: Callable[[str], str]) -> str:
 def _encoded(text: str) -> str:
     """For `printf %b`: a backslash and digits mean the same in every shell's single quotes."""
     return _SPECIAL.sub(lambda byte: b"\\0%03o" % byte[0][0], os.fsencode(text)).decode("ascii")
+
+
+def _decoded(text: str) -> str:
+    return _OCTAL.sub(lambda code: bytes([int(code[1], 8)]), text.encode()).decode(errors="surrogateescape")
 
 
 def trial_class(trial: str) -> int:
