@@ -35,6 +35,7 @@ SET = {
     "E2E_CONTROLLER_NAMESPACE": "A second one, from the pattern `controller`.",
     "SEATRIAL_RUN_ID": "The run's id.",
     "SEATRIAL_TRIAL_ID": "The trial's id, again.",
+    "SEATRIAL_PROJECT": "The folder of the project.",
     "SEATRIAL_SUITE": "The suite's name.",
     "SEATRIAL_PROVIDER": "The provider's name.",
     "SEATRIAL_DEPLOYMENT_ID": "The id of the deployment: test id and trial id.",

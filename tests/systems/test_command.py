@@ -99,7 +99,7 @@ def test_the_example_deployer_is_driven_through_an_outage_and_given_back(tmp_pat
         assert len(alive) == 3
         assert not any(map(lives, alive))
         assert list(ctx.deploy_dir.iterdir()) == []
-        assert ctx.resources == {}
+        assert list(ctx.resources) == [("process", ctx.trial_id)]  # of its programs: until the end of the trial
         assert (await system.status(ctx)).state.value == "destroyed"
 
     asyncio.run(scenario())
@@ -212,7 +212,7 @@ def test_the_program_begins_only_when_the_ledger_knows_its_process(tmp_path):
 
         ctx.make = watched
         await ctx.system.deploy(ctx)
-        ((detail, begun, owner),) = seen
+        *_, (detail, begun, owner) = seen
         assert (begun, owner) == (False, "engine:process")
         assert detail["pid"] > 1
         assert detail["started"].isdigit()

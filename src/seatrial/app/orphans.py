@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from seatrial.app.project import Project
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import living
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.links.process import process_start
+from seatrial.links.process import process_start, programs
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import Provider, ProviderTraits, SystemTraits, traits
@@ -101,6 +102,7 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
         if getattr(error, "category", "unsupported") != "unsupported":
             listing = Resource(kind="list", name=name, owner=f"provider:{name}", run="*")
             cleaned.leave([(listing, f"could not list resources: {error}")])
+    providers[programs.OWNER] = cast("Provider", programs)  # a module with the two functions needed here
     seen, unread = await _listed_runs(providers, holders)
     cleaned.leave(unread)
     for run, orphan in sorted({**held, **seen}.items()):

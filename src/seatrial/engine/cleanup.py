@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -16,7 +14,7 @@ from typing import Any
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError, ToolMissing
-from seatrial.links.process import process_start
+from seatrial.links.process import programs
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import GivesBack, Provider
@@ -29,6 +27,14 @@ HURRY = 10.0
 
 GROUND = ("engine:lease", "engine:path")
 """Owners of resources under nodes and processes: addresses, ports, folders."""
+
+
+def _turn(entry: Entry) -> int:
+    """Nodes and deployments first, then the trial's programs on this host, which can be a deployer's product; then the
+    addresses, ports and folders that all of them use."""
+    resource = entry.resource
+    whole = resource.owner == programs.OWNER and resource.name == resource.trial
+    return 2 if resource.owner in GROUND else int(whole)
 
 
 class Owners:
@@ -50,7 +56,7 @@ class Owners:
         elif resource.owner == "engine:path":
             _remove_path(resource)
         elif resource.owner == "engine:process":
-            await _kill(resource)
+            await programs.destroy(resource)
         elif kind == "provider":
             await self.provider(name).destroy(resource)
         else:
@@ -75,43 +81,6 @@ def _remove_path(resource: Resource) -> None:
         path.unlink(missing_ok=True)
 
 
-async def _kill(resource: Resource) -> None:
-    """End a process group on this host and its remaining processes: only those started by Seatrial, never a reused
-    pid."""
-    pid, started = int(str(resource.detail["pid"])), str(resource.detail["started"])
-    tag = f"SEATRIAL_STEP_TAG={resource.name}".encode()
-    # Children carry the tag. It finds those that outlived the leader or left its group. Without a pid, it finds every
-    # process of the trial: their tags begin with the trial's name.
-    victims = [pid] if pid and process_start(pid) == started else _tagged(tag)
-    for member, began in resource.detail.get("members") or ():  # type: ignore[attr-defined]
-        if member not in victims and began and process_start(member) == began:
-            victims.append(member)
-    while victims:
-        for victim in victims:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-                if victim == pid:
-                    os.killpg(victim, signal.SIGKILL)
-        while any(process_start(victim) for victim in victims):
-            await asyncio.sleep(0.01)
-        victims = _tagged(tag)
-
-
-def _tagged(tag: bytes) -> list[int]:
-    """The processes with this tag, or with a tag that begins with it and a dash."""
-    pids = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
-            with suppress(OSError):
-                environ = Path(f"/proc/{entry}/environ").read_bytes()
-                # Most processes have no tag: do not split theirs.
-                variables = environ.split(b"\0") if tag in environ else []
-                tagged = any(text == tag or text.startswith(tag + b"-") for text in variables)
-                if tagged and process_start(int(entry)):
-                    pids.append(int(entry))
-    return pids
-
-
 class Sweep:
     """A sweep and its result so far. Its events go to `say`; once `hurry` is true, its time limits are shorter."""
 
@@ -127,9 +96,8 @@ class Sweep:
     async def remove_entries(self, ledger: Ledger, entries: Iterable[Entry], owners: Owners) -> None:
         """Remove entries, the newest first; entries of one owner and kind at the same time, unless their detail says
         `alone`."""
-        # Addresses, ports and folders after the nodes and processes that use them.
         newest_first = list(entries)[::-1]
-        newest_first.sort(key=lambda entry: entry.resource.owner in GROUND)
+        newest_first.sort(key=_turn)
         for _, alike in groupby(newest_first, key=_together):
             await asyncio.gather(
                 *(self._remove(entry.resource, partial(owners.destroy, entry), ledger) for entry in alike)

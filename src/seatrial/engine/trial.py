@@ -145,6 +145,7 @@ class Trial:
             "E2E_CONTROLLER_NAMESPACE": controller,
             "E2E_GITEA_API_URL": given.get("E2E_GITEA_API_URL", "http://localhost:13000/api/v1"),
             "SEATRIAL_RUN_ID": self.run.id,
+            "SEATRIAL_PROJECT": str(self.run.project),
             "SEATRIAL_TRIAL_ID": self.id,
             "SEATRIAL_SUITE": self.suite.name,
             "SEATRIAL_PROVIDER": self.suite.provider,

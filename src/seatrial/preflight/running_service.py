@@ -21,7 +21,7 @@ from seatrial.links.containers import Engine
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.links.output import beginning, end
 from seatrial.links.process import process_start
-from seatrial.links.process.spawned import TAG, announce, spawn
+from seatrial.links.process.spawned import TAG, spawn, supervised
 from seatrial.preflight.document import HostService, Service
 from seatrial.preflight.system import OWNER, pipeline_of
 from seatrial.spi import Context, Finished
@@ -189,9 +189,9 @@ class OnHost(RunningService):
         """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
         began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         env = {**self.env, TAG: f"{self.ctx.trial_id}-service-{self.name}"}
-        words = argv_of(self.host, argv, self.env)
+        words, supervisor = argv_of(self.host, argv, self.env), await supervised(self.ctx)
         self.running = asyncio.create_task(
-            process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file)
+            process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file, under=supervisor)
         )
         futures: set[asyncio.Future[Any]] = {began, self.running}
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
@@ -224,7 +224,7 @@ class OnHost(RunningService):
 
 async def on_host(ctx: Context, name: str, service: Service, host: HostService) -> OnHost:
     """Create a service's folder, prepare and start it; CannotTell, ToolMissing with the reason of a failure."""
-    await announce(ctx)  # recorded before the folder, so the sweep ends programs before it removes their folder
+    await supervised(ctx)  # in the ledger before the folder: whatever this service starts is known
     ports = {port: await ctx.lease_port() for port in service.ports}
     # Not in the trial's folder: other users cannot enter it, and sockets need short paths.
     folder = Path(tempfile.gettempdir()) / f"{ctx.trial_id}-{name}"

@@ -32,6 +32,8 @@ class Finished:
     """Standard output."""
     stderr: str
     """Standard error."""
+    left: bool = False
+    """Whether processes of the command still ran after its end; known on this host only."""
 
     @property
     def ok(self) -> bool:

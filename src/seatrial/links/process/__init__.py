@@ -19,9 +19,11 @@ from typing import BinaryIO
 
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links.output import BoundedOutput
+from seatrial.links.process.supervision import Command, Supervisor
+from seatrial.links.process.table import members, process_start
 from seatrial.spi import Finished
 
-__all__ = ["TimedOut", "run"]
+__all__ = ["TimedOut", "members", "process_start", "run"]
 
 KEEP = 1024 * 1024
 """Bytes kept of each stream: its first and its last half."""
@@ -44,16 +46,6 @@ class TimedOut(TimeoutError):
         self.stdout, self.stderr = stdout, stderr
 
 
-def process_start(pid: int, *, zombie: bool = False) -> str:
-    """The start time of a process, in ticks since boot, to detect a reused pid. Empty when the process does not exist,
-    or is a zombie (unless `zombie`: it has ended but was not reaped)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] in "ZX" and not zombie else fields[19]
-
-
 async def run(
     argv: Sequence[str],
     *,
@@ -65,16 +57,17 @@ async def run(
     whole: Path | None = None,
     grace: float = 2.0,
     keep: int = KEEP,
+    under: Supervisor | None = None,
 ) -> Finished:
     """Run a program to its end and return its result; after death by a signal the exit code is 128 + its number.
 
     `started` is called with the process id, also the id of the process group, before any waiting; the program gets its
     input only when an awaitable result is done. `whole` is a file for the complete output, line by line, both streams
     in approximate order; `keep` bytes of each stream are in the result. After `timeout` seconds, or when cancelled, the
-    whole group gets SIGTERM, and SIGKILL `grace` seconds later. Raises TimedOut (a TimeoutError), ToolMissing,
-    CannotTell when the folder does not exist.
+    whole group gets SIGTERM, and SIGKILL `grace` seconds later. `under` a supervisor, every descendant gets SIGKILL.
+    Raises TimedOut (a TimeoutError), ToolMissing, CannotTell when the folder does not exist.
     """
-    child = _Child(argv, cwd, env, input.encode(), whole, keep)
+    child = _Child(argv, cwd, env, input.encode(), whole, keep, under.command() if under is not None else None)
     try:
         known = started(child.pid) if started is not None else None
         async with asyncio.timeout(timeout):
@@ -92,7 +85,7 @@ async def run(
         raise
     finally:
         child.close()
-    return Finished(exit_code=code, stdout=child.out.text(), stderr=child.err.text())
+    return Finished(exit_code=code, stdout=child.out.text(), stderr=child.err.text(), left=child.left)
 
 
 class _Stream(BoundedOutput):
@@ -110,9 +103,12 @@ class _Child:
 
     def __init__(
         self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, input: bytes,
-        whole: Path | None, keep: int,
+        whole: Path | None, keep: int, command: Command | None,
     ) -> None:  # fmt: skip
         self._loop = asyncio.get_running_loop()
+        self._command = command
+        self.left = False
+        """Whether processes remained after its end; known under a supervisor."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._exited = self._reaped = False
         self._timer: asyncio.TimerHandle | None = None
@@ -120,8 +116,9 @@ class _Child:
         self._stdin = self._pidfd = -1
         self._streams: tuple[_Stream, ...] = ()
         self._keep = keep
-        self._whole: BinaryIO | None = whole.open("ab") if whole is not None else None
+        self._whole: BinaryIO | None = None
         try:
+            self._whole = whole.open("ab") if whole is not None else None
             self._spawn(argv, cwd, env)
             self._listen()
         except BaseException:
@@ -138,7 +135,13 @@ class _Child:
             stdin, self._stdin = os.pipe()
             theirs.append(stdin)
         try:
-            self.pid = _started(argv, cwd, env, (stdin, out_w, err_w))
+            if self._command is not None:
+                if stdin < 0:
+                    stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                    theirs.append(stdin)
+                self.pid = self._command.start(argv, cwd, env, (stdin, out_w, err_w))
+            else:
+                self.pid = _started(argv, cwd, env, (stdin, out_w, err_w))
         except OSError as error:
             raise _not_started(argv, cwd, error) from error
         finally:
@@ -149,7 +152,9 @@ class _Child:
         for stream in self._streams:
             os.set_blocking(stream.fd, False)
         self._timer = self._loop.call_later(PATIENCE, self._read_as_it_comes)
-        if hasattr(os, "pidfd_open"):
+        if self._command is not None:
+            self._loop.add_reader(self._command.fileno(), self._on_exit)
+        elif hasattr(os, "pidfd_open"):
             self._pidfd = os.pidfd_open(self.pid)
             self._loop.add_reader(self._pidfd, self._on_exit)
         else:
@@ -220,6 +225,8 @@ class _Child:
     def _on_exit(self) -> None:
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
+        if self._command is not None:
+            self._loop.remove_reader(self._command.fileno())
         self._exited = True
         if self.ended.done():
             return
@@ -253,7 +260,11 @@ class _Child:
     def reap(self) -> int:
         """Reap the process; until then its zombie keeps the group's number from being reused."""
         try:
-            _, status = os.waitpid(self.pid, 0)
+            if self._command is not None:
+                status = self._command.status()
+                self.left = self._command.left
+            else:
+                _, status = os.waitpid(self.pid, 0)
         except ChildProcessError as error:
             taken = f"the exit code of process {self.pid} was taken by another part of this program"
             raise CannotTell(taken) from error
@@ -278,11 +289,15 @@ class _Child:
             self._drain()  # its last output, often the reason of the hang
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     def _reap_killed(self) -> None:
         """Not async, so a second cancellation cannot come between SIGKILL and this; it takes milliseconds."""
+        if self._command is not None:
+            self._command.end()
+            self._reaped = True
+            return
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             try:
@@ -300,6 +315,10 @@ class _Child:
         for stream in self._streams:
             self._shut(stream)
         self._close_input()
+        if self._command is not None:
+            self._loop.remove_reader(self._command.fileno())
+            self._command.close()
+            self._command = None
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
@@ -350,21 +369,3 @@ def _not_started(argv: Sequence[str], cwd: Path | str | None, error: OSError) ->
 
 def _wait(pid: int) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-def members(group: int) -> list[tuple[int, str]]:
-    """The active processes of a group, each with its start time."""
-    try:
-        os.killpg(group, 0)  # far cheaper than the look at all processes
-    except ProcessLookupError:
-        return []
-    except PermissionError:  # it lives, and belongs to another user
-        pass
-    active = []
-    for entry in os.listdir("/proc"):
-        try:
-            if entry.isdigit() and os.getpgid(int(entry)) == group and (began := process_start(int(entry))):
-                active.append((int(entry), began))
-        except ProcessLookupError:  # it ended during the look
-            continue
-    return active

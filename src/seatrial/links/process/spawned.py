@@ -1,24 +1,29 @@
-"""A program of this host as a resource of the trial: in the ledger if it lives long or leaves processes behind."""
+"""Programs of a trial on this host: all of them, and all that they start, end with the trial."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from seatrial.links import process
-from seatrial.links.process import members, process_start
+from seatrial.links.process import cgroups
+from seatrial.links.process.supervision import Supervisor, end_trial
 from seatrial.spi import Context, Finished
-
-SHORT = 0.2
-"""Seconds before a program's pid is recorded in the ledger; its tag is known from the start."""
 
 OWNER = "engine:process"
 """The provider name for the cleanup of programs on this host."""
 
 TAG = "SEATRIAL_STEP_TAG"
 """The variable that marks a process as a resource of its trial."""
+
+IDENTITY = ("SEATRIAL_RUN_ID", "SEATRIAL_PROJECT")
+"""The variables that name a process's run and its project, for a cleanup without a ledger."""
+
+_supervisors: dict[str, Supervisor] = {}
+"""The supervisors of the trials in this process, by trial."""
 
 
 async def spawn(
@@ -33,16 +38,47 @@ async def spawn(
 ) -> Finished:
     """Run a program in the trial's environment; for errors see links.process.run."""
     warn_of_secrets(ctx, argv)
-    await announce(ctx)
-    name = f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}"
-    program = _Record(ctx, name)
-    env = {**ctx.environment(), TAG: name, **env}
+    supervisor = await supervised(ctx)
+    env = {**ctx.environment(), TAG: f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}", **env}
+    done = await process.run(argv, cwd=cwd, env=env, input=input, timeout=timeout, whole=whole, under=supervisor)
+    if done.left:
+        ctx.log("the command left processes behind; they end with the trial", "warning")
+    return done
+
+
+async def supervised(ctx: Context) -> Supervisor:
+    """The supervisor of the trial, started before its first program. The ledger knows it, its cgroup and its tag, so
+    daemons are found at the end of the trial and after a crash."""
+    known = _supervisors.get(ctx.trial_id)
+    if known is not None and known.alive:
+        return known
+    known_by = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
+    detail: dict[str, object] = {"pid": 0, "started": "", "cgroup": cgroups.foreseen(ctx.trial_id)}
+
+    async def start() -> None:
+        supervisor = _supervisors[ctx.trial_id] = Supervisor(ctx.trial_id, {**known_by, TAG: ctx.trial_id})
+        detail.update(pid=supervisor.pid, started=supervisor.started, cgroup=supervisor.cgroup)
+
+    await ctx.make("process", ctx.trial_id, start, owner=OWNER, detail=detail)
+    return _supervisors[ctx.trial_id]
+
+
+@asynccontextmanager
+async def supervising(trial: str) -> AsyncIterator[Supervisor]:
+    """The supervisor of a trial without its context, such as one of a dead run: then another one, whose programs end
+    with the block."""
+    known = _supervisors.get(trial)
+    if known is not None and known.alive:
+        yield known
+        return
+    supervisor = Supervisor(f"{trial}-sweep", {TAG: trial})
     try:
-        return await process.run(
-            argv, cwd=cwd, env=env, input=input, timeout=timeout, started=program.started, whole=whole
-        )
+        yield supervisor
     finally:
-        await program.ended()
+        try:
+            await asyncio.to_thread(end_trial, supervisor.pid, supervisor.started, supervisor.cgroup)
+        finally:
+            supervisor.close()
 
 
 def warn_of_secrets(ctx: Context, argv: Sequence[str]) -> None:
@@ -52,11 +88,10 @@ def warn_of_secrets(ctx: Context, argv: Sequence[str]) -> None:
         ctx.log(f"{text}use `env` or `stdin`", "warning")
 
 
-async def announce(ctx: Context) -> None:
-    """Record once, before the first program of a trial, that all processes with a tag of the trial end with it. So
-    short programs and daemons are found at the end and after a crash."""
-    if not ctx.holds("process", ctx.trial_id, owner=OWNER):
-        await record(ctx, ctx.trial_id, 0, "")
+def let_go(trial: str) -> None:
+    """The programs of the trial have ended."""
+    if (supervisor := _supervisors.pop(trial, None)) is not None:
+        supervisor.close()
 
 
 async def record(ctx: Context, name: str, pid: int, started: str, **more: object) -> None:
@@ -66,42 +101,3 @@ async def record(ctx: Context, name: str, pid: int, started: str, **more: object
         """Nothing is left to do."""
 
     await ctx.make("process", name, exists, owner=OWNER, detail={"pid": pid, "started": started, **more})
-
-
-class _Record:
-    """The ledger's record of one program."""
-
-    def __init__(self, ctx: Context, name: str) -> None:
-        self._ctx, self._name, self._pid = ctx, name, 0
-        self._began = "over"
-        """Its start time; a program that ended earlier is known by its tag alone."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
-
-    def started(self, pid: int) -> None:
-        """It runs: after a while, record it in the ledger."""
-        self._pid = pid
-        self._timer = asyncio.get_running_loop().call_later(SHORT, self._begin)
-
-    def _begin(self) -> None:
-        # Now: it is not reaped yet, and short programs save the look-up (20 us each).
-        self._began = process_start(self._pid, zombie=True)
-        self._writing = asyncio.create_task(self._write())
-
-    async def _write(self, members: Sequence[tuple[int, str]] = ()) -> None:
-        left = [list(member) for member in members]
-        await record(self._ctx, self._name, self._pid, self._began, members=left)
-
-    async def ended(self) -> None:
-        """It ended; processes left in its group stay in the ledger, and end with the trial."""
-        if self._timer is None:
-            return
-        self._timer.cancel()
-        if self._writing is not None:
-            await self._writing
-        if left := members(self._pid):
-            # Each by its own pid: a process with an emptied environment has no tag.
-            await self._write(left)
-            self._ctx.log("the command left processes behind; they end with the trial", "warning")
-        elif self._writing is not None:
-            await self._ctx.give_back("process", self._name)

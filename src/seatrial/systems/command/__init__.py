@@ -16,7 +16,7 @@ from seatrial.expressions import late
 from seatrial.links import inventory
 from seatrial.links.output import end
 from seatrial.links.process import process_start
-from seatrial.links.process.spawned import record, warn_of_secrets
+from seatrial.links.process.spawned import record, supervised, supervising, warn_of_secrets
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, reported
@@ -193,12 +193,13 @@ class Command(Declared):
         detail: Mapping[str, Any] = resource.detail
         log = Path(detail["log"])
         try:
-            said = await verbs.run(_recorded("destroy", detail))
+            async with supervising(resource.trial) as supervisor:
+                said = await verbs.run(_recorded("destroy", detail), supervisor)
         except SeatrialError as error:
             _keep(log, error.evidence)
             raise
         _keep(log, said.stdout + said.stderr)
-        if still := await _still_there(detail.get("confirm") or {}):
+        if still := await _still_there(detail.get("confirm") or {}, resource.trial):
             evidence = end(said.stdout, 500)
             raise StepFailed(f"destroy ended with exit code {said.exit_code}, but {still}", evidence=evidence)
 
@@ -275,6 +276,7 @@ class Command(Declared):
 
     async def _called(self, ctx: Context, call: verbs.Call) -> Finished:
         warn_of_secrets(ctx, call.argv)
+        supervisor = await supervised(ctx)
         self._calls += 1
         name = f"{ctx.trial_id}-{call.verb}-{self._calls}"
         call = replace(call, env={**call.env, "SEATRIAL_PYTHON": sys.executable})
@@ -283,7 +285,7 @@ class Command(Declared):
             await record(ctx, name, pid, process_start(pid, zombie=True))
 
         try:
-            said = await verbs.run(call, known)
+            said = await verbs.run(call, supervisor, known)
         except SeatrialError as error:
             self._keep_output(ctx, call.verb, error.evidence)
             raise
@@ -403,12 +405,14 @@ def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
     )
 
 
-async def _still_there(confirm: Mapping[str, Any]) -> str:
+async def _still_there(confirm: Mapping[str, Any], trial: str) -> str:
     """The report of a deployment that exists after its `destroy`; empty: nothing reports one."""
     told: dict[str, Mapping[str, Any]] = {}
     for verb, call in (confirm.get("calls") or {}).items():
         try:
-            told[verb] = status_parsing.document(verb, await verbs.run(_recorded(verb, call)))
+            async with supervising(trial) as supervisor:
+                said = await verbs.run(_recorded(verb, call), supervisor)
+            told[verb] = status_parsing.document(verb, said)
         except (SeatrialError, OSError):
             continue  # nobody is left to answer
     state = status_parsing.at(told.get("status", {}), confirm.get("state", ""), "status", absent="")

@@ -17,6 +17,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
 from seatrial.links.output import beginning, end
+from seatrial.links.process.supervision import Supervisor
 from seatrial.model.values import SHELL
 from seatrial.spi import Finished
 from seatrial.spi.link import NOT_FOUND
@@ -59,14 +60,14 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
     return argv
 
 
-async def run(call: Call, started: Started | None = None) -> Finished:
-    """Run it to its end. StepFailed when it fails, Overrun when it takes too long, ToolMissing when the program is
-    missing."""
+async def run(call: Call, under: Supervisor, started: Started | None = None) -> Finished:
+    """Run it to its end; processes it leaves are children of the supervisor. StepFailed when it fails, Overrun when it
+    takes too long, ToolMissing when the program is missing."""
     _require_program(call)
     argv, whole = ["/bin/sh", "-c", _GATE, "sh", *call.argv], sys.maxsize
     try:
         done = await process.run(
-            argv, cwd=call.cwd, env=call.env, timeout=call.timeout, input="\n", started=started, keep=whole
+            argv, cwd=call.cwd, env=call.env, timeout=call.timeout, input="\n", started=started, keep=whole, under=under
         )
     except process.TimedOut as error:
         text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s"

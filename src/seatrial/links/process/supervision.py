@@ -1,0 +1,191 @@
+"""Seatrial's side of a trial's supervisor: start it, have it start programs, end what is left."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from seatrial.errors import CannotTell, LeftBehind
+from seatrial.links.process import cgroups
+from seatrial.links.process.supervisor import FILES, LENGTH
+from seatrial.links.process.table import descendants, process_start
+
+ANSWERS = 20.0
+"""Seconds for an answer of a supervisor."""
+
+ENDS = 5.0
+"""Seconds for the end of all programs of a trial after SIGKILL."""
+
+PROGRAM = Path(__file__).with_name("supervisor.py")
+
+
+class Supervisor:
+    """The supervisor of one trial."""
+
+    def __init__(self, name: str, tags: Mapping[str, str]) -> None:
+        """Start it, in a cgroup of its own if possible; CannotTell when it cannot be started."""
+        self.cgroup = cgroups.make(name)
+        self._door, theirs = socket.socketpair()
+        argv = [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno()), self.cgroup]
+        nothing = subprocess.DEVNULL
+        try:
+            self._process = subprocess.Popen(
+                argv, stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", env=dict(tags),
+                start_new_session=True, pass_fds=[theirs.fileno()],
+            )  # fmt: skip
+        except OSError as error:
+            self._door.close()
+            raise CannotTell(f"the supervisor of the trial's programs could not be started: {error}") from error
+        finally:
+            theirs.close()
+        self.pid, self.started = self._process.pid, process_start(self._process.pid)
+        if self.cgroup and not cgroups.enter(self.cgroup, self.pid):
+            self.cgroup = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; something may have killed it."""
+        return self._process.poll() is None
+
+    def command(self) -> Command:
+        """A supervisor for one command."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                data = b"fork"
+                socket.send_fds(self._door, [len(data).to_bytes(LENGTH, "big") + data], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                raise CannotTell("the supervisor of the trial's programs has ended: something killed it") from error
+        return Command(ours, self)
+
+    def close(self) -> None:
+        """Let it go: it ends after its last child."""
+        self._door.close()
+        if self._process.poll() is None:
+            self._process.returncode = 0  # it is nobody's to wait for
+
+
+class Command:
+    """The supervisor of one command."""
+
+    def __init__(self, door: socket.socket, trial: Supervisor) -> None:
+        self._door, self._trial = door, trial
+        door.settimeout(ANSWERS)
+        self.pid = 0
+        self.left = False
+        """Whether processes of the command remained after its end."""
+
+    def fileno(self) -> int:
+        """Can be read once the program has ended."""
+        return self._door.fileno()
+
+    def start(
+        self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, files: Sequence[int]
+    ) -> int:
+        """Start the program with its three files; returns its process id. OSError when it cannot be started."""
+        environment = dict(os.environ if env is None else env)
+        message = marshal.dumps(([str(word) for word in argv], environment, str(Path(cwd or ".").absolute())))
+        try:
+            frame = memoryview(len(message).to_bytes(LENGTH, "big") + message)
+            sent = socket.send_fds(self._door, [frame], list(files[:FILES]))
+            self._door.sendall(frame[sent:])
+            self.pid, program, number = self._receive()
+        except (OSError, EOFError) as error:
+            raise CannotTell(f"the supervisor of the trial's programs started no program: {error}") from error
+        if number:
+            raise OSError(number, os.strerror(number), argv[0])
+        return int(program)
+
+    def status(self) -> int:
+        """Reap the ended program and return its status, as of `waitpid`."""
+        try:
+            self._receive()
+            self._door.sendall((1).to_bytes(LENGTH, "big") + b"r")
+            status, left = self._receive()
+            self.left = bool(left)
+        except (OSError, EOFError) as error:
+            raise CannotTell("the exit code is unknown: something killed the supervisor of the program") from error
+        return int(status)
+
+    def end(self) -> None:
+        """Kill every process of the command and wait for their end. Not async, so that no cancellation comes between;
+        it takes milliseconds."""
+        with cgroups.frozen(self._trial.cgroup):
+            for pid in descendants(self.pid):
+                _signal(pid, signal.SIGKILL)
+        kill_descendants(self.pid, 1.0)
+
+    def close(self) -> None:
+        """Let it go: it ends after its last child."""
+        self._door.close()
+
+    def _receive(self) -> tuple[int, ...]:
+        length = int.from_bytes(self._read(LENGTH), "big")
+        message: tuple[int, ...] = marshal.loads(self._read(length))
+        return message
+
+    def _read(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            part = self._door.recv(length - len(data))
+            if not part:
+                raise EOFError("it has ended")
+            data += part
+        return data
+
+
+def end_trial(pid: int, started: str, cgroup: str) -> None:
+    """Kill all programs of a trial: everything in its cgroup, and every descendant of its supervisor.
+
+    LeftBehind with the processes that remain, such as those of another user.
+    """
+    left = cgroups.end(cgroup) if cgroup else []
+    if pid and process_start(pid) == started:
+        left += kill_descendants(pid, ENDS)
+        if not left:
+            _signal(pid, signal.SIGKILL)
+            deadline = time.monotonic() + ENDS
+            while process_start(pid) == started and time.monotonic() < deadline:
+                time.sleep(0.001)
+    if left:
+        named = ", ".join(f"{pid} ({_name(pid)})" for pid in left[:5])
+        raise LeftBehind(f"{len(left)} processes did not end after SIGKILL: {named}")
+
+
+def kill_descendants(pid: int, seconds: float) -> list[int]:
+    """Kill every descendant of a supervisor, which hands each orphan to it; returns those alive after so many
+    seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        stopped: set[int] = set()
+        # A stopped process starts no children.
+        while (fresh := set(descendants(pid)) - stopped) and time.monotonic() < deadline:
+            for process in fresh:
+                _signal(process, signal.SIGSTOP)
+            stopped |= fresh
+        for process in stopped:
+            _signal(process, signal.SIGKILL)
+        left = list(descendants(pid))
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.001)
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    return "ended"
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

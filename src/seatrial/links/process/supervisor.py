@@ -1,0 +1,183 @@
+"""The supervisor: a small program, the parent of a trial's programs on this host and of everything they leave behind.
+
+It runs as `python -I -S supervisor.py SOCKET CGROUP`, beside Seatrial and without importing it. The kernel hands it the
+orphans of its descendants (PR_SET_CHILD_SUBREAPER), so a daemon without its parent, group and environment remains its
+child. For each command it forks a second supervisor, so the processes of one command are known as well.
+
+Seatrial talks to it over sockets: see `supervision`. Without Seatrial it waits for its last child and ends.
+"""
+
+from __future__ import annotations
+
+import _socket  # `socket` takes three times as long to import as everything else here
+import ctypes
+import marshal
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+
+LENGTH = 8
+"""Bytes of a message's length."""
+
+FILES = 3
+"""The files of a program: its standard input, output and error."""
+
+OURS_ALONE = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals ignored by Python, but not by the programs it starts."""
+
+
+def receive(door: _socket.socket) -> tuple[bytes, list[int]]:
+    """The next message with its files; empty when Seatrial has gone."""
+    data, files = b"", []
+    while len(data) < LENGTH or len(data) < LENGTH + int.from_bytes(data[:LENGTH], "big"):
+        try:
+            part, extra, _, _ = door.recvmsg(65536, _socket.CMSG_SPACE(4 * FILES), _socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            part, extra = b"", []
+        for _, _, numbers in extra:
+            files += memoryview(numbers).cast("i").tolist()
+        if not part:
+            return b"", files
+        data += part
+    return data[LENGTH:], files
+
+
+def send(door: _socket.socket, message: str | tuple[int, ...]) -> None:
+    """Send a message; nobody listens when Seatrial has gone."""
+    data = marshal.dumps(message)
+    with suppress(OSError):
+        door.sendall(len(data).to_bytes(LENGTH, "big") + data)
+
+
+def adopt_orphans() -> int:
+    """Become the parent of orphaned descendants; returns a file that can be read when a child has ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ready, wake = os.pipe()
+    os.set_blocking(ready, False)
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    return ready
+
+
+def reap(spared: int = 0) -> bool:
+    """Reap ended children, without the spared one; returns whether any child remains."""
+    while True:
+        try:
+            child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        if child is None or child.si_pid == spared:
+            return True
+        os.waitpid(child.si_pid, 0)
+
+
+def wait_for(door: _socket.socket, ready: int) -> tuple[bool, bool]:
+    """Wait; returns whether Seatrial has sent something, and whether a child has ended."""
+    poll = select.poll()
+    poll.register(door.fileno(), select.POLLIN)
+    poll.register(ready, select.POLLIN)
+    found = {number for number, _ in poll.poll()}
+    if ready in found:
+        os.read(ready, 65536)
+    return door.fileno() in found, ready in found
+
+
+def keep_trial(door: _socket.socket) -> None:
+    """Fork a supervisor for each command."""
+    ready = adopt_orphans()
+    while True:
+        asked, ended = wait_for(door, ready)
+        if ended:
+            reap()
+        if not asked:
+            continue
+        message, files = receive(door)
+        if not message:
+            return
+        try:
+            child = os.fork()
+        except OSError:
+            child = -1  # its socket is closed below, which Seatrial reports
+        if child == 0:
+            door.close()
+            os.close(ready)
+            keep_command(_socket.socket(fileno=files[0]))
+            wait_for_children()
+            os._exit(0)
+        for number in files:
+            os.close(number)
+
+
+def keep_command(door: _socket.socket) -> None:
+    """Start one program, and report its end. Its zombie remains until Seatrial asks for the exit code, so the number of
+    its process group is not reused before."""
+    ready = adopt_orphans()
+    message, files = receive(door)
+    if not message:
+        return
+    argv, env, folder = marshal.loads(message)
+    try:
+        program = start(argv, env, folder, files)
+    except OSError as error:
+        send(door, (os.getpid(), 0, error.errno or 0))
+        return
+    finally:
+        for number in files:
+            os.close(number)
+        os.chdir("/")
+    send(door, (os.getpid(), program, 0))
+    running = True
+    while True:
+        asked, ended = wait_for(door, ready)
+        if ended:
+            reap(program)
+            if running and os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                running = False
+                send(door, "ended")
+        if asked:
+            message, _ = receive(door)
+            if not message:
+                return
+            _, status = os.waitpid(program, 0)
+            send(door, (status, reap()))
+            return
+
+
+def start(argv: list[str], env: dict[str, str], folder: str, files: list[int]) -> int:
+    """Start a program in a session of its own; returns its process id."""
+    os.chdir(folder)
+    # A bare name is looked up in the program's own PATH.
+    os.environ.pop("PATH", None)
+    if "PATH" in env:
+        os.environ["PATH"] = env["PATH"]
+    opened = [(os.POSIX_SPAWN_DUP2, number, at) for at, number in enumerate(files)]
+    return os.posix_spawnp(argv[0], argv, env, file_actions=opened, setsid=True, setsigdef=OURS_ALONE)
+
+
+def wait_for_children() -> None:
+    """Wait for the last child, however long it lives."""
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def leave(cgroup: Path) -> None:
+    """Remove the trial's cgroup, if nothing is in it but this process."""
+    with suppress(OSError):
+        (cgroup.parent / "cgroup.procs").write_text("0")
+        cgroup.rmdir()
+
+
+if __name__ == "__main__":
+    keep_trial(_socket.socket(fileno=int(sys.argv[1])))
+    wait_for_children()
+    if sys.argv[2]:
+        leave(Path(sys.argv[2]))
