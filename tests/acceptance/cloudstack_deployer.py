@@ -38,6 +38,7 @@ def destroy(cloud: Any) -> None:
             disks = cloud.listVolumes(virtualmachineid=one["id"], type="DATADISK").get("volume", [])
             ids = {"volumeids": ",".join(disk["id"] for disk in disks)} if disks else {}
             cloud.destroyVirtualMachine(id=one["id"], expunge=True, **ids)
+    Path("inventory.ini").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ import json, os, sys, time
 verb, fault = sys.argv[1], sys.argv[2]
 if verb == "deploy" and fault == "exits": sys.exit("the deployer broke: no such image")
 if verb == "deploy" and fault == "hangs": time.sleep(600)
-if verb == "status": print("{" if fault == "broken" else json.dumps({"state": "running"}))
+if verb == "destroy": open("gone", "w").close()
+state = "destroyed" if os.path.exists("gone") else "running"
+if verb == "status": print("{" if fault == "broken" else json.dumps({"state": state}))
 if verb == "inventory": print("[all]" if fault == "empty" else "[all]\\nn11 ansible_host=127.0.0.1 ansible_port=1")
 """
 

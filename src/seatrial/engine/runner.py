@@ -16,7 +16,7 @@ from seatrial.expressions import with_old_names
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, failed, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import CheckTraits, StepTraits, traits
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import ensure_wanted, map_concurrently
 from seatrial.spi.context import is_true
 
 NAME = 200
@@ -172,8 +172,9 @@ class Runner:
             async with limit:
                 for pause in delays(retry, ctx.random, ctx.pace):
                     attempts += 1
-                    observation = await self._observation(ctx, plan)
-                    looked += 1
+                    answer = await self._observation(ctx, plan)
+                    ensure_wanted()
+                    observation, looked = answer, looked + 1
                     ctx.seen(f"{plan.text}: {observation.why or observation.seen}",
                              measured=observation.verdict is not Verdict.UNKNOWN)  # fmt: skip
                     elapsed = self._loop.time() - start

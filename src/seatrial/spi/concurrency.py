@@ -16,6 +16,14 @@ LAST_CHANCE = 5.0
 """Seconds for cancelled work to end."""
 
 
+def ensure_wanted() -> None:
+    """CancelledError if this task is being cancelled. Something in it may have swallowed that and returned an answer,
+    such as an interrupted link: the answer is worthless."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A], *, most: int = 0) -> list[B]:
     """The results in the order of the items. When one raises, the rest is cancelled; of several errors StepFailed is
     raised before any other. `most` limits the number of concurrent calls; 0: no limit."""

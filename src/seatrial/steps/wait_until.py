@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, NodeFailed, Overrun, StepFailed
 from seatrial.spi import Context
+from seatrial.spi.concurrency import ensure_wanted
 
 T = TypeVar("T")
 
@@ -46,8 +47,10 @@ async def wait_until(
         except NodeFailed:
             raise
         except (NotYet, CannotTell) as error:
+            ensure_wanted()
             last = error
         except TimeoutError as error:
+            ensure_wanted()
             last = NotYet(str(error) or "no answer in time")
         ctx.seen(str(last), measured=not _failed_to_look(last))
         return None
