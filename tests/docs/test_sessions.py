@@ -34,9 +34,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shape(text: str) -> Counter[str]:
-    """Its lines, without figures and ids."""
-    lines = (re.sub(r"\d+(\.\d+)?(ms|s)?", "#", line).rstrip() for line in text.splitlines())
-    return Counter(line for line in lines if line)
+    """The parts of its lines without numbers: checks of one step end, and are listed, in any order."""
+    lines = (re.sub(r"\d+(\.\d+)?(ms|s)?", "#", line) for line in text.splitlines())
+    return Counter(part for line in lines for part in re.split(r"\s{2,}", line.strip()))
 
 
 @pytest.fixture
