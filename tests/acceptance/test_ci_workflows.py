@@ -122,7 +122,8 @@ CASES = {
     ),
     "no_artifact": Case(
         faults=lambda workflow, artifact: [ArtifactMissing(artifact)],
-        verdict="failed", category="product", said=r"left no artifact 'output-\d+'; it left: none",
+        deploy={"deadlines": {**DEADLINES, "download": 2}}, verdict="unknown", category="timeout",
+        said=r"no artifact 'output-\d+' was listed within 2 s; there are: none",
     ),
     "empty": Case(
         faults=lambda workflow, artifact: [ArtifactEmpty(artifact)],
@@ -230,6 +231,17 @@ def test_a_run_that_is_shown_late_is_waited_for(server: GitHubServer, port: Port
     row = port.verdict(document("deploy"))
     assert row.verdict == "passed", row
     assert conclusions(server) == ["success"]
+
+
+@pytest.mark.parametrize("details", ["offered", "ignored"])
+def test_a_dispatch_without_an_answer_is_not_sent_again_while_its_run_may_appear(details: Any, tmp_path: Path) -> None:
+    with GitHubServer(scripted(), run_details=details, check_answers=False) as server:
+        server.add_repository(REPOSITORY, files=FILES)
+        server.plant(ServerErrors("deploy.yml/dispatches", times=1, after_effect=True))
+        server.plant(LateRuns(seconds=3, times=1))
+        row = Port(tmp_path, server).verdict(document("deploy"))
+        assert row.verdict == "passed", row
+        assert conclusions(server) == ["success"]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import stat
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.errors import CannotTell, SeatrialError, StepFailed
-from seatrial.links.forge.runs.artifacts import MEGABYTE, unpack
+from seatrial.links.forge.protocol import RunArtifact, WorkflowRun
+from seatrial.links.forge.runs.artifacts import MEGABYTE, _listed, unpack
 from seatrial.links.forge.runs.order import Limits
+from seatrial.testing import virtual_time
 
 LIMITS = Limits(megabytes=1, unpacked_megabytes=1, files=5)
 
@@ -104,3 +108,22 @@ def test_a_damaged_archive_ends_in_an_error_of_ours_or_in_files_below_the_folder
         files = []
     assert all(one.resolve().is_relative_to((folder / "out").resolve()) for one in files)
     assert {one.name for one in folder.iterdir()} <= {"archive.zip", "out"}
+
+
+@pytest.mark.parametrize(("after", "within", "found"), [(20, 60, True), (90, 60, False)])
+def test_an_artifact_that_is_listed_late_is_waited_for_and_then_unknown(after: int, within: int, found: bool) -> None:
+    class Late:
+        pace = 0.0
+
+        async def artifacts(self, id: int) -> list[RunArtifact]:
+            late = asyncio.get_running_loop().time() < after
+            return [] if late else [RunArtifact(id=1, name="out")]
+
+    forge: Any = Late()
+    run = WorkflowRun(id=1, status="completed", conclusion="success")
+    with virtual_time() as clock:
+        if found:
+            assert clock.run(_listed(forge, run, "out", within)).name == "out"
+        else:
+            with pytest.raises(CannotTell, match="no artifact 'out' was listed within 60 s; there are: none"):
+                clock.run(_listed(forge, run, "out", within))

@@ -8,7 +8,10 @@ import pytest
 
 from seatrial.errors import CannotTell, Overrun, StepFailed
 from seatrial.links.forge.protocol import Absent, RunJob, RunStep, WorkflowRun
-from seatrial.links.forge.runs.outcome import judge
+from seatrial.links.forge.runs.order import RunDeadlines
+from seatrial.links.forge.runs.outcome import StillQueued, judge, until_over
+from seatrial.model.values import Duration
+from seatrial.testing import virtual_time
 
 LOG = """2026-11-21T10:00:00.0000000Z ##[group]Run kamal deploy
 2026-11-21T10:00:00.1000000Z kamal deploy
@@ -84,3 +87,60 @@ def test_a_log_that_may_not_be_read_does_not_hide_the_failure(tmp_path: Path) ->
     with pytest.raises(StepFailed, match="step 'Deploy'") as caught:
         judged("failure", tmp_path, Forge(log=None))
     assert "no log of it: the token needs the right" in caught.value.evidence
+
+
+class Course:
+    """A forge with one run: the states of its jobs `build` and `ship`, each until a second."""
+
+    pace = 0.0
+
+    def __init__(self, *course: tuple[float, str, str]) -> None:
+        self._course = course
+
+    def _now(self) -> tuple[str, str]:
+        now = asyncio.get_running_loop().time()
+        return next(((build, ship) for end, build, ship in self._course if now < end), ("completed", "completed"))
+
+    async def run(self, id: int) -> WorkflowRun:
+        states = set(self._now())
+        status = "completed" if states == {"completed"} else "queued" if states == {"queued"} else "in_progress"
+        return WorkflowRun(id=id, status=status, conclusion="success" if status == "completed" else "")
+
+    async def jobs(self, id: int) -> list[RunJob]:
+        names = zip(("build", "ship"), self._now(), strict=True)
+        return [
+            RunJob(id=number, name=name, status=state, labels=("gpu",)) for number, (name, state) in enumerate(names)
+        ]
+
+    async def waits_for(self, id: int) -> list[str]:
+        return ["production"]
+
+
+RUNS, WAITS, OVER = "in_progress", "queued", "completed"
+
+
+@pytest.mark.parametrize(("course", "kind", "said"), [
+    ([(900, WAITS, WAITS)], StillQueued, r"did not begin within 100 s: no runner took it .*: gpu\)"),
+    ([(20, RUNS, WAITS), (900, OVER, WAITS)], StillQueued, r"did not go on .*no runner.*'ship' did"),
+    ([(20, RUNS, WAITS), (900, OVER, "waiting")], StillQueued, r"waits for the approval of 'produc"),
+    ([(20, RUNS, WAITS), (900, OVER, "pending")], StillQueued, r"another run of its concurrency group"),
+    ([(60, WAITS, WAITS), (80, RUNS, WAITS), (900, OVER, WAITS)], StillQueued, "did not go on"),
+    ([(900, RUNS, "waiting")], Overrun, r"did not end within 300 s: 'build' goes on"),
+    ([(90, WAITS, WAITS), (900, OVER, RUNS)], Overrun, r"'ship' goes on"),
+    ([(90, WAITS, WAITS), (250, RUNS, WAITS), (380, OVER, RUNS)], None, ""),
+])  # fmt: skip
+def test_only_a_running_job_uses_the_time_of_the_run(
+    course: list[tuple[float, str, str]], kind: type[Exception] | None, said: str
+) -> None:
+    forge: Any = Course(*course)
+    lines: list[str] = []
+    deadlines = RunDeadlines(queue=Duration(100.0), run=Duration(300.0))
+    run = WorkflowRun(id=1, status="queued", url="https://forge/run/1")
+    with virtual_time() as clock:
+        if kind is None:
+            assert clock.run(until_over(forge, run, deadlines, lines.append)).conclusion == "success"
+        else:
+            with pytest.raises(kind, match=said):
+                clock.run(until_over(forge, run, deadlines, lines.append))
+    assert "https://forge/run/1" in lines[0]
+    assert any("job 'build' ended" in line for line in lines) == any(build == "completed" for _, build, _ in course)

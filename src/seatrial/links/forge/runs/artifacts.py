@@ -20,9 +20,6 @@ from seatrial.links.forge.runs.order import Limits, Order, looks
 MEGABYTE = 1024 * 1024
 CHUNK = 256 * 1024
 
-LATE = 3.0
-"""Seconds until an artifact of a finished run must be listed."""
-
 SHARE = 0.9
 """The share of the remaining time a download may take, so that it can still report why it failed."""
 
@@ -35,17 +32,17 @@ async def fetch(
     forge: Forge, run: WorkflowRun, order: Order, folder: Path, masked: Callable[[str], str]
 ) -> dict[str, Any]:
     """Fetch every artifact named by the order: the JSON in them as outputs, and `artifacts`, name to folder. StepFailed
-    if one is missing, empty, duplicated, or has invalid JSON; CannotTell if it is larger than allowed, cannot be
-    fetched in time, or may not be unpacked."""
+    if one is empty, duplicated, or has invalid JSON; CannotTell if it is not listed or cannot be fetched in time, is
+    larger than allowed, or may not be unpacked."""
     outputs: dict[str, Any] = {}
     folders: dict[str, str] = {}
     limit = asyncio.timeout(order.deadlines.download)
     try:
         async with limit:
             for name in order.artifacts:
-                artifact = await _listed(forge, run, name)
+                artifact = await _listed(forge, run, name, _left(limit) * SHARE)
                 place = folder / _folder_name(name)
-                left = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+                left = _left(limit)
                 files = await _unpacked(forge, run, artifact, order, place, left * SHARE)
                 _add(outputs, _outputs(files, place, name), f"the artifacts of {run}")
                 await asyncio.to_thread(_hide, files, masked)
@@ -65,10 +62,16 @@ def _add(outputs: dict[str, Any], more: dict[str, Any], where: str) -> None:
             raise StepFailed(f"{where} say two things of {key!r}")
 
 
-async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
+def _left(limit: asyncio.Timeout) -> float:
+    """Seconds until it passes."""
+    return (limit.when() or 0.0) - asyncio.get_running_loop().time()
+
+
+async def _listed(forge: Forge, run: WorkflowRun, name: str, seconds: float) -> RunArtifact:
+    """Artifacts may be listed long after the end of their run: a missing one proves nothing."""
     there: Sequence[RunArtifact] = ()
     named: list[RunArtifact] = []
-    async for _ in looks(forge, LATE):
+    async for _ in looks(forge, seconds):
         there = await forge.artifacts(run.id)
         if named := [artifact for artifact in there if artifact.name == name]:
             break
@@ -76,7 +79,11 @@ async def _listed(forge: Forge, run: WorkflowRun, name: str) -> RunArtifact:
         raise StepFailed(f"{run} left {len(named)} artifacts named {name!r}; Seatrial cannot choose one")
     if not named:
         names = ", ".join(sorted(artifact.name for artifact in there)) or "none"
-        raise StepFailed(f"{run} succeeded, and left no artifact {name!r}; it left: {names}")
+        error = CannotTell(
+            f"{run} succeeded, and no artifact {name!r} was listed within {seconds:.0f} s; there are: {names}"
+        )
+        error.category = "timeout"
+        raise error
     if named[0].expired:
         raise CannotTell(f"the artifact {name!r} of {run} has expired: it cannot be fetched any more")
     return named[0]

@@ -17,7 +17,7 @@ from seatrial.links.forge.workflows.workflow import Workflow, wrong_inputs
 from seatrial.links.forge.workflows.yaml_tree import WorkflowError
 from seatrial.links.git import Checkout
 
-TRIES = 4
+TRIES = 3
 """Dispatches sent when server faults leave open whether one was accepted."""
 
 Note = Callable[[str, object], None]
@@ -110,7 +110,7 @@ def _correlating(workflow: Workflow, order: Order) -> tuple[str, bool]:
 async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, value: None) -> WorkflowRun:
     """Dispatch, and return our run once the API shows it; CannotTell if it does not, Ambiguous if other runs cannot be
     excluded. `note` records at once what cleanup needs: the `run`, or `refused` (nothing was started), or `looked` (a
-    search in vain)."""
+    search in vain), and `again` (it was sent more than once)."""
     order, hunt = ready.order, ready.hunt
     for attempt in range(1, TRIES + 1):
         try:
@@ -121,12 +121,13 @@ async def start(forge: Forge, ready: Ready, say: Say, note: Note = lambda word, 
             raise
         except Unsure as error:
             # It may have been taken: only when no run turns up is it sent once more.
-            say(f"{error}; looking whether it was taken all the same")
-            found = await _turned_up(forge, hunt, min(order.deadlines.settle, 2.0**attempt))
+            say(f"{error}; looking for {order.deadlines.visible:g} s whether it was taken all the same")
+            found = await _turned_up(forge, hunt, order.deadlines.visible)
             if not found:
                 if attempt == TRIES:
                     note("looked", True)
                     raise CannotTell(f"the workflow {order.workflow} could not be started: {error}") from error
+                note("again", True)
                 continue
             id = 0
         if id:

@@ -129,14 +129,16 @@ async def ended(forge: Forge, record: Mapping[str, Any]) -> list[WorkflowRun]:
     repository."""
     if record.get("refused"):
         return []
+    hunt = hunt_of(record)
     if id := int(record.get("run") or 0):
         try:
-            return [await cancelled(forge, id, CANCEL_SECONDS)]
+            known = await cancelled(forge, id, CANCEL_SECONDS)
         except Absent:
             # A token without access to the repository gets the same answer as for a deleted run.
             await forge.runs(str(record["workflow"]), most=1)
-            return [WorkflowRun(id=id, status="completed", conclusion=DELETED)]
-    hunt = hunt_of(record)
+            known = WorkflowRun(id=id, status="completed", conclusion=DELETED)
+        twice = await _found(forge, hunt, record) if record.get("again") and hunt.correlation else ()
+        return [known, *[await cancelled(forge, run.id, CANCEL_SECONDS) for run in twice if run.id != id]]
     found = await _found(forge, hunt, record)
     if not hunt.correlation:
         asked = float(record.get("asked_there") or record.get("asked") or 0)

@@ -27,20 +27,21 @@ class RunDeadlines:
     """How long each part of a run may take."""
 
     queue: Duration = QUEUE
-    """From the dispatch until its first job runs."""
+    """How long it may wait without a running job, before the first and between jobs: for a runner, an approval, …"""
     run: Duration = RUN
-    """From then until its end."""
+    """How long its jobs may run."""
     download: Duration = DOWNLOAD
     """For its artifacts."""
     visible: Duration = VISIBLE
-    """Seconds until the API shows the pushed commit and the started run."""
+    """Seconds until the API shows the pushed commit and the started run, and until a dispatch without an answer is sent
+    again."""
     settle: Duration = SETTLE
     """Seconds in which another candidate may still appear, if only a run's age identifies it."""
 
     @property
     def whole(self) -> float:
         """All of it, one after another."""
-        return self.visible * 2 + self.settle + self.queue + self.run + self.download
+        return self.visible * 4 + self.settle + self.queue + self.run + self.download
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed
@@ -17,6 +17,9 @@ FIRST, LONGEST = 0.2, 5.0
 """Seconds between looks: they grow from the first to the longest; an unchanged answer costs nothing."""
 
 GROWTH = 1.3
+
+BEFORE_JOBS = ("requested", "pending")
+"""States of a run without jobs yet."""
 
 ASKED = ("waiting", "action_required")
 """States of a run in need of an approval."""
@@ -45,23 +48,34 @@ class StillQueued(CannotTell):
 
 
 async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, say: Say) -> WorkflowRun:
-    """The run once it has ended. StillQueued when none of its jobs begins in time, Overrun when it does not end in
-    time, CannotTell when somebody runs it again meanwhile; it is not cancelled here."""
+    """The run once it has ended. StillQueued when none of its jobs runs for too long, Overrun when its jobs run for too
+    long, CannotTell when somebody runs it again meanwhile; it is not cancelled here."""
     clock = asyncio.get_running_loop().time
-    since, pause, state, began = clock(), FIRST, "", False
+    before, pause, state = clock(), FIRST, ""
+    spent = {True: 0.0, False: 0.0}
+    """Seconds in which a job ran, and in which none did."""
+    ended: set[int] = set()
+    was_running = False
     while True:
         if run.status != state:
             state = run.status
-            say(
-                f"run {run.id} is {state}" + (f": {run.conclusion}" if run.conclusion else "") + await _asks(forge, run)
-            )
+            ends = f": {run.conclusion}" if run.conclusion else ""
+            say(f"run {run.id} is {state}{ends}{await _asks(forge, run)} {run.url}".rstrip())
         if run.over:
             break
-        if run.status == "in_progress" and not began:
-            began, since, pause = True, clock(), FIRST
-        late = clock() - since - (deadlines.run if began else deadlines.queue)
+        jobs = await forge.jobs(run.id) if run.status not in BEFORE_JOBS else ()
+        for job in jobs:
+            if job.status == "completed" and job.id not in ended:
+                ended.add(job.id)
+                say(f"job {job.name!r} ended: {job.conclusion} {job.url}".rstrip())
+        running = any(job.status == "in_progress" for job in jobs)
+        spent[was_running] += clock() - before
+        before = clock()
+        if running != was_running:
+            was_running, pause = running, FIRST
+        late = spent[running] - (deadlines.run if running else deadlines.queue)
         if late >= 0:
-            raise await _too_late(forge, run, began, deadlines)
+            raise await _too_late(forge, run, jobs, deadlines)
         await asyncio.sleep(min(max(pause, forge.pace), -late))
         pause = min(pause * GROWTH, LONGEST)
         run = require_same(run, await forge.run(run.id))
@@ -92,30 +106,36 @@ async def cancelled(forge: Forge, id: int, seconds: float) -> WorkflowRun:
 
 async def _asks(forge: Forge, run: WorkflowRun) -> str:
     """Who must approve a waiting run."""
-    if run.status not in ASKED:
-        return ""
+    return await _approval(forge, run) if run.status in ASKED else ""
+
+
+async def _approval(forge: Forge, run: WorkflowRun) -> str:
     names = await forge.waits_for(run.id)
     return f" for the approval of {', '.join(map(repr, names))}" if names else " for somebody's approval"
 
 
-async def _too_late(forge: Forge, run: WorkflowRun, began: bool, deadlines: RunDeadlines) -> Exception:
-    jobs = await forge.jobs(run.id)
+async def _too_late(forge: Forge, run: WorkflowRun, jobs: Sequence[RunJob], deadlines: RunDeadlines) -> Exception:
     lines = [f"{job.name}: {job.status}{job.conclusion and f' ({job.conclusion})'} {job.url}" for job in jobs]
     evidence = "\n".join([run.url, *lines])
-    if began:
-        going = ", ".join(repr(job.name) for job in jobs if job.status != "completed") or "none of its jobs"
-        return Overrun(
-            f"{run} did not end within {deadlines.run:g} s: {going} goes on{await _asks(forge, run)}", evidence=evidence
-        )
-    waits = [job for job in jobs if job.status == "queued"]
+    if going := ", ".join(repr(job.name) for job in jobs if job.status == "in_progress"):
+        return Overrun(f"{run} did not end within {deadlines.run:g} s: {going} goes on", evidence=evidence)
+    waits = [job for job in jobs if job.status != "completed"]
     labels = sorted({label for job in waits for label in job.labels})
-    if run.status in ASKED:
-        why = f"it waits{await _asks(forge, run)}"
-    elif run.status == "pending" or not jobs:
+    asked = run.status in ASKED or any(job.status in ASKED for job in waits)
+    if asked:
+        why = f"it waits{await _approval(forge, run)}"
+    elif run.status == "pending" or (waits and all(job.status == "pending" for job in waits)):
         why = "it waits for another run of its concurrency group"
+    elif not waits:
+        why = f"it is {run.status}, and none of its jobs waits for a runner"
     else:
         why = f"no runner took it (its jobs ask for: {', '.join(labels) or 'nothing in particular'})"
-    return StillQueued(f"{run} did not begin within {deadlines.queue:g} s: {why}", evidence=evidence)
+    what = "did not go on" if any(job.status == "completed" for job in jobs) else "did not begin"
+    names = ", ".join(repr(job.name) for job in waits)
+    return StillQueued(
+        f"{run} {what} within {deadlines.queue:g} s: {why}{f'; {names} did not run' if names else ''}",
+        evidence=evidence,
+    )
 
 
 async def judge(forge: Forge, run: WorkflowRun, workflow: str, folder: Path, masked: Callable[[str], str]) -> None:
