@@ -219,5 +219,5 @@ def test_a_workflow_of_ours_that_is_not_there_is_a_doubt() -> None:
 
 
 def test_a_workflow_that_cannot_be_read_is_refused_with_its_line() -> None:
-    with pytest.raises(WorkflowError, match=rf"{DEPLOY}:3:1: unexpected key 'x'"):
-        look("on: push\n" + JOBS + "x: 1\n", workflow())
+    with pytest.raises(WorkflowError, match=rf"{DEPLOY}:3:1: `concurrency` has no `group`"):
+        look("on: push\n" + JOBS + "concurrency: {}\n", workflow())

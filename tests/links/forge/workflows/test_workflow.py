@@ -143,15 +143,40 @@ JOB = "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: 'true'\n"
 )
 def test_a_mistake_is_told_with_its_line(text: str, where: str, message: str) -> None:
     with pytest.raises(WorkflowError) as caught:
-        read_workflow(text, "w.yml")
+        read_workflow(text, "w.yml", strict=True)
     assert any(str(one).startswith(f"w.yml:{where}: ") and message in str(one) for one in caught.value.problems), str(
         caught.value
     )
 
 
+@pytest.mark.parametrize(
+    "more, doubts",
+    [
+        ("        env: '${{ fromJSON(vars.E) }}'\n", 0),
+        ("      - {uses: x, with: '${{ fromJSON(vars.W) }}'}\n", 0),
+        ("    services: ${{ fromJSON(vars.S) }}\n    strategy: ${{ fromJSON(vars.M) }}\n", 0),
+        ("env: ${{ fromJSON(vars.E) }}\n", 0),
+        ("  b: {runs-on: &x y, steps: [{run: &x a}, {run: *x}]}\n", 0),
+        ("description: what it does\n", 1),
+        ("      - parallel: [{run: a}]\n", 2),
+        ("    cancel-timeout-minutes: 3\n", 1),
+        ("  b: {runs-on: x}\n", 1),
+        ("    needs: 5\n", 1),
+        ("    needs: true\n", 1),
+        ("    needs: {a: b}\n", 1),
+        ("    timeout-minutes: soon\n", 1),
+        ("    if: a ==\n", 1),
+    ],
+)
+def test_what_only_the_runner_needs_is_a_doubt(more: str, doubts: int) -> None:
+    found = read_workflow(JOB + more, "w.yml")
+    assert "a" in found.jobs
+    assert len(found.doubts) == doubts, found.doubts
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(WorkflowError) as caught:
-        read_workflow("on: push\njobs:\n  a:\n    steps: [{run: a, x: 1}]\n  b:\n    needs: c\n", "w.yml")
+        read_workflow("on: push\njobs:\n  a:\n    steps: [{run: a, x: 1}]\n  b:\n    needs: c\n", "w.yml", strict=True)
     assert [one.line for one in caught.value.problems] == [3, 4, 5, 5, 6]
 
 

@@ -17,7 +17,7 @@ PERMISSIONS = ("actions", "checks", "contents", "deployments", "secrets", "varia
 @functools.lru_cache(maxsize=256)
 def read(text: str, path: str) -> Workflow:
     """A workflow file; WorkflowError with all its faults."""
-    return read_workflow(text, path)
+    return read_workflow(text, path, strict=True)
 
 
 def workflow_name(text: str, path: str) -> str:

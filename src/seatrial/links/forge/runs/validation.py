@@ -59,6 +59,14 @@ def workflow_here(place: Place, order: Order) -> Workflow | None:
         return None
 
 
+def _unsure(text: str, order: Order) -> list[str]:
+    """Problems in parts of a workflow that only the runner needs."""
+    try:
+        return [str(doubt) for doubt in read_workflow(text, order.path).doubts]
+    except WorkflowError:
+        return []  # a problem, reported as such
+
+
 def _wrong_in(text: str, order: Order, where: str) -> Iterator[Wrong]:
     """Problems of an order by the text of its workflow."""
     try:
@@ -133,11 +141,13 @@ async def wrong_there(
 
     problems: list[Wrong] = []
     doubts: list[str] = []
+    unsure: list[str] = []
     for _ in range(ROUNDS):
         missing.clear()
         doubts.clear()
         if (text := read(order.path)) is not None:
             where = f"{order.path} at {order.ref} of {place.repository}"
+            unsure = _unsure(text, order)
             problems = [*_wrong_in(text, order, where), *_collisions(place, order, read, environment, doubts)]
         elif order.path in texts:
             return [(("workflow",), f"{place.repository} has no {order.path} at {order.ref}", "push it")]
@@ -148,6 +158,8 @@ async def wrong_there(
                 texts[path] = await forge.read(path, short(order.ref))
             except Absent:
                 texts[path] = None
+    for line in unsure:
+        log(f"GitHub may reject this workflow: {line}", "warning")
     for doubt in doubts:
         log(f"whether {order.path} would wait for the run that waits for it: {doubt}", "warning")
     return problems

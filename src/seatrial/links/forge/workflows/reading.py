@@ -38,9 +38,10 @@ _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _IDS = "letters, digits, `_` and `-`, beginning with a letter or `_`"
 
 
-def read_workflow(text: str, path: str = "") -> Workflow:
-    """Read a workflow file; WorkflowError with every reason for GitHub to reject it, by file and line."""
-    return _Reader(read_tree(text, path)).workflow()
+def read_workflow(text: str, path: str = "", *, strict: bool = False) -> Workflow:
+    """Read a workflow file; WorkflowError with every problem of its triggers, inputs, names and groups, by file and
+    line. `strict`: with every problem of its jobs too, which are `doubts` otherwise."""
+    return _Reader(read_tree(text, path), strict=strict).workflow()
 
 
 def read_action(text: str, path: str = "") -> Action:
@@ -58,14 +59,15 @@ def read_action(text: str, path: str = "") -> Action:
         if step.run and not step.shell:
             tree.wrong(("runs", "steps", number), "a `run` step of a composite action must say its `shell`")
     reading.expressions(data, ())
-    tree.done()
+    tree.done(strict=True)
     outputs = reading.outputs((), data) if using == "composite" else {}
     return Action(inputs=reading.inputs((), data), outputs=outputs, using=using, steps=steps)
 
 
 class _Reader:
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, strict: bool = True) -> None:
         self.tree = tree
+        self.strict = strict
 
     def workflow(self) -> Workflow:
         data = self.tree.data
@@ -92,8 +94,9 @@ class _Reader:
             defaults=self.defaults((), data),
             jobs=read,
             permissions=data.get("permissions"),
+            doubts=tuple(self.tree.doubts),
         )
-        self.tree.done()
+        self.tree.done(strict=self.strict)
         return found
 
     def triggers(self, found: Any) -> Mapping[str, Any]:
@@ -171,7 +174,7 @@ class _Reader:
         environment: Mapping[str, Any] = about if isinstance(about, dict) else {"name": about}
         return Job(
             id=name,
-            needs=(needs,) if isinstance(needs, str) else tuple(map(str, needs)),
+            needs=tuple(map(_word, needs if isinstance(needs, list) else [needs])),
             runs_on=found.get("runs-on"),
             steps=self.steps((*place, "steps"), steps),
             outputs={key: _word(one) for key, one in self.mapping(place, found, "outputs").items()},
@@ -232,6 +235,8 @@ class _Reader:
 
     def strategy(self, place: Place, found: Mapping[str, Any]) -> Strategy:
         at = (*place, "strategy")
+        if _template(found.get("strategy")) and not self.strict:
+            return Strategy(matrix=found["strategy"])  # its combinations are unknown
         about = self.mapping(place, found, "strategy")
         self.tree.keys(at, about, ("matrix", "fail-fast", "max-parallel"))
         matrix = about.get("matrix")
@@ -314,7 +319,8 @@ class _Reader:
             return {}
         if isinstance(about, dict):
             return about
-        self.tree.wrong((*place, key), f"`{key}` must be a mapping")
+        if self.strict or key not in ("env", "with", "services") or not _template(about) or place[2:3] == ("with",):
+            self.tree.wrong((*place, key), f"`{key}` must be a mapping")
         return {}
 
     def needs(self, jobs: Mapping[str, Job]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seatrial.errors import nearest
+from seatrial.errors import Problem, nearest
 from seatrial.links.forge.workflows import values
 from seatrial.links.forge.workflows.syntax import ExpressionError
 
@@ -138,6 +138,8 @@ class Workflow:
     defaults: Defaults = field(default_factory=Defaults)
     jobs: Mapping[str, Job] = field(default_factory=dict)
     permissions: Any = None
+    doubts: tuple[Problem, ...] = ()
+    """Problems in parts that only the runner needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

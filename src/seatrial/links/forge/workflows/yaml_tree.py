@@ -33,6 +33,8 @@ class Tree:
     lines: dict[Place, tuple[int, int]]
     """Where a value's key stands (an item of a list: the item), from 1."""
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
+    """Problems in parts that only the runner needs: GitHub may know more about them."""
 
     def line(self, place: Place) -> int:
         """The line of a place, or of the nearest thing around it."""
@@ -45,20 +47,30 @@ class Tree:
         return self.lines.get(place, (1, 1))
 
     def wrong(self, place: Place, message: str, hint: str = "") -> None:
-        """Note a problem."""
-        self.problems.append(Problem(self.path or "workflow", *self.at(place), message, hint))
+        """Note a problem, or a doubt."""
+        noted = self.problems if _needed(place) else self.doubts
+        noted.append(Problem(self.path or "workflow", *self.at(place), message, hint))
 
     def keys(self, place: Place, found: dict[str, Any], allowed: Iterator[str] | tuple[str, ...]) -> None:
-        """Note every key unknown to GitHub."""
+        """Note every unknown key as a doubt: GitHub adds keys."""
         names = tuple(allowed)
         for key in found:
             if key not in names:
-                self.wrong((*place, key), f"unexpected key {key!r}", nearest(key, names))
+                at = self.at((*place, key))
+                self.doubts.append(
+                    Problem(self.path or "workflow", *at, f"unexpected key {key!r}", nearest(key, names))
+                )
 
-    def done(self) -> None:
-        """WorkflowError when something is wrong."""
-        if self.problems:
-            raise WorkflowError(self.problems)
+    def done(self, *, strict: bool = False) -> None:
+        """WorkflowError when something is wrong; `strict`: or doubtful."""
+        if found := [*self.problems, *(self.doubts if strict else ())]:
+            raise WorkflowError(sorted(found, key=lambda problem: (problem.line, problem.column)))
+
+
+def _needed(place: Place) -> bool:
+    """Whether a dispatch depends on this part of a workflow: triggers, inputs, names of runs, concurrency groups."""
+    within_job = len(place) > 2 and place[2] in ("concurrency", "uses", "with")
+    return within_job or len(place) == 0 or place[0] in ("on", "run-name", "concurrency") or place == ("jobs",)
 
 
 def _broken(path: str, at: tuple[int, int], message: str) -> WorkflowError:
@@ -70,7 +82,7 @@ def read_tree(text: str, path: str) -> Tree:
     if len(text) > LARGEST:
         raise _broken(path, (0, 0), f"the file has more than {LARGEST} characters; GitHub takes no more")
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        root = _composed(text)
         tree = Tree(path, None, {})
         if root is None:
             raise _broken(path, (1, 1), "the file is empty")
@@ -90,6 +102,25 @@ def read_tree(text: str, path: str) -> Tree:
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _NewestAnchor(yaml.SafeLoader):
+    """An anchor may be defined again; its aliases mean the newest."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        parser: Any = self
+        if not self.check_event(yaml.AliasEvent):
+            self.anchors.pop(parser.peek_event().anchor, None)
+        return super().compose_node(parent, index)
+
+
+def _composed(text: str) -> Any:
+    try:
+        return yaml.compose(text, Loader=_LOADER)
+    except yaml.composer.ComposerError as error:
+        if "duplicate anchor" not in f"{error.context} {error.problem}" and "second occurrence" not in str(error):
+            raise
+        return yaml.compose(text, Loader=_NewestAnchor)
 
 
 class _Builder:

@@ -229,7 +229,7 @@ class Graph:
             raise ExpressionError(f"the workflow {path} called by the job {job.id} does not exist")
         if self.depth >= DEEPEST:
             raise ExpressionError(f"workflows call each other more than {DEEPEST} levels deep")
-        workflow = read_workflow(content.decode("utf-8", "replace"), path)
+        workflow = read_workflow(content.decode("utf-8", "replace"), path, strict=True)
         if workflow.call is None:
             raise ExpressionError(f"{path} cannot be called: it has no `on: workflow_call`")
         if workflow.concurrency is not None:

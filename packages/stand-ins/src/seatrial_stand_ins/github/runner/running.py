@@ -45,7 +45,7 @@ class WorkflowRunner:
     async def run(self, run: Run) -> Conclusion:
         """Execute one attempt of a run; its conclusion."""
         try:
-            workflow = read_workflow(run.workflow.text, run.workflow.path)
+            workflow = read_workflow(run.workflow.text, run.workflow.path, strict=True)
         except WorkflowError as error:
             # GitHub shows no job of such a run, and the reason only on its page; here clients find it.
             told = run.begin_job("", run.workflow.path, waiting=True)
