@@ -21,6 +21,7 @@ from tests.acceptance.github_project import (
     artifacts,
     dispatching,
     document,
+    provisioned,
     scripted,
 )
 from tests.acceptance.harness import Document, until
@@ -224,6 +225,25 @@ def test_a_failed_job_leaves_its_log_and_its_last_lines(server: GitHubServer, po
     (log,) = [one for one in artifacts(port) if one.suffix == ".log"]
     assert log.name.startswith("app-")
     assert "kamal: no route to host" in log.read_text()
+
+
+def test_a_run_that_is_followed_has_its_link_and_its_jobs_in_the_console_and_the_log(tmp_path: Path) -> None:
+    gate = Gate()
+    with GitHubServer(scripted(deploy=Script(gate=gate, artifacts=provisioned)), check_answers=False) as server:
+        server.add_repository(REPOSITORY, files=FILES)
+        port = Port(tmp_path, server)
+        path, out = port.write("trial.json", document("deploy")), tmp_path / "out"
+        with out.open("w") as file:
+            process = port.start("run", path, "--format", "plain", stdout=file)
+            link = f"{server.site}/{REPOSITORY}/actions/runs/"
+            until(lambda: link in out.read_text(), "the link of the run that goes on")
+            assert process.poll() is None
+            gate.open()
+            process.communicate(timeout=60)
+        (log,) = port.folder.glob(".seatrial/runs/*/*/test.log")
+        for text in (out.read_text(), log.read_text()):
+            assert link in text
+            assert "job 'provision' ended: success" in text or "job 'app' ended: success" in text
 
 
 def test_a_run_that_is_shown_late_is_waited_for(server: GitHubServer, port: Port) -> None:

@@ -169,8 +169,10 @@ class Console(Document):
             self._line(event.trial, _depth(row) + 1, f"{texts[data['op']]}{took}")
 
     def _log(self, event: Event, data: Mapping[str, Any]) -> None:
+        trial = event.trial if event.trial in self.fold.suites else ""
+        if data.get("level") == "notice":
+            self._line(trial, 1, words.one_line(data.get("text", ""), 600))
         if data.get("level") in ("warning", "error"):
-            trial = event.trial if event.trial in self.fold.suites else ""
             state = "failed" if data["level"] == "error" else "allowed"
             self._line(trial, 1, f"{data['level']}: {words.one_line(data.get('text', ''), 600)}", state)
 

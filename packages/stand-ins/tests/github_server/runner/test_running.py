@@ -151,9 +151,20 @@ def test_workflow_commands_are_heard(tmp_path: Path) -> None:
 
 
 def test_a_command_that_github_took_back_fails_the_step(tmp_path: Path) -> None:
-    run = FakeRun(tmp_path / "r", workflow("- run: echo '::set-output name=a::b'"))
+    run = FakeRun(tmp_path / "r", workflow("- run: echo '::set-env name=a::b'"))
     assert execute(run) == "failure"
-    assert "The `set-output` command is disabled; write to $GITHUB_OUTPUT instead" in only(run).log_text
+    assert "The `set-env` command is disabled; write to $GITHUB_ENV instead" in only(run).log_text
+
+
+def test_an_old_command_still_works_with_a_warning(tmp_path: Path) -> None:
+    steps = "- {id: s, run: \"echo '::set-output name=a::b'; echo '::save-state name=c::d'\"}"
+    run = FakeRun(tmp_path / "r", workflow(f"{steps}\n- run: test '${{{{ steps.s.outputs.a }}}}' = b"))
+    assert execute(run) == "success"
+    said = [message for level, message, *_ in only(run).annotations if level == "warning"]
+    assert said == [
+        "The `set-output` command is deprecated; write to $GITHUB_OUTPUT instead",
+        "The `save-state` command is deprecated; write to $GITHUB_STATE instead",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,20 @@ async def followed(ctx: Context, forge: Forge, run: WorkflowRun, order: Order) -
     """Wait for its end, judge it, fetch its artifacts; a run no longer waited for is cancelled. The outputs: the run
     itself, and the contents of its artifacts."""
     folder = run_folder(ctx.artifacts, order.workflow, run)
+    lines: list[str] = []
+
+    def say(text: str) -> None:
+        ctx.log(text, "notice")
+        lines.append(text)
+
+    say(f"following {order.workflow}: {run}")
     try:
-        run = await until_over(forge, run, order.deadlines, ctx.log)
+        run = await until_over(forge, run, order.deadlines, say)
     except BaseException:
-        await _stop(forge, run, ctx.log)
+        await _stop(forge, run, say)
         raise
+    finally:
+        ctx.output(order.workflow, "\n".join(lines))
     await judge(forge, run, order.workflow, folder / "logs", ctx.masked)
     outputs = await fetch(forge, run, order, folder, ctx.masked)
     if order.artifacts:

@@ -60,14 +60,14 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
         if run.status != state:
             state = run.status
             ends = f": {run.conclusion}" if run.conclusion else ""
-            say(f"run {run.id} is {state}{ends}{await _asks(forge, run)} {run.url}".rstrip())
-        if run.over:
-            break
-        jobs = await forge.jobs(run.id) if run.status not in BEFORE_JOBS else ()
+            say(f"run {run.id} is {state}{ends}{await _asks(forge, run)}")
+        jobs = await _jobs(forge, run)
         for job in jobs:
             if job.status == "completed" and job.id not in ended:
                 ended.add(job.id)
                 say(f"job {job.name!r} ended: {job.conclusion} {job.url}".rstrip())
+        if run.over:
+            break
         running = any(job.status == "in_progress" for job in jobs)
         spent[was_running] += clock() - before
         before = clock()
@@ -80,6 +80,15 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
         pause = min(pause * GROWTH, LONGEST)
         run = require_same(run, await forge.run(run.id))
     return run
+
+
+async def _jobs(forge: Forge, run: WorkflowRun) -> Sequence[RunJob]:
+    try:
+        return await forge.jobs(run.id) if run.status not in BEFORE_JOBS else ()
+    except CannotTell:
+        if run.over:  # its result is known without them
+            return ()
+        raise
 
 
 def require_same(run: WorkflowRun, now: WorkflowRun) -> WorkflowRun:

@@ -9,13 +9,11 @@ from typing import Protocol
 
 from seatrial_stand_ins.github.seam import Level
 
-REFUSED = {
-    "set-output": "GITHUB_OUTPUT",
-    "save-state": "GITHUB_STATE",
-    "set-env": "GITHUB_ENV",
-    "add-path": "GITHUB_PATH",
-}
+REFUSED = {"set-env": "GITHUB_ENV", "add-path": "GITHUB_PATH"}
 """Commands disabled by GitHub, and the environment file in place of each."""
+
+OLD = {"set-output": "GITHUB_OUTPUT", "save-state": "GITHUB_STATE"}
+"""Commands accepted by GitHub with a warning, and the environment file in place of each."""
 
 LEVELS: Mapping[str, Level] = {"error": "failure", "warning": "warning", "notice": "notice"}
 
@@ -37,6 +35,8 @@ class Output:
     listener: Listener
     refused: list[str] = field(default_factory=list)
     """Errors of the step: commands disabled by GitHub."""
+    values: dict[str, dict[str, str]] = field(default_factory=lambda: {name: {} for name in OLD})
+    """Name to value, by the old command."""
     _stopped: str = ""
 
     def line(self, text: str) -> None:
@@ -70,6 +70,10 @@ class Output:
             simple[name]()
         elif name == "stop-commands":
             self._stopped = data
+        elif name in OLD and properties.get("name"):
+            self.values[name][properties["name"]] = data
+            message = f"The `{name}` command is deprecated; write to ${OLD[name]} instead"
+            self.listener.note("warning", message, {})
         elif name in REFUSED:
             message = f"The `{name}` command is disabled; write to ${REFUSED[name]} instead"
             self.refused.append(message)

@@ -204,6 +204,7 @@ class Steps:
             )
         finally:
             # Files of an interrupted step count for the steps after it.
+            outputs.update(output.values["set-output"])
             self._take(given, outputs)
         if output.refused and not code:
             raise ActionFailed(output.refused[0])
