@@ -68,7 +68,7 @@ async def until_over(forge: Forge, run: WorkflowRun, deadlines: RunDeadlines, sa
                 say(f"job {job.name!r} ended: {job.conclusion} {job.url}".rstrip())
         if run.over:
             break
-        running = any(job.status == "in_progress" for job in jobs)
+        running = run.status not in ASKED and any(job.status == "in_progress" for job in jobs)
         spent[was_running] += clock() - before
         before = clock()
         if running != was_running:
@@ -126,7 +126,8 @@ async def _approval(forge: Forge, run: WorkflowRun) -> str:
 async def _too_late(forge: Forge, run: WorkflowRun, jobs: Sequence[RunJob], deadlines: RunDeadlines) -> Exception:
     lines = [f"{job.name}: {job.status}{job.conclusion and f' ({job.conclusion})'} {job.url}" for job in jobs]
     evidence = "\n".join([run.url, *lines])
-    if going := ", ".join(repr(job.name) for job in jobs if job.status == "in_progress"):
+    going = ", ".join(repr(job.name) for job in jobs if job.status == "in_progress")
+    if going and run.status not in ASKED:
         return Overrun(f"{run} did not end within {deadlines.run:g} s: {going} goes on", evidence=evidence)
     waits = [job for job in jobs if job.status != "completed"]
     labels = sorted({label for job in waits for label in job.labels})
