@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -155,7 +156,8 @@ class Registry:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            with contextlib.redirect_stdout(sys.stderr):  # standard output can be one JSON document
+                spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # a plugin calling sys.exit(0) must not look like a pass
             del sys.modules[name]
             raise UsageError(f"{file}: could not import the plugin: {type(error).__name__}: {error}") from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from tests.checks.fakes import FakeContext, look, verdict, well
 
 from seatrial.checks.command import Command
 from seatrial.errors import LinkDown, LinkLost, LinkRefused
+from seatrial.model.result import Verdict
 
 CASES: list[tuple[dict[str, Any], str]] = [
     ({"command": ("true",)}, "passed"),
@@ -89,3 +91,13 @@ def test_text_is_a_command_for_the_shell() -> None:
 def test_an_empty_command_is_found_before_anything_runs() -> None:
     assert [key for key, _ in Command(command=()).check_fields()] == ["command"]
     assert not list(Command(command="true").check_fields())
+
+
+def test_no_judgement_rests_on_output_whose_middle_was_dropped(tmp_path: Path) -> None:
+    long = "yes ok | head -c 1200000"
+    command = f"{long}; echo FATAL; {long}"
+    fields: list[dict[str, Any]] = [{"lacks": "FATAL"}, {"contains": "FATAL"}, {"that": "true"}]
+    for field in fields:
+        seen = asyncio.run(Command(command=command, **field).observe(FakeContext(tmp_path)))  # type: ignore[arg-type]
+        assert seen.verdict is Verdict.UNKNOWN
+        assert "bytes from the middle" in seen.why

@@ -220,7 +220,7 @@ def test_values_that_json_cannot_say_are_told_as_well_as_can_be(tmp_path, journa
     made.close()
     line = (tmp_path / "events.jsonl").read_text()
     told = json.loads(line, parse_constant=pytest.fail)["data"]
-    assert told["nan"] == "nan"
+    assert told["nan"] is None
     assert told["keys"] == {"('a', 1)": 2}
     assert told["rude"] == "a Rude without a text form: RuntimeError"
     assert told["path"] == str(tmp_path)

@@ -10,7 +10,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,8 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
         with _cancelling(run) as caught:
             try:
-                await scheduler.run()
+                with _plugins_print_elsewhere(project, options):
+                    await scheduler.run()
                 await _report_foreign_resources(project, run, plan)
             except asyncio.CancelledError:
                 if not caught:
@@ -262,6 +263,13 @@ def _uncancel() -> None:
 
 
 @contextmanager
+def _plugins_print_elsewhere(project: Project, options: RunOptions) -> Iterator[None]:
+    """With JSON on standard output, send what plugins print to standard error."""
+    with redirect_stdout(sys.stderr if format_of(project, options) == "json" else sys.stdout):
+        yield
+
+
+@contextmanager
 def _cancelling(run: Run) -> Iterator[list[str]]:
     """The first signal cancels the run, which then cleans up; a second one shortens the waits of the cleanup."""
     task = asyncio.current_task()
@@ -272,8 +280,10 @@ def _cancelling(run: Run) -> Iterator[list[str]]:
         run.journal.emit("log", "", {"level": "warning", "text": f"{name}: cleaning up"})
         if len(caught) == 1 and task is not None:
             task.cancel()
-        else:
-            run.hurried = True
+            return
+        run.hurried = True
+        for number in SIGNALS:  # a third one ends the process at once, even during blocking work
+            signal.signal(number, signal.SIG_DFL)
 
     with signals(on_signal):
         yield caught
@@ -286,6 +296,8 @@ def signals(handle: Callable[[str], None]) -> Iterator[None]:
     installed = []
     with suppress(RuntimeError, ValueError, NotImplementedError):  # not the main thread
         for number, name in SIGNALS.items():
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # as `nohup` asks
             loop.add_signal_handler(number, handle, name)
             installed.append(number)
     try:

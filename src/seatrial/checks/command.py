@@ -92,9 +92,12 @@ class Command(OnNodes):
             return unknown(f"exit code {done.exit_code}: {why}: {said}", self.exit_code)
         if done.exit_code != self.exit_code:
             return failed(done.exit_code, self.exit_code, f"exit code {done.exit_code}: {said}")
-        wrong = held(ctx, done.stdout, self.contains, self.lacks, "the output")
+        wrong = held(ctx, done.stdout, () if done.dropped else self.contains, self.lacks, "the output")
         if wrong is not None:
             return wrong
+        if done.dropped and (self.contains or self.lacks or self.that):
+            why = f"{done.dropped} bytes from the middle of the output were not kept: print less, or write a file"
+            return unknown(why, self.exit_code, said)
         if not self.that:
             return passed(done.exit_code, self.exit_code)
         parsed: object = None

@@ -21,7 +21,7 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
     `as_json`: also print a refusal to start as one JSON document on standard output.
     """
     _opened()
-    _readable()
+    _readable(as_json)
     try:
         try:
             code = work()
@@ -108,8 +108,8 @@ def _opened() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
-def _readable() -> None:
-    """Escape marks such as ✓ on outputs with another encoding, so that printing them never fails."""
+def _readable(as_json: bool) -> None:
+    """Escape marks such as ✓ on outputs with another encoding, so that printing them never fails; JSON is UTF-8."""
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
     if encoding != "utf8" and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")

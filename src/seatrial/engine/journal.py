@@ -116,7 +116,7 @@ def _sayable(value: object, depth: int = 0) -> object:
     if isinstance(value, list | tuple):
         return [_sayable(one, depth + 1) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return None
     if value is None or isinstance(value, str | int | float):
         return value
     try:

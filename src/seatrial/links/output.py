@@ -41,6 +41,12 @@ class BoundedOutput:
         if len(self._tail) > self._half * 3 // 2:  # rarely, so a long output costs few copies
             self._trim()
 
+    @property
+    def dropped(self) -> int:
+        """The number of bytes dropped from the middle."""
+        self._trim()
+        return self._dropped
+
     def _trim(self) -> None:
         excess = len(self._tail) - self._half
         if excess > 0:

@@ -32,6 +32,8 @@ class Finished:
     """Standard output."""
     stderr: str
     """Standard error."""
+    dropped: int = 0
+    """Bytes missing from the middle of its output; a judgement of all of it is impossible then."""
     left: bool = False
     """Whether processes of the command still ran after its end; known on this host only."""
 

@@ -182,7 +182,7 @@ def _json(text: str) -> object | None:
     if not begin or begin not in '{["-0123456789tf':
         return None
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_constant=lambda _: None)
     except ValueError:
         return None
     return value

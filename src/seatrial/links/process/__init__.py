@@ -85,7 +85,9 @@ async def run(
         raise
     finally:
         child.close()
-    return Finished(exit_code=code, stdout=child.out.text(), stderr=child.err.text(), left=child.left)
+    out, err = child.out, child.err
+    dropped = out.dropped + err.dropped
+    return Finished(exit_code=code, stdout=out.text(), stderr=err.text(), dropped=dropped, left=child.left)
 
 
 class _Stream(BoundedOutput):

@@ -203,7 +203,8 @@ class SSHLink:
         sent = order(command, env, sudo=self._by_sudo(root), number=0 if power else next(self._numbers))
         session = await self._session(sent, timeout, input=input.encode())
         code = self._code(session, sent.shown)
-        done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text())
+        dropped = session.out.dropped + session.err.dropped
+        done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text(), dropped=dropped)
         if sent.sudo and not done.ok and "sudo" in done.stderr:
             await self._require_sudo()
         return done
