@@ -75,7 +75,7 @@ def power_by_parts(
         return said
     measured = {name: part for name, part in parts.items() if part.source is Source.MEASURED}
     alive = [name for name, part in measured.items() if part.value is Health.OK]
-    report = f"{said.by} reports that it is {said.value}" if said else ""
+    report = (f"{said.by} reports that it is {said.value}" if said.by else said.why) if said else ""
     if alive and silent is None:
         why = f"its {alive[0]} answers, but {report}" if said and said.value is not PowerState.RUNNING else ""
         return concluded(PowerState.RUNNING, why, [measured[alive[0]]])

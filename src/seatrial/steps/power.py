@@ -148,17 +148,16 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
 
 
 async def boot_of(ctx: Context, node: Node) -> str:
-    """The boot id from the provider, or from the kernel if the provider does not know the node."""
+    """The boot id from the provider, or from the node itself if the provider does not know the node."""
     if provider_knows(ctx, node):
         return await ctx.provider.boot_id(node)
+    from seatrial.links.ssh.guest import seen
+
     try:
-        done = await ctx.link(node).run(["cat", "/proc/sys/kernel/random/boot_id"], timeout=ANSWER)
+        return (await seen(ctx.link(node), timeout=ANSWER)).boot_id
     except TimeoutError:
         await ctx.link(node).close()
         raise
-    if not done.ok:
-        raise CannotTell(f"the boot id of {node.name} cannot be read: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 async def answers(ctx: Context, node: Node) -> bool:

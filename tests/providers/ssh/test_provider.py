@@ -15,12 +15,12 @@ from tests.providers.ssh.local_machines import machines, registry
 
 import seatrial
 from seatrial.errors import CannotTell, LeaseTaken, LeftBehind, LinkDown, LinkLost, PowersMissing, UsageError
-from seatrial.links.ssh import SSHLink, ending
+from seatrial.links.ssh import SSHLink, ending, guest
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Source
 from seatrial.model.resource import Node, NodeSpec
-from seatrial.providers.ssh import SSH, claims, guest
+from seatrial.providers.ssh import SSH, claims
 from seatrial.providers.ssh.machines import machines as named
 from seatrial.spi import power_reading
 from seatrial.testing import context, flow

@@ -21,6 +21,12 @@ BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RES
 MEMORY = ("memory_gb", "libvirt_memory_gb", "containers_memory_gb")
 """Parameters with the memory of one node."""
 
+_VERBS = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
+          Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
+"""Power to the key of a deployer's command for it."""
+
+_WAY_IN = "it needs an `inventory` with SSH; "
+
 ANY_NODE = frozenset({"*", "any", "all"})
 
 
@@ -140,7 +146,9 @@ def _missing(
         hint = "use a method inside the guest (`method: ssh`), or remove `power: guest`"
         return f"{needs}, but `power: guest` forbids it", hint
     if not suite.system.factory.places_nodes:
-        hint = f"add a command for it to the system's settings; {has}; "
+        keys = [_VERBS[power] for power in missing if power in _VERBS]
+        hint = f"write {' and '.join(f'`{key}:`' for key in keys)} into `system:`; " if keys else _WAY_IN
+        hint += f"{has}; "
         hint += f"the provider {suite.provider!r} has power only over its own nodes"
         return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", hint
     why = dict.fromkeys(reasons[power] for power in missing if power in reasons)

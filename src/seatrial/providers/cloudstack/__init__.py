@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost
 from seatrial.links.cloudstack import REMEDY, Cloud, CloudRefused, NoSuchThing, connect
 from seatrial.links.ssh import SSHLink
+from seatrial.links.ssh.guest import GuestPowers
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.batches import Batches
@@ -17,7 +18,6 @@ from seatrial.providers.cloudstack.naming import recognised
 from seatrial.providers.cloudstack.removal import machine_gone
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, choose_project, size_of
 from seatrial.providers.nodes import require_host_name
-from seatrial.providers.ssh.guest import GuestPowers
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, SeatrialError, UsageError
-from seatrial.links.ssh import SSHLink
+from seatrial.links.ssh import SSHLink, guest
+from seatrial.links.ssh.guest import GuestPowers
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, measured, remembered
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.ssh import claims, guest
-from seatrial.providers.ssh.guest import GuestPowers
+from seatrial.providers.ssh import claims
 from seatrial.providers.ssh.machines import SSHSettings, machines, place
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness, known_nodes

@@ -19,7 +19,7 @@ from seatrial.links.process import process_start
 from seatrial.links.process.spawned import record, supervised, supervising, warn_of_secrets
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, reported
+from seatrial.model.reading import Health, Reading, absent, remembered, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.registry import system
@@ -43,6 +43,10 @@ _NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH
               Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
 
 
+_IN_GUEST = frozenset({Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
+"""Powers over any node with SSH."""
+
+
 @system("command")
 class Command(Declared):
     """A deployer driven by its own command line."""
@@ -61,6 +65,8 @@ class Command(Declared):
         self._nodes: Sequence[Node] = ()
         self._before: Sequence[Node] = ()
         """The nodes at the time of `destroy`."""
+        self._off: set[str] = set()
+        """Nodes that Seatrial shut down from inside: nobody else knows their power."""
         self._calls = 0
         self._said: dict[str, str] = {}
         """Measuring verb to its last output: only a changed one is kept again."""
@@ -72,7 +78,8 @@ class Command(Declared):
     @classmethod
     def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
         whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
-        return frozenset(power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power))
+        own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power)}
+        return frozenset(own | _IN_GUEST if settings.inventory else own)
 
     @classmethod
     def node_names(cls, settings: CommandSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -159,8 +166,22 @@ class Command(Declared):
         return reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Run the deployer's own verb for one node; False if it has none."""
-        return await self._run_if_any(ctx, _NODE_VERB.get(what), node)
+        """Run the deployer's own verb for one node, or act from inside it; False for another power."""
+        if what not in _IN_GUEST:
+            return await self._run_if_any(ctx, _NODE_VERB.get(what), node)
+        if node.adopted:
+            return False
+        from seatrial.systems.command.guests import Guests
+
+        guests = Guests(ctx)
+        if what is Powers.GUEST_REBOOT:
+            await guests.guest_reboot(node)
+        elif what is Powers.GUEST_STOP:
+            await guests.guest_stop(node)
+            self._off.add(node.name)
+        elif await guests.guest_crash(node) == "off":
+            self._off.add(node.name)
+        return True
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
         """Stop or start the whole by the deployer's own verb; False if it has none."""
@@ -381,6 +402,10 @@ class Command(Declared):
         if node.ssh:
             link, told = await link_of(ctx, node), parts.get("ssh")
             parts["ssh"] = link if told is None else status_parsing.both(link, told)
+            if link.ok:
+                self._off.discard(node.name)
+        if said is None and node.name in self._off:
+            said = remembered(PowerState.STOPPED, "Seatrial shut it down")
         return NodeHealth(power=power_by_parts(parts, said), parts=parts)
 
 

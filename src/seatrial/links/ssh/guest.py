@@ -9,7 +9,7 @@ from typing import ClassVar
 from seatrial.errors import CannotTell, LinkLost, UsageError
 from seatrial.links.ssh import SSHLink
 from seatrial.model.resource import Node
-from seatrial.spi import Finished
+from seatrial.spi import Finished, Link
 
 LOOK_SECONDS = 10.0
 """Seconds for a machine to report its identity."""
@@ -43,7 +43,7 @@ class Seen:
         return self.kernel if self.namespace == INITIAL else f"{self.kernel}/{self.began}"
 
 
-async def seen(link: SSHLink, *, timeout: float = 10.0) -> Seen:
+async def seen(link: Link, *, timeout: float = 10.0) -> Seen:
     """The machine at the end of this link; CannotTell when its identity is unreadable."""
     done = await link.run(LOOK, timeout=timeout)
     words = done.stdout.split()
