@@ -137,6 +137,10 @@ ROWS = [
     Row("it takes too long", {"a": {"run": ["sleep", "30"], "timeout": "200ms"}}, 1, {"a": "failed"}, "within 0.2 s"),
     Row("a failure is allowed", {"a": {**BAD, "allow_failure": True}, "b": {**OK, "needs": ["a"]}}, 0,
         {"a": "allowed", "b": "passed"}),
+    Row("nothing but an allowed failure", {"a": {**BAD, "allow_failure": True}}, 5, {"a": "allowed"}, "may fail"),
+    Row("what may fail could not be judged", {"a": {"run": ["no-such"], "allow_failure": True}}, 5, {"a": "allowed"},
+        "Nothing that decides was measured"),
+    Row("what may fail passes", {"a": {**OK, "allow_failure": True}}, 0, {"a": "passed"}),
     Row("what is needed fails", {"a": BAD, "b": {**OK, "needs": ["a"]}, "c": {**OK, "needs": ["b"]}}, 1,
         {"a": "failed", "b": "skipped", "c": "skipped"}),
     Row("what is needed is unknown", {"a": {"run": ["no-such"]}, "b": {**OK, "needs": ["a"]}}, 3,
@@ -184,6 +188,7 @@ def test_console_json_short_form_and_exit_code_agree(row: Row, project: Project)
     assert data["result"] == word.lower()
     assert ("Ready to deploy!" in shown.stdout) == (row.code == 0) == ("Ready to deploy!" in short.stdout)
     worst = {0: "passed", 1: "failed", 3: "unknown", 5: "skipped"}[row.code]
+    worst = "allowed" if set(row.statuses.values()) == {"allowed"} else worst
     assert data["stages"]["build"]["status"] == worst
     assert project.results()["exit_code"] == row.code
     assert not CONTROL.search(shown.stdout + short.stdout)

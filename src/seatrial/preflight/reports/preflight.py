@@ -119,6 +119,8 @@ def closing(view: PipelineView) -> list[str]:
         lines.append(f"{failed} check(s) failed. Fix issues and retry.")
     if unknown:
         lines.append(f"{unknown} check(s) could not be judged: it is unknown whether a deploy would succeed.")
+    if view.exit_code == 5 and view.decides_nothing:
+        return [*lines[: len(view.left)], "Nothing that decides was measured: every check that ran may fail."]
     if view.exit_code == 5:
         reasons = {check.reason for check in view.checks()}
         why = reasons.pop() if len(reasons) == 1 else "every check was skipped"

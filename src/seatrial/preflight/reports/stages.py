@@ -101,6 +101,11 @@ class PipelineView:
     """An error outside the checks; empty if a check reports it."""
     left: tuple[str, ...]
 
+    @property
+    def decides_nothing(self) -> bool:
+        """Whether checks ran, and none of them decides: each may fail, and did not pass."""
+        return {check.status for check in self.checks()} in ({"allowed"}, {"allowed", "skipped"})
+
     def checks(self) -> Iterator[CheckView]:
         """All checks, in the order of the document."""
         return (check for stage in self.stages for check in stage.checks)
@@ -157,7 +162,9 @@ def _stage_status(step: Row, checks: Sequence[CheckView]) -> str:
     red = [status for status in ("failed", "unknown") if status in statuses]
     if red or step["verdict"] in ("failed", "unknown"):
         return red[0] if red else str(step["verdict"])
-    return "skipped" if statuses <= {"skipped"} else "passed"
+    if statuses <= {"skipped", "allowed"}:
+        return "allowed" if "allowed" in statuses else "skipped"
+    return "passed"
 
 
 def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
