@@ -140,7 +140,6 @@ ROWS = [
     Row("nothing but an allowed failure", {"a": {**BAD, "allow_failure": True}}, 5, {"a": "allowed"}, "may fail"),
     Row("what may fail could not be judged", {"a": {"run": ["no-such"], "allow_failure": True}}, 5, {"a": "allowed"},
         "Nothing that decides was measured"),
-    Row("what may fail passes", {"a": {**OK, "allow_failure": True}}, 0, {"a": "passed"}),
     Row("what is needed fails", {"a": BAD, "b": {**OK, "needs": ["a"]}, "c": {**OK, "needs": ["b"]}}, 1,
         {"a": "failed", "b": "skipped", "c": "skipped"}),
     Row("what is needed is unknown", {"a": {"run": ["no-such"]}, "b": {**OK, "needs": ["a"]}}, 3,

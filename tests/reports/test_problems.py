@@ -193,3 +193,99 @@ def test_no_output_breaks_a_matcher_or_takes_it_long(name: str) -> None:
     begun = time.monotonic()
     problem_matchers.find("\n".join(hard * 2), "", name)
     assert time.monotonic() - begun < 5
+
+
+ESLINT = """
+/srv/app/src/a.js
+  1:7   error    'x' is assigned a value but never used  no-unused-vars
+  2:1   warning  Unexpected console statement            no-console
+
+\u2716 2 problems (1 error, 1 warning)
+"""
+VITEST = """
+ FAIL  src/a.test.ts > sum > adds
+AssertionError: expected 3 to be 4 // Object.is equality
+
+- Expected
++ Received
+
+ \u276f src/a.test.ts:5:18
+      3|   it("adds", () => {
+      5|     expect(1 + 2).toBe(4)
+       |                   ^
+      6|   });
+
+ Test Files  1 failed (1)
+"""
+JEST = """
+  \u25cf sum \u203a adds
+
+    expect(received).toBe(expected) // Object.is equality
+
+    Expected: 4
+    Received: 3
+
+      at Object.toBe (/srv/app/src/a.test.js:3:19)
+      at run (node_modules/jest-circus/build/run.js:1:2)
+"""
+MOCHA = """
+  1) sum
+       adds:
+
+      AssertionError [ERR_ASSERTION]: 3 == 4
+      at Context.<anonymous> (test/a.js:4:12)
+      at processImmediate (node:internal/timers:483:21)
+"""
+BIOME = """
+src/a.ts:1:7 lint/correctness/noUnusedVariables  FIXABLE  \u2501\u2501\u2501\u2501\u2501\u2501\u2501\u2501
+
+  \u00d7 This variable x is unused.
+"""
+RUSTC = "error[E0308]: mismatched types\n --> src/main.rs:2:18\n  |\n2 |     let x: i32 = 1.0;\n"
+SHELLCHECK = """
+In check.sh line 3:
+rm $x
+   ^-- SC2086 (info): Double quote to prevent globbing and word splitting.
+"""
+BANDIT = """
+>> Issue: [B602:subprocess_popen_with_shell_equals_true] subprocess call with shell=True
+   Severity: High   Confidence: High
+   Location: ./app/a.py:4:4
+"""
+NODE_TEST = """
+not ok 1 - adds
+  ---
+  failureType: 'testCodeFailure'
+  stack: |-
+    AssertionError [ERR_ASSERTION]: 3 == 4
+        at TestContext.<anonymous> (file:///srv/app/a.test.js:4:10)
+"""
+
+
+@pytest.mark.parametrize("command", ["npm run check", ""])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        (ESLINT, "/srv/app/src/a.js:1: 'x' is assigned a value but never used  no-unused-vars"),
+        (VITEST, "src/a.test.ts:5: src/a.test.ts > sum > adds: AssertionError: expected 3 to be 4"),
+        (JEST, "/srv/app/src/a.test.js:3: sum \u203a adds: expect(received).toBe(expected)"),
+        (MOCHA, "test/a.js:4: sum: AssertionError [ERR_ASSERTION]: 3 == 4"),
+        (NODE_TEST, "/srv/app/a.test.js:4: adds: AssertionError [ERR_ASSERTION]: 3 == 4"),
+        (BIOME, "src/a.ts:1: lint/correctness/noUnusedVariables: This variable x is unused."),
+        (RUSTC, "src/main.rs:2: mismatched types"),
+        (SHELLCHECK, "check.sh:3: SC2086 Double quote to prevent globbing"),
+        (BANDIT, "app/a.py:4: [B602:subprocess_popen_with_shell_equals_true] subprocess call"),
+        (TSC, "src/worker.ts:3: error TS2322"),
+        (PRETTY, "src/worker.ts:3: error TS2322"),
+    ],
+)
+def test_a_tool_behind_a_script_is_known_by_its_output(text: str, told: str, command: str) -> None:
+    assert lines(text, command)[0].startswith(told)
+
+
+def test_of_a_long_output_the_errors_are_useful_and_then_its_end() -> None:
+    noise = "\n".join(f"[INFO] step {at}" for at in range(1500))
+    text = f"{noise}\nERROR in ./src/index.ts: Cannot find module ./nope\n{noise}\n0 errors, 2 failed\nsummary\n"
+    found = problem_matchers.useful(text, 8)
+    assert "ERROR in ./src/index.ts: Cannot find module ./nope" in found[:2]
+    assert found[-1] == "summary"

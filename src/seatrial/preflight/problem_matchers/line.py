@@ -35,6 +35,10 @@ _SEVERITY = re.compile(r"(?:fatal )?(error|warning|note|info|notice)\b", re.IGNO
 _TSC = re.compile(r"(?P<file>\S.*?)\((?P<line>\d+),(?P<column>\d+)\): (?P<message>(?:error|warning) TS\d+: .+)")
 _TSC_PRETTY = re.compile(r"(?P<file>\S+?):(?P<line>\d+):(?P<column>\d+) - (?P<message>(?:error|warning) TS\d+: .+)")
 _TSC_GLOBAL = re.compile(r"(?P<message>error TS\d+: .+)")
+_ARROW = re.compile(r"\s*-->\s+(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)\s*")
+_HEAD = re.compile(r"(?P<severity>error|warning)(?:\[[\w-]+\])?: (?P<message>\S.*)")
+_IN_FILE = re.compile(r"In (?P<file>\S+) line (?P<line>\d+):")
+_CODE = re.compile(r"\^-*\^? (?P<code>SC\d+) \((?P<severity>error|warning|info|style)\): (?P<message>\S.*)")
 _WORDS = {"warning": "warning", "note": "notice", "info": "notice", "notice": "notice"}
 
 
@@ -55,6 +59,26 @@ def tsc(lines: Sequence[str]) -> Iterator[Problem]:
             yield _problem(found)
         elif whole := _TSC_GLOBAL.fullmatch(text):
             yield Problem("tsconfig.json", 0, whole["message"])
+
+
+def arrows(lines: Sequence[str]) -> Iterator[Problem]:
+    """`error[E1]: message`, then `--> file:line:column` on the next line: rustc, cargo, ty."""
+    for before, line in zip(("", *lines), lines, strict=False):
+        arrow, head = _ARROW.fullmatch(line), _HEAD.fullmatch(before.strip())
+        if arrow and head:
+            severity = "warning" if head["severity"] == "warning" else "error"
+            yield Problem(arrow["file"], int(arrow["line"]), head["message"], int(arrow["column"]), severity)
+
+
+def shellcheck(lines: Sequence[str]) -> Iterator[Problem]:
+    """`In FILE line N:`, then the code and the message below the line of the script."""
+    place: re.Match[str] | None = None
+    for line in lines:
+        if found := _IN_FILE.fullmatch(line.strip()):
+            place = found
+        elif place and (said := _CODE.search(line)):
+            severity = _WORDS.get(said["severity"], "error") if said["severity"] != "style" else "notice"
+            yield Problem(place["file"], int(place["line"]), f"{said['code']} {said['message']}", 0, severity)
 
 
 def _is_path(text: str) -> bool:

@@ -17,6 +17,8 @@ _RAISED = re.compile(r"(?P<file>[^\s:][^:]*\.\w+):(?P<line>\d+): (?:in \S.*|(?P<
 _SUMMARY = re.compile(r"(?:FAILED|ERROR) (?P<file>[^\s:]+)(?:::(?P<name>\S+?))?(?: - (?P<message>.*))?")
 _FRAME = re.compile(r'\s*File "(?P<file>[^"<]+)", line (?P<line>\d+)(?:, in .*)?')
 _EXCEPTION = re.compile(r"(?P<message>[A-Za-z_][\w.]*+(?::.*)?)")
+_ISSUE = re.compile(r">> Issue: (?P<message>\S.*)")
+_LOCATION = re.compile(r"Location: (?P<file>[^\s:]+):(?P<line>\d+)(?::(?P<column>\d+))?")
 _LIBRARY = ("/site-packages/", "/dist-packages/", "/lib/python", "<frozen")
 
 
@@ -91,6 +93,17 @@ def _failure(name: str, body: Sequence[str]) -> Problem | None:
         return Problem(native[-1].file, native[-1].line, f"{name}: {native[-1].message}")
     # A file that failed to collect stands for itself.
     return Problem(name, 0, error) if error and name.endswith(".py") else None
+
+
+def bandit(lines: Sequence[str]) -> Iterator[Problem]:
+    """`>> Issue: message`, then the location some lines below."""
+    message = ""
+    for line in lines:
+        if issue := _ISSUE.fullmatch(line.strip()):
+            message = issue["message"]
+        elif message and (place := _LOCATION.fullmatch(line.strip())):
+            yield Problem(place["file"].removeprefix("./"), int(place["line"]), message, int(place["column"] or 0))
+            message = ""
 
 
 def traceback(lines: Sequence[str]) -> Iterator[Problem]:

@@ -54,9 +54,18 @@ class Preflight(Console):
         suite = self.fold.suites[event.trial]
         for row in stage_rows(suite)[self._told :]:
             if row["status"] in ("pending", "running") and event.kind != "suite_finished":
-                return
+                break
             self._told += 1
             self._block(stage_of(row, suite))
+        for row in stage_rows(suite)[self._told :]:
+            for check in stage_of(row, suite).checks:
+                if event.kind == "step_finished" and check.id == data.get("id") and check.status != "skipped":
+                    self._at_once(check)
+
+    def _at_once(self, check: CheckView) -> None:
+        """A line for a check that ended before its block is due: long before, beside a slow check."""
+        first = f": {check.lines[0]}" if check.lines else ""
+        self.say(f"{self._mark(check.status)} {check.id} {_how(check)}{first}", check.status)
 
     def _block(self, stage: StageView) -> None:
         head = f"{stage.title} {self._mark(stage.status)}"
@@ -73,6 +82,8 @@ class Preflight(Console):
             self.say(f"  {mark} {check.title} ({_why_not(check)})", "skipped")
             return
         more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
+        if check.attempts > 1:
+            more = f"{more}, attempt {check.attempts}" if more else f"attempt {check.attempts}"
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
         self.say(f"{_until(text, CHECK_TIME)}({words.seconds(check.duration)})", check.status)
         for line in check.explanation:
@@ -119,7 +130,7 @@ def closing(view: PipelineView) -> list[str]:
         lines.append(f"{failed} check(s) failed. Fix issues and retry.")
     if unknown:
         lines.append(f"{unknown} check(s) could not be judged: it is unknown whether a deploy would succeed.")
-    if view.exit_code == 5 and view.decides_nothing:
+    if view.decides_nothing:
         return [*lines[: len(view.left)], "Nothing that decides was measured: every check that ran may fail."]
     if view.exit_code == 5:
         reasons = {check.reason for check in view.checks()}
@@ -129,6 +140,12 @@ def closing(view: PipelineView) -> list[str]:
         meaning = words.EXIT_CODES.get(view.exit_code, "")
         lines.append(f"{meaning[:1].upper()}{meaning[1:]}: it is unknown whether a deploy would succeed.")
     return lines
+
+
+def _how(check: CheckView) -> str:
+    word = "could not be judged" if check.status == "unknown" else check.note or check.status
+    told = [word, *(["cached"] if check.cached else []), words.seconds(check.duration)]
+    return f"{told[0]} ({', '.join(told[1:])})"
 
 
 def _until(text: str, column: int) -> str:
