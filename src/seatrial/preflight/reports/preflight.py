@@ -35,8 +35,11 @@ class Preflight(Console):
         super().__init__(out, options)
         self._told = 0
         """Number of stages already printed."""
+        self._held: list[CheckView] = []
+        """Ended checks whose block may be due at once."""
         self._handlers = {
             "suite_planned": self._planned,
+            "step_started": self._tell_held,
             "step_finished": self._ended,
             "log": self._log,
             "suite_finished": self._ended,
@@ -57,10 +60,19 @@ class Preflight(Console):
                 break
             self._told += 1
             self._block(stage_of(row, suite))
-        for row in stage_rows(suite)[self._told :]:
-            for check in stage_of(row, suite).checks:
-                if event.kind == "step_finished" and check.id == data.get("id") and check.status != "skipped":
-                    self._at_once(check)
+        rows = stage_rows(suite)[self._told :]
+        checks = {check.id: check for row in rows for check in stage_of(row, suite).checks}
+        self._held = [check for check in self._held if check.id in checks]
+        ended = checks.get(str(data.get("id"))) if event.kind == "step_finished" else None
+        if ended is not None and ended.status != "skipped":
+            self._held.append(ended)
+        if any(check.status == "running" for check in checks.values()):
+            self._tell_held(event, data)
+
+    def _tell_held(self, event: Event, data: Mapping[str, Any]) -> None:
+        """The block of an ended check is not due yet, because other checks go on."""
+        while self._held:
+            self._at_once(self._held.pop(0))
 
     def _at_once(self, check: CheckView) -> None:
         """A line for a check that ended before its block is due: long before, beside a slow check."""
