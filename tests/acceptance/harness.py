@@ -66,7 +66,11 @@ class Project:
     def left(self) -> list[str]:
         """What a run of this project left: processes, leases, ledgers, state folders of trials."""
         found = [f"process {pid}: {what}" for pid, what in processes_of(self.folder)]
-        found += [f"lease {p.relative_to(self.folder)}" for p in (self.folder / "xdg").rglob("*") if p.is_file()]
+        found += [
+            f"lease {p.relative_to(self.folder)}"
+            for p in (self.folder / "xdg").rglob("*")
+            if p.is_file() and p.name != "ledger.key"
+        ]
         found += [f"ledger {p.name}" for p in (self.folder / ".seatrial" / "ledger").glob("*")]
         found += [f"state {p}" for p in self.folder.glob(".seatrial/runs/*/*/state")]
         return found

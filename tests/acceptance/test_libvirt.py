@@ -182,7 +182,7 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
     finally:
         os.killpg(living.pid, signal.SIGINT)
         living.communicate(timeout=60)
-    assert len((project.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS
+    assert len((project.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS + 1
     assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], "after the living run")
 
 

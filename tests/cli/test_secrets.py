@@ -37,12 +37,12 @@ def test_a_secret_over_any_cut_is_nowhere(seatrial: Command, project: Path) -> N
 
 
 def test_a_secret_is_in_no_file_that_a_run_keeps(seatrial: Command, project: Path) -> None:
-    destroy = "echo destroy $PW; mkdir -p $SEATRIAL_DEPLOYMENT_DIR; echo $PW > $SEATRIAL_DEPLOYMENT_DIR/x"
+    destroy = "rm up; echo destroy $PW; mkdir -p $SEATRIAL_DEPLOYMENT_DIR; echo $PW > $SEATRIAL_DEPLOYMENT_DIR/x"
     deployer = {
         "kind": "command",
         "cwd": ".",
-        "deploy": "true",
-        "status": """echo '{"state": "running"}'""",
+        "deploy": "touch up",
+        "status": """if [ -e up ]; then echo '{"state": "running"}'; else echo '{"state": "destroyed"}'; fi""",
         "destroy": destroy,
         "env": {"PW": "${{ secrets.TOKEN }}"},
     }

@@ -34,7 +34,7 @@ def swept(tmp_path, *resources, registry=None, run=asyncio.run, world=None, **op
     for resource in resources:
         ledger.intend(resource)
     settings = FakeSettings(world=world or World())
-    owners = Owners(registry or fake_registry(), lambda _: settings, Leases(tmp_path))
+    owners = Owners(registry or fake_registry(), lambda _: settings, Leases(tmp_path), tmp_path / "run")
     said = []
 
     def say(kind, /, **data):
@@ -152,10 +152,11 @@ def test_folders_go_and_what_is_outside_stays(tmp_path):
     outside.mkdir()
     (tmp_path / "run" / "link").symlink_to(outside)
     within = str(tmp_path / "run")
+    everywhere = str(tmp_path)  # what a record allows does not count
     result, _, _ = swept(
         tmp_path,
         thing("a", "engine:path", "path", path=str(inside), within=within),
-        thing("b", "engine:path", "path", path=str(outside), within=within),
+        thing("b", "engine:path", "path", path=str(outside), within=everywhere),
         thing("c", "engine:path", "path", path=within, within=within),
         thing("d", "engine:path", "path", path=f"{within}/../precious", within=within),
         thing("e", "engine:path", "path", path=f"{within}/link", within=within),

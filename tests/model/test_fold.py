@@ -232,7 +232,7 @@ def test_closing_says_how_the_run_would_end_now() -> None:
     fold = folded(suite().events)
     assert fold.closing() == ("passed", 0)
     assert fold.closing(trouble=True) == ("unknown", 3)
-    assert fold.closing("SIGTERM") == ("passed", 143)
+    assert fold.closing("SIGTERM") == ("unknown", 143)
     assert folded(suite("failed").events).closing(trouble=True) == ("failed", 1)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +17,9 @@ from seatrial.app.project import Project, find
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.journal import Journal, read
 from seatrial.engine.ledger import Entry, Ledger, living
+from seatrial.engine.masked_files import protect
+from seatrial.engine.masking import Masks
+from seatrial.errors import LeftBehind, UsageError
 from seatrial.model.fold import Fold
 from seatrial.model.resource import Resource
 from seatrial.reports.json import write_all
@@ -26,6 +32,8 @@ class CleanOptions:
 
     run: str = ""
     """Only this run (an id or a unique prefix)."""
+    forget: str = ""
+    """Remove nothing, and drop the ledger of this run: a person has looked for its resources."""
     all: bool = False
     """Also remove kept resources before their time is over."""
     dry_run: bool = False
@@ -35,6 +43,8 @@ class CleanOptions:
 
 def main(options: CleanOptions) -> int:
     """Clean up and print the result; 0 if nothing is left behind."""
+    if options.forget:
+        return forget(options)
     cleaned = asyncio.run(clean(options))
     if options.format == "json":
         result = {"found": cleaned.found, "given_back": cleaned.given_back, "left": cleaned.left}
@@ -51,6 +61,24 @@ def main(options: CleanOptions) -> int:
     return 4 if cleaned.left else 0
 
 
+def forget(options: CleanOptions) -> int:
+    """Drop the ledger of one dead run without removing anything; it stays beside the reports of the run, if any."""
+    project = find(options.project)
+    files = sorted(project.ledger_folder.glob(f"{options.forget}*.jsonl"))
+    if len(files) != 1:
+        known = ", ".join(file.stem for file in sorted(project.ledger_folder.glob("*.jsonl"))) or "none"
+        raise UsageError(
+            f"no single run {options.forget!r} has a ledger in {project.folder}; runs with a ledger: {known}"
+        )
+    (file,) = files
+    if living(file):
+        raise UsageError(f"run {file.stem} is still active: its ledger is in use")
+    folder = project.folder_of(file.stem)
+    shutil.move(file, folder / "ledger.jsonl") if folder else file.unlink()
+    print(f"forgot run {file.stem}: Seatrial no longer looks for its resources")
+    return 0
+
+
 async def clean(options: CleanOptions) -> Cleaned:
     """Remove the resources of dead runs, from their ledgers and the lists of providers."""
     project = find(options.project)
@@ -64,7 +92,9 @@ async def clean(options: CleanOptions) -> Cleaned:
             await _clean_run(project, file, options, cleaned)
         except Exception as error:  # noqa: BLE001  a problem with one run must not stop the cleanup of the others
             ledger = Resource(kind="ledger", name=file.stem, owner="engine:ledger", run=file.stem)
-            cleaned.leave([(ledger, f"could not clean up: {type(error).__name__}: {error}")])
+            why = str(error) if isinstance(error, LeftBehind) else f"{type(error).__name__}: {error}"
+            cleaned.leave([(ledger, why)])
+            cleaned.refused += [why] if isinstance(error, LeftBehind) else []
     await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
     return cleaned
 
@@ -72,6 +102,11 @@ async def clean(options: CleanOptions) -> Cleaned:
 async def _clean_run(project: Project, file: Path, options: CleanOptions, cleaned: Cleaned) -> None:
     run = file.stem
     try:
+        if (user := _other_user(file)) is not None:
+            cleaned.alone.append(
+                f"run {run}: belongs to the user {user}, who removes its resources with `seatrial clean`"
+            )
+            return
         if living(file):
             raise BlockingIOError
         if not file.exists():
@@ -85,15 +120,24 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
     for entry in kept:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
         cleaned.alone.append(f"{entry.resource}: kept until {when}; use `seatrial clean --all` to remove it now")
-    if ledger.unreadable and not options.dry_run:
-        cleaned.alone.append(
-            f"run {run}: {ledger.unreadable} lines of its ledger are unreadable ({file}). Resources named only there, "
-            "and not listed by their providers, are unknown"
-        )
     try:
         await (_foresee if options.dry_run else _give_back)(project, ledger, entries, kept, cleaned)
     finally:
         ledger.close()
+
+
+def _other_user(file: Path) -> str | None:
+    """The owner of a ledger, if it is not you."""
+    try:
+        owner = file.stat().st_uid
+    except FileNotFoundError:
+        return None
+    if owner == os.geteuid():
+        return None
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return str(owner)
 
 
 async def _foresee(project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
@@ -115,17 +159,23 @@ async def _give_back(
     project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned
 ) -> None:
     folder = project.folder_of(ledger.run)
-    owners = owners_of(project)
-    say, close = _recorder(folder, ledger.run, cleaned)
+    owners = owners_of(project, within=folder)
+    masks = Masks()
+    for name in ledger.secrets:
+        masks.add(os.environ.get(name, ""))
+    say, close = _recorder(folder, ledger.run, cleaned, masks)
     sweep = Sweep(say)
     await sweep.remove_entries(ledger, (entry for entry in entries if entry not in kept), owners)
     # A kept trial keeps all its resources, even those missing from the ledger.
     spared = {entry.resource.trial for entry in kept}
     await sweep.remove_found(ledger.run, [], _providers(project, ledger.run, owners, entries), spared=spared)
     cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in sweep.found]
-    if not kept:
+    if not kept and not sweep.left:
         release_leases(owners.leases, ledger.run, say)
-    cleaned.leave(sweep.left)
+    hint = f"; when you have looked yourself: `seatrial clean --forget {ledger.run}`"
+    cleaned.leave((resource, masks.hide(error) + hint) for resource, error in sweep.left)
+    if folder and not ledger.out():
+        protect(folder, masks)
     close(sweep)
     ledger.close(folder / "ledger.jsonl" if folder else None)
 
@@ -139,7 +189,9 @@ def _providers(project: Project, run: str, owners: Owners, entries: list[Entry])
     return started(owners, sorted(names))[0]
 
 
-def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable[..., None], Callable[[Sweep], None]]:
+def _recorder(
+    folder: Path | None, run: str, cleaned: Cleaned, masks: Masks
+) -> tuple[Callable[..., None], Callable[[Sweep], None]]:
     """Record the cleanup in `cleaned` and in the journal of the dead run, and finish this journal."""
     journal: Journal | None = None
     fold = Fold()
@@ -150,7 +202,7 @@ def _recorder(folder: Path | None, run: str, cleaned: Cleaned) -> tuple[Callable
             fold.on(event)
         unfinished = not any(event.kind == "run_finished" for event in events)
         _end_last_line(folder / "events.jsonl")
-        journal = Journal(folder / "events.jsonl", run, [fold])
+        journal = Journal(folder / "events.jsonl", run, [fold], masks)
 
     def say(kind: str, /, **data: object) -> None:
         cleaned.say(kind, **data)

@@ -34,6 +34,8 @@ class Cleaned:
     found: list[str] = field(default_factory=list)
     """Resources listed by providers but missing from every ledger."""
     given_back: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Ledgers that cannot be read or were not written by this user, each with the reason."""
     left: list[dict[str, str]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
     """Skipped resources, with reasons."""
@@ -82,10 +84,11 @@ class Orphan:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def owners_of(project: Project, registry: Registry | None = None) -> Owners:
-    """The owners of a project's resources; a plugin loaded for a ledger stays in their own registry."""
+def owners_of(project: Project, registry: Registry | None = None, within: Path | None = None) -> Owners:
+    """The owners of a project's resources; a plugin loaded for a ledger stays in their own registry. `within`: the
+    folder of the run."""
     registry = registry or project.registry(())
-    return Owners(registry, project.provider_settings(registry), Leases())
+    return Owners(registry, project.provider_settings(registry), Leases(), within)
 
 
 async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "", dry_run: bool = False) -> None:

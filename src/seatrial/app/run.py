@@ -28,7 +28,7 @@ from seatrial.engine.masked_files import mask_file
 from seatrial.engine.masking import SHORTEST
 from seatrial.engine.scheduler import SuiteScheduler, refuse_over_budget
 from seatrial.engine.trial import Run
-from seatrial.errors import NothingSelected, SeatrialError, UsageError, nearest
+from seatrial.errors import LeftBehind, NothingSelected, SeatrialError, UsageError, nearest
 from seatrial.model.fold import Fold
 from seatrial.model.scenario import Plan
 from seatrial.registry import Registry
@@ -167,7 +167,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal=journal,
         ledger=ledger,
         leases=leases,
-        owners=Owners(registry, project.provider_settings(registry), leases),
+        owners=Owners(registry, project.provider_settings(registry), leases, folder),
         registry=registry,
         construct=bind_fields,
         names=project.names,
@@ -232,6 +232,8 @@ async def clean_dead_runs(project: Project) -> list[str]:
     from seatrial.app.clean import CleanOptions, clean
 
     cleaned = await clean(CleanOptions(project=project.folder))
+    if cleaned.refused:
+        raise LeftBehind("\n".join(cleaned.refused))
     left = [f"left behind by an earlier run: {row['kind']} {row['name']}: {row['error']}" for row in cleaned.left]
     return [*(f"removed {resource} of an earlier run" for resource in cleaned.given_back), *left]
 

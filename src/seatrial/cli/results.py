@@ -18,7 +18,11 @@ def clean(arguments: Arguments) -> int:
     from seatrial.app.clean import CleanOptions, main
 
     shown = "json" if arguments.format == "json" else "plain"
-    return main(CleanOptions(run=arguments.run, all=arguments.all, dry_run=arguments.dry_run, format=shown))
+    return main(
+        CleanOptions(
+            run=arguments.run, forget=arguments.forget, all=arguments.all, dry_run=arguments.dry_run, format=shown
+        )
+    )
 
 
 def report(arguments: Arguments) -> int:
@@ -49,6 +53,8 @@ COMMANDS = {
             argument("run", nargs="?", default="", metavar="RUN",
                      help="clean up only this run: its id, or the start of its id"),
             flag("--all", help="also remove kept resources before their time is over"),
+            argument("--forget", default="", metavar="RUN",
+                     help="remove nothing, and drop the ledger of this run after you have looked for its resources"),
             flag("--dry-run", help="show what would be removed, without removing it"),
             FORMAT,
         ),
@@ -59,6 +65,7 @@ COMMANDS = {
             ("clean --dry-run", "show what would be removed"),
             ("clean --all", "also resources kept with --keep"),
             ("clean r01k3", "a single run"),
+            ("clean --forget r01k3", "its resources are gone: you have looked"),
         ),
     ),
     "report": Command(

@@ -40,10 +40,14 @@ def _turn(entry: Entry) -> int:
 class Owners:
     """Finds the owner of each ledger entry in the registry, by its name."""
 
-    def __init__(self, registry: Registry, settings: Callable[[str], Any], leases: Leases) -> None:
+    def __init__(
+        self, registry: Registry, settings: Callable[[str], Any], leases: Leases, within: Path | None = None
+    ) -> None:
         self.registry = registry
         self._settings = settings
         self.leases = leases
+        self._within = within
+        """The run's folder: no path outside it is removed."""
 
     async def destroy(self, entry: Entry) -> None:
         """Have its owner remove an entry (already gone is success); loads the owner's plugin file if it has one."""
@@ -54,7 +58,7 @@ class Owners:
         if resource.owner == "engine:lease":
             self.leases.release(resource.kind, resource.name, resource.trial)
         elif resource.owner == "engine:path":
-            _remove_path(resource)
+            _remove_path(resource, self._within)
         elif resource.owner == "engine:process":
             await programs.destroy(resource)
         elif kind == "provider":
@@ -71,10 +75,12 @@ class Owners:
         return made
 
 
-def _remove_path(resource: Resource) -> None:
-    path, within = Path(str(resource.detail["path"])), Path(str(resource.detail["within"]))
-    if within.resolve() not in path.resolve().parents:
-        raise LeftBehind(f"{path} is not inside {within}: not removed")
+def _remove_path(resource: Resource, within: Path | None) -> None:
+    path = Path(str(resource.detail["path"]))
+    if not os.path.lexists(path):
+        return
+    if within is None or within.resolve() not in path.resolve().parents:
+        raise LeftBehind(f"{path} is not inside the run's folder {within}: not removed")
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -98,10 +104,17 @@ class Sweep:
         `alone`."""
         newest_first = list(entries)[::-1]
         newest_first.sort(key=_turn)
-        for _, alike in groupby(newest_first, key=_together):
+        for _, group in groupby(newest_first, key=_together):
+            alike = [entry for entry in group if not self._stands_on(entry.resource)]
             await asyncio.gather(
                 *(self._remove(entry.resource, partial(owners.destroy, entry), ledger) for entry in alike)
             )
+
+    def _stands_on(self, ground: Resource) -> bool:
+        """Whether a remaining resource may use this address, port or folder: then it stays in the ledger."""
+        return ground.owner in GROUND and any(
+            left.owner not in GROUND and (left.trial in ("", ground.trial)) for left, _ in self.left
+        )
 
     async def remove_found(
         self, run: str, trials: Sequence[str], providers: Mapping[str, Provider], *, spared: Collection[str] = ()

@@ -2,6 +2,9 @@
 
 One file of JSON lines per run in `.seatrial/ledger/`. An active run holds a lock on it, so other processes can tell
 active runs from dead ones. When no resource is left, the file moves into the run's own folder.
+
+The first record has the version. Every record has a seal, so a ledger from elsewhere, for example from a checkout, is
+refused. A ledger with an unreadable line stays where it is: a person must look.
 """
 
 from __future__ import annotations
@@ -10,11 +13,17 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from seatrial.engine.seals import Seal
+from seatrial.errors import LeftBehind
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Resource
+
+VERSION = 1
+"""The version of the records. A later version is left to a later Seatrial."""
 
 Key = tuple[str, str, str, str]
 """Owner, kind, name, trial: two trials of a run may wait for the same environment."""
@@ -40,17 +49,21 @@ class Ledger:
         self.run = run
         self._entries: dict[Key, Entry] = {}
         self._fd = -1
-        self._torn = False
-        """Whether the file ends in an incomplete line, cut by a crash or a full disk."""
-        self.unreadable = 0
-        """Complete but invalid lines: only the providers may know their resources."""
+        self._seal = Seal(run)
+        self._records = 0
+        self.secrets: tuple[str, ...] = ()
+        """Names of the variables with secrets of the run."""
 
     @classmethod
-    def open(cls, folder: Path, run: str) -> Ledger:
-        """Begin or reopen a run's ledger and hold it; BlockingIOError when an active run holds it."""
+    def open(cls, folder: Path, run: str, secrets: Iterable[str] = ()) -> Ledger:
+        """Begin or reopen a run's ledger and hold it. `secrets`: names of variables with secrets of the run.
+
+        BlockingIOError when an active run holds it; LeftBehind when it cannot be read or was not written by this user.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         ledger = cls(folder / f"{run}.jsonl", run)
-        ledger._fd = _held(ledger.file)
+        first = {"op": "begun", "version": VERSION, "run": run, "secrets": sorted(secrets)}
+        ledger._fd = _held(ledger.file, ledger._line(first))
         try:
             ledger._replay()
         except BaseException:
@@ -93,35 +106,61 @@ class Ledger:
         if self._fd < 0:
             return
         if not self._entries:
-            if archive is not None and archive.parent.is_dir() and os.fstat(self._fd).st_size:
+            if archive is not None and archive.parent.is_dir() and self._records:
                 shutil.move(self.file, archive)  # a report folder may be on another file system
             else:
                 self.file.unlink(missing_ok=True)
         os.close(self._fd)
         self._fd = -1
 
+    def _line(self, record: dict[str, object]) -> bytes:
+        return self._seal.sealed(json.dumps(record, separators=(",", ":"))).encode() + b"\n"
+
     def _append(self, record: dict[str, object], *, sync: bool) -> None:
-        rest = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        if self._torn:
-            # The line before is incomplete: end it here, so it cannot swallow this one.
-            rest = b"\n" + rest
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-            self._torn = bool(rest)
+        rest = self._line(record)
+        end = os.fstat(self._fd).st_size
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            os.ftruncate(self._fd, end)  # an incomplete line would spoil the next one
+            raise
+        self._records += 1
         if sync:
             os.fsync(self._fd)
 
     def _replay(self) -> None:
-        """Read the records. A crash can cut the last line: it is ended before the next write."""
+        """Read the records. A crash can cut the last line: it is no record, and its action had not begun."""
         data = self.file.read_bytes()
-        for line in data.split(b"\n"):
+        *lines, cut = data.split(b"\n")
+        if cut:
+            if b"\0" in cut:
+                raise self._unreadable(len(lines) + 1, "the line is damaged")
+            os.ftruncate(self._fd, len(data) - len(cut))
+        if not lines:
+            raise self._unreadable(1, "the file is empty")
+        for number, line in enumerate(lines, 1):
             try:
-                _apply(self._entries, json.loads(line) if line else {})
+                record = json.loads(line)
+                if number == 1 and record["version"] > VERSION:
+                    later = f"version {record['version']}, but this Seatrial reads version {VERSION}: use a later one"
+                    raise self._unreadable(1, later)
+                if not self._seal.holds(line.decode()):
+                    raise self._unreadable(number, "it was not written by you on this machine, or was changed")
+                del record["seal"]
+                if number == 1:
+                    self.secrets = tuple(map(str, record["secrets"]))
+                else:
+                    _apply(self._entries, record)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                # An incomplete last line is not a record, and its action had not begun: an intent is complete before
-                # anything is created.
-                self.unreadable += not data.endswith(line)
-        self._torn = bool(data) and not data.endswith(b"\n")
+                raise self._unreadable(number, "the line is damaged") from None
+        self._records = len(lines) - 1
+
+    def _unreadable(self, line: int, why: str) -> LeftBehind:
+        return LeftBehind(
+            f"{self.file}:{line}: the ledger of run {self.run} cannot be used: {why}. Nothing was removed. "
+            f"Look for resources of the run, then use `seatrial clean --forget {self.run}`"
+        )
 
 
 def key_of(resource: Resource) -> Key:
@@ -129,21 +168,20 @@ def key_of(resource: Resource) -> Key:
     return resource.owner, resource.kind, resource.name, resource.trial
 
 
-def _held(file: Path) -> int:
-    """Open and lock a ledger, creating it if necessary; BlockingIOError when an active run holds it."""
+def _held(file: Path, first: bytes) -> int:
+    """Open and lock a ledger; a new one begins with this line. BlockingIOError when an active run holds it."""
     while True:
         try:
-            fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            how = fcntl.LOCK_EX  # at most a cleanup is looking for its owner: this takes no time
+            return _created(file, first)
         except FileExistsError:
-            try:
-                fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            how = fcntl.LOCK_EX | fcntl.LOCK_NB
+            pass
         try:
-            fcntl.flock(fd, how)
-            # A cleanup may have removed the empty file between our open and our lock: nobody would find ours then.
+            fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A cleanup may have removed the file between our open and our lock: nobody would find ours then.
             if os.path.samestat(os.fstat(fd), file.stat()):
                 return fd
         except FileNotFoundError:
@@ -154,10 +192,33 @@ def _held(file: Path) -> int:
         os.close(fd)
 
 
+def _created(file: Path, first: bytes) -> int:
+    """Create a ledger, locked and with its first line before anybody sees it; FileExistsError if there is one."""
+    folder = os.open(file.parent, os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = -1
+    try:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+        try:
+            fd = os.open(file.parent, os.O_TMPFILE | flags, 0o600)
+            nameless = True
+        except OSError:  # the file system has no nameless files
+            fd = os.open(file, os.O_CREAT | os.O_EXCL | flags, 0o600)
+            nameless = False
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        os.write(fd, first)
+        if nameless:
+            os.link(f"/proc/self/fd/{fd}", file.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+    except BaseException:
+        if fd >= 0:
+            os.close(fd)
+        raise
+    finally:
+        os.close(folder)
+    return fd
+
+
 def _apply(entries: dict[Key, Entry], record: dict[str, object]) -> None:
     """Read one line; an invalid one raises before anything changes."""
-    if not record:
-        return
     op = str(record.pop("op"))
     key = (str(record["owner"]), str(record["kind"]), str(record["name"]), str(record.get("trial", "")))
     if op == "given_back":

@@ -87,10 +87,10 @@ class Fold:
         verdict = self._worst(finished=True)
         if trouble and verdict == "passed":
             verdict = "unknown"
-        if interrupted in SIGNAL_CODES:
-            return verdict, SIGNAL_CODES[interrupted]
         code = self._code(verdict, finished=True)
-        return verdict, 3 if trouble and code in (0, 4, 5) else code
+        code = 3 if trouble and code in (0, 4, 5) else code
+        code = SIGNAL_CODES.get(interrupted, code)
+        return "unknown" if verdict == "passed" and code else verdict, code
 
     def results(self) -> Row:
         """The whole as in `results.json`; the rows are the fold's own and keep changing."""
@@ -119,9 +119,15 @@ class Fold:
 
     def verdict(self) -> str:
         """The worst of all suites; a suite without a beginning or an end is unknown."""
+        judged = self._judged()
+        ended = self._said.get("exit_code") in (4, *SIGNAL_CODES.values())
+        # A run that was interrupted or left something behind is no pass, though each of its suites may be one.
+        return "unknown" if judged == "passed" and (self._red or ended) else judged
+
+    def _judged(self) -> str:
         mine = self._worst(finished=self.run["finished"])
         # The run's own trouble (for example a failed write to the journal) can only make the verdict worse.
-        said = str(self._said.get("verdict", ""))
+        said = str(self._said.get("verdict", "")) if self._said.get("exit_code") != 4 else ""
         return said if _WEIGHT.get(said, 1) > _WEIGHT[mine] else mine
 
     def exit_code(self) -> int:
@@ -130,7 +136,7 @@ class Fold:
         finished = self.run["finished"]
         if finished and self.run["interrupted"] in SIGNAL_CODES:
             return SIGNAL_CODES[self.run["interrupted"]]
-        code = self._code(self.verdict(), finished=finished)
+        code = self._code(self._judged(), finished=finished)
         said = int(self._said.get("exit_code") or 0)
         return said if said and code in (0, 5) else code
 

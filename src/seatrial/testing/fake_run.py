@@ -80,7 +80,7 @@ class FakeRun:
         journal = Journal(self.run_folder / "events.jsonl", self.run_id, self._reporters)
         run = Run(
             id=self.run_id, folder=self.run_folder, project=self.folder, journal=journal, ledger=self.ledger,
-            leases=self._leases, owners=Owners(self._registry, self._settings, self._leases),
+            leases=self._leases, owners=Owners(self._registry, self._settings, self._leases, self.run_folder),
             registry=self._registry, construct=bind_fields, **self._more,
         )  # fmt: skip
         try:
