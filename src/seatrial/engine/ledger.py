@@ -130,7 +130,7 @@ class Ledger:
             os.fsync(self._fd)
 
     def _replay(self) -> None:
-        """Read the records. A crash can cut the last line: it is no record, and its action had not begun."""
+        """Read the records. A crash can cut the last line: it does not count, and its action had not begun."""
         data = self.file.read_bytes()
         *lines, cut = data.split(b"\n")
         if cut:
