@@ -68,7 +68,7 @@ def lines(head: str) -> tuple[str, dict[str, int]]:
         ("\n  provider: containers", (), ""),
         ("\n  provider: libvirt", (), ""),
         ("\n  provider: lists_only", (*API, *GUEST), "the provider 'lists_only' does not have it"),
-        (DEPLOYER + "  provider: local", (*API, *GUEST), "the system 'command' does not have it over its nodes"),
+        (DEPLOYER + "  provider: local", API, "the system 'command' does not have it over its nodes"),
         (DEPLOYER + "  provider: ssh", API, "the system 'command' does not have it over its nodes"),
         (
             "\n  provider: local\n  power: guest",
@@ -116,7 +116,7 @@ def test_a_deployers_node_is_never_powered_by_a_provider_that_did_not_make_it(pr
         "destroy": ["true"],
         "inventory": {"file": "inventory.ini"},
     }
-    crash = {"step": "crash_node", "target_node": "n11"}
+    crash = {"step": "crash_node", "target_node": "n11", "method": "destroy"}
     project.write("trial.json", suite("deploy", crash, system=system))
     done = project.seatrial("run", "trial.json")
     assert done.returncode == 2

@@ -39,7 +39,7 @@ SURFACE = {
     "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
     "seatrial.model.values": "Argv Duration Expression Range WaitFor argv_of duration",
     "seatrial.links.http": "Answer Web request",
-    "seatrial.links.process": "TimedOut run",
+    "seatrial.links.process": "TimedOut members process_start run",
     "seatrial.links.ssh": "SSHLink",
     "seatrial.testing": """
         ContractFixture FakeLink FakeNode FakeProvider FakeRun FakeSystem ProviderContract VirtualLoop World
