@@ -198,11 +198,12 @@ def test_a_provider_has_its_powers_over_the_deployers_machines_that_it_recognise
     (project.folder / "seatrial.toml").write_text('plugins = ["plugin.py"]\n')
     inventory = "".join(f"n{n} ansible_host=127.0.0.{n} ansible_connection=local\n" for n in (11, 12, 13))
     deploy = f"open('inventory.ini', 'w').write({inventory!r})"
+    well = {name: {"ssh": "ok", "service": "ok"} for name in ("n11", "n12", "n13")}
     system = {
         "kind": "command",
         "deploy": [sys.executable, "-c", deploy],
-        "destroy": ["true"],
-        "health": ["echo", json.dumps({name: {"ssh": "ok", "service": "ok"} for name in ("n11", "n12", "n13")})],
+        "destroy": "rm -f inventory.ini",
+        "health": f"test -e inventory.ini && echo '{json.dumps(well)}' || echo '{{}}'",
         "inventory": {"file": "inventory.ini"},
     }
     document = suite(
