@@ -47,7 +47,7 @@ def left_in_libvirt(uri: str) -> Lister:
         found = there(uri, {run.name for run in project.runs()})
         for ledger in project.folder.glob(".seatrial/runs/*/ledger.jsonl"):
             records = map(json.loads, ledger.read_text().splitlines())
-            leased = {one["name"] for one in records if one["kind"] == "bridge"}
+            leased = {one["name"] for one in records if one.get("kind") == "bridge"}
             found += [f"bridge {name}" for name in leased if Path("/sys/class/net", name).exists()]
         commands = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in inhabitants(uri)]
         return found + [f"process {name}" for name in commands if name.startswith(("qemu", "dnsmasq"))]

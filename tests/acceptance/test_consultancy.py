@@ -266,6 +266,8 @@ def in_containers(test: Any) -> Any:
 
 @on_host
 def test_on_this_host_nothing_changed_runs_nothing(host: Place) -> None:
+    # The first run of all installs packages of Node. They are part of a key, so this one may run the worker again.
+    host.run()
     told = host.run()
     assert told.code == 0
     assert [name for name, check in told.checks.items() if not check.get("cached")] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -46,15 +47,29 @@ class Node:
     """A deployer made it and the provider recognised it as one of its machines: the provider's powers apply to it."""
 
 
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def require_label(name: str) -> None:
+    """ValueError unless the name is a DNS label."""
+    if not _LABEL.fullmatch(name):
+        allowed = "letters, digits and hyphens, at most 63, with a letter or digit at both ends"
+        raise ValueError(f"invalid node name {name!r}; allowed: {allowed}")
+
+
 @frozen
 class NodeSpec:
     """A request for one node to a provider."""
 
     name: str
+    """A DNS label: it becomes a host name and a folder."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """Port name to number; 0 requests a leased one."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     """The suite's parameters: a provider reads memory, CPU, volumes and image from them."""
+
+    def __post_init__(self) -> None:
+        require_label(self.name)
 
 
 @frozen

@@ -97,6 +97,8 @@ def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
 
 def _node(name: str, variables: Lined, folder: Path) -> Node:
     line = variables.line
+    if "/" in name or "\0" in name or name.startswith("."):
+        raise Wrong(f"invalid host name {name!r}: a slash or a leading dot would lead out of the run's folder", line)
     ssh: dict[str, object] = {}
     for key, words in _WORDS.items():
         value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from seatrial.model.frozen import frozen
+from seatrial.model.resource import require_label
 from seatrial.model.values import Argv, Duration, Expression
 from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, HttpParts, Probe
 
@@ -96,3 +97,5 @@ class ProcessSettings:
             raise ValueError(f"nodes is {self.nodes}; at least 1 is needed")
         if isinstance(self.nodes, tuple) and len(set(self.nodes)) != len(self.nodes):
             raise ValueError("nodes names a node twice")
+        for name in self.nodes if isinstance(self.nodes, tuple) else ():
+            require_label(name)
