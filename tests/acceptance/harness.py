@@ -16,6 +16,11 @@ from typing import Any
 Document = dict[str, Any]
 
 
+def _heed_hang_ups() -> None:
+    """As started from a terminal, also when the tests themselves run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Project:
     """A project in a folder of its own, with a state folder of its own for leases."""
@@ -35,7 +40,9 @@ class Project:
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "seatrial", *map(str, arguments)]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environment, **options}
-        return subprocess.Popen(command, cwd=self.folder, text=True, start_new_session=True, **options)
+        return subprocess.Popen(
+            command, cwd=self.folder, text=True, start_new_session=True, preexec_fn=_heed_hang_ups, **options
+        )
 
     def seatrial(self, *arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **options)

@@ -251,6 +251,6 @@ def _ends(project: Project, document: Document, code: int, verdict: str) -> str:
     """Run it: so it has to end, and nothing of ours is left. What is said of it."""
     done = project.seatrial("run", project.write("trial.json", document), "--format", "none", timeout=300)
     row = only(project.results()["results"])
-    assert (done.returncode, row["verdict"]) == (code, verdict), row
+    assert (done.returncode, row["verdict"]) == (code, verdict), f"{row['error']} {row['evidence']}"
     assert project.left() == []
     return f"{row['error']} {row['evidence']}"

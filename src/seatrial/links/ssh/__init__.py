@@ -248,6 +248,8 @@ class SSHLink:
                     await self._started(session, sent)
                     await _feed(session, input)
                     await session.ended.wait()
+                    if session.code is None:
+                        raise self._interruption(session, shown or sent.shown)
                     return session
             except Refused as refused:
                 why = str(refused)
@@ -278,12 +280,15 @@ class SSHLink:
 
         await self._begun(start, sent=lambda: session.sent)
 
+    def _interruption(self, session: Session, shown: str) -> LinkLost:
+        silent = f" after {self._door.silence:g} s of silence" if session.silent else ""
+        return LinkLost(
+            f"{self}: the connection was interrupted{silent} while `{short(shown)}` ran, so it has no exit code"
+        )
+
     def _code(self, session: Session, shown: str) -> int:
         if session.code is None:
-            silent = f" after {self._door.silence:g} s of silence" if session.silent else ""
-            raise LinkLost(
-                f"{self}: the connection was interrupted{silent} while `{short(shown)}` ran, so it has no exit code"
-            )
+            raise self._interruption(session, shown)
         if not session.marked.begun:
             said = f": {session.greeting[-300:]}" if session.greeting else ""
             raise LinkRefused(
