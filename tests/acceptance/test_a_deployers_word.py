@@ -114,3 +114,11 @@ def test_a_deployer_that_locks_is_asked_once_at_a_time(project: Project) -> None
     locked = {**TRUE, "health": f"mkdir lock || exit 1; sleep 0.2; rmdir lock; {HONEST}"}
     done = project.seatrial("run", project.write("trial.json", system("deploy", validate(*checks), **locked)))
     assert done.returncode == 0, done.stdout
+
+
+def test_a_deployer_that_cannot_begin_leaves_no_deployment(project: Project) -> None:
+    document = system("deploy", deploy=["no-such-deployer"], destroy=["no-such-deployer", "destroy"])
+    done = project.seatrial("run", project.write("trial.json", document))
+    assert done.returncode == 3, done.stdout
+    assert "no-such-deployer" in done.stdout
+    assert project.left() == []

@@ -270,12 +270,6 @@ class TrialContext:
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
         return self._trial.run.ledger.holds(owner, kind, name, self.trial_id)
 
-    def forget(self, kind: str, name: str) -> None:
-        ledger = self._trial.run.ledger
-        for entry in ledger.out(self.trial_id):
-            if (entry.resource.kind, entry.resource.name) == (kind, name):
-                ledger.given_back(entry.resource)
-
     async def give_back(self, kind: str, name: str) -> None:
         await self._give_back(kind, name, self.trial_id)
 

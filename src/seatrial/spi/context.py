@@ -170,9 +170,6 @@ class Context(Protocol):
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
         """Whether this trial has intended or made it, and not removed it."""
 
-    def forget(self, kind: str, name: str) -> None:
-        """Drop a resource from the ledger: its creation never began."""
-
     async def give_back(self, kind: str, name: str) -> None:
         """Have its owner remove it now, and write that to the ledger."""
 

@@ -100,6 +100,7 @@ class Command(Declared):
             "log": str(ctx.folder / "destroy.log"),
             "confirm": {"calls": looks, **words},
         }
+        verbs.require_program(self._call(ctx, "deploy"))  # what cannot begin leaves no deployment
         self._stage = "deployed"
         await ctx.make(
             KIND,

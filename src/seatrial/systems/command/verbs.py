@@ -63,7 +63,7 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
 async def run(call: Call, under: Supervisor, started: Started | None = None) -> Finished:
     """Run it to its end; processes it leaves are children of the supervisor. StepFailed when it fails, Overrun when it
     takes too long, ToolMissing when the program is missing."""
-    _require_program(call)
+    require_program(call)
     argv, whole = ["/bin/sh", "-c", _GATE, "sh", *call.argv], sys.maxsize
     try:
         done = await process.run(
@@ -88,7 +88,8 @@ def _accepted(call: Call, done: Finished) -> Finished:
     raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
 
 
-def _require_program(call: Call) -> None:
+def require_program(call: Call) -> None:
+    """ToolMissing when the program is missing, CannotTell when the working folder is: nothing begins then."""
     program = call.argv[0]
     if not Path(call.cwd).is_dir():
         raise CannotTell(f"{call.verb}: the working folder {call.cwd} does not exist")
