@@ -29,8 +29,11 @@ def test_the_intent_is_written_before_create_is_called_and_made_after_it(tmp_pat
         async def create():
             return [line["op"] for line in ledger_lines(ctx)]
 
-        assert await ctx.make("thing", "a", create, owner="engine:path", detail=detail(tmp_path)) == ["intended"]
-        assert [line["op"] for line in ledger_lines(ctx)] == ["intended", "made"]
+        assert await ctx.make("thing", "a", create, owner="engine:path", detail=detail(tmp_path)) == [
+            "begun",
+            "intended",
+        ]
+        assert [line["op"] for line in ledger_lines(ctx)] == ["begun", "intended", "made"]
 
     run(tmp_path, test)
 
@@ -63,7 +66,7 @@ def test_what_create_learned_before_it_failed_is_in_the_ledger(tmp_path):
         with pytest.raises(RuntimeError):
             await ctx.make("thing", "a", create, owner="engine:path", detail=learned)
         assert [entry.resource.detail.get("run") for entry in ctx._trial.run.ledger.out()] == [7]
-        assert [line["op"] for line in ledger_lines(ctx)] == ["intended", "intended"]
+        assert [line["op"] for line in ledger_lines(ctx)] == ["begun", "intended", "intended"]
 
     run(tmp_path, test)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.links.test_ssh import on
 from seatrial.errors import CannotTell, LinkDown
 from seatrial.links.process import TimedOut
 from seatrial.links.ssh import SSHLink, ending
+
+TRIAL = f"t{os.getpid()}"
+"""Tests of other workers are on the same machine: each ends its own trial's processes alone."""
 
 
 def alive(pid: str) -> bool:
@@ -38,10 +42,10 @@ def test_a_command_ends_when_it_ends_and_not_when_a_process_that_it_left_closes_
         assert (done.exit_code, done.stderr) == (5, "err\n")
         pid = done.stdout.strip()
         assert alive(pid)
-        assert (await link.run(ending.of_trial("t1"))).ok
+        assert (await link.run(ending.of_trial(TRIAL))).ok
         assert not alive(pid)
 
-    on(tmp_path, act, trial="t1")
+    on(tmp_path, act, trial=TRIAL)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +67,10 @@ def test_what_timed_out_is_dead_before_anything_else_begins(tmp_path: Path, comm
         assert (late.value.stdout, late.value.stderr) == ("so far\n", "err\n")
         assert not alive(await until(tmp_path / "pid"))
         assert alive(other), "another command's process was ended"
-        assert (await link.run(ending.of_trial("t1"))).ok
+        assert (await link.run(ending.of_trial(TRIAL))).ok
         assert not alive(other)
 
-    on(tmp_path, act, trial="t1")
+    on(tmp_path, act, trial=TRIAL)
 
 
 def test_a_cancelled_command_is_dead_too(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_command_that_timed_out_on_a_silent_node_is_ended_before_the_next(
 def test_the_way_of_the_ending_command_itself_is_spared(tmp_path: Path) -> None:
     async def act(server: Server, link: SSHLink) -> None:
         # The very command belongs to the trial that it ends.
-        done = await link.run(f"echo before; {ending.of_trial('t1')}\necho after")
+        done = await link.run(f"echo before; {ending.of_trial(TRIAL)}\necho after")
         assert done.stdout == "before\nafter\n"
 
-    on(tmp_path, act, trial="t1")
+    on(tmp_path, act, trial=TRIAL)
