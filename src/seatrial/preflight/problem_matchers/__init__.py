@@ -37,7 +37,8 @@ MATCHERS: Mapping[str, tuple[Matcher, tuple[str, ...]]] = {
 tried in this order: the strict ones first."""
 
 ERROR = re.compile(
-    r"(?<![\w./-])(?:[A-Za-z]*(?:Error|Exception)|ERROR|error|fatal|FATAL|FAIL(?:ED|URE)?|[Ff]ailed|panic|ERR!|not ok)"
+    r"(?<![\w./-])(?:[A-Za-z]*(?:Error|Exception)|ERROR|error|fatal|FATAL|FAIL|FAILED|FAILURE|[Ff]ailed|panic|ERR!"
+    r"|not ok)"
     r"(?![\w-])|[\u2717\u2716\u00d7\u25cf]\s"
 )
 """The words of a line about an error."""
