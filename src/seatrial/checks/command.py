@@ -15,7 +15,7 @@ from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
+from seatrial.spi.link import NOT_FOUND
 
 
 @check("command")
@@ -87,9 +87,8 @@ class Command(OnNodes):
         said = shown(ctx, done.stderr or done.stdout)
         if done.exit_code == NOT_FOUND != self.exit_code:
             return unknown(f"program not found (exit code {NOT_FOUND}): {said}", self.exit_code)
-        if done.exit_code != self.exit_code and (done.ended_by_others or done.exit_code == NOT_EXECUTABLE):
-            why = f"something ended it by {done.ended_by_others}" if done.ended_by_others else "it cannot be run"
-            return unknown(f"exit code {done.exit_code}: {why}: {said}", self.exit_code)
+        if done.exit_code != self.exit_code and done.accident:
+            return unknown(f"exit code {done.exit_code}: {done.accident}: {said}", self.exit_code)
         if done.exit_code != self.exit_code:
             return failed(done.exit_code, self.exit_code, f"exit code {done.exit_code}: {said}")
         wrong = held(ctx, done.stdout, () if done.dropped else self.contains, self.lacks, "the output")

@@ -43,11 +43,13 @@ class Finished:
         return self.exit_code == 0
 
     @property
-    def ended_by_others(self) -> str:
-        """The signal of a program ended from outside, such as SIGKILL: its end does not tell about the product. Empty:
-        it ended by itself, or crashed."""
+    def accident(self) -> str:
+        """Why its end does not tell about the product: a signal from outside, such as SIGKILL, or no permission to run.
+        Empty: it ended by itself, or crashed."""
         number = self.exit_code - 128
-        return signal.Signals(number).name if number in FROM_OUTSIDE else ""
+        if number in FROM_OUTSIDE:
+            return f"something ended it by {signal.Signals(number).name}"
+        return "it cannot be run" if self.exit_code == NOT_EXECUTABLE else ""
 
     @property
     def ended(self) -> str:

@@ -21,7 +21,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
+from seatrial.spi.link import NOT_FOUND
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
@@ -156,9 +156,8 @@ class CustomCommand:
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
             message = f"the command {done.ended}{place}, expected {wanted}{said}"
-            if done.ended_by_others or done.exit_code == NOT_EXECUTABLE:
-                why = f"something ended it by {done.ended_by_others}" if done.ended_by_others else "it cannot be run"
-                raise CannotTell(f"{message}: {why}", evidence=evidence)
+            if done.accident:
+                raise CannotTell(f"{message}: {done.accident}", evidence=evidence)
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
         streams = {"stdout": done.stdout.rstrip("\n")[-KEPT:], "stderr": done.stderr.rstrip("\n")[-KEPT:]}
         parsed = _json(done.stdout)

@@ -67,7 +67,7 @@ async def without_nodes(ctx: Context, stage: str) -> ClusterStatus:
     left = [one.name for one in found if one.kind == "node" and one.trial == ctx.trial_id]
     if left and not (stage == "destroyed" and await ctx.release_cluster()):
         why = f"{memory.state.why}, but {by} still has {', '.join(sorted(left))}"
-        return ClusterStatus(state=measured("", why, by=by), service=absent(Health.UNKNOWN, why))
+        return ClusterStatus(state=absent("", why, by=by), service=absent(Health.UNKNOWN, why))
     why = f"{memory.state.why}, and {by} has no node of this trial"
     return ClusterStatus(state=measured(stage, why, by=by), service=measured(Health.NOT_OK, why, by=by))
 
