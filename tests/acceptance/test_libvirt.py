@@ -91,7 +91,7 @@ def _told_of(project: Project) -> list[tuple[str, str]]:
     """Kind and name of all that the ledger of a dead run says is, or may be, there."""
     out = {}
     for file in (project.folder / ".seatrial" / "ledger").glob("*.jsonl"):
-        for record in map(json.loads, file.read_text().splitlines()):
+        for record in map(json.loads, file.read_text().splitlines()[1:]):  # the first one says its version
             out[record["kind"], record["name"]] = record["op"] != "given_back"
     return [key for key, there in out.items() if there]
 

@@ -91,3 +91,19 @@ def test_a_place_is_given_back_once(tmp_path: Path) -> None:
             await some.take(end, "n11")
 
     asyncio.run(main())
+
+
+def test_a_new_connection_does_not_interrupt_commands_on_an_old_one_that_answers_again(tmp_path: Path) -> None:
+    async def act(server: Server, link: SSHLink) -> None:
+        begun, end = tmp_path / "begun", tmp_path / "end"
+        waiting = f"touch {begun}; until [ -e {end} ]; do sleep 0.02; done; echo still here"
+        running = asyncio.create_task(link.run(waiting, timeout=20))
+        while not begun.exists():
+            await asyncio.sleep(0.01)
+        await link._new()  # as after a pause of the node, during which the old one was given up
+        end.touch()
+        done = await running
+        assert (done.exit_code, done.stdout) == (0, "still here\n")
+        assert (await link.run(["true"])).ok
+
+    on(tmp_path, act)

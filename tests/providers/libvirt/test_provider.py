@@ -11,7 +11,7 @@ from tests.backends import tables
 from tests.backends.docker import ROOT
 from tests.backends.machines import machines
 
-from seatrial.errors import CannotTell, LinkLost, NodeFailed, Overrun, UsageError
+from seatrial.errors import CannotTell, LinkLost, NodeFailed, Overrun
 from seatrial.links.libvirt import Hypervisor
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
@@ -249,15 +249,6 @@ def test_readiness_says_what_is_missing(tmp_path):
     assert not readiness.ready
     assert "no libvirt daemon answers" in readiness.tried
     assert "apt-get install libvirt-daemon-system" in readiness.remedy
-
-
-def test_a_node_name_that_is_no_host_name_is_refused(libvirtd, tmp_path):
-    async def scene():
-        async with trial(tmp_path, machines(libvirtd)) as ctx:
-            with pytest.raises(UsageError, match="is not a host name"):
-                await ctx.create_node(NodeSpec(name="n_11.x"))
-
-    asyncio.run(scene())
 
 
 def test_an_image_that_changes_is_copied_anew(libvirtd, tmp_path):

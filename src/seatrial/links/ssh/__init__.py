@@ -394,8 +394,8 @@ class SSHLink:
             await asyncio.wait([replacing])
 
     async def _another(self, dead: asyncssh.SSHClientConnection) -> None:
-        """Return when a new connection is open; retries without end, because the old one may still be alive."""
-        while self._connection in (dead, None):
+        """Return when a new connection is open or the old one answers; retries without end until then."""
+        while self._connection in (dead, None) and unacknowledged(dead):
             try:
                 await self._new()
             except (LinkDown, LinkLost):
@@ -431,10 +431,14 @@ class SSHLink:
             self._attempt = None
         if attempt.cancelled() or attempt.exception() is not None:
             return
-        old, self._connection = self._connection, attempt.result()
-        self._places.forget()
+        old, new = self._connection, attempt.result()
         if old is not None and not old.is_closed():
+            if not unacknowledged(old):
+                new.abort()  # the old one answers after all, and commands run on it
+                return
             old.abort()
+        self._connection = new
+        self._places.forget()
 
     @contextlib.asynccontextmanager
     async def _in_time(self, what: str, timeout: float) -> AsyncIterator[None]:

@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.containers.settings import ContainersSettings, size_of
-from seatrial.providers.nodes import Addresses, require_host_name
+from seatrial.providers.nodes import Addresses
 from seatrial.registry import provider
 from seatrial.spi import BreaksOff, Context, Link, Powers, Readiness
 
@@ -80,7 +80,6 @@ class Containers:
         """The engine, the names of the container and its volumes, the node's folder, and where its log is kept."""
         from seatrial.links.containers.engines import detail_of
 
-        require_host_name(spec.name)
         name = f"{ctx.trial_id}-{spec.name}"
         size = size_of(spec.parameters, self._settings)
         return {

@@ -22,7 +22,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.libvirt import console, listing, machine, network, volumes
 from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
-from seatrial.providers.nodes import Addresses, require_host_name
+from seatrial.providers.nodes import Addresses
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness
 from seatrial.spi.concurrency import for_each
@@ -78,7 +78,6 @@ class Libvirt:
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """Names of the domain, its files and its network, and where the daemon is."""
-        require_host_name(spec.name)
         pool = volumes.pool_name(self._settings)
         return listing.node_detail(ctx.run_id, ctx.trial_id, spec.name, self._hypervisor.uri, pool)
 
