@@ -33,6 +33,7 @@ class Supervisor:
     def __init__(self, name: str, tags: Mapping[str, str]) -> None:
         """Start it, in a cgroup of its own if possible; CannotTell when it cannot be started."""
         self.cgroup = cgroups.make(name)
+        self._next: Command | None = None
         self._door, theirs = socket.socketpair()
         argv = [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno()), self.cgroup]
         nothing = subprocess.DEVNULL
@@ -56,7 +57,15 @@ class Supervisor:
         return self._process.poll() is None
 
     def command(self) -> Command:
-        """A supervisor for one command."""
+        """A supervisor for one command. The one for the next command is forked meanwhile: a fork of Python takes longer
+        than most commands."""
+        ready = self._next or self._forked()
+        self._next = None
+        with suppress(CannotTell):  # said when it is needed
+            self._next = self._forked()
+        return ready
+
+    def _forked(self) -> Command:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -69,6 +78,8 @@ class Supervisor:
 
     def close(self) -> None:
         """Let it go: it ends after its last child."""
+        if self._next is not None:
+            self._next.close()
         self._door.close()
         if self._process.poll() is None:
             self._process.returncode = 0  # it is nobody's to wait for

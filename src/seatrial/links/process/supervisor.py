@@ -9,15 +9,13 @@ Seatrial talks to it over sockets: see `supervision`. Without Seatrial it waits 
 
 from __future__ import annotations
 
-import _socket  # `socket` takes three times as long to import as everything else here
+import _socket  # `socket`, `pathlib` and `contextlib` take longer to import than everything else here
 import ctypes
 import marshal
 import os
 import select
 import signal
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -50,8 +48,10 @@ def receive(door: _socket.socket) -> tuple[bytes, list[int]]:
 def send(door: _socket.socket, message: str | tuple[int, ...]) -> None:
     """Send a message; nobody listens when Seatrial has gone."""
     data = marshal.dumps(message)
-    with suppress(OSError):
+    try:
         door.sendall(len(data).to_bytes(LENGTH, "big") + data)
+    except OSError:
+        return
 
 
 def adopt_orphans() -> int:
@@ -169,15 +169,20 @@ def wait_for_children() -> None:
             return
 
 
-def leave(cgroup: Path) -> None:
+def leave(cgroup: str) -> None:
     """Remove the trial's cgroup, if nothing is in it but this process."""
-    with suppress(OSError):
-        (cgroup.parent / "cgroup.procs").write_text("0")
-        cgroup.rmdir()
+    from pathlib import Path
+
+    folder = Path(cgroup)
+    try:
+        (folder.parent / "cgroup.procs").write_text("0")
+        folder.rmdir()
+    except OSError:
+        return
 
 
 if __name__ == "__main__":
     keep_trial(_socket.socket(fileno=int(sys.argv[1])))
     wait_for_children()
     if sys.argv[2]:
-        leave(Path(sys.argv[2]))
+        leave(sys.argv[2])
