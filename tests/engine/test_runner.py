@@ -39,9 +39,10 @@ class Together:
 class Observes:
     checks: tuple
     retry: Retry | None = None
+    most: int = 32
 
     async def run(self, ctx):
-        results = await ctx.observe(self.checks, self.retry)
+        results = await ctx.observe(self.checks, self.retry, most=self.most)
         bad = [result for result in results if result.verdict is not Verdict.PASSED]
         if bad:
             raise StepFailed(", ".join(result.check for result in bad))
@@ -323,6 +324,37 @@ def test_checks_are_observed_at_the_same_time_each_with_its_own_retry(tmp_path):
     assert run.verdict() == "passed"
     assert {e.data["check"]: e.data["attempts"] for e in run.of("check_observed")} == {"a": 1, "b": 3}
     assert run.duration == pytest.approx(40)
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(32, 20), (8, 50)])
+def test_so_many_checks_look_at_the_same_time_and_the_wait_for_a_turn_is_not_their_time(tmp_path, most, seconds):
+    looking_now, highest = 0, 0
+
+    async def look(ctx):
+        nonlocal looking_now, highest
+        looking_now += 1
+        highest = max(highest, looking_now)
+        await asyncio.sleep(10)
+        looking_now -= 1
+        return passed(1)
+
+    checks = tuple(looking(look, text=f"c{n}", retry=Retry(timeout=11)) for n in range(40))
+    run = run_suite(tmp_path, step_plan(Observes(checks, most=most)))
+    assert run.verdict() == "passed"
+    assert {(e.data["attempts"], e.data["duration"]) for e in run.of("check_observed")} == {(1, 10)}
+    assert (highest, run.duration) == (most, pytest.approx(seconds))
+
+
+def test_a_check_that_pauses_leaves_its_turn_to_another(tmp_path):
+    async def never(ctx):
+        return failed(0, 1, "not yet")
+
+    async def now(ctx):
+        return passed(1)
+
+    waiting = looking(never, text="waits", retry=Retry(max_attempts=3, delay=60))
+    run = run_suite(tmp_path, step_plan(Observes((waiting, looking(now, text="quick")), most=1)))
+    assert [e.data["check"] for e in run.of("check_observed")] == ["quick", "waits"]
 
 
 def test_a_check_that_breaks_is_unknown_and_one_that_raises_stepfailed_is_failed(tmp_path):

@@ -291,7 +291,7 @@ class Fake:
         self.values: Callable[[str], object] = lambda expression: expression == "true"
         self.links: dict[str, FakeLink] = {}
         self.cluster, self.offers, self.parks = "", False, False
-        self.looked: list[tuple[Sequence[CheckPlan], Retry | None]] = []
+        self.looked: list[tuple[Sequence[CheckPlan], Retry | None, int]] = []
 
     def saw_up(self) -> None:
         self.was_up = True
@@ -344,8 +344,10 @@ class Fake:
     def skip(self, children: Sequence[StepPlan], reason: str, *, label: str = "") -> None:
         self.skipped += [(child.id or child.kind, reason) for child in children]
 
-    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
-        self.looked.append((checks, retry))
+    async def observe(
+        self, checks: Sequence[CheckPlan], retry: Retry | None = None, *, most: int = 32
+    ) -> Sequence[CheckResult]:
+        self.looked.append((checks, retry, most))
         return [
             CheckResult(
                 check=one.text,

@@ -16,7 +16,7 @@ def test_passed_checks_pass_and_what_they_saw_is_an_output(tmp_path: Path) -> No
     retry = Retry(max_attempts=5)
     outputs = within(lambda: Validate(checks=(check("one"), check("two")), retry=retry).run(ctx))
     assert outputs == {"passed": 2, "failed": 0, "unknown": 0, "seen": {"one": "seen by one", "two": "seen by two"}}
-    assert ctx.looked[0][1] == retry
+    assert ctx.looked[0][1:] == (retry, 32)
 
 
 def test_a_failed_check_fails_with_what_was_seen_and_expected(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ class Shell:
         )
         async with asyncio.timeout(timeout):
             out, err = await process.communicate()
-        return Finished(exit_code=process.returncode or 0, stdout=out.decode(), stderr=err.decode())
+        code = process.returncode or 0
+        return Finished(exit_code=code if code >= 0 else 128 - code, stdout=out.decode(), stderr=err.decode())
 
     async def put(self, local: Path, remote: str) -> None:
         await asyncio.to_thread(shutil.copyfile, local, remote)

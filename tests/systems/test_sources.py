@@ -269,6 +269,10 @@ def test_a_node_that_was_never_made_is_not_ok(tmp_path) -> None:
         (None, ["true"], Health.OK, MEASURED),
         (None, ["false"], Health.NOT_OK, MEASURED),
         (None, ["/no/such/program"], Health.UNKNOWN, ABSENT),
+        (None, ["sh", "-c", "kill -9 $$"], Health.UNKNOWN, ABSENT),
+        (None, ["sh", "-c", "kill -15 $$"], Health.UNKNOWN, ABSENT),
+        (None, ["sh", "-c", "kill -11 $$"], Health.UNKNOWN, ABSENT),
+        (None, ["sh", "-c", "exit 255"], Health.NOT_OK, MEASURED),
         (LinkRefused("the key was refused"), ["true"], Health.UNKNOWN, ABSENT),
     ],
 )

@@ -159,4 +159,6 @@ async def shell(ctx: Context, node: Node, script: str, *arguments: str, what: st
     if not done.ok:
         said = end(done.stderr.strip(), 300) or f"exit code {done.exit_code}"
         raise CannotTell(f"{what} could not be inspected: {said}")
+    if done.dropped:
+        raise CannotTell(f"{what} could not be inspected: {done.dropped} bytes of the answer were not kept")
     return done.stdout

@@ -31,6 +31,7 @@ from seatrial.spi import (
     power_reading,
     traits,
 )
+from seatrial.spi.context import CHECKS_AT_ONCE
 from seatrial.spi.measuring import provider_knows
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class StepRunner(Protocol):
     def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None: ...
 
     async def observe(
-        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
+        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None, most: int
     ) -> Sequence[CheckResult]: ...
 
 
@@ -226,8 +227,10 @@ class TrialContext:
         for child in children:
             self._runner.skipped(self.at(self.step + label), child, reason)
 
-    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
-        return await self._runner.observe(self, checks, retry)
+    async def observe(
+        self, checks: Sequence[CheckPlan], retry: Retry | None = None, *, most: int = CHECKS_AT_ONCE
+    ) -> Sequence[CheckResult]:
+        return await self._runner.observe(self, checks, retry, most)
 
     async def poll(
         self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None

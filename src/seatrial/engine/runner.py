@@ -79,10 +79,11 @@ class Runner:
         return STEP_PASSED if plan.allow_failure else outcome
 
     async def observe(
-        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None
+        self, ctx: TrialContext, plans: Sequence[CheckPlan], retry: Retry | None, most: int
     ) -> Sequence[CheckResult]:
-        """Observe checks at the same time."""
-        results = await map_concurrently(lambda plan: self._look(ctx, plan, plan.retry or retry or ONCE), plans)
+        """Observe checks at the same time; at most `most` of them look at a time."""
+        turns = asyncio.Semaphore(most)
+        results = await map_concurrently(lambda plan: self._look(ctx, plan, plan.retry or retry or ONCE, turns), plans)
         if any(one.verdict is Verdict.PASSED and not one.allowed_failure for one in results):
             self._decided(ctx)
         return results
@@ -161,18 +162,21 @@ class Runner:
         value = self._trial.run.journal.masked(value)
         return value[:OUTPUT] + f"… ({len(value) - OUTPUT} more characters)" if len(value) > OUTPUT else value
 
-    async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry) -> CheckResult:
+    async def _look(self, ctx: TrialContext, plan: CheckPlan, retry: Retry, turns: asyncio.Semaphore) -> CheckResult:
         """Look until it passes or no attempt is left. A look that is under way when the time is up is cut off: the
-        check has to hold within it."""
-        start = self._loop.time()
-        attempts, looked = 0, 0
+        check has to hold within it. The wait for its first turn is not the check's time."""
+        attempts, looked, start = 0, 0, 0.0
         observation = unknown("never looked")
-        limit = asyncio.timeout(retry.timeout)
+        limit = asyncio.timeout(None)
         try:
             async with limit:
                 for pause in delays(retry, ctx.random, ctx.pace):
-                    attempts += 1
-                    answer = await self._observation(ctx, plan)
+                    async with turns:
+                        attempts += 1
+                        if attempts == 1:
+                            start = self._loop.time()
+                            limit.reschedule(None if retry.timeout is None else start + retry.timeout)
+                        answer = await self._observation(ctx, plan)
                     ensure_wanted()
                     observation, looked = answer, looked + 1
                     ctx.seen(f"{plan.text}: {observation.why or observation.seen}",

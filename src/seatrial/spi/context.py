@@ -19,6 +19,9 @@ from seatrial.spi.system import System
 
 T = TypeVar("T")
 
+CHECKS_AT_ONCE = 32
+"""Maximum number of checks looking at the same time, unless a step says otherwise."""
+
 
 class Context(Protocol):
     """Everything a step or a check gets. Each step has its own copy; do not change it."""
@@ -204,8 +207,11 @@ class Context(Protocol):
     def skip(self, children: Sequence[StepPlan], reason: str, *, label: str = "") -> None:
         """Report child steps as skipped."""
 
-    async def observe(self, checks: Sequence[CheckPlan], retry: Retry | None = None) -> Sequence[CheckResult]:
-        """Observe checks concurrently, each with its own retry (else this one; else once)."""
+    async def observe(
+        self, checks: Sequence[CheckPlan], retry: Retry | None = None, *, most: int = CHECKS_AT_ONCE
+    ) -> Sequence[CheckResult]:
+        """Observe checks concurrently, each with its own retry (else this one; else once), at most `most` looks at a
+        time. The time of a check begins with its first look."""
 
     # Clusters for several suites, one after another (`reuse: snapshot`)
 

@@ -43,12 +43,17 @@ class Finished:
         return self.exit_code == 0
 
     @property
+    def signal(self) -> str:
+        """The signal that ended it, by the exit code; empty: none."""
+        number = self.exit_code - 128
+        return signal.Signals(number).name if number in set(signal.Signals) else ""
+
+    @property
     def accident(self) -> str:
         """Why its end does not tell about the product: a signal from outside, such as SIGKILL, or no permission to run.
         Empty: it ended by itself, or crashed."""
-        number = self.exit_code - 128
-        if number in FROM_OUTSIDE:
-            return f"something ended it by {signal.Signals(number).name}"
+        if self.exit_code - 128 in FROM_OUTSIDE:
+            return f"something ended it by {self.signal}"
         return "it cannot be run" if self.exit_code == NOT_EXECUTABLE else ""
 
     @property

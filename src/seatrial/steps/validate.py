@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from seatrial.errors import CannotTell, StepFailed
 from seatrial.model.result import Category, CheckResult, Verdict
 from seatrial.model.scenario import CheckPlan, Outputs, Retry
+from seatrial.model.values import Range
 from seatrial.registry import step
 from seatrial.spi import Context
+from seatrial.spi.context import CHECKS_AT_ONCE
 
 
 @step("validate")
@@ -28,6 +30,8 @@ class Validate:
     """Checks that may fail without deciding; those missing in `checks` are observed too."""
     retry: Retry | None = None
     """How often each check looks until it passes; without it: once."""
+    max_concurrent: Annotated[int, Range(1)] = CHECKS_AT_ONCE
+    """Maximum number of checks to look at the same time."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         if not self.checks:
@@ -38,7 +42,7 @@ class Validate:
 
         Outputs: `passed`, `failed`, `unknown` (numbers of deciding checks), `seen` (by check, the last value).
         """
-        results = await ctx.observe([self._plan(plan) for plan in self.checks], self.retry)
+        results = await ctx.observe([self._plan(plan) for plan in self.checks], self.retry, most=self.max_concurrent)
         deciding = [one for one in results if not one.allowed_failure]
         by_verdict = {verdict: [one for one in deciding if one.verdict is verdict] for verdict in Verdict}
         failed, unknown = by_verdict[Verdict.FAILED], by_verdict[Verdict.UNKNOWN]

@@ -14,7 +14,7 @@ from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
 from seatrial.spi.context import is_true
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
 from seatrial.systems.settings import HttpParts, Probe, Roots, fill
 
 SHOWN = 200
@@ -120,11 +120,15 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
     except TimeoutError:
         return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
     said = end(done.stderr.strip() or done.stdout.strip(), SHOWN)
-    if done.exit_code in (126, NOT_FOUND):
+    if done.exit_code in (NOT_EXECUTABLE, NOT_FOUND):
         return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
+    if done.signal:
+        return absent(Health.UNKNOWN, f"{argv!r} measured nothing on {node.name}: {done.signal} ended it: {said}")
     if not probe.that:
         why = "" if done.ok else f"{argv!r} {done.ended}: {said}"
         return measured(Health.OK if done.ok else Health.NOT_OK, why)
+    if done.dropped:
+        return absent(Health.UNKNOWN, f"{argv!r} printed too much: {done.dropped} bytes of its output were not kept")
     try:
         found: object = json.loads(done.stdout)
     except ValueError:

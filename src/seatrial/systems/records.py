@@ -129,4 +129,6 @@ class Declared:
             raise NoAnswer(str(error)) from None
         if not done.ok:
             raise NoAnswer(f"{done.ended}: {end(done.stderr.strip(), SHOWN)}")
+        if done.dropped:
+            raise NoAnswer(f"the answer is too long: {done.dropped} bytes of it were not kept")
         return done.stdout

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -82,8 +81,7 @@ def _accepted(call: Call, done: Finished) -> Finished:
     if done.exit_code == NOT_FOUND and call.argv[:2] == SHELL:
         why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}"
         raise ToolMissing(why, evidence=evidence)
-    number = done.exit_code - 128
-    ended = done.ended + (f" (signal {number})" if number in signal.valid_signals() else "")
+    ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
     raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
 
