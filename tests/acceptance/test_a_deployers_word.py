@@ -56,6 +56,14 @@ ROWS: dict[str, Row] = {
     "a stop that stops nothing": (
         system("deploy", "stop_cluster", validate("vms_powered_off"), health=WELL, **GONE, **remembers(stop="stopped")),
         "failed", "n11"),
+    "a word that contradicts the service": (
+        system("deploy", {"step": "custom_command", "custom_command": "echo critical >$deployment_dir/state"},
+               validate("database_running"), health=WELL, **GONE),
+        "unknown", "a contradiction: Seatrial measured ok, but the deployer reports critical"),
+    "a node whose part answers though it is called off": (
+        system({"step": "deploy", "allow_failure": True}, validate("all_nodes_running"), deploy=HERE, health=WELL,
+               destroy="rm inventory.ini", status=says({"state": "running", "nodes": {"n11": "terminated"}})),
+        "unknown", "a contradiction: Seatrial measured running, but the deployer's status reports that it is stopped"),
     "nobody measures anything": (
         system({"step": "deploy", "allow_failure": True}, validate("cluster_critical", "database_down"), deploy=HERE),
         "unknown", "neither `health` nor `status` is declared"),

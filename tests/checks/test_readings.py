@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from seatrial.checks.cluster import Status
 from seatrial.checks.database import Down, Running
 from seatrial.checks.nodes import AllRunning, HealthStatus, PoweredOff
 from seatrial.model.cluster import NodeHealth, PowerState
-from seatrial.model.reading import Health, Source, reported
+from seatrial.model.reading import Health, Source, measured, reported
 from seatrial.model.result import Verdict
 
 CHECKS = Path(readings.__file__).parent
@@ -50,6 +51,15 @@ def test_no_check_asks_a_system_or_a_node_for_its_state_but_here() -> None:
         "from seatrial.spi import status_of",
     ):
         assert any(map(goes_past, ast.walk(ast.parse(around))))
+
+
+def test_a_measurement_that_a_report_contradicts_may_fail_a_check_and_passes_none() -> None:
+    power = replace(measured(PowerState.RUNNING), disputed="the deployer reports that it is stopped")
+    ctx = FakeContext(n11=NodeHealth(power=power, parts={}), power={"n11": power})
+    seen = look(AllRunning(), ctx)
+    assert seen.verdict is Verdict.UNKNOWN
+    assert "a contradiction: Seatrial measured running, but the deployer reports that it is stopped" in seen.why
+    assert look(PoweredOff(), ctx).verdict is Verdict.FAILED
 
 
 def test_a_report_passes_no_check_unless_the_document_trusts_it() -> None:

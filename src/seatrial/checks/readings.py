@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from seatrial import spi
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState
-from seatrial.model.reading import Reading, Trust, trusted
+from seatrial.model.reading import Reading, Weight, trusted
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict
 from seatrial.spi import Context
@@ -16,9 +16,12 @@ from seatrial.spi import Context
 T = TypeVar("T")
 
 
-def decide(ctx: Context, judge: Callable[[Trust], Observation]) -> Observation:
-    """The verdict over readings of at least `ctx.trust`. A report alone may fail a check, but not pass it."""
+def decide(ctx: Context, judge: Callable[[Weight], Observation]) -> Observation:
+    """The verdict over readings of at least `ctx.trust`. Neither a report alone nor a measurement contradicted by a
+    report passes a check; both may fail it."""
     observation = judge(ctx.trust)
+    if observation.verdict is Verdict.PASSED and (doubtful := judge("undisputed")).verdict is not Verdict.PASSED:
+        return replace(observation, verdict=Verdict.UNKNOWN, why=doubtful.why)
     if observation.verdict is not Verdict.UNKNOWN or ctx.trust == "reported":
         return observation
     by_report = judge("reported")

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, Source, Trust, absent, concluded, trusted
+from seatrial.model.reading import Health, Reading, Source, Weight, absent, concluded, trusted
 
 __all__ = ["ClusterStatus", "NodeHealth", "PowerState", "all_off", "cluster_status"]
 
@@ -52,7 +52,7 @@ class NodeHealth:
         yield self.power
         yield from self.parts.values()
 
-    def trusted(self, trust: Trust) -> NodeHealth:
+    def trusted(self, trust: Weight) -> NodeHealth:
         """The same, with unknown for every reading too weak for a verdict."""
         parts = {name: trusted(reading, Health.UNKNOWN, trust) for name, reading in self.parts.items()}
         return NodeHealth(power=trusted(self.power, PowerState.UNKNOWN, trust), parts=parts)
@@ -77,8 +77,11 @@ def power_by_parts(
     alive = [name for name, part in measured.items() if part.value is Health.OK]
     report = (f"{said.by} reports that it is {said.value}" if said.by else said.why) if said else ""
     if alive and silent is None:
-        why = f"its {alive[0]} answers, but {report}" if said and said.value is not PowerState.RUNNING else ""
-        return concluded(PowerState.RUNNING, why, [measured[alive[0]]])
+        running = concluded(PowerState.RUNNING, "", [measured[alive[0]]])
+        if said is None or said.value is PowerState.RUNNING:
+            return running
+        disputed = report if said.source is Source.REPORTED else ""
+        return replace(running, why=f"its {alive[0]} answers, but {report}", disputed=disputed)
     if said is not None and said.value in OFF and not alive:
         return concluded(said.value, report, list(measured.values()) or [said])
     if silent is not None:
@@ -98,7 +101,7 @@ class ClusterStatus:
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
     service: Reading[Health] = NOT_ASKED
 
-    def trusted(self, trust: Trust) -> ClusterStatus:
+    def trusted(self, trust: Weight) -> ClusterStatus:
         """The same, with unknown for every reading too weak for a verdict."""
         nodes = {name: health.trusted(trust) for name, health in self.nodes.items()}
         service = trusted(self.service, Health.UNKNOWN, trust)

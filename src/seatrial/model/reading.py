@@ -59,6 +59,8 @@ class Reading(Generic[T_co]):
     """The reason for a bad or absent value."""
     when: float = field(default_factory=_now, compare=False)
     """Seconds of the event loop's clock. The journal uses the same clock; it may be a virtual one."""
+    disputed: str = ""
+    """The report that contradicts this measurement, in words: no check passes by it."""
 
     @property
     def ok(self) -> bool:
@@ -93,7 +95,8 @@ def concluded(value: T, why: str, readings: Iterable[Reading[object]]) -> Readin
         return absent(value, why)
     source = max((reading.source for reading in grounds), key=_RANKS.__getitem__)
     by = ", ".join(dict.fromkeys(reading.by for reading in grounds if reading.by))
-    return Reading(value, source, by, why, min(reading.when for reading in grounds))
+    disputed = "; ".join(dict.fromkeys(reading.disputed for reading in grounds if reading.disputed))
+    return Reading(value, source, by, why, min(reading.when for reading in grounds), disputed)
 
 
 _RANKS = {source: rank for rank, source in enumerate(Source)}
@@ -101,13 +104,18 @@ _RANKS = {source: rank for rank, source in enumerate(Source)}
 Trust = Literal["measured", "reported"]
 """The weakest source under a verdict: a document says `trust: reported` where another program's word is enough."""
 
+Weight = Literal["measured", "reported", "undisputed"]
+"""`undisputed`: a report is enough, and a measurement that a report contradicts is worth nothing."""
 
-def decides(reading: Reading[object], trust: Trust) -> bool:
+
+def decides(reading: Reading[object], trust: Weight) -> bool:
     """Whether a verdict may rest on this reading. Every check asks this; the rule is only here."""
+    if trust == "undisputed":
+        return not reading.disputed and decides(reading, "reported")
     return _RANKS[reading.source] <= _RANKS[Source(trust)]
 
 
-def trusted(reading: Reading[T], unknown: T, trust: Trust) -> Reading[T]:
+def trusted(reading: Reading[T], unknown: T, trust: Weight) -> Reading[T]:
     """The reading if a verdict may rest on it, else the unknown value with the reason."""
     if decides(reading, trust):
         return reading
@@ -115,6 +123,8 @@ def trusted(reading: Reading[T], unknown: T, trust: Trust) -> Reading[T]:
 
 
 def _not_enough(reading: Reading[object]) -> str:
+    if reading.disputed:
+        return f"a contradiction: Seatrial measured {reading.value}, but {reading.disputed}"
     if reading.source is Source.ABSENT:
         return reading.why
     why = f" ({reading.why})" if reading.why else ""

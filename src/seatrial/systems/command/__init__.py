@@ -141,6 +141,8 @@ class Command(Declared):
             state, service = absent("", why), absent(Health.UNKNOWN, why)
         elif claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
             service = status_parsing.service_by_state(claim.value)
+        elif claim is not None and not state.value:
+            health, service = status_parsing.disputed(claim.value, health, service)
         return ClusterStatus(state=state, nodes=health, service=service)
 
     async def _status_without_deployment(self, ctx: Context) -> ClusterStatus:

@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.output import beginning, end
-from seatrial.model.cluster import SAME_STATE, STATES, PowerState
+from seatrial.model.cluster import SAME_STATE, STATES, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
 from seatrial.spi import Finished
 
@@ -136,6 +136,23 @@ def settle(claim: Reading[str] | None, finding: Reading[str]) -> Reading[str]:
     if claim.value == finding.value or (claim.value, finding.value) == ("running", "degraded"):
         return replace(finding, why=both)
     return absent("", f"a contradiction: {both}")
+
+
+def disputed(
+    state: str, nodes: Mapping[str, NodeHealth], service: Reading[Health]
+) -> tuple[dict[str, NodeHealth], Reading[Health]]:
+    """The nodes and the service as measured, with the deployer's word against them where it contradicts."""
+    word = service_by_state(state)
+
+    def against(reading: Reading[Health]) -> Reading[Health]:
+        contradicts = Health.UNKNOWN not in (word.value, reading.value) and word.value is not reading.value
+        return replace(reading, disputed=f"the deployer reports {state}") if contradicts else reading
+
+    health = {}
+    for name, node in nodes.items():
+        parts = {part: against(reading) if part == "service" else reading for part, reading in node.parts.items()}
+        health[name] = replace(node, parts=parts)
+    return health, against(service)
 
 
 def at(found: object, path: str, verb: str, absent: object = None) -> Any:
