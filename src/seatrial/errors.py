@@ -17,6 +17,7 @@ SeatrialError                  3  Seatrial or the infrastructure broke: unknown
 │   ├── LinkRefused            3  a node answers and refuses the connection
 │   ├── NodeFailed             3  a node broke down at its provider: waiting cannot help
 │   ├── ToolMissing            3  a required program is missing
+│   ├── LimitReached           3  a pattern or an expression needed too much time or memory
 │   └── LeaseTaken             3  a port, address or environment is already taken
 ├── StepStopped                   a child step did not pass: carries its verdict upward
 └── LeftBehind                 4  a resource could not be removed
@@ -28,8 +29,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "CannotTell", "DocumentError", "ExtraMissing", "LeaseTaken", "LeftBehind", "LinkDown", "LinkLost", "LinkRefused",
-    "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun", "PowersMissing", "Problem",
+    "CannotTell", "DocumentError", "ExtraMissing", "LeaseTaken", "LeftBehind", "LimitReached", "LinkDown", "LinkLost",
+    "LinkRefused", "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun", "PowersMissing", "Problem",
     "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget", "ToolMissing", "UsageError", "nearest",
 ]  # fmt: skip
 
@@ -150,6 +151,22 @@ class NodeFailed(CannotTell):
 
 class ToolMissing(CannotTell):
     """A program needed by a step or check is missing; the message has the command to install it."""
+
+
+class LimitReached(CannotTell):
+    """A pattern or an expression of a document needed too much time or memory."""
+
+    category = "test"
+
+    def __init__(self, message: str, *, written: str) -> None:
+        super().__init__(message)
+        self.written = written
+        """The pattern or expression, to find its place."""
+        self.placed = False
+
+    def place(self, where: str) -> None:
+        """Say where it is written: `FILE:LINE`."""
+        self.args, self.placed = (f"{where}: {self}",), True
 
 
 class LeaseTaken(CannotTell):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from seatrial import expressions
 from seatrial.engine.poll import poll
 from seatrial.errors import CannotTell, LinkDown, UsageError
 from seatrial.links.process import run
@@ -165,12 +166,10 @@ class FakeContext:
     async def give_back(self, kind: str, name: str) -> None: ...
 
     async def evaluate(self, expression: str, **names: Any) -> object:
-        import cel
+        return await expressions.evaluate_apart(expression, names)
 
-        try:
-            return cel.evaluate(expression, names)
-        except Exception as error:
-            raise CannotTell(f"the expression {expression!r} cannot be evaluated: {error}") from error
+    async def search(self, pattern: str, texts: Sequence[str]) -> Any:
+        return await expressions.search(pattern, texts)
 
     async def nodes(self) -> Sequence[Node]:
         return list(self._nodes.values())

@@ -12,6 +12,7 @@ from tests.checks.fakes import FakeContext, look, verdict, well
 
 from seatrial.checks.process import Process, read
 from seatrial.errors import CannotTell, LinkDown, LinkRefused
+from seatrial.model.values import Pattern
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_what_runs_decides(program: str) -> None:
 
 
 def test_the_look_itself_is_no_process_that_matches() -> None:
-    assert verdict(Process(matching="seatrial looks at", count=0), FakeContext(n11=well())) == "passed"
+    assert verdict(Process(matching=Pattern("seatrial looks at"), count=0), FakeContext(n11=well())) == "passed"
 
 
 def test_a_user_that_the_node_does_not_have_cannot_be_told() -> None:
@@ -89,5 +90,5 @@ def test_the_short_form_names_program_and_nodes() -> None:
 
 def test_fields_that_cannot_be_are_refused() -> None:
     assert [key for key, _ in Process().check_fields()] == ["name"]
-    assert [key for key, _ in Process(matching="(", count=-1).check_fields()] == ["matching", "count"]
+    assert [key for key, _ in Process(matching=Pattern("x"), count=-1).check_fields()] == ["count"]
     assert [key for key, _ in Process(name="x", count=1, at_least=1).check_fields()] == ["at_least"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.output import beginning
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed
-from seatrial.model.values import Duration
+from seatrial.model.values import Duration, Pattern
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -60,7 +60,7 @@ class Process(OnEachNode):
 
     name: str = ""
     """The name of the program: the last part of its path."""
-    matching: str = ""
+    matching: Pattern = Pattern("")
     """A regular expression for its command line."""
     count: int | None = None
     """Exact number of processes; by default at least one."""
@@ -80,10 +80,6 @@ class Process(OnEachNode):
     def check_fields(self) -> Iterable[tuple[str, str]]:
         if not self.name and not self.matching:
             yield "name", "missing program: give `name`, or `matching` (a regular expression for the command line)"
-        try:
-            re.compile(self.matching)
-        except re.error as error:
-            yield "matching", f"invalid regular expression {self.matching!r}: {error}"
         for key in ("count", "at_least"):
             if (getattr(self, key) or 0) < 0:
                 yield key, f"invalid number {getattr(self, key)}: must be 0 or more"
@@ -97,14 +93,14 @@ class Process(OnEachNode):
         async def look(node: Node) -> Observation:
             text = await shell(ctx, node, LIST, self.user, what="its processes")
             user, running = read(text)
-            return self._judge(user, running, expected)
+            named = [one for one in running if not self.name or one.program == self.name]
+            spans = await ctx.search(self.matching, [one.line for one in named]) if self.matching else named
+            return self._judge(user, [one for one, span in zip(named, spans, strict=True) if span], expected)
 
         return await on_each(ctx, self.on, look, expected)
 
-    def _judge(self, user: str, running: Iterable[Running], expected: Mapping[str, object]) -> Observation:
+    def _judge(self, user: str, found: Sequence[Running], expected: Mapping[str, object]) -> Observation:
         what = self.name or self.matching
-        named = [one for one in running if not self.name or one.program == self.name]
-        found = [one for one in named if re.search(self.matching, one.line)]
         seen = {"count": len(found), "processes": [f"{one.pid} {beginning(one.line.strip(), 80)}" for one in found[:5]]}
         least = 1 if self.at_least is None else self.at_least
         if len(found) != self.count if self.count is not None else len(found) < least:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,7 +15,17 @@ from seatrial.engine import poll as polling
 from seatrial.engine.masked_files import mask_file
 from seatrial.engine.node_selection import matching
 from seatrial.engine.trial import Trial
-from seatrial.errors import CannotTell, LeaseTaken, LinkDown, LinkLost, NotSupported, SeatrialError, nearest
+from seatrial.engine.written_at import written_at
+from seatrial.errors import (
+    CannotTell,
+    LeaseTaken,
+    LimitReached,
+    LinkDown,
+    LinkLost,
+    NotSupported,
+    SeatrialError,
+    nearest,
+)
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
@@ -75,6 +87,7 @@ class TrialContext:
         self.may_fail = False
         """Whether the step, or one around it, may fail: it decides nothing."""
         self.last_seen, self.last_seen_measured = "", True
+        self._around: TrialContext | None = None
         self.document_folder = trial.suite.document_folder
         self.random = trial.random
 
@@ -86,10 +99,11 @@ class TrialContext:
         ctx.trust, ctx.may_fail = self.trust, self.may_fail or may_fail
         return ctx
 
-    def trusting(self, trust: Trust) -> TrialContext:
-        """The context of a check with a `trust` of its own."""
+    def of_check(self, trust: Trust | None) -> TrialContext:
+        """The context of a check, which may have a `trust` of its own. What it saw last, its step saw too."""
         ctx = self.at(self.step)
-        ctx.trust = trust
+        ctx.trust = trust or self.trust
+        ctx._around = self
         return ctx
 
     # The trial
@@ -108,6 +122,8 @@ class TrialContext:
 
     def seen(self, text: str, *, measured: bool) -> None:
         self.last_seen, self.last_seen_measured = text, measured
+        if self._around is not None:
+            self._around.seen(text, measured=measured)
 
     @property
     def provider(self) -> Provider:
@@ -178,16 +194,46 @@ class TrialContext:
         }
 
     def bind(self, value: T, /, **roots: object) -> T:
-        bound: T = expressions.bind(value, {**self.names(), **roots})
+        with self._limited():
+            bound: T = expressions.bind(value, {**self.names(), **roots})
         return bound
 
+    async def fill(self, given: object, fill: Callable[[], T]) -> T:
+        """`fill()`, which binds `given`, while everything else goes on."""
+        with self._limited(*expressions.slow_expressions(given)):
+            return await expressions.fill_apart(given, fill)
+
     async def evaluate(self, expression: str, **more: object) -> object:
+        with self._limited(expression):
+            try:
+                return await expressions.evaluate_apart(expression, {**self.names(), **more})
+            except SeatrialError:
+                raise
+            except Exception as error:
+                raise CannotTell(f"the expression {expression!r} cannot be evaluated: {error}") from error
+
+    async def search(self, pattern: str, texts: Sequence[str]) -> Sequence[tuple[int, int] | None]:
+        with self._limited(pattern):
+            return await expressions.search(pattern, texts)
+
+    @contextmanager
+    def _limited(self, written: str = "", *_: str) -> Iterator[None]:
+        """A pattern or an expression at a limit has its place in the message, and is not the product's fault."""
         try:
-            return expressions.evaluate(expression, {**self.names(), **more})
-        except SeatrialError:
+            yield
+        except LimitReached as error:
+            if not error.placed:
+                error.place(self._place(error.written))
             raise
-        except Exception as error:
-            raise CannotTell(f"the expression {expression!r} cannot be evaluated: {error}") from error
+        except asyncio.CancelledError:
+            if written:
+                what = written if len(written) <= 120 else f"{written[:120]}…"
+                self.seen(f"{self._place(written)}: `{what}` was still at work", measured=False)
+            raise
+
+    def _place(self, written: str) -> str:
+        source = written_at(self.suite, written)
+        return f"{source.file}:{self._trial.run.locate(source)}"
 
     def secret(self, value: str) -> None:
         self._trial.run.journal.mask(value)

@@ -121,7 +121,7 @@ class Runner:
         try:
             if self._trial.run.journal.broken:
                 raise CannotTell(self._trial.run.journal.broken)
-            step = plan.step or self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
+            step = plan.step or await self._made(ctx, plan)
             if not plan.children:
                 self._trial.did_something = True
             outputs = dict(await step.run(ctx) or {})
@@ -134,6 +134,16 @@ class Runner:
             raise
         except BaseException as error:
             return outcome_of(error)
+
+    async def _made(self, ctx: TrialContext, plan: StepPlan | CheckPlan) -> Any:
+        """The step or check with its values filled in."""
+
+        def fill() -> Any:
+            if isinstance(plan, CheckPlan):
+                _require_values(ctx, plan)
+            return self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
+
+        return await ctx.fill(plan.fields, fill)
 
     def _finished(
         self, plan: StepPlan, said: Mapping[str, object], outcome: Outcome, start: float, attempts: int
@@ -167,6 +177,7 @@ class Runner:
         check has to hold within it. The wait for its first turn is not the check's time."""
         attempts, looked, start = 0, 0, 0.0
         observation = unknown("never looked")
+        own = ctx.of_check(plan.trust)
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -176,7 +187,7 @@ class Runner:
                         if attempts == 1:
                             start = self._loop.time()
                             limit.reschedule(None if retry.timeout is None else start + retry.timeout)
-                        answer = await self._observation(ctx, plan)
+                        answer = await self._observation(own, plan)
                     ensure_wanted()
                     observation, looked = answer, looked + 1
                     ctx.seen(f"{plan.text}: {observation.why or observation.seen}",
@@ -188,10 +199,12 @@ class Runner:
         except TimeoutError:
             if not limit.expired():
                 raise
-            if not looked:
+            if not looked and own.last_seen and not own.last_seen_measured:
+                observation = unknown(f"no answer within {retry.timeout:g} s; last seen: {own.last_seen}")
+            elif not looked:
                 observation = failed(why=f"no answer within {retry.timeout:g} s", category=Category.TIMEOUT)
         result = CheckResult(
-            check=_filled(ctx, plan.text),
+            check=await ctx.fill(plan.text, lambda: _filled(ctx, plan.text)),
             observation=observation,
             attempts=attempts,
             duration=round(self._loop.time() - start, 6),
@@ -202,10 +215,7 @@ class Runner:
 
     async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
         try:
-            ctx = ctx.trusting(plan.trust) if plan.trust else ctx
-            if plan.check is None:
-                _require_values(ctx, plan)
-            check = plan.check or self._trial.run.construct(plan.factory, plan.fields, ctx.bind)
+            check = plan.check or await self._made(ctx, plan)
             observation = await check.observe(ctx)
         except asyncio.CancelledError:
             raise

@@ -1,7 +1,8 @@
 """Filling in: each expression is evaluated once, and its value is data from then on.
 
 A plain path (`steps.deploy.outputs.web_ip`, `nodes['n11'].ports.client`) and `true` and `false` are evaluated here;
-anything else is CEL. Its library is imported only then, because the import takes longer than a small run.
+anything else is CEL. Its library is loaded only then. Expressions with a loop or a regular expression may take
+for ever over other people's text: see `confined`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell, nearest
+from seatrial.expressions import confined
 from seatrial.expressions.text import (
     DOLLAR,
     WORDS,
@@ -27,9 +30,18 @@ from seatrial.expressions.text import (
     references,
     strip,
     templated,
+    texts,
 )
+from seatrial.expressions.worker import cel_library
 
+T = TypeVar("T")
 Names = Mapping[str, object]
+
+SMALL = 100_000
+"""Characters and values that an expression may join in Seatrial's own process."""
+
+_SLOW = re.compile(r"\b(?:all|exists|exists_one|map|filter|matches)\s*\(")
+"""The macros and the function of CEL whose time is more than a multiple of their values' size."""
 
 _IPV6 = re.compile(r"[0-9A-Fa-f:]+(?:\.\d+){0,3}(?:%[\w.-]+)?")
 _URL_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/\s@\[]*@)?$")
@@ -131,21 +143,81 @@ def plain(value: object) -> Any:
 
 
 def evaluate(expression: str, names: Names) -> Any:
-    """The value of an expression; CannotTell when it cannot be evaluated."""
+    """The value of an expression; CannotTell when it cannot be evaluated. A slow one holds up everything else until its
+    limit: await `evaluate_apart` where you can."""
     text = strip(expression)
+    if (known := _read_off(text, names)) is not None:
+        return known[0]
+    values = _values(text, names)
+    with _no_value(text):
+        return plain(program(text).execute(values) if _is_quick(text, values) else confined.evaluate_now(text, values))
+
+
+async def evaluate_apart(expression: str, names: Names) -> Any:
+    """As `evaluate`; whatever may take long runs in a process of its own, and everything else goes on."""
+    text = strip(expression)
+    if (known := _read_off(text, names)) is not None:
+        return known[0]
+    values = _values(text, names)
+    with _no_value(text):
+        if _is_quick(text, values):
+            return plain(program(text).execute(values))
+        return plain(await confined.evaluate(text, values))
+
+
+async def fill_apart(given: object, fill: Callable[[], T]) -> T:
+    """`fill()`, which evaluates the expressions in `given`: in a thread if one of them may take long."""
+    return await confined.in_thread(fill) if slow_expressions(given) else fill()
+
+
+def slow_expressions(given: object) -> list[str]:
+    """Those in a text or a structure that may take long."""
+    formulas = (hole.expression for text in texts(given) if "${{" in text for hole in read(text).holes)
+    return [formula for formula in formulas if _loops(formula)]
+
+
+def _read_off(text: str, names: Names) -> tuple[Any] | None:
+    """The value of a word or a plain path; None for any other expression."""
     if text in WORDS:
-        return WORDS[text]
+        return (WORDS[text],)
     if text == DOLLAR:
-        return "$"
+        return ("$",)
     path = plain_path(text)
-    if path:
-        return _follow(path, text, names)
+    return (_follow(path, text, names),) if path else None
+
+
+def _values(text: str, names: Names) -> dict[str, Any]:
     wanted = {str(one[0]) for one in references(text)}
-    values = {name: plain(names[name]) for name in wanted if name in names}
+    return {name: plain(names[name]) for name in wanted if name in names}
+
+
+def _loops(text: str) -> bool:
+    """Whether it has a loop or a regular expression."""
+    return plain_path(text) is None and _SLOW.search(text) is not None
+
+
+def _is_quick(text: str, values: object) -> bool:
+    """Whether its time and memory can only be a small multiple of its values' size, and that is small where it joins
+    them."""
+    return not _loops(text) and ("+" not in text or _size(values) <= SMALL)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_size, value.values())) + len(value)
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 1
+
+
+@contextmanager
+def _no_value(text: str) -> Iterator[None]:
+    """The errors of CEL, as one that names the expression."""
     try:
-        return plain(program(text).execute(values))
+        yield
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise _cannot(text, f"{type(error).__name__}: {error}") from error
+        why = str(error) if isinstance(error, confined.Refused) else f"{type(error).__name__}: {error}"
+        raise _cannot(text, why) from error
 
 
 def _follow(path: Path, text: str, names: Names) -> Any:
@@ -171,6 +243,4 @@ def _cannot(text: str, why: str) -> CannotTell:
 @functools.lru_cache(maxsize=4096)
 def program(text: str) -> Any:
     """A compiled CEL expression; ValueError names the syntax error."""
-    import cel
-
-    return cel.compile(text)
+    return cel_library(confined.cel_folder()).compile(text)

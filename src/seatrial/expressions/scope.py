@@ -80,6 +80,9 @@ _FUNCTIONS = frozenset({
 })  # fmt: skip
 """The functions of the CEL library, found by trial."""
 
+_PATTERN = re.compile(r"""\bmatches\s*\((?:[^'"()]*,)?\s*([rR]?(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))\s*\)""")
+"""The literal pattern of a `matches`."""
+
 _ASKED = re.compile(r"""(["'])([A-Za-z_]\w*)\1\s+in\s+env\b""")
 """An optional environment variable: the expression first asks whether it is set."""
 
@@ -168,6 +171,13 @@ def _syntax(text: str) -> list[tuple[str, str]]:
         why = next((line for line in str(error).splitlines() if "ERROR" in line), str(error))
         why = why.partition("Syntax error: ")[2] or why.partition("ERROR: ")[2] or why
         return [(f"`{text}` is not a CEL expression: {why[:160]}", "see https://cel.dev for the language")]
+    for literal in _PATTERN.findall(text):
+        try:
+            program(f"''.matches({literal})").execute({})
+        except (RuntimeError, ValueError) as error:
+            why = str(error).rpartition("error: ")[2].rpartition("\n")[2].partition(". Check")[0].rstrip(".")
+            hint = "CEL has the syntax of RE2: https://github.com/google/re2/wiki/Syntax"
+            return [(f"`{text}`: {literal} is not a regular expression: {why[:160]}", hint)]
     unknown = [name for name in functions if name.isidentifier() and name not in _FUNCTIONS]
     known = sorted({*_FUNCTIONS, "all", "exists", "exists_one", "map", "filter"})
     return [(f"`{text}`: unknown function {name!r}", nearest(name, known)) for name in unknown]

@@ -21,7 +21,7 @@ from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, Range
+from seatrial.model.values import Argv, Duration, Expression, Pattern, Range
 from seatrial.spi import ChecksFields
 
 
@@ -223,6 +223,7 @@ _PLAIN: dict[object, Shape] = {
     None: shapes.Nothing(),
     Duration: shapes.Span(),
     Expression: shapes.Formula(),
+    Pattern: shapes.Regular(),
     StepPlan: shapes.Plans("step"),
     CheckPlan: shapes.Plans("check"),
     Retry: Again(),

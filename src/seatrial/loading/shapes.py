@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -157,6 +159,30 @@ class Formula:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"type": ["string", "boolean"]}
+
+
+class Regular:
+    """A regular expression."""
+
+    allowed = "a regular expression, as text"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        if not isinstance(value, str):
+            site.problem(place, f"{shown(value)} is not a regular expression", f"allowed: {self.allowed}, in quotes")
+            return ""
+        if to_be_filled(value, site):
+            return value
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                re.compile(value)
+        except (re.error, OverflowError, RecursionError) as error:
+            at = f" (character {error.pos + 1})" if isinstance(error, re.error) and error.pos is not None else ""
+            why = error.msg if isinstance(error, re.error) else str(error) or "it is nested too deeply"
+            site.problem(place, f"{value!r} is not a regular expression: {why}{at}")
+        return value
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"type": "string", "format": "regex"}
 
 
 class Command:

@@ -9,13 +9,16 @@ from typing import Any, Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Argv", "Duration", "Expression", "Range", "WaitFor", "argv_of", "duration"]
+__all__ = ["Argv", "Duration", "Expression", "Pattern", "Range", "WaitFor", "argv_of", "duration"]
 
 Duration = NewType("Duration", float)
 """Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
 
 Expression = NewType("Expression", str)
 """A CEL expression."""
+
+Pattern = NewType("Pattern", str)
+"""A regular expression of Python, for `ctx.search`."""
 
 
 class _NotGiven:

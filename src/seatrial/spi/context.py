@@ -114,7 +114,12 @@ class Context(Protocol):
         `names()` and these roots. Bind only the text of the document's author; text from elsewhere is data."""
 
     async def evaluate(self, expression: str, **more: object) -> object:
-        """The value of a CEL expression over `names()` and `more`; CannotTell on an error in it."""
+        """The value of a CEL expression over `names()` and `more`; CannotTell on an error in it, and at its limit of
+        time and memory."""
+
+    async def search(self, pattern: str, texts: Sequence[str]) -> Sequence[tuple[int, int] | None]:
+        """Where a user's regular expression (`Pattern`) matches first in each text, as start and end; None: nowhere.
+        It runs where it can be killed: CannotTell at its limit of time and memory for all texts together."""
 
     def deadline(self, what: str) -> float:
         """Seconds for deploy, start, stop, restart, destroy: the suite's, else the system's, else the provider's."""
