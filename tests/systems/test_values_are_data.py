@@ -10,6 +10,7 @@ import pytest
 from tests.systems.fakes import Bare, FakeContext, settings
 
 from seatrial import expressions
+from seatrial.errors import UsageError
 from seatrial.expressions import late
 from seatrial.model.resource import Node
 from seatrial.preflight.document import HostService
@@ -107,3 +108,9 @@ def test_the_ledger_of_a_teardown(tmp_path: Path, asked: list[Any]) -> None:
 def test_programs_of_a_service_on_this_host() -> None:
     host = HostService(command=("true",))
     assert argv_of(host, ["true", EVIL], {"PATH": "/usr/bin:/bin"})[1:] == [EVIL]
+
+
+def test_an_error_in_a_list_of_templates_shows_the_one_that_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^the system's settings use '\$\{\{ node.ports.http \}\}': ") as refused:
+        fill(context(tmp_path), ["serve", "--port", "${{ node.ports.http }}"], {"node": {"ports": {}}})
+    assert "serve" not in str(refused.value)

@@ -116,20 +116,24 @@ def node_root(node: Node) -> dict[str, object]:
 
 def fill(ctx: Context, value: T, roots: Roots) -> T:
     """Fill in a string, or all strings of a list or mapping; other values become text."""
-    try:
-        return _filled(ctx, value, roots)  # type: ignore[no-any-return]
-    except CannotTell as error:
-        if any(path[0] in roots for path in expressions.names_in(value)):
-            raise UsageError(f"the system's settings use {value!r}: {error}") from error
-        raise
+    return _filled(ctx, value, roots)  # type: ignore[no-any-return]
 
 
 def _filled(ctx: Context, value: Any, roots: Roots) -> Any:
     if isinstance(value, str):
-        bound: object = ctx.bind(value, **roots) if "$" in value else value
-        return str(bound) if isinstance(bound, str | bool | int | float) else expressions.as_text(bound)
+        return _text(ctx, value, roots) if "$" in value else value
     if isinstance(value, Mapping):
         return {_filled(ctx, key, roots): _filled(ctx, inner, roots) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_filled(ctx, inner, roots) for inner in value)
     return value
+
+
+def _text(ctx: Context, template: str, roots: Roots) -> str:
+    try:
+        bound: object = ctx.bind(template, **roots)
+    except CannotTell as error:
+        if any(path[0] in roots for path in expressions.names_in(template)):
+            raise UsageError(f"the system's settings use {template!r}: {error}") from error
+        raise
+    return str(bound) if isinstance(bound, str | bool | int | float) else expressions.as_text(bound)
