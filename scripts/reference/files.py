@@ -26,7 +26,7 @@ RUN = {
 
 SUITE = {
     "result.json": "the suite's object of `results.json`, by itself",
-    "test.log": "actions and observations of steps, and the output of commands",
+    "test.log": "the output of all commands as it comes, secrets masked; each block begins with its time and step",
     "deployment/": "the working folder of the deployment, `$deployment_dir`",
     "artifacts/": "files from `collect` and workflows",
     "artifacts/nodes/NODE/": "console and service log of each node, saved before its removal",

@@ -31,6 +31,7 @@ from seatrial.expressions import (
 )
 from seatrial.expressions.evaluate import fill_but
 from seatrial.expressions.text import read
+from seatrial.model.values import CutText
 
 NAMES = {
     "steps": {"deploy": {"outputs": {"ip": "10.0.0.1", "ports": [80, 443], "my-key": 1}}},
@@ -275,3 +276,37 @@ def test_an_ipv6_address_has_brackets_where_a_port_may_follow(text: str, expecte
     node = {"address": "2001:db8::5", "ports": {"web": 8080}, "time": "10:20"}
     assert bind(text, {"node": node}) == expected
     assert fill_but(text, {"node": node}, lambda hole: False) == expected
+
+
+# Text that was cut
+
+
+CUT = {
+    "steps": {
+        "a": {"outputs": {"exit_code": 0, "stdout": CutText.end("x" * 20, 5), "nodes": {"n11": {"exit_code": 0}}}}
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps.a.outputs.stdout",
+        "steps.a.outputs.stdout.contains('ERROR')",
+        "!('ERROR' in [steps.a.outputs.stdout])",
+        "steps.a.outputs.exit_code == 0 && steps.a.outputs.stdout == ''",
+        "steps['a'].outputs['stdout'] == 'x'",
+        "size(steps.a.outputs) == 2",
+        "steps.a.outputs.all(name, name != 'x')",
+    ],
+)
+def test_nothing_is_judged_by_text_that_was_cut(text: str) -> None:
+    with pytest.raises(CannotTell, match="of 20 characters only the last ones were kept"):
+        evaluate(text, CUT)
+    with pytest.raises(CannotTell, match="only the last ones"):
+        bind(f"in a text: ${{{{ {text} }}}}", CUT)
+
+
+def test_what_is_beside_a_cut_text_is_judged() -> None:
+    assert evaluate("steps.a.outputs.exit_code == 0", CUT) is True
+    assert evaluate("steps.a.outputs.nodes.n11.exit_code", CUT) == 0

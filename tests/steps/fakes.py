@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -262,6 +263,17 @@ class FakeSystem:
         return self.word or cluster_status(await self.health(ctx, self.all))
 
 
+@dataclass
+class Kept:
+    """The output of a command, for `keeping`."""
+
+    file: Path
+    text: bytes = b""
+
+    def add(self, data: bytes) -> None:
+        self.text += data
+
+
 class Fake:
     """What spi.Context promises, as far as the built-in steps need it."""
 
@@ -314,6 +326,15 @@ class Fake:
 
     def output(self, source: str, text: str) -> None:
         self.outputs.append((source, text))
+
+    @contextmanager
+    def keeping(self, source: str) -> Iterator[Kept]:
+        kept = Kept(self.folder / "test.log")
+        try:
+            yield kept
+        finally:
+            if kept.text:
+                self.output(source, kept.text.decode())
 
     async def evaluate(self, expression: str, **more: object) -> object:
         value = self.values(expression)

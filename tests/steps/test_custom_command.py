@@ -10,7 +10,7 @@ import pytest
 from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.model.values import Duration
+from seatrial.model.values import CutText, Duration
 from seatrial.spi import Finished
 from seatrial.steps.custom_command import CustomCommand, find
 
@@ -28,7 +28,7 @@ def test_arguments_go_to_the_program_as_they_are_in_the_documents_folder(tmp_pat
     command = CustomCommand(custom_command=("./scripts/show.sh", "a b"), env={"EXTRA": "more"})
     outputs = within(lambda: command.run(ctx))
     assert outputs == {"exit_code": 0, "stdout": f"{tmp_path}\na b\ntrial more", "stderr": "oops"}
-    assert ctx.outputs == [("stdout", f"{tmp_path}\na b\ntrial more\n"), ("stderr", "oops\n")]
+    assert ctx.outputs == [("command", f"{tmp_path}\na b\ntrial more\noops\n")]
 
 
 def test_a_string_goes_to_the_shell_and_json_is_read(tmp_path: Path) -> None:
@@ -48,6 +48,23 @@ def test_the_exit_codes_that_pass_can_be_named(tmp_path: Path) -> None:
     assert within(lambda: command.run(FakeContext(tmp_path)))["exit_code"] == 3
     with pytest.raises(StepFailed, match="expected 3"):
         within(lambda: CustomCommand(custom_command="exit 0", expect_exit_code=3).run(FakeContext(tmp_path)))
+
+
+def test_a_long_stream_is_marked_in_the_outputs_and_named_by_its_file_in_the_evidence(tmp_path: Path) -> None:
+    long = CustomCommand(custom_command="seq 1 20000")
+    text = within(lambda: long.run(FakeContext(tmp_path)))["stdout"]
+    assert isinstance(text, CutText)
+    assert text.startswith("… (43357 characters before)\n")
+    assert (text.whole, text[-5:]) == (108893, "20000")
+    wrong = CustomCommand(custom_command="seq 1 30; exit 3")
+    with pytest.raises(StepFailed) as caught:
+        within(lambda: wrong.run(FakeContext(tmp_path)))
+    assert caught.value.evidence == "\n".join([*map(str, range(11, 31)), f"the whole output: {tmp_path / 'test.log'}"])
+
+
+def test_json_with_a_dropped_middle_is_no_output(tmp_path: Path) -> None:
+    command = CustomCommand(custom_command="printf '['; seq -s, 1 300000 | tr -d '\\n'; printf ']'")
+    assert "json" not in within(lambda: command.run(FakeContext(tmp_path)))
 
 
 @pytest.mark.parametrize("command", [("no-such-program-at-all",), "no-such-program-at-all --now"])

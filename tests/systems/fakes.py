@@ -11,7 +11,9 @@ import signal
 import socket
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +29,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass
+class Kept:
+    """The output of a command, for `keeping`."""
+
+    file: Path
+    text: bytes = b""
+
+    def add(self, data: bytes) -> None:
+        self.text += data
 
 
 class Shell:
@@ -200,6 +213,15 @@ class FakeContext:
 
     def output(self, source: str, text: str) -> None:
         self.printed.append((source, text))
+
+    @contextmanager
+    def keeping(self, source: str) -> Iterator[Kept]:
+        kept = Kept(self.folder / "test.log")
+        try:
+            yield kept
+        finally:
+            if kept.text:
+                self.output(source, kept.text.decode())
 
     async def poll(self, look, *, deadline, what, retry=None):
         try:

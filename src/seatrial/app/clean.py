@@ -159,10 +159,10 @@ async def _give_back(
     project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned
 ) -> None:
     folder = project.folder_of(ledger.run)
-    owners = owners_of(project, within=folder)
     masks = Masks()
     for name in ledger.secrets:
         masks.add(os.environ.get(name, ""))
+    owners = owners_of(project, within=folder, masks=masks)
     say, close = _recorder(folder, ledger.run, cleaned, masks)
     sweep = Sweep(say)
     await sweep.remove_entries(ledger, (entry for entry in entries if entry not in kept), owners)

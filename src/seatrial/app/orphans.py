@@ -20,6 +20,7 @@ from seatrial.app.project import Project
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import living
+from seatrial.engine.masking import Masks
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.links.process import process_start, programs
 from seatrial.model.resource import Resource
@@ -84,11 +85,13 @@ class Orphan:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def owners_of(project: Project, registry: Registry | None = None, within: Path | None = None) -> Owners:
+def owners_of(
+    project: Project, registry: Registry | None = None, within: Path | None = None, masks: Masks | None = None
+) -> Owners:
     """The owners of a project's resources; a plugin loaded for a ledger stays in their own registry. `within`: the
-    folder of the run."""
+    folder of the run; `masks`: its secrets."""
     registry = registry or project.registry(())
-    return Owners(registry, project.provider_settings(registry), Leases(), within)
+    return Owners(registry, project.provider_settings(registry), Leases(), within, masks)
 
 
 async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "", dry_run: bool = False) -> None:

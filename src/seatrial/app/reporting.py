@@ -36,6 +36,7 @@ def reporters_of(project: Project, registry: Registry, options: RunOptions, fold
     """The reporters of a run; each gets events after the shared fold."""
     names = [*FILES, *(name for name in registry.names("reporter") if registry.plugin_of("reporter", name))]
     shared: dict[str, Any] = {"fold": fold, "root": project.folder, "colour": coloured(options.color)}
+    shared["verbose"] = options.verbose
     shared["reports"] = [folder / "report.html"]
     made = [registry.get("reporter", name)(folder, shared) for name in ("json", *options.files, *names)]
     for name, out in _shown(format_of(project, options), options.faces or FACES):

@@ -154,7 +154,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
         dead = await clean_dead_runs(project)
         journal = Journal(folder / "events.jsonl", run_id, reporters)
-        ledger = Ledger.open(project.ledger_folder, run_id)
+        ledger = Ledger.open(project.ledger_folder, run_id, _secret_names(plan, project))
     except BaseException:
         project.forget(run_id)
         raise
@@ -167,7 +167,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal=journal,
         ledger=ledger,
         leases=leases,
-        owners=Owners(registry, project.provider_settings(registry), leases, folder),
+        owners=Owners(registry, project.provider_settings(registry), leases, folder, journal.masks),
         registry=registry,
         construct=bind_fields,
         names=project.names,
@@ -321,10 +321,15 @@ def _started(plan: Plan, project: Project, options: RunOptions) -> dict[str, obj
     }
 
 
+def _secret_names(plan: Plan, project: Project) -> set[str]:
+    """The variables with secrets of the suites and settings."""
+    return {name for suite in plan.suites for name in suite.secrets} | {*(project.settings.value("secrets") or ())}
+
+
 def _secrets(plan: Plan, project: Project, options: RunOptions, journal: Journal) -> tuple[dict[str, str], list[str]]:
     """The secrets of the suites and settings, from the environment, masked from now on; and those too short for it."""
-    wanted = {name for suite in plan.suites for name in suite.secrets} | {*(project.settings.value("secrets") or ())}
-    values = {name: os.environ[name] for name in sorted(wanted) if name in os.environ} | dict(options.secrets)
+    names = sorted(_secret_names(plan, project))
+    values = {name: os.environ[name] for name in names if name in os.environ} | dict(options.secrets)
     return values, [
         f"the secret {name} is too short to be masked: use at least {SHORTEST} characters"
         for name, value in values.items()

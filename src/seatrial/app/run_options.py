@@ -33,6 +33,8 @@ class RunOptions:
     max_memory_gb: float | None = None
     debug: bool = False
     color: bool | None = None
+    verbose: bool = False
+    """Show the output of commands as it comes."""
     project: Path | None = None
     reporters: tuple[Reporter, ...] = ()
     """Additional reporters from the caller."""

@@ -100,6 +100,7 @@ OUTPUT = group(
     "output and cleanup",
     choice("--format", FORMATS, metavar="FORMAT",
            help="plain, live, json, github, none or auto (live on a terminal, annotations in GitHub Actions)"),
+    flag("-v", "--verbose", help="show the output of commands and deployers as it comes (its file has it in any case)"),
     REPORT_DIR,
     choice("--keep", KEEP, metavar="WHEN", help="keep nodes after the run: never (default), failed or always"),
     argument("--keep-for", dest="keep_seconds", type=seconds, default=argparse.SUPPRESS, metavar="TIME",

@@ -14,11 +14,14 @@ from typing import Any
 
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
+from seatrial.engine.masked_stream import masked_file
+from seatrial.engine.masking import Masks
 from seatrial.errors import CannotTell, ExtraMissing, LeftBehind, SeatrialError, ToolMissing
 from seatrial.links.process import programs
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import GivesBack, Provider
+from seatrial.spi.output import cleanup_output, nowhere
 
 PATIENCE = 60.0
 """Time limit for the removal of one resource, in seconds."""
@@ -42,16 +45,27 @@ class Owners:
     """Finds the owner of each ledger entry in the registry, by its name."""
 
     def __init__(
-        self, registry: Registry, settings: Callable[[str], Any], leases: Leases, within: Path | None = None
-    ) -> None:
+        self, registry: Registry, settings: Callable[[str], Any], leases: Leases, within: Path | None = None,
+        masks: Masks | None = None,
+    ) -> None:  # fmt: skip
         self.registry = registry
         self._settings = settings
         self.leases = leases
         self._within = within
         """The run's folder: no path outside it is removed."""
+        self.masks = masks or Masks()
+        """The secrets to mask in what programs print."""
 
     async def destroy(self, entry: Entry) -> None:
         """Have its owner remove an entry (already gone is success); loads the owner's plugin file if it has one."""
+        chosen = cleanup_output.get()
+        token = cleanup_output.set(partial(masked_file, masks=self.masks) if chosen is nowhere else chosen)
+        try:
+            await self._destroy(entry)
+        finally:
+            cleanup_output.reset(token)
+
+    async def _destroy(self, entry: Entry) -> None:
         resource = entry.resource
         kind, _, name = resource.owner.partition(":")
         if entry.plugin and not self.registry.knows(kind, name):

@@ -14,6 +14,7 @@ from seatrial.engine import cluster_reuse
 from seatrial.engine import poll as polling
 from seatrial.engine.masked_files import mask_file
 from seatrial.engine.node_selection import matching
+from seatrial.engine.output_log import KeptOutput
 from seatrial.engine.trial import Trial
 from seatrial.engine.written_at import written_at
 from seatrial.errors import (
@@ -50,9 +51,6 @@ T = TypeVar("T")
 
 DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
 """Seconds, unless the suite, the system or the provider sets a deadline."""
-
-TAIL = 4000
-"""Characters of a command's output in its event; the suite's folder has all of it."""
 
 
 class StepRunner(Protocol):
@@ -253,13 +251,15 @@ class TrialContext:
         mask_file(file, self._trial.run.journal.masks)
 
     def output(self, source: str, text: str) -> None:
-        if not text:
-            return
-        text = self._trial.run.journal.masked(text)
-        file = self.folder / "test.log"
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
-            log.write(f"==> step {self.step} {source}\n{text}" + ("" if text.endswith("\n") else "\n"))
-        self._trial.emit("output", step=self.step, source=source, text=tail(text, TAIL), file="test.log")
+        self._trial.output_log.keep(self.step, source, text)
+
+    @contextmanager
+    def keeping(self, source: str) -> Iterator[KeptOutput]:
+        output = KeptOutput(self._trial.output_log, self.step, source)
+        try:
+            yield output
+        finally:
+            output.close()
 
     # Children, checks, waits
 
@@ -444,11 +444,6 @@ class TrialContext:
             if what in said:
                 return float(said[what])
         raise NotSupported(f"invalid deadline name {what!r}: {nearest(what, DEADLINES)}")
-
-
-def tail(text: str, most: int) -> str:
-    """The last characters of a text, with the number of those before."""
-    return text if len(text) <= most else f"… ({len(text) - most} characters before)\n" + text[-most:]
 
 
 def _made(folder: Path) -> Path:

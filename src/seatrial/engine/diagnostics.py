@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from seatrial.engine.cleanup import hurrying, within
-from seatrial.engine.context import TrialContext, tail
+from seatrial.engine.context import TrialContext
+from seatrial.engine.output_log import tail
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF

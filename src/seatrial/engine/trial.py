@@ -18,6 +18,7 @@ from seatrial.engine.ids import fitted
 from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.engine.output_log import OutputLog
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Location, Suite
 from seatrial.registry import Registry
@@ -115,6 +116,11 @@ class Trial:
     def emit(self, kind: str, /, **data: object) -> None:
         """An event of this trial."""
         self.run.journal.emit(kind, self.id, data)
+
+    @cached_property
+    def output_log(self) -> OutputLog:
+        """The output of the trial's commands."""
+        return OutputLog(self.folder, self.id, self.run.journal)
 
     def knows(self, node: Node, trial: str = "") -> None:
         """Show this node to expressions from now on; `trial`: its deployer, if another trial."""

@@ -33,6 +33,7 @@ from seatrial.expressions.text import (
     texts,
 )
 from seatrial.expressions.worker import cel_library
+from seatrial.model.values import CutText
 
 T = TypeVar("T")
 Names = Mapping[str, object]
@@ -187,6 +188,8 @@ def _read_off(text: str, names: Names) -> tuple[Any] | None:
 
 
 def _values(text: str, names: Names) -> dict[str, Any]:
+    for path in references(text):
+        _require_whole(_reached(path, names), text)
     wanted = {str(one[0]) for one in references(text)}
     return {name: plain(names[name]) for name in wanted if name in names}
 
@@ -231,7 +234,27 @@ def _follow(path: Path, text: str, names: Names) -> Any:
             why = f"{held or 'the scope'} has no {part!r}"
             close, _, _ = nearest(str(part), there, what=";").partition(";")
             raise _cannot(text, f"{why} ({close}it has: {', '.join(there) or 'nothing'})") from None
+    _require_whole(value, text)
     return value
+
+
+def _reached(path: Path, names: Names) -> object:
+    """The value of a path as far as it goes."""
+    value: Any = names
+    for part in path:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            break
+    return value if value is not names else None
+
+
+def _require_whole(value: object, text: str) -> None:
+    """CannotTell for a text that was cut, or a structure with one."""
+    if isinstance(value, CutText):
+        raise _cannot(text, f"of {value.whole} characters only the last ones were kept; print less, or write a file")
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        _require_whole(one, text)
 
 
 def _cannot(text: str, why: str) -> CannotTell:

@@ -24,6 +24,11 @@ def project_folder() -> Path:
     return project_of(Path.cwd())
 
 
+def shown(path: Path) -> str:
+    """A path for people: relative to the working directory if it is inside."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def cache_folder(name: str) -> Path:
     """`$SEATRIAL_CACHE_DIR`, else `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`; a folder of this name in it."""
     given = os.environ.get("SEATRIAL_CACHE_DIR")

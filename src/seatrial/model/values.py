@@ -9,7 +9,7 @@ from typing import Any, Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Argv", "Duration", "Expression", "Pattern", "Range", "WaitFor", "argv_of", "duration"]
+__all__ = ["Argv", "CutText", "Duration", "Expression", "Pattern", "Range", "WaitFor", "argv_of", "duration"]
 
 Duration = NewType("Duration", float)
 """Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
@@ -24,6 +24,23 @@ Pattern = NewType("Pattern", str)
 class _NotGiven:
     def __repr__(self) -> str:
         return "not given"
+
+
+class CutText(str):
+    """The end of a longer text, with a mark of the cut: data for people, and for no judgement."""
+
+    __slots__ = ("whole",)
+
+    whole: int
+    """The length of the whole text."""
+
+    @classmethod
+    def end(cls, text: str, most: int, missing: int = 0) -> CutText:
+        """The last characters of a text; `missing` more are lost already."""
+        whole = len(text) + missing
+        cut = cls(f"… ({whole - most} characters before)\n{text[-most:]}")
+        cut.whole = whole
+        return cut
 
 
 NOT_GIVEN: Any = _NotGiven()

@@ -30,12 +30,14 @@ class Console(Document):
         super().__init__(out, options)
         self._colour = bool(self.options.get("colour", False))
         self._marks = words.MARKS if _speaks_unicode(self.out) else words.ASCII_MARKS
+        self._verbose = bool(self.options.get("verbose", False))
         self._prefixed = False
         self._running: set[str] = set()
         self._lines: list[str] = []
         handlers = (
             self._run_started, self._suite_started, self._step_started, self._step_finished, self._fault, self._cluster,
-            self._log, self._diagnostics, self._cleanup_finished, self._suite_finished, self._run_finished,
+            self._log, self._printed, self._diagnostics, self._cleanup_finished, self._suite_finished,
+            self._run_finished,
         )  # fmt: skip
         self._handlers = {handler.__name__.removeprefix("_"): handler for handler in handlers}
         """By the kind of their event."""
@@ -175,6 +177,13 @@ class Console(Document):
         if data.get("level") in ("warning", "error"):
             state = "failed" if data["level"] == "error" else "allowed"
             self._line(trial, 1, f"{data['level']}: {words.one_line(data.get('text', ''), 600)}", state)
+
+    def _printed(self, event: Event, data: Mapping[str, Any]) -> None:
+        """Output of a command, as it comes."""
+        if self._verbose:
+            row = self.fold.step(event.trial, str(data.get("step", "")))
+            for line in words.plain(data.get("text", "")).splitlines():
+                self._line(event.trial, _depth(row) + 1, f"| {line}")
 
     def _diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
         self._line(event.trial, 1, f"diagnostics: {words.plain(data.get('path') or data.get('folder'))}")

@@ -54,7 +54,7 @@ class Live(Console):
         self._region.start()
 
     def on(self, event: Event) -> None:
-        if event.kind in ("log", "output"):
+        if event.kind in ("log", "output", "printed"):
             lines = str(event.data.get("text", "")).strip().splitlines()
             if lines:
                 self._logged[event.trial] = words.one_line(lines[-1], 200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
 from seatrial.spi.link import Link
+from seatrial.spi.output import Output
 from seatrial.spi.provider import Provider
 from seatrial.spi.system import System
 
@@ -134,6 +136,10 @@ class Context(Protocol):
 
     def output(self, source: str, text: str) -> None:
         """Keep the output of a command: all of it in the suite's folder, a tail in the event."""
+
+    def keeping(self, source: str) -> AbstractContextManager[Output]:
+        """Keep the output of a command as it comes, until the end of the block: in the suite's folder, shown with
+        `--verbose`; a tail of it is in the event."""
 
     def secret(self, value: str) -> None:
         """Mask this text in all output from now on."""

@@ -11,24 +11,26 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.output import beginning
-from seatrial.links.paths import project_of
+from seatrial.links.paths import project_of, shown
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
-from seatrial.model.values import Argv, Duration, argv_of
+from seatrial.model.values import Argv, CutText, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.output import LOG
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
 """Maximum number of lines of output in a failure."""
 
 KEPT = 65536
-"""Maximum number of characters of each stream in the outputs, from its end; the suite's log has all."""
+"""Maximum number of characters of each stream in the outputs, from its end; the suite's log has all. An expression
+cannot judge a stream without its beginning."""
 
 ENDLESS = 7 * 86400.0
 """Time limit in seconds for a command on a node if the step has no timeout: the link requires a number."""
@@ -104,12 +106,15 @@ class CustomCommand:
         if self.on:
             return await self._on_nodes(ctx)
         argv, cwd = self._argv(ctx), self._folder(ctx)
-        try:
-            done = await spawn(ctx, argv, cwd=cwd, env=self.env, input=self.stdin, timeout=self.timeout)
-        except TimedOut as error:
-            _keep(ctx, "", error.stdout, error.stderr)
-            raise Overrun(str(error), evidence=_last(error.stdout, error.stderr)) from error
-        return self._judged(ctx, done)
+        with ctx.keeping("command") as output:
+            try:
+                done = await spawn(
+                    ctx, argv, cwd=cwd, env=self.env, input=self.stdin, timeout=self.timeout, output=output.add
+                )
+            except TimedOut as error:
+                evidence = _last(error.stdout, error.stderr, output.file)
+                raise Overrun(str(error), evidence=evidence) from error
+            return self._judged(done, output.file)
 
     def _argv(self, ctx: Context) -> Sequence[str]:
         if not self.script:
@@ -128,7 +133,7 @@ class CustomCommand:
     async def _on_nodes(self, ctx: Context) -> Outputs:
         nodes = await ctx.select(self.on)
         ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
-        env, limit = {**ours, **self.env}, self.timeout or ENDLESS
+        env, limit, log = {**ours, **self.env}, self.timeout or ENDLESS, ctx.folder / LOG
 
         async def one(node: Node) -> Outputs:
             try:
@@ -136,22 +141,22 @@ class CustomCommand:
                 done = await ctx.link(node).run(argv, timeout=limit, input=self.stdin, env=env)
             except TimeoutError as error:
                 out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")
-                _keep(ctx, node.name, out, err)
+                ctx.output(f"command on {node.name}", out + err)
                 text = f"the command did not end on {node.name} within {limit:g} s"
-                raise Overrun(text, evidence=_last(out, err)) from error
-            return self._judged(ctx, done, node.name)
+                raise Overrun(text, evidence=_last(out, err, log)) from error
+            ctx.output(f"command on {node.name}", done.stdout + done.stderr)
+            return self._judged(done, log, node.name)
 
         found = await by_node(nodes, one)
         return {**found[nodes[0].name], "nodes": found}
 
-    def _judged(self, ctx: Context, done: Finished, where: str = "") -> Outputs:
-        _keep(ctx, where, done.stdout, done.stderr)
+    def _judged(self, done: Finished, log: Path, where: str = "") -> Outputs:
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
         if done.exit_code not in expected:
             text = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
             said = f": {text}" if text else ""
             place = f" on {where}" if where else ""
-            evidence = _last(done.stdout, done.stderr)
+            evidence = _last(done.stdout, done.stderr, log)
             if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
@@ -159,20 +164,21 @@ class CustomCommand:
             if done.accident:
                 raise CannotTell(f"{message}: {done.accident}", evidence=evidence)
             raise StepFailed(message, category=Category.TEST, evidence=evidence)
-        streams = {"stdout": done.stdout.rstrip("\n")[-KEPT:], "stderr": done.stderr.rstrip("\n")[-KEPT:]}
-        parsed = _json(done.stdout)
+        streams = {"stdout": _kept(done.stdout, done.dropped), "stderr": _kept(done.stderr, done.dropped)}
+        parsed = None if done.dropped else _json(done.stdout)
         return {"exit_code": done.exit_code, **streams, **({} if parsed is None else {"json": parsed})}
 
 
-def _keep(ctx: Context, where: str, stdout: str, stderr: str) -> None:
-    at = f"{where} " if where else ""
-    for source, text in (("stdout", stdout), ("stderr", stderr)):
-        if text:
-            ctx.output(at + source, text)
+def _kept(text: str, dropped: int) -> str:
+    """A stream for the outputs; a long one is cut, and then no expression can judge it."""
+    text = text.rstrip("\n")
+    return text if len(text) <= KEPT else CutText.end(text, KEPT, dropped)
 
 
-def _last(stdout: str, stderr: str) -> str:
-    return "\n".join([*stdout.splitlines()[-SHOWN:], *stderr.splitlines()[-SHOWN:]])
+def _last(stdout: str, stderr: str, log: Path) -> str:
+    streams = [stdout.splitlines(), stderr.splitlines()]
+    more = [f"the whole output: {shown(log)}"] if any(len(lines) > SHOWN for lines in streams) else []
+    return "\n".join([*(line for lines in streams for line in lines[-SHOWN:]), *more])
 
 
 def _json(text: str) -> object | None:

@@ -80,8 +80,9 @@ class FakeRun:
         journal = Journal(self.run_folder / "events.jsonl", self.run_id, self._reporters)
         run = Run(
             id=self.run_id, folder=self.run_folder, project=self.folder, journal=journal, ledger=self.ledger,
-            leases=self._leases, owners=Owners(self._registry, self._settings, self._leases, self.run_folder),
-            registry=self._registry, construct=bind_fields, **self._more,
+            leases=self._leases, registry=self._registry,
+            owners=Owners(self._registry, self._settings, self._leases, self.run_folder, journal.masks),
+            construct=bind_fields, **self._more,
         )  # fmt: skip
         try:
             yield run

@@ -55,6 +55,7 @@ async def run(
     input: str = "",
     started: Callable[[int], Awaitable[None] | None] | None = None,
     whole: Path | None = None,
+    output: Callable[[bytes], None] | None = None,
     grace: float = 2.0,
     keep: int = KEEP,
     under: Supervisor | None = None,
@@ -63,11 +64,12 @@ async def run(
 
     `started` is called with the process id, also the id of the process group, before any waiting; the program gets its
     input only when an awaitable result is done. `whole` is a file for the complete output, line by line, both streams
-    in approximate order; `keep` bytes of each stream are in the result. After `timeout` seconds, or when cancelled, the
-    whole group gets SIGTERM, and SIGKILL `grace` seconds later. `under` a supervisor, every descendant gets SIGKILL.
+    in approximate order; `output` is called with the same lines as they come; `keep` bytes of each stream are in the
+    result. After `timeout` seconds, or when cancelled, the whole group gets SIGTERM, and SIGKILL `grace` seconds later.
+    `under` a supervisor, every descendant gets SIGKILL.
     Raises TimedOut (a TimeoutError), ToolMissing, CannotTell when the folder does not exist.
     """
-    child = _Child(argv, cwd, env, input.encode(), whole, keep, under.command() if under is not None else None)
+    child = _Child(argv, cwd, env, input.encode(), whole, output, keep, under.command() if under else None)
     try:
         known = started(child.pid) if started is not None else None
         async with asyncio.timeout(timeout):
@@ -105,7 +107,7 @@ class _Child:
 
     def __init__(
         self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None, input: bytes,
-        whole: Path | None, keep: int, command: Command | None,
+        whole: Path | None, output: Callable[[bytes], None] | None, keep: int, command: Command | None,
     ) -> None:  # fmt: skip
         self._loop = asyncio.get_running_loop()
         self._command = command
@@ -118,6 +120,7 @@ class _Child:
         self._stdin = self._pidfd = -1
         self._streams: tuple[_Stream, ...] = ()
         self._keep = keep
+        self._output = output
         self._whole: BinaryIO | None = None
         try:
             self._whole = whole.open("ab") if whole is not None else None
@@ -196,17 +199,19 @@ class _Child:
         return True
 
     def _put(self, stream: _Stream, data: bytes) -> None:
-        """Write whole lines to the file shared by both streams, so they do not mix. At the end of a stream (empty
-        data), the rest counts as a line."""
-        if self._whole is None:
+        """Hand on whole lines of both streams, so they do not mix. At the end of a stream (empty data), the rest counts
+        as a line."""
+        if self._whole is None and self._output is None:
             return
         text = stream.begun + data
         if not data and text:
             text += b"\n"
         end = len(text) if not data or len(text) > LONGEST_LINE else text.rfind(b"\n") + 1
         stream.begun = text[end:]
-        if end:
+        if end and self._whole is not None:
             self._whole.write(text[:end])
+        if end and self._output is not None:
+            self._output(text[:end])
 
     def _on_input(self) -> None:
         try:
@@ -325,9 +330,9 @@ class _Child:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
+        for stream in self._streams:
+            self._put(stream, b"")
         if self._whole is not None:
-            for stream in self._streams:
-                self._put(stream, b"")
             self._whole.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,12 +35,15 @@ async def spawn(
     input: str = "",
     timeout: float | None = None,
     whole: Path | None = None,
+    output: Callable[[bytes], None] | None = None,
 ) -> Finished:
     """Run a program in the trial's environment; for errors see links.process.run."""
     warn_of_secrets(ctx, argv)
     supervisor = await supervised(ctx)
     env = {**ctx.environment(), TAG: f"{ctx.trial_id}-{ctx.step}-{secrets.token_hex(4)}", **env}
-    done = await process.run(argv, cwd=cwd, env=env, input=input, timeout=timeout, whole=whole, under=supervisor)
+    done = await process.run(
+        argv, cwd=cwd, env=env, input=input, timeout=timeout, whole=whole, output=output, under=supervisor
+    )
     if done.left:
         ctx.log("the command left processes behind; they end with the trial", "warning")
     return done

@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, NotSupported, SeatrialError, StepFailed
 from seatrial.expressions import late
 from seatrial.links import inventory
-from seatrial.links.output import end
+from seatrial.links.output import BoundedOutput, end
+from seatrial.links.paths import shown
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import record, supervised, supervising, warn_of_secrets
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
@@ -25,6 +27,7 @@ from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context, Finished, Powers, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.output import LOG, Output, cleanup_output
 from seatrial.systems.command import status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.command.shared_look import SharedLook
@@ -69,7 +72,7 @@ class Command(Declared):
         """Nodes that Seatrial shut down from inside: nobody else knows their power."""
         self._calls = 0
         self._said: dict[str, str] = {}
-        """Measuring verb to its last output: only a changed one is kept again."""
+        """Looking verb to its last output: only a changed one is kept again."""
         self._look = SharedLook(self._ask)
         self.pace = (float(settings.poll), 10 * float(settings.poll))
         self.wait_for = settings.wait_for
@@ -198,16 +201,15 @@ class Command(Declared):
 
     async def destroy(self, ctx: Context) -> None:
         """Run `destroy` and release the deployment in the ledger."""
-        log = ctx.folder / "destroy.log"
         before = await self._present(ctx)
-        try:
-            if self._stage == "deployed":
+        if self._stage == "deployed":
+            ours = cleanup_output.set(lambda _: ctx.keeping("destroy"))
+            try:
                 await ctx.give_back(KIND, ctx.deployment_id)
-            else:
-                await self._run(ctx, "destroy")
-        finally:
-            if log.is_file():
-                ctx.output("destroy", log.read_text(encoding="utf-8", errors="replace"))
+            finally:
+                cleanup_output.reset(ours)
+        else:
+            await self._run(ctx, "destroy")
         self._before, self._nodes = before, ()
         self._stage = "destroyed"
 
@@ -215,17 +217,12 @@ class Command(Declared):
         """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails, or when the
         deployer's `status` or `health` reports it afterwards."""
         detail: Mapping[str, Any] = resource.detail
-        log = Path(detail["log"])
-        try:
+        with cleanup_output.get()(Path(detail["log"])) as output:
             async with supervising(resource.trial) as supervisor:
-                said = await verbs.run(_recorded("destroy", detail), supervisor)
-        except SeatrialError as error:
-            _keep(log, error.evidence)
-            raise
-        _keep(log, said.stdout + said.stderr)
-        if still := await _still_there(detail.get("confirm") or {}, resource.trial):
-            evidence = end(said.stdout, 500)
-            raise StepFailed(f"destroy ended with exit code {said.exit_code}, but {still}", evidence=evidence)
+                said = await verbs.run(_recorded("destroy", detail), supervisor, output)
+            if still := await _still_there(detail.get("confirm") or {}, resource.trial, output):
+                text = f"destroy ended with exit code {said.exit_code}, but {still} (output: {shown(output.file)})"
+                raise StepFailed(text, evidence=end(said.stdout, 500))
 
     # The deployer's command line
 
@@ -308,22 +305,23 @@ class Command(Declared):
         async def known(pid: int) -> None:
             await record(ctx, name, pid, process_start(pid, zombie=True))
 
-        try:
-            said = await verbs.run(call, supervisor, known)
-        except SeatrialError as error:
-            self._keep_output(ctx, call.verb, error.evidence)
-            raise
-        finally:
-            await ctx.give_back("process", name)
-        self._keep_output(ctx, call.verb, said.stdout + said.stderr)
-        return said
+        looking = call.verb in verbs.LOOKING
+        with self._changed_answer(ctx, call.verb) if looking else ctx.keeping(call.verb) as output:
+            try:
+                return await verbs.run(call, supervisor, output, known)
+            finally:
+                await ctx.give_back("process", name)
 
-    def _keep_output(self, ctx: Context, verb: str, text: str) -> None:
-        if verb in verbs.MEASURING:
-            if self._said.get(verb) == text:
-                return
-            self._said[verb] = text
-        ctx.output(verb, text)
+    @contextmanager
+    def _changed_answer(self, ctx: Context, verb: str) -> Iterator[Output]:
+        """Keep the output of a looking verb when it has ended, unless it is the same as before."""
+        answer = _Answer(ctx.folder / LOG)
+        try:
+            yield answer
+        finally:
+            if (text := answer.kept.text()) != self._said.get(verb):
+                self._said[verb] = text
+                ctx.output(verb, text)
 
     async def _ask(self, ctx: Context) -> _Look:
         """Run the measuring verbs, one after the other: a deployer may lock itself."""
@@ -356,7 +354,10 @@ class Command(Declared):
             argv = tuple(fill(ctx, one, {}) for one in argv_of(settings.command))
             env, program = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}, self._program(argv[0])
             call = verbs.Call(verb="inventory", argv=(program, *argv[1:]), cwd=str(cwd), env=env, timeout=LOOK_SECONDS)
-            text, source, folder = (await self._called(ctx, call)).stdout, " ".join(argv), cwd
+            said = await self._called(ctx, call)
+            if said.dropped:
+                raise CannotTell(f"the inventory is too long: {said.dropped} bytes of it were not kept")
+            text, source, folder = said.stdout, " ".join(argv), cwd
         else:
             path = cwd / fill(ctx, settings.file, {})
             try:
@@ -412,6 +413,15 @@ class Command(Declared):
         return NodeHealth(power=power_by_parts(parts, said), parts=parts)
 
 
+class _Answer:
+    """The output of a looking verb; see spi.Output."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.kept = BoundedOutput(verbs.ANSWER)
+        self.add = self.kept.add
+
+
 @frozen
 class _Look:
     """The answers of the measuring verbs; `health` is None if it is not declared."""
@@ -433,13 +443,13 @@ def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
     )
 
 
-async def _still_there(confirm: Mapping[str, Any], trial: str) -> str:
+async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -> str:
     """The report of a deployment that exists after its `destroy`; empty: nothing reports one."""
     told: dict[str, Mapping[str, Any]] = {}
     for verb, call in (confirm.get("calls") or {}).items():
         try:
             async with supervising(trial) as supervisor:
-                said = await verbs.run(_recorded(verb, call), supervisor)
+                said = await verbs.run(_recorded(verb, call), supervisor, output)
             told[verb] = status_parsing.document(verb, said)
         except (SeatrialError, OSError):
             continue  # nobody is left to answer
@@ -460,8 +470,3 @@ def _secrets(ctx: Context) -> Mapping[str, str]:
 
 def _roots(node: Node) -> Roots:
     return {"node": node_root(node)}
-
-
-def _keep(log: Path, text: str) -> None:
-    if text and log.parent.is_dir():
-        log.write_text(text, encoding="utf-8", errors="backslashreplace")

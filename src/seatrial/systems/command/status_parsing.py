@@ -47,6 +47,8 @@ SILENT = ("critical", "stopped", "destroyed", "initialized")
 
 def document(verb: str, said: Finished) -> Mapping[str, Any]:
     """The JSON object on a verb's standard output; CannotTell if there is none."""
+    if said.dropped:
+        raise CannotTell(f"{verb} printed too much: {said.dropped} bytes of its answer were not kept")
     try:
         found = json.loads(said.stdout)
     except ValueError as error:

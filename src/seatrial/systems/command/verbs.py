@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,22 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
 from seatrial.links.output import beginning, end
+from seatrial.links.paths import shown
 from seatrial.links.process.supervision import Supervisor
 from seatrial.model.values import SHELL
 from seatrial.spi import Finished
 from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.output import Output
 from seatrial.systems.command.status_parsing import TAIL
 
 MEASURING = ("status", "health")
-"""Verbs that only look."""
+"""Verbs that measure."""
+
+LOOKING = (*MEASURING, "inventory")
+"""Verbs that change nothing, and are called again and again."""
+
+ANSWER = 64 * 1024 * 1024
+"""Bytes kept of what a looking verb prints; of a longer answer, Seatrial cannot judge anything."""
 
 # The program waits for a line before it begins: by then the ledger knows its process. If Seatrial dies first, it ends.
 _GATE = 'read -r _ && exec "$@" </dev/null'
@@ -59,31 +66,37 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
     return argv
 
 
-async def run(call: Call, under: Supervisor, started: Started | None = None) -> Finished:
-    """Run it to its end; processes it leaves are children of the supervisor. StepFailed when it fails, Overrun when it
-    takes too long, ToolMissing when the program is missing."""
+async def run(call: Call, under: Supervisor, output: Output, started: Started | None = None) -> Finished:
+    """Run it to its end; processes it leaves are children of the supervisor. `output` gets what it prints. StepFailed
+    when it fails, Overrun when it takes too long, ToolMissing when the program is missing."""
     require_program(call)
-    argv, whole = ["/bin/sh", "-c", _GATE, "sh", *call.argv], sys.maxsize
+    argv, keep = ["/bin/sh", "-c", _GATE, "sh", *call.argv], ANSWER if call.verb in LOOKING else process.KEEP
     try:
         done = await process.run(
-            argv, cwd=call.cwd, env=call.env, timeout=call.timeout, input="\n", started=started, keep=whole, under=under
-        )
+            argv, cwd=call.cwd, env=call.env, timeout=call.timeout, input="\n", started=started, keep=keep,
+            output=output.add, under=under,
+        )  # fmt: skip
     except process.TimedOut as error:
-        text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s"
+        text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s{_where(output)}"
         raise Overrun(text, evidence=end(error.stdout + error.stderr, TAIL)) from None
-    return _accepted(call, done)
+    return _accepted(call, done, output)
 
 
-def _accepted(call: Call, done: Finished) -> Finished:
+def _where(output: Output) -> str:
+    return f" (its output is in {shown(output.file)})"
+
+
+def _accepted(call: Call, done: Finished, output: Output) -> Finished:
     if done.exit_code in call.accept:
         return done
     evidence = end(done.stdout + done.stderr, TAIL)
     if done.exit_code == NOT_FOUND and call.argv[:2] == SHELL:
-        why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}"
+        why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}{_where(output)}"
         raise ToolMissing(why, evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
-    raise StepFailed(f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}", evidence=evidence)
+    text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
+    raise StepFailed(text + _where(output), evidence=evidence)
 
 
 def require_program(call: Call) -> None:

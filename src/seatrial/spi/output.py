@@ -1,0 +1,44 @@
+"""The output of running programs, on its way into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Protocol
+
+LOG = "test.log"
+"""The file in a suite's folder with the output of all its commands."""
+
+
+class Output(Protocol):
+    """Takes the output of a running program, masks its secrets and writes it to a file as it comes."""
+
+    file: Path
+    """The file with all of it."""
+
+    def add(self, data: bytes) -> None:
+        """Take whole lines."""
+
+
+class Nowhere:
+    """Drops all output."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def add(self, data: bytes) -> None:
+        """Drop it."""
+
+
+def nowhere(file: Path) -> AbstractContextManager[Output]:
+    """Keep no output."""
+    return nullcontext(Nowhere(file))
+
+
+cleanup_output: ContextVar[Callable[[Path], AbstractContextManager[Output]]] = ContextVar(
+    "cleanup_output", default=nowhere
+)
+"""Where a cleanup from the ledger keeps the output of its programs: in the given file or in a better one, set by the
+engine."""
