@@ -36,6 +36,9 @@ ROWS: dict[str, tuple[Document, str, str]] = {
         suite({**validate(looks("true", name="may"), looks("false", name="must")), "allow_failures": ["may"]}),
         "failed", "must"),
     "a failure that was expected": (suite(command("false", expect="failure")), "passed", ""),
+    "a check failed as expected": (suite({**validate("command:false"), "expect": "failure"}), "passed", ""),
+    "a group failed as expected": (
+        suite({"step": "group", "steps": [command("false")], "expect": "failure"}), "passed", ""),
     "killed, and a failure was expected": (suite(command("kill -9 $$", expect="failure")), "unknown", "SIGKILL"),
     "late, and a failure was expected": (
         suite(command("sleep 30", timeout=0.2, expect="failure")), "unknown", "within 0.2 s"),
@@ -57,6 +60,11 @@ ROWS: dict[str, tuple[Document, str, str]] = {
     "an expectation that came out empty": (
         suite(EMPTY, validate({"check": "file", "path": "trial.json", "sha256": "${{ vars.w }}"})),
         "unknown", "`sha256` is empty"),
+    "an expectation inside of another came out empty": (
+        suite(EMPTY, validate({"check": "http", "url": "http://a.b:1/", "answer_headers": {"etag": "${{ vars.w }}"}})),
+        "unknown", "`answer_headers.etag` is empty"),
+    "a variable of a command may be empty": (
+        suite(EMPTY, validate(looks('test -z "$X"', env={"X": "${{ vars.w }}"}))), "passed", ""),
     "a node that came out empty": (
         suite(EMPTY, validate(looks("true", on="${{ vars.w }}"))), "unknown", "`on` is empty"),
     "a value of a query that is null": (

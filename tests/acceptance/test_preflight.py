@@ -564,3 +564,13 @@ def test_the_short_form_names_files_from_here_and_explains_the_cache(project: Pr
     assert lines[at + 1 : at + 3] == ["  one", "  two"]
     assert "  not from the cache: it has no stored result; only passed checks are stored" in lines
     assert all(line.startswith("  log: .seatrial/runs/") for line in lines if line.startswith("  log:"))
+
+
+@pytest.mark.parametrize("end, code", [("KILL", 3), ("TERM", 3), ("SEGV", 1)])
+def test_a_check_that_something_else_ended_is_unknown_and_one_that_crashed_is_failed(
+    project: Project, end: str, code: int
+) -> None:
+    project.write("pipeline.json", {"pipeline": {"stages": {"s": {"checks": {"c": {"run": f"kill -{end} $$"}}}}}})
+    done = project.seatrial("preflight")
+    assert done.returncode == code, done.stdout
+    assert f"(SIG{end})" in done.stdout

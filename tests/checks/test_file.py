@@ -85,6 +85,16 @@ def test_a_file_that_cannot_be_read_is_unknown(folder: Path) -> None:
     assert verdict(File(path="x" * 300), FakeContext(folder)) == "unknown"
 
 
+@pytest.mark.parametrize("fields", [{"contains": "x"}, {"lacks": "x"}, {"sha256": DIGEST}])
+@pytest.mark.parametrize("on", ["", "n11"])
+def test_the_content_of_a_pipe_or_a_device_is_not_waited_for(folder: Path, on: str, fields: dict[str, Any]) -> None:
+    os.mkfifo(folder / "pipe")
+    for path, kind in ((str(folder / "pipe"), "fifo"), ("/dev/zero", "character special file")):
+        seen = look(File(path=path, on=on, **fields), FakeContext(folder, n11=well()))
+        assert (seen.verdict, f"a {kind}" in seen.why) == ("unknown", True), seen
+        assert verdict(File(path=path, on=on), FakeContext(folder, n11=well())) == "passed"
+
+
 def test_the_content_of_a_file_that_is_too_large_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 5)
     assert verdict(File(path="cargo", contains="five"), FakeContext(folder)) == "unknown"

@@ -24,7 +24,7 @@ class Command(OnNodes):
     """A command ends with the right exit code and output: `command:test -f /etc/motd`."""
 
     expression_names: ClassVar[tuple[str, ...]] = ("exit_code", "stdout", "stderr", "json", "node")
-    may_be_empty: ClassVar[tuple[str, ...]] = ("command", "input")
+    may_be_empty: ClassVar[tuple[str, ...]] = ("command", "input", "env")
 
     command: Argv
     """A list of arguments, or text for a shell: it ends at the first line that fails."""

@@ -16,12 +16,15 @@ from seatrial.checks.content import held, words
 from seatrial.checks.per_node import OnNodes, on_each, text_of
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.model.resource import Node
-from seatrial.model.result import Observation, failed, passed
+from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
 from seatrial.spi import Context, Finished, Link
 from seatrial.spi.link import NOT_FOUND
 
 T = TypeVar("T")
+
+_KINDS = {stat.S_IFREG: "regular file", stat.S_IFDIR: "directory", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket",
+          stat.S_IFCHR: "character special file", stat.S_IFBLK: "block special file"}  # fmt: skip
 
 LIMIT = 16 * 1024 * 1024
 """Maximum size in bytes of a file searched for text; the content of a larger one is unknown."""
@@ -36,6 +39,8 @@ class Facts:
     """In octal, four digits: 0644."""
     owner: str
     """User and group by name and by number: `root:root 0:0`."""
+    kind: str
+    """As `stat` has it: `regular file`, `directory`, `fifo`, …."""
 
 
 @check("file")
@@ -102,11 +107,14 @@ class File(OnNodes):
             return failed({"owner": facts.owner}, {"owner": self.owner}, f"the owner is {facts.owner}")
         if self.size is not None and facts.size != self.size:
             return failed({"size": facts.size}, {"size": self.size}, f"the size is {facts.size} bytes")
+        searched = words(self.contains) or words(self.lacks)
+        if (self.sha256 or searched) and not facts.kind.startswith("regular"):  # a pipe or a device may never end
+            return unknown(f"{self.path} is not a regular file but a {facts.kind}: its content is not read")
         if self.sha256:
             digest = await place.sha256()
             if digest != self.sha256.lower():
                 return failed({"sha256": digest}, {"sha256": self.sha256.lower()}, "the SHA-256 of the content differs")
-        if words(self.contains) or words(self.lacks):
+        if searched:
             if facts.size > LIMIT:
                 raise CannotTell(f"{self.path} has {facts.size} bytes: content is searched up to {LIMIT} bytes only")
             wrong = held(ctx, (await place.content()).decode(errors="replace"), self.contains, self.lacks, self.path)
@@ -140,7 +148,8 @@ class _OnHost:
             names = f"{self._path.owner()}:{self._path.group()}"
         except (KeyError, OSError):  # a number without a user
             names = numbers
-        return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}", f"{names} {numbers}")
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "special file")
+        return Facts(found.st_size, f"{stat.S_IMODE(found.st_mode):04o}", f"{names} {numbers}", kind)
 
     async def content(self) -> bytes:
         return await self._read(self._path.read_bytes)
@@ -169,11 +178,11 @@ class _OnNode:
 
     async def facts(self) -> Facts | None:
         """None if it does not exist."""
-        argv = ["stat", "-L", "-c", "%s %a %U:%G %u:%g", "--", self._path]
+        argv = ["stat", "-L", "-c", "%s %a %U:%G %u:%g %F", "--", self._path]
         done = await self._link.run(argv, env={"LC_ALL": "C"})
         if done.ok:
-            size, mode, owner = done.stdout.strip().split(" ", 2)
-            return Facts(int(size), mode.zfill(4), owner)
+            size, mode, names, numbers, kind = done.stdout.strip().split(" ", 4)
+            return Facts(int(size), mode.zfill(4), f"{names} {numbers}", kind)
         if "No such file or directory" in done.stderr or "Not a directory" in done.stderr:
             return None
         raise _trouble("stat", done)

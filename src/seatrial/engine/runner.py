@@ -71,7 +71,8 @@ class Runner:
         except Exception as error:  # the condition could not be evaluated
             outcome = outcome_of(error)
         outcome = _as_expected(plan, outcome)
-        if outcome.verdict is Verdict.PASSED and not plan.children and traits(plan.factory, StepTraits).decides:
+        decides = plan.expect_failure or (not plan.children and traits(plan.factory, StepTraits).decides)
+        if outcome.verdict is Verdict.PASSED and decides:
             self._decided(ctx)
         if plan.id:
             self._trial.outputs[plan.id] = with_old_names(plan.kind, outcome.outputs)
@@ -231,14 +232,24 @@ class Runner:
 
 
 def _require_values(ctx: TrialContext, plan: CheckPlan) -> None:
-    """CannotTell when a value of a check that is filled in now comes out empty."""
+    """CannotTell when a value of a check that is filled in now comes out empty, at any depth."""
     may_be_empty = traits(plan.factory, CheckTraits).may_be_empty
-    for key, given in plan.fields.items():
-        for text in given if isinstance(given, list | tuple) else (given,):
-            if key in may_be_empty or not isinstance(text, str) or "$" not in text:
-                continue
-            if expressions.templated(text) and ctx.bind(text) in (None, "", [], (), {}):
-                raise CannotTell(f"`{key}` is empty: {text} has no value now, so there is nothing to compare with")
+
+    def require(place: str, key: str, given: object) -> None:
+        if key in may_be_empty:
+            return
+        if isinstance(given, Mapping):
+            for name, value in given.items():
+                require(f"{place}.{name}" if place else str(name), str(name), value)
+        elif isinstance(given, list | tuple):
+            for value in given:
+                require(place, "", value)
+        elif not isinstance(given, str) or "$" not in given or not expressions.templated(given):
+            return
+        elif ctx.bind(given) in (None, "", [], (), {}):
+            raise CannotTell(f"`{place}` is empty: {given} has no value now, so there is nothing to compare with")
+
+    require("", "", plan.fields)
 
 
 def _late(ctx: TrialContext, seconds: float, before: Outcome | None, error: TimeoutError) -> Outcome:

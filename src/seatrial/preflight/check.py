@@ -104,6 +104,8 @@ class PipelineCheck:
             log.tell([])
             raise ToolMissing(missing, evidence=log.evidence)
         log.look(self.run_, self.job.check.problems)
+        if done.accident:
+            raise CannotTell(f"{_ended(code, log.last)}; {done.accident}", evidence=log.evidence)
         raise StepFailed(log.first or _ended(code, log.last), evidence=log.evidence)
 
     def _missing(self, stderr: str, code: int) -> str:

@@ -141,7 +141,7 @@ class Check:
     timeout: Duration | None = None
     """Timeout of one attempt."""
     retry: Retry | None = None
-    """Number of further attempts after a failure."""
+    """Maximum number of attempts."""
     allow_failure: bool = False
     """Its failure does not fail the pipeline."""
     expect_exit_code: int | tuple[int, ...] = 0

@@ -119,7 +119,7 @@ def _posted(form: Form, values: list[tuple[str, str]], files: Mapping[str, Sent]
 class Expected:
     """Expectations of an answer."""
 
-    may_be_empty: ClassVar[tuple[str, ...]] = ("body",)
+    may_be_empty: ClassVar[tuple[str, ...]] = ("body", "headers", "json", "form", "submit")
     expression_names: ClassVar[tuple[str, ...]] = ("json", "status", "headers", "body", "url", "uploads")
 
     status: int | tuple[int, ...] = ()
