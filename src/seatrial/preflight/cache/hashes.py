@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seatrial.links.paths import write_whole
 
@@ -17,8 +18,9 @@ SETTLED = 2.0
 """Seconds without changes before a file's times are trusted. File systems have coarse clocks: two changes within one
 tick look like one."""
 
-Known = tuple[int, int, int, int, str]
-"""Size, modification time, change time of the inode (nobody can set it), inode, hash."""
+Known = str
+"""Size, modification time, change time of the inode (nobody can set it), inode and hash, with blanks between them: text
+is read faster than numbers."""
 
 
 def hasher() -> hashlib.blake2b:
@@ -54,8 +56,10 @@ class Hashes:
             self._known = self._load()
         seen = _identity(found)
         known = self._known.get(path)
-        if known is not None and known[:4] == seen:
-            return known[4]
+        if known is not None:
+            before, _, made = known.rpartition(" ")
+            if before == seen:
+                return made
         began = self._now()
         with Path(path).open("rb") as content:
             opened = os.fstat(content.fileno())
@@ -64,7 +68,7 @@ class Hashes:
         self.read += 1
         # If the file changed during the read, the hash is valid for this call only.
         if _identity(opened) == _identity(after) == seen and found.st_ctime + SETTLED < began:
-            self._known[path] = (*seen, made)
+            self._known[path] = f"{seen} {made}"
             self._changed = True
         else:
             self._changed |= self._known.pop(path, None) is not None
@@ -80,20 +84,22 @@ class Hashes:
 
     def _load(self) -> dict[str, Known]:
         try:
-            held = json.loads(self._file.read_text()).items()
-            return {path: (size, at, ctime, inode, str(made)) for path, (size, at, ctime, inode, made) in held}
-        except (OSError, ValueError, TypeError, AttributeError):
+            held: Any = json.loads(self._file.read_text())
+        except (OSError, ValueError):
             return {}
+        sound = isinstance(held, dict) and all(isinstance(one, str) for one in held.values())
+        return held if sound else {}
 
 
-def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+def _identity(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def described(path: str, hashes: Hashes) -> str:
+def described(path: str, hashes: Hashes, found: os.stat_result | None = None) -> str:
     """The state of a file for a check: its content, its executable bit, the target of a link. OSError when it is
-    unreadable, or not a file or link."""
-    found = os.lstat(path)
+    unreadable, or not a file or link. `found` is its `lstat`, if known."""
+    if found is None:
+        found = os.lstat(path)
     link = ""
     if stat.S_ISLNK(found.st_mode):
         link = f"->{Path(path).readlink()}:"

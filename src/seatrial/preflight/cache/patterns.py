@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathspec import PathSpec
@@ -40,6 +40,30 @@ def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
 
     every = (one for pattern in patterns for one in alternatives(pattern))
     return PathSpec.from_lines("gitignore", ["/" + one.removeprefix("./").lstrip("/") for one in every])
+
+
+def matching(pattern: str) -> Callable[[str], bool]:
+    """Whether a path of the source is like the pattern."""
+    if outright(pattern)[1] and pattern.endswith("/**") and not _WILD.search(pattern[:-3]):
+        inside = f"{outright(pattern)[0]}/"
+        return lambda path: path.startswith(inside)
+    spec = matcher([pattern])
+    found = any_of(spec)
+    return spec.match_file if found is None else lambda path: found.match(path) is not None
+
+
+def any_of(spec: PathSpec[Any]) -> re.Pattern[str] | None:
+    """One expression for every pattern of a matcher, whether it includes or excludes; None if they cannot be joined."""
+    texts = []
+    for pattern in spec.patterns:
+        if pattern.include is None:  # a comment
+            continue
+        text: str = pattern.regex.pattern
+        named = "(?P<ps_d>"  # a name may occur once in an expression
+        if len(pattern.regex.groupindex) != text.count(named):
+            return None
+        texts.append(f"(?:{text.replace(named, '(?:')})")
+    return re.compile("|".join(texts) or r"(?!)")
 
 
 def parts_of(pattern: str) -> list[str]:

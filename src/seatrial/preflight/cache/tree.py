@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import CannotTell
 from seatrial.links.git import tracked_though_ignored
 from seatrial.preflight.cache.hashes import Hashes, described
-from seatrial.preflight.cache.patterns import TOOLS, alternatives, matcher, outright, parts_of
+from seatrial.preflight.cache.patterns import TOOLS, alternatives, any_of, matcher, matching, outright, parts_of
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
-
-    Ignoring = tuple[tuple[int, str, GitIgnoreSpec], ...]
-    """The .gitignore files for a folder, the outermost first; each with the prefix to remove from a path of the source,
-    and the prefix to add, to make the path relative to the .gitignore file."""
 
 Stamp = tuple[int, int]
 """Time of the last change, and inode."""
@@ -34,13 +32,30 @@ PROBED = 2000
 """Files looked at in an ignored folder, to see whether a pattern matches one of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One .gitignore file, as seen from the source."""
+
+    removed: int
+    """Length of the prefix to remove from a path of the source, to make it relative to the .gitignore file."""
+    added: str
+    """The prefix to add instead."""
+    spec: GitIgnoreSpec
+    matched: re.Pattern[str] | None
+    """Matches every path that a rule matches: most paths match none, and one look is faster than one for each rule."""
+
+
+Ignoring = tuple[Rules, ...]
+"""The .gitignore files for a folder, the outermost first."""
+
+
 class Tree:
     """A source folder; lookups are cached until `forget`."""
 
     def __init__(self, source: Path, hashes: Hashes) -> None:
         self._source = str(source)
         self._hashes = hashes
-        self._folders: dict[str, list[tuple[str, bool]]] = {}
+        self._folders: dict[str, list[tuple[str, bool, bool]]] = {}
         self._ignored: dict[str, Ignoring] = {}
         self._contents: dict[str, str] = {}
         self._outer: Ignoring | None = None
@@ -74,15 +89,17 @@ class Tree:
         """The declared files by their paths in the source, each with its state. CannotTell when a pattern matches no
         file or a file cannot be read."""
         paths = sorted(self.files(patterns))
+        contents, stamps, source, hashes = self._contents, self._stamps, self._source, self._hashes
         for path in paths:
-            if path not in self._contents:
-                full = f"{self._source}/{path}"
+            if path not in contents:
+                full = f"{source}/{path}"
                 try:
-                    self._stamps[path] = stamp(full)
-                    self._contents[path] = described(full, self._hashes)
+                    found = os.lstat(full)
+                    stamps[path] = _stamped(found) if stat.S_ISREG(found.st_mode) else stamp(full)
+                    contents[path] = described(full, hashes, found)
                 except OSError as error:
                     raise CannotTell(f"its input {path} cannot be read: {error.strerror or error}") from None
-        return {path: self._contents[path] for path in paths}
+        return {path: contents[path] for path in paths}
 
     def stamps(self, paths: Iterable[str]) -> Mapping[str, Stamp]:
         """The write stamps of these files, taken just before `contents` read them. They differ after a change, even
@@ -124,8 +141,7 @@ class Tree:
             if not Path(f"{self._source}/{start}").is_dir() or self._is_ignored(start):
                 continue
             skipped: list[tuple[str, bool]] = []
-            for _ in self._walk(start, self._ignoring(start), (_identity(f"{self._source}/{start}"),), skipped):
-                pass
+            self._walk(start, self._ignoring(start), (_identity(f"{self._source}/{start}"),), [], skipped)
             spec = matcher([pattern])
             for path, is_folder in skipped:
                 if path.rpartition("/")[2] in TOOLS or path.endswith(".pyc"):
@@ -152,13 +168,13 @@ class Tree:
             return
         # Ignored files count if a pattern names their folder literally, as in `dist/**`, or has no `**`.
         ignoring = None if self._is_ignored(start) else self._ignoring(start)
-        below = list(self._walk(start, ignoring, (_identity(full),)))
+        below: list[str] = []
+        self._walk(start, ignoring, (_identity(full),), below)
         if ignoring is not None and self._left_out:
             added = (path for path in self._tracked() if not start or path.startswith(f"{start}/"))
             below += (path for path in added if os.path.lexists(f"{self._source}/{path}"))
             below += self._at_its_depth(start, parts_of(pattern)) if wild and "**" not in pattern else ()
-        spec = matcher([pattern]) if wild else None
-        yield from (path for path in below if spec is None or spec.match_file(path))
+        yield from filter(matching(pattern), below) if wild else below
 
     def _at_its_depth(self, start: str, parts: Sequence[str]) -> Iterator[str]:
         """The files as deep as the pattern, ignored or not."""
@@ -168,7 +184,7 @@ class Tree:
             entries = [
                 (f"{folder}/{name}" if folder else name, is_folder)
                 for folder in folders
-                for name, is_folder in self._entries(folder)
+                for name, is_folder, _ in self._entries(folder)
                 if name != GIT
             ]
             matching = [(path, is_folder) for path, is_folder in entries if spec.match_file(path)]
@@ -177,32 +193,32 @@ class Tree:
             folders = [path for path, is_folder in matching if is_folder]
 
     def _walk(
-        self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...],
+        self, folder: str, ignoring: Ignoring | None, above: tuple[tuple[int, int], ...], found: list[str],
         skipped: list[tuple[str, bool]] | None = None,
-    ) -> Iterator[str]:  # fmt: skip
-        """The files below a folder; ignored ones, with whether they are folders, go to `skipped`."""
-        for name, is_folder in self._entries(folder):
+    ) -> None:  # fmt: skip
+        """Add the files below a folder to `found`; ignored ones, with whether they are folders, to `skipped`."""
+        for name, is_folder, is_link in self._entries(folder):
             path = f"{folder}/{name}" if folder else name
             if ignoring is not None and name == GIT:
                 continue
-            if ignoring is not None and _leaves_out(ignoring, path, is_folder):
+            if ignoring and _leaves_out(ignoring, path, is_folder):
                 self._left_out = True
                 if skipped is not None:
                     skipped.append((path, is_folder))
                 continue
-            full = f"{self._source}/{path}"
-            if not is_folder or Path(full).is_symlink():
-                yield path
-            if is_folder and (identity := _identity(full)) not in above:  # else a link to a folder above it
+            if not is_folder or is_link:
+                found.append(path)
+            if is_folder and (identity := _identity(f"{self._source}/{path}")) not in above:  # else a link upwards
                 inner = None if ignoring is None else self._ignoring(path)
-                yield from self._walk(path, inner, (*above, identity), skipped)
+                self._walk(path, inner, (*above, identity), found, skipped)
 
-    def _entries(self, folder: str) -> list[tuple[str, bool]]:
+    def _entries(self, folder: str) -> list[tuple[str, bool, bool]]:
+        """The entries of a folder: name, whether it is a folder or leads to one, whether it is a link."""
         if folder not in self._folders:
             full = f"{self._source}/{folder}"
             try:
                 with os.scandir(full) as entries:
-                    self._folders[folder] = [(entry.name, entry.is_dir()) for entry in entries]
+                    self._folders[folder] = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in entries]
             except OSError as error:
                 raise CannotTell(f"the folder {full} cannot be read: {error.strerror}") from None
         return self._folders[folder]
@@ -226,8 +242,8 @@ class Tree:
         """The .gitignore files for a folder."""
         if folder not in self._ignored:
             above = self._ignoring(folder.rpartition("/")[0]) if folder else self._above()
-            spec = _spec(f"{self._source}/{folder}/.gitignore")
-            self._ignored[folder] = (*above, (len(folder) + bool(folder), "", spec)) if spec is not None else above
+            rules = _rules(f"{self._source}/{folder}/.gitignore", len(folder) + bool(folder))
+            self._ignored[folder] = (*above, rules) if rules is not None else above
         return self._ignored[folder]
 
     def _above(self) -> Ignoring:
@@ -235,11 +251,11 @@ class Tree:
         if self._outer is None:
             source = Path(self._source)
             self._top = next((folder for folder in (source, *source.parents) if (folder / GIT).exists()), None)
-            found: list[tuple[int, str, GitIgnoreSpec]] = []
+            found: list[Rules] = []
             for folder in reversed(source.parents):
                 if self._top is not None and folder.is_relative_to(self._top):
-                    spec = _spec(str(folder / ".gitignore"))
-                    found += [(0, f"{source.relative_to(folder)}/", spec)] if spec is not None else []
+                    rules = _rules(str(folder / ".gitignore"), 0, f"{source.relative_to(folder)}/")
+                    found += [rules] if rules is not None else []
             self._outer = tuple(found)
         return self._outer
 
@@ -252,15 +268,19 @@ def ignored_note(left: Sequence[str]) -> str:
 
 def _leaves_out(ignoring: Ignoring, path: str, is_folder: bool) -> bool:
     """Whether the innermost .gitignore with a matching rule excludes the path."""
-    for lost, before, spec in reversed(ignoring):
-        inner = before + path[lost:]
-        said = spec.check_file(inner + "/" if is_folder else inner).include
+    for rules in reversed(ignoring):
+        inner = rules.added + path[rules.removed :]
+        if is_folder:
+            inner += "/"
+        if rules.matched is not None and not rules.matched.match(inner):
+            continue
+        said = rules.spec.check_file(inner).include
         if said is not None:
             return said
     return False
 
 
-def _spec(file: str) -> GitIgnoreSpec | None:
+def _rules(file: str, removed: int, added: str = "") -> Rules | None:
     try:
         lines = Path(file).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -269,7 +289,8 @@ def _spec(file: str) -> GitIgnoreSpec | None:
         raise CannotTell(f"{file} cannot be read: {error.strerror}") from None
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(lines)
+    spec = GitIgnoreSpec.from_lines(lines)
+    return Rules(removed, added, spec, any_of(spec))
 
 
 def stamp(path: str) -> Stamp:
@@ -278,7 +299,11 @@ def stamp(path: str) -> Stamp:
         found = Path(path).stat()
     except OSError:
         return 0, 0
-    return (found.st_mtime_ns, found.st_ino) if stat.S_ISREG(found.st_mode) else (0, 0)
+    return _stamped(found) if stat.S_ISREG(found.st_mode) else (0, 0)
+
+
+def _stamped(found: os.stat_result) -> Stamp:
+    return found.st_mtime_ns, found.st_ino
 
 
 def _identity(folder: str) -> tuple[int, int]:
