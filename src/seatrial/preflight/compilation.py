@@ -103,6 +103,8 @@ class _Compiler:
 
     def __init__(self, read: Read, pipeline: Pipeline, wishes: Wishes) -> None:
         self._read, self._pipeline, self._wishes = read, pipeline, wishes
+        self._made = {f"{id}{suffix}": patterns for id in read.pipeline.checks for suffix, patterns in self._makes(id)}
+        """Every check with artifacts, selected or not, with its patterns."""
 
     def suite(self) -> Suite:
         """The only suite of the plan."""
@@ -169,6 +171,7 @@ class _Compiler:
                     check=check,
                     source=self._read.source,
                     needs=before,
+                    beside=[one for other, each in self._made.items() if other != id for one in each],
                     uses=uses,
                     services={name: self._pipeline.services[name] for name in check.services},
                     caches=self._pipeline.caches,
@@ -202,14 +205,16 @@ class _Compiler:
     def _artifacts_before(self, id: str) -> Mapping[str, Sequence[str]]:
         """The checks with artifacts that come before a check, selected or not, each with its patterns."""
         pipeline = self._read.pipeline
-        found: dict[str, Sequence[str]] = {}
-        for other in sorted(closure(id, {name: needed(pipeline, name) for name in pipeline.checks})):
-            check = pipeline.checks[other]
-            rows = expand({key: list(values) for key, values in check.matrix.items()}, "full")
-            for row in rows if check.artifacts and other != id else ():
-                names = {"matrix": row, "parameters": self._pipeline.parameters, "env": os.environ}
-                found[f"{other}{row_name(row)}"] = [_bound(pattern, names) for pattern in check.made]
-        return found
+        before = closure(id, {name: needed(pipeline, name) for name in pipeline.checks})
+        return {name: made for name, made in self._made.items() if name.partition("[")[0] in before - {id}}
+
+    def _makes(self, id: str) -> Iterator[tuple[str, Sequence[str]]]:
+        """The patterns of a check's artifacts for each row of its matrix, with the suffix of its name."""
+        check = self._read.pipeline.checks[id]
+        rows = expand({key: list(values) for key, values in check.matrix.items()}, "full")
+        for row in rows if check.artifacts else ():
+            names = {"matrix": row, "parameters": self._pipeline.parameters, "env": os.environ}
+            yield row_name(row), [_bound(pattern, names) for pattern in check.made]
 
     def _rows(self, id: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The selected rows of the check's matrix, each with the suffix of its name."""

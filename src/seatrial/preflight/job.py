@@ -38,6 +38,8 @@ class Job:
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The checks before it with artifacts, in its stage and in earlier ones, each with the patterns from the source;
     also checks left out of this run."""
+    beside: Sequence[str] = ()
+    """The patterns of the artifacts of all other checks, from the source."""
     uses: Mapping[str, str] = field(default_factory=dict)
     """Checks with artifacts it uses, to the folders in which they ran."""
     services: Mapping[str, Service] = field(default_factory=dict)

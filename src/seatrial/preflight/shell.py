@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -30,6 +30,17 @@ WRAPPERS = frozenset(
 )  # fmt: skip
 """Programs for another program in their arguments."""
 
+RUNNERS: Mapping[str, str] = {
+    **dict.fromkeys(("uv", "poetry", "pdm", "pipenv", "hatch", "rye", "pixi", "conda", "doppler", "op"), "run"),
+    **dict.fromkeys(("bundle", "npm", "pnpm", "yarn", "mise", "direnv"), "exec"),
+}
+"""Programs for another program, after this word."""
+
+_VARIABLE = re.compile(r"\$\{?[#!]?([A-Za-z_]\w*)")
+
+OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "IFS", "PPID", "RANDOM", "SECONDS", "LINENO", "OPTARG"})
+"""Variables that a shell sets itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -48,7 +59,10 @@ class Command:
         while words:
             program = words.pop(0)
             yield program, words
-            if PurePath(program).name not in WRAPPERS:
+            name = PurePath(program).name
+            if RUNNERS.get(name, " ") in words:
+                del words[: words.index(RUNNERS[name]) + 1]
+            elif name not in WRAPPERS:
                 return
             while words and (words[0][:1] in "-0123456789" or _ASSIGNMENT.fullmatch(words[0])):
                 words.pop(0)
@@ -62,6 +76,14 @@ def commands_of(run: Argv) -> Iterator[Command]:
             at = next((at for at, word in enumerate(words) if _TEXT_FOLLOWS.fullmatch(word)), len(words))
             if _SHELL.fullmatch(PurePath(program).name) and at + 1 < len(words):
                 yield from commands_of(words[at + 1])
+
+
+def variables_of(run: Argv) -> set[str]:
+    """The environment variables that a text names."""
+    texts = [run] if isinstance(run, str) else [words for command in commands_of(run) for words in command.words]
+    if not isinstance(run, str) and not any(_SHELL.fullmatch(PurePath(word).name) for word in run):
+        return set()
+    return {name for text in texts for name in _VARIABLE.findall(text)} - OF_THE_SHELL
 
 
 def needs_bash(text: str) -> bool:

@@ -14,7 +14,7 @@ import asyncio
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,6 +247,31 @@ def checkout_of(folder: Path) -> Checkout | None:
         head=_line(folder, "rev-parse", "--verify", "--quiet", "HEAD"),
         pushed=pushed,
     )
+
+
+def tracked(folder: str, paths: Sequence[str]) -> frozenset[str]:
+    """Which of these files of a folder git tracks; all of them where git cannot be asked about a repository."""
+    top = next((up for up in (Path(folder), *Path(folder).parents) if (up / ".git").exists()), None)
+    if top is None:
+        return frozenset()
+    told = _answer(Path(folder), "--literal-pathspecs", "ls-files", "-z", "--cached", "--", *paths)
+    return frozenset(paths if told is None else (one for one in told.split("\0") if one))
+
+
+def repository_of(folder: Path) -> str:
+    """The repository of a folder and the folder's path in it: the same in all its work trees. Empty: there is none."""
+    top = next((up for up in (folder, *folder.parents) if (up / ".git").exists()), None)
+    if top is None:
+        return ""
+    own = top / ".git"
+    try:
+        if own.is_file():
+            own = top / own.read_text().removeprefix("gitdir:").strip()
+        shared = own / "commondir"
+        common = own / shared.read_text().strip() if shared.is_file() else own
+    except OSError:
+        return ""
+    return f"{os.path.realpath(common)} {folder.relative_to(top)}"
 
 
 def tracked_though_ignored(folder: str) -> frozenset[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fnmatch
 import hashlib
 import json
 import os
 import secrets
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,7 +20,9 @@ from seatrial.preflight.cache.hashes import described, digest, digest_of
 from seatrial.preflight.cache.manifest import Manifest, changes, key_of
 from seatrial.preflight.cache.patterns import files_like, matcher
 from seatrial.preflight.cache.programs import Programs
-from seatrial.preflight.cache.store import Entry, Kept
+from seatrial.preflight.cache.restore import remove_stale, restore, write
+from seatrial.preflight.cache.store import Entry
+from seatrial.preflight.cache.surroundings import read_of
 from seatrial.preflight.cache.tree import Stamp, ignored_note, stamp
 from seatrial.preflight.job import folder_of
 
@@ -95,8 +94,10 @@ class CachedRun:
         why = self._kept_from or self._unfit(told, files) or self._changed(self._manifest)
         if not why:
             try:
-                self._cache.store.keep(key_of(self._manifest), told, log.whole(), files)
+                key = self._own_key if self._names_source(told, files) else key_of(self._manifest)
+                self._cache.store.keep(key, told, log.whole(), files)
                 self._cache.store.remember(self._name, self._manifest)
+                self._remember_made({path: digest_of(file) for path, file in files})
                 self._cache.kept = True
                 return
             except OSError as error:
@@ -108,6 +109,22 @@ class CachedRun:
     def _name(self) -> str:
         """The unique name of this check of this source."""
         return f"{self._cache.source}\n{self._job.name}"
+
+    @property
+    def _own_key(self) -> str:
+        """The key of a result that names the source's folder: no other work tree may take it."""
+        assert self._manifest is not None
+        return key_of({**self._manifest, "folder": {"the folder of the sources": str(self._job.source)}})
+
+    def _names_source(self, told: Mapping[str, Any], files: Sequence[tuple[str, Path]]) -> bool:
+        name = str(self._job.source)
+        return name in json.dumps(told, ensure_ascii=False) or any(
+            name in text for _, f in files for text in _pieces(f)
+        )
+
+    def _remember_made(self, files: Mapping[str, str]) -> None:
+        if self._check.artifacts and not self._job.contained:
+            self._cache.store.remember_made(self._name, files)
 
     # Dependencies
 
@@ -131,7 +148,9 @@ class CachedRun:
             "place": {"the place where it runs": where},
             "variables": self._hidden(self._job.env),
             "secrets": self._hidden(self._job.secrets),
-            "surroundings": self._hidden({name: around[name] for name in around if self._reads(name)}),
+            "surroundings": self._hidden(
+                read_of(around, self._check.env_inputs, () if self._job.contained else self._check.run)
+            ),
             "needs": {name: made for name in self._job.uses if (made := self._made_by(name))},
             "disk": self._on_disk(),
             "programs": self._programs(),
@@ -169,10 +188,6 @@ class CachedRun:
             name: hashlib.blake2b(value.encode("utf-8", "surrogateescape"), key=salt, digest_size=20).hexdigest()
             for name, value in values.items()
         }
-
-    def _reads(self, name: str) -> bool:
-        """Whether its result depends on an environment variable of this host."""
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._check.env_inputs)
 
     def _made_by(self, name: str) -> str:
         """A digest of the files made by a check of this run; empty when it made none, or is not part of this run."""
@@ -239,7 +254,7 @@ class CachedRun:
         if self._cache.tracing:
             self._why.append("its inputs are traced, so it has to run")
             return None
-        entry = self._cache.store.entry(key_of(manifest))
+        entry = self._cache.store.entry(key_of(manifest)) or self._cache.store.entry(self._own_key)
         if entry is None:
             self._explain_miss(manifest)
             return None
@@ -263,11 +278,10 @@ class CachedRun:
         files: list[tuple[str, Path]] = []
         for kept in entry.files:
             target = self._ctx.artifacts / folder_of(self._job.name) / kept.path
-            _write(target, entry.content(kept), kept.mode, aside=target.with_name(f".{target.name}.new"))
+            write(target, entry.content(kept), kept.mode, aside=target.with_name(f".{target.name}.new"))
             files.append((kept.path, target))
         if not self._job.contained:
-            for kept in entry.files:
-                self._into_source(kept, entry)
+            self._into_source(entry)
         outputs: dict[str, Any] = dict(entry.outputs)
         if files:
             outputs["artifacts"] = [str(file.relative_to(self._ctx.folder)) for _, file in files]
@@ -277,18 +291,19 @@ class CachedRun:
         self._why.append("none of its dependencies changed")
         return {**outputs, "cached": True}
 
-    def _into_source(self, kept: Kept, entry: Entry) -> None:
-        """Restore a file where other checks expect it; an equal file stays untouched."""
-        target = self._folder / kept.path
-        with suppress(OSError):
-            if (target.stat().st_mode & 0o7777) == kept.mode and digest_of(target) == kept.digest:
-                return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.realpath(target.parent) != str(target.parent):
-            raise OSError(f"{target.parent} leads elsewhere now")
-        # The temporary file is in the trial's folder, so a killed run leaves nothing in the source.
+    def _into_source(self, entry: Entry) -> None:
+        """Restore the files where other checks expect them."""
+        last = self._cache.store.made(self._name) if self._check.artifacts else {}
+        files = {kept.path: kept for kept in entry.files}
+        others = matcher(self._job.beside)
+        inner = self._folder.relative_to(self._job.source)
+        own = {path: made for path, made in last.items() if not others.match_file(str(inner / path))}
         with self._cache.tree.changing():
-            _write(target, entry.content(kept), kept.mode, aside=self._ctx.state / secrets.token_hex(8))
+            remove_stale(self._folder, own, files.keys())
+            for kept in entry.files:
+                # The temporary file is in the trial's folder, so a killed run leaves nothing in the source.
+                restore(self._folder, kept, entry.content(kept), aside=self._ctx.state / secrets.token_hex(8))
+        self._remember_made({path: kept.digest for path, kept in files.items()})
 
     # Limits of storing
 
@@ -335,27 +350,11 @@ class CachedRun:
         if self._manifest is not None:
             with suppress(OSError):
                 self._cache.store.drop(key_of(self._manifest))
+                self._cache.store.drop(self._own_key)
 
     def _tell(self, taken: bool) -> None:
         if self._cache.explain:
             self._ctx.emit("cache", step=self._ctx.step, taken=taken, why=list(self._why))
-
-
-def _write(target: Path, pieces: Iterator[bytes], mode: int, *, aside: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with aside.open("wb") as out:
-            for piece in pieces:
-                out.write(piece)
-            os.fchmod(out.fileno(), mode)
-        try:
-            aside.replace(target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:  # other file systems need a copy
-                raise
-            shutil.copy2(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _pieces(file: Path) -> Iterator[str]:

@@ -18,6 +18,16 @@ from pathlib import Path, PurePath
 from seatrial.errors import CannotTell
 from seatrial.model.values import Argv
 from seatrial.preflight.cache.hashes import Hashes, described, digest
+from seatrial.preflight.cache.launchers import (
+    BESIDE,
+    ENVIRONMENTS,
+    FETCHING,
+    MODULES,
+    UNKNOWN,
+    included,
+    run_by_go,
+    texts_behind,
+)
 from seatrial.preflight.shell import commands_of, needs_bash
 
 INTERPRETER = re.compile(
@@ -29,31 +39,10 @@ _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _SHEBANG = re.compile(rb"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)")
 _LONG_SHEBANG = re.compile(rb"""'''exec' "?([^"\n]+?)"? "\$0\"""")
 
-MODULES = "node_modules"
 MODULE_LISTS = (".package-lock.json", ".modules.yaml", ".pnpm/lock.yaml", ".yarn-state.yml")
 """Files of a `node_modules` with the installed versions."""
 
-_NODE = ("package.json", MODULES, ".pnp.cjs", "bun.lock", "bun.lockb")
 _VERSIONS = (".python-version", ".tool-versions", ".node-version", ".ruby-version", "mise.toml", ".mise.toml")
-
-BESIDE: Mapping[str, Sequence[str]] = {
-    "uv": ("uv.lock", ".venv"),
-    "poetry": ("poetry.lock", ".venv"),
-    "pdm": ("pdm.lock", ".venv"),
-    "pipenv": ("Pipfile.lock", ".venv"),
-    "bundle": ("Gemfile.lock",),
-    "make": ("Makefile", "makefile", "GNUmakefile"),
-    "just": ("justfile", ".justfile", "Justfile"),
-    **dict.fromkeys(("node", "npm", "npx", "pnpm", "pnpx", "yarn", "bun", "bunx", "tsx"), _NODE),
-    **dict.fromkeys(("cargo", "rustc"), ("rust-toolchain", "rust-toolchain.toml")),
-}
-"""Programs, and the files and folders that say what they start: each from the nearest folder upward."""
-
-FETCHING = frozenset({"npx", "pnpx", "bunx"})
-"""Programs to start one of `node_modules`; a missing one is downloaded, in whatever version is new."""
-
-UNKNOWN = frozenset({"uvx", "pipx"})
-"""Programs to start a tool of an unknown version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +83,19 @@ class Programs:
 
     def _started(self, run: Argv) -> Iterator[tuple[str, Sequence[str], Path]]:
         """Each started program, its arguments, and its folder: a `cd FOLDER` before it counts."""
-        folder = self.folder
-        for command in commands_of(run):
-            for program, words in command.programs:
-                if program == "cd" and words:
-                    folder = folder / words[0]
-                else:
+        todo: list[tuple[Argv, Path]] = [(run, self.folder)]
+        seen: set[tuple[str, Path]] = set()
+        while todo:
+            text, folder = todo.pop(0)
+            for command in commands_of(text):
+                for program, words in command.programs:
+                    if program == "cd" and words:
+                        folder = folder / words[0]
+                        continue
                     yield program, words, folder
+                    inner = set(texts_behind(PurePath(program).name, words, folder)) - seen
+                    seen |= inner
+                    todo += sorted(inner)
 
     def _found(self, program: str, folder: Path | None = None) -> str | None:
         if "/" in program:
@@ -146,11 +141,32 @@ class Programs:
                 continue
             if beside == MODULES:
                 found |= self._modules(place, place)
+            elif name == "make":
+                for file in (place, *included(place)):
+                    found |= self._file(str(file), str(file))
+                break  # make reads the first one only
             elif place.is_dir():
                 found |= self._packages(place)
             else:
                 found |= self._file(str(place), str(place))
-        return found
+        if name == "go":
+            found |= self._go(words, folder)
+        return found | self._environments(name)
+
+    def _go(self, words: Sequence[str], folder: Path) -> dict[str, str]:
+        files, version = run_by_go(words, folder)
+        if version and not self.versions_known:
+            raise CannotTell(f"`go run` takes the version {version!r}, which may change; pin it, or use `tools`")
+        return {f"the Go files of {self._near(str(folder))}": self._listed(files)} if files else {}
+
+    def _environments(self, name: str) -> dict[str, str]:
+        """The packages in the environments that a program keeps outside the project."""
+        if name not in ENVIRONMENTS or not self.path:
+            return {}
+        variable, below, pattern = ENVIRONMENTS[name]
+        top = Path(self.env.get(variable) or Path.home() / below)
+        lists = list(top.glob(f"{pattern}/lib/python*/site-packages/*-info"))
+        return {f"the packages of {name}": self._listed(lists, "RECORD")} if lists else {}
 
     def _file(self, name: str, path: str) -> dict[str, str]:
         with suppress(OSError):
@@ -200,7 +216,7 @@ class Programs:
             content = ""
             with suppress(OSError):
                 content = described(os.path.realpath(place / inner if inner else place), self.hashes)
-            told.append((str(place), content))
+            told.append((self._near(str(place)), content))
         return digest(repr(told).encode())
 
 

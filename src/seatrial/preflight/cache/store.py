@@ -150,6 +150,20 @@ class Store:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, json.dumps(manifest, separators=(",", ":")))
 
+    def made(self, name: str) -> Mapping[str, str]:
+        """The artifacts that a check made last, with their digests."""
+        try:
+            held = json.loads(self._manifest(f"{name}\nmade").read_text())
+            return {str(path): str(made) for path, made in held.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def remember_made(self, name: str, files: Mapping[str, str]) -> None:
+        """Save the artifacts of a check, to know later which files are its own."""
+        path = self._manifest(f"{name}\nmade")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, json.dumps(files, separators=(",", ":")))
+
     def collect(self, limit: int) -> int:
         """Remove the least recently used entries until at most `limit` bytes remain, and files of killed writers;
         returns the number of removed entries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 
 from seatrial.errors import CannotTell
+from seatrial.links.git import repository_of
 from seatrial.links.process.spawned import spawn
 from seatrial.preflight.executors.images import services_id
 from seatrial.preflight.job import Job
@@ -14,9 +15,10 @@ from seatrial.spi import Context, Finished
 
 
 async def identity(ctx: Context, job: Job) -> str:
-    """This host, the folder (commands can see it), and the digests of the services."""
+    """This host, the folder in its repository (work trees share results), and the digests of the services."""
     services = await services_id(ctx, job.services, host=job.host)
-    return f"host {platform.system()} {platform.machine()} {job.source} {services}".rstrip()
+    where = repository_of(job.source) or job.source
+    return f"host {platform.system()} {platform.machine()} {where} {services}".rstrip()
 
 
 async def run(ctx: Context, job: Job) -> Finished:

@@ -1,0 +1,1 @@
+"""Traps for a cache of results, set up alike for Seatrial, turbo, moon, nx and task."""
