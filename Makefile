@@ -22,7 +22,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format bench bench-machines bench-preflight backends dist pins clean
+.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-machines: $(STAMP) ## Benchmark containers and virtual machines against ha
 
 bench-preflight: $(STAMP) ## Benchmark preflight against the same commands in a plain shell (BENCH_ARGS="--only overhead")
 	$(BIN)/python -m benchmarks.preflight $(BENCH_ARGS)
+
+bench-traps: $(STAMP) ## Set cache traps for Seatrial, turbo, moon, nx and task (BENCH_ARGS="--tools seatrial")
+	$(BIN)/python -m benchmarks.cache_traps $(BENCH_ARGS)
 
 # Tests start their own services, so a temporary policy stops apt from starting any, unless the machine has a policy.
 # Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change.

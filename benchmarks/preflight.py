@@ -27,6 +27,7 @@ from scripts import consultancy
 FOREIGN = ("PYTHON", "SEATRIAL", "E2E_", "VIRTUAL_ENV", "CI", "GITHUB_")
 MANY = 40
 """Checks of which each does next to nothing."""
+FILES = 50_000
 DEADLINE = 300.0
 CORES = len(os.sched_getaffinity(0))
 
@@ -189,10 +190,41 @@ def _above(what: str, here: Place, lines: Sequence[str], arguments: Sequence[str
     )  # fmt: skip
 
 
+def unchanged(scratch: Path, runs: int) -> Iterator[Told]:
+    """A check with many inputs, all of them as before: the whole command."""
+    here = place(scratch / "files" / "project")
+    for folder in range(FILES // 100):
+        inner = here.folder / f"src/{folder // 25}/{folder}"
+        inner.mkdir(parents=True)
+        for at in range(100):
+            (inner / f"{at}.py").write_text(f"x = {folder * 100 + at}\n" * 20)
+    (here.folder / ".gitignore").write_text("*.pyc\nnode_modules\n/dist\n")
+    checks = {"c": {"run": ["/bin/true"], "inputs": ["src/**"]}}
+    (here.folder / "pipeline.json").write_text(json.dumps({"pipeline": {"stages": {"all": {"checks": checks}}}}))
+    cold = here.preflight()[0].wall
+    time.sleep(2.1)  # the times of files are trusted when they were left alone for 2 s
+    same, cpu = [], []
+    for turn in range(runs + 1):
+        spent, told = here.preflight()
+        if turn:
+            assert all(check.get("cached") for _, check in _checks(told)), told
+            same.append(spent.wall)
+            cpu.append(spent.cpu)
+    yield Told(
+        name=f"unchanged: {FILES:,} files",
+        what="seconds when nothing changed",
+        number=median(same),
+        limit=1.0,
+        unit="s",
+        rows={"cold": [cold], "nothing changed": same, "of that, CPU": cpu},
+    )
+
+
 CONTESTS: Mapping[str, Callable[[Path, int], Iterator[Told]]] = {
     "warm": warm,
     "parallel": parallel,
     "overhead": overhead,
+    "unchanged": unchanged,
 }
 
 

@@ -271,8 +271,8 @@ def _(place: Place) -> None:
 
 
 BUILT = [
-    Task(name="b", run="mkdir -p dist && cp src.txt dist/b", inputs=["src.txt"], makes=["dist/**"]),
-    Task(name="u", run="! grep -q BAD dist/b", inputs=["i.txt"], needs=["b"]),
+    Task(name="bundle", run="mkdir -p dist && cp src.txt dist/b", inputs=["src.txt"], makes=["dist/**"]),
+    Task(name="use", run="! grep -q BAD dist/b", inputs=["i.txt"], needs=["bundle"]),
 ]
 BUILD_FILES = {"i.txt": "i\n", ".gitignore": "dist\n", **SOURCE}
 
@@ -280,9 +280,9 @@ BUILD_FILES = {"i.txt": "i\n", ".gitignore": "dist\n", **SOURCE}
 @trap("the artifact of a needed task changed")
 def _(place: Place) -> None:
     place.begin(BUILT, BUILD_FILES)
-    place.expect("u", passes=True)
+    place.expect("use", passes=True)
     place.write("src.txt", "BAD\n")
-    place.expect("u", passes=False)
+    place.expect("use", passes=False)
 
 
 @trap("the same, run alone, as after a failure")
@@ -290,11 +290,11 @@ def _(place: Place) -> None:
     if place.tool.name == "task":
         raise Unsaid
     place.begin(BUILT, BUILD_FILES)
-    place.expect("u", passes=True)
-    place.expect("u", passes=True, alone=True)
+    place.expect("use", passes=True)
+    place.expect("use", passes=True, alone=True)
     place.write("src.txt", "BAD\n")
-    place.expect("u", passes=False)
-    place.expect("u", passes=False, alone=True)
+    place.expect("use", passes=False)
+    place.expect("use", passes=False, alone=True)
 
 
 @trap("a failure is not kept")
@@ -381,7 +381,7 @@ def _(place: Place) -> None:
 
 def _dist(place: Place) -> Path:
     place.begin(BUILT[:1], BUILD_FILES)
-    place.expect("b", passes=True)
+    place.expect("bundle", passes=True)
     return place.folder / "dist"
 
 
@@ -389,18 +389,18 @@ def _dist(place: Place) -> Path:
 def _(place: Place) -> None:
     dist = _dist(place)
     shutil.rmtree(dist)
-    place.expect("b", passes=True)
+    place.expect("bundle", passes=True)
     place.must((dist / "b").exists(), "stays away")
 
 
 @trap("one file of the artifact was deleted")
 def _(place: Place) -> None:
-    task = Task(name="b", run="mkdir -p dist && cp src.txt dist/a && cp src.txt dist/b", inputs=["src.txt"],
+    task = Task(name="bundle", run="mkdir -p dist && cp src.txt dist/a && cp src.txt dist/b", inputs=["src.txt"],
                 makes=["dist/**"])  # fmt: skip
     place.begin([task], BUILD_FILES)
-    place.expect("b", passes=True)
+    place.expect("bundle", passes=True)
     (place.folder / "dist/a").unlink()
-    place.expect("b", passes=True)
+    place.expect("bundle", passes=True)
     place.must((place.folder / "dist/a").exists(), "stays away")
 
 
@@ -408,7 +408,7 @@ def _(place: Place) -> None:
 def _(place: Place) -> None:
     dist = _dist(place)
     (dist / "b").write_text("tampered\n")
-    place.expect("b", passes=True)
+    place.expect("bundle", passes=True)
     place.must((dist / "b").read_text() == "ok\n", "stays tampered")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from scripts.images.engines import IMAGE, POSTGRES
-from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman
+from tests.acceptance.containers_project import cache_of_tests, engine, left_in_podman, stand_in
 from tests.acceptance.harness import (
     Document,
     Lister,
@@ -80,9 +80,14 @@ def test_checks_run_in_containers_and_the_host_stays_clean(project: Project) -> 
     source = project.folder / "src"
     (source / "app").mkdir(parents=True)
     (source / "app" / "x.py").write_text("x = 1\n")
+    (source / "app" / "ignored").write_text("git ignores it\n")
+    (source / ".gitignore").write_text("ignored\n")
     seen = "import json,os; print(json.dumps(dict(os.environ)))"
     checks = {
-        "fixed": inside("test -e x.py; ! touch y 2>/dev/null; touch /tmp/z; pwd", cwd="app"),
+        "fixed": inside("test -e x.py; ! touch y 2>/dev/null; touch /tmp/z; pwd", cwd="app", source="read-only"),
+        "cured": inside("touch y", source="read-only"),
+        "over": inside("cat ignored; echo y >y; echo y >>x.py; mkdir -p .cache/deep; rm ignored; ls", cwd="app"),
+        "made": inside("echo x >> x.py; mkdir dist; cp x.py dist/z.py", cwd="app", artifacts=["dist/**"]),
         "copy": inside("echo x >> x.py; mkdir dist; cp x.py dist/y.py", cwd="app", source="copy",
                        artifacts=["dist/**"]),
         "sees": inside(["python3", "-c", seen], env={"PATH": "/usr/bin:/bin", "LINES": "a\n'b'", "TOKEN_2": "2"},
@@ -103,12 +108,16 @@ def test_checks_run_in_containers_and_the_host_stays_clean(project: Project) -> 
     )
     told = {name: check["status"] for name, check in checks_of(data).items()}
     assert told == {
-        **dict.fromkeys(("fixed", "copy", "sees", "small", "keeps", "other"), "passed"),
-        "red": "failed", "slow": "failed",
+        **dict.fromkeys(("fixed", "over", "made", "copy", "sees", "small", "keeps", "other"), "passed"),
+        "red": "failed", "cured": "failed", "slow": "failed",
         **dict.fromkeys(("no-program", "no-folder", "no-image"), "unknown"),
     }  # fmt: skip
     assert log_of(data, "fixed").strip() == "/source/app"
-    assert sorted(one.name for one in source.rglob("*")) == ["app", "x.py"]
+    assert "leave `source: read-only` out, and it can write" in checks_of(data)["cured"]["error"]
+    assert log_of(data, "over") == "git ignores it\nx.py\ny\n"
+    assert sorted(one.name for one in source.rglob("*")) == [".gitignore", "app", "ignored", "x.py"]
+    (made,) = Path(data["folder"]).rglob("artifacts/build/made/dist/z.py")
+    assert made.read_text() == "x = 1\nx\n"
     assert (source / "app" / "x.py").read_text() == "x = 1\n"
     (kept,) = Path(data["folder"]).rglob("artifacts/build/copy/dist/y.py")
     assert kept.read_text() == "x = 1\nx\n"
@@ -126,6 +135,27 @@ def test_checks_run_in_containers_and_the_host_stays_clean(project: Project) -> 
     assert left_in_podman(project) == []
     again = preflight(project, pipeline({"keeps": named["keeps"]}, source="src", caches={"ours": "/cache"}))
     assert log_of(again, "keeps").strip() == "file"
+
+
+@pytest.mark.backend("podman")
+@pytest.mark.parametrize("when", ["create", "start"])
+def test_where_no_overlay_can_be_a_check_gets_a_copy_of_all_files(project: Project, when: str) -> None:
+    source = project.folder / "src"
+    source.mkdir()
+    (source / ".gitignore").write_text("ignored\n")
+    (source / "ignored").write_text("git ignores it\n")
+    os.mkfifo(source / "pipe")
+    first = 'test -e "$0.once" && exit; touch "$0.once"'
+    asked = {"create": '*":/source:O"*', "start": "start*"}[when]
+    refusal = "echo 'Error: mounting overlay failed' >&2; exit 125"
+    refusing = f"""case "$*" in {asked}) ({first}; exit 1) || {{ {refusal}; }};; esac"""
+    program = stand_in(project.folder, refusing)
+    (project.folder / "seatrial.toml").write_text(f'[providers.containers]\nengine = "{program}"\n')
+    checks = {"a": inside("cat ignored; echo y >y; ls")}
+    data = preflight(project, pipeline(checks, source="src"))
+    assert checks_of(data)["a"]["status"] == "passed", data
+    assert log_of(data, "a").endswith("git ignores it\nignored\ny\n")
+    assert not (source / "y").exists()
 
 
 @pytest.mark.backend("podman")

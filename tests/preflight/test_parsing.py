@@ -136,7 +136,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"needs": ["b"]}, "unknown check 'b'"),
         ({"needs": ["a"]}, "cycle in the needs of checks: a -> a"),
         ({"image": "x", "build": {}}, "`image` and `build` exclude each other"),
-        ({"image": "x", "artifacts": ["dist/*"]}, "mounted read-only"),
+        ({"image": "x", "source": "read-only", "artifacts": ["dist/*"]}, "mounted read-only"),
         ({"image": "python:${{ parameters.no }}"}, "parameter 'no'"),
         ({"uses": ["build/b"]}, "the check 'build/b' does not end before this one"),
         ({"uses": ["build/a"]}, "the check 'build/a' does not end before this one"),
@@ -241,7 +241,7 @@ def test_what_a_check_uses_comes_with_it_and_is_a_part_of_its_key(tmp_path: Path
     [
         ({"maker": {"artifacts": []}}, "one/maker has no artifacts"),
         ({"maker": {"cwd": "${{ matrix.v }}"}}, "known only at runtime"),
-        ({"image": "x"}, "artifacts cannot be added to sources mounted read-only"),
+        ({"image": "x", "source": "read-only"}, "artifacts cannot be added to sources mounted read-only"),
     ],
 )
 def test_what_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words: str) -> None:

@@ -25,6 +25,9 @@ from seatrial.registry import step
 from seatrial.spi import Context, Finished
 from seatrial.spi.link import NOT_FOUND
 
+READ_ONLY = "Read-only file system"
+"""The system's words for a write into a mount that allows none."""
+
 _NO_MODULE = re.compile(r"\S*python[\d.]*: No module named '?([\w-]+)[\w.]*'?.*")
 TOOLS = frozenset({"mypy", "pytest", "ruff", "black", "isort", "flake8", "pylint", "coverage", "django", "build",
                    "pip", "bandit", "tox", "nox", "sphinx", "mkdocs", "uv", "poetry"})  # fmt: skip
@@ -106,7 +109,10 @@ class PipelineCheck:
         log.look(self.run_, self.job.check.problems)
         if done.accident:
             raise CannotTell(f"{_ended(code, log.last)}; {done.accident}", evidence=log.evidence)
-        raise StepFailed(log.first or _ended(code, log.last), evidence=log.evidence)
+        message = log.first or _ended(code, log.last)
+        if self.job.contained and self.job.check.source == "read-only" and READ_ONLY in done.stdout + done.stderr:
+            message = f"{message}; its sources are read-only: leave `source: read-only` out, and it can write"
+        raise StepFailed(message, evidence=log.evidence)
 
     def _missing(self, stderr: str, code: int) -> str:
         """The missing tool named by the failure; empty: the product is at fault."""

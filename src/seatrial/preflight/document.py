@@ -118,8 +118,9 @@ class Check:
     """The image of the container to run it in."""
     build: Build | None = None
     """An image to build, and to run it in."""
-    source: Literal["read-only", "copy"] = "read-only"
-    """How a container gets the sources: mounted, or as a copy of its own."""
+    source: Literal["overlay", "read-only", "copy"] = "overlay"
+    """How a container gets the sources: `overlay`: it sees all files, and what it writes is dropped; `read-only`: it
+    cannot write; `copy`: a fresh checkout of its own, also for `overlay` with `artifacts` or `uses`."""
     inputs: tuple[str, ...] = ()
     """Patterns of the files its result depends on, such as `src/**` or `*.{ts,js}`."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -186,7 +187,7 @@ class Check:
     @property
     def copied(self) -> bool:
         """Whether its container gets a writable copy of the sources."""
-        return self.source == "copy"
+        return self.source == "copy" or (self.source == "overlay" and bool(self.artifacts or self.uses))
 
     @property
     def contained(self) -> bool:

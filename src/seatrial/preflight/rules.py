@@ -99,7 +99,7 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
             hint = nearest(name, pipeline.services, what="services of this pipeline")
             yield (*place, "services", at), f"unknown service {name!r}", hint
     if check.artifacts and check.contained and not check.copied:
-        hint = "write `source: copy` to give it a writable copy of the sources"
+        hint = "leave `source` out: it then gets a copy of the sources"
         yield (*place, "artifacts"), "a container cannot write into sources that are mounted read-only", hint
     if check.problems and check.problems not in MATCHERS:
         yield (*place, "problems"), f"unknown tool {check.problems!r}", nearest(check.problems, MATCHERS)
@@ -157,7 +157,7 @@ def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         if "${{" in other.cwd:
             yield here, f"the folder of {used} is known only at runtime", "write its `cwd` without `${{ }}`"
     if check.contained and not check.copied:
-        hint = "write `source: copy`: the artifacts are put into its copy"
+        hint = "leave `source` out: the artifacts are put into a copy of the sources"
         yield (*place, "uses"), "artifacts cannot be added to sources mounted read-only", hint
 
 

@@ -174,7 +174,7 @@ class CachedRun:
         parts = {
             "the command": self._job.argv,
             "its folder": check.cwd,
-            "how the check gets the sources": check.copied,
+            "how the check gets the sources": "copy" if check.copied else check.source,
             "what passes": [check.passing, dict(check.pass_exit_codes)],
             "outputs of the check": dict(check.outputs),
             "artifacts of the check": check.artifacts,

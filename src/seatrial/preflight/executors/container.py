@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from seatrial.errors import CannotTell, ToolMissing
 from seatrial.links import process
@@ -39,6 +41,15 @@ ENDED = 10.0
 STATE = ".seatrial"
 """The project's own state, not part of the sources."""
 
+COPIED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+"""Kinds of files in a copy: an engine cannot copy pipes and sockets."""
+
+Kind = Literal["overlay", "read-only", "copy", "whole copy"]
+"""How a container gets the sources."""
+
+MISSING = "executable file .*not found|no such file or directory"
+"""An engine's words for a missing program."""
+
 NOT_STARTED = ("created", "configured", "initialized")
 
 
@@ -56,17 +67,64 @@ async def run(ctx: Context, job: Job) -> Finished:
     except ToolMissing as error:
         raise ToolMissing(f"{error}; --host runs {job.name} on this host, without its image") from error
     image = await image_of(ctx, engine, job)
+    if not job.check.copied:
+        _find_folder(job, job.source)
     running = await pipeline_of(ctx).part(Services).up(ctx, job.services, host=False)
+    kind = await _kind_of_sources(ctx, engine, job, image)
+    try:
+        return await _ran(ctx, engine, job, image, running, kind)
+    except _NoOverlay as error:
+        ctx.log(f"the engine cannot put an overlay on {job.source}; checks get copies: {error}", "warning")
+        pipeline_of(ctx).part(_Overlays).refused = True
+    return await _ran(ctx, engine, job, image, running, "whole copy")
+
+
+class _NoOverlay(Exception):
+    """The engine cannot mount an overlay here: the sources are, for example, on another overlay."""
+
+
+class _Overlays:
+    """What the checks of a run know about overlays of their sources."""
+
+    def __init__(self) -> None:
+        self.refused = False
+        self.users: dict[str, str] = {}
+        """The user of each image."""
+
+
+async def _kind_of_sources(ctx: Context, engine: Engine, job: Job, image: str) -> Kind:
+    if job.check.copied:
+        return "copy"
+    if job.check.source == "read-only":
+        return "read-only"
+    known = pipeline_of(ctx).part(_Overlays)
+    if not engine.podman or known.refused:  # Docker has no overlay for a mounted folder
+        return "whole copy"
+    if image not in known.users:
+        argv = ("image", "inspect", "--format", "{{.User}}", image)
+        known.users[image] = (await engine.attempt(*argv, what=f"the user of {image}")).stdout.strip()
+    # In an overlay, the files keep their owner, so only root can write; files of a copy belong to the container's user.
+    return "overlay" if known.users[image].partition(":")[0] in ("", "0", "root") else "whole copy"
+
+
+async def _ran(
+    ctx: Context, engine: Engine, job: Job, image: str, running: Mapping[str, RunningService], kind: Kind
+) -> Finished:
     name = f"{ctx.trial_id}-{re.sub(r'[^A-Za-z0-9]+', '-', job.name).strip('-')[:40]}-{secrets.token_hex(3)}"
     file = ctx.state / f"{name}.env"
-    argv, environment = await _described(ctx, engine, job, image, running, file)
+    argv, environment = await _described(ctx, engine, job, image, running, file, kind)
     create = ("create", "--name", name, *labelled(ctx.labels()), *argv)
     try:
         what = f"making the container of {job.name}"
-        await pipeline_of(ctx).make(ctx, "container", name, create, what=what, env=environment)
-        if job.check.copied:
-            await _copy_in(ctx, engine, job, name)
-        done = await _through(ctx, engine, job, name)
+        try:
+            await pipeline_of(ctx).make(ctx, "container", name, create, what=what, env=environment)
+        except CannotTell as error:
+            if kind == "overlay" and "overlay" in str(error):
+                raise _NoOverlay(str(error)) from error
+            raise
+        if kind in ("copy", "whole copy"):
+            await _copy_in(ctx, engine, job, name, whole=kind == "whole copy")
+        done = await _through(ctx, engine, job, name, kind)
         if job.taken is not None:
             await _take_out(engine, job, name, job.taken)
         return done
@@ -76,7 +134,7 @@ async def run(ctx: Context, job: Job) -> Finished:
 
 
 async def _described(
-    ctx: Context, engine: Engine, job: Job, image: str, running: Mapping[str, RunningService], file: Path
+    ctx: Context, engine: Engine, job: Job, image: str, running: Mapping[str, RunningService], file: Path, kind: Kind
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments for the engine's `create`, and the environment variables for them."""
     # A service on this host is not on the trial's network: then the container joins the host's network.
@@ -90,7 +148,7 @@ async def _described(
     return [
         "--pull=never", "--log-driver=none", "--security-opt", "label=disable",
         "--tmpfs", "/tmp:rw,exec,mode=1777",
-        *_mounts(job), *_user(engine), *words,
+        *_mounts(job, kind), *_user(engine), *words,
         *(["--network", network] if network else []),
         *(["--cpus", f"{job.check.cpus:g}"] if job.check.cpus else []),
         *(["--memory", f"{round(job.check.memory_gb * 1024)}m"] if job.check.memory_gb else []),
@@ -99,9 +157,9 @@ async def _described(
     ], environment  # fmt: skip
 
 
-def _mounts(job: Job) -> Iterable[str]:
-    if not job.check.copied:
-        yield from ("--volume", f"{job.source}:{INSIDE}:ro")
+def _mounts(job: Job, kind: Kind) -> Iterable[str]:
+    if kind in ("overlay", "read-only"):
+        yield from ("--volume", f"{job.source}:{INSIDE}:{'O' if kind == 'overlay' else 'ro'}")
     for name, inside in job.caches.items():
         folder = cache_folder("dependencies") / name
         folder.mkdir(exist_ok=True)
@@ -116,7 +174,7 @@ def _user(engine: Engine) -> list[str]:
     return ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
 
 
-async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finished:
+async def _through(ctx: Context, engine: Engine, job: Job, name: str, kind: Kind) -> Finished:
     """Start it and wait for its end; TimedOut, CannotTell when it did not even start."""
     # Not a child of the trial (those are killed at its end): an engine killed during `start` loses track of the monitor
     # and the init it began. This call ends when its container is removed.
@@ -141,20 +199,23 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str) -> Finishe
     status, code = await status_of(engine, name)
     if status in NOT_STARTED or (code != str(done.exit_code) and not done.ok):
         said = said_by(done)
-        if re.search(r"executable file .*not found|no such file or directory", said, re.IGNORECASE):
+        if kind == "overlay" and status in NOT_STARTED and "overlay" in said:
+            raise _NoOverlay(beginning(said, 300))
+        # The engine may lack programs of its own, in the same words.
+        if job.argv[0] in said and re.search(MISSING, said, re.IGNORECASE):
             missing = f"the program {job.argv[0]!r} is not in the image {job.check.image or 'of this build'}"
-            where = f", or the folder {job.check.cwd!r} is not in the sources" if job.check.cwd else ""
-            raise ToolMissing(f"{missing}{where}", evidence=said)
+            raise ToolMissing(missing, evidence=said)
         raise refusal(engine, f"starting the container of {job.name}", done)
     return done
 
 
-async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
+async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str, *, whole: bool) -> None:
     """Copy the sources into it. They are gathered first, because the state of this run is in the same folder."""
     staged = ctx.state / "sources" / name
     try:
         try:
-            await asyncio.to_thread(gather, job, staged)
+            await asyncio.to_thread(gather_all if whole else gather, job, staged)
+            _find_folder(job, staged)
         except (OSError, shutil.Error) as error:
             raise CannotTell(f"the sources of {job.name} cannot be copied: {beginning(str(error), 300)}") from error
         own = [] if engine.podman else ["--archive"]  # Podman sets their owner to the container's user
@@ -162,6 +223,12 @@ async def _copy_in(ctx: Context, engine: Engine, job: Job, name: str) -> None:
         await engine.call("cp", *own, f"{staged}/.", f"{name}:{INSIDE}", what=what, timeout=COPY)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def _find_folder(job: Job, sources: Path) -> None:
+    """ToolMissing when the folder to run in does not exist: an engine would make an empty one."""
+    if not (sources / job.check.cwd).is_dir():
+        raise ToolMissing(f"the folder {job.check.cwd!r} is not in the sources")
 
 
 async def _take_out(engine: Engine, job: Job, name: str, target: Path) -> None:
@@ -212,6 +279,16 @@ def gather(job: Job, target: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
         shutil.copy2(file, copy)
+
+
+def gather_all(job: Job, target: Path) -> None:
+    """Copy all files into a new folder, in place of an overlay; OSError, shutil.Error when they are unreadable."""
+
+    def unfit(folder: str, names: list[str]) -> set[str]:
+        own = {STATE} if Path(folder) == job.source else set()
+        return own | {name for name in names if stat.S_IFMT(os.lstat(f"{folder}/{name}").st_mode) not in COPIED}
+
+    shutil.copytree(job.source, target, symlinks=True, ignore=unfit, copy_function=_linked)
 
 
 def _linked(source: str, target: str) -> None:
