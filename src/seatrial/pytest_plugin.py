@@ -72,8 +72,8 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """One test for each suite; an invalid document is a collection error."""
+        from seatrial.app.planning import plan_documents
         from seatrial.app.project import find
-        from seatrial.app.run import plan_documents
         from seatrial.errors import SeatrialError
 
         try:

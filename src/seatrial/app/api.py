@@ -18,7 +18,7 @@ def load(path: Path | str) -> Plan:
 
 def plan(*paths: Path | str, **run_options: Any) -> Plan:
     """Read documents and select suites, without running them. The options are the fields of `RunOptions`."""
-    from seatrial.app.run import plan_documents
+    from seatrial.app.planning import plan_documents
     from seatrial.app.run_options import RunOptions
 
     return plan_documents([Path(path) for path in paths], RunOptions(**run_options))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial.app.preflight import PreflightOptions, document_of, is_pipeline, outline
+from seatrial.app.pipelines import is_pipeline, pipeline_of
 from seatrial.app.project import Project
 from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, Problem, UsageError
@@ -21,7 +21,7 @@ def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], l
         pipelines = [path for path in paths if path.is_file() and is_pipeline(path)]
         return [path for path in paths if path not in pipelines], pipelines
     try:
-        pipelines = [document_of(PreflightOptions(), project)]
+        pipelines = [pipeline_of(None, project)]
     except UsageError:  # no pipeline
         pipelines = []
     here = [path for path in pipelines if path.resolve().is_relative_to(project.folder.resolve())]
@@ -31,6 +31,10 @@ def documents_of(paths: Sequence[Path], project: Project) -> tuple[list[Path], l
 
 def outlines_of(pipelines: Sequence[Path], run: RunOptions) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The outlines of pipelines, and the problems of the invalid ones."""
+    if not pipelines:
+        return [], []
+    from seatrial.app.preflight import PreflightOptions, outline
+
     outlines: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for path in pipelines:

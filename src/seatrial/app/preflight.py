@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.app.project import Project, find, from_here
+from seatrial.app.pipelines import pipeline_of
+from seatrial.app.project import Project, find
 from seatrial.app.run import run_plan
 from seatrial.app.run_options import RunOptions, RunReport
-from seatrial.errors import DocumentError, UsageError
 from seatrial.links.paths import SETTINGS, cache_folder
 from seatrial.loading.provider_settings import check_tables
 from seatrial.model.scenario import StepPlan
@@ -22,16 +22,13 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
 from seatrial.preflight.executors.image_store import ImageLimits
-from seatrial.preflight.parsing import KEY, Read, read_pipeline
+from seatrial.preflight.parsing import Read, read_pipeline
 from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Choices, narrowed
 from seatrial.preflight.warnings import pipes, warnings_of
 
 if TYPE_CHECKING:
     from seatrial.links.git import Changes
-
-NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
-"""Default names of pipeline files."""
 
 FACES: Mapping[str, str] = {
     "plain": "preflight",
@@ -70,7 +67,7 @@ async def preflight(options: PreflightOptions) -> RunReport:
     project = find(options.run.project)
     registry = project.registry(options.run.plugins)
     settings = check_tables(project.settings, registry)
-    read = read_pipeline(document_of(options, project), environ=os.environ)
+    read = read_pipeline(pipeline_of(options.document, project), environ=os.environ)
     cache = await _cache(options, project, read)
     value = project.settings.value
     wishes = replace(
@@ -155,7 +152,7 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
     """The selected stages and checks as data, without running them."""
     project = find(options.run.project)
     check_tables(project.settings, project.registry(options.run.plugins))
-    read = read_pipeline(document_of(options, project), environ=os.environ)
+    read = read_pipeline(pipeline_of(options.document, project), environ=os.environ)
     affected = asyncio.run(_affected(options, read, Cache(source=read.source).tree)) if options.changed_since else None
     wishes = _wishes(options, read, affected)
     plan = compile_pipeline(read, wishes)
@@ -210,37 +207,6 @@ def _listed(whole: Mapping[str, Any]) -> str:
 
 def _needing(one: Mapping[str, Any]) -> str:
     return f"  needs {', '.join(one['needs'])}" if one["needs"] else ""
-
-
-def is_pipeline(path: Path) -> bool:
-    """Whether a document is a pipeline; false for an unreadable one."""
-    from seatrial.loading.read.document import read
-
-    try:
-        # Most documents do not contain the word, and need not be parsed twice.
-        data = read(path).data if KEY.encode() in path.read_bytes() else None
-    except (DocumentError, OSError):
-        return False
-    return isinstance(data, dict) and KEY in data
-
-
-def document_of(options: PreflightOptions, project: Project) -> Path:
-    """The named document, the project's, or the nearest; UsageError if there is none."""
-    if options.document is not None:
-        path = options.document
-        return path / NAMES[0] if path.is_dir() else path
-    setting = project.settings.value("pipeline")
-    if setting:
-        return from_here(project.folder / setting)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        for name in NAMES:
-            if (folder / name).is_file():
-                return from_here(folder / name)
-    raise UsageError(
-        f"no {NAMES[0]} in {here} or above it; name the file (`seatrial preflight FILE`), "
-        'or set `pipeline = "FILE"` in seatrial.toml'
-    )
 
 
 def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from seatrial.app.preflight import PreflightOptions, document_of, preflight
+from seatrial.app.pipelines import pipeline_of
+from seatrial.app.preflight import PreflightOptions, preflight
 from seatrial.app.project import Project, find
 from seatrial.app.reporting import coloured
 from seatrial.app.run import signals
@@ -58,7 +59,7 @@ class Watch:
     def __init__(self, options: PreflightOptions) -> None:
         self._project = find(options.run.project)
         self._options = options
-        self._document = document_of(options, self._project)
+        self._document = pipeline_of(options.document, self._project)
         self._screen = Screen(options, sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
         self._round: asyncio.Task[RunReport] | None = None
         self._signal = ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seatrial.model.frozen import frozen
-from seatrial.spi import Reporter
+
+if TYPE_CHECKING:
+    from seatrial.spi import Reporter
 
 
 @frozen

@@ -94,8 +94,8 @@ def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> in
 
 
 def _plan(arguments: Arguments) -> tuple[Plan, Project, Registry]:
+    from seatrial.app.planning import flags_of, plan_documents
     from seatrial.app.project import find
-    from seatrial.app.run import flags_of, plan_documents
 
     options = options_of(arguments)
     project = find(options.project)

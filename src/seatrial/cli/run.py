@@ -136,7 +136,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _list_tests(paths: list[Path], options: RunOptions, *, as_json: bool) -> int:
-    from seatrial.app.run import plan_documents
+    from seatrial.app.planning import plan_documents
     from seatrial.errors import NothingSelected
 
     ids = [suite.test_id for suite in plan_documents(paths, options).suites]

@@ -15,9 +15,9 @@ from typing import Any
 
 from seatrial.app import plans
 from seatrial.app.inspect import described, seen
+from seatrial.app.planning import plan_documents
 from seatrial.app.project import find
 from seatrial.app.report import events_of, of_pipeline, rendered
-from seatrial.app.run import plan_documents
 from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, UsageError
 

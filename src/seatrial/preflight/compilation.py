@@ -16,12 +16,13 @@ from seatrial.loading.read.positions import Place
 from seatrial.loading.requirements import cores
 from seatrial.model.graph import closure
 from seatrial.model.scenario import Budget, Location, Plan, StepPlan, Suite, SystemPlan
+from seatrial.preflight import KEY
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.job import Job, row_name
-from seatrial.preflight.parsing import KEY, Read
+from seatrial.preflight.parsing import Read
 from seatrial.preflight.selection import Choices, narrowed, needed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
 from seatrial.preflight.system import Pipeline as System

@@ -15,10 +15,10 @@ from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.shapes import Many, Named, OneOf, Shape
 from seatrial.loading.site import DocumentSite, Problems, Site, Trial, shown
 from seatrial.model.graph import closure
+from seatrial.preflight import KEY
 from seatrial.preflight.document import Pipeline
 from seatrial.preflight.rules import broken, names
 
-KEY = "pipeline"
 BESIDE = ("$schema", "version")
 
 BOUND_LATE = ("run", "env", "cwd", "image", "artifacts", "title", "binds", "command", "prepare", "http", "args")

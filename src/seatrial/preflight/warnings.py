@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.errors import CannotTell
+from seatrial.preflight import KEY
 from seatrial.preflight.affected import any_overlap
 from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.cache.tree import Tree, ignored_note
 from seatrial.preflight.document import Check, Pipeline
-from seatrial.preflight.parsing import KEY, Read
+from seatrial.preflight.parsing import Read
 from seatrial.preflight.shell import loses_failures
 
 
