@@ -145,10 +145,7 @@ def _foreign(project: Project, orphan: Orphan) -> str:
     elif ledger.is_relative_to(project.ledger_folder):
         return ""  # active or kept on purpose, as this project knows
     else:
-        try:
-            if living(ledger) or not ledger.exists():  # it has just ended
-                return ""
-        except OSError:  # it belongs to another user
+        if _is_active(ledger) or not _exists(ledger):  # it has just ended
             return ""
         what = "kept or left behind by a finished run"
     whose = f"run {orphan.run} of {orphan.project}"
@@ -232,10 +229,10 @@ def _judged(project: Project, orphan: Orphan) -> tuple[bool, str]:
     if ledger := ledger_of(project, orphan):
         if own or ledger.is_relative_to(project.ledger_folder) or not orphan.things:
             return False, ""  # its own ledger decides
-        return False, (
-            f"{orphan.summary()} of run {orphan.run}: its ledger is in the project {orphan.project}; "
-            "run `seatrial clean` there"
-        )
+        whose = f"{orphan.summary()} of run {orphan.run}"
+        if _is_active(ledger):
+            return False, f"{whose}: this run of the project {orphan.project} is still active"
+        return False, f"{whose}: its ledger is in the project {orphan.project}; run `seatrial clean` there"
     gone = f"its ledger is missing from {orphan.project or project.folder}"
     doubt = _may_live(orphan.holder) if orphan.holder else ""
     if orphan.expired or (orphan.holder and not doubt) or (own and not doubt):
@@ -257,6 +254,13 @@ def _exists(file: Path) -> bool:
         return file.exists()
     except PermissionError:
         return True  # probably another user's project; only that user can tell that the ledger is gone
+
+
+def _is_active(ledger: Path) -> bool:
+    try:
+        return living(ledger)
+    except OSError:
+        return True  # another user's: only that user can tell that the run has ended
 
 
 def _may_live(holder: Mapping[str, object]) -> str:
