@@ -1,4 +1,4 @@
-"""From documents to a plan: read, validated and selected, with nothing of a run imported."""
+"""From documents to a plan: read, validated and selected, without the imports of a run."""
 
 from __future__ import annotations
 
