@@ -205,7 +205,8 @@ def test_the_composed_form_merges_all_levels_and_loses_nothing(plan_of: Planner,
     told = "\n".join(plan.warnings)
     assert "sut/three.json:19:2: unknown key 'image'" in told
     assert "unknown requirement 'network_access'" in told
-    assert len(plan.warnings) == 2
+    assert "the fallbacks of db_version are tried by the step `init`" in told
+    assert len(plan.warnings) == 3
 
 
 def test_included_documents_bring_their_suites_once(plan_of: Planner) -> None:

@@ -285,7 +285,9 @@ class Fake:
         nodes = [Node(name=name) for name in names]
         self.provider = FakeProvider(names)
         self.system = FakeSystem(self.provider, nodes)
-        self.suite = SimpleNamespace(power="api", provider="fake", system=SimpleNamespace(settings=None))
+        self.suite = SimpleNamespace(
+            power="api", provider="fake", system=SimpleNamespace(settings=None), parameters={}, fallbacks={}
+        )
         self.random = random.Random(1)
         self.folder = folder
         self.artifacts = folder / "artifacts"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -31,7 +32,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.result import CheckResult, Outcome
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
 from seatrial.spi import (
     Link,
     PreparesTrial,
@@ -80,7 +81,6 @@ class TrialContext:
         self.run_id = trial.run.id
         self.trial_id = trial.id
         self.deployment_id = trial.deployment_id
-        self.suite = trial.suite
         self.trust: Trust = trial.suite.trust
         self.may_fail = False
         """Whether the step, or one around it, may fail: it decides nothing."""
@@ -122,6 +122,24 @@ class TrialContext:
         self.last_seen, self.last_seen_measured = text, measured
         if self._around is not None:
             self._around.seen(text, measured=measured)
+
+    @property
+    def suite(self) -> Suite:
+        return self._trial.suite
+
+    def fall_back(self, why: str) -> bool:
+        suite = self._trial.suite
+        for name, (value, *rest) in ((name, values) for name, values in suite.fallbacks.items() if values):
+            before = suite.parameters[name]
+            self.log(f"{name} {before} was refused, now {value} is tried: {why}", "warning")
+            self.emit("parameter", name=name, value=value, why=why)
+            self._trial.suite = replace(
+                suite,
+                parameters={**suite.parameters, name: value},
+                fallbacks={**suite.fallbacks, name: tuple(rest)},
+            )
+            return True
+        return False
 
     @property
     def provider(self) -> Provider:

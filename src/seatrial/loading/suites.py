@@ -18,6 +18,7 @@ from seatrial.loading.merge.levels import Level, Merged, merge, outermost
 from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.kinds import Kinds
+from seatrial.loading.resolve.survey import walk
 from seatrial.loading.resolve.system import Systems
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Workflow
@@ -98,6 +99,10 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
         hint = "allowed: no slashes, at most 200 characters"
         _at(compilation, merged, "name", message=f"invalid suite name {shown(draft.name)}", hint=hint)
+    if fallbacks and not any(step["step"] == "init" for _, step in walk(draft.steps, ()) if "step" in step):
+        what = ", ".join(fallbacks)
+        text = f"the fallbacks of {what} are tried by the step `init`, and this workflow has none"
+        compilation.problems.warn(draft.document, draft.steps_place, text)
     if system is None or provider is None:
         return
     moot = bool(compilation.on) and compilation.on != own

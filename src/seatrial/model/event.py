@@ -33,6 +33,7 @@ class Event:
     cache            step, taken (from the cache), why: [text]
     output           step, source, text (a tail), file (relative to the suite's folder: the whole)
     printed          step, source, text: output as it comes, for reporters alone, not in the journal
+    parameter        step, name, value (from now on, a fallback of the document), why
     log              level (debug|info|notice|warning|error), text
     cluster          op (kept|reused|parked|dropped), deployed_by (a trial's id), nodes (names), duration, why
     diagnostics      folder (relative to the suite's folder), path, nodes: {node: [part]}, missing: {node: {part: why}},

@@ -231,6 +231,10 @@ class Fold:
             row = self.suites[event.trial]
         return row
 
+    def _on_parameter(self, event: Event, data: Mapping[str, Any]) -> None:
+        provenance = self._row(event)["provenance"]
+        provenance["parameters"] = {**provenance["parameters"], data.get("name", ""): data.get("value")}
+
     def _on_suite_started(self, event: Event, data: Mapping[str, Any]) -> None:
         row = self._row(event)
         row.update(status="running", verdict="unknown", started_at=event.at, folder=data.get("folder", ""))

@@ -46,6 +46,10 @@ class Context(Protocol):
     def suite(self) -> Suite:
         """The suite, with its parameters."""
 
+    def fall_back(self, why: str) -> bool:
+        """The suite goes on with the next fallback of a parameter, such as `db_version`; False: none is left. `why`:
+        what was wrong with the value before."""
+
     @property
     def step(self) -> str:
         """The path of the running step, as in events."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from seatrial.errors import CannotTell, StepFailed
+from seatrial.errors import CannotTell, Overrun, StepFailed
 from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
@@ -20,14 +23,32 @@ from seatrial.steps.wait_until import Deadline
 @step("init")
 @dataclass(frozen=True, kw_only=True)
 class Init:
-    """Prepare the system for deployment without deploying it."""
+    """Prepare the system for deployment without deploying it. A list of versions (`db_version` in a sut file) is tried
+    in its order until the deployer accepts one."""
 
     decides: ClassVar[bool] = False
 
     async def run(self, ctx: Context) -> Outputs | None:
-        """StepFailed if the system could not be prepared."""
-        await ctx.system.init(ctx)
-        return None
+        """StepFailed if the system could not be prepared.
+
+        Outputs: the accepted one of each parameter with fallbacks, such as `db_version`.
+        """
+        refused: list[str] = []
+        while True:
+            before = set(ctx.deploy_dir.iterdir()) if ctx.suite.fallbacks else set()
+            try:
+                await ctx.system.init(ctx)
+            except StepFailed as error:
+                # A timeout, a signal or a missing program says nothing about the version.
+                if isinstance(error, Overrun) or error.category != "product":
+                    raise
+                refused.append(str(error))
+                if not ctx.fall_back(str(error)):
+                    error.args = ("; ".join(refused),)
+                    raise
+                _remove(set(ctx.deploy_dir.iterdir()) - before)
+            else:
+                return {name: ctx.suite.parameters[name] for name in ctx.suite.fallbacks} or None
 
 
 @step("deploy")
@@ -78,6 +99,15 @@ class Destroy:
             if nodes:
                 await for_each(nodes, ctx.destroy_node)
         return to_outputs([] if parked else nodes, parked=parked)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Remove what a refused attempt left in the deployment's folder: the next one begins as the first did."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 async def _brought_back(ctx: Context) -> ClusterStatus | None:

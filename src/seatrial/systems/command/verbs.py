@@ -68,7 +68,8 @@ def flags_of(parameters: Mapping[str, object]) -> list[str]:
 
 async def run(call: Call, under: Supervisor, output: Output, started: Started | None = None) -> Finished:
     """Run it to its end; processes it leaves are children of the supervisor. `output` gets what it prints. StepFailed
-    when it fails, Overrun when it takes too long, ToolMissing when the program is missing."""
+    when it fails, Overrun when it takes too long, ToolMissing when the program is missing, CannotTell when something
+    else ended it."""
     require_program(call)
     argv, keep = ["/bin/sh", "-c", _GATE, "sh", *call.argv], ANSWER if call.verb in LOOKING else process.KEEP
     try:
