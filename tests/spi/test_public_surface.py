@@ -16,17 +16,17 @@ SURFACE = {
     "seatrial": "__version__ check fault load plan provider reporter run step system",
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
-        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksTemplates Context
+        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem ChecksTemplates Context
         EntersNodes ExplainsPower FindsRoles Finished GivesBack GivesOutputs HandsOver HasPowers
-        KeepsConsole KeepsLogs KeepsRecords KnowsNodes Link MeasuresNodes MissesNodes NamesNodes NeedsPowers
-        NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial
+        KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes NamesNodes
+        NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial
         Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower Reporter ReportsFailure
         ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence
         StartsServices Step StepTraits System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers
         power_reading status_of traits
     """,
     "seatrial.errors": """
-        CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LinkDown LinkLost LinkRefused NodeFailed
+        CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused NodeFailed
         NotSupported NothingSelected OverBudget Overrun PowersMissing Problem SeatrialError StepFailed
         StepStopped SuitesOverBudget ToolMissing UsageError nearest
     """,
@@ -37,7 +37,7 @@ SURFACE = {
     "seatrial.model.resource": "Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
     "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
-    "seatrial.model.values": "Argv Duration Expression Range WaitFor argv_of duration",
+    "seatrial.model.values": "Argv Duration Expression Pattern Range WaitFor argv_of duration",
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut members process_start run",
     "seatrial.links.ssh": "SSHLink",

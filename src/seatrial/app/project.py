@@ -75,7 +75,7 @@ class Project:
         """never, failed or always."""
         return str(self.settings.value("keep") or "never")
 
-    def registry(self, plugins: Sequence[Path]) -> Registry:
+    def registry(self, plugins: Sequence[Path | str]) -> Registry:
         """A registry with the project's plugins and these."""
         registry = Registry()
         problems = []
@@ -87,7 +87,7 @@ class Project:
         if problems:
             raise DocumentError(problems)
         for file in plugins:
-            registry.load(file)
+            registry.load(Path(file))
         return registry
 
     def _wrong_plugin(self, name: str, error: UsageError) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ class RunOptions:
     """plain, live, json, github, auto (by the kind of output), or none; empty: the project's setting, else auto."""
     rerun: str = ""
     shard: tuple[int, int] | None = None
-    plugins: tuple[Path, ...] = ()
+    plugins: Sequence[Path | str] = ()
     max_nodes: int | None = None
     max_memory_gb: float | None = None
     debug: bool = False

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from seatrial.checks.readings import by_status
+from seatrial.errors import nearest
 from seatrial.model.cluster import SAME_STATE, STATES, ClusterStatus
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context
+from seatrial.spi import Context, KnowsReadings
 
 _COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
 
@@ -61,6 +62,13 @@ class Status:
         close = difflib.get_close_matches(self.state, known, n=1, cutoff=0.8)
         if close:  # A system may have its own states, but hardly one so similar to another.
             raise ValueError(f"unknown state {self.state!r}: did you mean {close[0]!r}? allowed: {', '.join(known)}")
+
+    def check_system(self, system: type[Any], settings: Any) -> Iterable[tuple[str, str]]:
+        """Refuse a state that the system can never be in: it would be waited for to the end, and `!=` always pass."""
+        own = system.state_names(settings) if issubclass(system, KnowsReadings) else None
+        known = {*STATES, *SAME_STATE, *(own or ())}
+        if own is not None and self.state not in known:
+            yield f"the system is never in the state {self.state!r}", nearest(self.state, known, what="its states")
 
     async def observe(self, ctx: Context) -> Observation:
         return await observe_state(ctx, self.state, differs=self.differs)

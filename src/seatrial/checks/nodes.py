@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 
 from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, on_each
 from seatrial.checks.readings import by_health, by_power, decide_by
+from seatrial.errors import nearest
 from seatrial.model.cluster import NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, absent, concluded
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context
+from seatrial.spi import Context, KnowsReadings
 
 State = Literal["running", "stopped", "unreachable", "paused"]
 _STATES = get_args(State)
@@ -107,6 +108,9 @@ class Connectivity(OnNodes):
 
 
 _HEALTH = re.compile(r"(?:\[([^\[\]]+)\])?\.([A-Za-z][\w-]*)\s*(==|!=)\s*(\w+)")
+_OLDER = {"true": "ok", "false": "not_ok"}
+"""Values in older documents."""
+
 _VALUES = {"ok": Health.OK, "not_ok": Health.NOT_OK, "failed": Health.NOT_OK}
 
 
@@ -132,12 +136,20 @@ class HealthStatus:
         found = _HEALTH.fullmatch(rest.strip())
         if not found:
             raise ValueError(f"invalid text {rest!r}; {allowed}")
-        if found[4] not in _VALUES:
+        if found[4] not in {*_VALUES, *_OLDER}:
             raise ValueError(f"unknown value {found[4]!r}; {allowed}")
-        return {"nodes": found[1] or "*", "part": found[2], "differs": found[3] == "!=", "value": found[4]}
+        value = _OLDER.get(found[4], found[4])
+        return {"nodes": found[1] or "*", "part": found[2], "differs": found[3] == "!=", "value": value}
 
     def node_names(self) -> Iterable[str]:
         return (self.nodes,)
+
+    def check_system(self, system: type[Any], settings: Any) -> Iterable[tuple[str, str]]:
+        """Refuse a part that the system can never measure."""
+        parts = system.part_names(settings) if issubclass(system, KnowsReadings) else None
+        if parts is not None and self.part not in ("healthy", *parts):
+            hint = nearest(self.part, ["healthy", *parts], what="it measures")
+            yield f"the system never measures the part {self.part!r} of a node", hint
 
     async def observe(self, ctx: Context) -> Observation:
         wanted = Health.OK if (_VALUES[self.value] is Health.OK) is not self.differs else Health.NOT_OK

@@ -171,20 +171,19 @@ class TrialContext:
         return path
 
     def __getitem__(self, name: str) -> object:
-        known: dict[str, Callable[[], object]] = {
-            "deploy_dir": lambda: str(self.deploy_dir),
-            "deployment_dir": lambda: str(self.deploy_dir),
-            "deployment_id": lambda: self.deployment_id,
-            "provider": lambda: self.suite.provider,
-            "parameters": lambda: self.suite.parameters,
-            "run_id": lambda: self.run_id,
-            "trial_id": lambda: self.trial_id,
-            "suite": lambda: self.suite.name,
-            "artifacts": lambda: str(self.artifacts),
-        }
-        if name not in known:
-            raise KeyError(f"{name!r}; {nearest(name, known)}")
-        return known[name]()
+        if name not in FOR_FUNCTIONS:
+            raise KeyError(f"{name!r}; {nearest(name, FOR_FUNCTIONS)}")
+        return FOR_FUNCTIONS[name](self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in FOR_FUNCTIONS
+
+    def keys(self) -> Iterable[str]:
+        return FOR_FUNCTIONS.keys()
+
+    def get(self, name: str, default: object = None) -> object:
+        made = FOR_FUNCTIONS.get(name)
+        return default if made is None else made(self)
 
     # Names and expressions
 
@@ -468,3 +467,17 @@ def _made(folder: Path) -> Path:
     if not folder.is_dir():  # it nearly always exists: a look costs less than a refused mkdir
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+FOR_FUNCTIONS: Mapping[str, Callable[[TrialContext], object]] = {
+    "deploy_dir": lambda ctx: str(ctx.deploy_dir),
+    "deployment_dir": lambda ctx: str(ctx.deploy_dir),
+    "deployment_id": lambda ctx: ctx.deployment_id,
+    "provider": lambda ctx: ctx.suite.provider,
+    "parameters": lambda ctx: ctx.suite.parameters,
+    "run_id": lambda ctx: ctx.run_id,
+    "trial_id": lambda ctx: ctx.trial_id,
+    "suite": lambda ctx: ctx.suite.name,
+    "artifacts": lambda ctx: str(ctx.artifacts),
+}
+"""The context as a dict, for checks that are plain functions."""

@@ -36,6 +36,7 @@ from seatrial.spi.reporter import Reporter
 from seatrial.spi.step import (
     ChecksFields,
     ChecksFiles,
+    ChecksSystem,
     ChecksTemplates,
     NamesNodes,
     NeedsPowers,
@@ -53,6 +54,7 @@ from seatrial.spi.system import (
     KeepsLogs,
     KeepsRecords,
     KnowsNodes,
+    KnowsReadings,
     MeasuresNodes,
     MissesNodes,
     PowersCluster,
@@ -73,14 +75,13 @@ from seatrial.spi.system import (
 from seatrial.spi.traits import traits
 
 __all__ = [
-    "AdoptsNodes", "BreaksOff", "Check", "CheckTraits", "ChecksFields", "ChecksFiles", "ChecksSuite", "ChecksTemplates",
-    "Context", "EntersNodes", "ExplainsPower", "FindsRoles", "Finished", "GivesBack", "GivesOutputs", "HandsOver",
-    "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsNodes", "Link", "MeasuresNodes", "MissesNodes",
-    "NamesNodes",
-    "NeedsPowers", "NeedsPowersInGuest", "NoSettings", "PausesNodes", "Powers", "PowersCluster", "PowersGuests",
-    "PowersNodes", "PreparesTrial", "Provider", "ProviderTraits", "Readiness", "ReadsText", "RecordsReport",
-    "RemembersPower", "Reporter", "ReportsFailure", "ReportsStatus", "RunsServices", "ServesAdmin", "SetsDeadlines",
-    "SetsPace", "SetsWait",
-    "SettlesSettings", "ShowsEvidence", "StartsServices", "Step", "StepTraits", "System", "SystemTraits",
-    "TakesSnapshots", "health_of", "known_nodes", "link_of", "own_powers", "power_reading", "status_of", "traits",
+    "AdoptsNodes", "BreaksOff", "Check", "CheckTraits", "ChecksFields", "ChecksFiles", "ChecksSuite", "ChecksSystem",
+    "ChecksTemplates", "Context", "EntersNodes", "ExplainsPower", "FindsRoles", "Finished", "GivesBack", "GivesOutputs",
+    "HandsOver", "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsNodes", "KnowsReadings", "Link",
+    "MeasuresNodes", "MissesNodes", "NamesNodes", "NeedsPowers", "NeedsPowersInGuest", "NoSettings", "PausesNodes",
+    "Powers", "PowersCluster", "PowersGuests", "PowersNodes", "PreparesTrial", "Provider", "ProviderTraits",
+    "Readiness", "ReadsText", "RecordsReport", "RemembersPower", "Reporter", "ReportsFailure", "ReportsStatus",
+    "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings", "ShowsEvidence",
+    "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots", "health_of", "known_nodes",
+    "link_of", "own_powers", "power_reading", "status_of", "traits",
 ]  # fmt: skip

@@ -84,6 +84,15 @@ class Context(Protocol):
     def __getitem__(self, name: str) -> object:
         """`deploy_dir`, `deployment_id`, `provider`, `parameters`, … for plain functions as checks."""
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a value."""
+
+    def keys(self) -> Iterable[str]:
+        """The names of these values: `dict(ctx)` has all of them."""
+
+    def get(self, name: str, default: object = None) -> object:
+        """Such a value, or the default."""
+
     # Folders
 
     @property

@@ -58,6 +58,14 @@ class ChecksFields(Protocol):
 
 
 @runtime_checkable
+class ChecksSystem(Protocol):
+    """A check that not every system can answer: `seatrial check` refuses what its suite's system never measures."""
+
+    def check_system(self, system: type[Any], settings: Any) -> Iterable[tuple[str, str]]:
+        """The problems with this class of a system and its settings, each as a message and a hint."""
+
+
+@runtime_checkable
 class ChecksFiles(Protocol):
     """A step with rules about files on this machine."""
 

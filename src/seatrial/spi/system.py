@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -55,6 +55,19 @@ class KnowsNodes(Protocol):
     @classmethod
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """Their names; empty: unknown."""
+
+
+@runtime_checkable
+class KnowsReadings(Protocol):
+    """A system whose measured parts and states are known before the run: `seatrial check` refuses others."""
+
+    @classmethod
+    def part_names(cls, settings: Any) -> Collection[str] | None:
+        """The parts of a node's health that it can measure; None: unknown."""
+
+    @classmethod
+    def state_names(cls, settings: Any) -> Collection[str] | None:
+        """The states that it can be in, besides Seatrial's own; None: unknown."""
 
 
 @runtime_checkable

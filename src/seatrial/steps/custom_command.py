@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.output import beginning
@@ -46,6 +47,8 @@ class CustomCommand:
 
     custom_command: Argv = ()
     """A list of arguments, or text for a shell: it ends at the first line that fails."""
+    command: Argv = ()
+    """The same, as in older documents."""
     shell: str = ""
     """The shell of the text, with its options, such as `bash -eo pipefail`; default: `/bin/sh -e`, with `pipefail`
     where it has that."""
@@ -67,8 +70,8 @@ class CustomCommand:
     """Time limit for each attempt."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
-        if bool(self.custom_command) == bool(self.script):
-            yield "script" if self.script else "", "give exactly one of `custom_command` and `script`"
+        if [bool(self.custom_command), bool(self.command), bool(self.script)].count(True) != 1:
+            yield "script" if self.script else "", "give exactly one of `custom_command` (or `command`) and `script`"
         if self.on and self.script:
             yield "script", "a script is on this host, but `on` runs on nodes: use `custom_command` with a path there"
         if self.on and self.cwd:
@@ -84,7 +87,7 @@ class CustomCommand:
     def check_files(self, folder: Path) -> Iterable[tuple[str, str]]:
         """Errors in the files it names, relative to the document's folder."""
         try:
-            if self.script and "${{" not in self.script:
+            if self.script:
                 find(shlex.split(self.script)[0], folder)
         except (CannotTell, ValueError, IndexError) as error:
             yield "script", str(error)
@@ -93,6 +96,16 @@ class CustomCommand:
                 inside(self.cwd, folder)
         except CannotTell as error:
             yield "cwd", str(error)
+
+    @classmethod
+    def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
+        """A script whose arguments alone have values to fill in."""
+        name, *_ = str(fields.get("script") or "").split() or [""]
+        if name and "$" not in name and not {'"', "'", "\\"} & set(name):
+            try:
+                find(name, folder)
+            except CannotTell as error:
+                yield "script", str(error)
 
     def node_names(self) -> Iterable[str]:
         return (self.on,) if self.on else ()
@@ -118,7 +131,7 @@ class CustomCommand:
 
     def _argv(self, ctx: Context) -> Sequence[str]:
         if not self.script:
-            return argv_of(self.custom_command, shell=self.shell)
+            return argv_of(self.custom_command or self.command, shell=self.shell)
         name, *arguments = shlex.split(self.script)
         return [str(find(name, ctx.document_folder)), *arguments]
 
@@ -137,7 +150,7 @@ class CustomCommand:
 
         async def one(node: Node) -> Outputs:
             try:
-                argv = argv_of(self.custom_command, shell=self.shell)
+                argv = argv_of(self.custom_command or self.command, shell=self.shell)
                 done = await ctx.link(node).run(argv, timeout=limit, input=self.stdin, env=env)
             except TimeoutError as error:
                 out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")

@@ -58,7 +58,8 @@ def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
 
 
 def hold(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) -> None:
-    """Reject unknown node names, powers missing in both provider and system, and settings the system itself rejects."""
+    """Reject unknown node names, what the system never measures, powers missing in both provider and system, and
+    settings the system itself rejects."""
     _by_the_system(suite, workflow.problems, merged)
     names = frozenset(_names(suite, Problems(), merged)) if workflow.selectors else frozenset()
     if names:
@@ -71,6 +72,9 @@ def hold(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) 
                 if word not in known | ANY_NODE and not _random(word):
                     hint = nearest(word, known, what="nodes") + "; also *, any, random:N"
                     workflow.problem(place, f"unknown node {word!r}", hint)
+    for check, place in workflow.checks:
+        for message, hint in check.check_system(suite.system.factory, suite.system.settings):
+            workflow.problem(place, message, hint)
     if workflow.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)

@@ -36,6 +36,8 @@ class Workflow(DocumentSite):
         self.steps: tuple[StepPlan, ...] = ()
         self.selectors: list[tuple[str, Place]] = []
         """Node selectors and their places, to validate for each suite."""
+        self.checks: list[tuple[spi.ChecksSystem, Place]] = []
+        """Ready checks to validate against the system of each suite."""
         self.powers: list[tuple[Any, str, Place]] = []
         """Ready steps with a possible need of powers, with their kinds."""
         self.survey = Survey()
@@ -258,6 +260,9 @@ class Workflow(DocumentSite):
         common = self._common(kind, given, place)
         check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
         self._selectors(kind, fields, check, place)
+        of_system = kind.checks_system
+        if check is not None and of_system:
+            self.checks.append((check, place))
         if self.problems.count != before:
             return None
         plan = CheckPlan(
@@ -273,7 +278,7 @@ class Workflow(DocumentSite):
             named=not isinstance(raw, str) and bool(common.get("name")),
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
-            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:])
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:]), of_system
         return replace(plan, allow_failure=True) if allowed else plan
 
     def _refuse_empty(self, kind: Kind, given: Mapping[str, Any], place: Place) -> None:
@@ -285,8 +290,10 @@ class Workflow(DocumentSite):
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
         """An already compiled check with the same text, at a new place."""
-        known, nodes = self.kinds.texts[raw]
+        known, nodes, of_system = self.kinds.texts[raw]
         self.selectors += ((name, place) for name in nodes)
+        if of_system:
+            self.checks.append((known.check, place))
         return CheckPlan(  # `replace` takes four times as long, and a check may stand in thousands of suites
             text=known.text,
             kind=known.kind,

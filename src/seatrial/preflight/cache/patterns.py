@@ -53,7 +53,7 @@ def matcher(patterns: Iterable[str]) -> PathSpec[Pattern]:
 
 def linear(regex: str) -> str:
     """The regular expression of a pattern, with no way back into a `*` from the next one in the same name: with six of
-    them, one file name could take minutes. As in git, `[!a]` is no `/`."""
+    them, one file name could take minutes. As in git, `[!a]` is never a slash."""
     done = ""
     parts = [f"{one[:-1]}/]" if one[:2] == "[^" and one[2:3] != "/" else one for one in _REGEX.findall(regex)]
     for at, part in enumerate(parts):

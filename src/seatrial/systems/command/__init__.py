@@ -89,6 +89,16 @@ class Command(Declared):
         """The names in the settings; empty: known only from the inventory, after deploy."""
         return settings.nodes
 
+    @classmethod
+    def part_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:
+        """Without the deployer's `health`, only the links in its inventory."""
+        return None if settings.health else ("ssh",) if settings.inventory else ()
+
+    @classmethod
+    def state_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:
+        """Without the deployer's `status`, only Seatrial's own."""
+        return None if settings.status else ()
+
     async def init(self, ctx: Context) -> None:
         if self._settings.init:
             await self._run(ctx, "init")

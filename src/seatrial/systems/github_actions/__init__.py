@@ -84,6 +84,16 @@ class GithubActions(Declared):
         """Errors in a suite's settings, by the local files and the environment."""
         return wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
 
+    @classmethod
+    def part_names(cls, settings: GithubActionsSettings) -> tuple[str, ...]:
+        """The link and the service of a machine."""
+        return ("ssh", "service")
+
+    @classmethod
+    def state_names(cls, settings: GithubActionsSettings) -> tuple[str, ...]:
+        """Those of the settings."""
+        return tuple(settings.states)
+
     async def init(self, ctx: Context) -> None:
         """Verify that both workflows exist at the ref, accept their inputs, and would not wait for this run; starts
         nothing."""

@@ -74,6 +74,16 @@ class Processes(Declared):
             raise UsageError(f"invalid {SIZE} {size!r}; allowed: a whole number from 1")
         return tuple(f"n{11 + number}" for number in range(int(size)))
 
+    @classmethod
+    def part_names(cls, settings: ProcessSettings) -> tuple[str, ...]:
+        """The link and the service of a node."""
+        return ("ssh", "service")
+
+    @classmethod
+    def state_names(cls, settings: ProcessSettings) -> tuple[str, ...]:
+        """Those of the settings."""
+        return tuple(settings.states)
+
     async def init(self, ctx: Context) -> None:
         """Deploy needs no preparation; from now on the state is `initialized`."""
         self._stage = "initialized"
