@@ -16,19 +16,19 @@ SURFACE = {
     "seatrial": "__version__ check fault load plan provider reporter run step system",
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
-        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem ChecksTemplates Context
-        EntersNodes ExplainsPower FindsRoles Finished GivesBack GivesOutputs HandsOver HasPowers
-        KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes NamesNodes
-        NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial
-        Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower Reporter ReportsFailure
-        ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence
-        StartsServices Step StepTraits System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers
-        power_reading status_of traits
+        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
+        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished GivesBack GivesOutputs HandsOver
+        HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes
+        NamesNodes NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests
+        PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower
+        Reporter ReportsFailure ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait
+        SettlesSettings ShowsEvidence StartsServices Step StepTraits System SystemTraits TakesSnapshots
+        health_of known_nodes link_of own_powers power_reading status_of traits
     """,
     "seatrial.errors": """
-        CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused NodeFailed
-        NotSupported NothingSelected OverBudget Overrun PowersMissing Problem SeatrialError StepFailed
-        StepStopped SuitesOverBudget ToolMissing UsageError nearest
+        CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused
+        NodeFailed NotSupported NothingSelected OverBudget Overrun PowersMissing Problem SeatrialError
+        StepFailed StepStopped SuitesOverBudget ToolMissing UsageError nearest
     """,
     "seatrial.model.cluster": "ClusterStatus NodeHealth PowerState all_off cluster_status",
     "seatrial.model.event": "Event",

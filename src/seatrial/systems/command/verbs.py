@@ -97,6 +97,8 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
+    if done.accident:
+        raise CannotTell(f"{text}: {done.accident}{_where(output)}", evidence=evidence)
     raise StepFailed(text + _where(output), evidence=evidence)
 
 
