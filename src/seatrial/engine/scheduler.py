@@ -13,6 +13,7 @@ from seatrial.engine.trial_runner import NOTICE, SWEEP, TrialRunner
 from seatrial.errors import OverBudget
 from seatrial.model.result import Verdict
 from seatrial.model.scenario import Budget, Plan, Suite
+from seatrial.model.written import as_written
 from seatrial.spi.concurrency import finish_within
 
 T = TypeVar("T")
@@ -148,7 +149,7 @@ def _planned(trial: Trial) -> dict[str, object]:
         "description": suite.description,
         "document": suite.source.file,
         "line": trial.run.locate(suite.source),
-        "parameters": dict(suite.parameters),
+        "parameters": as_written(dict(suite.parameters)),
         "nodes": suite.nodes,
         "steps": described(suite.steps),
     }

@@ -34,6 +34,7 @@ from seatrial.expressions.text import (
 )
 from seatrial.expressions.worker import cel_library
 from seatrial.model.values import CutText
+from seatrial.model.written import WrittenFloat, WrittenInt, plain_number
 
 T = TypeVar("T")
 Names = Mapping[str, object]
@@ -46,6 +47,7 @@ _SLOW = re.compile(r"\b(?:all|exists|exists_one|map|filter|matches)\s*\(")
 
 _IPV6 = re.compile(r"[0-9A-Fa-f:]+(?:\.\d+){0,3}(?:%[\w.-]+)?")
 _URL_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/\s@\[]*@)?$")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _PORT = re.compile(r":\d*")
 
 
@@ -126,8 +128,20 @@ def as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | Mapping | list | tuple):
-        return json.dumps(plain(value), ensure_ascii=False)
+        return _json(value)
     return str(value)
+
+
+def _json(value: object) -> str:
+    """A structure as JSON, its numbers as they were written."""
+    if isinstance(value, WrittenInt | WrittenFloat):
+        return value.text if _JSON_NUMBER.fullmatch(value.text) else json.dumps(plain(value))
+    if isinstance(value, Mapping):
+        items = (f"{json.dumps(str(key), ensure_ascii=False)}: {_json(one)}" for key, one in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_json, value))}]"
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
 def plain(value: object) -> Any:
@@ -135,7 +149,7 @@ def plain(value: object) -> Any:
     if isinstance(value, Enum):
         return plain(value.value)
     if value is None or isinstance(value, bool | int | float | str | bytes):
-        return value
+        return plain_number(value)
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | Set):

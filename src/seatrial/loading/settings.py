@@ -20,6 +20,7 @@ from seatrial.loading.suite_keys import Deadlines, Exclusive
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Trust
 from seatrial.model.values import Format, Keep, Range
+from seatrial.model.written import written
 
 PREFIX = "SEATRIAL_"
 FILLED_IN = ("parameters", "vars", "system")
@@ -182,7 +183,7 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
     raw = read_bytes(path, shown)
     try:
         text = raw.decode("utf-8-sig")
-        data = tomllib.loads(text)
+        data = tomllib.loads(text, parse_float=lambda number: written(float(number), number))
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DocumentError([Problem(shown, line, 1, "the file is not valid UTF-8", "save it as UTF-8")]) from None

@@ -13,6 +13,7 @@ from seatrial.loading.read.positions import Place
 from seatrial.loading.site import Site, Trial, shown
 from seatrial.model.frozen import frozen
 from seatrial.model.values import duration
+from seatrial.model.written import WrittenFloat, WrittenInt, plain_number
 
 Schema = dict[str, Any]
 
@@ -51,6 +52,8 @@ class Scalar:
     """The largest."""
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
+        if isinstance(value, WrittenInt | WrittenFloat) and type(plain_number(value)) in self.wanted:
+            return self._within(self.convert(value) if self.convert else plain_number(value), place, site)
         if type(value) in self.wanted:
             return self._within(self.convert(value) if self.convert else value, place, site)
         if site.bound and (made := self.from_text(value)) is not None:

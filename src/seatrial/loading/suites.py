@@ -16,6 +16,7 @@ from seatrial.loading.merge import matrix
 from seatrial.loading.merge.compose import Draft
 from seatrial.loading.merge.levels import Level, Merged, merge, outermost
 from seatrial.loading.provider_settings import ProviderSettings
+from seatrial.loading.read.json import number
 from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.kinds import Kinds
 from seatrial.loading.resolve.survey import walk
@@ -214,6 +215,6 @@ def _value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_float=number, parse_int=number)
     except ValueError:
         return value

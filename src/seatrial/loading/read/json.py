@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
+from seatrial.model.written import written
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -22,7 +23,9 @@ def parse(text: str) -> Any:
     if not text.strip():
         raise Flawed(((1, 1), "the document is empty", 'write at least {"test_suites": {…}}'))
     try:
-        data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        data = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=number, parse_int=number
+        )
     except json.JSONDecodeError as error:
         raise Flawed(((error.lineno, error.colno), f"invalid JSON: {error.msg}", _hint(text, error.pos))) from None
     except _Oddity:
@@ -42,6 +45,14 @@ def marks(text: str) -> Mapping[Place, Mark]:
     for place, value, key, _ in _walk(text):
         found.setdefault(place, Mark(value, key))
     return found
+
+
+def number(text: str) -> Any:
+    """A number with its writing. ValueError when it is too large."""
+    value = int(text) if text.lstrip("-").isdigit() else float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return written(value, text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

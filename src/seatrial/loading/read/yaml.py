@@ -8,6 +8,7 @@ from typing import Any
 
 from seatrial.links.yaml_scalars import core_value
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
+from seatrial.model.written import plain_number, written
 
 _QUOTE = "put it in quotes if you mean text"
 
@@ -101,17 +102,18 @@ class _Builder:
             return self.unknown_tag(tag, at)
         value = self.plain(text, at)
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if type(value) is not wanted:
+            return written(float(value), text)
+        if type(plain_number(value)) is not wanted:
             self.flaws.append((at, f"{text!r} is not {tag.removeprefix(_CORE)}, but its tag requires it", ""))
         return value
 
     def plain(self, text: str, at: Position) -> Any:
         try:
-            return core_value(text)
+            value = core_value(text)
         except ValueError as error:
             self.flaws.append((at, str(error), _QUOTE))
             return text
+        return value if isinstance(value, str | bool) or value is None else written(value, text)
 
     def unknown_tag(self, tag: str, at: Position) -> None:
         shown = tag.replace(_CORE, "!!")
