@@ -23,6 +23,7 @@ from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.compilation import PROVIDER, Wishes, compile_pipeline, name_of
 from seatrial.preflight.executors.image_store import ImageLimits
 from seatrial.preflight.parsing import Read, read_pipeline
+from seatrial.preflight.rows import apart, rows_of
 from seatrial.preflight.secrets import secrets_of
 from seatrial.preflight.selection import Choices, narrowed
 from seatrial.preflight.warnings import pipes, warnings_of
@@ -127,7 +128,7 @@ async def _affected(options: PreflightOptions, read: Read, tree: Tree) -> Mappin
 
     changes = replace(found, files=seen(found.files), folders=seen(found.folders), known=seen(found.known),
                       modules=seen(found.modules), links=seen(found.links))  # fmt: skip
-    pipeline = narrowed(read.pipeline, options)
+    pipeline = apart(narrowed(read.pipeline, options), {**read.pipeline.parameters, **options.parameters})
     if why := _why_everything(options, read, changes, source):
         return dict.fromkeys(pipeline.checks, why)
     return affected(pipeline, changes, tree, source)
@@ -164,10 +165,11 @@ def outline(options: PreflightOptions) -> dict[str, Any]:
             "if": settings.if_,
             "image": settings.image or ("built from a Dockerfile" if settings.build else ""),
             "services": list(settings.services),
-            "inputs": list(settings.inputs),
+            "inputs": list(check.fields["job"].check.inputs),
         }
         if affected is not None:
-            more |= {"because": affected[name]} if name in affected else {"skipped": wishes.left_out[name]}
+            is_affected = check.id in affected
+            more |= {"because": affected[check.id]} if is_affected else {"skipped": wishes.left_out[check.id]}
         return {
             "id": check.id,
             "title": check.description,
@@ -212,7 +214,8 @@ def _needing(one: Mapping[str, Any]) -> str:
 def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] | None) -> Wishes:
     sets = [word for name, value in options.parameters.items() for word in ("--set", f"{name}={json.dumps(value)}")]
     named = [str(options.document)] if options.document is not None else []
-    others = [name for name in read.pipeline.checks if name not in affected] if affected is not None else []
+    ids = [f"{name}{suffix}" for name, check in read.pipeline.checks.items() for suffix in rows_of(check)]
+    others = [id for id in ids if id not in affected] if affected is not None else []
     left_out = dict.fromkeys(others, f"nothing it depends on changed since {options.changed_since}")
     return Wishes(
         choices=options,

@@ -29,6 +29,7 @@ from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.change_watch import Counts, Sources, ignored
 from seatrial.preflight.parsing import Read, read_pipeline
 from seatrial.preflight.reports.preflight_live import PreflightWatch
+from seatrial.preflight.rows import apart
 from seatrial.preflight.selection import narrowed
 
 KEPT = 10
@@ -84,7 +85,8 @@ class Watch:
                             why = await self._wait(watched, sources, {})
                         else:
                             wanted = narrowed(read.pipeline, self._options)
-                            await asyncio.to_thread(sources.declare, wanted)
+                            values = {**read.pipeline.parameters, **self._options.parameters}
+                            await asyncio.to_thread(sources.declare, apart(wanted, values))
                             why = await self._play(watched, sources, why)
                         self._first = False
                         read = self._read()

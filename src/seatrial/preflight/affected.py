@@ -13,6 +13,7 @@ from seatrial.preflight.cache.patterns import matcher, outright
 from seatrial.preflight.cache.programs import Programs
 from seatrial.preflight.cache.tree import Tree
 from seatrial.preflight.document import Check, Pipeline
+from seatrial.preflight.rows import rows_named
 from seatrial.preflight.selection import needed, outputs_read
 
 LINKED = 2
@@ -20,8 +21,8 @@ LINKED = 2
 
 
 def affected(pipeline: Pipeline, changes: Changes, tree: Tree, source: Path) -> Mapping[str, str]:
-    """The affected checks, each with the reason, in the order of the document. The paths of the changes are relative to
-    the source folder; `..` leads to the rest of the repository."""
+    """The affected checks of a pipeline with its rows apart, each with the reason, in the order of the document. The
+    paths of the changes are relative to the source folder; `..` leads to the rest of the repository."""
     checks = pipeline.checks
     look = _Look(checks, changes, tree, source)
     found = {name: why for name, check in checks.items() if (why := look.why(check))}
@@ -47,7 +48,8 @@ def _add_read(pipeline: Pipeline, found: dict[str, str]) -> None:
     while todo:
         name = todo.pop()
         condition = pipeline.stages[name.partition("/")[0]].if_
-        for other in {*outputs_read(pipeline.checks[name], condition), *_artifacts_read(pipeline, name)}:
+        read = {*outputs_read(pipeline.checks[name], condition), *_artifacts_read(pipeline, name)}
+        for other in (row for one in sorted(read) for row in rows_named(one, pipeline.checks)):
             if other not in found:
                 found[other] = f"{name} reads its outputs or artifacts"
                 todo.append(other)

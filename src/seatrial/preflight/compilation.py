@@ -11,7 +11,6 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError, nearest
-from seatrial.loading.merge.matrix import expand
 from seatrial.loading.read.positions import Place
 from seatrial.loading.requirements import cores
 from seatrial.model.graph import closure
@@ -21,8 +20,9 @@ from seatrial.preflight.cache import Cache
 from seatrial.preflight.check import PipelineCheck
 from seatrial.preflight.document import Check, Pipeline, Stage
 from seatrial.preflight.executors.image_store import ImageLimits
-from seatrial.preflight.job import Job, row_name
+from seatrial.preflight.job import Job
 from seatrial.preflight.parsing import Read
+from seatrial.preflight.rows import bound, names_of, rows_of, settled
 from seatrial.preflight.selection import Choices, narrowed, needed, needs_among, row_of
 from seatrial.preflight.stage import Stages, StageStep
 from seatrial.preflight.system import Pipeline as System
@@ -45,7 +45,8 @@ class Wishes:
     images: ImageLimits = field(default_factory=ImageLimits)
     """How many built images to keep."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Skipped checks (`stage/check`), each with the reason; their dependents run without them."""
+    """Skipped checks (`stage/check`, with the row of a matrix), each with the reason; their dependents run without
+    them."""
     since: str = ""
     """The description of the changes behind this choice."""
     command: tuple[str, ...] = ("seatrial", "preflight")
@@ -143,7 +144,7 @@ class _Compiler:
         why = self._wishes.left_out
         for at, (name, stage) in enumerate(self._pipeline.stages.items()):
             checks = tuple(self._checks(name, stage))
-            left_out = {plan.id: why[plain] for plan in checks if (plain := plan.id.partition("[")[0]) in why}
+            left_out = {plan.id: why[plan.id] for plan in checks if plan.id in why}
             yield StepPlan(
                 kind="stage",
                 factory=StageStep,
@@ -162,14 +163,15 @@ class _Compiler:
         at = 0
         for name, check in stage.checks.items():
             needs = tuple(f"{stage_name}/{other}{suffix}" for other in self._needs(stage_name, name, check)
-                          for suffix, _ in rows[other])  # fmt: skip
+                          for suffix, _ in rows[other]
+                          if f"{stage_name}/{other}{suffix}" not in self._wishes.left_out)  # fmt: skip
             uses, late = self._used(check), self._late(stage, check)
             before = self._artifacts_before(f"{stage_name}/{name}")
             for suffix, row in rows[name]:
                 id = f"{stage_name}/{name}{suffix}"
                 job = Job(
                     name=id,
-                    check=check,
+                    check=settled(check, row, self._pipeline.parameters),
                     source=self._read.source,
                     needs=before,
                     beside=[one for other, each in self._made.items() if other != id for one in each],
@@ -197,11 +199,13 @@ class _Compiler:
                 at += 1
 
     def _needs(self, stage: str, name: str, check: Check) -> Sequence[str]:
-        left_out = self._wishes.left_out
-        if f"{stage}/{name}" in left_out:
-            return ()
         checks = self._pipeline.stages[stage].checks
-        return needs_among(check.needs, [one for one in checks if f"{stage}/{one}" not in left_out], checks)
+        kept = [one for one in checks if not self._is_left_out(f"{stage}/{one}", checks[one])]
+        return needs_among(check.needs, kept, checks) if name in kept else ()
+
+    def _is_left_out(self, id: str, check: Check) -> bool:
+        """Whether all its rows are."""
+        return all(f"{id}{suffix}" in self._wishes.left_out for suffix in rows_of(check))
 
     def _artifacts_before(self, id: str) -> Mapping[str, Sequence[str]]:
         """The checks with artifacts that come before a check, selected or not, each with its patterns."""
@@ -212,14 +216,13 @@ class _Compiler:
     def _makes(self, id: str) -> Iterator[tuple[str, Sequence[str]]]:
         """The patterns of a check's artifacts for each row of its matrix, with the suffix of its name."""
         check = self._read.pipeline.checks[id]
-        rows = expand({key: list(values) for key, values in check.matrix.items()}, "full")
-        for row in rows if check.artifacts else ():
-            names = {"matrix": row, "parameters": self._pipeline.parameters, "env": os.environ}
-            yield row_name(row), [_bound(pattern, names) for pattern in check.made]
+        for suffix, row in rows_of(check).items() if check.artifacts else ():
+            names = names_of(row, self._pipeline.parameters)
+            yield suffix, [bound(pattern, names) for pattern in check.made]
 
     def _rows(self, id: str, check: Check) -> Iterator[tuple[str, dict[str, Any]]]:
         """The selected rows of the check's matrix, each with the suffix of its name."""
-        rows = {row_name(row): row for row in expand({key: list(v) for key, v in check.matrix.items()}, "full")}
+        rows = rows_of(check)
         wanted = row_of(self._wishes.choices.only, id)
         known = [f"{id}{suffix}" for suffix in rows]
         for row in wanted:
@@ -247,19 +250,11 @@ class _Compiler:
         }
 
 
-def _bound(text: str, names: Mapping[str, Any]) -> str:
-    """The text with its values, or as it is if they are known only at runtime."""
-    try:
-        return str(expressions.bind(text, names))
-    except CannotTell:
-        return text
-
-
 def _title(check: Check, name: str, suffix: str, row: Mapping[str, Any]) -> str:
     """The title for people; it names the matrix row unless the title contains the row's values."""
     title = check.title or name
     if "${{" in title:
-        return _bound(title, {"matrix": row, "env": os.environ})
+        return bound(title, {"matrix": row, "env": os.environ})
     return f"{title} {suffix}" if suffix else title
 
 

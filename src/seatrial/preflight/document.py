@@ -122,7 +122,8 @@ class Check:
     """How a container gets the sources: `overlay`: it sees all files, and what it writes is dropped; `read-only`: it
     cannot write; `copy`: a fresh checkout of its own, also for `overlay` with `artifacts` or `uses`."""
     inputs: tuple[str, ...] = ()
-    """Patterns of the files its result depends on, such as `src/**` or `*.{ts,js}`."""
+    """Patterns of the files its result depends on, such as `src/**` or `*.{ts,js}`. They may have `${{ matrix.NAME }}`,
+    `${{ parameters.NAME }}` and `${{ env.NAME }}`."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables."""
     env_inputs: tuple[str, ...] = ()

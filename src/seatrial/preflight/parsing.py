@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ from seatrial.loading.site import DocumentSite, Problems, Site, Trial, shown
 from seatrial.model.graph import closure
 from seatrial.preflight import KEY
 from seatrial.preflight.document import Pipeline
+from seatrial.preflight.rows import unknown_before
 from seatrial.preflight.rules import broken, names
 
 BESIDE = ("$schema", "version")
 
 BOUND_LATE = ("run", "env", "cwd", "image", "artifacts", "title", "binds", "command", "prepare", "http", "args")
-"""Keys evaluated when a check or service starts; all others are evaluated before the run."""
+"""Keys evaluated when a check or service starts."""
+
+BOUND_EARLY = ("inputs", "env_inputs", "tools", "context", "dockerfile", "target")
+"""Keys of a check evaluated before the run, for each row of its matrix."""
 
 OF_OUTPUTS = ("json", "stdout", "exit_code")
 """Extra names for the expressions in `outputs`."""
@@ -110,16 +114,22 @@ class _Site(DocumentSite):
         seen = Names(raw)
         for text, place in self.formulas:
             scope = seen.scope(place, environ, secrets)
-            for message, hint in expressions.check(text, scope):
+            for message, hint in (*expressions.check(text, scope), *seen.outside_matrix([text], place)):
                 self.problem(place, message, hint)
         for text, place in texts_at(raw, (KEY,)):
             if "${{" not in text or _is_formula(place):
                 continue
-            if not any(key in BOUND_LATE for key in place):
+            early = place[1:2] == ("stages",) and any(key in BOUND_EARLY for key in place[5:])
+            if early and (names := unknown_before(text)):
+                message = f"this value must be known before the run, and `{names[0]}` is known only at runtime"
+                self.problem(place, message, "here, `${{ }}` may have `matrix`, `parameters` and `env`")
+                continue
+            if not early and not any(key in BOUND_LATE for key in place):
                 self.problem(place, "this value must be known before the run", "write the value itself, not `${{ }}`")
                 continue
             asked: set[str] = set()
-            for message, hint in expressions.check_template(text, seen.scope(place, environ, asked)):
+            found = expressions.check_template(text, seen.scope(place, environ, asked))
+            for message, hint in (*found, *seen.outside_matrix(expressions.expressions(text), place)):
                 self.problem(place, message, hint)
             if asked and ON_COMMAND_LINE.intersection(place):
                 hint = f"put it into `env:` and let the command read it there: {', '.join(sorted(asked))}"
@@ -164,6 +174,15 @@ class Names:
             secrets=secrets,
             secrets_later=True,
         )
+
+    def outside_matrix(self, formulas: Iterable[str], place: Place) -> Iterator[tuple[str, str]]:
+        """The names that the matrix of the check does not have, each with a hint."""
+        if place[1:2] != ("stages",) or place[3:4] != ("checks",):
+            return
+        matrix = _mapping(_mapping(self._checks.get(str(place[2]), {}).get(str(place[4]))).get("matrix"))
+        for path in (path for formula in formulas for path in expressions.references(formula)):
+            if matrix and path[0] == "matrix" and len(path) > 1 and path[1] not in matrix:
+                yield f"unknown matrix value {path[1]!r}", nearest(str(path[1]), matrix, what="names of its matrix")
 
     def _before(self, stage: str, check: str) -> set[str]:
         """The checks ended before this one starts."""

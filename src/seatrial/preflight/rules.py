@@ -118,11 +118,11 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         yield (*place, "timeout"), "a timeout of 0 leaves no time", "leave it out for none"
     yield from _variables(check.env, (*place, "env"))
     for at, name in enumerate(check.env_inputs):
-        if not _VARIABLES.fullmatch(name):
+        if "${{" not in name and not _VARIABLES.fullmatch(name):
             hint = "allowed: a name of letters, digits and _, or a pattern with * and ?, for example `VITE_*`"
             yield (*place, "env_inputs", at), f"no environment variable can have the name {name!r}", hint
     for at, pattern in enumerate(check.inputs):
-        if len(alternatives(pattern)) > MOST:
+        if "${{" not in pattern and len(alternatives(pattern)) > MOST:
             yield (*place, "inputs", at), f"its braces make more than {MOST} patterns", "write shorter patterns"
     yield from _matrix(check, place)
     for key, limit in (("cpus", pipeline.budget.cpus), ("memory_gb", pipeline.budget.memory_gb)):

@@ -12,6 +12,7 @@ from seatrial.preflight.cache.hashes import Hashes
 from seatrial.preflight.cache.tree import Tree, ignored_note
 from seatrial.preflight.document import Check, Pipeline
 from seatrial.preflight.parsing import Read
+from seatrial.preflight.rows import apart, rows_of, settled
 from seatrial.preflight.shell import loses_failures
 
 
@@ -39,12 +40,14 @@ def _where(read: Read, id: str, *place: str | int) -> str:
 
 
 def _inputs(pipeline: Pipeline, check: Check, tree: Tree) -> Iterator[tuple[int, str]]:
-    made = [pattern for other in pipeline.checks.values() for pattern in other.made]
-    for at, pattern in enumerate(check.inputs):
-        if "${{" in pattern or pattern.startswith("!"):
+    rows = [settled(check, row, pipeline.parameters) for row in rows_of(check).values()]
+    made = [pattern for other in apart(pipeline, pipeline.parameters).checks.values() for pattern in other.made]
+    known = {(at, pattern): row for row in reversed(rows) for at, pattern in enumerate(row.inputs)}
+    for (at, pattern), row in sorted(known.items(), key=lambda item: item[0]):
+        if pattern.startswith("!"):
             continue
         try:
-            left = tree.left_out([pattern, *check.unwanted])
+            left = tree.left_out([pattern, *row.unwanted])
         except CannotTell as error:
             if not any_overlap(made, [pattern]):
                 outside = pattern.startswith(("..", "~", "/"))
