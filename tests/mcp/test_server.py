@@ -126,8 +126,9 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(project: Proj
         async with agent(project, "--allow-run") as one:
             held = await one.call("list_documents")
             assert held["pipelines"][0]["checks"] == ["build/site", "quality/mypy", "quality/pytest"]
-            begun = await one.call("run_pipeline")
+            begun = await one.call("run_pipeline", wait_seconds=0)
             run = begun["run"]
+            assert not begun["finished"]
             answer = await one.client.call_tool(
                 "watch_run", {"run": run, "until_finished": True}, progress_callback=heard_of
             )
@@ -162,13 +163,81 @@ def test_an_agent_finds_the_checks_runs_them_and_reads_what_failed(project: Proj
             assert "can contain secrets" in await one.refused("read_log", file="artifacts/build/site/site.txt")
 
             again = await one.call("run_pipeline", only=["quality/pytest"])
-            seen = await one.call("watch_run", run=again["run"], until_finished=True)
-            assert seen["exit_code"] == 0
+            assert again["finished"]
+            assert "PASSED exit=0 passed=1" in again["result"]
             assert SECRET not in one.told
 
     played(play)
     assert project.left() == []
     assert len(project.runs()) == 2
+
+
+def test_one_call_runs_waits_and_answers_and_another_searches_the_log(project: Project) -> None:
+    noise = (
+        "for n in 1 2 3 4 5 6 7 8 9; do echo line $n; done; echo 'FAILED tests/a.py::b - wrong'; echo $TOKEN; exit 1"
+    )
+    document: Any = {
+        "pipeline": {"secrets": {"required": ["TOKEN"]}, "stages": {"s": {"checks": {"c": {"run": noise}}}}}
+    }
+    project.write("pipeline.json", document)
+
+    async def play() -> None:
+        async with agent(project, "--allow-run") as one:
+            answer = await one.call("run_pipeline")
+            assert answer["finished"]
+            text = answer["result"]
+            assert "FAILED exit=1 failed=1" in text
+            assert "tests/a.py: b: wrong" in text
+            assert len(text) < 1500
+            log = text.partition("log: ")[2].splitlines()[0]
+            found = await one.call("read_log", file=log, pattern="line [37]$", context=1)
+            assert found.splitlines()[1:] == [
+                "2-line 2",
+                "3:line 3",
+                "4-line 4",
+                "--",
+                "6-line 6",
+                "7:line 7",
+                "8-line 8",
+            ]
+            assert "11 lines in total, 2 like 'line [37]$'" in found
+            last = await one.call("read_log", file=log, pattern="^line", lines=1, context=0)
+            assert last.splitlines()[1:] == ["9:line 9"]
+            first = await one.call("read_log", file=log, pattern="^line", lines=2, skip=1, from_end=False, context=0)
+            assert first.splitlines()[1:] == ["2:line 2", "3:line 3"]
+            assert "0 like 'nothing'" in await one.call("read_log", file=log, pattern="nothing")
+            assert "invalid pattern '('" in await one.refused("read_log", file=log, pattern="(")
+            assert SECRET not in one.told
+
+    played(play)
+
+
+def test_a_pattern_that_would_take_for_ever_ends_and_says_so(project: Project) -> None:
+    document: Any = {"pipeline": {"stages": {"s": {"checks": {"c": {"run": f"echo {'a' * 60}b; exit 1"}}}}}}
+    project.write("pipeline.json", document)
+
+    async def play() -> None:
+        async with agent(project, "--allow-run") as one:
+            log = (await one.call("run_pipeline"))["result"].partition("log: ")[2].splitlines()[0]
+            searching = asyncio.ensure_future(one.refused("read_log", file=log, pattern="^(a+)+$"))
+            assert await one.call("list_runs")  # nobody else waits
+            assert "(a+)+" in await searching
+
+    played(play)
+
+
+def test_a_run_longer_than_the_wait_goes_on(project: Project) -> None:
+    project.write("pipeline.json", LONG)
+
+    async def play() -> None:
+        async with agent(project, "--allow-run") as one:
+            answer = await one.call("run_pipeline", wait_seconds=0.5)
+            assert not answer["finished"]
+            assert "watch_run" in answer["next"]
+            assert (await one.call("stop_run", run=answer["run"]))["ended"]
+
+    played(play)
+    assert project.left() == []
 
 
 def test_an_agent_runs_a_scenario_on_local_while_it_looks_elsewhere(project: Project) -> None:
@@ -202,7 +271,7 @@ def test_a_call_that_is_cancelled_ends_and_a_run_that_is_stopped_gives_back(proj
 
     async def play() -> None:
         async with agent(project, "--allow-run") as one:
-            run = (await one.call("run_pipeline"))["run"]
+            run = (await one.call("run_pipeline", wait_seconds=0))["run"]
             watching = asyncio.ensure_future(one.call("watch_run", run=run, until_finished=True, wait_seconds=600))
             while not [line for line in project.events() if line["kind"] == "step_started"]:
                 await asyncio.sleep(0.02)
@@ -228,7 +297,7 @@ def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(projec
 
     async def play() -> None:
         async with agent(project, "--allow-run") as one:
-            await one.call("run_pipeline")
+            await one.call("run_pipeline", wait_seconds=0)
             while not [line for line in project.events() if line["kind"] == "step_started"]:
                 await asyncio.sleep(0.02)
             if how.endswith("killed"):

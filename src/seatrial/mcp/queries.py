@@ -9,9 +9,9 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from seatrial.app import plans
 from seatrial.app.inspect import described, seen
@@ -20,6 +20,8 @@ from seatrial.app.project import find
 from seatrial.app.report import events_of, of_pipeline, rendered
 from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, UsageError
+
+T = TypeVar("T")
 
 REPORTS = ("results.json", "preflight.json", "result.json", "events.jsonl", "junit.xml", "ctrf.json", "test.log")
 """Files written by a run itself, with all secrets masked."""
@@ -113,8 +115,47 @@ def result(run: str, form: str) -> str:
     return described(view, verbose=form == "full")
 
 
-def log(run: str, file: str, *, lines: int, from_end: bool, skip: int) -> dict[str, Any]:
-    """Lines of a log or report of a run. UsageError for other files: artifacts of the product can contain secrets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a list of lines or matches."""
+
+    lines: int
+    """How many."""
+    from_end: bool
+    """Whether they are counted from the end."""
+    skip: int
+    """How many to leave out first."""
+
+    def of(self, every: Sequence[T]) -> Sequence[T]:
+        """The part of a list."""
+        rest = len(every) - self.skip
+        if self.from_end:
+            return every[max(0, rest - self.lines) : max(0, rest)]
+        return every[self.skip : self.skip + self.lines]
+
+
+def cut(content: Sequence[str], part: Part) -> str:
+    """A part of the lines."""
+    return _bounded("\n".join(part.of(content)))
+
+
+def matching(content: Sequence[str], places: Sequence[int], part: Part, context: int) -> str:
+    """A part of the matches, with their numbers from 1 and the lines around them, as `grep -n -C` prints them."""
+    chosen = set(part.of(places))
+    near = sorted({at for place in chosen for at in range(place - context, place + context + 1)})
+    lines: list[str] = []
+    last = None
+    for at in (at for at in near if 0 <= at < len(content)):
+        if last is not None and at > last + 1:
+            lines.append("--")
+        lines.append(f"{at + 1}{':' if at in chosen else '-'}{content[at]}")
+        last = at
+    return _bounded("\n".join(lines))
+
+
+def log(run: str, file: str) -> tuple[str, list[str]]:
+    """The name and the lines of a log or report of a run. UsageError for other files: artifacts of the product can
+    contain secrets."""
     folder = find().run_folder(named(run))
     wanted = PurePosixPath(file)
     if wanted.parts[:1] == ("artifacts",):  # as in events: relative to the folder of its suite
@@ -130,10 +171,7 @@ def log(run: str, file: str, *, lines: int, from_end: bool, skip: int) -> dict[s
         raise UsageError(
             f"{file!r} is not a log or report of Seatrial and can contain secrets; available: {_listed(folder)}"
         )
-    all_lines = _text(folder, place, file).splitlines()
-    rest = len(all_lines) - skip
-    chosen = all_lines[max(0, rest - lines) : max(0, rest)] if from_end else all_lines[skip : skip + lines]
-    return {"file": str(wanted), "lines_in_file": len(all_lines), "text": _bounded("\n".join(chosen))}
+    return str(wanted), _text(folder, place, file).splitlines()
 
 
 def _shown(path: PurePosixPath) -> bool:

@@ -121,6 +121,26 @@ async def watched(run: str, cursor: int, *, wait: float, until_end: bool, progre
     return answer
 
 
+async def finished(run: str, *, wait: float, progress: Progress) -> bool:
+    """Whether a run ends within `wait` seconds; progress is reported meanwhile."""
+    following = Following(find(), named(run))
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + wait
+    done = -1
+    while True:
+        alive = following.living  # before reading the journal, so that its last events are not missed
+        following.news()
+        counted, of = following.counted()
+        if counted != done and of:
+            done = counted
+            await progress(counted, of, f"{counted} of {of} steps")
+        if following.finished or not alive:
+            return True
+        if clock() >= deadline:
+            return False
+        await asyncio.sleep(min(PAUSE, max(0.0, deadline - clock())))
+
+
 def _is_reported(event: Event) -> bool:
     return event.kind in REPORTED or (event.kind == "log" and event.data.get("level") in ("warning", "error"))
 

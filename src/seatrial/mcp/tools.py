@@ -17,9 +17,10 @@ from pydantic import Field
 from seatrial import __version__
 from seatrial.app.init import schema_text
 from seatrial.errors import SeatrialError, nearest
+from seatrial.expressions import search
 from seatrial.mcp import queries
 from seatrial.mcp.run_processes import RunProcesses
-from seatrial.mcp.run_progress import watched
+from seatrial.mcp.run_progress import finished, watched
 
 T = TypeVar("T")
 
@@ -30,11 +31,14 @@ HOW = """\
 Seatrial runs scenarios (deploy a system, break it, check it) and pipelines (checks before a deployment).
 Start with list_documents. {begin} watch_run returns the events since a cursor; call it again with the
 cursor of its answer until `finished`. read_result reports failures, with the first useful lines and the path of the
-log; read_log returns more lines. The resources seatrial://schema/pipeline and seatrial://schema/scenario describe the
+log; read_log returns more lines, or searches. seatrial://schema/pipeline and seatrial://schema/scenario describe the
 documents. Verdicts: passed; failed: the product did wrong; unknown: not judged (a missing tool, broken
 infrastructure), never a pass. Exit codes: 0 passed, 1 failed, 3 unknown, 4 resources left behind, 5 nothing ran."""
 
-MAY = "run_pipeline and run_scenarios start a run and return its id immediately; the run cleans up at its end."
+MAY = (
+    "run_pipeline waits for the result and returns it in short; run_scenarios starts a run and returns its id "
+    "immediately. A run cleans up at its end."
+)
 MAY_NOT = "This server is read-only: to run anything, start it with --allow-run."
 
 Paths = Annotated[list[str], Field(description="Documents of the project. Default: all documents in its settings.")]
@@ -159,13 +163,28 @@ class _Tools:
         lines: Annotated[int, Field(ge=1, le=2000, description="Maximum number of lines.")] = 100,
         from_end: Annotated[bool, Field(description="Count from the end of the file.")] = True,
         skip: Annotated[int, Field(ge=0, description="Lines to skip, to continue after an earlier call.")] = 0,
+        pattern: Annotated[
+            str, Field(description="A regular expression of Python: return only the lines like it, with their numbers.")
+        ] = "",
+        context: Annotated[int, Field(ge=0, le=50, description="With `pattern`: lines around each match.")] = 2,
     ) -> str:
-        """Return lines of a log or report of a run, with all secrets masked. Files of the product are not available."""
-        answer = await _aside(queries.log, run, file, lines=lines, from_end=from_end, skip=skip)
-        return f"{answer['file']}: {answer['lines_in_file']} lines in total\n{answer['text']}\n"
+        """Return lines of a log or report of a run, with all secrets masked; or search it with `pattern`: `lines`,
+        `skip` and `from_end` then count matches. Files of the product are not available."""
+        name, content = await _aside(queries.log, run, file)
+        part = queries.Part(lines=lines, from_end=from_end, skip=skip)
+        if not pattern:
+            return f"{name}: {len(content)} lines in total\n{queries.cut(content, part)}\n"
+        try:
+            with _tool_errors():
+                places = [at for at, one in enumerate(await search(pattern, content)) if one is not None]
+        except ValueError as error:
+            raise ToolError(f"invalid pattern {pattern!r}: {error}") from error
+        text = queries.matching(content, places, part, context)
+        return f"{name}: {len(content)} lines in total, {len(places)} like {pattern!r}\n{text}\n"
 
     async def run_pipeline(
         self,
+        ctx: Context[Any, Any],
         document: Annotated[str, Field(description="The pipeline file. Default: the project's.")] = "",
         only: Annotated[list[str], Field(description="Run only these: `stage` or `stage/check`.")] = [],  # noqa: B006
         from_stage: Annotated[str, Field(description="Run this stage and all later ones.")] = "",
@@ -178,8 +197,13 @@ class _Tools:
             bool, Field(description="Run every check on this machine, without containers.")
         ] = False,
         use_cache: Annotated[bool, Field(description="Use cached results of checks with unchanged inputs.")] = True,
+        wait_seconds: Annotated[
+            float, Field(ge=0, le=600, description="Seconds to wait for the result; 0: return the run id immediately.")
+        ] = 45,
     ) -> dict[str, Any]:
-        """Start the checks of a pipeline and return the run id immediately. Continue with watch_run and read_result."""
+        """Run the checks of a pipeline, wait, and return the result in short: failed checks with their first useful
+        lines and the paths of their logs. If it takes longer, the answer is not `finished`; `next` says how to go on.
+        """
         with _tool_errors():
             path = str(queries.inside(self._processes.folder, document)) if document else ""
             options = {
@@ -187,7 +211,10 @@ class _Tools:
                 "parameters": parameters, "fail_fast": fail_fast, "host": on_this_machine,
                 "cache": use_cache,
             }  # fmt: skip
-            return _begun(await self._processes.start("pipeline", options))
+            run = await self._processes.start("pipeline", options)
+            if not wait_seconds or not await finished(run, wait=wait_seconds, progress=ctx.report_progress):
+                return {**_begun(run), "finished": False}
+        return {"run": run, "finished": True, "result": await _aside(queries.result, run, "compact")}
 
     async def run_scenarios(
         self,
