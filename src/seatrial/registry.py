@@ -28,7 +28,10 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """The packages of each kind. The name of a built-in is the name of its module."""
 
-INTERNAL: Mapping[tuple[str, str], str] = {("system", "pipeline"): "preflight.system"}
+INTERNAL: Mapping[tuple[str, str], str] = {
+    ("system", "pipeline"): "preflight.system",
+    ("provider", "deployer"): "providers.deployer",
+}
 """Built-ins for internal use, not allowed in documents; `clean` finds them through the ledger."""
 
 RESERVED = {"step": ("heal", "inject", "workload")}

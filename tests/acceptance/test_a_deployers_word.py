@@ -24,7 +24,7 @@ def remembers(**words: str) -> dict[str, str]:
 
 STATE = 'echo "{\\"state\\": \\"$(cat state)\\"}"'
 GONE = {"status": STATE, "deploy": f"{HERE}; echo running >state", "destroy": "echo destroyed >state"}
-WELL = says({"n11": {"db": "ok"}})
+WELL, DOWN = says({"n11": {"db": "ok"}}), says({"n11": {"db": "down"}})
 HONEST = 'test -e up && echo \'{"n11": {"db": "ok"}}\' || echo \'{"n11": {"db": "down"}}\''
 
 
@@ -82,6 +82,16 @@ ROWS: dict[str, Row] = {
         system({"step": "deploy", "allow_failure": True}, validate("cluster_status!=running"), deploy=HERE,
                health="kill -9 $$"),
         "unknown", "health"),
+    "a good word that a measurement refutes": (
+        system({"step": "deploy", "allow_failure": True}, validate("cluster_status"), health=DOWN, **GONE),
+        "failed", "the deployer reports running"),
+    "a bad state that a good word disputes": (
+        system({"step": "deploy", "allow_failure": True}, validate("cluster_critical"), health=DOWN, **GONE),
+        "unknown", "a contradiction"),
+    "a word of its own while health cannot answer": (
+        system({"step": "deploy", "allow_failure": True}, validate("cluster_status"), deploy=HERE, health="exit 3",
+               status=says({"state": "deploy_failed"})),
+        "failed", "deploy_failed"),
     "down though it never was up": (
         system({"step": "deploy", "allow_failure": True}, validate("database_down"), deploy=HERE,
                health=says({"n11": {"db": "down"}})),

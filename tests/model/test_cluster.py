@@ -98,6 +98,13 @@ def test_the_reason_names_the_sick_node_and_its_part() -> None:
     assert "service: no answer" in why
 
 
+def test_too_few_healthy_nodes_are_measured_whatever_the_unclear_ones_are() -> None:
+    assert (
+        cluster_status({f"n{at}": one for at, one in enumerate([UP, OFF, OFF, OFF, UNSEEN])}).state.source == "measured"
+    )
+    assert cluster_status({"n1": SICK, "n2": UNSEEN, "n3": SICK}).state.source == "measured"
+
+
 @pytest.mark.parametrize(
     ("health", "value"),
     [

@@ -286,7 +286,13 @@ class Fake:
         self.provider = FakeProvider(names)
         self.system = FakeSystem(self.provider, nodes)
         self.suite = SimpleNamespace(
-            power="api", provider="fake", system=SimpleNamespace(settings=None), parameters={}, fallbacks={}
+            power="api",
+            provider="fake",
+            named_provider="fake",
+            deadlines={},
+            system=SimpleNamespace(settings=None),
+            parameters={},
+            fallbacks={},
         )
         self.random = random.Random(1)
         self.folder = folder

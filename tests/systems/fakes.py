@@ -176,7 +176,9 @@ class FakeContext:
         self.deploy_dir.mkdir(parents=True)
         self.system, self.provider = system, provider
         self.random = random.Random(1)
-        self.suite = SimpleNamespace(name="fake", provider="plain", parameters=parameters)
+        self.suite = SimpleNamespace(
+            name="fake", provider="plain", parameters=parameters, fallbacks={}, unflagged=frozenset()
+        )
         self.trust, self.was_up = "measured", False
         self.resources: dict[tuple[str, str], Resource] = {}
         self.intended: list[Resource] = []

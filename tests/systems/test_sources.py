@@ -90,7 +90,9 @@ def test_a_deployers_status_is_reported_for_the_whole_and_for_each_node(tmp_path
         await ctx.system.deploy(ctx)
         ctx.provider.link(await powered(ctx)).refuse = LinkRefused("its key is not known")
         status = await ctx.system.status(ctx)
-        assert (status.state.value, status.state.source) == ("running", REPORTED)
+        # Its two words contradict each other: nothing passes by either.
+        assert (status.state.value, status.state.source) == ("stopped", REPORTED)
+        assert status.state.disputed == "the deployer reports running"
         assert status.state.by == status_parsing.STATUS
         assert (status.service.value, status.service.source) == (Health.OK, REPORTED)
         assert sources(status.nodes["n11"]) == {"power": ("stopped", REPORTED), "ssh": ("unknown", ABSENT)}
@@ -140,7 +142,7 @@ def test_the_power_of_an_adopted_node_is_measured_by_its_provider(tmp_path) -> N
     ("state", "health", "expected"),
     [
         ("running", "ok", ("running", MEASURED)),
-        ("running", "failed", ("", ABSENT)),
+        ("running", "failed", ("critical", MEASURED)),
         ("stopped", "ok", ("", ABSENT)),
         ("critical", "failed", ("critical", MEASURED)),
         ("critical", "ok", ("", ABSENT)),
@@ -157,6 +159,7 @@ def test_the_word_of_a_deployer_is_confirmed_or_refuted_by_a_measurement(tmp_pat
         found = (await ctx.system.status(ctx)).state
         assert (found.value, found.source) == expected
         assert state in found.why
+        assert found.disputed == ("the deployer reports running" if found.value == "critical" != state else "")
 
     asyncio.run(scenario())
 

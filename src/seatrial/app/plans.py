@@ -62,7 +62,7 @@ def suite_data(suite: Suite) -> dict[str, Any]:
     return {
         "test_id": suite.test_id,
         "name": suite.name,
-        "provider": suite.provider,
+        "provider": suite.named_provider,
         "description": suite.description,
         "document": suite.source.file,
         "nodes": suite.nodes,

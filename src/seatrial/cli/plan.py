@@ -130,7 +130,7 @@ def _print_suite(suite: Suite, registry: Registry) -> None:
     facts = {
         "document": suite.source.file,
         "about": suite.description,
-        "provider": suite.provider + (" (powers inside the guest only)" if suite.power == "guest" else ""),
+        "provider": suite.named_provider + (" (powers inside the guest only)" if suite.power == "guest" else ""),
         "system": suite.system.kind,
         "nodes": str(suite.nodes),
         "parameters": ", ".join(f"{name}={_shown(value)}" for name, value in suite.parameters.items()),

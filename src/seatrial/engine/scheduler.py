@@ -144,7 +144,7 @@ def _planned(trial: Trial) -> dict[str, object]:
     return {
         "test_id": suite.test_id,
         "name": suite.name,
-        "provider": suite.provider,
+        "provider": suite.named_provider,
         "deployment_id": trial.deployment_id,
         "description": suite.description,
         "document": suite.source.file,

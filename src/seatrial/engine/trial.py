@@ -154,7 +154,7 @@ class Trial:
             "SEATRIAL_PROJECT": str(self.run.project),
             "SEATRIAL_TRIAL_ID": self.id,
             "SEATRIAL_SUITE": self.suite.name,
-            "SEATRIAL_PROVIDER": self.suite.provider,
+            "SEATRIAL_PROVIDER": self.suite.named_provider,
             "SEATRIAL_DEPLOYMENT_ID": self.deployment_id,
         }
 

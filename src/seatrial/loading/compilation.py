@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import NothingSelected, Problem, UsageError, nearest
-from seatrial.loading.merge.compose import DocumentLoader, drafts, parts
+from seatrial.loading.merge.compose import DocumentLoader, drafts, has_suites, parts
 from seatrial.loading.provider_settings import check_tables
 from seatrial.loading.resolve.validation import over_budget
 from seatrial.loading.settings import Settings
@@ -40,8 +40,6 @@ def compile_documents(
     of the settings come first and alone); nothing is started. UsageError for an unknown provider in `on`, or if one of
     `providers` has no suite; NothingSelected if none of them has any.
     """
-    if on:
-        registry.get("provider", on)
     problems, provider_settings = Problems(), check_tables(settings, registry, environ)
     compilation = CompilationContext(
         registry, settings, provider_settings, problems, frozenset(providers), on, overrides or {}, sample, environ
@@ -55,6 +53,8 @@ def compile_documents(
     finally:
         if collecting:
             gc.enable()
+    if on and not any(suite.foreign == on for suite in suites):
+        registry.get("provider", on)
     plan = _plan(compilation, loader, suites, files)
     problems.done()
     # With `on`, suites for a provider not installed here can run too, so any provider named by a suite is valid.
@@ -75,6 +75,9 @@ def _suites(
     for path in paths:
         document = loader.open(path, str(path))
         if document is None or (path in found and Path(os.path.realpath(path)) in named):
+            continue
+        if path in found and not has_suites(document):
+            compilation.problems.warn(document, (), "no document uses this file, and it has no suite of its own")
             continue
         try:
             for draft in drafts(loader, document, []):

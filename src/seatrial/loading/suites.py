@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +26,13 @@ from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import Located, Problems, shown
-from seatrial.model.scenario import Suite
+from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.registry import Registry
+
+DEPLOYERS_OWN = "deployer"
+"""The provider of a suite whose provider only the deployer knows."""
+
+_WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(slots=True)
@@ -78,13 +84,14 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     if compilation.providers and own not in compilation.providers:
         return
     name = compilation.on or own
-    provider = _provider(compilation, name, merged)
     before = compilation.problems.count
-    parameters, requirements = _parameters(compilation, merged, own)
+    system = compilation.systems.plan(merged)
+    foreign = _is_foreign(compilation, name, merged, system)
+    provider = _provider(compilation, DEPLOYERS_OWN if foreign else name, merged)
+    parameters, requirements, unknown = _parameters(compilation, merged, own)
     parameters = _filled(compilation, merged, "parameters", parameters, name)
     variables = {**(merged.get("vars") or {}), **compilation.set_variables}
     variables = _filled(compilation, merged, "vars", variables, name)
-    system = compilation.systems.plan(merged)
     fallbacks = {name: tuple(parameters[name][1:]) for name in draft.fixed if isinstance(parameters.get(name), list)}
     parameters |= {name: parameters[name][0] for name in fallbacks}
     try:
@@ -107,7 +114,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
     if system is None or provider is None:
         return
     moot = bool(compilation.on) and compilation.on != own
-    settings = _provider_settings(compilation, name, merged)
+    settings = _provider_settings(compilation, DEPLOYERS_OWN if foreign else name, merged)
     exclusive, exclusive_wait = merged.get("exclusive") or ("", 0.0)
     providers = compilation.settings.value("providers")
     reuse = reuse_of(merged, compilation.problems, provider, system, on=compilation.on if moot else "")
@@ -115,13 +122,15 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         suite = Suite(
             test_id=f"{name}-workflow-{draft.name}{matrix.suffix(row, parameters)}",
             name=draft.name + matrix.suffix(row, parameters),
-            provider=name,
+            provider=DEPLOYERS_OWN if foreign else name,
+            foreign=name if foreign else "",
             provider_settings=settings,
             description=merged.get("description") or "",
             parameters={**parameters, **row},
             requirements=requirements,
             vars=variables,
             fallbacks=fallbacks,
+            unflagged=(draft.unknown - set(compilation.set_parameters)) | unknown,
             steps=workflow.steps,
             system=system,
             source=draft.home[0].source(draft.home[1]),
@@ -154,8 +163,24 @@ def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any
         return compilation.registry.get("provider", name)
     except UsageError as error:
         message, _, hint = str(error).partition(": ")
+        hint += "; a provider of your deployer needs its `system`, such as `kind: command`"
         _at(compilation, merged, "provider", message=message, hint=hint)
         return None
+
+
+def _is_foreign(compilation: CompilationContext, name: str, merged: Merged, system: SystemPlan | None) -> bool:
+    """Whether the provider is only the deployer's: the system has nodes of its own, and Seatrial does not know the
+    word. A warning if no command of the system has it."""
+    if system is None or system.factory.places_nodes or compilation.registry.knows("provider", name):
+        return False
+    if not _WORD.fullmatch(name):
+        return False
+    written = [text for text in texts(merged.get("system")) if "provider" in text]
+    if not written and not compilation.on:
+        message = f"no command of the system has the provider {name!r}, and Seatrial has no such provider"
+        hint = "give it to the deployer as ${{ suite.provider }}"
+        compilation.problems.warn(*merged.where("provider"), f"{message}; {hint}")
+    return True
 
 
 def _provider_settings(compilation: CompilationContext, name: str, merged: Merged) -> Any:
@@ -168,8 +193,10 @@ def _provider_settings(compilation: CompilationContext, name: str, merged: Merge
         return None
 
 
-def _parameters(compilation: CompilationContext, merged: Merged, own: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the requirements of a suite."""
+def _parameters(
+    compilation: CompilationContext, merged: Merged, own: str
+) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
+    """The parameters and the requirements of a suite, and the parameters that are unknown requirements."""
     unknown, required = {}, {}
     for name, value in (merged.get("requirements") or {}).items():
         if not can_check(name):
@@ -181,7 +208,8 @@ def _parameters(compilation: CompilationContext, merged: Merged, own: str) -> tu
             _at(compilation, merged, "requirements", name, message=message, hint=why)
         elif not foreign(name, own, compilation.on):
             required[name] = value
-    return {**unknown, **(merged.get("parameters") or {}), **compilation.set_parameters}, required
+    own_parameters = {**(merged.get("parameters") or {}), **compilation.set_parameters}
+    return {**unknown, **own_parameters}, required, frozenset(unknown) - frozenset(own_parameters)
 
 
 def _filled(

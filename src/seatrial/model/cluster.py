@@ -159,7 +159,9 @@ def cluster_status(
         return status("critical", f"the service does not answer: {answers.why}", answers)
     healthy, unclear, sick = named(Health.OK), named(Health.UNKNOWN), named(Health.NOT_OK)
     if not rule(len(healthy) + len(unclear), len(nodes)):
-        return status("critical", f"only {len(healthy)} of {len(nodes)} nodes are healthy", *healths.values())
+        # Whatever the unclear ones are: it rests on the others alone.
+        grounds = [healths[name] for name in sick]
+        return status("critical", f"only {len(healthy)} of {len(nodes)} nodes are healthy", *grounds)
     if answers.value is Health.UNKNOWN:
         return status("", answers.why or "the service could not be asked", answers)
     if unclear:

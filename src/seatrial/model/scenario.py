@@ -144,6 +144,8 @@ class Suite:
     """`<provider>-workflow-<suite>`, with its provider."""
     name: str
     provider: str
+    foreign: str = ""
+    """The document's word for the provider where only the deployer knows it; empty: it is `provider`."""
     provider_settings: Any = None
     """An instance of the provider's `Settings`."""
     description: str = ""
@@ -153,6 +155,8 @@ class Suite:
     """The initial `${{ vars.x }}`, before the first `set` step."""
     fallbacks: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Parameter to its fallback values, in order, for when its own value is unavailable (`db_version` in a sut)."""
+    unflagged: frozenset[str] = frozenset()
+    """Parameters from unknown keys: they never become flags of a deployer."""
     steps: tuple[StepPlan, ...] = ()
     system: SystemPlan
     source: Location
@@ -179,6 +183,11 @@ class Suite:
     """The names of its `${{ secrets.NAME }}`: environment variables."""
     skip: str = ""
     """Why it cannot run here (a requirement is not met); empty: it can."""
+
+    @property
+    def named_provider(self) -> str:
+        """The provider in the document's own words."""
+        return self.foreign or self.provider
 
 
 @frozen

@@ -130,7 +130,7 @@ async def _deployed(ctx: Context) -> ClusterStatus:
     except StepFailed as error:
         error.evidence = error.evidence or "\n".join(await logs(ctx))
         raise
-    status = await until_running(ctx, deadline.left())
+    status = await until_running(ctx, deadline.patience())
     if not await ctx.offer_cluster():
         return status
     try:

@@ -130,7 +130,7 @@ class StartCluster:
             if by_guest(ctx) or not await power_all(ctx, Powers.START):
                 await for_each(nodes, lambda node: start(ctx, node))
             await for_each(nodes, lambda node: until_served(ctx, node, deadline.left()))
-        status = await until_running(ctx, deadline.left())
+        status = await until_running(ctx, deadline.patience())
         for node in nodes:
             ctx.emit("node", node=node.name, state="running", why="started")
         return to_outputs(nodes, state=status.state.value)

@@ -124,7 +124,7 @@ def _guest(ctx: Context, node: Node, what: Powers) -> PowersGuests:
 
 def _missing(ctx: Context, node: Node, what: Powers) -> NotSupported:
     has = ", ".join(sorted(_all_powers(ctx, node))) or "none"
-    why = f"neither the system nor the provider {ctx.suite.provider} has the power: {what}; they have: {has}"
+    why = f"neither the system nor the provider {ctx.suite.named_provider} has the power: {what}; they have: {has}"
     if what in ctx.provider.powers:
         where = f" at {node.address}" if node.address else ""
         why += f"; the provider does not know {node.name}{where}: it neither created nor recognised it"

@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, NodeFailed, Overrun, StepFailed
-from seatrial.spi import Context
+from seatrial.spi import Context, SetsDeadlines
 from seatrial.spi.concurrency import ensure_wanted
 
 T = TypeVar("T")
 
 GRACE = 1.0
 """Seconds past a deadline for the worker to report its own, more precise timeout."""
+
+SETTLE = 600.0
+"""Seconds to wait for the effect of finished work, at least, unless the deadline is earlier."""
 
 LAST_LOOK = 0.5
 """Minimum time of a wait in seconds, however late the work before it ended."""
@@ -78,7 +81,10 @@ class Deadline:
 
     def __init__(self, ctx: Context, work: str) -> None:
         self.seconds = ctx.deadline(work)
-        self._end = asyncio.get_running_loop().time() + self.seconds
+        self._begin = asyncio.get_running_loop().time()
+        self._end = self._begin + self.seconds
+        own = ctx.system.deadlines if isinstance(ctx.system, SetsDeadlines) else {}
+        self._chosen = work in ctx.suite.deadlines or work in own
 
     @asynccontextmanager
     async def limit(self, what: str) -> AsyncIterator[None]:
@@ -95,3 +101,10 @@ class Deadline:
     def left(self) -> float:
         """Seconds until it passes, and never less than one look needs."""
         return max(self._end - asyncio.get_running_loop().time(), LAST_LOOK)
+
+    def patience(self) -> float:
+        """Seconds to wait for the effect of the finished work: all that are left, if somebody chose the deadline. The
+        default of a provider allows for its slowest work: then as long as the work took, and at least SETTLE."""
+        if self._chosen:
+            return self.left()
+        return min(self.left(), max(SETTLE, asyncio.get_running_loop().time() - self._begin))

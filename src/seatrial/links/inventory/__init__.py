@@ -32,6 +32,7 @@ _WORDS = {
     "known_hosts": ("known_hosts",),
     "become": ("ansible_become", "become"),
     "jump": ("jump",),
+    "accept": ("accept",),
 }
 """The needs of a link, each with its variables."""
 
@@ -116,8 +117,9 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
     for file in ("key", "known_hosts"):
         if file in ssh:
             ssh[file] = _beside(ssh[file], folder)
-    if "become" in ssh:
-        ssh["become"] = str(ssh["become"]).lower() in _TRUE
+    for switch in ("become", "accept"):
+        if switch in ssh:
+            ssh[switch] = str(ssh[switch]).lower() in _TRUE
     by_ssh = variables.get("ansible_connection", "ssh") in ("ssh", "smart")
     ways = {"host": address, "port": 22, **ssh} if by_ssh else {}
     return Node(name=name, address=address, ports=ports, ssh=ways, folder=str(own.get("folder", "")), detail=own)
@@ -151,6 +153,8 @@ def _from_arguments(variables: Lined) -> Iterator[tuple[str, object]]:
                 yield "jump", option
             elif flag == "-o" and key.lower() == "userknownhostsfile" and option != "/dev/null":
                 yield "known_hosts", option
+            elif flag == "-o" and key.lower() == "stricthostkeychecking" and option.lower() in ssh_config.ANY_KEY:
+                yield "accept", True
 
 
 def _with_jump(node: Node, known: Mapping[str, Node]) -> Mapping[str, object]:

@@ -1,8 +1,8 @@
 """Machines from OpenSSH's client configuration: each name of a `Host` line without wildcards.
 
-It reads HostName, Port, User, IdentityFile, ProxyJump and UserKnownHostsFile; as in ssh, the first value wins. It
-follows `Include`, `Host` patterns and `Match all | host | originalhost`, and skips other `Match` blocks (above all
-`exec`).
+It reads HostName, Port, User, IdentityFile, ProxyJump, UserKnownHostsFile and StrictHostKeyChecking; as in ssh, the
+first value wins. It follows `Include`, `Host` patterns and `Match all | host | originalhost`, and skips other `Match`
+blocks (above all `exec`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
 
 _LINE = re.compile(r"(?P<word>[A-Za-z]+)(?:\s*=\s*|\s+)(?P<rest>.*)")
 _WANTED = {"hostname": "host", "port": "port", "user": "user", "identityfile": "key", "proxyjump": "jump",
-           "userknownhostsfile": "known_hosts"}  # fmt: skip
+           "userknownhostsfile": "known_hosts", "stricthostkeychecking": "accept"}  # fmt: skip
+
+ANY_KEY = ("no", "off", "accept-new")
+"""Values of StrictHostKeyChecking that accept a first host key."""
 
 
 class _Line(NamedTuple):
@@ -103,6 +106,8 @@ def _of(name: str, lines: list[_Line], number: int) -> Lined:
         settings["key"] = [re.sub(r"%.", lambda token: tokens.get(token[0], token[0]), key) for key in keys]
     if str(settings.get("known_hosts", "")).lower() in ("none", "/dev/null"):
         del settings["known_hosts"]
+    if str(settings.pop("accept", "")).lower() in ANY_KEY:
+        settings["accept"] = True
     return settings
 
 

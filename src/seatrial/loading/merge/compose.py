@@ -34,6 +34,8 @@ class Draft:
     """The place of the suite itself."""
     fixed: tuple[str, ...] = ()
     """List parameters used as fallbacks, not as a matrix."""
+    unknown: frozenset[str] = frozenset()
+    """Unknown keys of the sut, taken as parameters."""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,11 @@ def _steps_key(data: Mapping[str, Any]) -> str:
     return next((key for key in ("workflow", "steps") if key in data), "")
 
 
+def has_suites(document: Document) -> bool:
+    """Whether it says that it has suites; a sut does not."""
+    return any(key in document.data for key in ("test_suites", "include", "workflow", "steps", "pipeline"))
+
+
 def parts(document: Document) -> Iterator[Path]:
     """The sut and workflow files named by a composed document, even if they do not exist."""
     suites = document.data.get("test_suites")
@@ -194,14 +201,15 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
             continue
         of_workflow = read_level(loader.problems, workflow, workflow.data, (), besides=("steps", "workflow", "$schema"))
         name = level.values.get("name") or f"{sut.path.stem}_{workflow.path.stem}"
-        of_sut, fixed = _sut(loader, sut)
+        of_sut, fixed, unknown = _sut(loader, sut)
         # The suite's own description is more specific than those of the parts.
         parts = [*levels, of_sut, of_workflow, level]
-        yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed)
+        yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed, unknown)
 
 
-def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...]]:
-    """A system under test; an unknown key is taken as a parameter, with a warning."""
+def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...], frozenset[str]]:
+    """A system under test, its parameters with fallbacks, and its unknown keys: each is taken as a parameter, with a
+    warning."""
     more: dict[str, Any] = {}
 
     def unknown(key: str, value: Any) -> None:
@@ -216,4 +224,4 @@ def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...]]
     if fixed and (not more["db_version"] or not all(isinstance(one, str) for one in more["db_version"])):
         message = "`db_version` must be a version or a list of versions, as text"
         loader.problems.add(sut, ("db_version",), message, "put them in quotes")
-    return Level(sut, (), values), fixed
+    return Level(sut, (), values), fixed, frozenset(more) - {"db_version"}

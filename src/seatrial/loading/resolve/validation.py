@@ -153,7 +153,7 @@ def _missing(
         keys = [_VERBS[power] for power in missing if power in _VERBS]
         hint = f"write {' and '.join(f'`{key}:`' for key in keys)} into `system:`; " if keys else _WAY_IN
         hint += f"{has}; "
-        hint += f"the provider {suite.provider!r} has power only over its own nodes"
+        hint += f"the provider {suite.named_provider!r} has power only over its own nodes"
         return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", hint
     why = dict.fromkeys(reasons[power] for power in missing if power in reasons)
     return f"{needs}; the provider {suite.provider!r} does not have it", "; ".join([has, *why])

@@ -12,30 +12,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, NotSupported, SeatrialError, StepFailed
+from seatrial.errors import CannotTell, LinkDown, NotSupported, Overrun, SeatrialError, StepFailed
 from seatrial.expressions import late
-from seatrial.links import inventory
+from seatrial.links import inventory, tcp
 from seatrial.links.output import BoundedOutput, end
 from seatrial.links.paths import shown
 from seatrial.links.process import process_start
 from seatrial.links.process.spawned import record, supervised, supervising, warn_of_secrets
-from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
+from seatrial.model.cluster import (
+    OFF,
+    STATES,
+    ClusterStatus,
+    NodeHealth,
+    PowerState,
+    all_off,
+    cluster_status,
+    power_by_parts,
+)
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, remembered, reported
+from seatrial.model.reading import Health, Reading, absent, measured, remembered, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context, Finished, Powers, link_of, power_reading
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.output import LOG, Output, cleanup_output
-from seatrial.systems.command import status_parsing, verbs
+from seatrial.systems.command import health_parsing, status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
 from seatrial.systems.command.shared_look import SharedLook
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots, fill, node_root
 from seatrial.systems.states import not_deployed, without_deployment
 
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 120.0
 """Default time limit of `status`, `health` and the inventory's command, in seconds."""
 
 KIND = "deployment"
@@ -70,6 +79,8 @@ class Command(Declared):
         """The nodes at the time of `destroy`."""
         self._off: set[str] = set()
         """Nodes that Seatrial shut down from inside: nobody else knows their power."""
+        self._instead: dict[str, Any] = {}
+        """Parameter to the fallback in place of its own value."""
         self._calls = 0
         self._said: dict[str, str] = {}
         """Looking verb to its last output: only a changed one is kept again."""
@@ -100,8 +111,20 @@ class Command(Declared):
         return None if settings.status else ()
 
     async def init(self, ctx: Context) -> None:
-        if self._settings.init:
-            await self._run(ctx, "init")
+        """Run `init`, with the next fallback of a parameter (`db_version: [a, b]`) for as long as it fails."""
+        rows = [{name: value} for name, values in ctx.suite.fallbacks.items() for value in values]
+        while self._settings.init:
+            try:
+                await self._run(ctx, "init")
+                break
+            except Overrun:
+                raise
+            except StepFailed as error:
+                if not rows:
+                    raise
+                refused = {name: {**ctx.suite.parameters, **self._instead}[name] for name in rows[0]}
+                self._instead |= rows.pop(0)
+                ctx.log(f"init refuses {_shown(refused)}, so {_shown(self._instead)} is tried: {error}", "warning")
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
@@ -136,7 +159,10 @@ class Command(Declared):
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """The health of these nodes: the deployer's `health`, and their links, tried by Seatrial."""
-        return await self._measured(ctx, nodes, await self._look(ctx))
+        look = await self._look(ctx)
+        if look.trouble is not None and self._stage == "deployed":
+            raise look.trouble
+        return await self._measured(ctx, nodes, look)
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The deployer's state in Seatrial's words, confirmed or refuted by the measurement of its nodes."""
@@ -144,17 +170,25 @@ class Command(Declared):
             return not_deployed(self._stage)
         if self._stage != "deployed":
             return await self._status_without_deployment(ctx)
-        nodes, look = await self.nodes(ctx), await self._look(ctx)
+        look = await self._look(ctx)
+        claim = self._claim(look)
+        try:
+            nodes = await self.nodes(ctx)
+            if look.trouble is not None:
+                raise look.trouble
+        except CannotTell as error:
+            if claim is None or claim.value in STATES:
+                raise
+            return ClusterStatus(state=replace(claim, why=f"{claim.why}; {error}"))
         health = {**await self._measured(ctx, nodes, look), **self._missing(ctx, nodes)}
-        measured, claim = cluster_status(health), self._claim(look)
-        state = status_parsing.settle(claim, measured.state)
-        service = measured.service
+        finding = cluster_status(health)
+        state, service = status_parsing.settle(claim, finding.state), finding.service
         if claim is None and not self._settings.health:
             why = "neither `health` nor `status` is declared in the system's settings"
             state, service = absent("", why), absent(Health.UNKNOWN, why)
         elif claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
             service = status_parsing.service_by_state(claim.value)
-        elif claim is not None and not state.value:
+        elif claim is not None and (state.disputed or not state.value):
             health, service = status_parsing.disputed(claim.value, health, service)
         return ClusterStatus(state=state, nodes=health, service=service)
 
@@ -177,7 +211,7 @@ class Command(Declared):
         """The deployer's word for the whole; None without a `status`."""
         if not self._settings.status or not look.status:
             return None
-        told = status_parsing.at(look.status, self._settings.status_json.state, "status")
+        told = status_parsing.state_of(look.status, self._settings.status_json.state)
         state = status_parsing.word(told, self._settings.states)
         return reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
 
@@ -242,15 +276,19 @@ class Command(Declared):
         command: Argv = getattr(settings, verb)
         if not command:
             raise NotSupported(f"the deployer has no command for {verb!r}; add one to the system's settings")
-        roots = _roots(node) if node else {}
+        parameters = {**ctx.suite.parameters, **self._instead}
+        roots = {**(_roots(node) if node else {}), **({"parameters": parameters} if self._instead else {})}
         if isinstance(command, str) and (plain := words_of(command)):
             command = plain  # text without any syntax of a shell means the same as a list
         flagged = settings.parameters_as_flags
         if flagged is None and not isinstance(command, str):
             flagged = ("init",) if settings.init else ("deploy",)
-        flags = verbs.flags_of(ctx.suite.parameters) if verb in (flagged or ()) else []
+        wanted = {name: value for name, value in parameters.items() if name not in ctx.suite.unflagged}
+        flags = verbs.flags_of(wanted) if verb in (flagged or ()) else []
         if isinstance(command, str) and flags:
             flags = [shlex.join(flags)]
+        if isinstance(command, str):
+            command = self._beside_document(command)
         program, *words = argv_of(command)
         named = fill(ctx, program, roots)
         beside = self._program(named)
@@ -289,6 +327,12 @@ class Command(Declared):
         """Look for a program with a path beside the document first."""
         beside = self._folder / program
         return str(beside) if "/" in program and beside.is_file() else program
+
+    def _beside_document(self, text: str) -> str:
+        """A text for a shell, with its first word as in a list: a program with a path is beside the document first."""
+        first, space, rest = text.partition(" ")
+        program = self._program(first)
+        return text if program == first else f"{shlex.quote(program)}{space}{rest}"
 
     def _cwd(self, ctx: Context) -> str:
         if not self._settings.cwd:
@@ -336,8 +380,14 @@ class Command(Declared):
     async def _ask(self, ctx: Context) -> _Look:
         """Run the measuring verbs, one after the other: a deployer may lock itself."""
         status = await self._json(ctx, "status") if self._settings.status else {}
-        health = await self._json(ctx, "health") if self._settings.health else None
-        return _Look(status=status, health=health)
+        if not self._settings.health:
+            return _Look(status=status, health=None)
+        if self._stage != "deployed" and not self._before:
+            return _Look(status=status, health={})  # there is no node yet
+        try:
+            return _Look(status=status, health=await self._json(ctx, "health"))
+        except CannotTell as error:
+            return _Look(status=status, health={}, trouble=error)
 
     async def _json(self, ctx: Context, verb: str) -> Mapping[str, Any]:
         """The JSON of a measuring verb; CannotTell when it ends badly, too late or without JSON."""
@@ -395,13 +445,15 @@ class Command(Declared):
         settings, where = self._settings, self._settings.status_json
         told_nodes = status_parsing.at(look.status, where.nodes, "status", absent={})
         powers = status_parsing.powers(told_nodes, where.node_state, settings.states)
+        names, parts = [node.name for node in nodes], dict[str, health_parsing.Parts]()
+        if look.health is not None:
+            service, words = settings.service_part, settings.states
+            parts = health_parsing.by_node(look.health, settings.health_json, names, service, words)
+        claim = self._claim(look)
+        off = reported(PowerState.STOPPED, by=status_parsing.STATUS) if claim and claim.value == "stopped" else None
 
         async def one(node: Node) -> NodeHealth:
-            parts = {}
-            if look.health is not None:
-                told = look.health.get(node.name)
-                parts = status_parsing.parts(told, node.name, settings.service_part, settings.states)
-            return await self._health_of(ctx, node, parts, powers.get(node.name))
+            return await self._health_of(ctx, node, parts.get(node.name, {}), powers.get(node.name, off))
 
         found = await map_concurrently(one, nodes)
         return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
@@ -418,6 +470,8 @@ class Command(Declared):
             parts["ssh"] = link if told is None else status_parsing.both(link, told)
             if link.ok:
                 self._off.discard(node.name)
+            elif link.value is Health.UNKNOWN and self._stage == "destroyed":
+                parts["ssh"] = await _port_of(node)  # the key to the node may be gone, and the node not
         if said is None and node.name in self._off:
             said = remembered(PowerState.STOPPED, "Seatrial shut it down")
         return NodeHealth(power=power_by_parts(parts, said), parts=parts)
@@ -434,10 +488,25 @@ class _Answer:
 
 @frozen
 class _Look:
-    """The answers of the measuring verbs; `health` is None if it is not declared."""
+    """The answers of the measuring verbs; `health` is None if it is not declared, and `trouble` why it gave none."""
 
     status: Mapping[str, Any]
     health: Mapping[str, Any] | None
+    trouble: CannotTell | None = None
+
+
+async def _port_of(node: Node) -> Reading[Health]:
+    """Whether something answers at the SSH port of a node; unknown behind a jump host."""
+    host, port, by = str(node.ssh["host"]), int(str(node.ssh.get("port") or 22)), f"the SSH port of {node.name}"
+    if "jump" in node.ssh:
+        return absent(Health.UNKNOWN, f"{node.name} is behind a jump host, and no key to it is left", by=by)
+    try:
+        await tcp.reach(host, port)
+    except LinkDown as error:
+        return measured(Health.NOT_OK, str(error), by=by)
+    except CannotTell as error:
+        return absent(Health.UNKNOWN, str(error), by=by)
+    return measured(Health.OK, by=by)
 
 
 def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
@@ -463,7 +532,7 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
             told[verb] = status_parsing.document(verb, said)
         except (SeatrialError, OSError):
             continue  # nobody is left to answer
-    state = status_parsing.at(told.get("status", {}), confirm.get("state", ""), "status", absent="")
+    state = status_parsing.state_of(told.get("status", {}), confirm.get("state", ""), absent="")
     if (word := status_parsing.word(state, confirm.get("states", {}))) not in status_parsing.GONE:
         return f"its status says {word}"
     for node, parts in told.get("health", {}).items():
@@ -476,6 +545,10 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
 def _secrets(ctx: Context) -> Mapping[str, str]:
     secrets = ctx.names().get("secrets")
     return secrets if isinstance(secrets, Mapping) else {}
+
+
+def _shown(parameters: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
 def _roots(node: Node) -> Roots:

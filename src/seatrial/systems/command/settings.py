@@ -35,12 +35,24 @@ class InventorySettings:
 class StatusSettings:
     """Paths in the JSON of `status`: names separated by dots."""
 
-    state: str = "state"
-    """The state of the whole."""
+    state: str = ""
+    """The state of the whole; default: `state`, else `status`."""
     nodes: str = "nodes"
     """A mapping of node to its state (or to a mapping with `node_state`); it may be absent."""
     node_state: str = "state"
     """The state of a node, where each node is a mapping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthSettings:
+    """Paths in the JSON of `health`: names separated by dots."""
+
+    nodes: str = ""
+    """A mapping of node to its parts, or a list of mappings with `name` or `host`; default: the whole JSON."""
+    sums: str = "checks"
+    """Without any node in it: a mapping of part to the numbers of nodes, `passed` and `failed`."""
+    problems: str = "issues"
+    """With sums: a list of problems, each with its node in `host`, `node` or `name`; they tell which nodes failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +68,7 @@ class CommandSettings:
     status: Argv = ()
     """Prints JSON; without it the state is derived from the health of the nodes."""
     health: Argv = ()
-    """Prints JSON: node to part to `ok`, true, or the problem."""
+    """Prints JSON: node to part to `ok`, true, or the problem; or sums of nodes, see `health_json`."""
     stop: Argv = ()
     """Stop the whole system."""
     start: Argv = ()
@@ -78,13 +90,16 @@ class CommandSettings:
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of every verb."""
     parameters_as_flags: tuple[str, ...] | None = None
-    """Verbs with `--cluster-size 3` and the like for every parameter; default: init, or deploy if there is no init."""
+    """Verbs with `--cluster-size 3` and the like for every parameter; default: init, or deploy if there is no init.
+    Unknown keys of a sut, and unknown requirements, become no flags."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
     """Verb to deadline; default: the suite's and the provider's."""
     exit_codes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Verb to accepted exit codes; default: 0 alone."""
     status_json: StatusSettings = StatusSettings()
     """Paths of the values in the JSON of `status`."""
+    health_json: HealthSettings = HealthSettings()
+    """Paths of the values in the JSON of `health`."""
     states: Mapping[str, str] = field(default_factory=dict)
     """The deployer's word for a state (of the whole, of a node, of a part) to Seatrial's."""
     poll: Duration = Duration(1.0)

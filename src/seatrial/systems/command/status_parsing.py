@@ -58,6 +58,12 @@ def document(verb: str, said: Finished) -> Mapping[str, Any]:
     return found
 
 
+def state_of(told: Mapping[str, Any], path: str, absent: object = None) -> Any:
+    """The deployer's word for the whole at this path; without one under `state`, else under `status`."""
+    either = not path and "state" not in told and "status" in told
+    return at(told, "status" if either else path or "state", "status", absent=absent)
+
+
 def word(told: object, words: Words) -> str:
     """A state in Seatrial's words; an unknown one is kept: a system may have states of its own."""
     ours = words.get(str(told), str(told))
@@ -65,10 +71,14 @@ def word(told: object, words: Words) -> str:
 
 
 def parts(told: object, node: str, service: str, words: Words) -> dict[str, Reading[Health]]:
-    """The parts of a node's health; `service` is the part of this name, else the worst of all but `ssh`."""
+    """The parts of a node's health, with their `service`."""
     if not isinstance(told, Mapping):
         return {"service": absent(Health.UNKNOWN, f"the deployer's health does not report {node}", by=HEALTH)}
-    found = {str(name): reading(value, str(name), words) for name, value in told.items()}
+    return with_service({str(name): reading(value, str(name), words) for name, value in told.items()}, node, service)
+
+
+def with_service(found: dict[str, Reading[Health]], node: str, service: str) -> dict[str, Reading[Health]]:
+    """The parts with their `service`: the part of this name, else the worst of all but `ssh`."""
     if service in found:
         return {**found, "service": found[service]}
     others = [one for name, one in found.items() if name != "ssh"]
@@ -126,17 +136,20 @@ def both(link: Reading[Health], told: Reading[Health]) -> Reading[Health]:
 
 
 def settle(claim: Reading[str] | None, finding: Reading[str]) -> Reading[str]:
-    """The state of the whole by the deployer's word and by Seatrial's measurement of its nodes: the measured one where
-    both agree. The word alone is reported; two that contradict each other leave no state."""
+    """The state of the whole by the deployer's word and by the readings of its nodes: theirs where both agree. The word
+    alone is reported. Bad nodes refute a good word, and confirm nothing; any other contradiction leaves no state."""
     if claim is None:
         return finding
-    if finding.source is not Source.MEASURED or not finding.value:
+    if finding.source not in (Source.MEASURED, Source.REPORTED) or not finding.value:
         return claim
-    both = f"{claim.why}, and Seatrial measured {finding.value}: {finding.why}"
+    how = "Seatrial measured" if finding.source is Source.MEASURED else "reports of its nodes mean"
+    both = f"{claim.why}, and {how} {finding.value}: {finding.why}"
     if claim.value not in STATES:  # a state of its own: only the deployer can know it
         return replace(claim, why=both)
     if claim.value == finding.value or (claim.value, finding.value) == ("running", "degraded"):
         return replace(finding, why=both)
+    if claim.value in ANSWERS and finding.value not in ANSWERS:
+        return replace(finding, why=f"a contradiction: {both}", disputed=claim.why)
     return absent("", f"a contradiction: {both}")
 
 

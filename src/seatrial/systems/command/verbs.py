@@ -7,6 +7,7 @@ cleanup after SIGKILL must end the deployer first.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Call:
     timeout: float
     accept: tuple[int, ...] = (0,)
 
+
+_ERROR = re.compile(r"\b(error|fatal|panic)\b", re.IGNORECASE)
 
 Started = Callable[[int], Awaitable[None]]
 """Called with the process id before the program begins."""
@@ -95,11 +98,17 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
         why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}{_where(output)}"
         raise ToolMissing(why, evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
-    last = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
+    last = beginning(_telling(done.stderr.strip() or done.stdout.strip()), 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
     if done.accident:
         raise CannotTell(f"{text}: {done.accident}{_where(output)}", evidence=evidence)
     raise StepFailed(text + _where(output), evidence=evidence)
+
+
+def _telling(text: str) -> str:
+    """The last line with an error, else the last line: hints often follow an error."""
+    lines = text.splitlines()
+    return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1] if lines else "")
 
 
 def require_program(call: Call) -> None:

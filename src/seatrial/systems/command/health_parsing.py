@@ -1,0 +1,101 @@
+"""The health of each node in a deployer's JSON: given by node, or as sums of nodes with a list of problems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from seatrial.model.frozen import frozen
+from seatrial.model.reading import Health, Reading, absent, measured
+from seatrial.systems.command import status_parsing
+from seatrial.systems.command.settings import HealthSettings
+from seatrial.systems.command.status_parsing import HEALTH, Words
+
+_NODE_WORDS = ("host", "node", "name")
+
+Parts = dict[str, Reading[Health]]
+
+
+def by_node(
+    told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str], service: str, words: Words
+) -> dict[str, Parts]:
+    """Each node with the parts of its health; `service` is the part of this name, or concluded from the others."""
+    found = status_parsing.at(told, where.nodes, "health") if where.nodes else told
+    if isinstance(found, list):
+        found = {_node_of(one): _without_name(one) for one in found if isinstance(one, Mapping)}
+    sums = _sums(status_parsing.at(told, where.sums, "health", absent={}))
+    if isinstance(found, Mapping) and (not sums or any(name in found for name in nodes)):
+        return {name: status_parsing.parts(found.get(name), name, service, words) for name in nodes}
+    problems = status_parsing.at(told, where.problems, "health", absent=[])
+    listed = [one for one in problems if isinstance(one, Mapping)] if isinstance(problems, list) else []
+    each: dict[str, Parts] = {name: {} for name in nodes}
+    for part, count in sums.items():
+        for name, reading in _spread(part, count, nodes, listed).items():
+            each[name][part] = reading
+    return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
+
+
+@frozen(kw_only=False)
+class _Count:
+    passed: int
+    failed: int
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed"
+
+
+def _sums(told: object) -> dict[str, _Count]:
+    """The parts with numbers of nodes; numbers of other things (`active` services) say nothing about a node."""
+    sums = {}
+    for part, count in told.items() if isinstance(told, Mapping) else ():
+        numbers = [count.get(word) for word in ("passed", "failed")] if isinstance(count, Mapping) else [None]
+        if all(type(number) is int and number >= 0 for number in numbers):
+            sums[str(part)] = _Count(*numbers)
+    return sums
+
+
+def _spread(
+    part: str, count: _Count, nodes: Sequence[str], problems: Sequence[Mapping[str, Any]]
+) -> dict[str, Reading[Health]]:
+    """The part of each node. Where passed and failed nodes are mixed, the problems have to name as many nodes as
+    failed; else only some, or none, of the nodes are known."""
+
+    def some(names: Collection[str], reading: Reading[Health]) -> dict[str, Reading[Health]]:
+        return dict.fromkeys(names, reading)
+
+    ok = measured(Health.OK, by=HEALTH)
+    not_ok = measured(Health.NOT_OK, f"{part}: {count}", by=HEALTH)
+    which = f"{HEALTH} does not tell which of {len(nodes)} nodes: {part}: {count}"
+    unclear = absent(Health.UNKNOWN, which, by=HEALTH)
+    total = count.passed + count.failed
+    if count.passed >= len(nodes) and not count.failed:
+        return some(nodes, ok)
+    if count.failed >= len(nodes) and not count.passed:
+        return some(nodes, not_ok)
+    if not total:
+        return some(nodes, absent(Health.UNKNOWN, f"{HEALTH} measured {part} on no node", by=HEALTH))
+    if total > len(nodes):
+        return some(nodes, unclear)
+    about_part = [one for one in problems if str(one.get("type", "")).startswith(part)]
+    for named in (_troubled(about_part, nodes), _troubled(problems, nodes)):
+        others = [name for name in nodes if name not in named]
+        if total == len(nodes) and len(named) == count.failed:
+            return {**some(others, ok), **some(named, not_ok)}
+        if not count.failed and len(others) == count.passed:  # the others were not measured
+            return {**some(others, ok), **some(named, unclear)}
+    return some(nodes, unclear)
+
+
+def _troubled(problems: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> set[str]:
+    """The nodes named by problems; `n11-cos` belongs to `n11`."""
+    named = {_node_of(problem) for problem in problems}
+    return {node for node in nodes if any(re.fullmatch(rf"{re.escape(node)}([-.:/].*)?", name) for name in named)}
+
+
+def _node_of(told: Mapping[str, Any]) -> str:
+    return str(next((told[word] for word in _NODE_WORDS if told.get(word)), ""))
+
+
+def _without_name(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if key not in _NODE_WORDS}

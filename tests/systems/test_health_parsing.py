@@ -1,0 +1,93 @@
+"""A deployer's health as sums of nodes: each node is known where the sums and the problems leave no choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seatrial.systems.command.health_parsing import by_node
+from seatrial.systems.command.settings import HealthSettings
+
+NODES = ("n11", "n12", "n13")
+OK, NO, UNKNOWN = "ok", "not_ok", "unknown"
+
+
+def health(part: str, told: dict[str, Any], where: HealthSettings | None = None, nodes=NODES) -> list[str]:
+    """The part of each node, in order."""
+    parts = by_node(told, where or HealthSettings(), nodes, "service", {})
+    return [str(parts[node][part].value) for node in nodes]
+
+
+def sums(passed: int, failed: int, *problems: str, part: str = "db") -> dict[str, Any]:
+    issues = [dict(zip(("type", "host"), problem.split("@"), strict=True)) for problem in problems]
+    return {"checks": {part: {"passed": passed, "failed": failed}}, "issues": issues}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        # All alike.
+        (sums(3, 0), [OK, OK, OK]),
+        (sums(0, 3), [NO, NO, NO]),
+        (sums(0, 0), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        # The problems name as many nodes as failed.
+        (sums(2, 1, "port_unreachable@n12"), [OK, NO, OK]),
+        (sums(1, 2, "port_unreachable@n12", "port_unreachable@n13"), [OK, NO, NO]),
+        (sums(2, 1, "port_unreachable@n12", "service_failed@n12"), [OK, NO, OK]),
+        (sums(2, 1, "port_unreachable@n12-db"), [OK, NO, OK]),
+        (sums(2, 1, "db_unreachable@n13", "ui_unreachable@n11"), [OK, OK, NO]),
+        # They name more, fewer, or others.
+        (sums(2, 1, "port_unreachable@n12", "ui_unreachable@n11"), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        (sums(2, 1), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        (sums(2, 1, "port_unreachable@n121"), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        # Some were not measured.
+        (sums(2, 0, "ssh_unreachable@n12"), [OK, UNKNOWN, OK]),
+        (sums(2, 0), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        (sums(0, 2), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        (sums(1, 1, "port_unreachable@n12"), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        # More than there are.
+        (sums(3, 1, "port_unreachable@n12"), [UNKNOWN, UNKNOWN, UNKNOWN]),
+        (sums(1, 3), [UNKNOWN, UNKNOWN, UNKNOWN]),
+    ],
+)
+def test_sums_tell_of_a_node_what_they_cannot_mean_otherwise(told: dict[str, Any], expected: list[str]) -> None:
+    assert health("db", told) == expected
+
+
+def test_numbers_of_other_things_are_no_part_of_a_node() -> None:
+    told = {"checks": {"services": {"active": 12, "failed": 0}, "db": {"passed": 3, "failed": 0}}}
+    assert "services" not in by_node(told, HealthSettings(), NODES, "service", {})["n11"]
+    assert health("service", told) == [OK, OK, OK]
+    assert health("service", {"checks": {"services": {"active": 12, "failed": 0}}}) == [UNKNOWN] * 3
+
+
+def test_sums_and_problems_are_found_where_the_settings_say() -> None:
+    told = {"all": {"counts": sums(2, 1)["checks"], "trouble": [{"type": "x", "node": "n12"}]}}
+    where = HealthSettings(sums="all.counts", problems="all.trouble")
+    assert health("db", told, where) == [OK, NO, OK]
+
+
+def test_a_health_by_node_counts_before_sums() -> None:
+    told = {"n11": {"db": "ok"}, "n12": {"db": "no"}, "checks": {"db": {"passed": 3, "failed": 0}}}
+    assert health("service", told) == [OK, NO, UNKNOWN]
+
+
+@pytest.mark.parametrize("name", ["host", "node", "name"])
+def test_a_list_of_nodes_is_a_health_by_node(name: str) -> None:
+    told = {"hosts": [{name: "n11", "db": True}, {name: "n12", "db": False}, {name: "n13", "db": None}]}
+    assert health("db", told, HealthSettings(nodes="hosts")) == [OK, NO, UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"checks": []},
+        {"checks": {"db": 3}},
+        {"checks": {"db": {"passed": True, "failed": 0}}},
+        {"checks": {"db": {"passed": -1, "failed": 4}}},
+        {"issues": "none"},
+    ],
+)
+def test_other_shapes_tell_of_no_node(told: dict[str, Any]) -> None:
+    assert health("service", told) == [UNKNOWN] * 3
