@@ -124,7 +124,7 @@ class Command(Declared):
                     raise
                 refused = {name: {**ctx.suite.parameters, **self._instead}[name] for name in rows[0]}
                 self._instead |= rows.pop(0)
-                ctx.log(f"init refuses {_shown(refused)}, so {_shown(self._instead)} is tried: {error}", "warning")
+                ctx.log(f"init refuses {_listed(refused)}, so {_listed(self._instead)} is tried: {error}", "warning")
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
@@ -547,7 +547,7 @@ def _secrets(ctx: Context) -> Mapping[str, str]:
     return secrets if isinstance(secrets, Mapping) else {}
 
 
-def _shown(parameters: Mapping[str, object]) -> str:
+def _listed(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
