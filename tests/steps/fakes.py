@@ -241,7 +241,7 @@ class FakeSystem:
         if what not in self.own:
             return False
         self.calls.append(f"{what} {node.name}")
-        self.provider._off(node) if what in (Powers.STOP, Powers.CRASH) else self.provider._on(node)
+        self.provider._off(node) if what in (Powers.STOP, Powers.CRASH, Powers.GUEST_STOP) else self.provider._on(node)
         return True
 
     async def health(self, ctx: Any, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:

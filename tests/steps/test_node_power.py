@@ -37,6 +37,15 @@ def test_the_systems_own_power_comes_first(tmp_path: Path) -> None:
     assert f"{Powers.STOP} n12" in ctx.system.calls
 
 
+def test_where_the_system_stops_only_the_whole_a_single_node_is_shut_down_from_inside(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.provider.powers = frozenset()
+    ctx.system.own.add(Powers.GUEST_STOP)
+    within(lambda: StopNode(target_node="n12").run(ctx))
+    assert f"{Powers.GUEST_STOP} n12" in ctx.system.calls
+    assert ctx.provider.machines["n12"].power is PowerState.STOPPED
+
+
 def test_a_node_that_stays_on_is_an_overrun_that_says_how_it_is(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     ctx.provider.stuck.add("stop")

@@ -53,6 +53,9 @@ async def switch_off(ctx: Context, node: Node) -> None:
     what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
     if await _by_system(ctx, node, what):
         return
+    only_whole = what is Powers.STOP and Powers.STOP not in _of_provider(ctx, node)
+    if only_whole and await _by_system(ctx, node, Powers.GUEST_STOP):
+        return  # its verb stops all nodes or none
     if what is Powers.STOP:
         await _power(ctx, node, what).stop(node)
     else:
