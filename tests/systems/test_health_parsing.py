@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.systems.command.health_parsing import by_node
+from seatrial.systems.command.health_parsing import by_node, unplaced
 from seatrial.systems.command.settings import HealthSettings
 
 NODES = ("n11", "n12", "n13")
@@ -91,3 +91,18 @@ def test_a_list_of_nodes_is_a_health_by_node(name: str) -> None:
 )
 def test_other_shapes_tell_of_no_node(told: dict[str, Any]) -> None:
     assert health("service", told) == [UNKNOWN] * 3
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (sums(0, 1), "db: 0 passed, 1 failed"),
+        (sums(2, 1), "db: 2 passed, 1 failed"),
+        (sums(2, 1, "port_unreachable@n12"), ""),
+        (sums(0, 3), ""),
+        (sums(2, 0), ""),
+        ({"n11": {"db": "no"}, "checks": {"db": {"passed": 0, "failed": 1}}}, ""),
+    ],
+)
+def test_failures_without_a_node_are_not_forgotten(told: dict[str, Any], words: str) -> None:
+    assert unplaced(told, HealthSettings(), NODES) == words

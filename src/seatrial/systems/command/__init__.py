@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, LinkDown, NotSupported, Overrun, SeatrialError, StepFailed
+from seatrial.errors import CannotTell, LinkDown, NotSupported, SeatrialError, StepFailed
 from seatrial.expressions import late
 from seatrial.links import inventory, tcp
 from seatrial.links.output import BoundedOutput, end
@@ -79,8 +79,6 @@ class Command(Declared):
         """The nodes at the time of `destroy`."""
         self._off: set[str] = set()
         """Nodes that Seatrial shut down from inside: nobody else knows their power."""
-        self._instead: dict[str, Any] = {}
-        """Parameter to the fallback in place of its own value."""
         self._calls = 0
         self._said: dict[str, str] = {}
         """Looking verb to its last output: only a changed one is kept again."""
@@ -111,20 +109,8 @@ class Command(Declared):
         return None if settings.status else ()
 
     async def init(self, ctx: Context) -> None:
-        """Run `init`, with the next fallback of a parameter (`db_version: [a, b]`) for as long as it fails."""
-        rows = [{name: value} for name, values in ctx.suite.fallbacks.items() for value in values]
-        while self._settings.init:
-            try:
-                await self._run(ctx, "init")
-                break
-            except Overrun:
-                raise
-            except StepFailed as error:
-                if not rows:
-                    raise
-                refused = {name: {**ctx.suite.parameters, **self._instead}[name] for name in rows[0]}
-                self._instead |= rows.pop(0)
-                ctx.log(f"init refuses {_listed(refused)}, so {_listed(self._instead)} is tried: {error}", "warning")
+        if self._settings.init:
+            await self._run(ctx, "init")
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
@@ -183,6 +169,9 @@ class Command(Declared):
         health = {**await self._measured(ctx, nodes, look), **self._missing(ctx, nodes)}
         finding = cluster_status(health)
         state, service = status_parsing.settle(claim, finding.state), finding.service
+        names, told = [node.name for node in nodes], look.health or {}
+        if claim is state and (failures := health_parsing.unplaced(told, self._settings.health_json, names)):
+            state = absent("", f"a contradiction: {claim.why}, and {status_parsing.HEALTH} says {failures}")
         if claim is None and not self._settings.health:
             why = "neither `health` nor `status` is declared in the system's settings"
             state, service = absent("", why), absent(Health.UNKNOWN, why)
@@ -276,14 +265,13 @@ class Command(Declared):
         command: Argv = getattr(settings, verb)
         if not command:
             raise NotSupported(f"the deployer has no command for {verb!r}; add one to the system's settings")
-        parameters = {**ctx.suite.parameters, **self._instead}
-        roots = {**(_roots(node) if node else {}), **({"parameters": parameters} if self._instead else {})}
+        roots = _roots(node) if node else {}
         if isinstance(command, str) and (plain := words_of(command)):
             command = plain  # text without any syntax of a shell means the same as a list
         flagged = settings.parameters_as_flags
         if flagged is None and not isinstance(command, str):
             flagged = ("init",) if settings.init else ("deploy",)
-        wanted = {name: value for name, value in parameters.items() if name not in ctx.suite.unflagged}
+        wanted = {name: value for name, value in ctx.suite.parameters.items() if name not in ctx.suite.unflagged}
         flags = verbs.flags_of(wanted) if verb in (flagged or ()) else []
         if isinstance(command, str) and flags:
             flags = [shlex.join(flags)]
@@ -545,10 +533,6 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
 def _secrets(ctx: Context) -> Mapping[str, str]:
     secrets = ctx.names().get("secrets")
     return secrets if isinstance(secrets, Mapping) else {}
-
-
-def _listed(parameters: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
 def _roots(node: Node) -> Roots:

@@ -21,19 +21,44 @@ def by_node(
     told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str], service: str, words: Words
 ) -> dict[str, Parts]:
     """Each node with the parts of its health; `service` is the part of this name, or concluded from the others."""
+    found = _listed(told, where, nodes)
+    if found is not None:
+        return {name: status_parsing.parts(found.get(name), name, service, words) for name in nodes}
+    problems = _problems(told, where)
+    each: dict[str, Parts] = {name: {} for name in nodes}
+    for part, count in _sums(told, where).items():
+        for name, reading in _spread(part, count, nodes, problems).items():
+            each[name][part] = reading
+    return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
+
+
+def unplaced(told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str]) -> str:
+    """The sums with failures that no node has for certain, in words; empty: none."""
+    if _listed(told, where, nodes) is not None:
+        return ""
+    problems = _problems(told, where)
+
+    def known(part: str, count: _Count) -> bool:
+        return any(reading.value is Health.NOT_OK for reading in _spread(part, count, nodes, problems).values())
+
+    return ", ".join(
+        f"{part}: {count}" for part, count in _sums(told, where).items() if count.failed and not known(part, count)
+    )
+
+
+def _listed(told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str]) -> Mapping[str, Any] | None:
+    """The health by node; None if there are sums instead."""
     found = status_parsing.at(told, where.nodes, "health") if where.nodes else told
     if isinstance(found, list):
         found = {_node_of(one): _without_name(one) for one in found if isinstance(one, Mapping)}
-    sums = _sums(status_parsing.at(told, where.sums, "health", absent={}))
-    if isinstance(found, Mapping) and (not sums or any(name in found for name in nodes)):
-        return {name: status_parsing.parts(found.get(name), name, service, words) for name in nodes}
+    if isinstance(found, Mapping) and (any(name in found for name in nodes) or not _sums(told, where)):
+        return found
+    return None
+
+
+def _problems(told: Mapping[str, Any], where: HealthSettings) -> list[Mapping[str, Any]]:
     problems = status_parsing.at(told, where.problems, "health", absent=[])
-    listed = [one for one in problems if isinstance(one, Mapping)] if isinstance(problems, list) else []
-    each: dict[str, Parts] = {name: {} for name in nodes}
-    for part, count in sums.items():
-        for name, reading in _spread(part, count, nodes, listed).items():
-            each[name][part] = reading
-    return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
+    return [one for one in problems if isinstance(one, Mapping)] if isinstance(problems, list) else []
 
 
 @frozen(kw_only=False)
@@ -45,10 +70,11 @@ class _Count:
         return f"{self.passed} passed, {self.failed} failed"
 
 
-def _sums(told: object) -> dict[str, _Count]:
+def _sums(told: Mapping[str, Any], where: HealthSettings) -> dict[str, _Count]:
     """The parts with numbers of nodes; numbers of other things (`active` services) say nothing about a node."""
+    counts = status_parsing.at(told, where.sums, "health", absent={})
     sums = {}
-    for part, count in told.items() if isinstance(told, Mapping) else ():
+    for part, count in counts.items() if isinstance(counts, Mapping) else ():
         numbers = [count.get(word) for word in ("passed", "failed")] if isinstance(count, Mapping) else [None]
         if all(type(number) is int and number >= 0 for number in numbers):
             sums[str(part)] = _Count(*numbers)
