@@ -81,6 +81,12 @@ def seatrial_did(suites: int, steps: int) -> Proof:
     return proof
 
 
+def rounds_did(folder: Path) -> None:
+    repeat, _ = json.loads((folder / "report" / "results.json").read_text())["results"][0]["workflow_steps"]
+    if repeat["outputs"].get("rounds") != inputs.ROUNDS or repeat["verdict"] != "passed":
+        raise RunFailed(f"results.json in {folder} does not have {inputs.ROUNDS} passed rounds")
+
+
 def chaos(prepare: inputs.Prepare) -> Contestant:
     # The version check would ask the network.
     arguments = ("--no-version-check", "run", "experiment.json")
@@ -115,7 +121,7 @@ CONTESTS = (
     Contest(
         name=f"{inputs.STEPS} no-op steps",
         contestants=(
-            seatrial(inputs.seatrial_noop, seatrial_did(1, inputs.STEPS), *RUN),
+            seatrial(inputs.seatrial_noop, seatrial_did(1, inputs.STEPS + 1), *RUN),
             chaos(inputs.chaos_noop),
             robot(inputs.robot_noop),
             pytest(inputs.pytest_noop),
@@ -155,7 +161,7 @@ CONTESTS = (
         contestants=(
             seatrial(
                 inputs.seatrial_waits,
-                seatrial_did(inputs.SUITES, inputs.STEPS_PER_SUITE),
+                seatrial_did(inputs.SUITES, inputs.STEPS_PER_SUITE + 1),
                 *RUN,
                 "--parallel",
                 str(inputs.SUITES),
@@ -163,5 +169,16 @@ CONTESTS = (
         ),
         limit=2.5,
         limit_mb=200.0,
+    ),
+    Contest(
+        name=f"repeat, {inputs.ROUNDS} rounds of two no-op steps",
+        contestants=(seatrial(inputs.seatrial_rounds, rounds_did, *RUN),),
+        limit=4.0,
+    ),
+    Contest(
+        name=f"report of {inputs.EVENTS:,} events",
+        contestants=(seatrial(inputs.seatrial_journal, ended, "report", "report", "--out", "report.html"),),
+        limit=25.0,
+        limit_mb=300.0,
     ),
 )

@@ -7,11 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import journals
+
 STEPS = 500
 SUITES = 1000
+ROUNDS = 4000
+EVENTS = 1_000_000
 STEPS_PER_SUITE = 10
 
 TRUE = "/bin/true"
+
+NOOP: dict[str, Any] = {"step": "set", "values": {"x": 1}}
+
+MEASURED: dict[str, Any] = {"step": "validate", "checks": ["file:suite.json"]}
+"""The last step of a suite of others: steps without a measurement do not make it pass."""
 
 
 def chaos(folder: Path, provider: dict[str, Any]) -> None:
@@ -67,7 +76,7 @@ def suites(number: int, workflow: Callable[[int], Workflow]) -> str:
 
 
 def seatrial_noop(folder: Path) -> None:
-    (folder / "suite.json").write_text(suites(1, lambda _: [{"step": "set", "values": {"x": 1}}] * STEPS))
+    (folder / "suite.json").write_text(suites(1, lambda _: [NOOP] * STEPS + [MEASURED]))
 
 
 def seatrial_true(folder: Path) -> None:
@@ -93,9 +102,17 @@ def seatrial_plan(folder: Path) -> None:
 
 def seatrial_waits(folder: Path) -> None:
     wait: Workflow = [{"step": "wait", "for": "100ms"}]
-    # The last step is a measurement: waits alone do not make a suite pass.
-    waits = wait * STEPS_PER_SUITE + [{"step": "validate", "checks": ["file:suite.json"]}]
+    waits = wait * STEPS_PER_SUITE + [MEASURED]
     (folder / "suite.json").write_text(suites(SUITES, lambda _: waits))
+
+
+def seatrial_rounds(folder: Path) -> None:
+    rounds = {"step": "repeat", "times": ROUNDS, "steps": [NOOP, NOOP]}
+    (folder / "suite.json").write_text(suites(1, lambda _: [rounds, MEASURED]))
+
+
+def seatrial_journal(folder: Path) -> None:
+    journals.write(folder / "report" / "events.jsonl", journals.soak, EVENTS)
 
 
 def nothing(folder: Path) -> None:

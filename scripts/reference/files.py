@@ -25,7 +25,7 @@ RUN = {
 """In the folder of a run."""
 
 SUITE = {
-    "result.json": "the suite's object of `results.json`, by itself",
+    "result.json": "the suite's object of `results.json`, by itself; of very many rounds, not every passed one",
     "test.log": "the output of all commands as it comes, secrets masked; each block begins with its time and step",
     "deployment/": "the working folder of the deployment, `$deployment_dir`",
     "artifacts/": "files from `collect` and workflows",

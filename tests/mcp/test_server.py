@@ -329,6 +329,32 @@ def test_without_leave_to_run_it_only_looks(project: Project) -> None:
     assert project.runs() == []
 
 
+def test_no_link_in_a_folder_leads_out_of_the_project(project: Project) -> None:
+    outside = project.folder.parent / "outside.yaml"
+    outside.write_text("words of another project\n")
+    scenarios = project.folder / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "link.yaml").symlink_to(outside)
+    left_out = "not read: scenarios/link.yaml leads out of the project by a link"
+
+    async def play() -> None:
+        async with agent(project, "--allow-run") as one:
+            assert left_out in await one.refused("check_documents", paths=["scenarios"])
+            assert left_out in await one.refused("run_scenarios", documents=["scenarios"])
+            wait = {"step": "custom_command", "custom_command": ["true"]}
+            (scenarios / "own.json").write_text(json.dumps({"test_suites": {"one": {"workflow": [wait]}}}))
+            for paths in (["scenarios"], ["."], []):
+                answer = await one.call("check_documents", paths=paths)
+                assert "another project" not in json.dumps(answer)
+                assert [suite["name"] for suite in answer["suites"]] == ["one"], answer
+                assert answer["warnings"] == [left_out]
+            begun = await one.call("run_scenarios", documents=["scenarios"])
+            ended = await one.call("watch_run", run=begun["run"], until_finished=True)
+            assert ended["exit_code"] == 0
+
+    played(play)
+
+
 def test_no_path_leads_out_of_the_project_or_out_of_a_run(project: Project) -> None:
     outside = project.folder.parent / "outside.json"
     outside.write_text(json.dumps(PIPELINE))

@@ -286,3 +286,48 @@ def test_20000_events_fold_in_a_quarter_of_a_second() -> None:
         fold.results()
         spent.append(time.process_time() - begin)
     assert min(spent) < 0.25
+
+
+def soak(rounds: int, failed: tuple[int, ...] = ()) -> Story:
+    story = Story().plan(steps=REPEAT).begin().start("1")
+    for number in range(1, rounds + 1):
+        verdict, allowed = ("failed", True) if number in failed else ("passed", False)
+        story.start(f"1#{number}.1").end(f"1#{number}.1", verdict, allowed=allowed).start(f"1#{number}.2").end(
+            f"1#{number}.2"
+        )
+    return story
+
+
+def test_of_many_rounds_the_first_the_last_and_those_that_did_not_pass_stay() -> None:
+    results = folded(soak(12_000, failed=(500,)).end("1").over().done().events).results()
+    (repeat,) = results["results"][0]["workflow_steps"]
+    rounds = sorted({int(row["round"]) for row in repeat["steps"]})
+    assert len(repeat["steps"]) < 20_100
+    assert repeat["rounds_left_out"] == 12_000 - len(rounds)
+    assert rounds[:101] == [*range(1, 101), 500]
+    assert rounds[101:] == list(range(rounds[101], 12_001))
+    assert [row["step"] for row in repeat["steps"][-2:]] == ["1#12000.1", "1#12000.2"]
+
+
+def test_a_new_attempt_of_a_step_with_rounds_that_were_left_out_begins_with_none() -> None:
+    story = soak(12_000).start("1", attempt=2)
+    (repeat,) = folded(story.events).results()["results"][0]["workflow_steps"]
+    assert [row["step"] for row in repeat["steps"]] == ["1.1", "1.2"]
+    story.start("1#1.1").end("1#1.1")
+    (repeat,) = folded(story.events).results()["results"][0]["workflow_steps"]
+    assert [(row["step"], row["status"]) for row in repeat["steps"]] == [("1#1.1", "completed"), ("1#1.2", "pending")]
+
+
+def test_rounds_cost_the_same_however_many_there_were() -> None:
+    def seconds(rounds: int) -> float:
+        events = soak(rounds).events
+        return min(_timed(events) for _ in range(2))
+
+    few, many = seconds(2_000), seconds(16_000)
+    assert many / few < 16, (few, many)  # linear: 8; quadratic: 64
+
+
+def _timed(events: Any) -> float:
+    began = time.process_time()
+    folded(events)
+    return time.process_time() - began

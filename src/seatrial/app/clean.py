@@ -197,10 +197,9 @@ def _recorder(
     fold = Fold()
     unfinished = False
     if folder is not None and (folder / "events.jsonl").is_file():
-        events = read(folder / "events.jsonl")
-        for event in events:
+        for event in read(folder / "events.jsonl"):
             fold.on(event)
-        unfinished = not any(event.kind == "run_finished" for event in events)
+        unfinished = not fold.run["finished"]
         _end_last_line(folder / "events.jsonl")
         journal = Journal(folder / "events.jsonl", run, [fold], masks)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seatrial.app.project import find
-from seatrial.app.report import events_of
+from seatrial.app.report import Events
 from seatrial.engine.ledger import living
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
@@ -40,27 +40,31 @@ def seen(wanted: str) -> Seen:
     """A run by its id, a unique prefix, `last`, or its folder; UsageError if there is none."""
     project = find()
     folder = project.run_folder(wanted)
-    events = events_of(folder)
-    active = living(project.ledger_folder / f"{events[0].run if events else folder.name}.jsonl")
-    fold = Fold(live=active)
+    events = Events(folder)
+    first = next(iter(events), None)
+    active = living(project.ledger_folder / f"{first.run if first else folder.name}.jsonl")
+    fold, out = Fold(live=active), _Resources()
     for event in events:
         fold.on(event)
-    return Seen(folder=folder, results=fold.results(), out=list(_out(events)), living=active)
+        out.on(event)
+    return Seen(folder=folder, results=fold.results(), out=list(out.known.values()), living=active)
 
 
-def _out(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
+class _Resources:
     """The resources without a final removal event."""
-    known: dict[tuple[Any, Any], dict[str, Any]] = {}
-    for event in events:
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Any, Any], dict[str, Any]] = {}
+
+    def on(self, event: Event) -> None:
         if event.kind != "resource":
-            continue
+            return
         data: Row = event.data
         key = (data.get("kind"), data.get("name"))
         if data.get("op") == "given_back":
-            known.pop(key, None)
+            self.known.pop(key, None)
         else:
-            known[key] = {**known.get(key, {}), **data, "trial": event.trial}
-    yield from known.values()
+            self.known[key] = {**self.known.get(key, {}), **data, "trial": event.trial}
 
 
 def described(run: Seen, *, verbose: bool = False) -> str:
@@ -125,6 +129,8 @@ def _step(row: Row) -> Iterator[str]:
     name = f"step {row['step']} {row['step_type']}{about}"
     yield f"    {MARKS.get(how, '…')} {name}: {how}{allowed}, {row['duration']:.1f} s{tries}"
     yield from _block("        ", row["error"] or row["reason"])
+    if left_out := row.get("rounds_left_out"):
+        yield f"        {left_out} passed rounds are not listed: see events.jsonl"
     yield from _block("        | ", row["evidence"])
     for check in row["validation_results"]:
         yield "        " + _check(check)

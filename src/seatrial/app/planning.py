@@ -25,6 +25,9 @@ def plan_documents(
     registry = registry or project.registry(options.plugins)
     settings = project.with_flags(flags_of(options)).settings
     documents, found = _documents(paths, project)
+    warnings: list[str] = []
+    if options.confined:
+        documents, warnings = _without_links_out(documents, project)
     plan: Plan = compile_documents(
         documents,
         registry,
@@ -35,7 +38,18 @@ def plan_documents(
         sample=SAMPLE,
         found=found,
     )
+    plan = replace(plan, warnings=(*warnings, *plan.warnings))
     return selected(plan, options, project)
+
+
+def _without_links_out(documents: Sequence[Path], project: Project) -> tuple[list[Path], list[str]]:
+    """The documents in the project, and a warning for each that a link leads out; UsageError if none is left."""
+    root = project.folder.resolve()
+    inner = [path for path in documents if path.resolve().is_relative_to(root)]
+    links = [f"not read: {path} leads out of the project by a link" for path in documents if path not in inner]
+    if links and not inner:
+        raise UsageError("; ".join(links))
+    return inner, links
 
 
 def _documents(paths: Sequence[Path], project: Project) -> tuple[list[Path], frozenset[Path]]:

@@ -11,6 +11,7 @@ from seatrial.app.project import Project
 from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, Problem, UsageError
 from seatrial.model.scenario import Plan, StepPlan, Suite
+from seatrial.model.values import json_safe
 from seatrial.model.written import as_written
 from seatrial.registry import Registry
 
@@ -67,7 +68,7 @@ def suite_data(suite: Suite) -> dict[str, Any]:
         "document": suite.source.file,
         "nodes": suite.nodes,
         "memory_gb": suite.memory_gb,
-        "parameters": as_written(dict(suite.parameters)),
+        "parameters": json_safe(as_written(dict(suite.parameters))),
         "skip": suite.skip,
         "steps": [_step_data(step) for step in suite.steps],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seatrial.app.project import find
@@ -16,9 +16,9 @@ from seatrial.registry import Registry
 
 def main(run: str, formats: Sequence[str], out: Path | None) -> int:
     """Write reports of a run: to standard output, or to `out` (a folder, or a file for one format)."""
-    events = events_of(find().run_folder(run))
+    folder = find().run_folder(run)
     for name in formats:
-        text = rendered(name, events)
+        text = rendered(name, Events(folder))
         if out is None:
             sys.stdout.write(text)
             continue
@@ -30,7 +30,7 @@ def main(run: str, formats: Sequence[str], out: Path | None) -> int:
     return 0
 
 
-def rendered(name: str, events: Sequence[Event], *, live: bool = False) -> str:
+def rendered(name: str, events: Iterable[Event], *, live: bool = False) -> str:
     """One report as text; `live`: the run is active."""
     from seatrial.reports.document import render
 
@@ -45,9 +45,14 @@ def of_pipeline(events: Iterable[Event]) -> bool:
     return any(isinstance(steps, list) and steps and steps[0]["type"] == "stages" for steps in planned)
 
 
-def events_of(folder: Path) -> list[Event]:
-    """The events of a run; UsageError if there are none."""
-    file = folder / "events.jsonl"
-    if not file.is_file():
-        raise UsageError(f"{file} does not exist: the folder does not belong to a run, or the run wrote no events")
-    return read(file)
+class Events:
+    """The events of a run, read again for each pass; UsageError if there are none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "events.jsonl"
+        if not self._file.is_file():
+            why = "the folder does not belong to a run, or the run wrote no events"
+            raise UsageError(f"{self._file} does not exist: {why}")
+
+    def __iter__(self) -> Iterator[Event]:
+        return read(self._file)

@@ -38,6 +38,8 @@ class RunOptions:
     verbose: bool = False
     """Show the output of commands as it comes."""
     project: Path | None = None
+    confined: bool = False
+    """Read no document through a link that leads out of the project."""
     reporters: tuple[Reporter, ...] = ()
     """Additional reporters from the caller."""
     faces: Mapping[str, str] = field(default_factory=dict)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from seatrial.engine.masking import Masks, hide_in_urls
 from seatrial.model.event import Event
+from seatrial.model.values import json_safe
 from seatrial.spi import Reporter
 
 _encoder = json.JSONEncoder(
@@ -56,10 +57,10 @@ class Journal:
         """Write an event, then hand it to the reporters."""
         at = round(self.now(), 6)
         record = {"kind": kind, "at": at, "run": self.run, "trial": trial, "data": data}
-        line = "" if self.masks else _line(record)
+        line, data = ("", data) if self.masks else _line(record)
         if not line or hide_in_urls(line) != line:
             data = {name: value if name in _OURS else self.masks.hide_all(value) for name, value in data.items()}
-            line = _line({**record, "data": data})
+            line, data = _line({**record, "data": data})
         self._write(line)
         self._hand_on(Event(kind, at, self.run, trial, data))
 
@@ -106,41 +107,26 @@ class Journal:
             self.trouble = self.broken = f"the journal cannot be written: {error.strerror}"
 
 
-def _line(record: dict[str, object]) -> str:
+def _line(record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A line of the journal, and the data in it: reports have the same values."""
     try:
-        return _encoder.encode(record)
+        return _encoder.encode(record), record["data"]
     except (ValueError, TypeError, RecursionError):
         # A plugin's value without a JSON form: an approximate text is better than none.
-        return _encoder.encode(_sayable(record))
+        data = {str(name): json_safe(value) for name, value in record["data"].items()}
+        return _encoder.encode({**record, "data": data}), data
 
 
-def _sayable(value: object, depth: int = 0) -> object:
-    if depth > 20:
-        return "…"
-    if isinstance(value, Mapping):
-        return {str(key): _sayable(one, depth + 1) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sayable(one, depth + 1) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | int | float):
-        return value
-    try:
-        return str(value)
-    except Exception as error:
-        return f"a {type(value).__name__} without a text form: {type(error).__name__}"
-
-
-def read(file: Path) -> list[Event]:
-    """Read a journal; an invalid line is left out."""
+def read(file: Path) -> Iterator[Event]:
+    """The events of a journal, one at a time: it may be longer than the memory. An invalid line is left out."""
     with file.open("rb") as lines:
-        return list(filter(None, map(event_of, lines)))
+        yield from filter(None, map(event_of, lines))
 
 
 def event_of(line: bytes) -> Event | None:
     """The event in a line of a journal; None if a crash or a full disk damaged it."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, parse_constant=lambda _: None)
         return Event(record["kind"], record["at"], record["run"], record["trial"], record["data"])
     except (ValueError, KeyError, TypeError):
         return None

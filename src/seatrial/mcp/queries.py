@@ -17,7 +17,7 @@ from seatrial.app import plans
 from seatrial.app.inspect import described, seen
 from seatrial.app.planning import plan_documents
 from seatrial.app.project import find
-from seatrial.app.report import events_of, of_pipeline, rendered
+from seatrial.app.report import Events, of_pipeline, rendered
 from seatrial.app.run_options import RunOptions
 from seatrial.errors import DocumentError, UsageError
 
@@ -47,7 +47,7 @@ def documents(folder: Path, paths: Sequence[str]) -> dict[str, Any]:
     if scenarios:
         try:
             registry = project.registry(())
-            plan = plan_documents(scenarios, RunOptions(), project=project, registry=registry)
+            plan = plan_documents(scenarios, RunOptions(confined=True), project=project, registry=registry)
             checked = plans.check_data(plan, project, registry)
         except DocumentError as error:
             problems = [*error.problems, *problems]
@@ -100,7 +100,7 @@ def runs(most: int) -> list[dict[str, Any]]:
 def result(run: str, form: str) -> str:
     """The result of a run so far, as `compact`, `full` or `json`."""
     view = seen(named(run))
-    events = events_of(view.folder)
+    events = Events(view.folder)
     pipeline = of_pipeline(events)
     if form == "json":
         text = rendered("preflight_json" if pipeline else "json", events)

@@ -78,7 +78,8 @@ async def _run(request: Mapping[str, Any], say: Say) -> int:
     from seatrial.app.run import run_documents
 
     paths = [Path(path) for path in arguments.pop("documents", ())]
-    return (await run_documents(paths, RunOptions(**arguments, format="none", reporters=reporters))).exit_code
+    confined = RunOptions(**arguments, confined=True, format="none", reporters=reporters)
+    return (await run_documents(paths, confined)).exit_code
 
 
 def _on_input() -> None:

@@ -17,6 +17,9 @@ __all__ = ["Fold"]
 SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 """The exit code of a run ended by a signal."""
 
+MOST = 10_000
+"""Maximum number of faults, and of files, in the row of a suite; the journal has all."""
+
 _WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
 _TEXTS = ("category", "error", "evidence", "reason")
 _OF_STEPS = {
@@ -283,14 +286,16 @@ class Fold:
 
     def _on_fault(self, event: Event, data: Mapping[str, Any]) -> None:
         if event.trial:
-            self._row(event)["faults"].append({**data, "at": event.at})
+            faults = self._row(event)["faults"]
+            if len(faults) < MOST:
+                faults.append({**data, "at": event.at})
 
     def _on_output(self, event: Event, data: Mapping[str, Any]) -> None:
         file = data.get("file")
         if event.trial and file:
             known = self._row(event)["artifacts"]
             entry = {"step": data.get("step", ""), "source": data.get("source", ""), "file": file}
-            if entry not in known[-8:]:
+            if len(known) < MOST and entry not in known[-8:]:
                 known.append(entry)
 
     def _on_diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:

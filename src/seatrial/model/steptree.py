@@ -1,14 +1,37 @@
-"""The rows of one suite's steps: made from its plan, updated in place by events, with rounds of repeated children."""
+"""The rows of one suite's steps: made from its plan, updated in place by events, with rounds of repeated children.
+
+The rows of a soak test of many rounds are bounded: passed rounds between the first and the last ones are left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Row = dict[str, Any]
 """An object of `results.json`: JSON values."""
 
 _TOLD = ("error", "category", "evidence", "reason")
+
+MOST = 10_000
+"""Maximum number of rows that stay for long; twice as many at a time."""
+
+FIRST = 100
+"""Rounds of each repeated step that always stay, from the first."""
+
+MOST_CHECKS = 1000
+"""Maximum number of passed checks of one step."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round of a repeated step."""
+
+    owner: str
+    prefix: str
+    rows: list[Row]
+    number: int
 
 
 class StepTree:
@@ -18,7 +41,12 @@ class StepTree:
         self.live = live
         self.rows: dict[str, Row] = {}
         self._plans: dict[str, Sequence[Mapping[str, Any]]] = {}
-        self._rounds: set[str] = set()
+        self._rounds: dict[str, set[str]] = {}
+        """The paths of the rounds of each repeated step, by its path."""
+        self._current: dict[str, _Round] = {}
+        """The running round of each repeated step, by its path."""
+        self._ended: list[_Round] = []
+        self._thin_at = 2 * MOST
         self._open: dict[str, Row] = {}
         self.top: list[Row] = self._planned(plans)
 
@@ -31,6 +59,8 @@ class StepTree:
             row.update(dict.fromkeys(_TOLD, ""), validation_results=[])
             row.pop("problems", None)
             row.pop("cache", None)
+            if row.pop("rounds_left_out", 0):
+                self._forget_rounds(row)
             _reset(row["steps"])
         if attempt == 1:
             row["started_at"] = at
@@ -75,7 +105,11 @@ class StepTree:
             "duration": data.get("duration", 0.0),
             "allowed_failure": bool(data.get("allowed_failure")),
         }
-        self._row(data)["validation_results"].append(result)
+        results = self._row(data)["validation_results"]
+        results.append(result)
+        if len(results) > 2 * MOST_CHECKS and len(results) % MOST_CHECKS == 1:
+            last = len(results) - MOST_CHECKS // 2
+            results[:] = [one for at, one in enumerate(results) if at < FIRST or at > last or not one["passed"]]
 
     def told(self, _at: float, data: Mapping[str, Any]) -> None:
         """Problems in files from a step's own output, the path of its log, and the command to run it again."""
@@ -126,25 +160,70 @@ class StepTree:
         siblings = self.top
         if owner:
             siblings = (self.rows.get(owner) or self._unplanned(owner))["steps"]
-        if in_round and before not in self._rounds:
-            self._rounds.add(before)
+        if in_round and before not in self._rounds.setdefault(owner, set()):
+            self._rounds[owner].add(before)
             self._begin_round(siblings, owner, before, label)
             if path in self.rows:
                 return self.rows[path]
         row = self._make({"step": path})
         if in_round:
             row["round"] = label
+            if self._current[owner].prefix == before:
+                self._current[owner].rows.append(row)
         siblings.append(row)
         return row
 
     def _begin_round(self, siblings: list[Row], owner: str, prefix: str, label: str) -> None:
         """The first sign of a round: the planned children get rows of their own, in place of the plan's."""
         template = self._plans.get(owner, ())
-        planned = {str(plan["step"]) for plan in template}
-        siblings[:] = [row for row in siblings if row["step"] not in planned or row["status"] != "pending"]
-        for row in self._planned(_moved(template, owner, prefix)):
+        before = self._current.get(owner)
+        if before is None:
+            planned = {str(plan["step"]) for plan in template}
+            siblings[:] = [row for row in siblings if row["step"] not in planned or row["status"] != "pending"]
+        else:
+            self._ended.append(before)
+            if len(self.rows) > self._thin_at:
+                self._thin()
+        rows = self._planned(_moved(template, owner, prefix))
+        for row in rows:
             row["round"] = label
             siblings.append(row)
+        self._current[owner] = _Round(owner, prefix, rows, before.number + 1 if before else 1)
+
+    def _thin(self) -> None:
+        """Leave out passed rounds, the oldest first, but none of the first and none that is not a plain pass."""
+        excess, kept, owners = len(self.rows) - MOST, list[_Round](), set[str]()
+        for round_ in self._ended:
+            if round_.owner not in self.rows:
+                continue  # left out with a round around it
+            if excess > 0 and round_.number > FIRST and all(map(_plain_pass, round_.rows)):
+                excess -= self._drop(round_.rows)
+                self._rounds[round_.owner].discard(round_.prefix)
+                owners.add(round_.owner)
+                owner = self.rows[round_.owner]
+                owner["rounds_left_out"] = owner.get("rounds_left_out", 0) + 1
+            else:
+                kept.append(round_)
+        for path in owners & self.rows.keys():
+            self.rows[path]["steps"][:] = [row for row in self.rows[path]["steps"] if row["step"] in self.rows]
+        self._ended = kept
+        self._thin_at = max(2 * MOST, 2 * len(self.rows))  # failed rounds stay, however many there are
+
+    def _drop(self, rows: Iterable[Row]) -> int:
+        """Forget these rows and those below; returns their number."""
+        count = 0
+        for row in rows:
+            for known in (self.rows, self._plans, self._rounds, self._current):
+                known.pop(row["step"], None)
+            count += 1 + self._drop(row["steps"])
+        return count
+
+    def _forget_rounds(self, row: Row) -> None:
+        """All rounds of a step that begins again, with the planned children in their place."""
+        self._drop(row["steps"])
+        self._current.pop(row["step"], None)
+        self._rounds.pop(row["step"], None)
+        row["steps"][:] = self._planned(self._plans.get(row["step"], ()))
 
     def _planned(self, plans: Iterable[Mapping[str, Any]]) -> list[Row]:
         """Pending rows of planned steps; the plans of their children are kept for rounds."""
@@ -177,6 +256,12 @@ class StepTree:
         }
         self.rows[row["step"]] = row
         return row
+
+
+def _plain_pass(row: Row) -> bool:
+    """Whether it, and everything below it, passed or was skipped."""
+    passed = row["status"] == "skipped" or row["verdict"] == "passed"
+    return passed and all(one["passed"] for one in row["validation_results"]) and all(map(_plain_pass, row["steps"]))
 
 
 def _moved(plans: Iterable[Mapping[str, Any]], old: str, new: str) -> list[Row]:

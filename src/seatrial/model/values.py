@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Argv", "CutText", "Duration", "Expression", "Pattern", "Range", "WaitFor", "argv_of", "duration"]
+__all__ = [
+    "Argv",
+    "CutText",
+    "Duration",
+    "Expression",
+    "Pattern",
+    "Range",
+    "WaitFor",
+    "argv_of",
+    "duration",
+    "json_safe",
+]
 
 Duration = NewType("Duration", float)
 """Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
@@ -128,3 +140,21 @@ def duration(value: object) -> Duration:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"invalid duration {value!r}; {allowed}, finite and not negative")
     return Duration(seconds)
+
+
+def json_safe(value: object, depth: int = 0) -> Any:
+    """The nearest value with a JSON form: NaN and infinities become null, other objects text."""
+    if depth > 20:
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_safe(one, depth + 1) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - a plugin's value may raise anything
+        return f"a {type(value).__name__} without a text form: {type(error).__name__}"

@@ -29,6 +29,9 @@ SIZE = 6_000_000
 """Size of the page in characters. After it, suites have no timeline, outputs and logs; after twice the size, only a row
 in the table."""
 
+OUTPUTS = 2000
+"""Maximum number of steps of a suite with outputs, the last ones."""
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -51,6 +54,8 @@ class _SuiteLog:
             self.logs.append((event.at, str(data.get("level", "info")), text, str(data.get("step", ""))))
         elif event.kind == "output":
             kept = self.outputs.setdefault(str(data.get("step", "")), deque(maxlen=8))
+            if len(self.outputs) > OUTPUTS:
+                del self.outputs[next(iter(self.outputs))]
             kept.append((str(data.get("source", "")), str(data.get("text", ""))[-8000:], str(data.get("file", ""))))
         else:
             self.timeline.on(event)
@@ -258,6 +263,8 @@ def _step(step: Row, anchor: str, folder: str, outputs: Outputs, budget: _Budget
     what = f"<b>{_plain(step['step_type'] or 'step')}</b> {_line(about, 200)}"
     if step["reason"]:
         what += f' <span class="soft">({_line(step["reason"], 200)})</span>'
+    if left_out := step.get("rounds_left_out"):
+        what += f' <span class="soft">({left_out} passed rounds are not listed: see events.jsonl)</span>'
     took = words.seconds(step["duration"]) if step["duration"] else ""
     tries = f'<span class="soft">{step["attempts"]} attempts</span>' if step["attempts"] > 1 else ""
     foldable = bool(inside or kids)
