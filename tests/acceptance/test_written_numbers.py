@@ -46,7 +46,7 @@ test_suites:
           {", ".join(f'"${{{{ vars.{one.replace("v", "made")} }}}}"' for one in names)}]}}
       - {{step: custom_command, custom_command: "cat $deployment_dir/flags"}}
 """  # noqa: E501 - the document is easier to read than to wrap
-    row = run(project, "trial.yaml", text, "--set", "v1=7.10", "--set", "v2=007")
+    row = run(project, "trial.yaml", text, "--set", "parameters.v1=7.10", "--set", "parameters.v2=007")
     given = [*NUMBERS[:1], "7.10", "007", *NUMBERS[3:]]
     assert printed(row, 2).splitlines() == given
     assert printed(row, 3).splitlines() == [f"a{one}" for one in NUMBERS]
