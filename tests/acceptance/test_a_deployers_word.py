@@ -64,6 +64,11 @@ ROWS: dict[str, Row] = {
         system({"step": "deploy", "allow_failure": True}, validate("all_nodes_running"), deploy=HERE, health=WELL,
                destroy="rm inventory.ini", status=says({"state": "running", "nodes": {"n11": "terminated"}})),
         "unknown", "a contradiction: Seatrial measured running, but the deployer's status reports that it is stopped"),
+    "a deployer that something killed": (system("deploy", **{**TRUE, "deploy": "kill -9 $$"}), "unknown", "SIGKILL"),
+    "a deployer that crashed": (system("deploy", **{**TRUE, "deploy": "kill -SEGV $$"}), "failed", "SIGSEGV"),
+    "a text of a builtin alone": (system("deploy", **{**TRUE, "deploy": "exit 3"}), "failed", "exit code 3"),
+    "an inventory whose command ends badly": (
+        system("deploy", **TRUE, inventory={"command": "echo n11; exit 1"}), "unknown", "inventory"),
     "nobody measures anything": (
         system({"step": "deploy", "allow_failure": True}, validate("cluster_critical", "database_down"), deploy=HERE),
         "unknown", "neither `health` nor `status` is declared"),

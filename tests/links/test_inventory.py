@@ -265,3 +265,16 @@ def test_no_text_breaks_the_reader(text, style):
     except CannotTell as error:
         said = str(error)
     assert not said or said.startswith("hosts:")
+
+
+@pytest.mark.parametrize("name", ["a b", "n11;touch x", "-rf", "../n11", ".n11", "$(id)", "n11,n12", "n\n1", "*"])
+def test_a_name_that_is_no_word_is_refused(name: str) -> None:
+    text = json.dumps({"all": {"hosts": {name: {"ansible_host": "127.0.0.1"}}}})
+    with pytest.raises(CannotTell, match="invalid host name"):
+        inventory.read(text, "hosts", Path("/deploy"), "json")
+
+
+@pytest.mark.parametrize("name", ["n11", "db_1", "db-1.example.org", "10.0.0.5", "2001:db8::1", "_x"])
+def test_names_as_inventories_have_them_are_taken(name: str) -> None:
+    text = json.dumps({"all": {"hosts": {name: {"ansible_host": "127.0.0.1"}}}})
+    assert [node.name for node in inventory.read(text, "hosts", Path("/deploy"), "json")] == [name]

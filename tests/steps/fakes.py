@@ -311,12 +311,14 @@ class Fake:
         self.values: Callable[[str], object] = lambda expression: expression == "true"
         self.links: dict[str, FakeLink] = {}
         self.cluster, self.offers, self.parks = "", False, False
+        self.unmeasured = ""
         self.looked: list[tuple[Sequence[CheckPlan], Retry | None, int]] = []
 
     def saw_up(self) -> None:
         self.was_up = True
 
-    def seen(self, text: str, *, measured: bool) -> None: ...
+    def seen(self, text: str, *, measured: bool) -> None:
+        self.unmeasured = "" if measured else text
 
     def environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}

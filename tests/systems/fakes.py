@@ -190,6 +190,10 @@ class FakeContext:
 
     def seen(self, text: str, *, measured: bool) -> None: ...
 
+    @property
+    def unmeasured(self) -> str:
+        return ""
+
     def environment(self) -> dict[str, str]:
         return {**os.environ, "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}
 

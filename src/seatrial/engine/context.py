@@ -142,6 +142,10 @@ class TrialContext:
         return False
 
     @property
+    def unmeasured(self) -> str:
+        return "" if self.last_seen_measured else self.last_seen
+
+    @property
     def provider(self) -> Provider:
         return self._trial.provider
 

@@ -87,6 +87,12 @@ SHELL = ("/bin/sh", "-e")
 _PIPEFAIL = "(set -o pipefail) 2>/dev/null && set -o pipefail; "
 """Not every shell has it."""
 
+_BUILTINS = frozenset(
+    {".", ":", "cd", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "source", "trap", "ulimit"}
+    | {"umask", "unset", "wait"}
+)
+"""Words that only a shell knows."""
+
 _SIMPLE = re.compile(r"[\w./:=@%+,-]+")
 
 
@@ -106,7 +112,7 @@ def words_of(command: str) -> tuple[str, ...]:
     needs a shell."""
     words = re.findall(r"(?:\$\{\{.*?\}\}|\S)+", command) if "\n" not in command.strip() else []
     plain = (re.sub(r"\$\{\{.*?\}\}", "x", word) for word in words)
-    return tuple(words) if words and all(map(_SIMPLE.fullmatch, plain)) else ()
+    return tuple(words) if words and words[0] not in _BUILTINS and all(map(_SIMPLE.fullmatch, plain)) else ()
 
 
 @frozen(kw_only=False)

@@ -78,6 +78,10 @@ class Context(Protocol):
         not measure makes the step unknown."""
 
     @property
+    def unmeasured(self) -> str:
+        """The last look of a wait, if it could not measure; empty: it could, or there was none."""
+
+    @property
     def random(self) -> random.Random:
         """Random numbers, seeded by the trial's id."""
 

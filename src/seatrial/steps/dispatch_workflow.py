@@ -75,7 +75,11 @@ class DispatchWorkflow(DispatchWithArtifacts):
         place = self._place(ctx.document_folder, environment)
         order = order_of(self, place.ref, self.inputs)
         patience = self.deadlines.whole
-        async with open_forge(place.record, self.token, environment, ctx.log, patience=patience) as (forge, token):
+        opened = open_forge(
+            place.record, self.token, environment, ctx.log, patience=patience,
+            unanswered=lambda text: ctx.seen(text, measured=False),
+        )  # fmt: skip
+        async with opened as (forge, token):
             ctx.secret(token)
             await until_visible(forge, place.ref, self.deadlines.visible, place.checkout, ctx.log)
             if wrong := await wrong_there(forge, place, order, environment, ctx.log):

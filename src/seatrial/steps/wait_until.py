@@ -80,6 +80,7 @@ class Deadline:
     """The suite's seconds for a kind of work (`stop`, `start`, …), shared by several actions."""
 
     def __init__(self, ctx: Context, work: str) -> None:
+        self._ctx = ctx
         self.seconds = ctx.deadline(work)
         self._begin = asyncio.get_running_loop().time()
         self._end = self._begin + self.seconds
@@ -88,7 +89,8 @@ class Deadline:
 
     @asynccontextmanager
     async def limit(self, what: str) -> AsyncIterator[None]:
-        """Overrun with the given name if the body takes longer than all its seconds."""
+        """Overrun with the given name if the body takes longer than all its seconds; CannotTell if its last look could
+        not measure."""
         limit = asyncio.timeout(self.seconds + GRACE)
         try:
             async with limit:
@@ -96,7 +98,10 @@ class Deadline:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise Overrun(f"timed out after {self.seconds + GRACE:.4g} s waiting for {what}") from error
+            text = f"timed out after {self.seconds + GRACE:.4g} s waiting for {what}"
+            if unmeasured := self._ctx.unmeasured:
+                raise CannotTell(f"{text}; last seen: {unmeasured}") from error
+            raise Overrun(text) from error
 
     def left(self) -> float:
         """Seconds until it passes, and never less than one look needs."""

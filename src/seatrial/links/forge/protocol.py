@@ -125,6 +125,10 @@ class Forge(Protocol):
     def ahead(self) -> float:
         """Seconds by which the forge's clock is ahead of the local one, by its last answer; 0: unknown."""
 
+    @property
+    def trouble(self) -> str:
+        """Why the forge does not answer now; empty: it answered."""
+
     async def who(self) -> str:
         """The token's user name there; empty: the token does not reveal it."""
 

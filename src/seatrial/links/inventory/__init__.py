@@ -96,10 +96,13 @@ def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
     return [replace(node, ssh=_with_jump(node, nodes)) for node in nodes.values()]
 
 
+_NAME = re.compile(r"[A-Za-z0-9_][\w.:-]*", re.ASCII)
+
+
 def _node(name: str, variables: Lined, folder: Path) -> Node:
     line = variables.line
-    if "/" in name or "\0" in name or name.startswith("."):
-        raise Wrong(f"invalid host name {name!r}: a slash or a leading dot would lead out of the run's folder", line)
+    if not _NAME.fullmatch(name):  # it becomes a folder, an argument, and a part of selectors
+        raise Wrong(f"invalid host name {name!r}; allowed: letters, digits, and . _ - : after the first of them", line)
     ssh: dict[str, object] = {}
     for key, words in _WORDS.items():
         value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)

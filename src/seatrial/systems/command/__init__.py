@@ -402,9 +402,12 @@ class Command(Declared):
             argv = tuple(fill(ctx, one, {}) for one in argv_of(settings.command))
             env, program = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}, self._program(argv[0])
             call = verbs.Call(verb="inventory", argv=(program, *argv[1:]), cwd=str(cwd), env=env, timeout=LOOK_SECONDS)
-            said = await self._called(ctx, call)
-            if said.dropped:
-                raise CannotTell(f"the inventory is too long: {said.dropped} bytes of it were not kept")
+            try:
+                said = await self._called(ctx, call)
+                if said.dropped:
+                    raise CannotTell(f"the inventory is too long: {said.dropped} bytes of it were not kept")
+            except StepFailed as error:
+                raise CannotTell(str(error), evidence=error.evidence) from error
             text, source, folder = said.stdout, " ".join(argv), cwd
         else:
             path = cwd / fill(ctx, settings.file, {})

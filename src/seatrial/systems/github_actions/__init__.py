@@ -184,7 +184,11 @@ class GithubActions(Declared):
         place = find_place(self._folder, environment, **said)
         given = str(ctx.bind(self._settings.token)) if self._settings.token else ""
         patience = self._settings.deploy.deadlines.whole
-        async with open_forge(place.record, given, environment, ctx.log, patience=patience) as (forge, token):
+        opened = open_forge(
+            place.record, given, environment, ctx.log, patience=patience,
+            unanswered=lambda text: ctx.seen(text, measured=False),
+        )  # fmt: skip
+        async with opened as (forge, token):
             ctx.secret(token)
             yield forge, place, self._settings.token
 

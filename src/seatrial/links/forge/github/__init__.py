@@ -68,6 +68,10 @@ class GitHub:
     def ahead(self) -> float:
         return self._api.ahead
 
+    @property
+    def trouble(self) -> str:
+        return self._api.trouble
+
     async def close(self) -> None:
         await self._api.close()
 

@@ -52,6 +52,8 @@ class Api:
         self.url = url.rstrip("/")
         self._token = token
         self._say = say
+        self.trouble = ""
+        """Why there is no answer now."""
         self._limits = limited
         self._web = Web()
         self._versions = list(VERSIONS)
@@ -129,6 +131,7 @@ class Api:
                 await self._pause(pause, end, str(error), error)
             else:
                 if answer.status < 300 or answer.status in also:
+                    self.trouble = ""
                     return answer
                 if (wait := wait_of(answer)) is not None:
                     await self._limited(wait, patient, answer)
@@ -189,6 +192,7 @@ class Api:
     async def _pause(self, seconds: float, end: float, why: str, cause: BaseException | None = None) -> None:
         if _now() + seconds > end:
             raise CannotTell(f"GitHub could not be asked any longer: {why}") from cause
+        self.trouble = f"GitHub could not be asked: {why}"
         self._say(f"{why}; again in {seconds:g} s")
         await asyncio.sleep(seconds)
 
@@ -200,7 +204,8 @@ class Api:
                 f"{bare(self.url)} limits our requests for {seconds:.0f} s more, and {max(left, 0):.0f} s are left "
                 f"({answer.status}: {said}); wait, or use a token that has a limit of its own"
             )
-        self._say(f"{bare(self.url)} limits our requests ({said}): waiting {seconds:.0f} s")
+        self.trouble = f"{bare(self.url)} limits our requests ({said})"
+        self._say(f"{self.trouble}: waiting {seconds:.0f} s")
         await asyncio.sleep(seconds)
 
     def _refused(self, method: str, path: str, answer: Answer, right: str) -> CannotTell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -66,10 +67,17 @@ def find_place(
 
 @asynccontextmanager
 async def open_forge(
-    place: Mapping[str, Any], token: str, environment: Mapping[str, str], say: Say, *, patience: float = 0.0
+    place: Mapping[str, Any],
+    token: str,
+    environment: Mapping[str, str],
+    say: Say,
+    *,
+    patience: float = 0.0,
+    unanswered: Say = lambda text: None,
 ) -> AsyncIterator[tuple[Forge, str]]:
     """The forge of a record (`forge`, `api_url`, `repository`), and its token, to be hidden. `patience`: seconds to
-    wait when the forge limits our requests."""
+    wait when the forge limits our requests. `unanswered` gets the reason when a cancellation
+    finds it without an answer."""
     kind = str(place.get("forge", "github"))
     if kind != "github":
         raise CannotTell(f"unknown forge {kind!r}; known: github")
@@ -80,5 +88,9 @@ async def open_forge(
     forge = GitHub(api_url, str(place["repository"]), token, say, limited=patience)
     try:
         yield forge, token
+    except asyncio.CancelledError:
+        if forge.trouble:
+            unanswered(forge.trouble)
+        raise
     finally:
         await forge.close()
