@@ -338,7 +338,7 @@ class Fake:
         self.outputs.append((source, text))
 
     @contextmanager
-    def keeping(self, source: str) -> Iterator[Kept]:
+    def keeping(self, source: str, file: Path | None = None) -> Iterator[Kept]:
         kept = Kept(self.folder / "test.log")
         try:
             yield kept

@@ -221,7 +221,7 @@ class FakeContext:
         self.printed.append((source, text))
 
     @contextmanager
-    def keeping(self, source: str) -> Iterator[Kept]:
+    def keeping(self, source: str, file: Path | None = None) -> Iterator[Kept]:
         kept = Kept(self.folder / "test.log")
         try:
             yield kept

@@ -18,7 +18,13 @@ def preflight(arguments: Arguments) -> int:
     if arguments.changed_since == "":
         raise UsageError("seatrial preflight: --changed-since needs a branch, a tag or a commit")
     color, parameters = False if arguments.no_color else None, dict(arguments.overrides)
-    run = RunOptions(format=arguments.format or "", report_dir=arguments.report_dir, debug=arguments.debug, color=color)
+    run = RunOptions(
+        format=arguments.format or "",
+        report_dir=arguments.report_dir,
+        debug=arguments.debug,
+        color=color,
+        verbose=arguments.verbose,
+    )
     options = chosen(PreflightOptions, arguments, changed_since=arguments.changed_since or "", parameters=parameters,
                      cache=not arguments.no_cache, run=run)  # fmt: skip
     if arguments.list and arguments.watch:
@@ -65,6 +71,7 @@ COMMANDS = {
                 "output",
                 choice("--format", PIPELINE_FORMATS, metavar="FORMAT",
                        help="plain, live, json, compact (only failures, for agents), github, none or auto"),
+                flag("-v", "--verbose", help="show the output of checks as it comes (their logs have it in any case)"),
                 REPORT_DIR,
             ),
         ),

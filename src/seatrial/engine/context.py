@@ -279,8 +279,8 @@ class TrialContext:
         self._trial.output_log.keep(self.step, source, text)
 
     @contextmanager
-    def keeping(self, source: str) -> Iterator[KeptOutput]:
-        output = KeptOutput(self._trial.output_log, self.step, source)
+    def keeping(self, source: str, file: Path | None = None) -> Iterator[KeptOutput]:
+        output = KeptOutput(self._trial.output_log, self.step, source, file)
         try:
             yield output
         finally:

@@ -37,16 +37,24 @@ class OutputLog:
             time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             head = "\n" * self._in_line + f"==> {time} step {step} {source}\n"
             self._block, self._since = (step, source), now
+        self.append(self.file, head + text, step)
+        self._in_line = not text.endswith("\n")
+        self.show(step, source, text)
+
+    def append(self, file: Path, text: str, step: str) -> None:
+        """Append masked text to a file."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with private(self.file) as log:
-                log.write(head + text)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with private(file) as log:
+                log.write(text)
         except OSError as error:  # no reason to end a program, or to judge it
             if not self._complained:
-                why = f"output of commands is lost: {LOG} cannot be written: {error.strerror}"
+                why = f"output of commands is lost: {file.name} cannot be written: {error.strerror}"
                 self.journal.emit("log", self._trial, {"level": "warning", "text": why, "step": step})
             self._complained = True
-        self._in_line = not text.endswith("\n")
+
+    def show(self, step: str, source: str, text: str) -> None:
+        """Hand masked text to the reporters."""
         self.journal.show("printed", self._trial, {"step": step, "source": source, "text": text})
 
     def ended(self, step: str, source: str, text: str) -> None:
@@ -65,8 +73,9 @@ class OutputLog:
 class KeptOutput:
     """The output of one running command; see spi.Output."""
 
-    def __init__(self, log: OutputLog, step: str, source: str) -> None:
-        self.file = log.file
+    def __init__(self, log: OutputLog, step: str, source: str, file: Path | None = None) -> None:
+        self.file = file or log.file
+        self._own = file is not None
         self._log, self._step, self._source = log, step, source
         self._stream = MaskedStream(log.journal.masks, self._write)
         self._count = 0
@@ -74,6 +83,10 @@ class KeptOutput:
         self.add = self._stream.add
 
     def _write(self, text: str) -> None:
+        if self._own:
+            self._log.append(self.file, text, self._step)
+            self._log.show(self._step, self._source, text)
+            return
         self._log.write(self._step, self._source, text)
         self._count += len(text)
         self._last.append(text[-TAIL:])

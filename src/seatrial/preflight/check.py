@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -66,8 +67,12 @@ class PipelineCheck:
         if stored is not None:
             return stored
         try:
-            with attempt.running() as running:
-                done = await place.run(ctx, running)
+            with attempt.running() as running, log.following() as output:
+                done = await place.run(ctx, replace(running, output=output))
+        except asyncio.CancelledError:
+            log.keep()
+            log.tell([])
+            raise
         except (TimedOut, CannotTell, StepFailed) as error:
             log.keep()
             log.tell([], str(error))

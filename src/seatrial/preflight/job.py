@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +52,8 @@ class Job:
     """The command to run this check alone."""
     log: Path | None = None
     """A file for its output, as it is printed: secrets are not hidden in it."""
+    output: Callable[[bytes], None] | None = None
+    """Takes its output while it runs."""
     given: Mapping[str, Path] = field(default_factory=dict)
     """Extra files for a copy of the sources: paths in the source, each with its file."""
     taken: Path | None = None

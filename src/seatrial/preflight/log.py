@@ -1,12 +1,12 @@
-"""The output of a check: complete in a file with secrets hidden, its end and its problems in an event."""
+"""The output of a check: in a file as it comes, with secrets hidden; its end and its problems in an event."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
 
 from seatrial.links.output import left_out
 from seatrial.model.values import Argv
@@ -36,11 +36,20 @@ class Log:
     def __init__(self, ctx: Context, job: Job) -> None:
         self._ctx, self._job, self._name = ctx, job, log_of(job.name)
         self._file, self._text = "", ""
-        # In the folder for secrets: output of a program is masked only when it is complete.
+        # In the folder for secrets: only the complete output shows all of them.
         self.raw = ctx.state / f"{self._name}.raw"
+        self._whole = ctx.artifacts / "logs" / f"{self._name}.log"
+        self._begin = self._whole.stat().st_size if self._whole.exists() else 0
+        """Where this attempt begins."""
         self.first = ""
         """The first problem in one line."""
         self.evidence = ""
+
+    @contextmanager
+    def following(self) -> Iterator[Callable[[bytes], None]]:
+        """Write down the output while the command runs: it takes whole lines."""
+        with self._ctx.keeping("log", self._whole) as output:
+            yield output.add
 
     def keep(self) -> None:
         """Write down the output, with every secret hidden before anything is cut; a second call does nothing."""
@@ -51,20 +60,23 @@ class Log:
         self.raw.unlink()
         if content.strip():
             text = self._ctx.masked(content.decode(errors="replace"))
-            self._write("ab", (text if text.endswith("\n") else f"{text}\n").encode(errors="backslashreplace"), text)
+            self._write((text if text.endswith("\n") else f"{text}\n").encode(errors="backslashreplace"), text)
             self._text = text if len(text) <= LOOKED_AT else text[: LOOKED_AT // 2] + "\n" + text[-LOOKED_AT // 2 :]
             self.evidence = "\n".join(problem_matchers.useful(self._text))
 
     def restore(self, content: bytes) -> None:
         """Write down the output of a stored result."""
-        self._write("wb", content, content.decode(errors="replace"))
+        self._begin = 0
+        self._write(content, content.decode(errors="replace"))
 
-    def _write(self, mode: Literal["ab", "wb"], content: bytes, text: str) -> None:
-        file = self._ctx.artifacts / "logs" / f"{self._name}.log"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open(mode) as log:
-            log.write(content)
-        self._file = str(file.relative_to(self._ctx.folder))
+    def _write(self, content: bytes, text: str) -> None:
+        self._whole.parent.mkdir(parents=True, exist_ok=True)
+        with self._whole.open("ab+") as log:
+            log.seek(self._begin)
+            if log.read() != content:  # what came so far is not all, or a secret showed itself late
+                log.truncate(self._begin)
+                log.write(content)
+        self._file = str(self._whole.relative_to(self._ctx.folder))
         self._ctx.emit("output", step=self._ctx.step, source="log", text=text[-TAIL:], file=self._file)
 
     def whole(self) -> bytes:

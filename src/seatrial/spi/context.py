@@ -154,9 +154,9 @@ class Context(Protocol):
     def output(self, source: str, text: str) -> None:
         """Keep the output of a command: all of it in the suite's folder, a tail in the event."""
 
-    def keeping(self, source: str) -> AbstractContextManager[Output]:
+    def keeping(self, source: str, file: Path | None = None) -> AbstractContextManager[Output]:
         """Keep the output of a command as it comes, until the end of the block: in the suite's folder, shown with
-        `--verbose`; a tail of it is in the event."""
+        `--verbose`; a tail of it is in the event. With a `file` of its own there is no event."""
 
     def secret(self, value: str) -> None:
         """Mask this text in all output from now on."""

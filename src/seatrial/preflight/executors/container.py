@@ -180,7 +180,7 @@ async def _through(ctx: Context, engine: Engine, job: Job, name: str, kind: Kind
     # and the init it began. This call ends when its container is removed.
     argv = [engine.program, "start", "--attach", "--sig-proxy=false", name]
     environment = {**ctx.environment(), **engine.extra}
-    call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log))
+    call = asyncio.ensure_future(process.run(argv, cwd=job.source, env=environment, whole=job.log, output=job.output))
     try:
         await asyncio.wait([call], timeout=job.check.timeout)
         late = not call.done()

@@ -29,4 +29,4 @@ async def run(ctx: Context, job: Job) -> Finished:
     if job.services:
         running = await pipeline_of(ctx).part(Services).up(ctx, job.services, host=job.host)
         argv, env = filled(ctx, job, {name: service.outside for name, service in running.items()})
-    return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log)
+    return await spawn(ctx, argv, cwd=job.folder, env=env, timeout=job.check.timeout, whole=job.log, output=job.output)

@@ -217,7 +217,7 @@ async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str)
     ]  # fmt: skip
     limit = min(job.check.timeout or BUILDING, BUILDING)
     try:
-        done = await spawn(ctx, argv, cwd=folder, env=engine.extra, timeout=limit, whole=job.log)
+        done = await spawn(ctx, argv, cwd=folder, env=engine.extra, timeout=limit, whole=job.log, output=job.output)
     except TimedOut as error:
         why = f"the image of {job.name} was not built within {limit:g} s"
         raise TimedOut(why, error.stdout, error.stderr) from None

@@ -32,6 +32,8 @@ class Compact(Document):
                 lines += [f"  {line}" for line in check.explanation]
             if check.red:
                 lines += self._red(check)
+            if check.status == "running":
+                lines += [f"running {check.id}", f"  log: {log_path(check, self.options)}"]
         skipped = [check.id for check in view.checks() if check.status == "skipped"]
         if skipped and view.exit_code:
             lines.append(f"skipped: {', '.join(skipped)}")

@@ -42,6 +42,7 @@ class Preflight(Console):
             "step_started": self._tell_held,
             "step_finished": self._ended,
             "log": self._log,
+            "printed": self._printed,
             "suite_finished": self._ended,
             "run_finished": self._run_finished,
         }
@@ -113,6 +114,13 @@ class Preflight(Console):
         if data.get("level") in ("warning", "error"):
             self.say(f"{data['level']}: {words.one_line(data.get('text', ''), 600)}")
 
+    def _printed(self, event: Event, data: Mapping[str, Any]) -> None:
+        """Output of a check, as it comes."""
+        row = self.fold.step(event.trial, str(data.get("step", "")))
+        if self._verbose and row is not None:
+            for line in words.plain(data.get("text", "")).splitlines():
+                self.say(f"{row['id']} | {line}")
+
     def _summary(self) -> None:
         view = pipeline_of(self.fold)
         state = "passed" if view.exit_code == 0 else "failed" if view.exit_code in (1, 4) else "unknown"
@@ -120,7 +128,7 @@ class Preflight(Console):
         self.say(f"{result}Total: {words.seconds(view.duration)}", state)
         for line in closing(view):
             self.say(line)
-        for check in (check for check in view.checks() if check.red):
+        for check in (check for check in view.checks() if check.red or (check.status == "skipped" and check.log)):
             self.say()
             self.say(check.id)
             if check.again:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from seatrial.model.event import Event
 from seatrial.preflight.reports.preflight import Preflight
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 class PreflightLive(Preflight, Live):
     """Live progress; plain lines if the output is not a terminal."""
 
+    def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
+        self._last: dict[str, str] = {}
+        """The last line of each running check."""
+        super().__init__(out, options)
+
+    def on(self, event: Event) -> None:
+        """Take one event."""
+        row = self.fold.step(event.trial, str(event.data.get("step", ""))) if event.kind == "printed" else None
+        lines = words.plain(event.data.get("text", "")).strip().splitlines() if row is not None else ()
+        if row is not None and lines:
+            self._last[row["id"]] = words.one_line(lines[-1], 60)
+        super().on(event)
+
     def _running_now(self) -> Text:
         """A line for each running check and one with counts; never more than the terminal has."""
         stages = [stage for suite in self.fold.suites.values() for stage in stage_rows(suite)]
@@ -27,7 +41,8 @@ class PreflightLive(Preflight, Live):
         lines = [
             (
                 f"{self._spinner()} {words.one_line(stage['description'], 40)}: "
-                f"{words.one_line(check['description'], 60)}  {since(self._now(), check)}",
+                f"{words.one_line(check['description'], 60)}  {since(self._now(), check)}"
+                + (f"  {last}" if (last := self._last.get(check["id"])) else ""),
                 "cyan",
             )
             for stage, check in checks

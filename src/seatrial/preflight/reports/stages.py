@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from seatrial.model.fold import Fold
+from seatrial.preflight.job import log_of
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
@@ -174,8 +175,10 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
     told = row.get("problems") or {}
     problems = told.get("problems") or ()
     wrong = status in ("failed", "unknown", "allowed")
+    cut_off = status == "skipped" and reason == CUT_OFF
     outputs = row["outputs"] if isinstance(row["outputs"], Mapping) else {}
-    log = words.plain(told.get("log") or "")
+    running = f"artifacts/logs/{log_of(row['id'])}.log" if status == "running" else ""
+    log = words.plain(told.get("log") or running)
     return CheckView(
         id=row["id"],
         name=row["id"].partition("/")[2] or row["id"],
@@ -191,7 +194,7 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
         problems=problems if wrong else (),
         count=int(told.get("count") or 0),
         lines=tuple(_lines(row, problems, told)) if wrong else (),
-        log=str(PurePath(suite["folder"]) / log) if log and wrong else "",
+        log=str(PurePath(suite["folder"]) / log) if log and (wrong or cut_off or running) else "",
         again=words.one_line(told.get("again") or "") if wrong else "",
     )
 
