@@ -124,6 +124,20 @@ def test_an_openssh_configuration_names_machines_and_patterns_are_none():
     assert gate.ssh == {"host": "gate.example.org", "port": 22, "user": "porter"}
 
 
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [("no", True), ("off", True), ("accept-new", True), ("yes", False), ("ask", False), ("", False)],
+)
+def test_an_inventory_that_checks_no_host_keys_accepts_the_first_one(value: str, accepted: bool) -> None:
+    option = f"-o StrictHostKeyChecking={value} " if value else ""
+    ini = f"n11 ansible_ssh_common_args='{option}-o UserKnownHostsFile=/dev/null'"
+    line = f"  StrictHostKeyChecking {value}\n" if value else ""
+    for text in (ini, f"Host n11\n{line}  UserKnownHostsFile=/dev/null\n"):
+        node = one(text)
+        assert node.ssh.get("accept", False) is accepted
+        assert "known_hosts" not in node.ssh
+
+
 def test_an_openssh_configuration_includes_others(tmp_path):
     (tmp_path / "more.d").mkdir()
     (tmp_path / "more.d/a").write_text("Host n12\n  Port 23\n")

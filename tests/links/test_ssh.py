@@ -123,6 +123,20 @@ def test_a_known_host_line_may_begin_with_host_names(tmp_path: Path) -> None:
     on(tmp_path, act)
 
 
+def test_a_silent_machine_is_down_also_without_its_host_key_or_ours(tmp_path: Path) -> None:
+    """Nobody has to be trusted to be silent: a deployer removes its keys together with the machine."""
+
+    async def act(server: Server, link: SSHLink) -> None:
+        await server.crash()
+        stranger = SSHLink(server.node(known_host=""))
+        keyless = SSHLink(server.node(key=str(tmp_path / "removed")))
+        for silent in (stranger, keyless):
+            with pytest.raises(LinkDown):
+                await silent.run(["true"])
+
+    on(tmp_path, act)
+
+
 @pytest.mark.parametrize("line", ["", "nonsense", "ssh-ed25519 AAAA"])
 def test_without_a_usable_recorded_host_key_nobody_is_let_near(tmp_path: Path, line: str) -> None:
     async def act(server: Server, link: SSHLink) -> None:

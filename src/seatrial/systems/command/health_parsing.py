@@ -101,8 +101,6 @@ def _spread(
         return some(nodes, not_ok)
     if not total:
         return some(nodes, absent(Health.UNKNOWN, f"{HEALTH} measured {part} on no node", by=HEALTH))
-    if total > len(nodes):
-        return some(nodes, unclear)
     about_part = [one for one in problems if str(one.get("type", "")).startswith(part)]
     for named in (_troubled(about_part, nodes), _troubled(problems, nodes)):
         others = [name for name in nodes if name not in named]
