@@ -439,3 +439,31 @@ def test_a_check_is_named_by_the_values_in_it_and_a_secret_is_masked(tmp_path):
     assert len(names[3]) == 200
     assert "tide" not in names[4]
     assert names[4].endswith(" flow")
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A check that is never content, of a program that may be other people's."""
+
+    others: bool
+
+    def asks_others(self, ctx):
+        return self.others
+
+    async def observe(self, ctx):
+        return failed(0, 1, "not yet")
+
+
+@pytest.mark.parametrize(("others", "most"), [(True, 8), (False, 600)])
+def test_what_is_other_peoples_is_asked_at_a_second_that_grows_to_ten(tmp_path, others, most):
+    asks = check_plan(Asks(others), text="asks", retry=Retry(timeout=30))
+    run = run_suite(tmp_path, step_plan(Observes((asks,))))
+    (looked,) = run.of("check_observed")
+    assert looked.data["verdict"] == "failed"
+    assert most / 2 < looked.data["attempts"] <= most
+
+
+def test_a_delay_in_the_document_is_obeyed_for_other_peoples_programs_too(tmp_path):
+    asks = check_plan(Asks(True), text="asks", retry=Retry(timeout=30, delay=0.25))
+    run = run_suite(tmp_path, step_plan(Observes((asks,))))
+    assert run.of("check_observed")[0].data["attempts"] == 120

@@ -37,7 +37,7 @@ SURFACE = {
     "seatrial.model.resource": "Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
     "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
-    "seatrial.model.values": "Argv CutText Duration Expression Pattern Range WaitFor argv_of duration",
+    "seatrial.model.values": "Argv CutText Duration Expression Pattern Range WaitFor argv_of duration json_safe",
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut members process_start run",
     "seatrial.links.ssh": "SSHLink",

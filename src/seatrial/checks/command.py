@@ -56,6 +56,9 @@ class Command(OnNodes):
         if not self.command or (not isinstance(self.command, str) and not self.command[0]):
             yield "command", "the command is empty"
 
+    def asks_others(self, ctx: Context) -> bool:
+        return not self.on
+
     async def observe(self, ctx: Context) -> Observation:
         if not self.on:
             return await self._on_host(ctx)

@@ -13,7 +13,7 @@ from seatrial.model.reading import Reading, concluded, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown, worst
 from seatrial.spi import Context, KnowsNodes, MissesNodes
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 
 ALL = ("*", "all")
 DESTROYED = "destroyed"
@@ -120,7 +120,7 @@ async def on_each(
         return decide_by(ctx, reading, "", judge)
 
     chosen = await choose(ctx, selector)
-    found = await map_concurrently(one, chosen.nodes)
+    found = await map_concurrently(one, chosen.nodes, most=NODES_AT_ONCE)
     absent = {name: missing(reading) for name, reading in chosen.absent.items()}
     seen = absent | {node.name: observation for node, observation in zip(chosen.nodes, found, strict=True)}
     return combined(seen, expected)

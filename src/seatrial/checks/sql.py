@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from seatrial.checks.content import holds
 from seatrial.errors import CannotTell, ExtraMissing
@@ -17,6 +18,7 @@ from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import NOT_GIVEN, Duration, Expression
 from seatrial.registry import check
 from seatrial.spi import Context
+from seatrial.spi.check import is_ours
 
 LIMIT = 10_000
 """Maximum number of rows read."""
@@ -70,6 +72,9 @@ class Sql:
             yield "url", f"invalid database URL {_masked(self.url)!r}; allowed: {allowed}"
         if not self.query.strip():
             yield "query", "the query is empty"
+
+    def asks_others(self, ctx: Context) -> bool:
+        return not is_ours(ctx, urlsplit(self.url).hostname or "")
 
     async def observe(self, ctx: Context) -> Observation:
         """Run the query once, in a thread because the drivers block."""

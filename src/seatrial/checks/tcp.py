@@ -11,6 +11,7 @@ from seatrial.model.result import Observation, failed, passed
 from seatrial.model.values import Duration
 from seatrial.registry import check
 from seatrial.spi import Context
+from seatrial.spi.check import is_ours
 
 _ALLOWED = "allowed: HOST:PORT, like 127.0.0.1:5432 or [::1]:5432"
 
@@ -55,6 +56,9 @@ class Tcp:
         if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
             raise ValueError(f"invalid port {number!r}, must be 1 to 65535; {_ALLOWED}")
         return host.strip("[]"), int(number)
+
+    def asks_others(self, ctx: Context) -> bool:
+        return not is_ours(ctx, self.where()[0])
 
     async def observe(self, ctx: Context) -> Observation:
         host, port = self.where()

@@ -53,6 +53,9 @@ T = TypeVar("T")
 DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
 """Seconds, unless the suite, the system or the provider sets a deadline."""
 
+NODES = 10
+"""Nodes for which the default deadlines are long enough; a larger system gets its multiple of them."""
+
 
 class StepRunner(Protocol):
     """The trial's loop as a context sees it: runs child steps and observes checks."""
@@ -465,9 +468,12 @@ class TrialContext:
 
     def deadline(self, what: str) -> float:
         own = self.system.deadlines if isinstance(self.system, SetsDeadlines) else {}
-        for said in (self.suite.deadlines, own, self.provider.deadlines, DEADLINES):
+        for said in (self.suite.deadlines, own):
             if what in said:
                 return float(said[what])
+        for said in (self.provider.deadlines, DEADLINES):
+            if what in said:
+                return float(said[what]) * max(1.0, self.suite.nodes / NODES)
         raise NotSupported(f"invalid deadline name {what!r}: {nearest(what, DEADLINES)}")
 
 

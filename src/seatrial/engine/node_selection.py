@@ -9,7 +9,7 @@ from seatrial.errors import CannotTell, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node
 from seatrial.spi import Context, FindsRoles, health_of
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.spi.measuring import provider_knows
 
 
@@ -45,4 +45,4 @@ async def _running(ctx: Context, nodes: Sequence[Node]) -> list[Node]:
         except (SeatrialError, OSError):
             return False
 
-    return list(compress(nodes, await map_concurrently(runs, nodes)))
+    return list(compress(nodes, await map_concurrently(runs, nodes, most=NODES_AT_ONCE)))

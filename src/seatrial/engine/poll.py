@@ -15,6 +15,9 @@ T = TypeVar("T")
 SHORTEST, LONGEST = 0.01, 0.06
 """Seconds between adaptive polls: the first pause and the maximum. Below 100 ms, because a poll takes time too."""
 
+POLITE = (1.0, 10.0)
+"""The same for programs and servers of other people."""
+
 Pace = tuple[float, float]
 """Seconds: the first pause and the longest."""
 

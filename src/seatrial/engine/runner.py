@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from seatrial import expressions
 from seatrial.engine.context import TrialContext
-from seatrial.engine.poll import ONCE, delays, more
+from seatrial.engine.poll import ONCE, POLITE, Pace, delays, more
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
 from seatrial.expressions import with_old_names
 from seatrial.model.result import Category, CheckResult, Observation, Outcome, Verdict, failed, unknown
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import CheckTraits, StepTraits, traits
+from seatrial.spi.check import AsksOthers
 from seatrial.spi.concurrency import ensure_wanted, map_concurrently
 from seatrial.spi.context import is_true
 
@@ -105,7 +106,7 @@ class Runner:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                for pause in delays(retry, ctx.random):
+                for pause in delays(retry, ctx.random, _pace(ctx, plan.step or plan.factory)):
                     attempts += 1
                     outcome = await _alone(self._once(ctx, plan))
                     if outcome.verdict is wanted or not more(retry, attempts, self._loop.time() - start + pause):
@@ -182,18 +183,20 @@ class Runner:
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                for pause in delays(retry, ctx.random, ctx.pace):
+                pauses: Iterator[float] | None = None
+                while True:
                     async with turns:
                         attempts += 1
                         if attempts == 1:
                             start = self._loop.time()
                             limit.reschedule(None if retry.timeout is None else start + retry.timeout)
-                        answer = await self._observation(own, plan)
+                        answer, check = await self._observation(own, plan)
                     ensure_wanted()
                     observation, looked = answer, looked + 1
                     ctx.seen(f"{plan.text}: {observation.why or observation.seen}",
                              measured=observation.verdict is not Verdict.UNKNOWN)  # fmt: skip
-                    elapsed = self._loop.time() - start
+                    pauses = pauses or delays(retry, ctx.random, _pace(ctx, check))
+                    pause, elapsed = next(pauses), self._loop.time() - start
                     if observation.verdict is Verdict.PASSED or not more(retry, attempts, elapsed + pause):
                         break
                     await asyncio.sleep(pause)
@@ -214,7 +217,9 @@ class Runner:
         self._emit("check_observed", step=ctx.step, **_check_data(result))
         return result
 
-    async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> Observation:
+    async def _observation(self, ctx: TrialContext, plan: CheckPlan) -> tuple[Observation, object]:
+        """What it saw, and the check itself; None if that could not be made."""
+        check = None
         try:
             check = plan.check or await self._made(ctx, plan)
             observation = await check.observe(ctx)
@@ -222,13 +227,14 @@ class Runner:
             raise
         except BaseException as error:
             outcome = outcome_of(error)
-            return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category)
+            return Observation(verdict=outcome.verdict, why=outcome.error, category=outcome.category), check
         if not isinstance(observation, Observation):
-            return unknown(f"the check {plan.kind!r} returned {type(observation).__name__}, not an Observation")
+            why = f"the check {plan.kind!r} returned {type(observation).__name__}, not an Observation"
+            return unknown(why), check
         verdict: object = observation.verdict  # a plugin may give anything
         if not isinstance(verdict, Verdict):
-            return unknown(f"the check {plan.kind!r} returned the verdict {verdict!r}; allowed: a Verdict")
-        return observation
+            return unknown(f"the check {plan.kind!r} returned the verdict {verdict!r}; allowed: a Verdict"), check
+        return observation, check
 
 
 def _require_values(ctx: TrialContext, plan: CheckPlan) -> None:
@@ -250,6 +256,13 @@ def _require_values(ctx: TrialContext, plan: CheckPlan) -> None:
             raise CannotTell(f"`{place}` is empty: {given} has no value now, so there is nothing to compare with")
 
     require("", "", plan.fields)
+
+
+def _pace(ctx: TrialContext, asked: object) -> Pace:
+    """The pauses between two attempts of a step (or of its class, while it is not made), or two looks of a check."""
+    if isinstance(asked, type):
+        return POLITE if issubclass(asked, AsksOthers) else ctx.pace
+    return POLITE if isinstance(asked, AsksOthers) and asked.asks_others(ctx) else ctx.pace
 
 
 def _late(ctx: TrialContext, seconds: float, before: Outcome | None, error: TimeoutError) -> Outcome:

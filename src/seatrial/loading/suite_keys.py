@@ -15,7 +15,8 @@ from seatrial.model.values import Duration, Expression, Range
 
 @frozen
 class Deadlines:
-    """The timeout of each kind of operation; the default is the provider's own deadline."""
+    """The timeout of each kind of operation; the default is the provider's own deadline, and of more than 10 nodes its
+    multiple: five times as long for 50."""
 
     deploy: Duration | None = None
     """The timeout of a deployment."""
@@ -98,7 +99,8 @@ class RetryKeys:
     max_attempts: Annotated[int, Range(1)] | None = None
     """Maximum number of attempts."""
     delay: Duration | None = None
-    """The pause before the next attempt."""
+    """The pause before the next attempt. By default 10 ms that grow to 60 ms; for programs and servers of other people
+    1 s that grows to 10 s."""
     delay_seconds: Duration | None = None
     """The same as `delay`."""
     backoff: Literal["fixed", "exponential"] = "fixed"

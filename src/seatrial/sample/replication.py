@@ -18,6 +18,8 @@ from seatrial.sample.http import Client, Refused, Unreachable
 from seatrial.sample.store import Record, Store
 
 PING_EVERY = 0.1
+PINGS = 20
+"""Peers of one node before its pings become rarer: the pings of a cluster grow with the square of its size."""
 PING_TIMEOUT = 0.3
 READ_TIMEOUT = 0.5
 WRITE_TIMEOUT = 1.0
@@ -54,6 +56,7 @@ class Cluster:
         self._store = store
         self._say = say
         self._pace = pace
+        self._ping_every = pace * PING_EVERY * max(1.0, len(peers) * self.size / PINGS**2 * 2)
         self._boot = os.urandom(8).hex()
         self._issued = 0
         self._late: set[asyncio.Task[Any]] = set()
@@ -70,8 +73,8 @@ class Cluster:
         """Ping and repair until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for peer in self.peers:
-                    group.create_task(self._ping(peer))
+                for place, peer in enumerate(self.peers):
+                    group.create_task(self._ping(peer, place / len(self.peers)))
                     group.create_task(self._repair(peer))
         finally:
             for task in self._late:
@@ -165,10 +168,11 @@ class Cluster:
         if not task.cancelled():
             task.exception()  # a late failure decides nothing; the ping and the repair take care of this peer
 
-    async def _ping(self, peer: Peer) -> None:
+    async def _ping(self, peer: Peer, share: float) -> None:
+        """Ping a peer again and again; the first pause is longer by a share, so that not all peers come at once."""
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + self._pace * PING_EVERY
+            due, share = clock() + (1 + share) * self._ping_every, 0.0
             up = False
             try:
                 answer = await peer.call("/replica/ping", {}, self._pace * PING_TIMEOUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.frozen import frozen
@@ -27,6 +28,26 @@ class ReadsText(Protocol):
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Its keys, from the text after its name (`:argument`, or empty). ValueError names the allowed forms."""
+
+
+@runtime_checkable
+class AsksOthers(Protocol):
+    """A step or check that may ask a program or server of other people: between its looks there is at least a second,
+    unless the document says otherwise."""
+
+    def asks_others(self, ctx: Context) -> bool:
+        """Whether it does now."""
+
+
+def is_ours(ctx: Context, host: str) -> bool:
+    """Whether an address is this machine's, or of a node that the provider created."""
+    try:
+        loopback = ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        loopback = host in ("localhost", "") or host.endswith(".localhost")
+    nodes = ctx.names().get("nodes") if ctx.system.places_nodes else None
+    known = nodes.values() if isinstance(nodes, Mapping) else ()
+    return loopback or any(isinstance(node, Mapping) and node.get("address") == host for node in known)
 
 
 @frozen

@@ -12,6 +12,9 @@ from seatrial.errors import CannotTell, SeatrialError, StepFailed
 A = TypeVar("A")
 B = TypeVar("B")
 
+NODES_AT_ONCE = 16
+"""Nodes to look at or to start at the same time: logins and starts that wait for each other look like silence."""
+
 LAST_CHANCE = 5.0
 """Seconds for cancelled work to end."""
 

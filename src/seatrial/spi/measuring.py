@@ -9,7 +9,7 @@ from seatrial.errors import LinkDown, LinkLost, SeatrialError
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluster_status
 from seatrial.model.reading import Health, Reading, absent, concluded, measured
 from seatrial.model.resource import Node
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.spi.provider import power_reading
 from seatrial.spi.system import MeasuresNodes, ReportsStatus
 
@@ -44,7 +44,7 @@ async def health_of(ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHea
     system = ctx.system
     if isinstance(system, MeasuresNodes):
         return await system.health(ctx, nodes)
-    found = await map_concurrently(lambda node: _power_and_link(ctx, node), nodes)
+    found = await map_concurrently(lambda node: _power_and_link(ctx, node), nodes, most=NODES_AT_ONCE)
     return {node.name: health for node, health in zip(nodes, found, strict=True)}
 
 

@@ -110,6 +110,9 @@ class CustomCommand:
     def node_names(self) -> Iterable[str]:
         return (self.on,) if self.on else ()
 
+    def asks_others(self, ctx: Context) -> bool:
+        return not self.on
+
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed (test) on another exit code, ToolMissing, Overrun after `timeout`.
 

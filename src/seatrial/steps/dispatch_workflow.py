@@ -65,6 +65,9 @@ class DispatchWorkflow(DispatchWithArtifacts):
         step = cls(**texts, inputs=inputs, correlation_input="" if _later(correlation) else correlation)
         yield from step.check_files(folder)
 
+    def asks_others(self, ctx: Context) -> bool:
+        return True
+
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the run failed or left no such artifact, Overrun when it did not end in time; CannotTell when
         somebody cancelled it, it did not start in time, or it cannot be identified.

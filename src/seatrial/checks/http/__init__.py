@@ -16,6 +16,7 @@ from seatrial.links.tcp import destination, place
 from seatrial.model.result import Observation, Verdict
 from seatrial.registry import check
 from seatrial.spi import Context
+from seatrial.spi.check import is_ours
 
 if TYPE_CHECKING:
     from seatrial.links.http.session import HttpSession
@@ -52,6 +53,9 @@ class Http(Expected, Asked):
         if not rest.startswith((":http://", ":https://")):
             raise ValueError(f"missing URL in {rest!r}; allowed: http:URL, like http:http://127.0.0.1:8080/health")
         return {"url": rest[1:]}
+
+    def asks_others(self, ctx: Context) -> bool:
+        return not is_ours(ctx, urlsplit(self.url).hostname or "")
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         try:

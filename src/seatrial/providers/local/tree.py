@@ -263,12 +263,19 @@ def _pids() -> list[int]:
 
 def _stat(pid: int) -> Stat | None:
     """The state of a process, None when it is gone."""
+    # Plain calls: the end of a large cluster reads tens of thousands of these files.
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[1]), int(fields[19])
+    try:
+        content = os.read(file, 4096)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(file)
+    fields = content.rpartition(b")")[2].split()
+    return fields[0].decode(), int(fields[1]), int(fields[19])
 
 
 def _environ(pid: int) -> bytes | None:

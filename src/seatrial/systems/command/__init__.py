@@ -35,7 +35,7 @@ from seatrial.model.resource import Node, Resource
 from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context, Finished, Powers, link_of, power_reading
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.spi.output import LOG, Output, cleanup_output
 from seatrial.systems.command import health_parsing, status_parsing, verbs
 from seatrial.systems.command.settings import CommandSettings
@@ -446,7 +446,7 @@ class Command(Declared):
         async def one(node: Node) -> NodeHealth:
             return await self._health_of(ctx, node, parts.get(node.name, {}), powers.get(node.name, off))
 
-        found = await map_concurrently(one, nodes)
+        found = await map_concurrently(one, nodes, most=NODES_AT_ONCE)
         return {node.name: measured for node, measured in zip(nodes, found, strict=True)}
 
     async def _health_of(

@@ -12,7 +12,7 @@ from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, a
 from seatrial.model.reading import Health, Reading, absent, concluded, reported
 from seatrial.model.resource import Node
 from seatrial.spi import Context, link_of, power_reading
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.systems.github_actions.settings import GithubActionsSettings, SshSettings
 from seatrial.systems.probes import look
 from seatrial.systems.settings import Roots, node_root
@@ -93,7 +93,7 @@ class Measure:
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
         """Measure all of these at the same time."""
-        found = await map_concurrently(lambda node: self._node(ctx, node), nodes)
+        found = await map_concurrently(lambda node: self._node(ctx, node), nodes, most=NODES_AT_ONCE)
         return {node.name: one for node, one in zip(nodes, found, strict=True)}
 
     async def status(self, ctx: Context, nodes: Sequence[Node]) -> ClusterStatus:

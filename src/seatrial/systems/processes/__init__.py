@@ -16,7 +16,7 @@ from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
-from seatrial.spi.concurrency import map_concurrently
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.systems.probes import Answer, NoAnswer, accepted, ask, look
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
@@ -98,11 +98,11 @@ class Processes(Declared):
             spec = NodeSpec(name=name, ports=dict(self._settings.ports), parameters=parameters)
             self._nodes[name] = await ctx.create_node(spec)
 
-        await map_concurrently(create, [name for name in self._names if name not in self._nodes])
+        await map_concurrently(create, [name for name in self._names if name not in self._nodes], most=NODES_AT_ONCE)
         nodes = await self.nodes(ctx)
         template = self._settings.peer
         self._peers = ",".join(fill(ctx, template, self._roots(node)) for node in nodes) if template else ""
-        await map_concurrently(lambda node: self._start(ctx, node), nodes)
+        await map_concurrently(lambda node: self._start(ctx, node), nodes, most=NODES_AT_ONCE)
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         """The present nodes, in the order of their names in the settings."""
@@ -114,7 +114,7 @@ class Processes(Declared):
             await link_service.start(ctx, node, self._services.get(node.name) or self._service(ctx, node))
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        found = await map_concurrently(lambda node: self._health_of(ctx, node), nodes)
+        found = await map_concurrently(lambda node: self._health_of(ctx, node), nodes, most=NODES_AT_ONCE)
         return {node.name: health for node, health in zip(nodes, found, strict=True)}
 
     async def status(self, ctx: Context) -> ClusterStatus:
@@ -177,7 +177,7 @@ class Processes(Declared):
 
     async def evidence(self, ctx: Context) -> Mapping[str, str]:
         nodes = await self.nodes(ctx)
-        logs = await map_concurrently(lambda node: self.service_log(ctx, node), nodes)
+        logs = await map_concurrently(lambda node: self.service_log(ctx, node), nodes, most=NODES_AT_ONCE)
         return {node.name: text for node, text in zip(nodes, logs, strict=True)}
 
     async def destroy(self, ctx: Context) -> None:
