@@ -142,3 +142,14 @@ def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_on
     assert "of a killed `seatrial doctor`" in cleaned.stdout
     assert nodes() == set()
     assert not Path(folder).exists()
+
+
+def test_a_state_folder_removed_by_a_step_is_said_and_no_pass(project: Project) -> None:
+    step = {"step": "custom_command", "custom_command": "rm -rf .seatrial"}
+    done = project.seatrial("run", project.write("a.json", suite(step)))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "the run's folder was removed while it ran" in done.stdout
+    assert "RESULT: UNKNOWN" in done.stdout
+    assert "the ledger was removed while the run needed it" in done.stdout
+    assert "bug" not in done.stderr
+    assert project.left() == []

@@ -1,6 +1,7 @@
 """Ids of runs and trials."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,12 @@ def test_the_flow_gets_the_last_free_character_and_no_more():
 def test_a_pattern_that_names_something_else_is_refused(pattern):
     with pytest.raises(UsageError, match="name pattern"):
         fitted(pattern, flow="f", id="t1")
+
+
+def test_a_run_sorts_behind_the_last_one_though_the_clock_was_set_back(monkeypatch):
+    last = new_run_id()
+    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000 * 86400)
+    assert new_run_id() < last
+    later = new_run_id(last)
+    assert last < later < new_run_id(later)
+    assert new_run_id("rsomething-else") < last

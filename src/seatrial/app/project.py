@@ -154,6 +154,10 @@ class Project:
         folder = self.runs / run_id
         return folder.resolve() if folder.is_dir() else None
 
+    def newest_run(self) -> str:
+        """The id of the last run; empty if there is none."""
+        return max((entry.name for entry in self.runs.glob("r*")), default="")
+
     def run_folder(self, wanted: str) -> Path:
         """The folder of a run by its id, a unique prefix, `last`, or a path; UsageError if there is none."""
         if os.sep in wanted or (Path(wanted) / "events.jsonl").is_file():

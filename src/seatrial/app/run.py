@@ -64,7 +64,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     project = project.with_flags(flags_of(options))
     refuse_over_budget(plan)
     format_of(project, options)
-    run_id = new_run_id()
+    run_id = new_run_id(project.newest_run())
     folder = project.new_run_folder(run_id)
     fold = Fold(live=True)
     try:
@@ -116,6 +116,10 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
                 _log_abort(journal, error, debug=options.debug)
         interrupted = caught[0] if caught else ""
     finally:
+        journal.notice_removal()
+        if ledger.removed:
+            removed = "the ledger was removed while the run needed it: a killed run could not have been cleaned up"
+            journal.emit("log", "", {"level": "warning", "text": removed})
         results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
         journal.close()
         ledger.close(folder / "ledger.jsonl")

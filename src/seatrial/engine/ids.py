@@ -23,9 +23,20 @@ def _encode(number: int, digits: int) -> str:
     return text
 
 
-def new_run_id() -> str:
-    """Create a run id: `r`, 45 bits of milliseconds since 1970, 70 random bits."""
-    return "r" + _encode(time.time_ns() // 1_000_000, _TIME_DIGITS) + _encode(secrets.randbits(70), _CHANCE_DIGITS)
+def _decode(text: str) -> int:
+    number = 0
+    for digit in text:
+        number = number * 32 + _DIGITS.index(digit)
+    return number
+
+
+def new_run_id(after: str = "") -> str:
+    """Create a run id: `r`, 45 bits of milliseconds since 1970, 70 random bits. It sorts behind the id `after`, even if
+    the clock was set back since."""
+    now, earlier = time.time_ns() // 1_000_000, after[1 : 1 + _TIME_DIGITS]
+    if len(earlier) == _TIME_DIGITS and set(earlier) <= set(_DIGITS):
+        now = max(now, _decode(earlier) + 1)
+    return "r" + _encode(now, _TIME_DIGITS) + _encode(secrets.randbits(70), _CHANCE_DIGITS)
 
 
 def trial_id(run_id: str, test_id: str) -> str:

@@ -86,6 +86,11 @@ class Journal:
             self.trouble = trouble
         self.emit("log", "", {"level": "error", "text": trouble})
 
+    def notice_removal(self) -> None:
+        """Complain if somebody removed the file: the reports cannot be made again."""
+        if os.fstat(self._file).st_nlink == 0:
+            self.complain("the run's folder was removed while it ran: events.jsonl, logs and earlier reports are lost")
+
     def close(self) -> None:
         """Let the reporters finish."""
         for reporter in self._reporters:

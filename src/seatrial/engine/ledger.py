@@ -101,12 +101,19 @@ class Ledger:
         """Whether this resource remains."""
         return (owner, kind, name, trial) in self._entries
 
+    @property
+    def removed(self) -> bool:
+        """Whether somebody removed its file: after a crash, a cleanup would find nothing."""
+        return self._fd >= 0 and os.fstat(self._fd).st_nlink == 0
+
     def close(self, archive: Path | None = None) -> None:
         """Release the ledger; if no resource remains it moves to the archive (or is removed)."""
         if self._fd < 0:
             return
         if not self._entries:
-            if archive is not None and archive.parent.is_dir() and self._records:
+            if self.removed:
+                pass  # with the folder of the project's state
+            elif archive is not None and archive.parent.is_dir() and self._records:
                 shutil.move(self.file, archive)  # a report folder may be on another file system
             else:
                 self.file.unlink(missing_ok=True)
