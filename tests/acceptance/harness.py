@@ -185,7 +185,7 @@ def kill_at_records(
     return killed
 
 
-def processes_of(folder: Path) -> list[tuple[int, str]]:
+def processes_of(folder: Path, *, most: int = 120) -> list[tuple[int, str]]:
     """Every process that has this folder's state home in its environment: a run's own, and all that it started."""
     mark = f"XDG_STATE_HOME={folder / 'xdg'}".encode()
     also = str(folder).encode()
@@ -205,7 +205,7 @@ def processes_of(folder: Path) -> list[tuple[int, str]]:
             and b"/aardvark-dns" not in command.split(b"\0")[0]
             and (mark in environ.split(b"\0") or also in environ or also in command)
         ):
-            found.append((int(entry), command.replace(b"\0", b" ").decode(errors="replace")[:120]))
+            found.append((int(entry), command.replace(b"\0", b" ").decode(errors="replace")[:most]))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,16 +18,20 @@ from seatrial.links.ssh import SSHLink
 from seatrial.links.ssh.wire import Marked, numbers, order, rewritten, trial_class, unwrapped
 
 NASTY = """printf '%s|' "$X" 'it''s' "a\\\\b" \\! $HOME\\n "`echo back`" '!!' '\\x' 'ü' "two
-lines"; exit 3
+lines"; cat; exit 3
 """
+VALUE = "it's ${X}\\n\n\\'"
 SHELLS = [shutil.which(name) for name in ("sh", "bash", "dash", "tcsh", "fish", "zsh", "ksh")]
 
 
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell])
 def test_every_login_shell_starts_the_same_command(shell: str) -> None:
-    sent = order(NASTY, {"X": "it's ${X}"}, sudo=False, number=50_001)
-    plain = subprocess.run(["/bin/sh", "-c", sent.exports + sent.command], capture_output=True, check=False)
-    by_shell = subprocess.run([shell, "-c", sent.line], capture_output=True, check=False)
+    sent = order(NASTY, {"X": VALUE}, sudo=False, number=50_001)
+    whole = f"export X={shlex.quote(VALUE)}; {NASTY}"
+    plain = subprocess.run(["/bin/sh", "-c", whole], input=b"in\nput", capture_output=True, check=False)
+    given = sent.preface + b"in\nput"
+    by_shell = subprocess.run([shell, "-c", sent.line], input=given, capture_output=True, check=False)
+    assert b"${X}" not in sent.line.encode()
     kept = bytearray()
     marked = Marked(sent.token, kept.extend)
     marked.add(by_shell.stdout)

@@ -176,7 +176,7 @@ def _log_abort(journal: Journal, error: Exception, *, debug: bool) -> None:
     what = str(inner) if isinstance(inner, SeatrialError) else f"{type(inner).__name__}: {inner}"
     journal.emit("log", "", {"level": "error", "text": f"an error ended the run: {what}"})
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(journal.masked("".join(traceback.format_exception(error))))
 
 
 def _uncancel() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from seatrial.engine.masking import Masks, hide_in_urls
+from seatrial.engine.masking import MASK, Masks, hide_in_urls
 from seatrial.links.paths import write_whole
 
 PIECE = 32 * 1024 * 1024
@@ -19,8 +20,8 @@ LINE = 1024 * 1024
 
 
 def protect(folder: Path, masks: Masks, spared: Collection[Path] = ()) -> list[str]:
-    """Mask the secrets in all files below a folder, and let only the owner read them; links are not followed. Returns
-    the files that could not be rewritten, each with the reason."""
+    """Mask the secrets in all files below a folder and in their names, and let only the owner read them; links are not
+    followed. Returns the files that could not be rewritten, each with the reason."""
     troubles = []
     for path, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if Path(path, name) not in spared]
@@ -31,7 +32,30 @@ def protect(folder: Path, masks: Masks, spared: Collection[Path] = ()) -> list[s
                 continue  # its writer took it away
             except OSError as error:
                 troubles.append(f"{file}: {error.strerror}")
+    return troubles + _rename(folder, masks, spared)
+
+
+def _rename(folder: Path, masks: Masks, spared: Collection[Path]) -> list[str]:
+    """Mask the secrets in the names of files and folders, the innermost first."""
+    troubles = []
+    for path, folders, files in os.walk(folder, topdown=False):
+        if any(Path(path).is_relative_to(one) for one in spared):
+            continue
+        for name in (*files, *folders):
+            hidden = masks.hide(name).replace(MASK, "___")
+            if hidden == name or Path(path, name) in spared:
+                continue
+            try:
+                Path(path, name).rename(_free(Path(path, hidden)))
+            except OSError as error:
+                troubles.append(f"the name of {Path(path, name)}: {error.strerror}")
     return troubles
+
+
+def _free(path: Path) -> Path:
+    """This path, or one like it of which nothing has the name."""
+    numbered = (path.with_name(f"{path.name}~{count}") for count in itertools.count(2))
+    return path if not os.path.lexists(path) else next(one for one in numbered if not os.path.lexists(one))
 
 
 def mask_file(file: Path, masks: Masks) -> None:

@@ -114,8 +114,9 @@ class _Gathered:
             raise CannotTell(f"{what} on {self._node.name}; to ignore this, set `optional: true`")
 
     def _place(self, *names: str) -> Path:
-        """The target of a file; every part of its name is made safe, so no name leads out of the artifacts."""
-        whole = Path(safe(self._node.name), *map(safe, names))
+        """The target of a file; every part of its name is made safe, so no name leads out of the artifacts, or is a
+        secret."""
+        whole = Path(safe(self._node.name), *(safe(self._ctx.masked(name)) for name in names))
         relative = whole
         for count in itertools.count(2):  # two names may be one once they are safe
             if str(relative) not in self.files:

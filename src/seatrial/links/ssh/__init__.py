@@ -246,7 +246,7 @@ class SSHLink:
             try:
                 async with self._in_time(shown or sent.shown, timeout):
                     await self._started(session, sent)
-                    await _feed(session, input)
+                    await _feed(session, sent.preface, input)
                     await session.ended.wait()
                     if session.code is None:
                         raise self._interruption(session, shown or sent.shown)
@@ -464,7 +464,9 @@ class SSHLink:
             raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error}") from error
 
 
-async def _feed(session: Session, input: bytes | Path) -> None:
+async def _feed(session: Session, preface: bytes, input: bytes | Path) -> None:
+    if preface:
+        await session.write(preface)
     if isinstance(input, Path):
         with input.open("rb") as file:
             while data := file.read(CHUNK):

@@ -1,5 +1,5 @@
 """A command on its way to a node: it reaches `/bin/sh` whatever the login shell is, and its output has a begin and an
-end.
+end. Its variables come as the first line of its input: every user of a node can read command lines.
 
 The login shell gets one line without characters that shells read differently (quotes, `!`, line ends, backslashes
 before other than digits). That line starts `/bin/sh`, which marks itself, prints a mark, runs the command as its child,
@@ -29,7 +29,7 @@ LIMIT = 1 << 51
 
 # The command travels in a variable from here on: `pgrep -f` must not find it in the arguments of these shells.
 _BEGIN = (
-    'SEATRIAL_LINE=$(printf %b "$1"); SEATRIAL_ENV=$(printf %b "$2"); SEATRIAL_WIRE=$3; '
+    'SEATRIAL_LINE=$(printf %b "$1"); SEATRIAL_ENV=$2; SEATRIAL_WIRE=$3; '
     'export SEATRIAL_LINE SEATRIAL_ENV SEATRIAL_WIRE; exec /bin/sh -c "$4"'
 )
 _EVAL = 'eval "$SEATRIAL_WIRE"'
@@ -41,8 +41,12 @@ _MARKS = (
     "{{ ulimit -S -m {limit}; echo {number} >/proc/self/timerslack_ns; }} 2>/dev/null; "
     'printf "<%s %s>" {token} $$; printf "<%s 0>" {token} >&2; exec 4>&2 2>/dev/null; '
 )
-_RUN = 'eval "$e"; {run} 2>&4 4>&-; s=$?; printf "</%s>" {token}; printf "</%s>" {token} >&4; exit $s'
+_RUN = (
+    'if [ "$e" ]; then IFS= read -r e; eval "$(printf %b "$e")"; fi; {run} 2>&4 4>&-; s=$?; '
+    'printf "</%s>" {token}; printf "</%s>" {token} >&4; exit $s'
+)
 _PLAIN = r'/bin/sh -c "eval \"unset SEATRIAL_LINE; \$SEATRIAL_LINE\""'
+_UNDER_SUDO = 'IFS= read -r SEATRIAL_ENV; eval "$(printf %b "$SEATRIAL_ENV")"; unset SEATRIAL_ENV; '
 _SUDO = 'sudo -n -- /bin/sh -c "$SEATRIAL_LINE"'
 _SPECIAL = re.compile(rb"[^ -~]|['!\\]")
 _OCTAL = re.compile(rb"\\0([0-7]{3})")
@@ -62,16 +66,18 @@ class Order:
     """The mark of its processes."""
     sudo: bool = False
     exports: str = ""
-    """The line that sets its variables: sshd drops unlisted ones."""
+    """Not empty: the first line of its input sets its variables."""
     token: str = ""
     """Unknown to the command, so its output cannot contain it."""
+    preface: bytes = b""
+    """That line: sshd drops unlisted variables, and every user can read command lines."""
 
     @property
     def line(self) -> str:
         """The line for the login shell."""
         marks = _MARKS.format(limit=LIMIT + self.number, number=self.number, token=self.token)
         run = _RUN.format(token=self.token, run=_SUDO if self.sudo else _PLAIN)
-        words = (_encoded(self.command), _encoded(self.exports), f"{marks}{run}", _EVAL)
+        words = (_encoded(self.command), self.exports, f"{marks}{run}", _EVAL)
         return f"exec /bin/sh -c '{_BEGIN}' sh " + " ".join(f"'{word}'" for word in words)
 
 
@@ -79,8 +85,10 @@ def order(command: Command, env: Mapping[str, str] | None, *, sudo: bool, number
     """A command with its variables."""
     shown = command if isinstance(command, str) else shlex.join(command)
     exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in (env or {}).items())
-    inside = f"{exports}{shown}" if sudo else shown  # sudo would drop them
-    return Order(inside, shown, number, sudo, "" if sudo else exports, f"seatrial-{secrets.token_hex(6)}")
+    inside = f"{_UNDER_SUDO}{shown}" if sudo and exports else shown  # sudo would drop them
+    preface = f"{_encoded(exports)}\n".encode() if exports else b""
+    takes = "taken" if exports and not sudo else ""
+    return Order(inside, shown, number, sudo, takes, f"seatrial-{secrets.token_hex(6)}", preface)
 
 
 def unwrapped(line: str) -> Order | None:
@@ -89,7 +97,7 @@ def unwrapped(line: str) -> Order | None:
     facts = _FACTS.fullmatch(match[3]) if match else None
     if match is None or facts is None:
         return None
-    command, exports = _decoded(match[1]), _decoded(match[2])
+    command, exports = _decoded(match[1]), match[2]
     return Order(command, command, int(facts[1]), _SUDO in match[3], exports, facts[2])
 
 
