@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+KILL_ARGS ?=
 EXAMPLE_ARGS ?=
 PROSE_ARGS ?=
 # Services, container engines, virtual machines, and the tools to build libvirt-python and the node images.
@@ -82,6 +83,9 @@ bench-preflight: $(STAMP) ## Benchmark preflight against the same commands in a 
 
 bench-traps: $(STAMP) ## Set cache traps for Seatrial, turbo, moon, nx and task (BENCH_ARGS="--tools seatrial")
 	$(BIN)/python -m benchmarks.cache_traps $(BENCH_ARGS)
+
+kills: $(STAMP) ## Kill Seatrial at random moments, clean, and look for anything left (KILL_ARGS="--kills 20 --seed 7"; needs root for all)
+	$(BIN)/python -m benchmarks.kills $(KILL_ARGS)
 
 # Tests start their own services, so a temporary policy stops apt from starting any, unless the machine has a policy.
 # Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change.

@@ -96,7 +96,8 @@ async def _release(machine: Node, trial: str, node: str, claimed: bool) -> str:
             try:
                 await _end_as_root(link, machine, trial, node)
                 done = await link.run(_release_script(machine.folder, trial, node), timeout=SECONDS)
-                return "" if done.ok else f"{link}: {done.stderr.strip() or done.stdout.strip()}"
+                said = done.stderr.strip() or done.stdout.strip()
+                return "" if done.ok else f"{link}: the program that releases it {done.ended}: {said}"
             except (LinkDown, LinkLost) as error:  # it may be booting
                 if clock() >= end:
                     raise CannotTell(f"{error}; power it on, then `seatrial clean`") from error
