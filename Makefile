@@ -14,6 +14,7 @@ BENCH_ARGS ?=
 KILL_ARGS ?=
 EXAMPLE_ARGS ?=
 PROSE_ARGS ?=
+TRUTH_ARGS ?=
 # Services, container engines, virtual machines, and the tools to build libvirt-python and the node images.
 BACKENDS := etcd-server postgresql gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
@@ -23,7 +24,7 @@ BACKENDS := etcd-server postgresql gh \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +72,9 @@ prose: $(STAMP) ## Check spelling and prose against STYLE.md (PROSE_ARGS="src/se
 format: $(STAMP) ## Format the code and fix lint errors
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+truth: $(STAMP) ## Count wrong greens and wrong reds over planted faults (TRUTH_ARGS="--only ssh:", --list, --write)
+	$(BIN)/python -m tests.truth $(TRUTH_ARGS)
 
 bench: $(STAMP) ## Benchmark against Chaos Toolkit, Robot Framework and pytest (BENCH_ARGS="--runs 3")
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)

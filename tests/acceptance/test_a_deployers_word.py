@@ -46,6 +46,8 @@ ROWS: dict[str, Row] = {
         system("deploy", validate("cluster_status"), **GONE), "unknown", "trust: reported"),
     "a word that the document trusts": (
         {**system("deploy", validate("cluster_status"), **GONE), "trust": "reported"}, "passed", ""),
+    "a word that the document trusts about the service": (
+        {**system("deploy", validate("database_running"), **GONE), "trust": "reported"}, "passed", ""),
     "a word that one check trusts": (
         system("deploy", validate({"check": "cluster_status", "trust": "reported"}), **GONE), "passed", ""),
     "a destroy that destroys nothing": (

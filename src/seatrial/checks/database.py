@@ -39,8 +39,8 @@ def possible(status: ClusterStatus) -> frozenset[str]:
     values = {reading_of(health, "service").value for health in status.nodes.values()}
     if Health.NOT_OK in values:
         return answers - {RUNNING}
-    if Health.UNKNOWN in values:
-        return answers
+    if Health.UNKNOWN in values:  # the state of the whole may tell, where it is known
+        return answers & frozenset(BY_STATE.get(state, ALL)) or answers
     return frozenset({RUNNING})
 
 

@@ -1,0 +1,49 @@
+"""All rows of the truth table."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Callable, Mapping
+
+from tests.backends import session
+from tests.truth import (
+    boxes,
+    deployers,
+    host_programs,
+    host_steps,
+    host_wires,
+    machines,
+    nodes,
+    pipelines,
+    workflows,
+)
+from tests.truth.case import Case
+
+CASES: list[Case] = [
+    *host_programs.CASES,
+    *host_wires.CASES,
+    *host_steps.CASES,
+    *nodes.CASES,
+    *pipelines.CASES,
+    *deployers.CASES,
+    *machines.CASES,
+    *boxes.CASES,
+    *workflows.CASES,
+]
+
+
+@functools.cache
+def _no_namespaces() -> str | None:
+    """A machine of the provider `ssh` is a mount and a process namespace of this host."""
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    return f"no mount namespace can be made: {done.stderr.strip()}" if done.returncode else None
+
+
+BACKENDS: Mapping[str, Callable[[], str | None]] = {**session.KNOWN, "namespaces": _no_namespaces}
+"""Each back end of a row, and what says why it cannot be used here."""
+
+
+def missing(case: Case) -> str | None:
+    """Why a row cannot be run here, or None."""
+    return BACKENDS[case.backend]() if case.backend else None
