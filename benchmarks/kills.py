@@ -30,6 +30,9 @@ from tests.acceptance.harness import Project, processes_of
 SLOWEST = 60.0
 """Seconds for the end of a run after a signal, and of a `clean`."""
 
+LEFT = 4
+"""The exit code of `clean` when it says what it could not remove."""
+
 SETTLE = 5.0
 """Seconds for the kernel and the container engine to finish what was ended."""
 
@@ -122,10 +125,12 @@ def kill(number: int, seed: str, place: Place, folder: Path, *, whole: bool = Fa
     cleaned = project.seatrial("clean", timeout=300, env=environment)
     if time.monotonic() - start > SLOWEST:
         done.slow += f" clean took {time.monotonic() - start:.0f} s"
-    if cleaned.returncode != 0:
-        done.said = (cleaned.stdout + cleaned.stderr).strip()
+    words = (cleaned.stdout + cleaned.stderr).strip()
+    done.said = words if cleaned.returncode == LEFT else ""
     place.stop(project)
     done.left = _left(before, project, whole=whole)
+    if cleaned.returncode not in (0, LEFT):
+        done.left.insert(0, f"clean ended with exit code {cleaned.returncode}: {words}")
     if not done.left:
         shutil.rmtree(project.folder, ignore_errors=True)
     return done
