@@ -106,8 +106,6 @@ def _spread(
         others = [name for name in nodes if name not in named]
         if total == len(nodes) and len(named) == count.failed:
             return {**some(others, ok), **some(named, not_ok)}
-        if not count.failed and len(others) == count.passed:  # the others were not measured
-            return {**some(others, ok), **some(named, unclear)}
     return some(nodes, unclear)
 
 
