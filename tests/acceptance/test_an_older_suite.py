@@ -53,7 +53,7 @@ FAULTS = {
     "quota": ("failed", "deploy", "VcpuLimitExceeded"),
     "half": ("failed", "deploy", "deploy_in_progress"),
     "one_too_few": ("failed", "deploy", "absent-1"),
-    "dead_node": ("failed", "deploy", "only 1 of 2 nodes are healthy"),
+    "dead_node": ("failed", "deploy", "of 2 nodes are healthy"),
     "db_down": ("failed", "deploy", "database: 0 passed, 2 failed"),
     "stuck": ("failed", "deploy", "deploy_in_progress"),
     "no_json": ("unknown", "deploy", "health did not print JSON"),
