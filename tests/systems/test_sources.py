@@ -100,6 +100,19 @@ def test_a_deployers_status_is_reported_for_the_whole_and_for_each_node(tmp_path
     asyncio.run(scenario())
 
 
+def test_sums_are_over_all_nodes_also_when_only_one_is_asked_for(tmp_path) -> None:
+    async def scenario() -> None:
+        told = {"checks": {"ui": {"passed": 1, "failed": 0}, "db": {"passed": 2, "failed": 0}}}
+        inventory = {"command": "printf 'n11 ansible_connection=local\\nn12 ansible_connection=local\\n'"}
+        ctx = deployer(tmp_path, health=prints(told), inventory=inventory)
+        await ctx.system.deploy(ctx)
+        _, second = await ctx.system.nodes(ctx)
+        known = sources((await ctx.system.health(ctx, [second]))["n12"])
+        assert (known["ui"], known["db"]) == (("unknown", ABSENT), ("ok", MEASURED))
+
+    asyncio.run(scenario())
+
+
 def test_without_a_status_the_whole_is_concluded_from_its_nodes(tmp_path) -> None:
     async def scenario() -> None:
         ctx = deployer(tmp_path, health=prints({"n11": {"db": "ok"}}))

@@ -436,7 +436,8 @@ class Command(Declared):
         settings, where = self._settings, self._settings.status_json
         told_nodes = status_parsing.at(look.status, where.nodes, "status", absent={})
         powers = status_parsing.powers(told_nodes, where.node_state, settings.states)
-        names, parts = [node.name for node in nodes], dict[str, health_parsing.Parts]()
+        everyone = await self.nodes(ctx) or self._before or nodes  # sums are over all of them
+        names, parts = [node.name for node in everyone], dict[str, health_parsing.Parts]()
         if look.health is not None:
             service, words = settings.service_part, settings.states
             parts = health_parsing.by_node(look.health, settings.health_json, names, service, words)
