@@ -155,7 +155,12 @@ class _Evaluation:
         if len(arguments) % 2 == 0:
             raise ExpressionError("case takes pairs of a condition and a value, and one value for all else")
         for at in range(0, len(arguments) - 1, 2):
-            if values.truth(self.value(arguments[at])):
+            asked = values.known(self.value(arguments[at]))
+            if not isinstance(asked, bool):
+                raise ExpressionError(
+                    f"the condition of case must be true or false, and it is {values.as_text(asked)!r}"
+                )
+            if asked:
                 return self.value(arguments[at + 1])
         return self.value(arguments[-1])
 
@@ -191,7 +196,7 @@ def _join(what: Any, separator: Any = ",") -> str:
     if values.kind(what) != "array":
         return values.as_text(what) if values.primitive(what) else ""
     between = values.as_text(separator) if values.primitive(separator) else ","
-    return between.join(values.as_text(one) if values.primitive(one) else "" for one in what)
+    return between.join(map(values.as_text, what))
 
 
 _BUILT_IN: Mapping[str, Function] = {

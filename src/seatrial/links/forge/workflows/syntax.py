@@ -174,8 +174,12 @@ class _Parser:
             return Call("!", (self.unary(),))
 
     def postfix(self) -> Node:
+        grouped = self.peek() == "("
         node = self.primary()
         while opening := self.accept(".", "["):
+            if isinstance(node, Literal) and not grouped:  # a constant has no elements
+                self.at -= 1
+                raise self.unexpected()
             key: Node | None = None
             if not self.accept("*"):
                 key = self.member() if opening == "." else self.inside()

@@ -128,8 +128,12 @@ def less(left: Any, right: Any) -> bool:
 
 
 def _upper(text: str) -> str:
-    # Character by character, so that no text gets longer: `ß` is not `SS` to GitHub.
-    return "".join(one.upper() if len(one.upper()) == 1 else one for one in text)
+    # Character by character, so that no text gets longer: `ß` is not `SS` to GitHub, and `ı` is not `I`.
+    return (
+        text.upper()
+        if text.isascii()
+        else "".join(one.upper() if len(one.upper()) == 1 and one not in "ıſ" else one for one in text)
+    )
 
 
 def look(value: Any, key: Any) -> Any:
@@ -189,11 +193,15 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
 def from_json(text: str) -> Any:
     """The value of a JSON text; ExpressionError when it is not JSON."""
     if not text.strip():
         raise ExpressionError("fromJSON was given an empty text")
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
         raise ExpressionError(f"fromJSON was given invalid JSON: {error}") from None
