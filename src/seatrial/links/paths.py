@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from seatrial.errors import CannotTell
 
 SETTINGS = "seatrial.toml"
 
@@ -32,16 +37,50 @@ def shown(path: Path) -> str:
 def cache_folder(name: str) -> Path:
     """`$SEATRIAL_CACHE_DIR`, else `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`; a folder of this name in it."""
     given = os.environ.get("SEATRIAL_CACHE_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = (Path(given) if given else Path(home) / "seatrial") / name
+    top = Path(os.environ.get("XDG_CACHE_HOME") or _below_home(".cache")) / "seatrial"
+    folder = (Path(given) if given else top) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def state_folder() -> Path:
     """`$XDG_STATE_HOME/seatrial`, else `~/.local/state/seatrial`."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(home) / "seatrial"
+    return Path(os.environ.get("XDG_STATE_HOME") or _below_home(".local/state")) / "seatrial"
+
+
+def home() -> Path:
+    """The user's home; for a user without one, as in some containers, a private folder of this user."""
+    found = Path(os.path.expanduser("~"))
+    return found if found.is_absolute() else _private()
+
+
+def name_user() -> None:
+    """Give a user without a name or a home both, in the environment of this process: asyncssh asks for them, and the
+    environment of a run is taken before."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "seatrial"
+    os.environ.setdefault("HOME", str(home()))
+
+
+def _below_home(name: str) -> Path:
+    """A folder in the home, or in the private folder where the home cannot be written to."""
+    top = home()
+    nearest = next(one for one in (top / name / "seatrial", top / name, *(top / name).parents) if one.exists())
+    return (top if os.access(nearest, os.W_OK) else _private()) / name
+
+
+def _private() -> Path:
+    """A folder for this user alone among the temporary ones; CannotTell when it is somebody else's."""
+    folder = Path(tempfile.gettempdir()) / f"seatrial-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or stat.S_IMODE(about.st_mode) & 0o077:
+        why = f"this user has no home, and {folder} is not a private folder of this user"
+        raise CannotTell(f"{why}: set HOME or XDG_STATE_HOME to a folder that you can write to")
+    return folder
 
 
 def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:

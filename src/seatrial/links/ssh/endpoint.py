@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkRefused
+from seatrial.links.paths import name_user
 from seatrial.links.tcp import Address, judged, resolved
 from seatrial.model.resource import Node
 
@@ -110,6 +111,7 @@ async def log_in(
     sock = None if tunnel else await knock(door, connect_timeout, login_timeout)
     try:
         async with asyncio.timeout(login_timeout):
+            name_user()
             connection = await asyncssh.connect(
                 door.host,
                 door.port,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from seatrial.errors import CannotTell
+from seatrial.links.paths import home
 from seatrial.model.values import Argv
 from seatrial.preflight.cache.hashes import Hashes, described, digest
 from seatrial.preflight.cache.launchers import (
@@ -116,7 +117,7 @@ class Programs:
             if "shims" in parts:
                 found |= self._shims(Path(*parts[: len(parts) - 1 - parts[::-1].index("shims")]))
         if PurePath(real).name == "rustup":
-            found |= self._toolchains(Path(self.env.get("RUSTUP_HOME") or Path.home() / ".rustup"))
+            found |= self._toolchains(Path(self.env.get("RUSTUP_HOME") or home() / ".rustup"))
         if python := _python_of(path, real):
             found |= self._packages(python)
         return found
@@ -164,7 +165,7 @@ class Programs:
         if name not in ENVIRONMENTS or not self.path:
             return {}
         variable, below, pattern = ENVIRONMENTS[name]
-        top = Path(self.env.get(variable) or Path.home() / below)
+        top = Path(self.env.get(variable) or home() / below)
         lists = list(top.glob(f"{pattern}/lib/python*/site-packages/*-info"))
         return {f"the packages of {name}": self._listed(lists, "RECORD")} if lists else {}
 
@@ -178,7 +179,7 @@ class Programs:
 
     def _packages(self, prefix: Path) -> dict[str, str]:
         """The packages of a Python environment: a virtual one, or an installation with those of the user."""
-        tops = [prefix] if (prefix / "pyvenv.cfg").exists() else [prefix, Path("/usr/local"), Path.home() / ".local"]
+        tops = [prefix] if (prefix / "pyvenv.cfg").exists() else [prefix, Path("/usr/local"), home() / ".local"]
         lists = [
             info
             for top in tops
@@ -195,7 +196,7 @@ class Programs:
         """The versions installed for shims (pyenv, asdf, mise), and the files that choose one."""
         names = [*top.glob("versions/*"), *top.glob("installs/*/*"),
                  *top.glob("versions/*/lib/python*/site-packages/*-info")]  # fmt: skip
-        chosen = [up / name for up in (self.folder, *self.folder.parents, Path.home()) for name in _VERSIONS]
+        chosen = [up / name for up in (self.folder, *self.folder.parents, home()) for name in _VERSIONS]
         chosen = [file for file in (*chosen, top / "version") if file.is_file()]
         said = [self.env.get(name, "") for name in ("PYENV_VERSION", "RBENV_VERSION", "NODENV_VERSION")]
         told = [*said, self._listed(names, "RECORD"), self._listed(chosen)]

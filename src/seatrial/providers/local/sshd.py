@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from seatrial.links.paths import name_user
 from seatrial.links.ssh.wire import rewritten
 from seatrial.providers.local import shims
 from seatrial.providers.local.services import Child, Children
@@ -61,6 +62,7 @@ async def serve(door: SshListener) -> Any:
                 with suppress(OSError):  # the client may be gone
                     self.channel.exit(0)
 
+    name_user()
     return await asyncssh.listen(
         door.machine["address"], door.machine["ssh_port"], server_version="Seatrial", login_timeout=30, encoding=None,
         server_host_keys=[door.machine["host_key"]], authorized_client_keys=door.machine["authorized_keys"],
