@@ -255,12 +255,12 @@ class _Reader:
             return None
         at = (*place, "concurrency")
         if not isinstance(about, dict):
-            return Concurrency(group=_word(about), line=self.tree.line(at))
+            return Concurrency(group=self.text(place, found, "concurrency"), line=self.tree.line(at))
         self.tree.keys(at, about, ("group", "cancel-in-progress", "queue"))
         if about.get("group") is None:
             self.tree.wrong(at, "`concurrency` has no `group`")
         return Concurrency(
-            group=_word(about.get("group")),
+            group=self.text(at, about, "group"),
             cancel_in_progress=self.flag(at, about, "cancel-in-progress", False),
             line=self.tree.line((*at, "group")),
         )
