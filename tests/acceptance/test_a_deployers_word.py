@@ -133,6 +133,25 @@ def test_a_deployment_stays_in_the_ledger_until_its_deployer_says_that_it_is_gon
     assert project.left() == []
 
 
+def test_a_deploy_by_a_report_alone_is_no_measurement(project: Project) -> None:
+    document = system("deploy", **GONE)
+    done = project.seatrial("run", project.write("trial.json", document))
+    assert (done.returncode, "declare `health`, or say `trust: reported`" in done.stdout) == (5, True), done.stdout
+    trusting = project.seatrial("run", project.write("trial.json", {**document, "trust": "reported"}))
+    assert trusting.returncode == 0, trusting.stdout
+
+
+def test_a_deployment_stays_in_the_ledger_when_nobody_can_say_that_it_is_gone(project: Project) -> None:
+    status = f"test ! -e dying || kill -9 $$; {STATE}"
+    verbs = {**TRUE, "destroy": "test -e asked || touch dying asked; rm -f up; echo destroyed >state", "status": status}
+    document = system("deploy", validate("cluster_status"), **verbs, cwd=".")
+    done = project.seatrial("run", project.write("trial.json", document))
+    assert (done.returncode, "whether it is gone is not known" in done.stdout) == (4, True), done.stdout
+    (project.folder / "dying").unlink()
+    assert project.seatrial("clean").returncode == 0
+    assert project.left() == []
+
+
 def test_a_deployer_that_locks_is_asked_once_at_a_time(project: Project) -> None:
     """Checks of one moment share one look; two looks at once would meet the deployer's own lock."""
     checks = ["cluster_status", "health_status[*].db==ok", "database_running", "all_nodes_running"]

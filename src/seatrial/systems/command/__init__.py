@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, LinkDown, NotSupported, SeatrialError, StepFailed
+from seatrial.errors import CannotTell, LinkDown, NotSupported, Overrun, SeatrialError, StepFailed
 from seatrial.expressions import late
 from seatrial.links import inventory, tcp
 from seatrial.links.output import BoundedOutput, end
@@ -515,13 +515,15 @@ def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
 
 
 async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -> str:
-    """The report of a deployment that exists after its `destroy`; empty: nothing reports one."""
+    """Why a deployment may still exist after its `destroy`; empty: nobody reports one."""
     told: dict[str, Mapping[str, Any]] = {}
     for verb, call in (confirm.get("calls") or {}).items():
         try:
             async with supervising(trial) as supervisor:
                 said = await verbs.run(_recorded(verb, call), supervisor, output)
             told[verb] = status_parsing.document(verb, said)
+        except (Overrun, verbs.Killed) as error:
+            return f"whether it is gone is not known: {error}"
         except (SeatrialError, OSError):
             continue  # nobody is left to answer
     state = status_parsing.state_of(told.get("status", {}), confirm.get("state", ""), absent="")

@@ -49,6 +49,10 @@ class Call:
     accept: tuple[int, ...] = (0,)
 
 
+class Killed(CannotTell):
+    """Something else than the deployer ended a verb."""
+
+
 _ERROR = re.compile(r"\b(error|fatal|panic)\b", re.IGNORECASE)
 
 Started = Callable[[int], Awaitable[None]]
@@ -101,7 +105,7 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
     last = beginning(_telling(done.stderr.strip() or done.stdout.strip()), 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
     if done.accident:
-        raise CannotTell(f"{text}: {done.accident}{_where(output)}", evidence=evidence)
+        raise Killed(f"{text}: {done.accident}{_where(output)}", evidence=evidence)
     raise StepFailed(text + _where(output), evidence=evidence)
 
 
