@@ -22,6 +22,9 @@ BACKENDS := etcd-server postgresql gh \
 	libvirt-dev pkg-config gcc python3-dev \
 	mmdebstrap e2fsprogs lz4
 
+# Where this is set, each command that a test starts would compile Seatrial anew: half of its time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo docs reference example-consultancy example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
