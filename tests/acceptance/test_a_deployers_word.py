@@ -133,14 +133,6 @@ def test_a_deployment_stays_in_the_ledger_until_its_deployer_says_that_it_is_gon
     assert project.left() == []
 
 
-def test_a_deploy_by_a_report_alone_is_no_measurement(project: Project) -> None:
-    document = system("deploy", **GONE)
-    done = project.seatrial("run", project.write("trial.json", document))
-    assert (done.returncode, "declare `health`, or say `trust: reported`" in done.stdout) == (5, True), done.stdout
-    trusting = project.seatrial("run", project.write("trial.json", {**document, "trust": "reported"}))
-    assert trusting.returncode == 0, trusting.stdout
-
-
 def test_a_deployment_stays_in_the_ledger_when_nobody_can_say_that_it_is_gone(project: Project) -> None:
     status = f"test ! -e dying || kill -9 $$; {STATE}"
     verbs = {**TRUE, "destroy": "test -e asked || touch dying asked; rm -f up; echo destroyed >state", "status": status}

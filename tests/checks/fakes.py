@@ -137,8 +137,6 @@ class FakeContext:
     def saw_up(self) -> None:
         self.was_up = True
 
-    def rests_on_report(self) -> None: ...
-
     def seen(self, text: str, *, measured: bool) -> None: ...
 
     @property

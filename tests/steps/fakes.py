@@ -317,8 +317,6 @@ class Fake:
     def saw_up(self) -> None:
         self.was_up = True
 
-    def rests_on_report(self) -> None: ...
-
     def seen(self, text: str, *, measured: bool) -> None:
         self.unmeasured = "" if measured else text
 

@@ -87,8 +87,6 @@ class TrialContext:
         self.trust: Trust = trial.suite.trust
         self.may_fail = False
         """Whether the step, or one around it, may fail: it decides nothing."""
-        self.by_report = False
-        """Whether the step passes by another program's word: it decides nothing."""
         self.last_seen, self.last_seen_measured = "", True
         self._around: TrialContext | None = None
         self.document_folder = trial.suite.document_folder
@@ -127,9 +125,6 @@ class TrialContext:
         self.last_seen, self.last_seen_measured = text, measured
         if self._around is not None:
             self._around.seen(text, measured=measured)
-
-    def rests_on_report(self) -> None:
-        self.by_report = self._trial.by_report = True
 
     @property
     def suite(self) -> Suite:

@@ -92,8 +92,6 @@ class Trial:
         self.was_up = False
         """Whether the service was seen to answer."""
         self.made_something = False
-        self.by_report = False
-        """Whether a step passed by a report alone."""
         self.decided = False
         """Whether a measurement passed that decides."""
         self.did_something = False

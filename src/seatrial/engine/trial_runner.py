@@ -166,8 +166,6 @@ def _finished(outcome: Outcome, left: int, duration: float, trial: Trial) -> dic
     elif not trial.decided:
         # Nothing measured, no pass.
         ran = "nothing that decides was measured: a passed check or step that may not fail is needed"
-        if trial.by_report:
-            ran += "; the deployer's report alone does not decide: declare `health`, or say `trust: reported`"
         reason = ran if trial.did_something else "no step ran: all were skipped"
         data |= {"verdict": "", "status": "skipped", "reason": reason}
     elif left:

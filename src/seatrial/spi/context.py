@@ -77,9 +77,6 @@ class Context(Protocol):
         """Remember the last look of a wait. When a time limit ends the step, the message has it, and a look that could
         not measure makes the step unknown."""
 
-    def rests_on_report(self) -> None:
-        """The step passes by another program's word, below the suite's `trust`: it decides nothing."""
-
     @property
     def unmeasured(self) -> str:
         """The last look of a wait, if it could not measure; empty: it could, or there was none."""
