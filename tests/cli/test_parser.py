@@ -42,7 +42,8 @@ from seatrial.cli.run import options_of, scalar
 def test_the_value_of_an_assignment_is_read_as_yaml_would_and_is_text_otherwise(text: str, value: object) -> None:
     read = scalar(text)
     assert read == value
-    assert type(read) is type(value)
+    assert isinstance(read, type(value))
+    assert isinstance(read, bool) == isinstance(value, bool)
 
 
 def test_paths_may_stand_before_between_and_after_options() -> None:
