@@ -91,7 +91,7 @@ def _outages() -> Iterator[Case]:
     yield row("nothing is up after destroy", "cluster_status", "F", "destroy", validate("cluster_status"))
     yield row("the wrong state is expected", "cluster_critical", "F", validate("cluster_critical"), size=1)
     yield row(
-        "a part that nobody measures", "health_status[*].cos_ssh==ok", "U", validate("health_status[*].cos_ssh==ok")
+        "a part that nobody measures", "health_status[*].cos_ssh==ok", "R", validate("health_status[*].cos_ssh==ok")
     )
     kill = command("pkill -9 -f 'seatrial.sample.service.* n1[1] ' || true", on="n11", shell="sh")
     yield row(
