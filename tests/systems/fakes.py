@@ -13,10 +13,11 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from tests.steps.fakes import Kept
 
 from seatrial import expressions
 from seatrial.errors import LinkDown, Overrun
@@ -29,17 +30,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@dataclass
-class Kept:
-    """The output of a command, for `keeping`."""
-
-    file: Path
-    text: bytes = b""
-
-    def add(self, data: bytes) -> None:
-        self.text += data
 
 
 class Shell:

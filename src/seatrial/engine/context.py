@@ -226,7 +226,7 @@ class TrialContext:
 
     async def fill(self, given: object, fill: Callable[[], T]) -> T:
         """`fill()`, which binds `given`, while everything else goes on."""
-        with self._limited(*expressions.slow_expressions(given)):
+        with self._limited(next(iter(expressions.slow_expressions(given)), "")):
             return await expressions.fill_apart(given, fill)
 
     async def evaluate(self, expression: str, **more: object) -> object:
@@ -243,7 +243,7 @@ class TrialContext:
             return await expressions.search(pattern, texts)
 
     @contextmanager
-    def _limited(self, written: str = "", *_: str) -> Iterator[None]:
+    def _limited(self, written: str = "") -> Iterator[None]:
         """A pattern or an expression at a limit has its place in the message, and is not the product's fault."""
         try:
             yield

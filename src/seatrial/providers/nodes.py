@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from collections.abc import Mapping
 
 from seatrial.errors import CannotTell, UsageError
@@ -18,11 +17,11 @@ OWN_FOLDER = ("sh", "-c", f'mkdir -p {FOLDER} && chown "$0" {FOLDER}')
 """A command, completed by the user's name: it makes the folder."""
 
 
-def require_host_name(name: str, prefix: str = "") -> None:
-    """UsageError for a node name that cannot be a host name, after this prefix."""
+def require_room(name: str, prefix: str) -> None:
+    """UsageError for a node name that is too long for a host name after this prefix."""
     room = 63 - len(prefix)
-    if len(name) > room or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
-        raise UsageError(f"the node name {name!r} is not a host name: letters, digits, dashes, {room} at most")
+    if len(name) > room:
+        raise UsageError(f"the node name {name!r} is too long for a host name: {room} characters at most")
 
 
 class Addresses:

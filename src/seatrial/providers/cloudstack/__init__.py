@@ -17,7 +17,7 @@ from seatrial.providers.cloudstack import creation, naming
 from seatrial.providers.cloudstack.naming import recognised
 from seatrial.providers.cloudstack.removal import machine_gone
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, choose_project, size_of
-from seatrial.providers.nodes import require_host_name
+from seatrial.providers.nodes import require_room
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness
 
@@ -79,7 +79,7 @@ class CloudStack(GuestPowers):
 
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The cloud, and the name of the machine, the prefix of its disks' names."""
-        require_host_name(spec.name, prefix=naming.machine_name(ctx.trial_id, ""))
+        require_room(spec.name, naming.machine_name(ctx.trial_id, ""))
         size_of(spec.parameters, self._settings)
         place = naming.place_of(self._cloud) if self._cloud is not None else {}
         return {**place, "machine": naming.machine_name(ctx.trial_id, spec.name)}
