@@ -1,5 +1,5 @@
 """Machines from an inventory: Ansible's INI, YAML and JSON (also from `ansible-inventory --list`), OpenSSH's client
-configuration, or a list.
+configuration, Terraform's and OpenTofu's `output -json` and `show -json`, or a list.
 
 Seatrial reads Ansible's connection variables; all others are kept in `Node.detail`.
 """
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell
-from seatrial.links.inventory import ansible, ssh_config
+from seatrial.links.inventory import ansible, ssh_config, terraform
 from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
+from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.output import beginning
 from seatrial.model.resource import Node
 
@@ -40,22 +41,34 @@ _TRUE = ("true", "yes", "on", "1")
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?")
 
 
-def read(text: str, source: str, folder: Path, style: str = "auto") -> list[Node]:
+def read(
+    text: str, source: str, folder: Path, style: str = "auto", where: TerraformNodes = terraform.DEFAULT
+) -> list[Node]:
     """The nodes in their order; CannotTell, with file and line, when the text is unreadable or has no nodes.
 
-    Key files are relative to `folder`.
+    Key files are relative to `folder`; `where` says which of Terraform's outputs or resources are nodes.
     """
     style = _style(text, source) if style == "auto" else style
     try:
-        nodes = _nodes(_hosts(text, folder, style), folder)
+        nodes = _nodes(_hosts(text, folder, style, where), folder)
     except Wrong as error:
-        where = f"{source}:{error.line}" if error.line else source
-        raise CannotTell(
-            f"{where}: the inventory cannot be read as {style}: {error}", evidence=beginning(text, 2000)
-        ) from None
+        place = f"{source}:{error.line}" if error.line else source
+        why = f"{place}: the inventory cannot be read as {style}: {error}"
+        raise CannotTell(why, evidence=_shown(text)) from None
     if not nodes:
-        raise CannotTell(f"{source}: the inventory has no nodes", evidence=beginning(text, 2000))
+        raise CannotTell(f"{source}: the inventory has no nodes", evidence=_shown(text))
     return nodes
+
+
+def _shown(text: str) -> str:
+    """The beginning of an inventory as evidence, without the outputs that Terraform calls sensitive."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return beginning(text, 2000)
+    if terraform.is_shown(data):
+        return ""  # a state has every secret in clear
+    return beginning(json.dumps(terraform.without_secrets(data)) if terraform.is_outputs(data) else text, 2000)
 
 
 def listed(hosts: Sequence[str | Mapping[str, Any]], source: str, folder: Path) -> list[Node]:
@@ -78,7 +91,7 @@ def _style(text: str, source: str) -> str:
     return "yaml" if re.match(r"(\s*#[^\n]*\n|---\s*\n|\s*\n)*[A-Za-z_][\w-]*:\s*$", text, re.MULTILINE) else "ini"
 
 
-def _hosts(text: str, folder: Path, style: str) -> Hosts:
+def _hosts(text: str, folder: Path, style: str, where: TerraformNodes) -> Hosts:
     if style == "ini":
         return ansible.from_ini(text)
     if style == "ssh_config":
@@ -86,9 +99,12 @@ def _hosts(text: str, folder: Path, style: str) -> Hosts:
     if style == "yaml":
         return ansible.from_tree(ansible.with_lines(text))
     try:
-        return ansible.from_tree(json.loads(text))
+        data = json.loads(text)
     except json.JSONDecodeError as error:
         raise Wrong(error.msg, error.lineno) from None
+    if terraform.is_outputs(data) or terraform.is_shown(data):
+        return terraform.hosts_of(data, where)
+    return terraform.from_value(data, "the JSON") if terraform.is_nodes(data) else ansible.from_tree(data)
 
 
 def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
