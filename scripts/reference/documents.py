@@ -42,7 +42,7 @@ def documents(registry: Registry) -> Page:
     _properties(page, {key: value for key, value in shared["entry"]["properties"].items() if key in ENTRY}, "an entry")
     page.heading("`requirements`")
     page.say("If a requirement does not hold, the suite is skipped, with the reason.")
-    _properties(page, suite["requirements"]["properties"], "requirements")
+    _properties(page, shared["every-level.requirements"]["properties"], "requirements")
     page.heading("Steps")
     page.say("Every step takes these keys, besides [its own](steps.md).")
     keys_of(page, StepKeys, "step")

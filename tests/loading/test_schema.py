@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from tests.loading.test_compilation import COMPOSED, GOOD
 
+from seatrial.errors import DocumentError
+from seatrial.loading import check_texts
+from seatrial.loading.compilation import compile_documents
 from seatrial.loading.schema import schema, schema_of, schema_of_settings
+from seatrial.loading.settings import load
 from seatrial.preflight.document import Pipeline
 from seatrial.registry import Registry
+from seatrial.systems.processes.sample import SAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +74,20 @@ def test_classes_and_keys_are_described(registry: Registry) -> None:
     assert "workload" not in json.dumps(made)
 
 
-def bare(made: Any, path: str = "") -> Iterator[str]:
-    """The properties without a description, in the whole schema."""
+def bare(made: Any, path: str = "", definitions: Any = None) -> Iterator[str]:
+    """The properties without a description, their own or of the definition they refer to, in the whole schema."""
     if isinstance(made, dict):
+        definitions = definitions or made.get("$defs", {})
         properties = made.get("properties")
         for name, one in properties.items() if isinstance(properties, dict) else ():
-            if isinstance(one, dict) and "description" not in one:
+            referred = definitions.get(one.get("$ref", "").removeprefix("#/$defs/"), {})
+            if "description" not in {**referred, **one}:
                 yield f"{path}{name}"
         for key, value in made.items():
-            yield from () if key == "if" else bare(value, f"{path}{key}.")
+            yield from () if key == "if" else bare(value, f"{path}{key}.", definitions)
     elif isinstance(made, list):
         for value in made:
-            yield from bare(value, path)
+            yield from bare(value, path, definitions)
 
 
 @pytest.mark.parametrize("of", ["scenarios", "settings", "pipelines"])
@@ -93,9 +102,40 @@ def test_no_property_is_without_a_description(of: str) -> None:
 
 
 def test_a_property_without_a_description_is_found() -> None:
-    assert list(bare({"$defs": {"x": {"properties": {"a": {"type": "string"}, "b": {"description": "."}}}}})) == [
-        "$defs.x.a"
-    ]
+    properties = {"a": {"type": "string"}, "b": {"description": "."}, "c": {"$ref": "#/$defs/y"}, "d": {"$ref": "#"}}
+    made = {"$defs": {"x": {"properties": properties}, "y": {"description": "."}}}
+    assert list(bare(made)) == ["$defs.x.a", "$defs.x.d"]
+
+
+REGISTRY = Registry()
+CHECKS = REGISTRY.names("check")
+TEXTS = [text for name in CHECKS for text in check_texts.examples(name, REGISTRY.mark("check", name).description)]
+WRONG_TEXTS = [
+    "cluster_statsu",
+    "cluster_status=running",
+    "node_status:n11:stoped",
+    "tcp",
+    "health_status.ssh",
+    "ssh_key:k",
+]
+
+
+@pytest.mark.parametrize("text", [*CHECKS, *TEXTS, *WRONG_TEXTS])
+def test_a_check_as_text_is_valid_where_the_compiler_takes_it(text: str, tmp_path: Path) -> None:
+    document = {"parameters": {"cluster_size": 3}, "steps": [{"step": "validate", "checks": [text]}]}
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    try:
+        compile_documents([tmp_path / "x.json"], REGISTRY, load(tmp_path, {}), sample=SAMPLE)
+        taken = True
+    except DocumentError:
+        taken = False
+    assert jsonschema.Draft202012Validator(whole()).is_valid(document) is taken
+    assert taken or text not in TEXTS, "the description of a check has no wrong text"
+
+
+@functools.cache
+def whole() -> dict[str, Any]:
+    return schema(REGISTRY)
 
 
 def test_the_settings_schema_takes_what_the_reader_takes(tmp_path: Any) -> None:

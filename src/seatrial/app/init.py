@@ -118,4 +118,4 @@ def schema_text(plugins: Sequence[Path] = (), start: Path | None = None, *, of: 
         made = schema_of(Registry(), "pipeline", Pipeline)
     else:
         made = (schema_of_settings if of == "settings" else schema)(find(start).registry(plugins))
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"

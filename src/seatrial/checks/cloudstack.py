@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from seatrial.checks.content import words
 from seatrial.checks.per_node import OnNodes, choose, text_of
@@ -94,6 +94,8 @@ class CloudstackVM(_InAccount, OnNodes):
     memory: Size | None = None
     """Size of the memory: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
 
+    text_pattern: ClassVar[str] = ":.+"
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         return {"name": text_of(rest, "machine name", "cloudstack_vm:notes-*")}
@@ -159,6 +161,8 @@ class CloudstackVolume(_InAccount, OnNodes):
     attached: bool = True
     """Whether each must be attached to a machine."""
 
+    text_pattern: ClassVar[str] = ":.+"
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         return {"name": text_of(rest, "volume name", "cloudstack_volume:notes-db-*")}
@@ -217,6 +221,8 @@ class CloudstackLeft(_InAccount):
     """Kinds to look for: a list of machine, volume, network, address, snapshot, keypair."""
     allow: str | tuple[str, ...] = ()
     """Names or patterns of resources allowed to stay, such as a shared network."""
+
+    text_pattern: ClassVar[str] = ":.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -44,6 +44,8 @@ class Status:
     differs: bool = False
     """The cluster must not be in this state: `!=`."""
 
+    text_pattern: ClassVar[str] = _COMPARED.pattern
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `==X` or `!=X`."""

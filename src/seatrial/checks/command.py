@@ -48,6 +48,8 @@ class Command(OnNodes):
     timeout: Duration = Duration(60.0)
     """Time limit."""
 
+    text_pattern: ClassVar[str] = ":.+"
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         return {"command": text_of(rest, "command", "command:test -f /etc/motd")}

@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
+from seatrial.checks.per_node import ON_SOME, OnEachNode, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, worst
@@ -58,6 +58,8 @@ class ContainerEnv(OnEachNode):
     """Whether the variable must not be set."""
     engine: str = ""
     """`docker` or `podman`; by default all engines on the node."""
+
+    text_pattern: ClassVar[str] = f"{ON_SOME}{_TEXT.pattern}"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
+from seatrial.checks.per_node import ON_SOME, OnEachNode, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -21,6 +21,8 @@ MARKS = "disk_size.json"
 """A file in the trial's state folder: mark to node to bytes."""
 
 Of = Literal["auto", "disk", "filesystem"]
+
+_TEXT = re.compile(r"(?P<path>.+?)\s*(?P<how>==|>=|<=)\s*(?P<size>\S+)")
 
 
 @check("disk_size")
@@ -48,11 +50,13 @@ class DiskSize(OnEachNode):
     grown_by: Size | None = None
     """The expected growth."""
 
+    text_pattern: ClassVar[str] = f"{ON_SOME}{_TEXT.pattern}"
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<path>==<size>`, `>=`, `<=`, with the nodes in brackets before it."""
         read = targeted(rest, "disk_size:/data==10GiB")
-        match = re.fullmatch(r"(?P<path>.+?)\s*(?P<how>==|>=|<=)\s*(?P<size>\S+)", read.pop("rest"))
+        match = _TEXT.fullmatch(read.pop("rest"))
         if match is None:
             raise ValueError(f"missing size in {rest!r}; allowed: disk_size:/data==10GiB, >=, <=")
         key = {"==": "size", ">=": "at_least", "<=": "at_most"}[match["how"]]

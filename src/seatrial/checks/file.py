@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from seatrial.checks.content import held, words
 from seatrial.checks.per_node import OnNodes, on_each, text_of
@@ -66,6 +66,8 @@ class File(OnNodes):
     """Its size in bytes."""
     sha256: str = ""
     """Its SHA-256 in hexadecimal."""
+
+    text_pattern: ClassVar[str] = ":.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.checks.content import words
-from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
+from seatrial.checks.per_node import ON_SOME, OnEachNode, on_each, shell, targeted
 from seatrial.checks.sizes import LOOK, Size, bytes_of, measured, wrong_sizes
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Node
@@ -76,6 +76,8 @@ class Mount(OnEachNode):
     """Required options: `rw`, `noexec`."""
     at_least: Size | None = None
     """Minimum size of its file system: a number of bytes, or like 512MiB, 10GiB (powers of 2), 10GB (powers of 10)."""
+
+    text_pattern: ClassVar[str] = f"{ON_SOME}.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from seatrial.checks.per_node import DESTROYED, OnNodes, choose, combined, on_each
 from seatrial.checks.readings import by_health, by_power, decide_by
@@ -19,6 +19,9 @@ from seatrial.spi import Context, KnowsReadings
 
 State = Literal["running", "stopped", "unreachable", "paused"]
 _STATES = get_args(State)
+
+_WORD = r"(?:random:\d+|[^:\s,]+)"
+_SELECTOR = rf"{_WORD}(?:,\s*{_WORD})*"
 
 
 async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation:
@@ -68,6 +71,8 @@ class NodeStatus:
     state: State = "running"
     """The expected power state."""
 
+    text_pattern: ClassVar[str] = rf":{_SELECTOR}(?::(?:{'|'.join(_STATES)}))?"
+
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
         """Read `:<node>` or `:<node>:<state>`."""
@@ -75,7 +80,7 @@ class NodeStatus:
         selector, _, state = rest[1:].rpartition(":")
         if not selector or (re.fullmatch(r"(.*,)?random", selector) and state.isdigit()):
             selector, state = rest[1:], "running"
-        if not rest.startswith(":") or not re.fullmatch(r"(random:\d+|[^:\s,]+)(,\s*(random:\d+|[^:\s,]+))*", selector):
+        if not rest.startswith(":") or not re.fullmatch(_SELECTOR, selector):
             raise ValueError(f"missing node in {rest!r}; {allowed}")
         if state not in _STATES:
             raise ValueError(f"unknown node state {state!r}; {allowed}")
@@ -128,6 +133,8 @@ class HealthStatus:
     """`failed` is the same as `not_ok`."""
     differs: bool = False
     """The part must not be in this state: `!=`."""
+
+    text_pattern: ClassVar[str] = _HEALTH.pattern
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -37,7 +37,10 @@ class OnEachNode(OnNodes):
     """Nodes to look on: a selector such as `n12`, `n12,n13`, `*`, or a role of the system."""
 
 
-_ON_SOME = re.compile(r"(?:\[(?P<on>[^\]]+)\])?:(?P<rest>.+)", re.DOTALL)
+ON_SOME = r"(?:\[(?P<on>[^\]]+)\])?:"
+"""The nodes of a check's text form, in brackets."""
+
+_ON_SOME = re.compile(rf"{ON_SOME}(?P<rest>.+)", re.DOTALL)
 
 
 def text_of(rest: str, what: str, example: str) -> str:

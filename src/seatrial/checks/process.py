@@ -6,9 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from seatrial.checks.per_node import OnEachNode, on_each, shell, targeted
+from seatrial.checks.per_node import ON_SOME, OnEachNode, on_each, shell, targeted
 from seatrial.errors import CannotTell
 from seatrial.links.output import beginning
 from seatrial.model.resource import Node
@@ -72,6 +72,8 @@ class Process(OnEachNode):
     """Minimum age of each process."""
     younger_than: Duration | None = None
     """Maximum age of each process: it was restarted since."""
+
+    text_pattern: ClassVar[str] = f"{ON_SOME}.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from seatrial.checks.per_node import OnEachNode, on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
@@ -31,6 +31,8 @@ class SshKey(OnEachNode):
     """The user to log in as; by default the user of the node's own link."""
     timeout: Duration = Duration(20.0)
     """Time limit for the login."""
+
+    text_pattern: ClassVar[str] = _TEXT.pattern
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

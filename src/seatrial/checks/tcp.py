@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.errors import LinkDown
 from seatrial.model.result import Observation, failed, passed
@@ -31,6 +31,8 @@ class Tcp:
     """The port must be closed."""
     timeout: Duration = Duration(5.0)
     """Time limit for the connection."""
+
+    text_pattern: ClassVar[str] = ":.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:

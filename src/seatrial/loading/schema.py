@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seatrial.links.paths import SETTINGS
+from seatrial.loading import check_texts
 from seatrial.loading.fields import Field, described
 from seatrial.loading.merge.compose import ENTRY, TOP
 from seatrial.loading.merge.levels import KEYS
 from seatrial.loading.requirements import KNOWN, LISTS, SIZES, described_requirement
 from seatrial.loading.settings import ProjectSettings
-from seatrial.loading.shapes import Schema
+from seatrial.loading.shapes import DURATION, Schema
 from seatrial.loading.suite_keys import CheckKeys, RetryKeys, StepKeys
 from seatrial.registry import RESERVED, Registry
 from seatrial.spi import ProviderTraits, traits
@@ -69,23 +70,21 @@ class _Maker:
     def rest(self) -> Schema:
         """The definitions, including referenced ones."""
         if "#/$defs/retry" in str(self.defs):
-            keys = self.of(described(RetryKeys))
+            ends = [{"required": [key]} for key in ("max_attempts", "timeout")]
+            keys = {**self.of(described(RetryKeys)), "title": "retry", "anyOf": ends}
             self.defs["retry"] = {"anyOf": [{"type": "integer", "minimum": 1}, keys, {"type": "null"}]}
+        self.defs["duration"] = DURATION
         return {"$defs": self.defs}
 
     def make(self) -> Schema:
         self.defs["step"] = self._kinds("step", described(StepKeys))
-        self.defs["check"] = {
-            "anyOf": [
-                {"type": "string", "pattern": "^[a-z0-9_]+", "description": self._names("check")},
-                self._kinds("check", described(CheckKeys)),
-            ]
-        }
+        self.defs["check"] = {"anyOf": [*self._check_texts(), self._kinds("check", described(CheckKeys))]}
         self.defs["system"] = self.system()
         self.defs["workflow"] = {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1}
         levels = self._levels()
         steps = {key: {"$ref": "#/$defs/workflow", "description": _STEPS} for key in ("workflow", "steps")}
-        self.defs["suite"] = _object({**levels, **steps})
+        written = [{"required": [key]} for key in steps]
+        self.defs["suite"] = {**_object({**levels, **steps}), "oneOf": written}
         files = {
             "sut": {"type": "string", "description": "The file of the system under test, relative to this document."},
             "workflow": {"type": "string", "description": "The file of the steps, relative to this document."},
@@ -100,26 +99,39 @@ class _Maker:
                 "description": "More documents with suites, relative to this one.",
             },
             "test_suites": {
-                "anyOf": [
-                    {"type": "object", "additionalProperties": {"$ref": "#/$defs/suite"}, "minProperties": 1},
-                    {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1},
-                ],
+                "type": ["object", "array"],
+                "additionalProperties": {"$ref": "#/$defs/suite"},
+                "minProperties": 1,
+                "items": {"$ref": "#/$defs/entry"},
+                "minItems": 1,
                 "description": "The suites: by name, or a list of `sut` and `workflow` files.",
             },
         }
         wanted = [{"required": [key]} for key in TOP if key not in ("$schema", "version")]
         return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, **self.rest()}
 
-    def _names(self, kind: str) -> str:
-        return "one of " + ", ".join(self.registry.names(kind))
+    def _check_texts(self) -> tuple[Schema, Schema]:
+        """A check as text: its name alone, or with an argument as its class reads it."""
+        classes = {name: self.registry.get("check", name) for name in self.registry.names("check")}
+        described = {name: self.registry.mark("check", name).description for name in classes}
+        alone = [name for name, factory in classes.items() if check_texts.stands_alone(factory)]
+        longer = [name + written for name, factory in classes.items() if (written := check_texts.pattern(factory))]
+        examples = [text for name in classes for text in check_texts.examples(name, described[name])]
+        return self._one_of("check", alone), {
+            "type": "string", "pattern": f"^\\s*(?:{'|'.join(longer)})\\s*$", "examples": examples
+        }  # fmt: skip
+
+    def _one_of(self, kind: str, names: list[str]) -> Schema:
+        """One of these names, each with the description of its class."""
+        return {"enum": names, "enumDescriptions": [self.registry.mark(kind, name).description for name in names]}
 
     def _kinds(self, kind: str, common: Mapping[str, Field]) -> Schema:
         """One definition per class, selected by its name, so an editor reports problems of one class and not of all."""
         names = [name for name in self.registry.names(kind) if name not in RESERVED.get(kind, ())]
-        shared = {key: self.field(field) for key, field in common.items()}
+        shared = self._shared(f"every-{kind}", common)
         for name in names:
             self.defs[f"{kind}-{name}"] = self._named(kind, name, kind, shared)
-        return {**_choice(kind, names, kind), "required": [kind]}
+        return {**self._choice(kind, names, kind), "required": [kind]}
 
     def _named(self, kind: str, name: str, key: str, shared: Mapping[str, Schema] | None = None) -> Schema:
         """The definition of one class, selected by its name under `key`; without `shared` keys, none is required."""
@@ -134,7 +146,21 @@ class _Maker:
         names = self.registry.names("system")
         for name in names:
             self.defs[f"system-{name}"] = self._named("system", name, "kind")
-        return {"anyOf": [{"enum": names}, _choice("system", names, "kind")]}
+        return {"anyOf": [self._one_of("system", names), self._choice("system", names, "kind")]}
+
+    def _choice(self, kind: str, names: list[str], key: str) -> Schema:
+        """A mapping of one of these kinds, selected by `key`."""
+        named = {**self._one_of(kind, names), "description": f"The kind of {kind}."}
+        made: Schema = {"title": kind, "type": "object", "properties": {key: named}}
+        # Without the type every kind fits where nothing is written yet, and an editor would offer the keys of all.
+        choices = [
+            {
+                "if": {"type": "object", "properties": {key: {"const": name}}, "required": [key]},
+                "then": {"$ref": f"#/$defs/{kind}-{name}"},
+            }
+            for name in names
+        ]
+        return {**made, "allOf": choices} if choices else made
 
     def of(
         self,
@@ -167,22 +193,18 @@ class _Maker:
             self.defs[name] = {**made, "description": (factory.__doc__ or "").strip().split("\n")[0]}
         return {"$ref": f"#/$defs/{name}"}
 
+    def _shared(self, name: str, fields: Mapping[str, Field]) -> dict[str, Schema]:
+        """Keys of several mappings, each described once."""
+        self.defs |= {f"{name}.{key}": self.field(field) for key, field in fields.items()}
+        return {key: {"$ref": f"#/$defs/{name}.{key}"} for key in fields}
+
     def _levels(self) -> dict[str, Schema]:
-        made = {key: self.field(field) for key, field in KEYS.items()}
-        made["provider"]["enum"] = self.registry.names("provider")
-        made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
-        made["requirements"] |= {"properties": {name: _requirement(name) for name in KNOWN}}
-        return made
-
-
-def _choice(kind: str, names: list[str], key: str) -> Schema:
-    """A mapping of one of these kinds, selected by `key`."""
-    head: Schema = {"type": "object", "properties": {key: {"enum": names, "description": f"The kind of {kind}."}}}
-    choices = []
-    for name in names:
-        when = {"properties": {key: {"const": name}}, "required": [key]}
-        choices.append({"if": when, "then": {"$ref": f"#/$defs/{kind}-{name}"}})
-    return {**head, "allOf": choices} if choices else head
+        refs, made = self._shared("every-level", KEYS), self.defs
+        made["every-level.provider"] |= self._one_of("provider", self.registry.names("provider"))
+        made["every-level.requirements"] |= {"properties": {name: _requirement(name) for name in KNOWN}}
+        told = made["every-level.system"]["description"]
+        made["every-level.system"] = {"$ref": "#/$defs/system", "description": told}
+        return refs
 
 
 def _requirement(name: str) -> Schema:

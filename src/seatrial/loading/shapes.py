@@ -18,6 +18,15 @@ from seatrial.model.written import WrittenFloat, WrittenInt, plain_number
 Schema = dict[str, Any]
 
 
+DURATION: Schema = {
+    "type": ["number", "string"],
+    "minimum": 0,
+    "pattern": r"^\s*(\d+(\.\d+)?(ms|s|m|h|d))+\s*$|^\s*\d+(\.\d+)?\s*$|\$\{\{",
+    "patternErrorMessage": "Write a number of seconds, or like 500ms, 10s, 5m, 1h, 1h30m.",
+    "description": "A number of seconds, or like 500ms, 10s, 5m, 1h, 1h30m.",
+}
+
+
 class Shape(Protocol):
     """One kind of value."""
 
@@ -141,7 +150,7 @@ class Span:
             return value
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        return {"type": ["number", "string"], "description": self.allowed}
+        return {"$ref": "#/$defs/duration"}
 
 
 class Formula:
@@ -206,8 +215,7 @@ class Command:
         return tuple(WORDING.read(one, (*place, at), site) for at, one in enumerate(value))
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
-        arguments = {"type": "array", "items": WORDING.schema(refs), "minItems": 1}
-        return {"anyOf": [TEXT.schema(refs), arguments]}
+        return {"type": ["string", "array"], "items": WORDING.schema(refs), "minItems": 1, "pattern": r"\S"}
 
 
 @frozen(kw_only=False)

@@ -59,3 +59,5 @@ class CheckTraits:
     would be compared."""
     expression_names: tuple[str, ...] | None = None
     """Names for the expressions in its fields, besides the usual ones; None: those of an HTTP answer."""
+    text_pattern: str = ""
+    """A regular expression for the text after its name, so editors mark what `from_text` refuses; empty: any text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from seatrial.checks.http.certificates import Tls, wrong
@@ -47,6 +47,8 @@ class Http(Expected, Asked):
     """Whether the certificate must be trusted."""
     tls: Tls | None = None
     """Expectations of the certificate."""
+
+    text_pattern: ClassVar[str] = ":https?://.+"
 
     @classmethod
     def from_text(cls, rest: str) -> Mapping[str, Any]:
