@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from seatrial.engine.node_access import ssh_command
-from seatrial.model.resource import Node
+from seatrial.engine.node_access import exec_command, ssh_command
+from seatrial.model.resource import Connection, Node
 from seatrial.registry import provider
 from seatrial.testing import FakeProvider, FakeRun, World, doing, fake_registry, flow, virtual_time
 
@@ -60,3 +60,10 @@ def test_a_jump_host_has_its_own_key_and_port():
     inner = "ssh -i /k -o IdentitiesOnly=yes -p 2200 root@outer -W %h:%p"
     proxy = f"ProxyCommand={inner}"
     assert ssh_command(ssh, KNOWN) == ["ssh", "-o", proxy, "root@inner"]
+
+
+def test_a_container_is_entered_by_its_engines_exec():
+    there = Connection(kind="podman", target="web-1", user="app", environment={"CONTAINERS_CONF": "/c.conf"})
+    line = ["env", "CONTAINERS_CONF=/c.conf", "podman", "exec", "-it", "--user", "app", "web-1", "sh"]
+    assert exec_command(there) == line
+    assert exec_command(Connection(kind="local")) == []

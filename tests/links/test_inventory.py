@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from seatrial.errors import CannotTell
 from seatrial.links import inventory
+from seatrial.model.resource import Connection
 
 INI = """
 # three nodes
@@ -81,9 +82,37 @@ def test_an_inventory_that_cannot_be_used_says_why(text, style, said):
         inventory.read(text, "hosts", Path("/deploy"), style)
 
 
-def test_a_local_connection_has_no_ssh():
+def test_a_local_connection_is_a_way_in_without_ssh():
     (node,) = inventory.read("n11 ansible_connection=local ansible_host=127.0.0.1", "hosts", Path("/deploy"))
     assert (dict(node.ssh), node.address) == ({}, "127.0.0.1")
+    assert node.connection == Connection(kind="local")
+    assert not node.proves_itself
+
+
+@pytest.mark.parametrize(
+    ("variables", "connection"),
+    [
+        ("ansible_connection=podman", Connection(kind="podman", target="n11")),
+        ("ansible_connection=containers.podman.podman ansible_host=web-1", Connection(kind="podman", target="web-1")),
+        ("ansible_connection=community.docker.docker_api", Connection(kind="docker", target="n11")),
+        ("ansible_connection=docker ansible_user=app", Connection(kind="docker", target="n11", user="app")),
+        ("ansible_connection=docker ansible_become=yes", Connection(kind="docker", target="n11", become=True)),
+        ("ansible_connection=docker ansible_docker_host=c1 ansible_host=x", Connection(kind="docker", target="c1")),
+        ("ansible_connection=winrm", Connection(kind="winrm", target="n11")),
+        ("ansible_connection=ansible.builtin.ssh", None),
+        ("ansible_connection=paramiko", None),
+    ],
+)  # fmt: skip
+def test_a_connection_of_ansible_is_a_way_in(variables, connection):
+    (node,) = inventory.read(f"n11 {variables}", "hosts", Path("/deploy"))
+    assert node.connection == connection
+    assert bool(node.ssh) == (connection is None)
+    assert node.proves_itself
+
+
+def test_another_engine_than_the_default_is_refused_and_not_guessed():
+    with pytest.raises(CannotTell, match=r"hosts:1: .* does not read ansible_docker_extra_args of n11"):
+        inventory.read("n11 ansible_connection=docker ansible_docker_extra_args='-H x'", "hosts", Path("/deploy"))
 
 
 def one(text: str, style: str = "auto", folder: Path = Path("/deploy")):

@@ -28,6 +28,7 @@ from seatrial.errors import (
     SeatrialError,
     nearest,
 )
+from seatrial.links import connection
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource
@@ -448,9 +449,10 @@ class TrialContext:
         return [node for node in nodes if node.name in chosen]
 
     def link(self, node: Node) -> Link:
-        key = (node.name, tuple(sorted((k, str(v)) for k, v in node.ssh.items())))
+        key = (node.name, tuple(sorted((k, str(v)) for k, v in node.ssh.items())), str(node.connection))
         if key not in self._trial.links:
-            self._trial.links[key] = self.provider.link(node)
+            other = connection.link(node, self)
+            self._trial.links[key] = self.provider.link(node) if other is None else other
         return self._trial.links[key]
 
     async def state_of(self, node: Node) -> Reading[PowerState]:
@@ -458,7 +460,7 @@ class TrialContext:
             health = (await health_of(self, [node])).get(node.name)
             return health.power if health else absent(PowerState.UNKNOWN, "the system does not report its state")
         power = await power_reading(self.provider, node, self.suite.provider)
-        if power.value is not PowerState.RUNNING or (node.adopted and not node.ssh):
+        if power.value is not PowerState.RUNNING or (node.adopted and not node.has_link):
             return power  # a deployer's node may have no link
         try:
             await self.link(node).run(["true"], timeout=10)

@@ -11,7 +11,8 @@ from typing import Any
 from seatrial.engine.cleanup import within
 from seatrial.engine.context import TrialContext
 from seatrial.engine.trial import Trial
-from seatrial.model.resource import Node
+from seatrial.links.connection import ENGINES
+from seatrial.model.resource import Connection, Node
 from seatrial.spi import EntersNodes
 
 SECONDS = 5.0
@@ -36,9 +37,22 @@ async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
 def _way_in(trial: Trial, node: Node, known: Path) -> str:
     if node.ssh.get("host"):
         return shlex.join(ssh_command(node.ssh, known))
+    if node.connection is not None:
+        return shlex.join(exec_command(node.connection))
     if isinstance(trial.provider, EntersNodes):
         return shlex.join(trial.provider.enter(node))
     return ""
+
+
+def exec_command(connection: Connection) -> list[str]:
+    """The engine's command for a shell in a container; empty for other connections."""
+    if connection.kind not in ENGINES:
+        return []
+    selected = [f"{name}={value}" for name, value in sorted(connection.environment.items())]
+    user = "0" if connection.become else connection.user
+    as_user = ["--user", user] if user else []
+    program = connection.program or connection.kind
+    return [*(["env", *selected] if selected else []), program, "exec", "-it", *as_user, connection.target, "sh"]
 
 
 def ssh_command(ssh: Mapping[str, Any], known: Path) -> list[str]:

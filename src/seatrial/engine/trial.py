@@ -86,7 +86,7 @@ class Trial:
         self.outputs: dict[str, dict[str, object]] = {}
         """Outputs of steps by id."""
         self.variables: dict[str, object] = dict(suite.vars)
-        self.links: dict[tuple[str, object], Link] = {}
+        self.links: dict[tuple[object, ...], Link] = {}
         self.node_names: dict[str, object] = {}
         """The nodes as seen by expressions."""
         self.was_up = False

@@ -8,7 +8,7 @@ from dataclasses import field
 
 from seatrial.model.frozen import frozen
 
-__all__ = ["Node", "NodeSpec", "Resource", "Service"]
+__all__ = ["Connection", "Node", "NodeSpec", "Resource", "Service"]
 
 
 @frozen
@@ -30,6 +30,27 @@ class Resource:
         return f"{self.kind} {self.name} ({self.owner})"
 
 
+LOCAL = "local"
+
+
+@frozen
+class Connection:
+    """A way into a node without SSH; `links.connection` has its link."""
+
+    kind: str
+    """`local` (this machine), `docker`, `podman`, `kubectl`; links refuse any other kind by its name."""
+    target: str = ""
+    """The container or the pod."""
+    user: str = ""
+    """The user there; empty: the target's own."""
+    become: bool = False
+    """Whether commands run as root."""
+    program: str = ""
+    """The engine's program; empty: the kind's, from PATH."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for the program that select an engine: `DOCKER_HOST`, `CONTAINERS_CONF`."""
+
+
 @frozen
 class Node:
     """One machine of the system under test, according to its provider or its inventory."""
@@ -40,11 +61,23 @@ class Node:
     """Named ports, requested by the system and leased for this node."""
     ssh: Mapping[str, object] = field(default_factory=dict)
     """How to reach it: host, port, user, key (file), known_host (a host key line); empty: no SSH."""
+    connection: Connection | None = None
+    """The way in for a node without SSH; None without `ssh`: no way in."""
     folder: str = ""
     """A folder on the node, writable for the service."""
     detail: Mapping[str, object] = field(default_factory=dict)
     adopted: bool = False
     """A deployer made it and the provider recognised it as one of its machines: the provider's powers apply to it."""
+
+    @property
+    def has_link(self) -> bool:
+        """Whether there is a way in."""
+        return bool(self.ssh) or self.connection is not None
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether an answer of its link says that the node runs: this machine itself always answers."""
+        return bool(self.ssh) or (self.connection is not None and self.connection.kind != LOCAL)
 
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

@@ -165,7 +165,7 @@ async def boot_of(ctx: Context, node: Node) -> str:
 
 async def answers(ctx: Context, node: Node) -> bool:
     """Whether the node's link answers now; a hanging connection is closed, so the next attempt opens a new one."""
-    if not node.ssh and not ctx.system.places_nodes:
+    if not node.proves_itself and not ctx.system.places_nodes:
         return True  # a deployer's node without a link: only its health is known
     try:
         return (await ctx.link(node).run(["true"], timeout=ANSWER)).ok

@@ -20,7 +20,7 @@ from seatrial.links.inventory import ansible, ssh_config, terraform
 from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
 from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.output import beginning
-from seatrial.model.resource import Node
+from seatrial.model.resource import LOCAL, Connection, Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
 
@@ -36,6 +36,15 @@ _WORDS = {
     "accept": ("accept",),
 }
 """The needs of a link, each with its variables."""
+
+_CONNECTIONS = {
+    "smart": "ssh", "paramiko": "ssh", "paramiko_ssh": "ssh", "docker_api": "docker", "docker": "docker",
+    "ssh": "ssh", "podman": "podman", "kubectl": "kubectl", "local": "local",
+}  # fmt: skip
+"""Ansible's connections, also with their collection in front, to Seatrial's."""
+
+_UNREAD = ("ansible_docker_extra_args", "ansible_podman_extra_args", "ansible_docker_docker_host")
+"""Variables that select another engine."""
 
 _TRUE = ("true", "yes", "on", "1")
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?")
@@ -139,9 +148,31 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
     for switch in ("become", "accept"):
         if switch in ssh:
             ssh[switch] = str(ssh[switch]).lower() in _TRUE
-    by_ssh = variables.get("ansible_connection", "ssh") in ("ssh", "smart")
-    ways = {"host": address, "port": 22, **ssh} if by_ssh else {}
-    return Node(name=name, address=address, ports=ports, ssh=ways, folder=str(own.get("folder", "")), detail=own)
+    connection = _connection(name, variables, ssh)
+    ways = {"host": address, "port": 22, **ssh} if connection is None else {}
+    return Node(
+        name=name, address=address, ports=ports, ssh=ways, connection=connection,
+        folder=str(own.get("folder", "")), detail=own,
+    )  # fmt: skip
+
+
+def _connection(name: str, variables: Lined, ssh: Mapping[str, object]) -> Connection | None:
+    """Another way in than SSH, by `ansible_connection`; None: SSH."""
+    word = str(variables.get("ansible_connection") or "ssh")
+    kind = _CONNECTIONS.get(word.rpartition(".")[2], word)
+    if kind == "ssh":
+        return None
+    if unread := [key for key in _UNREAD if variables.get(key) not in (None, "")]:
+        text = f"Seatrial does not read {unread[0]} of {name}; without it, it could reach another container"
+        raise Wrong(text, variables.line)
+    target = next((variables[key] for key in (f"ansible_{kind}_host", "ansible_host") if variables.get(key)), name)
+    return Connection(
+        kind=kind,
+        target="" if kind == LOCAL else str(target),
+        user=str(ssh.get("user", "")),
+        become=ssh.get("become") is True,
+        program=str(variables.get(f"ansible_{kind}_executable") or ""),
+    )
 
 
 def _port(name: str, key: str, value: object, line: int) -> int:

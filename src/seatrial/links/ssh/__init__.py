@@ -58,8 +58,9 @@ class SSHLink:
     The node's record, `Node.ssh`, describes the connection: host, port (22), user (root), key (a file, or several),
     known_host (recorded host keys, lines like `ssh-ed25519 AAAA…`, optionally with host names in front) or known_hosts
     (a file of such lines). A node without a known key is refused, unless `accept` is true: then the first key is
-    recorded in `known_host`, and must stay. `agent` true: the user's own keys are tried too. `become` true: all
-    commands run as root, through `sudo -n`. `jump`: the same keys for a machine to go through.
+    recorded in `known_host`, and must stay; with `pins` (a file) also for later links of the trial. `agent` true: the
+    user's own keys are tried too. `become` true: all commands run as root, through `sudo -n`. `jump`: the same keys for
+    a machine to go through.
     `silence`: seconds (30) without any answer after which an open connection counts as interrupted.
 
     `trial` marks the processes of commands, so that all of them can be ended at its end.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkRefused
 from seatrial.links.paths import name_user
+from seatrial.links.ssh.pins import pin, pinned
 from seatrial.links.tcp import Address, judged, resolved
 from seatrial.model.resource import Node
 
@@ -53,6 +54,8 @@ class SshEndpoint:
     known_hosts: str
     """A file of host keys, used without recorded ones."""
     accept: bool
+    pins: str
+    """A file of accepted host keys; the first one of a node is added, and must stay."""
     agent: bool
     become: bool
     jump: Node | None
@@ -75,6 +78,7 @@ def door(node: Node) -> SshEndpoint:
         known_host=str(ssh.get("known_host") or ""),
         known_hosts=str(ssh.get("known_hosts") or ""),
         accept=ssh.get("accept") is True,
+        pins=str(ssh.get("pins") or ""),
         agent=ssh.get("agent") is True,
         become=ssh.get("become") is True,
         silence=float(str(ssh.get("silence") or SILENCE)),
@@ -138,6 +142,8 @@ async def log_in(
     if trusted is None:
         key = connection.get_server_host_key()
         door.known_host = key.export_public_key("openssh").decode().strip() if key is not None else ""
+        if door.pins and door.known_host:
+            pin(Path(door.pins), door.host, door.port, door.known_host)
     return connection
 
 
@@ -320,8 +326,19 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
             f"fingerprint with the one on the machine itself, then: {scan}"
         )
     if door.accept:
-        return None
+        return _pinned(door)
     raise LinkRefused(f"{door}: {missing}")
+
+
+def _pinned(door: SshEndpoint) -> tuple[Any, ...] | None:
+    """The first host key seen of the node; None: it was not seen before."""
+    if not door.pins:
+        return None
+    try:
+        key = pinned(Path(door.pins), door.host, door.port)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LinkRefused(f"{door}: the accepted host keys in {door.pins} cannot be read: {error}") from error
+    return ([_public(door, key)], [], []) if key else None
 
 
 def _public(door: SshEndpoint, line: str) -> asyncssh.SSHKey:

@@ -457,12 +457,12 @@ class Command(Declared):
             said = await power_reading(ctx.provider, node, ctx.suite.provider)
             if said.value in OFF:
                 return all_off(said, f"{said.by} reports that it is {said.value}")
-        if node.ssh:
+        if node.proves_itself:
             link, told = await link_of(ctx, node), parts.get("ssh")
             parts["ssh"] = link if told is None else status_parsing.both(link, told)
             if link.ok:
                 self._off.discard(node.name)
-            elif link.value is Health.UNKNOWN and self._stage == "destroyed":
+            elif link.value is Health.UNKNOWN and self._stage == "destroyed" and node.ssh:
                 parts["ssh"] = await _port_of(node)  # the key to the node may be gone, and the node not
         if said is None and node.name in self._off:
             said = remembered(PowerState.STOPPED, "Seatrial shut it down")

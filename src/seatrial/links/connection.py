@@ -1,0 +1,80 @@
+"""The link to a node that is not reached by SSH: this machine, or a container by the engine's exec."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.errors import LinkRefused, ToolMissing
+from seatrial.model.resource import LOCAL, Connection, Node
+from seatrial.spi import Context, Finished, Link
+from seatrial.spi.link import Command
+
+if TYPE_CHECKING:
+    from seatrial.links.containers import Engine
+
+ENGINES = ("docker", "podman")
+
+KINDS = (LOCAL, *ENGINES)
+"""Ways in besides SSH."""
+
+
+def link(node: Node, ctx: Context) -> Link | None:
+    """The link by the node's own connection, not yet used; None without one: then the provider has the link."""
+    connection = node.connection
+    if connection is None:  # as for most nodes: nothing is imported
+        return None
+    if connection.kind == LOCAL:
+        from seatrial.links.local import LocalLink
+
+        return LocalLink(node.name, ctx, become=connection.become)
+    if connection.kind not in ENGINES:
+        return RefusedLink(f"{node.name} cannot be reached by {connection.kind!r}; allowed: ssh, {', '.join(KINDS)}")
+    from seatrial.links.containers.exec import ExecLink
+
+    user = "0" if connection.become else connection.user
+    try:
+        return ExecLink(_engine(connection), connection.target, node.name, user=user)
+    except ToolMissing as error:
+        return RefusedLink(f"{node.name}: {error}")
+
+
+def _engine(connection: Connection) -> Engine:
+    """The engine as the user's own calls reach it: a container that exists needs no settings of Seatrial."""
+    from seatrial.links.containers import Engine
+    from seatrial.links.containers.engines import VARIABLES
+
+    program = shutil.which(connection.program or connection.kind)
+    if program is None:
+        raise ToolMissing(
+            f"the program {connection.program or connection.kind!r} does not exist: install it, or put it on PATH"
+        )
+    given = {name: os.environ[name] for name in VARIABLES[connection.kind] if name in os.environ}
+    return Engine(str(Path(program).resolve()), connection.kind, {**given, **connection.environment})
+
+
+class RefusedLink:
+    """A way in that does not work: each use raises LinkRefused with the reason."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __str__(self) -> str:
+        return self._why
+
+    async def run(
+        self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
+    ) -> Finished:
+        raise LinkRefused(self._why)
+
+    async def put(self, local: Path, remote: str) -> None:
+        raise LinkRefused(self._why)
+
+    async def get(self, remote: str, local: Path) -> None:
+        raise LinkRefused(self._why)
+
+    async def close(self) -> None:
+        """Does nothing: there is no connection."""
