@@ -10,6 +10,11 @@ import pytest
 from tests.acceptance.harness import Document, Project, only, suite, until
 
 TOKEN = "tokn-8Jq2LmZx4VbN7"
+SERVICE: Document = {
+    "kind": "processes",
+    "service": {"command": ["sleep", "1000"]},
+    "health": {"command": ["true"], "timeout": "30s"},
+}
 STATUS = """if [ -e up ]; then echo '{"state": "running"}'; else echo '{"state": "destroyed"}'; fi"""
 
 
@@ -40,14 +45,19 @@ def test_the_whole_output_of_a_verb_is_in_a_file_that_its_error_names(project: P
     assert (project.folder / named[1]).read_text() == log(project)
 
 
-@pytest.mark.parametrize("by", ["deployer", "step"])
+@pytest.mark.parametrize("by", ["deployer", "step", "node"])
 def test_output_is_in_its_file_and_shown_while_the_command_runs(by: str, project: Project) -> None:
     command = "touch up; echo began with $PW; until [ -e go ]; do sleep 0.02; done; echo goes on"
+    if by == "node":
+        command = f"cd {project.folder}; {command}"
     secret = {"PW": "${{ secrets.TOKEN }}"}
     if by == "deployer":
         document = suite("deploy", system=deployer(deploy=command) | {"env": secret})
-    else:
+    elif by == "step":
         document = suite({"step": "custom_command", "custom_command": command, "env": secret})
+    else:
+        node = {"step": "custom_command", "custom_command": command, "env": secret, "on": "n11"}
+        document = suite("deploy", node, provider="local", system=SERVICE)
     console = project.folder / "console"
     with console.open("w") as out:
         run = project.start(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
+import subprocess
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.links.ssh_server import Server
@@ -14,6 +19,7 @@ from tests.links.test_ssh import on
 from seatrial.errors import CannotTell, LinkDown
 from seatrial.links.process import TimedOut
 from seatrial.links.ssh import SSHLink, ending
+from seatrial.links.ssh.wire import FIRST, order
 
 TRIAL = f"t{os.getpid()}"
 """Tests of other workers are on the same machine: each ends its own trial's processes alone."""
@@ -143,3 +149,66 @@ def test_the_way_of_the_ending_command_itself_is_spared(tmp_path: Path) -> None:
         assert done.stdout == "before\nafter\n"
 
     on(tmp_path, act, trial=TRIAL)
+
+
+CHAIN = """
+read -r now _ </proc/uptime
+[ "${now%.*}" -lt "$1" ] || exit
+echo "$2" >counter
+$3 sh chain.sh "$1" $(($2 + 1)) $3 >/dev/null 2>&1 &
+"""
+"""Each process begins the next one and ends; it counts them in a file, until an uptime."""
+
+
+def as_user(user: int) -> dict[str, Any]:
+    return {"user": user, "group": user, "extra_groups": []} if user else {}
+
+
+@pytest.mark.parametrize("session", ["", "setsid"])
+@pytest.mark.parametrize("user", [0, 65534])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts programs of another user")
+def test_a_chain_of_forks_is_ended_whatever_its_session(user: int, session: str) -> None:
+    until = float(Path("/proc/uptime").read_text().split()[0]) + 40
+    with tempfile.TemporaryDirectory(prefix="seatrial-chain-") as name:  # the other user does not reach `tmp_path`
+        Path(name).chmod(0o777)
+        Path(name, "chain.sh").write_text(CHAIN)
+        begun = order(f"sh chain.sh {until:.0f} 1 {session}", None, sudo=False, number=FIRST + os.getpid())
+        subprocess.run(["/bin/sh", "-c", begun.line], cwd=name, check=True, capture_output=True, **as_user(user))
+        begins = time.monotonic() + 20
+        while count(name) < 50:
+            assert time.monotonic() < begins, "the chain did not begin"
+        script = ending.of_commands([begun.number])
+        done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, **as_user(user))
+        assert (done.returncode, done.stderr) == (0, "")
+        last = count(name)
+        time.sleep(0.5)  # a process of it lives for about a hundredth of that
+        assert count(name) == last
+
+
+def count(folder: str) -> int:
+    """How many processes a chain had; the file may just be written."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path(folder, "counter").read_text())
+    return 0
+
+
+def test_what_begins_faster_than_it_is_ended_remains(tmp_path: Path) -> None:
+    begun = order("sleep 300 >/dev/null 2>&1 & echo $!", None, sudo=False, number=FIRST + os.getpid())
+    done = subprocess.run(["/bin/sh", "-c", begun.line], capture_output=True, text=True)
+    pid = re.sub(r"<[^>]*>", "", done.stdout).strip()
+    try:
+        # A look that sees nothing, and a newest process that is there again and again.
+        script = ending.of_commands([begun.number])
+        script = script.replace("clock; begun=$now", "look() { alive=; }; kill() { :; }; clock; begun=$now")
+        script = script.replace("-lt 1000 ]", "-lt 50 ]")
+        loads = f"read -r _ _ _ _ p _ <{tmp_path}/loadavg"
+        (tmp_path / "loadavg").write_text(f"0 0 0 1/1 {pid}\n")
+        left = subprocess.run(
+            ["/bin/sh", "-c", script.replace("read -r _ _ _ _ p _ </proc/loadavg", loads)],
+            capture_output=True,
+            text=True,
+        )
+        assert left.returncode == ending.REMAIN
+        assert f"new processes begin faster than they are ended, such as {pid}" in left.stderr
+    finally:
+        os.kill(int(pid), 9)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+LONGEST_LINE = 1024 * 1024
+"""Bytes before an unfinished line is handed on all the same."""
+
 
 def short(line: str) -> str:
     """A command to be shown: 80 characters at most."""
@@ -21,6 +26,28 @@ def end(text: str, most: int) -> str:
 def left_out(count: int) -> bytes:
     """The line in place of dropped bytes."""
     return f"\n[... {count} bytes left out ...]\n".encode()
+
+
+class Lines:
+    """Hands on whole lines of a stream, so that two streams in one file do not mix within a line."""
+
+    def __init__(self, give: Callable[[bytes], object]) -> None:
+        self._give = give
+        self._begun = b""
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        text = self._begun + data
+        end = len(text) if len(text) > LONGEST_LINE else text.rfind(b"\n") + 1
+        self._begun = text[end:]
+        if end:
+            self._give(text[:end])
+
+    def end(self) -> None:
+        """The stream has ended: its rest is a line."""
+        rest, self._begun = self._begun, b""
+        if rest:
+            self._give(rest + b"\n")
 
 
 class BoundedOutput:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from seatrial.spi.check import Check, CheckTraits, ReadsText
 from seatrial.spi.context import Context
-from seatrial.spi.link import BreaksOff, Finished, Link
+from seatrial.spi.link import BreaksOff, Finished, FollowsOutput, Link
 from seatrial.spi.measuring import health_of, link_of, status_of
 from seatrial.spi.provider import (
     AdoptsNodes,
@@ -76,12 +76,12 @@ from seatrial.spi.traits import traits
 
 __all__ = [
     "AdoptsNodes", "BreaksOff", "Check", "CheckTraits", "ChecksFields", "ChecksFiles", "ChecksSuite", "ChecksSystem",
-    "ChecksTemplates", "Context", "EntersNodes", "ExplainsPower", "FindsRoles", "Finished", "GivesBack", "GivesOutputs",
-    "HandsOver", "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsNodes", "KnowsReadings", "Link",
-    "MeasuresNodes", "MissesNodes", "NamesNodes", "NeedsPowers", "NeedsPowersInGuest", "NoSettings", "PausesNodes",
-    "Powers", "PowersCluster", "PowersGuests", "PowersNodes", "PreparesTrial", "Provider", "ProviderTraits",
-    "Readiness", "ReadsText", "RecordsReport", "RemembersPower", "Reporter", "ReportsFailure", "ReportsStatus",
-    "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings", "ShowsEvidence",
-    "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots", "health_of", "known_nodes",
-    "link_of", "own_powers", "power_reading", "status_of", "traits",
+    "ChecksTemplates", "Context", "EntersNodes", "ExplainsPower", "FindsRoles", "Finished", "FollowsOutput",
+    "GivesBack", "GivesOutputs", "HandsOver", "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsNodes",
+    "KnowsReadings", "Link", "MeasuresNodes", "MissesNodes", "NamesNodes", "NeedsPowers", "NeedsPowersInGuest",
+    "NoSettings", "PausesNodes", "Powers", "PowersCluster", "PowersGuests", "PowersNodes", "PreparesTrial", "Provider",
+    "ProviderTraits", "Readiness", "ReadsText", "RecordsReport", "RemembersPower", "Reporter", "ReportsFailure",
+    "ReportsStatus", "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings",
+    "ShowsEvidence", "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots", "health_of",
+    "known_nodes", "link_of", "own_powers", "power_reading", "status_of", "traits",
 ]  # fmt: skip

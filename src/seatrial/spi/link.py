@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -82,6 +82,17 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
+
+
+@runtime_checkable
+class FollowsOutput(Protocol):
+    """A link that hands on the output of a command while the command runs."""
+
+    async def follow(
+        self, command: str | Sequence[str], *, output: Callable[[bytes], None], timeout: float = 60.0, input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:  # fmt: skip
+        """As `run`; `output` gets whole lines of both streams as they come."""
 
 
 @runtime_checkable

@@ -21,9 +21,9 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, CutText, Duration, argv_of
 from seatrial.registry import step
-from seatrial.spi import Context, Finished
+from seatrial.spi import Context, Finished, FollowsOutput, Link
 from seatrial.spi.link import NOT_FOUND
-from seatrial.spi.output import LOG
+from seatrial.spi.output import Output
 from seatrial.steps.targets import by_node
 
 SHOWN = 20
@@ -149,22 +149,29 @@ class CustomCommand:
     async def _on_nodes(self, ctx: Context) -> Outputs:
         nodes = await ctx.select(self.on)
         ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
-        env, limit, log = {**ours, **self.env}, self.timeout or ENDLESS, ctx.folder / LOG
+        env = {**ours, **self.env}
 
         async def one(node: Node) -> Outputs:
-            try:
-                argv = argv_of(self.custom_command or self.command, shell=self.shell)
-                done = await ctx.link(node).run(argv, timeout=limit, input=self.stdin, env=env)
-            except TimeoutError as error:
-                out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")
-                ctx.output(f"command on {node.name}", out + err)
-                text = f"the command did not end on {node.name} within {limit:g} s"
-                raise Overrun(text, evidence=_last(out, err, log)) from error
-            ctx.output(f"command on {node.name}", done.stdout + done.stderr)
-            return self._judged(done, log, node.name)
+            with ctx.keeping(f"command on {node.name}") as output:
+                return self._judged(await self._on(node, ctx.link(node), env, output), output.file, node.name)
 
         found = await by_node(nodes, one)
         return {**found[nodes[0].name], "nodes": found}
+
+    async def _on(self, node: Node, link: Link, env: Mapping[str, str], output: Output) -> Finished:
+        argv, limit = argv_of(self.custom_command or self.command, shell=self.shell), self.timeout or ENDLESS
+        try:
+            if isinstance(link, FollowsOutput):
+                return await link.follow(argv, timeout=limit, input=self.stdin, env=env, output=output.add)
+            done = await link.run(argv, timeout=limit, input=self.stdin, env=env)
+        except TimeoutError as error:
+            out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")
+            if not isinstance(link, FollowsOutput):
+                output.add((out + err).encode(errors="replace"))
+            text = f"the command did not end on {node.name} within {limit:g} s"
+            raise Overrun(text, evidence=_last(out, err, output.file)) from error
+        output.add((done.stdout + done.stderr).encode(errors="replace"))
+        return done
 
     def _judged(self, done: Finished, log: Path, where: str = "") -> Outputs:
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)

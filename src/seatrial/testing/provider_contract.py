@@ -21,7 +21,16 @@ from seatrial.errors import LinkDown, LinkLost, LinkRefused, NotSupported
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.registry import Registry
-from seatrial.spi import Context, PausesNodes, Powers, PowersGuests, PowersNodes, Provider, TakesSnapshots
+from seatrial.spi import (
+    Context,
+    FollowsOutput,
+    PausesNodes,
+    Powers,
+    PowersGuests,
+    PowersNodes,
+    Provider,
+    TakesSnapshots,
+)
 from seatrial.testing.builders import flow
 from seatrial.testing.fake_run import FakeRun, fake_registry
 
@@ -353,6 +362,31 @@ class ProviderContract:
         link = fixture.ctx.link(node)
         await _raises(TimeoutError, link.run(["sleep", "30"], timeout=0.3))
         assert (await link.run(["true"])).ok
+
+    @on_one_node()
+    async def a_link_hands_on_output_as_it_comes(self, fixture: ContractFixture, node: Node) -> None:
+        """Whole lines of both streams while the command runs, from a link that is `FollowsOutput`."""
+        link, printed, first = fixture.ctx.link(node), bytearray(), asyncio.Event()
+        if not isinstance(link, FollowsOutput):
+            return
+
+        def take(lines: bytes) -> None:
+            printed.extend(lines)
+            first.set()
+
+        go = f"{fixture.file(node)}-go"
+        waiting = f"echo first; echo other >&2; while [ ! -e {go} ]; do sleep 0.05; done; rm {go}; printf last"
+        running = asyncio.ensure_future(link.follow(waiting, output=take, timeout=fixture.deadline))
+        try:
+            async with asyncio.timeout(fixture.deadline):
+                await first.wait()
+            assert not running.done(), "the output came after the command had ended"
+            await link.run(["touch", go])
+            done = await running
+        finally:
+            running.cancel()
+        assert (done.stdout, done.stderr) == ("first\nlast", "other\n")
+        assert sorted(printed.splitlines()) == [b"first", b"last", b"other"]
 
     @on_one_node()
     async def a_link_copies_files_both_ways(self, fixture: ContractFixture, node: Node) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,11 +60,16 @@ class Engine:
         return {**os.environ, **self.extra}
 
     async def run(
-        self, *argv: str, timeout: float = CALL, input: str = "", env: Mapping[str, str] | None = None
+        self,
+        *argv: str,
+        timeout: float = CALL,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> Finished:
-        """One call with any exit code and these extra variables; TimeoutError."""
+        """One call with any exit code and these extra variables; `output` gets its lines as they come. TimeoutError."""
         words, cwd, env = [self.program, *argv], self.folder or None, {**self.environment(), **(env or {})}
-        return await process.run(words, cwd=cwd, env=env, timeout=timeout, input=input, grace=1.0)
+        return await process.run(words, cwd=cwd, env=env, timeout=timeout, input=input, output=output, grace=1.0)
 
     async def attempt(
         self, *argv: str, what: str, timeout: float = CALL, env: Mapping[str, str] | None = None

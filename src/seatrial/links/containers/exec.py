@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +48,18 @@ class ExecLink:
         """Run a command; LinkLost when the container went down during the command."""
         return await self._breakable(self._run(command, timeout, input, env or {}, self._user))
 
+    async def follow(
+        self,
+        command: Command,
+        *,
+        output: Callable[[bytes], None],
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a command; `output` gets its lines as they come."""
+        return await self._breakable(self._run(command, timeout, input, env or {}, self._user, output))
+
     async def sudo(
         self, command: Command, *, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None
     ) -> Finished:
@@ -86,7 +98,15 @@ class ExecLink:
             self._running.discard(task)
             self._broken.discard(task)
 
-    async def _run(self, command: Command, timeout: float, input: str, env: Mapping[str, str], user: str) -> Finished:
+    async def _run(
+        self,
+        command: Command,
+        timeout: float,
+        input: str,
+        env: Mapping[str, str],
+        user: str,
+        output: Callable[[bytes], None] | None = None,
+    ) -> Finished:
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
         shown = f"`{short(' '.join(argv))}`"
         mark = f"{MARK}={secrets.token_hex(8)}"
@@ -98,7 +118,7 @@ class ExecLink:
         before = await self._boot()
         try:
             words = ("exec", *options, self._container, *whole)
-            done = await self._engine.run(*words, timeout=timeout, input=input, env=given)
+            done = await self._engine.run(*words, timeout=timeout, input=input, env=given, output=output)
         except TimeoutError as error:
             await self._end(mark)
             out, err = (error.stdout, error.stderr) if isinstance(error, TimedOut) else ("", "")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seatrial.errors import CannotTell, ToolMissing
-from seatrial.links.output import BoundedOutput
+from seatrial.links.output import BoundedOutput, Lines
 from seatrial.links.process.supervision import Command, Supervisor
 from seatrial.links.process.table import members, process_start
 from seatrial.spi import Finished
@@ -30,9 +30,6 @@ KEEP = 1024 * 1024
 
 PATIENCE = 0.005
 """Seconds before the output of a running program is read continuously (a pipe holds 64 KiB)."""
-
-LONGEST_LINE = 1024 * 1024
-"""Bytes before an unfinished line is written all the same."""
 
 LINGER = 0.25
 """Seconds to wait for output after the program ended, while a child holds the pipe open."""
@@ -95,11 +92,11 @@ async def run(
 class _Stream(BoundedOutput):
     """One pipe and its output."""
 
-    def __init__(self, fd: int, keep: int) -> None:
+    def __init__(self, fd: int, keep: int, lines: Lines | None) -> None:
         super().__init__(keep)
         self.fd, self.open, self.watched = fd, True, False
-        self.begun = b""
-        """An unfinished line, if both streams share one file."""
+        self.lines = lines
+        """Its lines on their way to a file that both streams share."""
 
 
 class _Child:
@@ -133,7 +130,8 @@ class _Child:
     def _spawn(self, argv: Sequence[str], cwd: Path | str | None, env: Mapping[str, str] | None) -> None:
         (out, out_w), (err, err_w) = os.pipe(), os.pipe()
         theirs = [out_w, err_w]
-        self.out, self.err = _Stream(out, self._keep), _Stream(err, self._keep)
+        shared = self._whole is not None or self._output is not None
+        self.out, self.err = (_Stream(fd, self._keep, Lines(self._put) if shared else None) for fd in (out, err))
         self._streams = self.out, self.err
         stdin = subprocess.DEVNULL
         if self._input:
@@ -185,7 +183,8 @@ class _Child:
         """Read once; True when there may be more data."""
         try:
             data = os.read(stream.fd, 65536)
-            self._put(stream, data)
+            if stream.lines is not None:
+                stream.lines.add(data) if data else stream.lines.end()
         except BlockingIOError:
             return False
         except OSError as error:  # The disk is full: report it.
@@ -198,20 +197,11 @@ class _Child:
         stream.add(data)
         return True
 
-    def _put(self, stream: _Stream, data: bytes) -> None:
-        """Hand on whole lines of both streams, so they do not mix. At the end of a stream (empty data), the rest counts
-        as a line."""
-        if self._whole is None and self._output is None:
-            return
-        text = stream.begun + data
-        if not data and text:
-            text += b"\n"
-        end = len(text) if not data or len(text) > LONGEST_LINE else text.rfind(b"\n") + 1
-        stream.begun = text[end:]
-        if end and self._whole is not None:
-            self._whole.write(text[:end])
-        if end and self._output is not None:
-            self._output(text[:end])
+    def _put(self, lines: bytes) -> None:
+        if self._whole is not None:
+            self._whole.write(lines)
+        if self._output is not None:
+            self._output(lines)
 
     def _on_input(self) -> None:
         try:
@@ -331,7 +321,8 @@ class _Child:
             os.close(self._pidfd)
             self._pidfd = -1
         for stream in self._streams:
-            self._put(stream, b"")
+            if stream.lines is not None:
+                stream.lines.end()
         if self._whole is not None:
             self._whole.close()
 

@@ -105,6 +105,18 @@ class SSHLink:
         """
         return await self._ran(command, timeout, input, env, root=self._door.become)
 
+    async def follow(
+        self,
+        command: Command,
+        *,
+        output: Callable[[bytes], None],
+        timeout: float = 60.0,
+        input: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run a command; `output` gets its lines as they come, all of them."""
+        return await self._ran(command, timeout, input, env, root=self._door.become, output=output)
+
     async def sudo(
         self,
         command: Command,
@@ -200,9 +212,10 @@ class SSHLink:
         *,
         root: bool,
         power: bool = False,
+        output: Callable[[bytes], None] | None = None,
     ) -> Finished:
         sent = order(command, env, sudo=self._by_sudo(root), number=0 if power else next(self._numbers))
-        session = await self._session(sent, timeout, input=input.encode())
+        session = await self._session(sent, timeout, input=input.encode(), output=output)
         code = self._code(session, sent.shown)
         dropped = session.out.dropped + session.err.dropped
         done = Finished(exit_code=code, stdout=session.out.text(), stderr=session.err.text(), dropped=dropped)
@@ -232,8 +245,10 @@ class SSHLink:
         shown: str = "",
         input: bytes | Path = b"",
         each: Callable[[bytes], object] | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> Session:
-        """Run a command until it or the connection ends; `each` gets the output instead of keeping it.
+        """Run a command until it or the connection ends; `each` gets the output instead of keeping it, `output` its
+        lines besides.
 
         The time begins when the connection has room for a session. A command that times out is ended on the node.
         """
@@ -243,7 +258,8 @@ class SSHLink:
             await self._end(*self._unended.values())
         end = asyncio.get_running_loop().time() + WAIT
         while True:
-            session = Session(sent.token, closed=await self._places.take(end, str(self)), each=each)
+            place = await self._places.take(end, str(self))
+            session = Session(sent.token, closed=place, each=each, output=output)
             try:
                 async with self._in_time(shown or sent.shown, timeout):
                     await self._started(session, sent)

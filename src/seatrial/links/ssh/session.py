@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncssh
 
-from seatrial.links.output import BoundedOutput
+from seatrial.links.output import BoundedOutput, Lines
 from seatrial.links.ssh.wire import Marked
 
 LIMIT = 4 * 1024 * 1024
@@ -27,12 +27,19 @@ class Session(asyncssh.SSHClientSession[bytes]):
     its output open."""
 
     def __init__(
-        self, token: str, *, closed: Callable[[], None], each: Callable[[bytes], object] | None = None
+        self,
+        token: str,
+        *,
+        closed: Callable[[], None],
+        each: Callable[[bytes], object] | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`closed` is called when both sides have closed the session; `each` gets the output instead of keeping it."""
+        """`closed` is called when both sides have closed the session; `each` gets the output instead of keeping it;
+        `output` gets the lines of both streams too."""
         self.out, self.err = BoundedOutput(LIMIT), BoundedOutput(LIMIT)
-        self.marked = Marked(token, each or self.out.add)
-        self._marked_err = Marked(token, self.err.add)
+        self._lines = [Lines(output), Lines(output)] if output else []
+        self.marked = Marked(token, each or self._kept(self.out, 0))
+        self._marked_err = Marked(token, self._kept(self.err, 1))
         self._closed = closed
         self.sent = False
         """Whether the node has opened the session: the command may have reached it."""
@@ -44,6 +51,16 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self.ended, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
         self._news = 0
+
+    def _kept(self, stream: BoundedOutput, at: int) -> Callable[[bytes], object]:
+        if not self._lines:
+            return stream.add
+
+        def add(data: bytes) -> None:
+            stream.add(data)
+            self._lines[at].add(data)
+
+        return add
 
     def connection_made(self, chan: Any) -> None:
         """The node opened the session; the command is sent next."""
@@ -98,6 +115,8 @@ class Session(asyncssh.SSHClientSession[bytes]):
         """The output is complete."""
         self.marked.finish()
         self._marked_err.finish()
+        for lines in self._lines:
+            lines.end()
 
     @property
     def greeting(self) -> str:
