@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seatrial.links.inventory import STYLES
-from seatrial.model.values import Argv, Duration, WaitFor
-from seatrial.systems.settings import DataSettings
+from seatrial.model.values import Argv, Duration
+from seatrial.systems.machines.settings import MachineSettings
 
 VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy",
          "stop_node", "start_node", "crash_node", "restart_node")  # fmt: skip
@@ -56,7 +56,7 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandSettings:
+class CommandSettings(MachineSettings):
     """A deployer's command line: one command per verb."""
 
     deploy: Argv
@@ -83,8 +83,6 @@ class CommandSettings:
     """Restart one node."""
     inventory: InventorySettings | None = None
     """Where to read the nodes after deploy."""
-    nodes: tuple[str, ...] = ()
-    """The names of the nodes, if known before deploy."""
     cwd: str = ""
     """The working folder of every verb, relative to the document; empty: the deployment's own, `$deployment_dir`."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -102,16 +100,8 @@ class CommandSettings:
     """Paths of the values in the JSON of `health`."""
     states: Mapping[str, str] = field(default_factory=dict)
     """The deployer's word for a state (of the whole, of a node, of a part) to Seatrial's."""
-    poll: Duration = Duration(1.0)
-    """The first pause between looks while something is waited for; the pauses grow to ten times this."""
-    wait_for: WaitFor = "service"
-    """What has to answer before a started node is up, for steps without their own `wait_for`."""
     service_part: str = "service"
     """The part of a node's health for the service; if it is missing, all parts but `ssh` together."""
-    admin: str = ""
-    """The URL of the admin UI on a node."""
-    data: DataSettings | None = None
-    """How `data_integrity` writes and reads its records; an inventory's `client_port` is `${{ node.ports.client }}`."""
 
     def __post_init__(self) -> None:
         for key in ("timeouts", "exit_codes", "parameters_as_flags"):

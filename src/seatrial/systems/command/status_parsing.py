@@ -125,16 +125,6 @@ def service_by_state(state: str) -> Reading[Health]:
     return reported(Health.NOT_OK, why, by=STATUS) if state in SILENT else absent(Health.UNKNOWN, why, by=STATUS)
 
 
-def both(link: Reading[Health], told: Reading[Health]) -> Reading[Health]:
-    """A node's link, as Seatrial tried it and as the deployer's health has it; contradictory, neither is known."""
-    if link.value is Health.UNKNOWN:
-        return told
-    if told.value in (Health.UNKNOWN, link.value):
-        return link
-    why = f"a contradiction: Seatrial's own link is {link.value}, and {HEALTH} says {told.value}"
-    return absent(Health.UNKNOWN, "; ".join(filter(None, (why, link.why or told.why))))
-
-
 def settle(claim: Reading[str] | None, finding: Reading[str]) -> Reading[str]:
     """The state of the whole by the deployer's word and by the readings of its nodes: theirs where both agree. The word
     alone is reported. Bad nodes refute a good word, and confirm nothing; any other contradiction leaves no state."""

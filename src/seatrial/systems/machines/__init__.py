@@ -1,0 +1,204 @@
+"""Machines that another program made: nodes from its inventory, what is measured on them, and powers from inside.
+
+A system on such machines derives from `GivenMachines` and says how its program lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import ClassVar
+
+from seatrial.errors import CannotTell, LinkDown, SeatrialError
+from seatrial.links import tcp
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off, cluster_status, power_by_parts
+from seatrial.model.frozen import frozen
+from seatrial.model.reading import Health, Reading, absent, measured, remembered, reported
+from seatrial.model.resource import Node
+from seatrial.spi import AdoptsNodes, Context, Powers, link_of, power_reading
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
+from seatrial.systems.machines.settings import MachineSettings
+from seatrial.systems.records import Declared
+from seatrial.systems.settings import Roots, node_root
+from seatrial.systems.states import not_deployed, without_deployment
+
+Parts = Mapping[str, Reading[Health]]
+
+IN_GUEST = frozenset({Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
+"""Powers over any node with SSH."""
+
+UNDECLARED = "neither `health` nor `status` is declared in the system's settings"
+
+
+@frozen(kw_only=False)
+class Told:
+    """What the program that made the machines says of them, by the node's name."""
+
+    parts: Mapping[str, Parts] = field(default_factory=dict)
+    powers: Mapping[str, Reading[PowerState]] = field(default_factory=dict)
+    power: Reading[PowerState] | None = None
+    """The power of nodes without their own."""
+
+
+class GivenMachines(Declared):
+    """The part of a system for machines that its own program made.
+
+    The system sets `_stage` to `initialized`, `deployed` and `destroyed`, calls `forget_nodes` whenever its program may
+    have changed the list of its machines, and `nodes_are_gone` after `destroy`.
+    """
+
+    places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider recognises machines of the inventory as its own and offers its powers for them."""
+    by: ClassVar[str] = "the deployer's inventory"
+    """The source of the list of nodes, in words."""
+
+    def __init__(self, settings: MachineSettings) -> None:
+        super().__init__(settings.data, settings.admin, roots_of)
+        self._requested = settings.nodes
+        self._nodes: Sequence[Node] = ()
+        self._before: Sequence[Node] = ()
+        """The nodes at the time of `destroy`."""
+        self._off: set[str] = set()
+        """Nodes that Seatrial shut down from inside: nobody else knows their power."""
+        self.pace = (float(settings.poll), 10 * float(settings.poll))
+        self.wait_for = settings.wait_for
+
+    # What a system says of its program
+
+    async def list_nodes(self, ctx: Context) -> Sequence[Node]:
+        """The machines as the program lists them now; CannotTell when its list is unreadable or empty."""
+        raise NotImplementedError
+
+    def missing_nodes(self, ctx: Context, nodes: Sequence[Node]) -> Sequence[str]:
+        """The requested nodes that are not among these; those known by their number alone are `absent-1`, …"""
+        there = {node.name for node in nodes}
+        size = str(ctx.suite.parameters.get("cluster_size", ""))
+        if not self._requested and size.isdigit():
+            return [f"absent-{number}" for number in range(1, int(size) - len(there) + 1)]
+        return [name for name in self._requested if name not in there]
+
+    # Nodes
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The machines as listed since the last change, as the provider's own where it knows them; CannotTell when the
+        list is empty or cannot be read."""
+        if self._stage != "deployed":
+            return ()
+        if not self._nodes:
+            found, provider = await self.list_nodes(ctx), ctx.provider
+            self._nodes = await provider.adopt(found) if isinstance(provider, AdoptsNodes) else found
+        return self._nodes
+
+    def forget_nodes(self) -> None:
+        """Their program may have changed them: the next `nodes` lists them again."""
+        self._nodes = ()
+
+    async def nodes_about_to_go(self, ctx: Context) -> Sequence[Node]:
+        """Those of now; none if the list cannot be read: `destroy` must run all the same."""
+        try:
+            return await self.nodes(ctx)
+        except (SeatrialError, OSError) as error:
+            ctx.log(f"the nodes before destroy are not known: {error}", "debug")
+            return ()
+
+    def nodes_are_gone(self, before: Sequence[Node]) -> None:
+        """`destroy` ended; what still answers of the nodes before it refutes it."""
+        self._before, self._nodes, self._stage = before, (), "destroyed"
+
+    # Measuring
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Their power and their links."""
+        return await self.measure(ctx, nodes)
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state that follows from the nodes, requested ones that are missing included."""
+        if self._stage != "deployed":
+            return without_deployment(not_deployed(self._stage), await self.measure(ctx, self._before))
+        nodes = await self.nodes(ctx)
+        return cluster_status({**await self.health(ctx, nodes), **self.missing(ctx, nodes)})
+
+    def missing(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
+        """The health of the requested nodes that are not among these."""
+        why = "it was requested, but is not in the inventory"
+        missing = reported(Health.NOT_OK, why, by=self.by)
+        parts, power = {"ssh": missing, "service": missing}, absent(PowerState.UNKNOWN, why)
+        return {name: NodeHealth(power=power, parts=parts) for name in self.missing_nodes(ctx, nodes)}
+
+    async def measure(self, ctx: Context, nodes: Sequence[Node], told: Told | None = None) -> dict[str, NodeHealth]:
+        """The health of these nodes: what Seatrial measures, and what their program says."""
+
+        told = told or Told()
+
+        async def one(node: Node) -> NodeHealth:
+            parts = dict(told.parts.get(node.name, {}))
+            return await self._health_of(ctx, node, parts, told.powers.get(node.name, told.power))
+
+        found = await map_concurrently(one, nodes, most=NODES_AT_ONCE)
+        return {node.name: health for node, health in zip(nodes, found, strict=True)}
+
+    async def _health_of(
+        self, ctx: Context, node: Node, parts: dict[str, Reading[Health]], said: Reading[PowerState] | None
+    ) -> NodeHealth:
+        if node.adopted:
+            said = await power_reading(ctx.provider, node, ctx.suite.provider)
+            if said.value in OFF:
+                return all_off(said, f"{said.by} reports that it is {said.value}")
+        if node.proves_itself:
+            link, told = await link_of(ctx, node), parts.get("ssh")
+            parts["ssh"] = link if told is None else both(link, told)
+            if link.ok:
+                self._off.discard(node.name)
+            elif link.value is Health.UNKNOWN and self._stage == "destroyed" and node.ssh:
+                parts["ssh"] = await _port_of(node)  # the key to the node may be gone, and the node not
+        if said is None and node.name in self._off:
+            said = remembered(PowerState.STOPPED, "Seatrial shut it down")
+        return NodeHealth(power=power_by_parts(parts, said), parts=parts)
+
+    # Powers
+
+    async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
+        """Act from inside the node; False for another power, and for a node that the provider has power over."""
+        if what not in IN_GUEST or node.adopted:
+            return False
+        from seatrial.systems.machines.guests import Guests
+
+        guests = Guests(ctx)
+        if what is Powers.GUEST_REBOOT:
+            await guests.guest_reboot(node)
+        elif what is Powers.GUEST_STOP:
+            await guests.guest_stop(node)
+            self._off.add(node.name)
+        elif await guests.guest_crash(node) == "off":
+            self._off.add(node.name)
+        return True
+
+
+def roots_of(node: Node) -> Roots:
+    """The values for the `${{ }}` about a node."""
+    return {"node": node_root(node)}
+
+
+def both(link: Reading[Health], told: Reading[Health]) -> Reading[Health]:
+    """A node's link, as Seatrial tried it and as a program reports it; contradictory, neither is known."""
+    if link.value is Health.UNKNOWN:
+        return told
+    if told.value in (Health.UNKNOWN, link.value):
+        return link
+    why = f"a contradiction: Seatrial's own link is {link.value}, and {told.by} says {told.value}"
+    return absent(Health.UNKNOWN, "; ".join(filter(None, (why, link.why or told.why))))
+
+
+async def _port_of(node: Node) -> Reading[Health]:
+    """Whether something answers at the SSH port of a node; unknown behind a jump host."""
+    host, port, by = str(node.ssh["host"]), int(str(node.ssh.get("port") or 22)), f"the SSH port of {node.name}"
+    if "jump" in node.ssh:
+        return absent(Health.UNKNOWN, f"{node.name} is behind a jump host, and no key to it is left", by=by)
+    try:
+        await tcp.reach(host, port)
+    except LinkDown as error:
+        return measured(Health.NOT_OK, str(error), by=by)
+    except CannotTell as error:
+        return absent(Health.UNKNOWN, str(error), by=by)
+    return measured(Health.OK, by=by)
