@@ -10,9 +10,10 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Seatria
 from seatrial.links.output import beginning, end
 from seatrial.links.tcp import reach
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, measured
+from seatrial.model.reading import Health, Reading, absent, concluded, measured
 from seatrial.model.resource import Node
 from seatrial.spi import Context
+from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.context import is_true
 from seatrial.spi.link import NOT_EXECUTABLE, NOT_FOUND
 from seatrial.systems.settings import HttpParts, Probe, Roots, fill
@@ -57,6 +58,15 @@ async def ask(ctx: Context, request: HttpParts, url: str, roots: Roots, timeout:
     """The answer to a request with its templates filled in; see `send`."""
     url, headers, body = fill(ctx, (url, dict(request.headers), request.body), roots)
     return replace(await send(request.method, url, headers=headers, body=body, timeout=timeout), url=url)
+
+
+async def service_of(ctx: Context, health: Probe, proof: Probe | None, node: Node, roots: Roots) -> Reading[Health]:
+    """The service of a node by its probe, and by the proof where there is one."""
+    probes = [health] if proof is None else [health, proof]
+    says, *proved = await map_concurrently(lambda probe: look(ctx, probe, node, roots), probes)
+    if says.ok and proved and not proved[0].ok:
+        return concluded(proved[0].value, f"it reports itself healthy, but: {proved[0].why}", proved)
+    return says
 
 
 async def look(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:

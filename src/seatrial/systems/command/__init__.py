@@ -38,8 +38,6 @@ class Command(GivenMachines):
     """A deployer driven by its own command line."""
 
     Settings: ClassVar[type[Any]] = CommandSettings
-    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
-    """First words of templates filled in by this system itself."""
 
     def __init__(self, settings: CommandSettings, folder: Path) -> None:
         super().__init__(settings)

@@ -6,7 +6,7 @@ A system on such machines derives from `GivenMachines` and says how its program 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import ClassVar
 
 from seatrial.errors import CannotTell, LinkDown, SeatrialError
@@ -18,9 +18,10 @@ from seatrial.model.resource import Node
 from seatrial.spi import AdoptsNodes, Context, Powers, link_of, power_reading
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.systems.machines.settings import MachineSettings
+from seatrial.systems.probes import service_of
 from seatrial.systems.records import Declared
-from seatrial.systems.settings import Roots, node_root
-from seatrial.systems.states import not_deployed, without_deployment
+from seatrial.systems.settings import Probe, Roots, node_root
+from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, whole, without_deployment
 
 Parts = Mapping[str, Reading[Health]]
 
@@ -50,12 +51,18 @@ class GivenMachines(Declared):
     places_nodes: ClassVar[bool] = False
     adopts_nodes: ClassVar[bool] = True
     """The provider recognises machines of the inventory as its own and offers its powers for them."""
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
+    """First words of templates filled in by the system itself."""
+    expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
+    """Additional names for the expressions in the settings."""
     by: ClassVar[str] = "the deployer's inventory"
     """The source of the list of nodes, in words."""
 
-    def __init__(self, settings: MachineSettings) -> None:
+    def __init__(self, settings: MachineSettings, probe: Probe | None = None) -> None:
+        """`probe` asks the service of each node."""
         super().__init__(settings.data, settings.admin, roots_of)
         self._requested = settings.nodes
+        self._probe, self._proof, self._rule = probe, settings.proof, settings.rule
         self._nodes: Sequence[Node] = ()
         self._before: Sequence[Node] = ()
         """The nodes at the time of `destroy`."""
@@ -109,7 +116,7 @@ class GivenMachines(Declared):
     # Measuring
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
-        """Their power and their links."""
+        """Their power, their links, and their service by its probe."""
         return await self.measure(ctx, nodes)
 
     async def status(self, ctx: Context) -> ClusterStatus:
@@ -117,7 +124,12 @@ class GivenMachines(Declared):
         if self._stage != "deployed":
             return without_deployment(not_deployed(self._stage), await self.measure(ctx, self._before))
         nodes = await self.nodes(ctx)
-        return cluster_status({**await self.health(ctx, nodes), **self.missing(ctx, nodes)})
+        health = {**await self.health(ctx, nodes), **self.missing(ctx, nodes)}
+        return await self.conclude(ctx, health) if self._probe else unmeasured(health)
+
+    async def conclude(self, ctx: Context, health: Mapping[str, NodeHealth]) -> ClusterStatus:
+        """The state of the whole by the declared rule."""
+        return await whole(ctx, health, self._rule, {})
 
     def missing(self, ctx: Context, nodes: Sequence[Node]) -> dict[str, NodeHealth]:
         """The health of the requested nodes that are not among these."""
@@ -152,6 +164,8 @@ class GivenMachines(Declared):
                 self._off.discard(node.name)
             elif link.value is Health.UNKNOWN and self._stage == "destroyed" and node.ssh:
                 parts["ssh"] = await _port_of(node)  # the key to the node may be gone, and the node not
+        if self._probe is not None:
+            parts["service"] = await service_of(ctx, self._probe, self._proof, node, roots_of(node))
         if said is None and node.name in self._off:
             said = remembered(PowerState.STOPPED, "Seatrial shut it down")
         return NodeHealth(power=power_by_parts(parts, said), parts=parts)
@@ -173,6 +187,15 @@ class GivenMachines(Declared):
         elif await guests.guest_crash(node) == "off":
             self._off.add(node.name)
         return True
+
+
+def unmeasured(health: Mapping[str, NodeHealth]) -> ClusterStatus:
+    """The status where nothing measures the service: nobody knows more of the whole than that every node is off."""
+    service = absent(Health.UNKNOWN, UNDECLARED)
+    status = cluster_status(health, service=service)
+    if status.state.value != "stopped":
+        status = replace(status, state=absent("", UNDECLARED))
+    return status
 
 
 def roots_of(node: Node) -> Roots:

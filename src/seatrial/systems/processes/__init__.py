@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 from seatrial.errors import CannotTell, Overrun, SeatrialError, UsageError, nearest
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, concluded, measured
+from seatrial.model.reading import Health, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Service
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
-from seatrial.systems.probes import Answer, NoAnswer, accepted, ask, look
+from seatrial.systems.probes import Answer, NoAnswer, accepted, ask, service_of
 from seatrial.systems.processes import link_service
 from seatrial.systems.processes.settings import ProcessSettings, Program, RoleSettings
 from seatrial.systems.records import Declared
@@ -235,17 +235,13 @@ class Processes(Declared):
             return NodeHealth(power=absent(PowerState.UNKNOWN, why), parts={"service": absent(Health.UNKNOWN, why)})
         if power.value in OFF:
             return all_off(power, f"the node is {power.value}")
-        looks = [lambda: link_of(ctx, node), lambda: self._service_of(ctx, node)]
+        settings = self._settings
+        looks = [
+            lambda: link_of(ctx, node),
+            lambda: service_of(ctx, settings.health, settings.proof, node, self._roots(node)),
+        ]
         ssh, service = await map_concurrently(lambda look: look(), looks)
         return NodeHealth(power=power, parts={"ssh": ssh, "service": service})
-
-    async def _service_of(self, ctx: Context, node: Node) -> Reading[Health]:
-        settings, roots = self._settings, self._roots(node)
-        probes = [settings.health] if settings.proof is None else [settings.health, settings.proof]
-        says, *proved = await map_concurrently(lambda probe: look(ctx, probe, node, roots), probes)
-        if says.ok and proved and not proved[0].ok:
-            return concluded(proved[0].value, f"it reports itself healthy, but: {proved[0].why}", proved)
-        return says
 
 
 def _flags(flags: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:
