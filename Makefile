@@ -95,8 +95,9 @@ kills: $(STAMP) ## Kill Seatrial at random moments, clean, and look for anything
 	$(BIN)/python -m benchmarks.kills $(KILL_ARGS)
 
 # Tests start their own services, so a temporary policy stops apt from starting any, unless the machine has a policy.
-# Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change.
-backends: ## Install the Debian packages of the back ends and build the node images (needs root)
+# Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change;
+# so are Docker Compose, OpenTofu (both need Go), ansible-core and podman-compose, by their versions.
+backends: ## Install the Debian packages of the back ends, build the node images and the real tools (needs root)
 	@test "$$(id -u)" = 0 || { echo "make backends installs Debian packages ($(BACKENDS)) and needs root: sudo make backends" >&2; exit 1; }
 	@command -v apt-get >/dev/null || { echo "make backends supports only apt-get. Install the equivalents of these packages: $(BACKENDS)" >&2; exit 1; }
 	@set -e; policy=/usr/sbin/policy-rc.d; \
@@ -108,8 +109,9 @@ backends: ## Install the Debian packages of the back ends and build the node ima
 	apt-get update -qq; \
 	apt-get install -y -qq --no-upgrade --no-install-recommends $(BACKENDS); \
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images need Python 3.11 or newer: make backends PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the node images and tools need Python 3.11 or newer: make backends PYTHON=python3.12")'
 	$(PYTHON) -m scripts.node_images
+	$(PYTHON) -m scripts.real_tools
 	@rm -f $(STAMP)
 
 reference: $(STAMP) ## Write docs/reference/ anew from the code

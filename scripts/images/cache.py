@@ -1,4 +1,4 @@
-"""Images are kept by a checksum of their inputs; nobody ever finds an incomplete one."""
+"""Images are kept by a checksum of their inputs, tools by their version; nobody ever finds an incomplete one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Failed(Exception):
     """An image could not be made; the text has the reason and the next step."""
 
 
-def folder_of() -> Path:
-    """`images/` in `$SEATRIAL_CACHE_DIR`, else in `$XDG_CACHE_HOME/seatrial`, else in `~/.cache/seatrial`."""
+def folder_of(kind: str = "images") -> Path:
+    """This kind's folder in `$SEATRIAL_CACHE_DIR`, else in `$XDG_CACHE_HOME/seatrial`, else in `~/.cache/seatrial`."""
     given = os.environ.get("SEATRIAL_CACHE_DIR")
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return (Path(given) if given else Path(home) / "seatrial").absolute() / "images"
+    return (Path(given) if given else Path(home) / "seatrial").absolute() / kind
 
 
 def key_of(files: Iterable[Path], words: Iterable[str]) -> str:
@@ -38,7 +38,13 @@ def key_of(files: Iterable[Path], words: Iterable[str]) -> str:
 
 
 def made(
-    name: str, key: str, make: Callable[[Path], None], *, force: bool = False, say: Callable[[str], None] = print
+    name: str,
+    key: str,
+    make: Callable[[Path], None],
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+    kind: str = "images",
 ) -> Path:
     """The folder filled by `make` for this key: an earlier one, else a new one.
 
@@ -46,7 +52,7 @@ def made(
     next call removes the leftovers of a killed maker. Only one maker runs at a time; another one waits and takes its
     result.
     """
-    cache = folder_of()
+    cache = folder_of(kind)
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:

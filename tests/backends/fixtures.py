@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tests.backends import podman as podman_here
-from tests.backends import session, tables
+from tests.backends import session, tables, tools
 from tests.backends.docker import Dockerd
 from tests.effort import examples
 
@@ -91,3 +92,18 @@ def libvirtd() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIBVIRT_DEFAULT_URI", session.uri())
         yield session.uri()
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], Path]:
+    """Where the program of a real tool is: `tool("tofu")`. A test that calls it has the mark `backend("tofu")`.
+
+    `tool("ansible").parent` has all programs of Ansible.
+    """
+
+    def where(name: str) -> Path:
+        program = tools.path(name)
+        assert program is not None, f"{name} is missing, and the test has no mark backend({name!r})"
+        return program
+
+    return where

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from scripts.libvirtd.daemon import Daemon, NoDaemon, start
-from tests.backends import docker, podman, programs
+from tests.backends import docker, podman, programs, tools
 
 _started: dict[str, docker.Dockerd | Daemon] = {}
 
@@ -52,6 +52,7 @@ KNOWN: Mapping[str, Callable[[], str | None]] = {
     "docker": _docker,
     "gh": lambda: programs.why_not("/usr/bin/gh", "gh"),
     "libvirt": _libvirt,
+    **{name: functools.partial(tools.why_not, name) for name in tools.NAMES},
 }
 """Each back end, and what says why it cannot be used here (None when it can), found out by doing."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from scripts.images.engines import IMAGE
+from scripts.real_tools import tools
 from tests.backends import podman as podman_here
 
 
@@ -90,3 +91,12 @@ def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert "8 passed" in done.stdout, done.stdout + done.stderr
     assert len(list(tmp_path.glob("gw*"))) == 1
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.backend(name)) for name in (*tools(), "terraform")]
+)
+def test_the_real_tools_are_the_versions_that_are_pinned(name, tool):
+    version = "version" if name in {"compose", "tofu", "terraform"} else "--version"
+    said = subprocess.run([tool(name), version], capture_output=True, text=True, check=True).stdout
+    assert (tools()[name].version if name in tools() else "Terraform v1.") in said
