@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-consultancy example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-consultancy example-pytest example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 
 example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deployment, on this host and in containers
 	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)
+
+example-pytest: $(STAMP) ## Deploy a cluster as a pytest fixture, lose nodes, and test what it still does
+	$(BIN)/python -m pytest examples/pytest -p no:cacheprovider $(EXAMPLE_ARGS)
 
 # EXAMPLE_ARGS are passed to `seatrial run`, for example '--run-test cloudstack-workflow-web-only'; --sweep only cleans up.
 example-webapp: $(STAMP) ## Deploy a web app with its own GitHub Actions workflows, verify it, tear it down: four suites (needs root)

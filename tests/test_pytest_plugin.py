@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -137,3 +141,143 @@ def test_a_pytest_without_scenarios_imports_nothing_but_the_plugin(inner: Pytest
     )
     done = inner()
     assert done.returncode == 0, done.stdout
+
+
+# Clusters as fixtures
+
+ONE = """\
+provider: local
+parameters: {cluster_size: 1}
+test_suites:
+  one:
+    workflow:
+      - {step: deploy}
+"""
+
+TESTS = """\
+import pathlib
+import time
+
+import seatrial
+
+cluster = seatrial.fixture("one.yaml", scope="module")
+elsewhere = seatrial.fixture("elsewhere.yaml")
+broken = seatrial.fixture("broken.yaml")
+
+
+def test_good(cluster):
+    assert cluster["n11"].run("echo", "hello").stdout == "hello\\n"
+
+
+def test_bad(cluster):
+    cluster.check("cluster_critical")
+
+
+def test_good_again(cluster):
+    cluster.check("cluster_status")
+
+
+def test_skipped(elsewhere):
+    raise AssertionError
+
+
+def test_broken(broken):
+    raise AssertionError
+
+
+def test_slow(cluster):
+    pathlib.Path("at-work").touch()
+    cluster["n11"].run("sleep", "60")
+"""
+
+
+@pytest.fixture
+def clusters(tmp_path: Path) -> Path:
+    tests = tmp_path / "inside"
+    tests.mkdir()
+    (tests / "one.yaml").write_text(ONE)
+    (tests / "elsewhere.yaml").write_text(ONE.replace("one:", "one:\n    requirements: {min_memory_gb: 999999}"))
+    (tests / "broken.yaml").write_text(ONE.replace("{step: deploy}", "{step: deploi}"))
+    (tests / "test_cluster.py").write_text(TESTS)
+    return tests
+
+
+def runs(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in (folder / ".seatrial" / "runs").glob("*/results.json")]
+
+
+def test_tests_of_a_module_share_a_cluster_and_decide_over_its_run(inner: Pytest, clusters: Path) -> None:
+    done = inner("-v", "-rs", "-k", "not slow")
+    told = done.stdout
+    words = {"good": "PASSED", "bad": "FAILED", "good_again": "PASSED", "skipped": "SKIPPED", "broken": "ERROR"}
+    for test, word in words.items():
+        assert f"inside/test_cluster.py::test_{test} {word}" in told
+    assert "999999" in told, "why it was skipped"
+    assert "unknown step 'deploi'" in told
+    assert "E       seatrial.errors.ProductFailed: cluster_critical: expected 'critical', seen 'running'" in told
+    assert "test_cluster.py:16: ProductFailed" in told
+    assert "blocking.py" not in told, "the frames in between say nothing"
+    run = max(runs(clusters), key=lambda run: run["totals"]["failed"])
+    (row,) = run["results"]
+    assert (len(runs(clusters)), row["verdict"]) == (2, "failed"), "one cluster, and one that cannot be here"
+    assert row["error"].startswith("python: inside/test_cluster.py::test_bad: cluster_critical: expected 'critical'")
+    assert f"run {run['run_id']}" in told
+    assert not list((clusters / ".seatrial" / "ledger").glob("*.jsonl"))
+
+
+@pytest.fixture
+def at_work(clusters: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A pytest in the middle of a test that uses a node."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEATRIAL_", "PYTEST_"))}
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "slow"],
+        cwd=tmp_path, env={**kept, "XDG_STATE_HOME": str(tmp_path / "state")}, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        give_up = time.monotonic() + 60
+        while not (tmp_path / "at-work").exists() and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.05)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_pytest_gives_everything_back(
+    number: signal.Signals, at_work: subprocess.Popen[str], clusters: Path
+) -> None:
+    at_work.send_signal(number)
+    told, _ = at_work.communicate(timeout=60)
+    assert at_work.returncode == 2, told
+    assert "KeyboardInterrupt" in told
+    (run,) = runs(clusters)
+    assert run["results"][0]["verdict"] == "unknown"
+    assert not list((clusters / ".seatrial" / "ledger").glob("*.jsonl"))
+
+
+def test_what_a_killed_pytest_leaves_clean_gives_back(
+    at_work: subprocess.Popen[str], clusters: Path, tmp_path: Path
+) -> None:
+    at_work.kill()
+    at_work.wait(60)
+    (ledger,) = (clusters / ".seatrial" / "ledger").glob("*.jsonl")
+    run = ledger.stem
+    assert processes_of(run)
+    done = subprocess.run(
+        [sys.executable, "-m", "seatrial", "clean"], cwd=clusters, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}, check=True,
+    )  # fmt: skip
+    assert "removed node " in done.stdout
+    assert not processes_of(run)
+    assert not ledger.exists()
+
+
+def processes_of(run: str) -> list[str]:
+    """The processes with the run's id in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"SEATRIAL_RUN_ID={run}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process.name)
+    return found

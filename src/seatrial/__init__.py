@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from seatrial.app.api import load as load
     from seatrial.app.api import plan as plan
     from seatrial.app.api import run as run
+    from seatrial.app.deployed import deployed as deployed
+    from seatrial.pytest_plugin import fixture as fixture
     from seatrial.registry import check as check
     from seatrial.registry import fault as fault
     from seatrial.registry import provider as provider
@@ -22,11 +24,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(("load", "plan", "run"), "seatrial.app.api") | dict.fromkeys(
-    ("check", "fault", "provider", "reporter", "step", "system"), "seatrial.registry"
-)
+_HOMES = {
+    **dict.fromkeys(("load", "plan", "run"), "seatrial.app.api"),
+    **dict.fromkeys(("check", "fault", "provider", "reporter", "step", "system"), "seatrial.registry"),
+    "deployed": "seatrial.app.deployed",
+    "fixture": "seatrial.pytest_plugin",
+}
 
-__all__ = ["__version__", "check", "fault", "load", "plan", "provider", "reporter", "run", "step", "system"]
+__all__ = [
+    "__version__", "check", "deployed", "fault", "fixture", "load", "plan", "provider", "reporter", "run", "step",
+    "system",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,8 @@ SeatrialError                  3  Seatrial or the infrastructure broke: unknown
 │   └── ExtraMissing           2  an optional dependency is not installed
 ├── NothingSelected            5  no suite was left to run
 ├── StepFailed                 1  the product did wrong
-│   └── Overrun                1  the product did not finish within its deadline
+│   ├── Overrun                1  the product did not finish within its deadline
+│   └── ProductFailed          1  a step or check called from Python failed (also an AssertionError)
 ├── CannotTell                 3  a step or check could not be judged
 │   ├── LinkLost               3  the connection to a node was interrupted
 │   ├── LinkDown               3  a node does not answer
@@ -31,7 +32,8 @@ from dataclasses import dataclass
 __all__ = [
     "CannotTell", "DocumentError", "ExtraMissing", "LeaseTaken", "LeftBehind", "LimitReached", "LinkDown", "LinkLost",
     "LinkRefused", "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun", "PowersMissing", "Problem",
-    "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget", "ToolMissing", "UsageError", "nearest",
+    "ProductFailed", "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget", "ToolMissing", "UsageError",
+    "nearest",
 ]  # fmt: skip
 
 
@@ -127,6 +129,10 @@ class Overrun(StepFailed):
     """The product, or a step, did not finish within its deadline."""
 
     category = "timeout"
+
+
+class ProductFailed(StepFailed, AssertionError):
+    """A step or check called from Python failed: for a test it is an assertion."""
 
 
 class CannotTell(SeatrialError):

@@ -6,19 +6,24 @@ as a setup error, resources left behind as a teardown error. The plugin imports 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
+    from seatrial.app.blocking import BlockingCluster
+    from seatrial.app.deployed import Deployed
     from seatrial.app.project import Project
     from seatrial.app.run_options import RunOptions, RunReport
     from seatrial.model.scenario import Plan, Suite
     from seatrial.registry import Registry
+
+Scope = Literal["session", "package", "module", "class", "function"]
 
 ENDINGS = (".seatrial.yaml", ".seatrial.yml", ".seatrial.json")
 INTERRUPTED = (129, 130, 143)
@@ -42,6 +47,66 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help=f"patterns of scenario files, relative to rootdir, besides {', '.join('*' + end for end in ENDINGS)}",
     )
+
+
+# Clusters as fixtures
+
+_DEPLOYED = pytest.StashKey[dict[str, "Deployed"]]()
+"""The deployed clusters by the names of their fixtures."""
+
+
+def fixture(document: str | Path, *, scope: Scope = "function", name: str | None = None, **options: Any) -> Any:
+    """A pytest fixture with the deployed system of a document: `cluster = seatrial.fixture("x.yaml", scope="module")`.
+
+    The document's path begins in the folder of the calling file. The other options are those of `seatrial.deployed`.
+    Tests get a cluster with plain methods, and are skipped where the suite cannot run. What the tests found is the
+    verdict of the run.
+    """
+    path = Path(sys._getframe(1).f_globals.get("__file__", "")).parent / document
+
+    def cluster(request: pytest.FixtureRequest) -> Iterator[BlockingCluster]:
+        from seatrial.app.deployed import deployed
+        from seatrial.errors import NothingSelected
+
+        deployment = deployed(path, **options)
+        try:
+            made = deployment.__enter__()
+        except NothingSelected as skipped:
+            pytest.skip(str(skipped))
+        standing = request.config.stash.setdefault(_DEPLOYED, {})
+        standing[str(request.fixturename)] = deployment
+        try:
+            yield made
+        finally:
+            standing.pop(str(request.fixturename), None)
+            deployment.__exit__(None, deployment.interrupted, None)
+
+    decorate: Callable[..., Any] = pytest.fixture(scope=scope, name=name)
+    return decorate(cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Ctrl-C during a test: the clusters are removed, and their runs have no verdict."""
+    try:
+        return (yield)
+    except KeyboardInterrupt as interrupt:
+        for deployment in item.config.stash.get(_DEPLOYED, {}).values():
+            deployment.interrupted = interrupt
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A test that did not pass decides over the run of the cluster that it used."""
+    report = yield
+    standing = item.config.stash.get(_DEPLOYED, {})
+    error = call.excinfo.value if call.excinfo is not None else None
+    if report.failed and error is not None:
+        for fixture_name in set(standing) & set(getattr(item, "fixturenames", ())):
+            standing[fixture_name].blame(item.nodeid, error)
+            report.sections.append(("seatrial", f"run {standing[fixture_name].run_id}"))
+    return report
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -15,9 +15,11 @@ from seatrial.registry import Registry
 
 
 def plan_documents(
-    paths: Sequence[Path], options: RunOptions, *, project: Project | None = None, registry: Registry | None = None
-) -> Plan:
-    """Read, validate and select, without running. DocumentError has all problems of all files."""
+    paths: Sequence[Path], options: RunOptions, *, project: Project | None = None, registry: Registry | None = None,
+    open_ended: bool = False,
+) -> Plan:  # fmt: skip
+    """Read, validate and select, without running. DocumentError has all problems of all files. `open_ended`: the plan
+    takes further steps."""
     from seatrial.loading.compilation import compile_documents
     from seatrial.systems.processes.sample import SAMPLE
 
@@ -37,6 +39,7 @@ def plan_documents(
         overrides=options.overrides,
         sample=SAMPLE,
         found=found,
+        open_ended=open_ended,
     )
     plan = replace(plan, warnings=(*warnings, *plan.warnings))
     return selected(plan, options, project)

@@ -9,7 +9,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,8 @@ def _uncancel() -> None:
 @contextmanager
 def _plugins_print_elsewhere(project: Project, options: RunOptions) -> Iterator[None]:
     """With JSON on standard output, send what plugins print to standard error."""
-    with redirect_stdout(sys.stderr if format_of(project, options) == "json" else sys.stdout):
+    # Only then: a run in a thread must not put back a stdout that others have replaced meanwhile.
+    with redirect_stdout(sys.stderr) if format_of(project, options) == "json" else nullcontext():
         yield
 
 

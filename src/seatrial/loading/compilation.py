@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import NothingSelected, Problem, UsageError, nearest
+from seatrial.loading.further_steps import step_of
 from seatrial.loading.merge.compose import DocumentLoader, drafts, has_suites, parts
 from seatrial.loading.provider_settings import check_tables
 from seatrial.loading.resolve.validation import over_budget
@@ -30,20 +32,23 @@ def compile_documents(
     sample: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
     found: Collection[Path] = (),
+    open_ended: bool = False,
 ) -> Plan:
     """The suites of all documents.
 
     `providers` selects suites by their provider, `on` runs them on another one; `overrides` are `--set`:
     `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system for suites without one, if the project has
     none either. `found` are paths from a folder, not named by the user: if another document refers to one of them as
-    its sut or workflow file, it is not a document of its own. DocumentError with every problem of every file (those
-    of the settings come first and alone); nothing is started. UsageError for an unknown provider in `on`, or if one of
-    `providers` has no suite; NothingSelected if none of them has any.
+    its sut or workflow file, it is not a document of its own. `open_ended`: the plan takes further
+    steps. DocumentError with every problem of every file (those of the settings come first and alone); nothing is
+    started. UsageError for an unknown provider in `on`, or if one of `providers` has no suite; NothingSelected if none
+    of them has any.
     """
     problems, provider_settings = Problems(), check_tables(settings, registry, environ)
     compilation = CompilationContext(
         registry, settings, provider_settings, problems, frozenset(providers), on, overrides or {}, sample, environ
     )
+    compilation.bases = {} if open_ended else None
     loader = DocumentLoader(problems, settings)
     # Tens of thousands of small objects are created and all of them stay: garbage collection would find nothing.
     collecting = gc.isenabled()
@@ -112,10 +117,13 @@ def _plan(
         documents=tuple(files),
         warnings=tuple(compilation.problems.warnings),
         locate=lambda source: _line(loader, source),
+        step_of=partial(step_of, compilation.kinds, compilation.bases) if compilation.bases is not None else None,
     )
 
 
 def _line(loader: DocumentLoader, source: Location) -> int:
+    if source.path[:1] == ("line",):  # a call in Python
+        return int(source.path[1])
     for document in loader.read_already.values():
         if document is not None and document.file == source.file:
             named = bool(source.path) and isinstance(source.path[-1], str)

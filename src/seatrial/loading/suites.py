@@ -35,6 +35,15 @@ DEPLOYERS_OWN = "deployer"
 _WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the steps of a suite are compiled with."""
+
+    merged: Merged
+    workflow: Workflow
+    provider: type[Any]
+
+
 @dataclass(slots=True)
 class CompilationContext:
     """The context shared by all suites of an invocation."""
@@ -60,6 +69,8 @@ class CompilationContext:
     systems: Systems = field(init=False)
     named: set[str] = field(default_factory=set)
     """Providers named by suites, even if not installed."""
+    bases: dict[str, Basis] | None = None
+    """By the test id, what further steps of a suite are compiled with; None: no suite gets any."""
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.registry)
@@ -149,6 +160,8 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         suite = sized(suite, compilation.problems, merged, moot=moot)
         hold(suite, merged, workflow, provider)
         if compilation.problems.count == before:
+            if compilation.bases is not None:
+                compilation.bases[suite.test_id] = Basis(merged, workflow, provider)
             yield suite
     if not moot and merged.get("max_concurrent_nodes") is not None:
         compilation.limits.append(merged.get("max_concurrent_nodes"))

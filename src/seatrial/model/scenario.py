@@ -12,7 +12,8 @@ from seatrial.model.reading import Trust
 from seatrial.model.values import Argv
 
 __all__ = [
-    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepPlan", "Suite", "SystemPlan",
+    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepOf", "StepPlan",
+    "Suite", "SystemPlan",
 ]  # fmt: skip
 
 Outputs = Mapping[str, object]
@@ -199,6 +200,11 @@ class Budget:
     parallel: int = 1
 
 
+StepOf = Callable[[Suite, Mapping[str, Any], Location], StepPlan]
+"""A step of a suite, from its keys as in a document and the place of the call: `Location(file, ("line", LINE, "steps",
+NUMBER))`. DocumentError as for a document's own step."""
+
+
 @frozen
 class Plan:
     """All suites of an invocation, in the order of the documents."""
@@ -209,3 +215,5 @@ class Plan:
     warnings: tuple[str, ...] = ()
     locate: Callable[[Location], int] = lambda source: 0
     """The line of a place in its file; 0: unknown. It is looked up only on demand."""
+    step_of: StepOf | None = None
+    """Compiles further steps of a suite, if the plan was made for that."""

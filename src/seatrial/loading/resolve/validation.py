@@ -61,6 +61,11 @@ def hold(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) 
     """Reject unknown node names, what the system never measures, powers missing in both provider and system, and
     settings the system itself rejects."""
     _by_the_system(suite, workflow.problems, merged)
+    hold_steps(suite, merged, workflow, provider)
+
+
+def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) -> None:
+    """The same for the steps alone."""
     names = frozenset(_names(suite, Problems(), merged)) if workflow.selectors else frozenset()
     if names:
         factory = suite.system.factory
