@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import seatrial
 from seatrial.registry import Registry
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -64,11 +67,24 @@ def test_the_python_on_the_page_runs_and_says_what_it_says(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (block,) = BLOCK.findall((CHECKOUT / "docs" / "guides" / "python.md").read_text())
+    block, *_ = BLOCK.findall((CHECKOUT / "docs" / "guides" / "python.md").read_text())
     exec(compile(block, "python.md", "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "local-workflow-failover 5"
     assert said[-1].split() == ["local-workflow-failover", "passed"]
+
+
+def test_the_python_with_a_deployed_system_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "failover.yaml").write_text(
+        "test_suites:\n  failover:\n    provider: local\n    workflow:\n      - {step: deploy}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    _, block, _ = BLOCK.findall((CHECKOUT / "docs" / "guides" / "python.md").read_text())
+    names: dict[str, Any] = {"seatrial": seatrial}
+    exec(compile(block, "python.md", "exec"), names)
+    asyncio.run(names["test_a_lost_node"]())
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ import pytest
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "plugins.md"
 
 SURFACE = {
-    "seatrial": "__version__ check fault load plan provider reporter run step system",
+    "seatrial": "__version__ check deployed fault fixture load plan provider reporter run step system",
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
         AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
-        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished GivesBack GivesOutputs HandsOver
-        HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes
+        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput GivesBack GivesOutputs
+        HandsOver HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes
         NamesNodes NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests
         PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower
         Reporter ReportsFailure ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait
@@ -27,14 +27,14 @@ SURFACE = {
     """,
     "seatrial.errors": """
         CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused
-        NodeFailed NotSupported NothingSelected OverBudget Overrun PowersMissing Problem SeatrialError
+        NodeFailed NotSupported NothingSelected OverBudget Overrun PowersMissing Problem ProductFailed SeatrialError
         StepFailed StepStopped SuitesOverBudget ToolMissing UsageError nearest
     """,
     "seatrial.model.cluster": "ClusterStatus NodeHealth PowerState all_off cluster_status",
     "seatrial.model.event": "Event",
     "seatrial.model.fold": "Fold",
     "seatrial.model.reading": "Health Reading Source Trust absent concluded measured remembered reported",
-    "seatrial.model.resource": "Node NodeSpec Resource Service",
+    "seatrial.model.resource": "Connection Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
     "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
     "seatrial.model.values": "Argv CutText Duration Expression Pattern Range WaitFor argv_of duration json_safe",

@@ -52,8 +52,8 @@ class Call(Coroutine[Any, Any, T], Generic[T]):
 class Cluster:
     """A deployed cluster. `cluster["n11"]` is a node, `for node in cluster` goes through all of them.
 
-    Verdicts are exceptions: `failed` is ProductFailed, which is an AssertionError; `unknown` is CannotTell, which is
-    none; a power that neither provider nor system has is NotSupported.
+    Verdicts are exceptions: `failed` is ProductFailed, an AssertionError; `unknown` is CannotTell, no AssertionError; a
+    power missing from both provider and system is NotSupported.
     """
 
     def __init__(self, session: Session) -> None:

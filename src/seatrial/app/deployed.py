@@ -257,7 +257,7 @@ def _only(plan: Plan, document: Path) -> Suite:
 
 
 def _missing(path: Path) -> str:
-    """What to write for a document that is not there: often it is beside the caller's file."""
+    """What to write for a missing document: often it is beside the caller's file."""
     beside = Path(place_of_call(1).file).parent / path
     if path.is_dir():
         return f"{path} is a folder: name one document in it"

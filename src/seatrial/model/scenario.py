@@ -12,7 +12,7 @@ from seatrial.model.reading import Trust
 from seatrial.model.values import Argv
 
 __all__ = [
-    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepOf", "StepPlan",
+    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepPlan",
     "Suite", "SystemPlan",
 ]  # fmt: skip
 
