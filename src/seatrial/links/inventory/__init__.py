@@ -17,8 +17,10 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.inventory import ansible, ssh_config, terraform
-from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
+from seatrial.links.inventory import sources as ansible_sources
+from seatrial.links.inventory.groups import Hosts, Lined, Tree, Wrong
 from seatrial.links.inventory.terraform import TerraformNodes
+from seatrial.links.inventory.variable_files import FolderOfVariables, beside
 from seatrial.links.output import beginning
 from seatrial.model.resource import LOCAL, Connection, Node
 
@@ -59,14 +61,45 @@ def read(
     """
     style = _style(text, source) if style == "auto" else style
     try:
-        nodes = _nodes(_hosts(text, folder, style, where), folder)
+        nodes = _nodes(_hosts(text, source, folder, style, where), folder)
     except Wrong as error:
-        place = f"{source}:{error.line}" if error.line else source
-        why = f"{place}: the inventory cannot be read as {style}: {error}"
+        why = f"{_place(error, source)}: the inventory cannot be read as {style}: {error}"
         raise CannotTell(why, evidence=_shown(text)) from None
     if not nodes:
         raise CannotTell(f"{source}: the inventory has no nodes", evidence=_shown(text))
     return nodes
+
+
+async def of_ansible(
+    sources: Sequence[Path], run: ansible_sources.Runs, folder: Path, *, program: str = "",
+    playbooks: Path | None = None, more: Sequence[str] = (),
+) -> list[Node]:  # fmt: skip
+    """The nodes of Ansible's inventories, files and folders, in their order: by `ansible-inventory` (`program`, else if
+    it is installed and more than one plain file makes the inventory), otherwise by Seatrial's own reader. CannotTell,
+    with file and line, when one is unreadable or there are no nodes.
+
+    Key files are relative to `folder`; `playbooks` is a folder with more variables; `more` are arguments for the tool.
+    """
+    named = ", ".join(map(str, sources))
+    if missing := [str(source) for source in sources if not source.exists()]:
+        raise CannotTell(f"the inventory {missing[0]} does not exist")
+    try:
+        if program or (ansible_sources.needs_tool(sources) and ansible_sources.installed()):
+            tool = program or ansible_sources.TOOL
+            hosts = await ansible_sources.asked(sources, run, program=tool, playbooks=playbooks, more=more)
+        else:
+            hosts = ansible_sources.own(sources, playbooks)
+        nodes = _nodes(hosts, folder)
+    except Wrong as error:
+        raise CannotTell(f"{_place(error, named)}: the inventory cannot be read: {error}") from None
+    if not nodes:
+        raise CannotTell(f"{named}: the inventory has no nodes")
+    return nodes
+
+
+def _place(error: Wrong, source: str) -> str:
+    file = error.file or source
+    return f"{file}:{error.line}" if error.line else file
 
 
 def _shown(text: str) -> str:
@@ -100,20 +133,28 @@ def _style(text: str, source: str) -> str:
     return "yaml" if re.match(r"(\s*#[^\n]*\n|---\s*\n|\s*\n)*[A-Za-z_][\w-]*:\s*$", text, re.MULTILINE) else "ini"
 
 
-def _hosts(text: str, folder: Path, style: str, where: TerraformNodes) -> Hosts:
-    if style == "ini":
-        return ansible.from_ini(text)
+def _hosts(text: str, source: str, folder: Path, style: str, where: TerraformNodes) -> Hosts:
     if style == "ssh_config":
         return ssh_config.hosts(text, folder)
-    if style == "yaml":
-        return ansible.from_tree(ansible.with_lines(text))
+    tree = Tree()
+    is_file = Path(source).parent == folder and Path(source).is_file()
+    files = [FolderOfVariables(folder)] if is_file and beside(folder) else []
+    if style in ("ini", "yaml"):
+        if style == "ini":
+            ansible.read_ini(text, tree)
+        else:
+            ansible.read_tree(ansible.with_lines(text), tree)
+        return tree.merged(files)
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise Wrong(error.msg, error.lineno) from None
     if terraform.is_outputs(data) or terraform.is_shown(data):
         return terraform.hosts_of(data, where)
-    return terraform.from_value(data, "the JSON") if terraform.is_nodes(data) else ansible.from_tree(data)
+    if terraform.is_nodes(data):
+        return terraform.from_value(data, "the JSON")
+    ansible.read_tree(data, tree)
+    return tree.merged(files)
 
 
 def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
@@ -128,6 +169,7 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
     line = variables.line
     if not _NAME.fullmatch(name):  # it becomes a folder, an argument, and a part of selectors
         raise Wrong(f"invalid host name {name!r}; allowed: letters, digits, and . _ - : after the first of them", line)
+    _require_plain(name, variables)
     ssh: dict[str, object] = {}
     for key, words in _WORDS.items():
         value = next((variables[word] for word in words if variables.get(word) not in (None, "")), None)
@@ -136,11 +178,17 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
     for key, value in _from_arguments(variables):
         ssh.setdefault(key, value)
     address = str(ssh.get("host", name))
-    own = {key: value for key, value in variables.items() if not key.startswith("ansible_")}
+    own = {
+        key: value
+        for key, value in variables.items()
+        if not key.startswith("ansible_") and not isinstance(value, ansible.Vaulted)
+    }
     if "port" in ssh:
         ssh["port"] = _port(name, "port", ssh["port"], line)
     ports = {
-        key.removesuffix("_port"): _port(name, key, value, line) for key, value in own.items() if key.endswith("_port")
+        key.removesuffix("_port"): _port(name, key, value, line)
+        for key, value in own.items()
+        if key.endswith("_port") and not _is_template(value)
     }
     for file in ("key", "known_hosts"):
         if file in ssh:
@@ -154,6 +202,27 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
         name=name, address=address, ports=ports, ssh=ways, connection=connection,
         folder=str(own.get("folder", "")), detail=own,
     )  # fmt: skip
+
+
+_PLAIN = frozenset(word for words in _WORDS.values() for word in words) | {
+    "ansible_connection", "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_docker_host",
+    "ansible_podman_host", "ansible_docker_executable", "ansible_podman_executable",
+}  # fmt: skip
+"""Variables that say which machine is reached, and how."""
+
+
+def _is_template(value: object) -> bool:
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _require_plain(name: str, variables: Lined) -> None:
+    """Wrong for a connection variable that only Ansible can evaluate: Seatrial could reach another machine."""
+    for key in sorted(_PLAIN & variables.keys()):
+        value, (file, line) = variables[key], variables.place(key)
+        if isinstance(value, ansible.Vaulted):
+            raise Wrong(f"{key} of {name} is encrypted by Ansible's vault; write it in plain text", line, file)
+        if _is_template(value):
+            raise Wrong(f"{key} of {name} is the template {value!r}; write the value itself", line, file)
 
 
 def _connection(name: str, variables: Lined, ssh: Mapping[str, object]) -> Connection | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from seatrial.links.inventory.groups import Hosts, Lined, OnlyAnsible, Tree, Wrong
 
 MOST = 10_000
 """Most machines of one range: more is a typing error."""
@@ -16,23 +17,11 @@ _SECTIONS = "allowed: [group], [group:vars], [group:children]"
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 
 
-class Wrong(ValueError):
-    """A problem of an inventory; `line` counts from 1, 0 when unknown."""
+class Vaulted:
+    """A value that Ansible's vault has encrypted."""
 
-    def __init__(self, message: str, line: int = 0) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-class Lined(dict[str, Any]):
-    """A mapping with its line."""
-
-    def __init__(self, values: Mapping[str, Any] | None = None, line: int = 0) -> None:
-        super().__init__(values or {})
-        self.line = line
-
-
-Hosts = dict[str, Lined]
+    def __repr__(self) -> str:
+        return "a value of Ansible's vault"
 
 
 def expanded(name: str, line: int = 0) -> Iterator[str]:
@@ -57,23 +46,29 @@ def expanded(name: str, line: int = 0) -> Iterator[str]:
 
 
 def from_ini(text: str) -> Hosts:
-    """The hosts with their own variables and those of their groups; Wrong, with the line, for an invalid text."""
-    hosts: Hosts = {}
-    groups, children = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-    shared = defaultdict[str, dict[str, str]](dict)
+    """The hosts with all their variables; Wrong, with the line, for an invalid text."""
+    tree = Tree()
+    read_ini(text, tree)
+    return tree.merged()
+
+
+def read_ini(text: str, tree: Tree) -> None:
+    """Add the groups and hosts of an INI text; Wrong, with the line, for an invalid one."""
     group, part = "ungrouped", ""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip().startswith("["):
             group, part = _section(line.strip(), number)
+            tree.group(group)
         elif not (words := _words(line, number)):
             continue
         elif part == "vars":
             name, equals, value = line.partition("=")
             if not equals:
                 raise Wrong(f"{line.strip()!r} is not KEY=VALUE, as needed in [{group}:vars]", number)
-            shared[group][name.strip()] = " ".join(_words(value, number))
+            tree.group(group).variables.take(Lined({name.strip(): " ".join(_words(value, number))}, number), tree.file)
         elif part == "children":
-            children[group].append(words[0])
+            tree.group(words[0])
+            tree.group(group).children.append(words[0])
         else:
             if wrong := [word for word in words[1:] if "=" not in word]:
                 raise Wrong(f"{wrong[0]!r} is not KEY=VALUE", number)
@@ -81,13 +76,7 @@ def from_ini(text: str) -> Hosts:
             if ported := _PORT.fullmatch(words[0]):
                 own.setdefault("ansible_port", ported["port"])
             for name in expanded(ported["host"] if ported else words[0], number):
-                groups[group].append(name)
-                hosts[name] = Lined({**hosts.get(name, {}), **own}, number)
-    for name, variables in hosts.items():
-        for owner in _groups_of(name, groups, children):
-            for key, value in shared.get(owner, {}).items():
-                variables.setdefault(key, value)
-    return hosts
+                tree.host(name, number, Lined(own, number), group)
 
 
 def _section(line: str, number: int) -> tuple[str, str]:
@@ -109,14 +98,6 @@ def _words(line: str, number: int) -> list[str]:
         raise Wrong(str(error), number) from None
 
 
-def _groups_of(host: str, groups: Mapping[str, list[str]], children: Mapping[str, list[str]]) -> list[str]:
-    """The groups of a host, the nearest first, `all` last."""
-    own = [group for group, names in groups.items() if host in names]
-    for group in own:  # it grows during the loop
-        own += [parent for parent, names in children.items() if group in names and parent not in own]
-    return [*(group for group in own if group != "all"), "all"]
-
-
 def with_lines(text: str) -> object:
     """A YAML text as data, with the line of each mapping; Wrong for invalid YAML."""
     import yaml
@@ -134,9 +115,13 @@ def with_lines(text: str) -> object:
             if isinstance(value, Lined):
                 value.line = line
             made[str(key)] = value
+            made.places[str(key)] = ("", line)
         return made
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    Loader.add_constructor("!vault", lambda loader, node: Vaulted())
+    Loader.add_constructor("!vault-encrypted", lambda loader, node: Vaulted())
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
     try:
         return yaml.load(text, Loader)
     except yaml.MarkedYAMLError as error:
@@ -148,19 +133,31 @@ def with_lines(text: str) -> object:
 
 def from_tree(data: object) -> Hosts:
     """The hosts of YAML or JSON with all their variables; Wrong for an invalid inventory."""
+    tree = Tree()
+    read_tree(data, tree)
+    return tree.merged()
+
+
+def read_tree(data: object, tree: Tree) -> None:
+    """Add the groups and hosts of YAML or JSON; Wrong for an invalid inventory."""
     if data is None:
-        return {}
+        return
     if isinstance(data, list | tuple):
-        return _listed(data)
+        for name, variables in _listed(data).items():
+            tree.host(name, variables.line, variables)
+        return
     if not isinstance(data, Mapping):
         raise Wrong(f"it holds {type(data).__name__}, not groups or a list of nodes")
     if isinstance(meta := data.get("_meta"), Mapping):
-        variables = _mapping(meta.get("hostvars"), "hostvars", 0)
-        return {name: Lined(_mapping(own, name, 0), _line(own)) for name, own in variables.items()}
-    hosts: Hosts = {}
-    for name, group in ({"all": data} if "hosts" in data or "children" in data else data).items():
-        _walk(name, group, {}, hosts, 0)
-    return hosts
+        for name, own in _mapping(meta.get("hostvars"), "hostvars", 0).items():
+            tree.host(name, _line(own), _mapping(own, name, 0))
+        data = {name: group for name, group in data.items() if name != "_meta"}
+    elif "hosts" in data or "children" in data:
+        data = {"all": data}
+    if isinstance(plugin := data.get("plugin"), str):
+        raise OnlyAnsible(f"it is the configuration of the plugin {plugin}, which only ansible-inventory can run")
+    for name, group in data.items():
+        _walk(name, group, tree, 0)
 
 
 def _listed(data: Sequence[Any]) -> Hosts:
@@ -175,24 +172,31 @@ def _listed(data: Sequence[Any]) -> Hosts:
     return hosts
 
 
-def _walk(name: str, group: object, inherited: Mapping[str, Any], hosts: Hosts, depth: int) -> None:
+def _walk(name: str, group: object, tree: Tree, depth: int) -> None:
+    own = tree.group(name)
     if group is None:
         return
     line = _line(group)
+    if isinstance(group, list):
+        group = {"hosts": group}
     if not isinstance(group, Mapping):
         raise Wrong(f"the group {name} is {group!r}, not a mapping with hosts, vars, children", line)
     if depth > 50:
         raise Wrong(f"the group {name} is its own child", line)
-    variables = {**inherited, **_mapping(group.get("vars"), f"the vars of {name}", line)}
-    listed = group.get("hosts") or {}
-    if isinstance(listed, list):
-        listed = dict.fromkeys(map(str, listed))
-    for word, own in _mapping(listed, f"the hosts of {name}", line).items():
-        own = _mapping(own, f"the host {word}", _line(listed, line))
-        for host in expanded(word, _line(own, line)):
-            hosts[host] = Lined({**variables, **hosts.get(host, {}), **own}, _line(own, line))
-    for word, child in _mapping(group.get("children"), f"the children of {name}", line).items():
-        _walk(word, child, variables, hosts, depth + 1)
+    own.variables.take(_mapping(group.get("vars"), f"the vars of {name}", line), tree.file)
+    listed = _named(group.get("hosts"))
+    for word, variables in _mapping(listed, f"the hosts of {name}", line).items():
+        variables = _mapping(variables, f"the host {word}", _line(listed, line))
+        for host in expanded(word, _line(variables, line)):
+            tree.host(host, _line(variables, line), variables, name)
+    for word, child in _mapping(_named(group.get("children")), f"the children of {name}", line).items():
+        own.children.append(word)
+        _walk(word, child, tree, depth + 1)
+
+
+def _named(value: object) -> object:
+    """A mapping; names alone are keys without values."""
+    return dict.fromkeys(map(str, value)) if isinstance(value, list) else value
 
 
 def _mapping(value: object, what: str, line: int) -> Mapping[str, Any]:

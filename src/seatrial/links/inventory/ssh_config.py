@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
+from seatrial.links.inventory.groups import Hosts, Lined, Wrong
 
 _LINE = re.compile(r"(?P<word>[A-Za-z]+)(?:\s*=\s*|\s+)(?P<rest>.*)")
 _WANTED = {"hostname": "host", "port": "port", "user": "user", "identityfile": "key", "proxyjump": "jump",

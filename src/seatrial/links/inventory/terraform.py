@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from seatrial.links.inventory.ansible import Hosts, Lined, Wrong
+from seatrial.links.inventory.groups import Hosts, Lined, Wrong
 from seatrial.model.frozen import frozen
 
 OUTPUT = "nodes"
