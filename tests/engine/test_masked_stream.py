@@ -105,3 +105,49 @@ def test_the_error_of_a_late_write_comes_with_the_next_call() -> None:
 
     with virtual_time() as clock:
         clock.run(work())
+
+
+PIECES = [
+    (f"before {TOKEN[:9]}", f"{TOKEN[9:]} after\n"),
+    (f"before {TOKEN[:1]}", f"{TOKEN[1:]} after\n"),
+    (f"before {TOKEN[:12]}\n", f"{TOKEN[12:]} after\n"),  # as a long line is folded
+    (f'"{TOKEN[:4]}\\', f"u002d{TOKEN[5:]}\n"),
+    (f"before {KEY.encode().hex()[:32]}\n", f"{KEY.encode().hex()[32:]} after\n"),
+    ("two\n", "short\nlines\n"),
+    ("step two\nshort\n", "lines\n"),
+]
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+def test_the_rest_of_a_secret_is_hidden_also_after_a_long_pause(pieces: tuple[str, ...]) -> None:
+    written = "".join(streamed([piece.encode() for piece in pieces], TOKEN, KEY, WORDS, pause=3600))
+    assert written == masks(TOKEN, KEY, WORDS).hide("".join(pieces))
+    assert "***" in written
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from([TOKEN, KEY, WORDS, TOKEN.encode().hex()]))
+def test_no_pause_inside_of_a_secret_shows_a_part_of_it(data: st.DataObject, secret: str) -> None:
+    whole = f"a line\nanother one: {secret} and more\nlast\n"
+    cuts = data.draw(st.lists(st.integers(1, len(whole) - 1), max_size=4).map(lambda found: sorted({0, *found})))
+    pieces = [whole[at:end].encode() for at, end in zip(cuts, [*cuts[1:], len(whole)], strict=True)]
+    assert "".join(streamed(pieces, TOKEN, KEY, WORDS, pause=60)) == masks(TOKEN, KEY, WORDS).hide(whole)
+
+
+def test_lines_are_shown_while_the_next_one_may_be_a_secret() -> None:
+    written: list[str] = []
+
+    async def work() -> None:
+        stream = MaskedStream(masks(TOKEN), written.append)
+        for _ in range(3):
+            stream.add(f"progress\nits end is {TOKEN[:8]}".encode())
+            await asyncio.sleep(1)
+            assert written.pop().endswith("progress\n")
+            stream.add(b"\n")
+        await asyncio.sleep(3600)
+        assert written == []
+        stream.close()
+
+    with virtual_time() as clock:
+        clock.run(work())
+    assert written == [f"its end is {TOKEN[:8]}\n"]

@@ -28,7 +28,8 @@ TRIES = 16
 class MaskedStream:
     """Takes bytes, and hands masked text to `write`, never a part of a secret.
 
-    A text is cut only at a place where both parts, masked alone, are the same as the masked whole.
+    A text is cut only at a place where both parts, masked alone, are the same as the masked whole. An end that may be
+    the beginning of a secret waits for what comes next, however long that takes.
     """
 
     def __init__(self, masks: Masks, write: Callable[[str], None]) -> None:
@@ -63,12 +64,12 @@ class MaskedStream:
     def _tick(self) -> None:
         self._timer = None
         try:
-            self._release(self._settled)
+            self._release(min(self._settled, self._masks.decided(self._waiting)))
         except Exception as error:  # for the next call: nobody waits for this one
             self._error = error
             return
-        self._settled = len(self._waiting)
-        if self._waiting:
+        news, self._settled = len(self._waiting) > self._settled, len(self._waiting)
+        if news:
             self._timer = self._loop.call_later(QUIET, self._tick)
 
     def _release(self, end: int) -> None:

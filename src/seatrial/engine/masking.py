@@ -78,6 +78,12 @@ class Masks:
             return MASK if self.hide(str(value)) == MASK else value
         return self.hide(str(value))
 
+    def decided(self, text: str) -> int:
+        """How much of a text can be masked before the rest of it comes: its whole lines, without those at their end
+        that may be the beginning of a secret."""
+        lines = text[: text.rfind("\n") + 1]
+        return min((word.begins_at(lines) for word in self._words.values()), default=len(text))
+
     def occurs_in(self, data: bytes) -> bool:
         """Whether a secret may be in these bytes: a quick look before the search."""
         joined = data.translate(None, b" \t\r\n")

@@ -26,6 +26,7 @@ _REST_OF_ESCAPE = r"[0-9A-Za-z{};%#]{0,9}?"
 _CLOSING = re.compile(r"""[\s'"`)\]}]*\Z""")
 _OPENING = re.compile(r"""\A[\s'"`(\[{]*""")
 _DIGITS = re.compile(r"(?:0x|[0-9a-fA-F]|[\s:,%x\\-])*")
+_DIGIT_LAST = re.compile(r"[0-9a-fA-F][\s:,%x\\-]*\Z")
 _HEX_NOISE = str.maketrans("", "", " :,-%\\x\r\n\t")
 
 
@@ -94,17 +95,30 @@ class Word:
 
     def hide_beginning(self, text: str) -> str:
         """A text without the beginning of the word at its end."""
+        start, part = self._beginning(text)
+        if self.hex:
+            return f"{text[:start]}{MASK}" if part else text
+        return f"{text[:start]}{MASK}{_CLOSING.findall(text[start:])[0]}" if self._tells(part) else text
+
+    def begins_at(self, text: str) -> int:
+        """Where the beginning of the word starts at the end of lines of text, if the next line can be its rest; else
+        the length of the text."""
+        start, part = self._beginning(text)
+        while part == self.text:  # all of it; its last characters may begin it again
+            after = start + 1
+            start, part = self._beginning(text[after:])
+            start += after
+        return start if self.hex or self._tells(part) or "\n" in part else len(text)
+
+    def _beginning(self, text: str) -> tuple[int, str]:
+        """Where its beginning starts at the end of a text, and how much of the word it is."""
         at = max(0, len(text) - REACH * (len(self.text) + 1))
         near = text[at:]
-        if self._head not in near:
-            return text
         if self.hex:
-            start = self._digits_at_end(near)
-            return text if start is None else f"{text[: at + start]}{MASK}"
-        found = self._begun.search(near)
-        if found is None or not self._tells(self.text[: _depth(found)]):
-            return text
-        return f"{text[: at + found.start()]}{MASK}{_CLOSING.findall(near)[0]}"
+            start = self._digits_at_end(near) if _DIGIT_LAST.search(near) else None
+            return (len(text), "") if start is None else (at + start, near[start:])
+        found = self._begun.search(near) if self._head in near else None
+        return (len(text), "") if found is None else (at + found.start(), self.text[: _depth(found)])
 
     def hide_end(self, text: str) -> str:
         """A text without the end of the word at its beginning."""
