@@ -13,7 +13,7 @@ from seatrial.engine import cleanup
 from seatrial.engine.trial_runner import SWEEP
 from seatrial.errors import OverBudget, StepFailed
 from seatrial.model.resource import Resource
-from seatrial.model.scenario import Budget, Notification
+from seatrial.model.scenario import Budget, Location, NodeLimit, Notification
 from seatrial.spi.concurrency import finish_within
 from seatrial.testing import FakeRun, FakeSystem, World, doing, flow, virtual_time
 
@@ -88,6 +88,35 @@ def test_packing_never_goes_over_budget_and_runs_all(tmp_path_factory, suites, n
     assert longest <= sum(seconds for _, _, seconds in suites) + 1e-6
     first = of[run.of("suite_started")[0].trial]
     assert first[:2] == max(one[:2] for one in suites), "largest first"
+
+
+def test_a_limit_of_a_document_is_for_its_own_suites(tmp_path):
+    ours = (NodeLimit(nodes=3, written=Location(file="ours.yaml", path=("max_concurrent_nodes",))),)
+    theirs = (NodeLimit(nodes=1, written=Location(file="theirs.yaml", path=("max_concurrent_nodes",))),)
+    suites = [sized("a", 2, node_limits=ours), sized("b", 2, node_limits=ours), sized("c", 1, node_limits=ours)]
+    suites += [sized("d", 1, node_limits=theirs), sized("e", 9)]
+    run: Any = FakeRun(tmp_path, *suites, budget=Budget(parallel=9))
+    with virtual_time() as clock:
+        clock.run(run.run())
+        assert clock.now == pytest.approx(2), "a or b waits for the other alone"
+    names = {event.trial: event.data["name"] for event in run.of("suite_planned")}
+    running: set[str] = set()
+    most: set[frozenset[str]] = set()
+    for event in run.events:
+        if event.kind == "suite_started":
+            running.add(names[event.trial])
+            most.add(frozenset(running))
+        if event.kind == "suite_finished":
+            running.discard(names[event.trial])
+    assert not any({"a", "b"} <= together for together in most)
+    assert frozenset("acde") in most
+
+
+def test_a_suite_larger_than_its_documents_limit_is_refused(tmp_path):
+    limit = (NodeLimit(nodes=3, written=Location(file="ours.yaml")),)
+    run: Any = FakeRun(tmp_path, sized("huge", 4, node_limits=limit), budget=Budget(parallel=9))
+    with virtual_time() as clock, pytest.raises(OverBudget, match="fake-workflow-huge"):
+        clock.run(run.run())
 
 
 def test_a_small_one_fills_the_room_beside_a_large_one(tmp_path):

@@ -200,7 +200,11 @@ def test_the_composed_form_merges_all_levels_and_loses_nothing(plan_of: Planner,
         Notification(command="tell 'the team' >told.txt"),
         Notification(webhook="http://x"),
     )
-    assert plan.budget.nodes == 3
+    assert plan.budget.nodes is None
+    shared = [(4, "max_concurrent_nodes"), (3, "max_concurrent_nodes")]
+    assert [(limit.nodes, limit.written.path[-1]) for limit in first.node_limits] == shared
+    assert second.node_limits[:2] == first.node_limits
+    assert second.node_limits[2].nodes == 9
     assert first.document_folder == tmp_path / "workflow"
     told = "\n".join(plan.warnings)
     assert "sut/three.json:19:2: unknown key 'image'" in told
@@ -266,7 +270,7 @@ test_suites:
     (suite,) = moved.suites
     assert (suite.test_id, suite.provider, suite.memory_gb, suite.skip) == ("t_strong-workflow-b", "t_strong", 0.0, "")
     assert suite.requirements == {"env": ["HOME"]}
-    assert moved.budget.nodes is None
+    assert (moved.budget.nodes, suite.node_limits) == (None, ())
     with pytest.raises(UsageError, match="'t_weak'"):
         plan_of(text, on="t_wek")
 

@@ -106,9 +106,12 @@ def refuse_over_budget(plan: Plan) -> None:
 
 
 def fits(suite: Suite, running: Sequence[Suite], budget: Budget) -> bool:
-    """Whether a suite fits beside running suites and parked clusters; its own limits were checked in the plan."""
+    """Whether a suite fits beside running suites and parked clusters."""
     if budget.nodes is not None and suite.nodes + sum(one.nodes for one in running) > budget.nodes:
         return False
+    for limit in suite.node_limits:
+        if suite.nodes + sum(one.nodes for one in running if limit in one.node_limits) > limit.nodes:
+            return False
     if budget.memory_gb is None:  # skip the sum without limits: with 1,000 parallel suites it took 60 ms
         return True
     return suite.memory_gb + sum(one.memory_gb for one in running) <= budget.memory_gb

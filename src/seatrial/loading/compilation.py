@@ -96,8 +96,7 @@ def _plan(
     compilation: CompilationContext, loader: DocumentLoader, suites: Sequence[Suite], files: Sequence[str]
 ) -> Plan:
     value = compilation.settings.value
-    limits = [limit for limit in (*compilation.limits, value("max_concurrent_nodes")) if limit is not None]
-    budget = Budget(nodes=min(limits, default=None), memory_gb=value("max_memory_gb"), parallel=value("parallel"))
+    budget = Budget(nodes=value("max_concurrent_nodes"), memory_gb=value("max_memory_gb"), parallel=value("parallel"))
     first: dict[str, Suite] = {}
     for suite in suites:
         held = first.setdefault(suite.test_id, suite)
@@ -107,7 +106,7 @@ def _plan(
             where = f"{other.file}:{other.locate(held.source.path, key=True)[0]}"
             message = f"duplicate suite {suite.test_id!r}: the first is at {where}"
             compilation.problems.add(document, suite.source.path, message, "rename one of them", key=True)
-        why = over_budget(suite, budget.nodes, budget.memory_gb)
+        why = over_budget(suite, budget)
         if why:
             hint = "make the suite smaller, or raise the budget (max_concurrent_nodes, max_memory_gb)"
             compilation.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")

@@ -83,8 +83,8 @@ class SuiteKeys:
     notifications: Notification | tuple[Notification, ...] = ()
     """Notifications for a failed or slow suite: one, or a list."""
     max_concurrent_nodes: Annotated[int, Range(1)] | None = None
-    """Maximum number of nodes of all suites at the same time; the lowest limit of all documents and the project
-    applies."""
+    """Maximum number of nodes at the same time, of all suites for which it is written: of a document, of a suite, or of
+    the suites with this sut or workflow. The project's own limit is for all suites of a run."""
     combinations: Literal["full", "pairwise", "2-wise", "each", "1-wise"] = "full"
     """How lists of parameters are combined: `full` (every combination), `pairwise` or `2-wise` (each pair of values
     occurs), `each` or `1-wise` (each value occurs)."""

@@ -62,8 +62,6 @@ class CompilationContext:
     set_parameters: dict[str, Any] = field(init=False)
     set_variables: dict[str, Any] = field(init=False)
     """The overrides; a plain name is both."""
-    limits: list[int] = field(default_factory=list)
-    """The node limits of documents."""
     homes: dict[str, Located] = field(default_factory=dict)
     """Files to their documents."""
     systems: Systems = field(init=False)
@@ -151,6 +149,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             deadlines=merged.get("deadlines") or {},
             trust=merged.get("trust") or "measured",
             reuse=reuse,
+            node_limits=() if moot else merged.get("max_concurrent_nodes") or (),
             exclusive=exclusive,
             exclusive_wait=exclusive_wait,
             notifications=merged.get("notifications") or (),
@@ -163,8 +162,6 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             if compilation.bases is not None:
                 compilation.bases[suite.test_id] = Basis(merged, workflow, provider)
             yield suite
-    if not moot and merged.get("max_concurrent_nodes") is not None:
-        compilation.limits.append(merged.get("max_concurrent_nodes"))
 
 
 def _at(compilation: CompilationContext, merged: Merged, *path: str, message: str, hint: str = "") -> None:

@@ -12,8 +12,8 @@ from seatrial.model.reading import Trust
 from seatrial.model.values import Argv
 
 __all__ = [
-    "Budget", "CheckPlan", "Location", "Notification", "Outputs", "Plan", "Retry", "StepPlan",
-    "Suite", "SystemPlan",
+    "Budget", "CheckPlan", "Location", "NodeLimit", "Notification", "Outputs", "Plan", "Retry", "StepPlan", "Suite",
+    "SystemPlan",
 ]  # fmt: skip
 
 Outputs = Mapping[str, object]
@@ -42,6 +42,15 @@ class Location:
 
     file: str
     path: tuple[str | int, ...] = ()
+
+
+@frozen
+class NodeLimit:
+    """A limit for all nodes of the suites below one place of a document, at a time."""
+
+    nodes: int
+    written: Location
+    """Where it is written: the suites with this limit share it."""
 
 
 @frozen
@@ -166,6 +175,8 @@ class Suite:
     """`api`, or `guest`: powers only from inside the node."""
     nodes: int = 1
     """The number of nodes of the system; counts against `max_concurrent_nodes`."""
+    node_limits: tuple[NodeLimit, ...] = ()
+    """Each `max_concurrent_nodes` of its documents."""
     memory_gb: float = 0.0
     """The suite's share of the memory budget."""
     timeout: float | None = None

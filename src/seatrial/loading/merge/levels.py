@@ -13,7 +13,7 @@ from seatrial.loading.read.positions import Place
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import DocumentSite, Located, Problems
 from seatrial.loading.suite_keys import Deadlines, Exclusive, SuiteKeys
-from seatrial.model.scenario import Notification
+from seatrial.model.scenario import Location, NodeLimit, Notification
 
 KEYS: Mapping[str, Field] = described(SuiteKeys)
 """The keys of a suite, valid at its own level and above."""
@@ -89,7 +89,7 @@ def outermost(settings: Settings) -> Level:
 
 
 def merge(levels: Iterable[Level]) -> Merged:
-    """Outer levels first: inner ones win, mappings are merged deeply, notifications add up, the lower limit wins."""
+    """Outer levels first: inner ones win, mappings are merged deeply, notifications and limits add up."""
     merged = Merged()
     for level in levels:
         merged.home = (level.document, level.place)
@@ -97,8 +97,9 @@ def merge(levels: Iterable[Level]) -> Merged:
             held = merged.values.get(key)
             if key == "notifications":
                 value = (*(held or ()), *value)
-            elif key == "max_concurrent_nodes" and held is not None and held <= value:
-                continue
+            elif key == "max_concurrent_nodes":
+                written = Location(file=level.document.file, path=(*level.place, key))
+                value = (*(held or ()), NodeLimit(nodes=value, written=written))
             elif isinstance(held, Mapping) and isinstance(value, Mapping):
                 # Settings for another kind of system do not apply to this one.
                 other_kind = key == "system" and value.get("kind", held.get("kind")) != held.get("kind")

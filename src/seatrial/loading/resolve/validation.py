@@ -12,7 +12,7 @@ from seatrial.errors import UsageError, nearest
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.site import Problems
-from seatrial.model.scenario import Suite, SystemPlan
+from seatrial.model.scenario import Budget, Suite, SystemPlan
 from seatrial.spi import Powers, known_nodes, own_powers, traits
 
 BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
@@ -169,10 +169,12 @@ def _random(word: str) -> bool:
     return name == "random" and (not count or (count.isdigit() and int(count) > 0))
 
 
-def over_budget(suite: Suite, nodes: int | None, memory_gb: float | None) -> str:
+def over_budget(suite: Suite, budget: Budget) -> str:
     """Why a suite can never fit, empty if it can."""
-    if nodes is not None and suite.nodes > nodes:
-        return f"the suite {suite.name!r} has {suite.nodes} nodes; at most {nodes} may run at a time"
-    if memory_gb is not None and suite.memory_gb > memory_gb:
-        return f"the suite {suite.name!r} needs {suite.memory_gb:g} GB of memory; the budget is {memory_gb:g} GB"
+    limits = [limit.nodes for limit in suite.node_limits]
+    most = min(limits if budget.nodes is None else [*limits, budget.nodes], default=suite.nodes)
+    if suite.nodes > most:
+        return f"the suite {suite.name!r} has {suite.nodes} nodes; at most {most} may run at a time"
+    if budget.memory_gb is not None and suite.memory_gb > budget.memory_gb:
+        return f"the suite {suite.name!r} needs {suite.memory_gb:g} GB of memory; the budget is {budget.memory_gb:g} GB"
     return ""
