@@ -74,12 +74,12 @@ class LanguageServer:
         return {item["label"]: _text(item.get("documentation")) for item in answer["items"]}
 
     def diagnose(self, folder: Path, text: str) -> list[str]:
-        """The problems that it marks, each as `line: message`."""
+        """The problems that it marks, each as `line: message`; lines count from 0."""
         uri = self.open(folder, text)
         while uri not in self._diagnostics:
             self._take()
         self.close(uri)
-        return [f"{one['range']['start']['line'] + 1}: {one['message']}" for one in self._diagnostics[uri]]
+        return [f"{one['range']['start']['line']}: {one['message']}" for one in self._diagnostics[uri]]
 
     def close(self, uri: str) -> None:
         """Close a document."""

@@ -117,5 +117,7 @@ def schema_text(plugins: Sequence[Path] = (), start: Path | None = None, *, of: 
 
         made = schema_of(Registry(), "pipeline", Pipeline)
     else:
-        made = (schema_of_settings if of == "settings" else schema)(find(start).registry(plugins))
+        project = find(start)
+        registry, system = project.registry(plugins), project.settings.value("system") or {}
+        made = schema_of_settings(registry) if of == "settings" else schema(registry, system.get("kind", "processes"))
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"

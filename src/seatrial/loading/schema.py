@@ -27,9 +27,10 @@ _TOP: Mapping[str, Schema] = {
 _STEPS = "The steps of the suite, in order."
 
 
-def schema(registry: Registry) -> Schema:
-    """The JSON Schema (2020-12) of scenario documents in every form, with all classes of the registry."""
-    return _Maker(registry).make()
+def schema(registry: Registry, system: str = "processes") -> Schema:
+    """The JSON Schema (2020-12) of scenario documents in every form, with all classes of the registry; `system` is the
+    kind for documents without any."""
+    return _Maker(registry).make(system)
 
 
 def schema_of(registry: Registry, key: str, factory: type[Any]) -> Schema:
@@ -76,7 +77,7 @@ class _Maker:
         self.defs["duration"] = DURATION
         return {"$defs": self.defs}
 
-    def make(self) -> Schema:
+    def make(self, system: str) -> Schema:
         self.defs["step"] = self._kinds("step", described(StepKeys))
         self.defs["check"] = {"anyOf": [*self._check_texts(), self._kinds("check", described(CheckKeys))]}
         self.defs["system"] = self.system()
@@ -108,7 +109,23 @@ class _Maker:
             },
         }
         wanted = [{"required": [key]} for key in TOP if key not in ("$schema", "version")]
-        return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, **self.rest()}
+        known = self._providers(system)
+        return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, **known, **self.rest()}
+
+    def _providers(self, system: str) -> Schema:
+        """The provider is one of ours, unless a deployer makes the nodes: then its own name for a provider is fine."""
+        kinds = self.registry.names("system")
+        theirs = [kind for kind in kinds if not self.registry.get("system", kind).places_nodes]
+        if system in theirs:
+            return {}
+        kind: Schema = {"properties": {"kind": {"enum": theirs}}, "required": ["kind"]}
+        made = {"properties": {"system": {"anyOf": [{"enum": theirs}, kind]}}, "required": ["system"]}
+        ours = {"provider": self._one_of("provider", self.registry.names("provider"))}
+        below = {"if": made, "else": {"properties": ours}}
+        return {
+            "if": made,
+            "else": {"properties": {**ours, "test_suites": {"additionalProperties": below, "items": below}}},
+        }
 
     def _check_texts(self) -> tuple[Schema, Schema]:
         """A check as text: its name alone, or with an argument as its class reads it."""
@@ -200,7 +217,7 @@ class _Maker:
 
     def _levels(self) -> dict[str, Schema]:
         refs, made = self._shared("every-level", KEYS), self.defs
-        made["every-level.provider"] |= self._one_of("provider", self.registry.names("provider"))
+        made["every-level.provider"] |= {"examples": self.registry.names("provider")}
         made["every-level.requirements"] |= {"properties": {name: _requirement(name) for name in KNOWN}}
         told = made["every-level.system"]["description"]
         made["every-level.system"] = {"$ref": "#/$defs/system", "description": told}
