@@ -40,7 +40,8 @@ ELSEWHERE = {
     "$SEATRIAL_CACHE_DIR/preflight/": "results kept by preflight",
     "$SEATRIAL_CACHE_DIR/libvirt/": "findings about KVM",
     "$SEATRIAL_CACHE_DIR/images/": "node images of `make backends`",
-    "seatrial.schema.json": "the JSON Schema for your editor, by `seatrial init`",
+    "seatrial.schema.json": "the JSON Schema of scenarios for your editor, by `seatrial init`",
+    "seatrial.settings.schema.json": "the JSON Schema of `seatrial.toml`, beside it",
 }
 """Outside the state folder."""
 

@@ -104,3 +104,12 @@ def test_the_failure_of_the_last_lesson_is_the_one_that_is_shown(folder: Path) -
     assert missing == Counter(), done.stdout
     (why,) = [line.partition("…")[0] for line in session.splitlines() if "why:" in line]
     assert re.sub(r"\d+", "#", why.strip()) in re.sub(r"\d+", "#", done.stdout)
+
+
+def test_the_lesson_of_your_own_system_shows_what_init_prints_beside_a_deployer(folder: Path) -> None:
+    page = LESSONS / "aboard.md"
+    verbs = " ".join(f"{verb}) echo n1 >inventory.ini;;" for verb in ("deploy", "stop-node", "start-node", "destroy"))
+    (folder / "cluster.sh").write_text("#!/bin/sh\ncase $1 in\n" + verbs.replace(";;", ";;\n") + "esac\n")
+    (folder / "cluster.sh").chmod(0o755)
+    done = seatrial("init", folder=folder)
+    assert done.stdout == blocks(page, "console")[0].partition("$ seatrial init\n")[2]

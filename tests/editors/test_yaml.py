@@ -12,7 +12,7 @@ import yaml
 from tests.editors.language_server import CARET, LanguageServer, running
 from tests.editors.mutations import GOOD, MUTATIONS, Mutation, refused
 
-from seatrial.app.init import schema_text
+from seatrial.app.schemas import schema_text
 from seatrial.loading.schema import schema
 from seatrial.registry import Registry
 

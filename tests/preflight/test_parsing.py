@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from seatrial.app.init import schema_text
+from seatrial.app.schemas import schema_text
 from seatrial.errors import DocumentError, UsageError
 from seatrial.loading.fields import described
 from seatrial.preflight.cache import Cache

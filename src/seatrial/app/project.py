@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from seatrial.loading.settings import Settings
 
 SCHEMA = "seatrial.schema.json"
-"""The schema file for editors at the top of a project, written by `seatrial init`."""
+"""The schema of scenarios for editors, at the top of a project, written by `seatrial init`."""
+
+SETTINGS_SCHEMA = "seatrial.settings.schema.json"
+"""The schema of `seatrial.toml`, beside it."""
 
 
 @frozen
@@ -184,7 +187,11 @@ def from_here(path: Path) -> Path:
 
 def within(folder: Path) -> list[Path]:
     """The documents in a folder and below it, sorted by name, without hidden folders such as `.seatrial`."""
-    files = (file for file in folder.rglob("*") if file.suffix in (".yaml", ".yml", ".json") and file.name != SCHEMA)
+    files = (
+        file
+        for file in folder.rglob("*")
+        if file.suffix in (".yaml", ".yml", ".json") and file.name not in (SCHEMA, SETTINGS_SCHEMA)
+    )
     return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 
 

@@ -13,7 +13,7 @@ from seatrial.cli.parser import FOLDER, FORMAT, Arguments, Command, argument, ch
 def init(arguments: Arguments) -> int:
     from seatrial.app.init import begin
 
-    sys.stdout.write(begin(arguments.folder))
+    sys.stdout.write(begin(arguments.folder, system=arguments.system, ci_server=arguments.ci or ""))
     return 0
 
 
@@ -29,7 +29,7 @@ def doctor(arguments: Arguments) -> int:
 
 
 def schema(arguments: Arguments) -> int:
-    from seatrial.app.init import schema_text
+    from seatrial.app.schemas import schema_text
 
     text = schema_text(tuple(arguments.plugins), of=arguments.what)
     if arguments.out is None:
@@ -50,10 +50,19 @@ def mcp(arguments: Arguments) -> int:
 COMMANDS = {
     "init": Command(
         act=init,
-        arguments=(FOLDER,),
-        more="Existing files are not changed.",
+        arguments=(
+            FOLDER,
+            argument("--system", default="", metavar="KIND",
+                     help="system of the first scenario if the folder has several deployments; `sample`: Seatrial's"),
+            choice("--ci", ("github", "gitlab", "jenkins"), default=None, metavar="SERVER",
+                   help="also write a job that runs the scenario: github, gitlab or jenkins"),
+        ),
+        more="It looks for your deployment in the folder (a script, a workflow, …) and writes a first scenario: deploy "
+        "it, take a node away, bring it back. Without one, the scenario deploys Seatrial's sample. Nothing is run, and "
+        "no existing file is changed.",
         examples=(
             ("init", "in the current folder"),
+            ("init --system command --ci gitlab", "for the deployer in it, with a job for GitLab"),
             ("init trials && cd trials && seatrial run", "in a new folder, then run it"),
         ),
     ),

@@ -113,7 +113,7 @@ class _Maker:
         return {"$schema": DRAFT, "title": "Seatrial scenario", **_object(top), "anyOf": wanted, **known, **self.rest()}
 
     def _providers(self, system: str) -> Schema:
-        """The provider is one of ours, unless a deployer makes the nodes: then its own name for a provider is fine."""
+        """The provider is a known one, unless a deployer makes the nodes: then any name is fine."""
         kinds = self.registry.names("system")
         theirs = [kind for kind in kinds if not self.registry.get("system", kind).places_nodes]
         if system in theirs:

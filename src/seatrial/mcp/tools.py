@@ -15,7 +15,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from seatrial import __version__
-from seatrial.app.init import schema_text
+from seatrial.app.schemas import schema_text
 from seatrial.errors import SeatrialError, nearest
 from seatrial.expressions import search
 from seatrial.mcp import queries

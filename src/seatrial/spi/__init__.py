@@ -32,6 +32,7 @@ from seatrial.spi.provider import (
     TakesSnapshots,
     power_reading,
 )
+from seatrial.spi.recognition import Recognised, Recognises
 from seatrial.spi.reporter import Reporter
 from seatrial.spi.step import (
     ChecksFields,
@@ -80,8 +81,8 @@ __all__ = [
     "GivesBack", "GivesOutputs", "HandsOver", "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsNodes",
     "KnowsReadings", "Link", "MeasuresNodes", "MissesNodes", "NamesNodes", "NeedsPowers", "NeedsPowersInGuest",
     "NoSettings", "PausesNodes", "Powers", "PowersCluster", "PowersGuests", "PowersNodes", "PreparesTrial", "Provider",
-    "ProviderTraits", "Readiness", "ReadsText", "RecordsReport", "RemembersPower", "Reporter", "ReportsFailure",
-    "ReportsStatus", "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings",
-    "ShowsEvidence", "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots", "health_of",
-    "known_nodes", "link_of", "own_powers", "power_reading", "status_of", "traits",
+    "ProviderTraits", "Readiness", "ReadsText", "Recognised", "Recognises", "RecordsReport", "RemembersPower",
+    "Reporter", "ReportsFailure", "ReportsStatus", "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace",
+    "SetsWait", "SettlesSettings", "ShowsEvidence", "StartsServices", "Step", "StepTraits", "System", "SystemTraits",
+    "TakesSnapshots", "health_of", "known_nodes", "link_of", "own_powers", "power_reading", "status_of", "traits",
 ]  # fmt: skip

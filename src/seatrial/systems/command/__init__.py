@@ -16,7 +16,7 @@ from seatrial.model.reading import Health, Reading, absent, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.values import argv_of
 from seatrial.registry import system
-from seatrial.spi import Context, Powers
+from seatrial.spi import Context, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.command import health_parsing, status_parsing, verbs
 from seatrial.systems.command.calls import DEADLINES, LOOK_SECONDS, Calls
@@ -56,6 +56,13 @@ class Command(GivenMachines):
     def node_names(cls, settings: CommandSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """The names in the settings; empty: known only from the inventory, after deploy."""
         return settings.nodes
+
+    @classmethod
+    def recognise(cls, folder: Path, way: str) -> Recognised | None:
+        """A command line with verbs, scripts or a Makefile that deploy."""
+        from seatrial.systems.command.recognition import recognise
+
+        return recognise(folder, way)
 
     @classmethod
     def part_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:

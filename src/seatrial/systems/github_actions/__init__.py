@@ -24,7 +24,7 @@ from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
-from seatrial.spi import AdoptsNodes, Context
+from seatrial.spi import AdoptsNodes, Context, Recognised
 from seatrial.systems.github_actions.deployments import take_away
 from seatrial.systems.github_actions.environments import DEPLOY, TEARDOWN, Environment, environment_of, problems
 from seatrial.systems.github_actions.history import DeploymentHistory, RunId
@@ -78,6 +78,13 @@ class GithubActions(Declared):
         before = teardown if settings.teardown.before else 0.0
         self._undoing = deploy + teardown
         self.deadlines = {"deploy": before + deploy + SERVICES, "destroy": self._undoing}
+
+    @classmethod
+    def recognise(cls, folder: Path, way: str) -> Recognised | None:
+        """A workflow `deploy.yml`."""
+        from seatrial.systems.github_actions.recognition import recognise
+
+        return recognise(folder, way)
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:

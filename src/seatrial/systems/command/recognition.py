@@ -1,0 +1,141 @@
+"""Deployers in a folder: a command line with verbs, a pair of scripts, or the targets of a Makefile."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from seatrial.spi import Recognised
+
+LARGEST = 512 * 1024
+"""Bytes of a file that is read for its verbs."""
+
+VERBS = {
+    "init": ("init",),
+    "deploy": ("deploy", "up"),
+    "destroy": ("destroy", "teardown", "undeploy", "uninstall", "down", "remove", "delete", "cleanup"),
+    "stop_node": ("stop-node", "stop_node"),
+    "start_node": ("start-node", "start_node"),
+    "crash_node": ("crash-node", "crash_node", "kill-node", "kill_node"),
+    "restart_node": ("restart-node", "restart_node"),
+}
+"""Seatrial's verb to the words for it in deployers, the likeliest first."""
+
+WITH_NODE = ("stop_node", "start_node", "crash_node", "restart_node")
+LOOKING = ("status", "health")
+FOLDERS = ("", "bin", "scripts")
+ENDINGS = ("", ".sh", ".bash", ".py")
+INVENTORY = re.compile(r"(?<![\w./-])(?:\./)?((?:[\w-]+/)*(?:inventory|hosts)[\w-]*\.(?:ini|ya?ml|json|cfg))(?![\w-])")
+"""The name of an inventory, as scripts write it."""
+
+NO_DESTROY = "the command that removes everything, and succeeds when there is nothing left, as `destroy:`"
+NO_INVENTORY = "what names the machines after `deploy`, as `inventory: {file: …}` or `inventory: {command: [...]}`"
+
+_Has = Callable[[str], bool]
+
+
+def recognise(folder: Path, way: str) -> Recognised | None:
+    """The deployer of a folder; None: there is none."""
+    for find in (_command_line, _makefile, _scripts):
+        found = find(folder)
+        if found is not None:
+            files, verbs, looking = found
+            return _told(folder, way, files, verbs, looking)
+    return None
+
+
+_Found = tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]
+"""The files, Seatrial's verbs with their commands, and the verbs that may print JSON."""
+
+
+def _command_line(folder: Path) -> _Found | None:
+    """One program with at least `deploy` and a verb that removes."""
+    for name in _programs(folder):
+        text = _text(folder / name)
+        verbs = _verbs(lambda word, text=text: bool(_case(word).search(text)))  # type: ignore[misc]
+        if {"deploy", "destroy"} <= set(verbs):
+            looking = tuple(f"./{name} {verb}" for verb in LOOKING if _case(verb).search(text))
+            return (name,), {verb: f"./{name} {word}" for verb, word in verbs.items()}, looking
+    return None
+
+
+def _makefile(folder: Path) -> _Found | None:
+    name = next((name for name in ("GNUmakefile", "makefile", "Makefile") if (folder / name).is_file()), "")
+    targets = set(re.findall(r"^([\w-]+)\s*::?(?!=)", _text(folder / name), re.MULTILINE)) if name else set()
+    verbs = _verbs(targets.__contains__)
+    if "deploy" not in verbs:
+        return None
+    # How a target takes the name of a node is the Makefile's own matter.
+    made = {verb: f"make {word}" for verb, word in verbs.items() if verb not in WITH_NODE}
+    return (name,), made, tuple(f"make {verb}" for verb in LOOKING if verb in targets)
+
+
+def _scripts(folder: Path) -> _Found | None:
+    """One script for each verb."""
+    there = set(_programs(folder))
+
+    def script(word: str) -> str:
+        names = (f"{below}/{word}{ending}".lstrip("/") for below in FOLDERS for ending in ENDINGS)
+        return next((name for name in names if name in there), "")
+
+    verbs = _verbs(lambda word: bool(script(word)))
+    if "deploy" not in verbs:
+        return None
+    scripts = {verb: script(word) for verb, word in verbs.items()}
+    looking = tuple(f"./{name}" for verb in LOOKING if (name := script(verb)))
+    return tuple(scripts.values()), {verb: f"./{name}" for verb, name in scripts.items()}, looking
+
+
+def _verbs(has: _Has) -> dict[str, str]:
+    """Each of Seatrial's verbs with the deployer's word for it."""
+    found = {verb: next(filter(has, words), "") for verb, words in VERBS.items()}
+    return {verb: word for verb, word in found.items() if word}
+
+
+def _case(word: str) -> re.Pattern[str]:
+    """A verb in a program: a label of `case`, a quoted word, or a function."""
+    label = rf"^\s*(?:[\w|* -]+\|\s*)?{word}(?:\s*\|[\w|* -]+)?\)"
+    function = rf"^\s*(?:def|function)\s+(?:cmd_)?{word}\b"
+    return re.compile(rf"""{label}|["']{word}["']|{function}""", re.MULTILINE)
+
+
+def _programs(folder: Path) -> Iterator[str]:
+    """The executable text files of a folder, and of those below it where scripts are."""
+    for below in FOLDERS:
+        for file in sorted((folder / below).glob("*")) if (folder / below).is_dir() else ():
+            if file.is_file() and os.access(file, os.X_OK) and _text(file):
+                yield f"{below}/{file.name}".lstrip("/")
+
+
+def _text(file: Path) -> str:
+    """The text of a file; empty for others than small text files."""
+    try:
+        return file.read_text("utf-8") if file.stat().st_size <= LARGEST else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _told(folder: Path, way: str, files: Iterable[str], verbs: dict[str, str], looking: Iterable[str]) -> Recognised:
+    lines = [f"cwd: {way} # the folder of {', '.join(files)}"]
+    for verb, command in verbs.items():
+        node = ', "${{ node.name }}"' if verb in WITH_NODE else ""
+        lines.append(f"{verb}: [{', '.join(command.split())}{node}]")
+    if "destroy" not in verbs:
+        lines.append(f"# needed: {NO_DESTROY}")
+    inventory = _inventory(folder, files)
+    lines.append(f"inventory: {{file: {inventory}}}" if inventory else f"# needed: {NO_INVENTORY}")
+    lines += [
+        "# health: {tcp: 5432, timeout: 2s} # how your service on a node is asked: `http`, `tcp` or `command`",
+        *(f"# {one.split()[-1]}: … # if `{one}` prints JSON, it can tell more" for one in looking),
+    ]
+    return Recognised(files=tuple(files), settings="\n".join(lines) + "\n", prepare="init" in verbs)
+
+
+def _inventory(folder: Path, files: Iterable[str]) -> str:
+    """The inventory in the folder, or the one that the deployer writes."""
+    names = [f"{name}{ending}" for name in ("inventory", "hosts") for ending in (".ini", ".yml", ".yaml", ".json", "")]
+    there = next((name for name in names if (folder / name).is_file()), "")
+    written = [name for file in files for name in INVENTORY.findall(_text(folder / file))]
+    return there or next(iter(written), "")
