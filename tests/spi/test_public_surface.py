@@ -17,13 +17,14 @@ SURFACE = {
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
         AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
-        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput GivesBack GivesOutputs
-        HandsOver HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link MeasuresNodes MissesNodes
-        NamesNodes NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster PowersGuests
-        PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText RecordsReport RemembersPower
-        Reporter ReportsFailure ReportsStatus RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait
-        SettlesSettings ShowsEvidence StartsServices Step StepTraits System SystemTraits TakesSnapshots
-        health_of known_nodes link_of own_powers power_reading status_of traits
+        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput GivesBack
+        GivesOutputs HandsOver HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link
+        MeasuresNodes MissesNodes NamesNodes NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers
+        PowersCluster PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText
+        Recognised Recognises RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RunsServices
+        ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence StartsServices Step StepTraits
+        System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers power_reading status_of
+        traits
     """,
     "seatrial.errors": """
         CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused

@@ -113,14 +113,9 @@ def test_a_value_that_no_file_tells_is_asked_for_in_its_place(tmp_path: Path) ->
         suite_of(tmp_path)
 
 
-@pytest.fixture
-def repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/shop")
-    monkeypatch.setenv("GITHUB_REF_NAME", "main")
-
-
-@pytest.mark.usefixtures("repository")
 def test_workflows_are_recognised_with_their_artifacts_and_the_inputs_that_they_require(tmp_path: Path) -> None:
+    for words in (["init", "-b", "main"], ["remote", "add", "origin", "https://github.com/acme/shop"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
     told = begin(filled(tmp_path, WORKFLOWS))
     document = tmp_path / "scenarios" / "github-actions.yaml"
     assert "`inputs: {env_name: …}`; env_name is one of preview, production" in told
